@@ -1,0 +1,92 @@
+"""What is prepared: sources, buckets, filters and the payload of shards. A recipe composes these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from videoar.cluster.errors import InputError
+from videoar.tokenizer.config import ClipBucket, TokenizerSource
+
+SourceKind = Literal["folder", "shapes"]
+TextKind = Literal["bytes", "label"]
+LatentPayload = Literal["none", "int8", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceConfig:
+    """Where clips come from."""
+
+    kind: SourceKind = "folder"
+    """`folder`: video and image files below `path`, captions beside them; `shapes`: moving shapes drawn by a seed."""
+    path: str = ""
+    """Folder of the clips (kind `folder`)."""
+    captions: str = ""
+    """JSONL or CSV table with columns `path` (relative to the folder), `caption`, and optionally `label`, `start_s`,
+    `end_s`; empty: `<clip>.txt` beside each clip, and an empty caption where there is none."""
+    num_clips: int = 0
+    """Clips to draw (kind `shapes`)."""
+    seed: int = 0
+    """Seed of the drawing (kind `shapes`)."""
+    start_fraction: float = 0.0
+    """Use each source from this fraction of its duration on: 0 and 0.8 for training, 0.8 and 1 for held-out clips."""
+    end_fraction: float = 1.0
+    """Use each source up to this fraction of its duration."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "folder" and not self.path:
+            raise InputError("source.path", "''", "names no folder", "give the folder that holds the clips")
+        if self.kind == "shapes" and self.num_clips < 1:
+            raise InputError("source.num_clips", self.num_clips, "draws no clip", "use 1 or more")
+        if not 0 <= self.start_fraction < self.end_fraction <= 1:
+            raise InputError(
+                "source.start_fraction", self.start_fraction,
+                f"does not come before source.end_fraction={self.end_fraction} within [0, 1]", "order the fractions",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetConfig:
+    """One named set of clips of equal frame rate and length, cut from one source."""
+
+    name: str
+    """How stages refer to it; also its folder below the data URL."""
+    source: SourceConfig
+    bucket: ClipBucket
+    """Shape of every clip: resized to cover and cropped at the centre."""
+    stride_s: float = 0.0
+    """Seconds from the start of one clip of a source to the next; 0: clips do not overlap."""
+    max_clips_per_source: int = 0
+    """At most so many clips of one source; 0: no limit."""
+    flip: bool = False
+    """Add a mirrored variant of every clip."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    """Everything `videoar data run` needs, and where the trainer finds what it wrote."""
+
+    datasets: tuple[DatasetConfig, ...]
+    tokenizer: TokenizerSource = field(default_factory=TokenizerSource)
+    url: str = ""
+    """Prepared shards (a folder or fsspec URL); empty: the trainer prepares them under RUN/data first."""
+    latent: LatentPayload = "int8"
+    """The continuous latent beside the bits: `none`, `int8` (of the remainder, a scale a frame and channel) or `fp16`.
+    Self-corrected targets need it (VideoAR Eq. 8)."""
+    samples_per_shard: int = 512
+    """Clips a shard: the unit of work and of loss."""
+    actors: int = 1
+    """Ray actors that decode and tokenize."""
+    decode_processes: int = 1
+    """Decoder subprocesses an actor owns."""
+    decode_timeout_s: float = 120.0
+    """Seconds a decoder may spend on one source before it is killed and its clips are recorded as failed."""
+    max_failed_fraction: float = 0.5
+    """The job stops when more than this fraction of the clips has failed."""
+    max_attempts: int = 3
+    """Worker deaths before a unit is halved and, at one clip, the clip is quarantined."""
+
+    def __post_init__(self) -> None:
+        names = [dataset.name for dataset in self.datasets]
+        if len(set(names)) != len(names) or not names:
+            raise InputError("data.datasets", names, "are not distinct names", "name each dataset once")

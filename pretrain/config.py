@@ -1,0 +1,244 @@
+"""What is trained and how: the recipe and its parts. Frozen values; the command line overrides any field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline.config import DataConfig, TextKind
+from videoar.tokenizer.config import TokenizerSource
+
+RopeKind = Literal["centre", "raw", "corner", "learned"]
+Interpolation = Literal["bilinear", "area"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextConfig:
+    """How the condition becomes a prefix of tokens."""
+
+    kind: TextKind = "bytes"
+    """`bytes`: the caption's UTF-8, embedded by a table trained with the model; `label`: one token a class."""
+    max_tokens: int = 256
+    """Longer captions are cut; also the rows of the learned null table of text dropout."""
+    num_classes: int = 0
+    """Classes (kind `label`)."""
+    attention: Literal["full", "causal"] = "full"
+    """How text attends to text."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "label" and self.num_classes < 1:
+            raise InputError("model.text.num_classes", self.num_classes, "leaves no label", "use 1 or more classes")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """The decoder-only backbone (VideoAR §4.2): pre-RMSNorm, SwiGLU of hidden 4d, q/k norm, no biases."""
+
+    num_layers: int
+    width: int
+    """d, the residual width."""
+    num_heads: int
+    latent_dim: int = 48
+    """k, bits a token; must equal the tokenizer's."""
+    max_scales: int = 16
+    """Rows of the learned scale embedding."""
+    rope: RopeKind = "centre"
+    """Coordinate of a coarse cell in units of the finest grid: `centre` (i + 1/2) h/h_s - 1/2, `raw` i, `corner`
+    i h/h_s; or `learned`: tables over (frame, row, column) and no rotation, the ablation's baseline."""
+    rope_base: float = 10_000.0
+    max_frames: int = 32
+    """Latent frames the learned position table holds (rope `learned` only)."""
+    max_side: int = 64
+    """Rows and columns the learned position table holds (rope `learned` only)."""
+    down: Interpolation = "bilinear"
+    """Down-sampling of the accumulated feature to the next scale (Eq. 6). The first scale of a frame always takes the
+    previous frame by area: bilinear to 1x1 would see four cells only."""
+    text: TextConfig = field(default_factory=TextConfig)
+
+    def __post_init__(self) -> None:
+        if self.width % self.num_heads or self.width // self.num_heads % 2:
+            raise InputError(
+                "model.num_heads", self.num_heads, f"does not cut model.width={self.width} into heads of even width",
+                "use a divisor of the width",
+            )  # fmt: skip
+
+    @property
+    def head_dim(self) -> int:
+        """c, channels a head."""
+        return self.width // self.num_heads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorrectionConfig:
+    """Cross-Frame Error Correction (VideoAR §4.2, Eq. 8)."""
+
+    corruption: Literal["off", "constant", "time"] = "time"
+    """`off`: stored bits in and out; `constant`: flips without the ramp (delta = 0); `time`: the paper."""
+    inheritance: bool = True
+    """A frame's first scale draws from above the flip ratio of the previous frame's last scale."""
+    targets: Literal["corrected", "stored"] = "corrected"
+    """`corrected`: re-quantised against the corrupted history (needs the latent); `stored`: the clean bits."""
+    p_min: float = 0.0
+    p_max: float = 0.25
+    delta: float = 0.01
+    """Rise of both bounds a latent frame."""
+    ceiling: float = 0.5
+    """Bounds are clamped to this: at 0.5 a bit is a coin."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.p_min <= self.p_max <= self.ceiling <= 0.5:
+            raise InputError(
+                "correction.p_max", self.p_max,
+                f"breaks 0 <= p_min={self.p_min} <= p_max <= ceiling={self.ceiling} <= 0.5", "order the bounds",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerConfig:
+    """AdamW and its schedule (VideoAR §5.1)."""
+
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
+    weight_decay: float = 0.05
+    """On matrices only."""
+    warmup_steps: int = 2000
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """After the warm-up: cosine to `final_fraction` of the stage's peak at the last step of the last stage."""
+    final_fraction: float = 0.1
+    clip_norm: float = 1.0
+    ema_decay: float = 0.9999
+    """Of the exponential moving average of the weights; 0 keeps none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixturePart:
+    """A dataset's share of a stage."""
+
+    dataset: str
+    """Name of a dataset in data.datasets."""
+    weight: float = 1.0
+    """Share of samples, relative to the other parts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageConfig:
+    """One stage of the pipeline (VideoAR §4.2, Multi-Stage Training Pipeline)."""
+
+    name: str
+    mixture: tuple[MixturePart, ...]
+    steps: int
+    tokens_per_pack: int
+    """Length of one sequence; samples are packed whole and the rest is padding."""
+    batch: int
+    """Packs a step, over all processes."""
+    learning_rate: float = 1e-4
+    """Peak of the stage."""
+    window: int = 16
+    """Past latent frames a frame may attend to (w of Eq. 9)."""
+    p_mask: float = 0.1
+    """Probability that a past frame is hidden from a frame for one step (Eq. 9)."""
+
+    def __post_init__(self) -> None:
+        where = f"stages.{self.name}"
+        if not self.mixture:
+            raise InputError(f"{where}.mixture", "()", "trains on nothing", "name at least one dataset")
+        if self.steps < 1 or self.batch < 1:
+            raise InputError(f"{where}.steps", (self.steps, self.batch), "(steps, batch) below 1", "use 1 or more")
+        if self.tokens_per_pack % 256:
+            raise InputError(
+                f"{where}.tokens_per_pack", self.tokens_per_pack, "is not a multiple of 256", "round it up to one"
+            )
+        if self.window < 1 or not 0 <= self.p_mask < 1:
+            raise InputError(
+                f"{where}.window", (self.window, self.p_mask), "(window, p_mask) out of range",
+                "use window >= 1 and 0 <= p_mask < 1",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParallelConfig:
+    """How one replica is cut up. Data parallelism takes the processes that remain."""
+
+    tensor: int = 1
+    """Tensor-parallel degree; stay within one NVLink domain."""
+    zero_stage: Literal[0, 1] = 0
+    """DeepSpeed ZeRO: 0 replicates the optimizer's state over data ranks (float32 only), 1 shards it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogConfig:
+    """What a run tells, and how often."""
+
+    wandb: Literal["off", "offline", "online"] = "offline"
+    """Weights & Biases; `online` without a key is refused, `offline` leaves files to `wandb sync`."""
+    save_every: int = 1000
+    """Steps between two checkpoints; one is always written at the end."""
+    keep_last: int = 3
+    """Checkpoints kept; older ones are removed."""
+    validate_every: int = 0
+    """Steps between two teacher-forced evaluations on `validation`; 0: none."""
+    validation: tuple[str, ...] = ()
+    """Names of held-out datasets."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Everything one pretraining run depends on."""
+
+    name: str
+    model: ModelConfig
+    data: DataConfig
+    stages: tuple[StageConfig, ...]
+    correction: CorrectionConfig = field(default_factory=CorrectionConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    text_dropout: float = 0.1
+    """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""
+    precision: Literal["float32", "bf16"] = "bf16"
+    guidance: Literal["t2v", "ucf101"] = "t2v"
+    """Guidance ramp the exported model defaults to."""
+    threads: int = 0
+    """Intra-op threads a process; 0 leaves the choice to torch. One thread makes a CPU run repeatable to the digit."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        known = {dataset.name for dataset in self.data.datasets}
+        for stage in self.stages:
+            for part in stage.mixture:
+                if part.dataset not in known:
+                    raise InputError(
+                        f"stages.{stage.name}.mixture", part.dataset, "is no dataset of the recipe",
+                        f"use one of: {', '.join(sorted(known))}",
+                    )  # fmt: skip
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names) or not names:
+            raise InputError("stages", names, "are not distinct names", "name each stage once")
+        if missing := set(self.log.validation) - known:
+            raise InputError("log.validation", sorted(missing), "is no dataset of the recipe", "name it in data")
+        if self.correction.corruption != "off" and self.data.latent == "none" and self.correction.targets != "stored":
+            raise InputError(
+                "data.latent", "none", "holds no latent, which self-corrected targets are quantised from",
+                "set data.latent=int8, correction.targets=stored or correction.corruption=off",
+            )  # fmt: skip
+        if self.tokenizer.path == "" and self.tokenizer.latent_dim != self.model.latent_dim:
+            raise InputError(
+                "model.latent_dim", self.model.latent_dim,
+                f"differs from data.tokenizer.latent_dim={self.tokenizer.latent_dim}", "make them equal",
+            )  # fmt: skip
+        if self.precision == "bf16" and self.parallel.zero_stage == 0 and self.parallel.tensor > 1:
+            raise InputError(
+                "parallel.zero_stage", 0, "exists in float32 only once the model is sharded",
+                "set parallel.zero_stage=1 or precision=float32",
+            )  # fmt: skip
+
+    @property
+    def tokenizer(self) -> TokenizerSource:
+        """The tokenizer that made the data."""
+        return self.data.tokenizer
+
+    @property
+    def num_steps(self) -> int:
+        """Optimizer steps over all stages."""
+        return sum(stage.steps for stage in self.stages)

@@ -1,0 +1,54 @@
+"""AdamW's parameter groups, the learning rate of a step, and the moving average of the weights (VideoAR §5.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from videoar.pretrain.config import OptimizerConfig, Recipe
+from videoar.pretrain.stages import stage_at
+
+
+def parameter_groups(parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, object]]:
+    """Two groups: matrices decay; gains, embeddings of one row and other vectors do not."""
+    named = list(parameters)
+    matrices = [parameter for _, parameter in named if parameter.ndim >= 2]
+    vectors = [parameter for _, parameter in named if parameter.ndim < 2]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def adamw(parameters: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfig) -> torch.optim.AdamW:
+    """Decoupled Adam; the learning rate is set anew before each step."""
+    groups = parameter_groups(parameters, config.weight_decay)
+    fused = all(parameter.is_cuda for group in groups for parameter in group["params"])  # type: ignore[attr-defined]
+    return torch.optim.AdamW(groups, lr=0.0, betas=config.betas, eps=config.eps, fused=fused)
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Learning rate of step 0, 1, ...: linear warm-up, then a cosine over all stages, times the stage's peak."""
+    config, peak = recipe.optimizer, stage_at(recipe.stages, step).stage.learning_rate
+    if step < config.warmup_steps:
+        return peak * (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return peak
+    progress = (step - config.warmup_steps) / max(1, recipe.num_steps - config.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))
+    return peak * (config.final_fraction + (1 - config.final_fraction) * cosine)
+
+
+class MovingAverage:
+    """Exponential moving average of float32 masters, kept where (and cut as) the masters are."""
+
+    def __init__(self, masters: Mapping[str, Tensor], decay: float) -> None:
+        self.decay = decay
+        self._masters = list(masters.values())
+        self.values = {name: master.detach().clone() for name, master in masters.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """ema += (1 - decay) (master - ema), with a shorter memory in the first steps: decay <= (1 + n) / (10 + n)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.values.values()), self._masters, 1 - decay)

@@ -1,0 +1,144 @@
+"""Scale schedules: which grids a latent frame is cut into, coarse to fine.
+
+One table for the tokenizer, the data, the generator and the sampler. A schedule is known by its name (HxW in pixels)
+and by a hash that every artefact carries. The grids are those of Infinity (arXiv:2412.04431), whose table the paper
+reuses; 128x128 is derived from the paper's 30 steps over 5 frames (VideoAR, Table 3).
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+
+from videoar.cluster.errors import InputError
+
+PIXELS_PER_CELL = 16
+"""Spatial stride of the tokenizer: pixels a latent cell is wide and high."""
+
+FRAMES_PER_LATENT = 4
+"""Temporal stride of the tokenizer, after the first frame, which stands alone."""
+
+Grid = tuple[int, int]
+
+
+def latent_frames(pixel_frames: int) -> int:
+    """Latent frames of a clip: t = 1 + (f - 1) / 4."""
+    if pixel_frames < 1 or (pixel_frames - 1) % FRAMES_PER_LATENT:
+        below = max(1, (pixel_frames - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT + 1)
+        raise InputError(
+            "num_frames", pixel_frames, "is not 1 + 4n, the lengths the causal tokenizer can halve twice",
+            f"use {below} or {below + FRAMES_PER_LATENT}",
+        )  # fmt: skip
+    return 1 + (pixel_frames - 1) // FRAMES_PER_LATENT
+
+
+def pixel_frames(num_latent_frames: int) -> int:
+    """Pixel frames of a clip with so many latent frames: f = 1 + 4 (t - 1)."""
+    return 1 + FRAMES_PER_LATENT * (num_latent_frames - 1)
+
+
+@dataclass(frozen=True)
+class ScaleSchedule:
+    """The grids (rows, columns) of one latent frame, coarse to fine; the last is the full latent grid."""
+
+    name: str
+    grids: tuple[Grid, ...]
+
+    def __post_init__(self) -> None:
+        if not self.grids:
+            raise InputError("schedule.grids", self.grids, "is empty", "name at least one grid")
+        for coarse, fine in zip(self.grids, self.grids[1:], strict=False):
+            if coarse[0] > fine[0] or coarse[1] > fine[1]:
+                raise InputError("schedule.grids", self.grids, f"{fine} follows {coarse}", "order grids coarse to fine")
+
+    @staticmethod
+    def named(name: str) -> ScaleSchedule:
+        """The schedule of frames of this size ("HxW" in pixels)."""
+        table = _table()
+        if name not in table:
+            close = ", ".join(difflib.get_close_matches(name, table, n=3)) or ", ".join(sorted(table, key=_area)[:8])
+            raise InputError("schedule", name, "is not in the table of scale schedules", f"use one of: {close}")
+        return table[name]
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Every name in the table, by area."""
+        return tuple(sorted(_table(), key=_area))
+
+    @property
+    def grid(self) -> Grid:
+        """The full latent grid (h, w): that of the last scale."""
+        return self.grids[-1]
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Height and width of the video frame, in pixels."""
+        return self.grid[0] * PIXELS_PER_CELL, self.grid[1] * PIXELS_PER_CELL
+
+    @property
+    def num_scales(self) -> int:
+        return len(self.grids)
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """Tokens of each scale, n_s = h_s w_s."""
+        return tuple(h * w for h, w in self.grids)
+
+    @property
+    def tokens_per_frame(self) -> int:
+        return sum(self.tokens)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Where each scale begins among a frame's tokens; one more entry than scales, the last is tokens_per_frame."""
+        starts = [0]
+        for count in self.tokens:
+            starts.append(starts[-1] + count)
+        return tuple(starts)
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits of the grids: equal exactly when two schedules cut a frame alike."""
+        return hashlib.sha256(json.dumps(self.grids).encode()).hexdigest()[:16]
+
+
+def _area(name: str) -> int:
+    return math.prod(int(side) for side in name.split("x"))
+
+
+# Rows >= columns; the mirrored ratios are derived. The scale counts that end at 0.06, 0.25, 0.6 and 1 megapixel:
+_SIZES = (7, 10, 12, 13)
+_TALL: tuple[str, ...] = (
+    "1x1 2x2 4x4 6x6 8x8 12x12 16x16 20x20 24x24 32x32 40x40 48x48 64x64",
+    "1x1 2x2 3x3 5x4 10x8 15x12 20x16 25x20 30x24 35x28 45x36 55x44 70x56",
+    "1x1 2x2 4x3 8x6 12x9 16x12 20x15 24x18 28x21 36x27 48x36 60x45 72x54",
+    "1x1 2x2 3x2 6x4 9x6 15x10 21x14 27x18 33x22 39x26 48x32 63x42 78x52",
+    "1x1 2x2 3x3 7x4 11x6 14x8 21x12 28x16 35x20 42x24 56x32 70x40 84x48",
+    "1x1 2x2 4x2 6x3 10x5 16x8 22x11 30x15 38x19 46x23 60x30 74x37 90x45",
+    "1x1 2x2 5x2 10x4 15x6 20x8 25x10 30x12 40x16 50x20 65x26 80x32 100x40",
+    "1x1 2x2 6x2 9x3 15x5 21x7 27x9 36x12 45x15 54x18 72x24 90x30 111x37",
+)
+# Ours: small squares, prefixes of 1,2,3,4,6,8. 128x128 has 6 scales x 5 frames = the paper's 30 steps on UCF-101.
+_SMALL_SQUARES = (1, 2, 3, 4, 6, 8)
+
+
+@functools.cache
+def _table() -> dict[str, ScaleSchedule]:
+    """Every named schedule: Infinity's four sizes and eight aspect ratios with their mirrors, and small squares."""
+    rows: list[tuple[Grid, ...]] = []
+    for tall in _TALL:
+        grids = tuple((int(h), int(w)) for h, w in (grid.split("x") for grid in tall.split()))
+        for count in _SIZES:
+            rows.append(grids[:count])
+            rows.append(tuple((w, h) for h, w in grids[:count]))
+    for count in range(2, len(_SMALL_SQUARES) + 1):
+        rows.append(tuple((side, side) for side in _SMALL_SQUARES[:count]))
+    table = {}
+    for grids in rows:
+        name = f"{grids[-1][0] * PIXELS_PER_CELL}x{grids[-1][1] * PIXELS_PER_CELL}"
+        table[name] = ScaleSchedule(name, grids)
+    return table
