@@ -1,7 +1,7 @@
 """Multi-scale residual quantisation: a latent frame becomes bits at every scale, coarse to fine (VideoAR Eq. 2-3).
 
-r = F; for each scale: z = down(r), q = code(bit(z)), r -= up(q), F^ += up(q). Frames are quantised independently of each
-other, so time is folded into the batch `n`; loops go over scales only. Always float32, autocast or not.
+r = F; for each scale: z = down(r), q = code(bit(z)), r -= up(q), F^ += up(q). Frames are quantised independently of
+each other, so time is folded into the batch `n`; loops go over scales only. Always float32, autocast or not.
 """
 
 from __future__ import annotations

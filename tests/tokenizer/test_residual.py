@@ -64,7 +64,7 @@ def test_each_frame_is_quantised_alone() -> None:
 
 
 def test_low_precision_input_is_quantised_in_float32() -> None:
-    """Under autocast the residual loop must still run in float32, or shards hold other bits than the trainer derives."""
+    """Under autocast the residual loop must still run in float32, or shards and trainer hold other bits."""
     schedule = ScaleSchedule.named("128x128")
     x = latent(schedule)
     with torch.autocast("cpu", dtype=torch.bfloat16):
