@@ -1,0 +1,199 @@
+"""Frozen dataclasses to YAML and back: what a run saves beside its artefacts, and what a person may edit by hand.
+
+A file is data: no tags, no aliases, no duplicate keys, a bounded size. What is read equals what was written; an unknown
+key, a wrong type or a missing value is an InputError with the dotted field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
+
+import dacite
+import yaml
+
+from videoar.cluster.errors import InputError
+
+Value = TypeVar("Value")
+
+MAX_BYTES = 1 << 20
+"""Longest text that is parsed; a recipe has a few kilobytes."""
+
+MAX_DEPTH = 32
+"""Deepest nesting that is parsed."""
+
+
+def to_dict(value: Any) -> Any:
+    """Plain dictionaries, lists and scalars of a dataclass tree, in the order of the fields."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_dict(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: to_dict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_dict(item) for item in value]
+    return value
+
+
+def from_dict(cls: type[Value], mapping: Mapping[str, Any], source: str = "") -> Value:
+    """The dataclass `cls` from plain values: the inverse of `to_dict`, strict about keys and types.
+
+    `source` stands before the field in messages: the file that the mapping was read from.
+    """
+    prefix = f"{source}: " if source else ""
+    _check(cls, mapping, (), prefix)
+    config = dacite.Config(strict=True, cast=[tuple], type_hooks={float: _as_float, int: _as_int})
+    try:
+        return dacite.from_dict(cls, mapping, config)
+    except dacite.MissingValueError as error:
+        raise InputError(f"{prefix}{error.field_path}", "''", "is missing", "add it: it has no default") from error
+    except dacite.WrongTypeError as error:
+        raise InputError(
+            f"{prefix}{error.field_path}", error.value, f"is not {describe(error.field_type)}", "correct the value"
+        ) from error
+
+
+def to_yaml(value: Any) -> str:
+    """The dataclass tree as YAML: block mappings, lists of scalars on one line, no aliases."""
+    return yaml.dump(to_dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def from_yaml(cls: type[Value], text: str, source: str) -> Value:
+    """The dataclass `cls` from YAML text; `source` names the file in messages."""
+    return from_dict(cls, parse_yaml(text, source), source)
+
+
+def parse_yaml(text: str, source: str) -> dict[str, Any]:
+    """The mapping that the text holds, by a safe loader with limits."""
+    if len(text.encode()) > MAX_BYTES:
+        raise InputError(source, f"{len(text)} characters", f"is longer than {MAX_BYTES} bytes", "give a recipe")
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        line = " ".join(str(error).split())
+        raise InputError(source, "YAML", f"is refused: {line}", "correct the file") from error
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise InputError(source, type(value).__name__, "is not a mapping of fields", "give `field: value` lines")
+    return value
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every dotted field of a dataclass tree with its value; tuples of dataclasses are indexed from 0."""
+    for f in dataclasses.fields(value):
+        item, here = getattr(value, f.name), (*path, f.name)
+        if dataclasses.is_dataclass(item):
+            yield from leaves(item, here)
+        elif isinstance(item, tuple) and item and all(dataclasses.is_dataclass(part) for part in item):
+            for index, part in enumerate(item):
+                yield from leaves(part, (*here, str(index)))
+        else:
+            yield ".".join(here), item
+
+
+def describe(kind: Any) -> str:
+    """A field's type in a person's words: `one of int8, fp16`, `a whole number`, `a list of ...`."""
+    simple = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if kind in simple:
+        return simple[kind]
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in get_args(kind))
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join("null" if part is type(None) else describe(part) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        if parts[-1] is Ellipsis:
+            return f"a list, each {describe(parts[0])}"
+        return f"a list of {len(parts)}: " + ", ".join(describe(part) for part in parts)
+    return f"a mapping ({getattr(kind, '__name__', kind)})"
+
+
+def _check(kind: Any, data: Any, path: tuple[str, ...], prefix: str) -> None:
+    """What dacite does not tell or does not see: unknown keys, text where a list belongs, True where 1 is a choice."""
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(data, Mapping):
+            raise InputError(prefix + ".".join(path), _short(data), f"is not {describe(kind)}", "write field: value")
+        hints = typing.get_type_hints(kind)
+        known = [f.name for f in dataclasses.fields(kind)]
+        for key, item in data.items():
+            if key not in known:
+                close = difflib.get_close_matches(str(key), known, n=1)
+                remedy = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(known)}"
+                raise InputError(prefix + ".".join((*path, str(key))), _short(item), "is no field", remedy)
+            _check(hints[key], item, (*path, key), prefix)
+    elif get_origin(kind) is tuple:
+        if not isinstance(data, list | tuple):
+            raise InputError(prefix + ".".join(path), _short(data), f"is not {describe(kind)}", "write [a, b]")
+        parts = get_args(kind)
+        each = parts[:1] * len(data) if parts[-1] is Ellipsis else parts
+        for index, (part, item) in enumerate(zip(each, data, strict=False)):
+            _check(part, item, (*path, str(index)), prefix)
+    elif get_origin(kind) is Literal and not any(data == c and type(data) is type(c) for c in get_args(kind)):
+        raise InputError(prefix + ".".join(path), _short(data), f"is not {describe(kind)}", "use one of them")
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _as_float(value: Any) -> Any:
+    """3 is a number where 3.0 is one; True is not."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _as_int(value: Any) -> Any:
+    """True is no count: as text it fails the type check."""
+    return str(value) if isinstance(value, bool) else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists of scalars in one line; never an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        scalars = not any(isinstance(item, dict | list) for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=scalars)
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader without aliases (a few lines of them expand to gigabytes), duplicate keys or deep nesting.
+
+    Scalars follow YAML 1.2: `off` is text (wandb: off), not False, and 1e-4 is a number.
+    """
+
+    depth = 0
+    yaml_implicit_resolvers: ClassVar = {
+        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:bool"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases are not read", self.peek_event().start_mark)
+        if self.depth >= MAX_DEPTH:
+            raise yaml.composer.ComposerError(None, None, "nested too deeply", self.peek_event().start_mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false|True|False)$"), list("tTfF"))
+for _side in (_Loader, _Dumper):  # both: text that looks like a number must be quoted when it is written
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    )
