@@ -1,1 +1,4 @@
-"""Two floors: the roof (cli, entry) starts jobs and knows every recipe; the ground (errors, process, preemption) imports nothing of ours."""
+"""Two floors: the roof (cli, entry) starts jobs and knows every recipe; the ground imports nothing of ours.
+
+The ground is errors, serialize, process and preemption.
+"""

@@ -1,4 +1,4 @@
-"""The one error for what a person wrote: it names the field, the value and the remedy, and the command line exits with 2."""
+"""The one error for what a person wrote: it names field, value and remedy, and the command line exits with 2."""
 
 from __future__ import annotations
 

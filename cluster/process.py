@@ -1,0 +1,103 @@
+"""Processes: where this one stands among them, and how to start several. No other file reads the environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from videoar.cluster.preemption import EXIT_PREEMPTED
+
+PREEMPTED_MARKER = "preempted"
+"""File in a run directory that the trainer leaves when it saved and stopped early."""
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+"""Signals that the launcher hands on to its workers, each as SIGTERM: finish the step, save, leave."""
+
+SHUTDOWN_S = 300
+"""Seconds that workers have to save after a signal before torchrun kills them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """Where this process stands among those of the job; alone unless torchrun (or its like) says otherwise."""
+
+    rank: int = 0
+    """Index of this process in the job."""
+    local_rank: int = 0
+    """Index of this process on its machine: the number of its GPU."""
+    world_size: int = 1
+    """Processes of the job."""
+
+    @staticmethod
+    def here() -> World:
+        """The world that torchrun describes in the environment."""
+        return World(
+            rank=int(os.environ.get("RANK", "0")),
+            local_rank=int(os.environ.get("LOCAL_RANK", "0")),
+            world_size=int(os.environ.get("WORLD_SIZE", "1")),
+        )
+
+    @property
+    def is_first(self) -> bool:
+        """True for the one process that writes files and messages."""
+        return self.rank == 0
+
+
+def variable(name: str) -> str | None:
+    """An environment variable, None where it is unset or empty."""
+    return os.environ.get(name) or None
+
+
+def launch(arguments: Sequence[str], processes: int, run: Path) -> int:
+    """Run `videoar ARGUMENTS` in so many processes of this machine, by torchrun over loopback; its exit code.
+
+    torchrun swallows the workers' codes, so 75 (saved, submit me again) is told by a marker in the run directory.
+    """
+    marker = run / PREEMPTED_MARKER
+    marker.unlink(missing_ok=True)
+    with _forwarding(_start(_torchrun(arguments, processes))) as workers:
+        code = workers.wait()
+    if marker.exists():
+        return EXIT_PREEMPTED
+    return 0 if code == 0 else 1
+
+
+def _torchrun(arguments: Sequence[str], processes: int) -> list[str]:
+    return [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1",
+        f"--nproc-per-node={processes}", f"--shutdown-timeout={SHUTDOWN_S}", "-m", "videoar.cluster.entry", *arguments,
+    ]  # fmt: skip
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A process group of its own: the terminal's Ctrl-C reaches the workers once, through us.
+
+    One OpenMP thread a process unless the user chose: threads that spin on shared cores slow each other down.
+    """
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    return subprocess.Popen(command, env=environment, start_new_session=True)
+
+
+@contextmanager
+def _forwarding(workers: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Hand signals on to the workers; leave none behind."""
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        workers.terminate()
+
+    before = {number: signal.signal(number, forward) for number in STOPPING}
+    try:
+        yield workers
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if workers.poll() is None:
+            workers.terminate()
+            workers.wait()
