@@ -1,0 +1,183 @@
+"""The export format: a folder with config.json, numbered safetensors and their index.
+
+config.json                        what the weights are and where they come from (ExportConfig)
+model-00001-of-00002.safetensors   weights by parameter name
+model.safetensors.index.json       parameter → file, in the layout that Hugging Face tools read
+tokenizer/                         the tokenizer that the model's bits belong to
+README.md                          the model card
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.serialize import from_dict, to_dict
+from videoar.pretrain.config import ModelConfig
+from videoar.tokenizer.scales import ScaleSchedule
+
+CONFIG = "config.json"
+INDEX = "model.safetensors.index.json"
+TOKENIZER = "tokenizer"
+MAX_SHARD_BYTES = 4 << 30
+"""A file of weights is closed before it grows past this."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipShape:
+    """A shape of video the model was trained on."""
+
+    schedule: str
+    """Scale schedule by name: the frame size "HxW" in pixels."""
+    schedule_hash: str
+    """Of the grids that the bits of training were cut into."""
+    num_frames: int
+    """Pixel frames, 1 + 4n."""
+    fps: float
+
+    def __post_init__(self) -> None:
+        if ScaleSchedule.named(self.schedule).hash != self.schedule_hash:
+            raise InputError(
+                "config.json: shapes.schedule_hash", self.schedule_hash,
+                f"is not that of {self.schedule} in this version", "use the version that exported the weights",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """Where weights come from."""
+
+    run: str = ""
+    """Name of the run's folder."""
+    recipe: str = ""
+    recipe_hash: str = ""
+    """Sixteen hex digits of the resolved recipe."""
+    step: int = 0
+    ema: bool = False
+    """Whether these are the moving average."""
+    data: dict[str, str] = field(default_factory=dict)
+    """Dataset → hash of its manifest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportConfig:
+    """All that config.json holds."""
+
+    model: ModelConfig
+    format_version: int = 1
+    shapes: tuple[ClipShape, ...] = ()
+    """What it was trained on; the first is what it generates unless told otherwise."""
+    window: int = 16
+    """Past latent frames a frame attends to."""
+    guidance: str = "t2v"
+    tokenizer_hash: str = ""
+    """Of the tokenizer in tokenizer/; empty: weights without one."""
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+def read_config(folder: str | Path) -> ExportConfig:
+    """What an exported folder says about itself."""
+    path = Path(folder) / CONFIG
+    try:
+        mapping = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(
+            "weights", folder, f"holds no {CONFIG}", "give a folder that `videoar export` wrote"
+        ) from error
+    except ValueError as error:
+        raise InputError("weights", path, "is not JSON", "export the run again") from error
+    return from_dict(ExportConfig, mapping, str(path))
+
+
+def write_export(
+    folder: str | Path,
+    config: ExportConfig,
+    weights: Iterable[tuple[str, Tensor]],
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> Path:
+    """Write configuration and weights, one file of at most `max_shard_bytes` in memory at a time."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in (*folder.glob("model-*.safetensors"), *folder.glob(".shard-*")):
+        stale.unlink()
+    shards, total = [], 0
+    for number, tensors in enumerate(_shards(weights, max_shard_bytes)):
+        save_file(tensors, folder / f".shard-{number}", metadata={"format": "pt"})
+        shards.append(list(tensors))
+        total += sum(_size(tensor) for tensor in tensors.values())
+    places = {}
+    for number, names in enumerate(shards):
+        file = f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors"
+        (folder / f".shard-{number}").rename(folder / file)
+        places.update(dict.fromkeys(names, file))
+    index = {"metadata": {"total_size": total}, "weight_map": places}
+    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n")
+    (folder / CONFIG).write_text(json.dumps(to_dict(config), indent=1) + "\n")
+    return folder
+
+
+def load_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """An exported folder's tensors: exactly the expected names and shapes (values are not looked at)."""
+    folder = Path(folder)
+    places = _weight_map(folder)
+    if missing := sorted(expected.keys() - places.keys()):
+        raise InputError("weights", folder, f"lacks {_some(missing)}", f"export again, or correct {CONFIG}")
+    if unknown := sorted(places.keys() - expected.keys()):
+        raise InputError("weights", folder, f"has {_some(unknown)}, unknown to the model", f"correct {CONFIG}")
+    loaded = {}
+    for file in sorted(set(places.values())):
+        for name, value in _read_shard(folder / file, [name for name, place in places.items() if place == file]):
+            if value.shape != expected[name].shape:
+                raise InputError(
+                    "weights", folder, f"{name} is {tuple(value.shape)}, the model's {tuple(expected[name].shape)}",
+                    f"use the {CONFIG} that was exported with them",
+                )  # fmt: skip
+            loaded[name] = value
+    return loaded
+
+
+def _read_shard(path: Path, names: list[str]) -> Iterator[tuple[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            for name in names:
+                yield name, file.get_tensor(name)
+    except (OSError, SafetensorError) as error:
+        raise InputError("weights", path, f"cannot be read ({error})", "export or download it again") from error
+
+
+def _weight_map(folder: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads((folder / INDEX).read_text())["weight_map"])
+    except OSError as error:
+        raise InputError("weights", folder, f"holds no {INDEX}", "give a folder that `videoar export` wrote") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError("weights", folder / INDEX, "is no index of weights", "export the run again") from error
+
+
+def _shards(weights: Iterable[tuple[str, Tensor]], max_bytes: int) -> Iterator[dict[str, Tensor]]:
+    """Groups of consecutive tensors, each below the limit (a single larger tensor is a group of its own)."""
+    group: dict[str, Tensor] = {}
+    size = 0
+    for name, tensor in weights:
+        if group and size + _size(tensor) > max_bytes:
+            yield group
+            group, size = {}, 0
+        group[name] = tensor.detach().to("cpu").contiguous()
+        size += _size(tensor)
+    if group:
+        yield group
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
