@@ -81,8 +81,21 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
     return value
 
 
-def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every dotted field of a dataclass tree with its value; tuples of dataclasses are indexed from 0."""
+def parse_scalar(word: str) -> Any:
+    """A number, true, false or null as in a file; any other text stands for itself."""
+    loader = _Loader(word)
+    try:
+        node = loader.get_single_node()
+        return loader.construct_document(node) if isinstance(node, yaml.ScalarNode) else word
+    except (yaml.YAMLError, ValueError):
+        return word
+    finally:
+        loader.dispose()
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any, Any]]:
+    """Every dotted field of a dataclass tree with its type and value; tuples of dataclasses are indexed from 0."""
+    hints = typing.get_type_hints(type(value))
     for f in dataclasses.fields(value):
         item, here = getattr(value, f.name), (*path, f.name)
         if dataclasses.is_dataclass(item):
@@ -91,7 +104,7 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
             for index, part in enumerate(item):
                 yield from leaves(part, (*here, str(index)))
         else:
-            yield ".".join(here), item
+            yield ".".join(here), hints[f.name], item
 
 
 def describe(kind: Any) -> str:

@@ -89,7 +89,7 @@ def test_hostile_yaml_is_refused(text: str) -> None:
 
 def test_leaves_name_every_field() -> None:
     """Overrides and diffs address fields by these names; a part of a tuple has its index."""
-    names = dict(leaves(WHOLE))
+    names = {path: value for path, _, value in leaves(WHOLE)}
     assert names["parts.1.name"] == "no"
     assert names["part.name"] == "inner"
 

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.errors import InputError
+from videoar.configs.load import find_recipe, load_recipe, recipe_names, save_recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_read_back_equal(name: str, tmp_path: Path) -> None:
+    """A resumed run compares its recipe with the saved one; a field lost on the way would refuse every resume."""
+    recipe = find_recipe(name)
+    save_recipe(recipe, tmp_path / "config.yaml")
+    assert load_recipe(tmp_path / "config.yaml") == recipe
+    assert find_recipe(f"{tmp_path}/") == recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_says_what_it_costs_and_how_to_run_it(name: str) -> None:
+    """A recipe is chosen by its docstring."""
+    module = __import__(f"videoar.configs.{name}", fromlist=["recipe"])
+    assert "Cost:" in module.__doc__
+    assert f" {name}" in module.__doc__
+    assert find_recipe(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("debgu", "use one of: debug"), ("load", "use one of: "), ("missing.yaml", "give a name in configs/")],
+)
+def test_a_recipe_that_is_not_there(name: str, remedy: str) -> None:
+    """The first word after a command is the one most often mistyped."""
+    with pytest.raises(InputError, match=remedy):
+        find_recipe(name)
+
+
+def test_a_binary_file_is_no_recipe(tmp_path: Path) -> None:
+    """A checkpoint given for its config.yaml must not end in a traceback."""
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="UTF-8"):
+        load_recipe(tmp_path / "x.yaml")
+
+
+def test_an_unknown_key_of_a_saved_recipe_names_its_file(tmp_path: Path) -> None:
+    """A field renamed since the file was written must not be ignored in silence."""
+    save_recipe(find_recipe("debug"), tmp_path / "x.yaml")
+    text = (tmp_path / "x.yaml").read_text().replace("rope_base:", "rope_bass:")
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"x.yaml: model.rope_bass=.*did you mean rope_base"):
+        load_recipe(tmp_path / "x.yaml")
