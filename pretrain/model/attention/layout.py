@@ -1,0 +1,234 @@
+"""What stands where in a pack and who attends to whom: plain host integers, the same for every attention backend.
+
+A pack is one sequence [text][frame 1: scales coarse to fine][frame 2] ... of each sample in turn, and padding. The
+block-causal pattern (VideoAR §4.2, Eq. 5 and 9) is a list of full rectangles; no backend needs an l x l object but the
+reference, whose dense mask is painted from the same rectangles.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+
+from videoar.pretrain.config import RopeKind
+from videoar.pretrain.model.rope import coordinates
+from videoar.tokenizer.scales import ScaleSchedule
+
+TextAttention = Literal["full", "causal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """Every row attends to every key; with `causal` (text alone) the i-th row to the first i keys and itself."""
+
+    rows: range
+    keys: tuple[range, ...]
+    causal: bool = False
+
+    @property
+    def pairs(self) -> int:
+        """Attended pairs of query and key."""
+        height, width = len(self.rows), sum(len(run) for run in self.keys)
+        return height * (height + 1) // 2 if self.causal else height * width
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """One sample's place in a pack, and which past frames each of its frames sees."""
+
+    schedule: ScaleSchedule
+    num_frames: int
+    """Latent frames."""
+    num_text: int
+    """Text tokens m; at least 1."""
+    start: int
+    """First row in the pack."""
+    visible: Bool[np.ndarray, "t t"]
+    """Row t: the past frames S_t (Eq. 9). Only entries below the diagonal are set."""
+
+    def __post_init__(self) -> None:
+        assert self.num_text >= 1
+        assert self.visible.shape == (self.num_frames, self.num_frames)
+        assert not np.triu(self.visible).any()
+
+    @property
+    def text(self) -> range:
+        """Rows of the text."""
+        return range(self.start, self.start + self.num_text)
+
+    @property
+    def visual(self) -> range:
+        """Rows of all frames."""
+        return range(self.text.stop, self.text.stop + self.num_frames * self.schedule.tokens_per_frame)
+
+    def frame(self, frame: int) -> range:
+        """Rows of one frame, all scales."""
+        start = self.text.stop + frame * self.schedule.tokens_per_frame
+        return range(start, start + self.schedule.tokens_per_frame)
+
+    def scale(self, frame: int, scale: int) -> range:
+        """Rows of one scale of one frame."""
+        start, offsets = self.frame(frame).start, self.schedule.offsets
+        return range(start + offsets[scale], start + offsets[scale + 1])
+
+    def rectangles(self, text_attention: TextAttention) -> Iterator[Rectangle]:
+        """text x text; each frame x (text + S_t); each scale x the scales of its frame up to itself."""
+        yield Rectangle(self.text, (self.text,), causal=text_attention == "causal")
+        for frame in range(self.num_frames):
+            rows = self.frame(frame)
+            past = (self.frame(int(other)) for other in np.flatnonzero(self.visible[frame]))
+            yield Rectangle(rows, (self.text, *past))
+            for scale in range(self.schedule.num_scales):
+                own = self.scale(frame, scale)
+                yield Rectangle(own, (range(rows.start, own.stop),))
+
+
+@dataclass(frozen=True, eq=False)
+class PackLayout:
+    """The segments of one pack of `length` rows; the rows after the last segment are padding and in no segment."""
+
+    segments: tuple[Segment, ...]
+    length: int
+    text_attention: TextAttention = "full"
+
+    def __post_init__(self) -> None:
+        end = 0
+        for segment in self.segments:
+            assert segment.start == end, "segments stand one after the other"
+            end = segment.visual.stop
+        assert end <= self.length, f"{end} tokens in a pack of {self.length}"
+
+    def rectangles(self) -> Iterator[Rectangle]:
+        """Who attends to whom, exactly once each."""
+        for segment in self.segments:
+            yield from segment.rectangles(self.text_attention)
+
+    @functools.cached_property
+    def attended_pairs(self) -> int:
+        """Attended pairs of query and key: what attention costs."""
+        return sum(rectangle.pairs for rectangle in self.rectangles())
+
+    @functools.cached_property
+    def sample(self) -> Int64[np.ndarray, " l"]:
+        """Index of each row's segment; -1 in the padding."""
+        sample = np.full(self.length, -1)
+        for index, segment in enumerate(self.segments):
+            sample[segment.start : segment.visual.stop] = index
+        return sample
+
+    @property
+    def frame(self) -> Int64[np.ndarray, " l"]:
+        """Latent frame of each visual row, from 0; -1 elsewhere."""
+        return self._cells[:, 0]
+
+    @property
+    def scale(self) -> Int64[np.ndarray, " l"]:
+        """Scale of each visual row, from 0; -1 elsewhere."""
+        return self._cells[:, 1]
+
+    @property
+    def row(self) -> Int64[np.ndarray, " l"]:
+        """Row of each visual token in the grid of its scale; -1 elsewhere."""
+        return self._cells[:, 2]
+
+    @property
+    def column(self) -> Int64[np.ndarray, " l"]:
+        """Column of each visual token in the grid of its scale; -1 elsewhere."""
+        return self._cells[:, 3]
+
+    @functools.cached_property
+    def text_rows(self) -> Int64[np.ndarray, " m"]:
+        """Rows of all text tokens, in order."""
+        return np.flatnonzero((self.sample >= 0) & (self.scale < 0))
+
+    @functools.cached_property
+    def text_index(self) -> Int64[np.ndarray, " m"]:
+        """Place of each text token within its sample's text, from 0."""
+        return np.concatenate([np.arange(segment.num_text) for segment in self.segments])
+
+    def visual_rows(self, schedule: ScaleSchedule) -> Int64[np.ndarray, " v"]:
+        """Rows of all frames of this schedule, in order."""
+        runs = [np.asarray(segment.visual) for segment in self.segments if segment.schedule == schedule]
+        return np.concatenate(runs)
+
+    def positions(self, kind: RopeKind) -> Float32[np.ndarray, "l 3"]:
+        """Position on (time, height, width): text (i, i, i), visual (t + m, y + m, x + m); Eq. 7. Padding: 0."""
+        positions = np.zeros((self.length, 3), np.float32)
+        for segment in self.segments:
+            positions[segment.text] = np.arange(segment.num_text)[:, None]
+            positions[segment.visual] = segment.num_text + _over_frames(segment, _coordinates(segment.schedule, kind))
+        return positions
+
+    def places(self) -> Int64[np.ndarray, "l 3"]:
+        """Frame, and row and column of the cell's centre on the finest grid: what learned positions look up."""
+        places = np.zeros((self.length, 3), np.int64)
+        for segment in self.segments:
+            centres = np.floor(_coordinates(segment.schedule, "centre") + 0.5).astype(np.int64)
+            places[segment.visual] = _over_frames(segment, centres)
+        return places
+
+    def loss_weights(self) -> Float32[np.ndarray, " l"]:
+        """Weight of each token's loss: a_s = 1 / (sqrt(n_s) sum_j sqrt(n_j)), a frame sums to 1; 0 beside the frames.
+
+        Infinity's square-root reweighting (arXiv:2412.04431, released code); n_s = h_s w_s.
+        """
+        weights = np.zeros(self.length, np.float32)
+        for segment in self.segments:
+            weights[segment.visual] = np.tile(_frame_weights(segment.schedule), segment.num_frames)
+        return weights
+
+    def dense_mask(self) -> Bool[Tensor, "l l"]:
+        """The pattern as a matrix (row: query, column: key), for the reference backend alone."""
+        mask = torch.zeros(self.length, self.length, dtype=torch.bool)
+        for rectangle in self.rectangles():
+            rows = slice(rectangle.rows.start, rectangle.rows.stop)
+            for run in rectangle.keys:
+                mask[rows, run.start : run.stop] = True
+            if rectangle.causal:
+                mask[rows, rows].tril_()
+        return mask
+
+    @functools.cached_property
+    def _cells(self) -> Int64[np.ndarray, "l 4"]:
+        cells = np.full((self.length, 4), -1)
+        for segment in self.segments:
+            cells[segment.visual] = _over_frames(segment, _grid_cells(segment.schedule))
+        return cells
+
+
+def _over_frames(segment: Segment, cells: np.ndarray) -> np.ndarray:
+    """Repeat a frame's table (n, j) over the frames, the frame's index before it: (t n, 1 + j)."""
+    frames = np.repeat(np.arange(segment.num_frames), len(cells))
+    return np.concatenate([frames[:, None], np.tile(cells, (segment.num_frames, 1))], axis=1)
+
+
+@functools.cache
+def _grid_cells(schedule: ScaleSchedule) -> Int64[np.ndarray, "n 3"]:
+    """Scale, row and column of a frame's tokens."""
+    grids = [np.indices(grid).reshape(2, -1).T for grid in schedule.grids]
+    scales = np.repeat(np.arange(schedule.num_scales), schedule.tokens)
+    return np.concatenate([scales[:, None], np.concatenate(grids)], axis=1)
+
+
+@functools.cache
+def _coordinates(schedule: ScaleSchedule, kind: RopeKind) -> np.ndarray:
+    """Height and width coordinates of a frame's tokens (n, 2), in cells of the finest grid."""
+    scales = []
+    for grid in schedule.grids:
+        sides = [coordinates(cells, finest, kind) for cells, finest in zip(grid, schedule.grid, strict=True)]
+        scales.append(np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2))
+    return np.concatenate(scales)
+
+
+@functools.cache
+def _frame_weights(schedule: ScaleSchedule) -> np.ndarray:
+    """Loss weight of a frame's tokens (n,)."""
+    roots = np.sqrt(np.asarray(schedule.tokens, np.float64))
+    return np.repeat(1 / (roots * roots.sum()), schedule.tokens).astype(np.float32)

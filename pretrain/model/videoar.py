@@ -1,0 +1,136 @@
+"""The generator (VideoAR §4.2): a decoder-only transformer that predicts the bits of each scale of each frame.
+
+Plain PyTorch for one device over one token-major pack. It is the only definition: training shards it from outside,
+sampling runs it with a cache behind `attend`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor, nn
+
+from videoar.pretrain.config import ModelConfig, TextConfig
+from videoar.pretrain.model.head import Head
+from videoar.pretrain.model.layers import Attend, Block
+from videoar.pretrain.model.rope import Rotation, rotation
+from videoar.pretrain.model.weights import load_weights, read_config, save_weights
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInputs:
+    """One pack as the model reads it, on its device. Rows that are neither text nor a frame's are padding."""
+
+    features: Float32[Tensor, "l k"]
+    """Accumulated feature that a visual row starts from (Eq. 6); 0 elsewhere."""
+    scale: Int64[Tensor, " l"]
+    """Scale of each visual row; -1 for text and padding."""
+    is_start: Bool[Tensor, " l"]
+    """The first scale of a first frame: rows of <SOS>."""
+    positions: Float32[Tensor, "l 3"]
+    """Position on (time, height, width), for the rotation (Eq. 7)."""
+    places: Int64[Tensor, "l 3"]
+    """Frame, row and column on the finest grid, for learned positions."""
+    text_rows: Int64[Tensor, " m"]
+    """Rows where text stands."""
+    text_tokens: Int64[Tensor, " m"]
+    """Token ids of the text."""
+    text_index: Int64[Tensor, " m"]
+    """Place of each text token within its sample: its row in the null table."""
+    text_dropped: Bool[Tensor, " m"]
+    """Text that is replaced by the null table (classifier-free guidance)."""
+
+
+class TextEmbedding(nn.Module):
+    """A learned vector a token, and the learned null table that stands for dropped text of any length."""
+
+    def __init__(self, config: TextConfig, width: int, *, learned_positions: bool) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(text_vocabulary(config), width)
+        self.null = nn.Embedding(text_length(config), width)
+        self.positions = nn.Embedding(text_length(config), width) if learned_positions else None
+
+    def forward(self, inputs: ModelInputs) -> Float[Tensor, "m d"]:
+        """Embeddings of the pack's text; only where nothing rotates do they carry their own position."""
+        dropped = inputs.text_dropped[:, None]
+        text = torch.where(dropped, self.null(inputs.text_index), self.tokens(inputs.text_tokens))
+        return text if self.positions is None else text + self.positions(inputs.text_index)
+
+
+class PlaceEmbedding(nn.Module):
+    """Learned positions of visual tokens: the sum of a frame's, a row's and a column's vector."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.frame = nn.Embedding(config.max_frames, config.width)
+        self.row = nn.Embedding(config.max_side, config.width)
+        self.column = nn.Embedding(config.max_side, config.width)
+
+    def forward(self, places: Int64[Tensor, "l 3"]) -> Float[Tensor, "l d"]:
+        """The baseline that Multi-scale Temporal RoPE is compared with."""
+        frame, row, column = places.unbind(-1)
+        return self.frame(frame) + self.row(row) + self.column(column)
+
+
+class VideoAR(nn.Module):
+    """Bits of every scale of every frame, from the text, the past frames and the coarser scales."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        learned = config.rope == "learned"
+        self.config = config
+        self.input = nn.Linear(config.latent_dim, config.width, bias=False)
+        self.start = nn.Parameter(torch.zeros(config.width))
+        self.scale = nn.Embedding(config.max_scales, config.width)
+        self.text = TextEmbedding(config.text, config.width, learned_positions=learned)
+        self.place = PlaceEmbedding(config) if learned else None
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
+        self.head = Head(config)
+
+    def embed(self, inputs: ModelInputs) -> Float[Tensor, "l d"]:
+        """Linear(feature) or <SOS>, plus the scale embedding (Eq. 7); text at its rows; padding is zero."""
+        x = self.input(inputs.features.to(self.input.weight.dtype))
+        x = torch.where(inputs.is_start[:, None], self.start, x)
+        x = x + self.scale(inputs.scale.clamp(min=0))
+        if self.place is not None:
+            x = x + self.place(inputs.places)
+        x = x.masked_fill(inputs.scale[:, None] < 0, 0)
+        return x.index_copy(0, inputs.text_rows, self.text(inputs).to(x.dtype))
+
+    def rotation(self, inputs: ModelInputs) -> Rotation | None:
+        """Cosines and sines of the pack, once a step for all layers; None where positions are learned."""
+        if self.config.rope == "learned":
+            return None
+        return rotation(inputs.positions, self.config.head_dim, self.config.rope_base)
+
+    def forward(self, inputs: ModelInputs, attend: Attend) -> Float32[Tensor, "l k"]:
+        """Logits, one a bit; positive means bit 1. Rows of text and padding carry no meaning."""
+        x, turn = self.embed(inputs), self.rotation(inputs)
+        for block in self.blocks:
+            x = block(x, turn, attend)
+        return self.head(x)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write config.json and safetensors; `from_pretrained` reads them back equal."""
+        save_weights(self.config, self.state_dict(), Path(folder))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> VideoAR:
+        """The model that a folder of config.json and safetensors holds, on the CPU."""
+        with torch.device("meta"):
+            model = cls(read_config(Path(folder)))
+        model.load_state_dict(load_weights(Path(folder), model.state_dict()), assign=True)
+        return model
+
+
+def text_vocabulary(config: TextConfig) -> int:
+    """Token ids of the text: those of the tokens the data pipeline makes of captions or labels."""
+    return config.num_classes if config.kind == "label" else 257
+
+
+def text_length(config: TextConfig) -> int:
+    """The most text tokens a sample has; a label is one."""
+    return 1 if config.kind == "label" else config.max_tokens
