@@ -26,6 +26,11 @@ class TokenizerConfig:
     norm_groups: int = 32
     """Groups of the group normalisation."""
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each level."""
+        return tuple(self.base_channels * multiplier for multiplier in self.multipliers)
+
     def __post_init__(self) -> None:
         if len(self.multipliers) != 5:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Multi-scale residual quantisation: a latent frame becomes bits at every scale, coarse to fine (VideoAR Eq. 2-3).
+"""Multi-scale residual quantisation: a latent frame becomes bits at every scale, coarse to fine (VideoAR §4.1).
 
 r = F; for each scale: z = down(r), q = code(bit(z)), r -= up(q), F^ += up(q). Frames are quantised independently of
 each other, so time is folded into the batch `n`; loops go over scales only. Always float32, autocast or not.
@@ -50,7 +50,7 @@ def as_grid(tokens: Float[Tensor, "n tokens k"], grid: Grid) -> Float[Tensor, "n
 
 @torch.no_grad()
 def quantize_residual(latent: Float[Tensor, "n k h w"], schedule: ScaleSchedule) -> Bool[Tensor, "n tokens k"]:
-    """The bits of each frame: scales coarse to fine, row-major inside a scale (VideoAR Eq. 2-3)."""
+    """The bits of each frame: scales coarse to fine, row-major inside a scale (VideoAR §4.1)."""
     assert latent.shape[-2:] == schedule.grid, (latent.shape, schedule)
     residual = latent.float()
     found = []
@@ -62,7 +62,7 @@ def quantize_residual(latent: Float[Tensor, "n k h w"], schedule: ScaleSchedule)
 
 @torch.no_grad()
 def accumulate(bits: Bool[Tensor, "n tokens k"], schedule: ScaleSchedule) -> Float32[Tensor, "n k h w"]:
-    """The quantised latent: F^ = sum over scales of up(code) (VideoAR Eq. 3)."""
+    """The quantised latent: F^ = sum over scales of up(code) (inner sum of VideoAR Eq. 2)."""
     assert bits.shape[1] == schedule.tokens_per_frame, (bits.shape, schedule)
     scales = bits.split(list(schedule.tokens), dim=1)
     total = torch.zeros(bits.shape[0], bits.shape[2], *schedule.grid, device=bits.device)

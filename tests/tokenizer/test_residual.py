@@ -17,7 +17,7 @@ def latent(schedule: ScaleSchedule, n: int = 3, k: int = 16, seed: int = 0) -> t
 
 @pytest.mark.parametrize("name", ["128x128", "192x336"])
 def test_equals_the_loop_of_the_definition(name: str) -> None:
-    """A transposed token order, a wrong interpolation or a skipped residual gives other bits than Eq. 2-3."""
+    """A transposed token order, a wrong interpolation or a skipped residual gives other bits than these."""
     schedule = ScaleSchedule.named(name)
     x = latent(schedule)
     r, expected = x.clone(), []

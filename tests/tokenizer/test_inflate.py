@@ -1,0 +1,55 @@
+"""A 2-D tokenizer inside a 3-D one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from videoar.cluster.errors import InputError
+from videoar.tokenizer.inflate import fill_last_slices, inflate
+from videoar.tokenizer.presets import PRESETS
+from videoar.tokenizer.video_tokenizer import VideoTokenizer
+
+
+@pytest.fixture(scope="module")
+def image_tokenizer() -> VideoTokenizer:
+    torch.manual_seed(0)
+    return VideoTokenizer(dataclasses.replace(PRESETS["tiny"], temporal_kernel=1)).eval()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_inflated_tokenizer_is_the_image_tokenizer_on_images(image_tokenizer: VideoTokenizer, seed: int) -> None:
+    """Whatever the other temporal slices hold: they must meet zeros only, in every layer, both ways."""
+    video_tokenizer = inflate(image_tokenizer, seed=seed)
+    image = torch.rand(2, 3, 1, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    latent = image_tokenizer.encode(image)
+    torch.testing.assert_close(video_tokenizer.encode(image), latent, atol=1e-6, rtol=0)
+    torch.testing.assert_close(video_tokenizer.decode(latent), image_tokenizer.decode(latent), atol=1e-6, rtol=0)
+
+
+def test_other_slices_meet_zeros_in_the_general_convolution_too(image_tokenizer: VideoTokenizer) -> None:
+    """The shortcut for one frame must be an economy, not the reason: frame 0 of a longer clip is the image as well."""
+    video_tokenizer = inflate(image_tokenizer, seed=5)
+    clip = torch.rand(1, 3, 5, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    latent = image_tokenizer.encode(clip[:, :, :1])
+    torch.testing.assert_close(video_tokenizer.encode(clip)[:, :, :1], latent, atol=1e-5, rtol=0)
+    later = torch.cat([latent, torch.randn_like(latent)], dim=2)
+    torch.testing.assert_close(
+        video_tokenizer.decode(later)[:, :, :1], image_tokenizer.decode(latent), atol=1e-5, rtol=0
+    )
+
+
+def test_only_matching_configurations_are_inflated(image_tokenizer: VideoTokenizer) -> None:
+    """Weights of another width cannot be copied, and a video tokenizer has nothing to be inflated."""
+    with pytest.raises(InputError, match="video tokenizer already"):
+        inflate(inflate(image_tokenizer))
+    with pytest.raises(InputError, match="equal but for temporal_kernel"):
+        fill_last_slices(VideoTokenizer.preset("tiny", latent_dim=16), image_tokenizer)
+
+
+def test_image_tokenizer_refuses_a_clip(image_tokenizer: VideoTokenizer) -> None:
+    """Without temporal weights a clip would be encoded frame by frame in silence, at a quarter of the compression."""
+    with pytest.raises(InputError, match="image tokenizer"):
+        image_tokenizer.encode(torch.zeros(1, 3, 5, 32, 32))

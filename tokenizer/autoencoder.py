@@ -1,0 +1,107 @@
+"""The causal 3-D autoencoder: Infinity's image tokenizer widened in time (VideoAR §4.1).
+
+Five levels, each of residual blocks (GroupNorm, SiLU, convolution, twice); four halvings of the sides between them, and
+the last two also halve time. No attention. Names follow the layers of the image tokenizer it is inflated from.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from videoar.tokenizer.causal_conv import CausalConv3d, Downsample, FrameGroupNorm, Memory, Upsample
+from videoar.tokenizer.config import TokenizerConfig
+
+TIME_LEVELS = (2, 3)
+"""Encoder levels whose down-sampling also halves time (where there is a temporal kernel)."""
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(silu(norm(conv(silu(norm(x)))))); a 1x1 convolution carries x where the width changes."""
+
+    def __init__(self, config: TokenizerConfig, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm1 = FrameGroupNorm(config.norm_groups, in_channels)
+        self.conv1 = CausalConv3d(in_channels, out_channels, time=config.temporal_kernel, side=3)
+        self.norm2 = FrameGroupNorm(config.norm_groups, out_channels)
+        self.conv2 = CausalConv3d(out_channels, out_channels, time=config.temporal_kernel, side=3)
+        changes = in_channels != out_channels
+        self.shortcut = CausalConv3d(in_channels, out_channels, time=1, side=1) if changes else None
+
+    def forward(self, x: Float[Tensor, "b c f h w"], memory: Memory | None = None) -> Float[Tensor, "b c2 f h w"]:
+        y = self.conv1(F.silu(self.norm1(x)), memory)
+        y = self.conv2(F.silu(self.norm2(y)), memory)
+        return y + (x if self.shortcut is None else self.shortcut(x, memory))
+
+
+class Level(nn.Module):
+    """Residual blocks of one width, then a change of resolution (none at the end)."""
+
+    def __init__(self, blocks: list[ResidualBlock], resample: Downsample | Upsample | None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.resample = resample
+
+    def forward(self, x: Float[Tensor, "b c f h w"], memory: Memory | None = None) -> Float[Tensor, "b c2 g h2 w2"]:
+        for block in self.blocks:
+            x = block(x, memory)
+        return x if self.resample is None else self.resample(x, memory)
+
+
+class Encoder(nn.Module):
+    """Pixels to the latent: stride 16 in height and width, 4 in time after the first frame."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        time, widths = config.temporal_kernel, config.widths
+        self.conv_in = CausalConv3d(3, widths[0], time=time, side=3)
+        self.levels = nn.ModuleList(self._level(config, index) for index in range(len(widths)))
+        self.middle = nn.ModuleList(ResidualBlock(config, widths[-1], widths[-1]) for _ in range(2))
+        self.norm_out = FrameGroupNorm(config.norm_groups, widths[-1])
+        self.conv_out = CausalConv3d(widths[-1], config.latent_dim, time=time, side=3)
+
+    @staticmethod
+    def _level(config: TokenizerConfig, index: int) -> Level:
+        widths, stride = config.widths, _time_stride(config, index)
+        ins = [widths[max(index - 1, 0)]] + [widths[index]] * (config.encoder_blocks - 1)
+        is_last = index == len(widths) - 1
+        down = None if is_last else Downsample(widths[index], time=config.temporal_kernel, time_stride=stride)
+        return Level([ResidualBlock(config, width, widths[index]) for width in ins], down)
+
+    def forward(self, video: Float[Tensor, "b 3 f h w"], memory: Memory | None = None) -> Float[Tensor, "b k t h2 w2"]:
+        x = self.conv_in(video, memory)
+        for layer in (*self.levels, *self.middle):
+            x = layer(x, memory)
+        return self.conv_out(F.silu(self.norm_out(x)), memory)
+
+
+class Decoder(nn.Module):
+    """The latent to pixels: the encoder mirrored, one more block a level; levels are numbered as the encoder's."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        time, widths = config.temporal_kernel, config.widths
+        self.conv_in = CausalConv3d(config.latent_dim, widths[-1], time=time, side=3)
+        self.middle = nn.ModuleList(ResidualBlock(config, widths[-1], widths[-1]) for _ in range(2))
+        self.levels = nn.ModuleList(self._level(config, index) for index in range(len(widths)))
+        self.norm_out = FrameGroupNorm(config.norm_groups, widths[0])
+        self.conv_out = CausalConv3d(widths[0], 3, time=time, side=3)
+
+    @staticmethod
+    def _level(config: TokenizerConfig, index: int) -> Level:
+        widths, stride = config.widths, _time_stride(config, index - 1)
+        ins = [widths[min(index + 1, len(widths) - 1)]] + [widths[index]] * (config.decoder_blocks - 1)
+        up = None if index == 0 else Upsample(widths[index], time=config.temporal_kernel, time_stride=stride)
+        return Level([ResidualBlock(config, width, widths[index]) for width in ins], up)
+
+    def forward(self, latent: Float[Tensor, "b k t h w"], memory: Memory | None = None) -> Float[Tensor, "b 3 f h2 w2"]:
+        x = self.conv_in(latent, memory)
+        for layer in (*self.middle, *reversed(self.levels)):
+            x = layer(x, memory)
+        return self.conv_out(F.silu(self.norm_out(x)), memory)
+
+
+def _time_stride(config: TokenizerConfig, index: int) -> int:
+    """Stride in time between encoder levels `index` and `index` + 1; an image tokenizer has none."""
+    return 2 if config.temporal_kernel > 1 and index in TIME_LEVELS else 1

@@ -1,0 +1,94 @@
+"""Convolutions that never look ahead in time, and what a stream of frames leaves behind in them.
+
+All padding of time is on the left, with zeros; normalisation is per frame. So latent frame i depends on pixel frames up
+to 4i only, and a video may be cut into chunks: each layer then starts from what the previous chunk left in `Memory`.
+(VideoAR §4.1; Yu et al. 2023, MAGVIT-v2, arXiv:2310.05737.)
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Memory = dict[nn.Module, Tensor]
+"""What each layer keeps of the frames of one video seen so far: owned by whoever streams, empty at its start."""
+
+
+class CausalConv3d(nn.Conv3d):
+    """Convolution over (time, height, width) whose output at frame i sees frames <= i (times the stride).
+
+    A first frame alone is preceded by zeros only, so the temporally last slice of the kernel is all it meets: an image
+    costs a 2-D convolution, and inflating a 2-D kernel into that slice changes nothing for it.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, time: int, side: int, time_stride: int = 1, side_stride: int = 1
+    ) -> None:
+        """`time` and `side` are the kernel's. With a spatial stride the caller pads rows and columns itself."""
+        side_padding = side // 2 if side_stride == 1 else 0
+        super().__init__(
+            in_channels, out_channels, (time, side, side),
+            stride=(time_stride, side_stride, side_stride), padding=(0, side_padding, side_padding),
+        )  # fmt: skip
+
+    def forward(
+        self, x: Float[Tensor, "b c_in f h w"], memory: Memory | None = None
+    ) -> Float[Tensor, "b c_out f_out h_out w_out"]:
+        before = self.kernel_size[0] - 1
+        earlier = None if memory is None else memory.get(self)
+        padded = F.pad(x, (0, 0, 0, 0, before, 0)) if earlier is None else torch.cat([earlier, x], dim=2)
+        if memory is not None and before:
+            outputs = (padded.shape[2] - before - 1) // self.stride[0] + 1
+            memory[self] = padded[:, :, outputs * self.stride[0] :].clone()
+        if earlier is None and x.shape[2] == 1:
+            return self._last_slice(x)
+        return super().forward(padded)
+
+    def _last_slice(self, x: Float[Tensor, "b c_in 1 h w"]) -> Float[Tensor, "b c_out 1 h_out w_out"]:
+        image = F.conv2d(x[:, :, 0], self.weight[:, :, -1], self.bias, self.stride[1:], self.padding[1:])  # type: ignore[arg-type]
+        return image[:, :, None]
+
+
+class FrameGroupNorm(nn.GroupNorm):
+    """Group normalisation with the statistics of each frame alone: normalising over time would look ahead."""
+
+    def __init__(self, groups: int, channels: int) -> None:
+        super().__init__(groups, channels, eps=1e-6)
+
+    def forward(self, x: Float[Tensor, "b c f h w"]) -> Float[Tensor, "b c f h w"]:
+        frames = super().forward(rearrange(x, "b c f h w -> (b f) c h w"))
+        return rearrange(frames, "(b f) c h w -> b c f h w", b=x.shape[0])
+
+
+class Downsample(nn.Module):
+    """Halve height and width, and with `time_stride` 2 also time: 1 + 2n frames become 1 + n."""
+
+    def __init__(self, channels: int, *, time: int, time_stride: int) -> None:
+        super().__init__()
+        self.conv = CausalConv3d(channels, channels, time=time, side=3, time_stride=time_stride, side_stride=2)
+
+    def forward(self, x: Float[Tensor, "b c f h w"], memory: Memory | None = None) -> Float[Tensor, "b c g h2 w2"]:
+        return self.conv(F.pad(x, (0, 1, 0, 1)), memory)
+
+
+class Upsample(nn.Module):
+    """Double height and width, and with `time_stride` 2 also time: n frames become 2n - 1.
+
+    In time: repeat each frame twice, DROP the repeated first, then convolve. Convolving first and dropping later would
+    let the temporal weights meet a copy of the first frame, and one frame would no longer be an image.
+    """
+
+    def __init__(self, channels: int, *, time: int, time_stride: int) -> None:
+        super().__init__()
+        self.time_stride = time_stride
+        self.conv = CausalConv3d(channels, channels, time=time, side=3)
+
+    def forward(self, x: Float[Tensor, "b c f h w"], memory: Memory | None = None) -> Float[Tensor, "b c g h2 w2"]:
+        is_start = memory is None or self.conv not in memory
+        if self.time_stride == 2:
+            x = x.repeat_interleave(2, dim=2)[:, :, 1 if is_start else 0 :]
+        x = x.repeat_interleave(2, dim=3).repeat_interleave(2, dim=4)
+        return self.conv(x, memory)

@@ -1,0 +1,31 @@
+"""Named sizes of the tokenizer."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+
+from videoar.cluster.errors import InputError
+from videoar.tokenizer.config import TokenizerConfig
+
+PRESETS: dict[str, TokenizerConfig] = {
+    "paper": TokenizerConfig(),
+    "paper-2d": TokenizerConfig(temporal_kernel=1),
+    "infinity-d32": TokenizerConfig(temporal_kernel=1, latent_dim=32),
+    "small": TokenizerConfig(base_channels=32, norm_groups=16),
+    "tiny": TokenizerConfig(
+        base_channels=8, multipliers=(1, 1, 2, 2, 4), encoder_blocks=1, decoder_blocks=1, norm_groups=4
+    ),
+}
+"""`paper`: VideoAR's, 330 M parameters; `paper-2d`: the image tokenizer it is inflated from; `infinity-d32`: the public
+image tokenizer of 32 bits; `small`: one GPU, an hour; `tiny`: tests on a CPU."""
+
+
+def preset_config(name: str, latent_dim: int | None = None) -> TokenizerConfig:
+    """The configuration of a named size, with another number of bits a token if asked for."""
+    if name not in PRESETS:
+        close = difflib.get_close_matches(name, PRESETS, n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(PRESETS)}"
+        raise InputError("tokenizer.preset", name, "is no preset", remedy)
+    preset = PRESETS[name]
+    return preset if latent_dim is None else dataclasses.replace(preset, latent_dim=latent_dim)

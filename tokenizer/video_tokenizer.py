@@ -1,0 +1,167 @@
+"""VideoTokenizer: video to bits and back, whole or as a stream."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor, nn
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.serialize import to_dict
+from videoar.tokenizer import residual
+from videoar.tokenizer.autoencoder import Decoder, Encoder
+from videoar.tokenizer.causal_conv import Memory
+from videoar.tokenizer.config import TokenizerConfig, TokenizerSource
+from videoar.tokenizer.presets import preset_config
+from videoar.tokenizer.scales import FRAMES_PER_LATENT, PIXELS_PER_CELL, ScaleSchedule, latent_frames
+from videoar.tokenizer.weights import load_weights, read_config, save_weights
+
+
+class VideoTokenizer(nn.Module):
+    """A causal video autoencoder with a binary, multi-scale quantiser for each latent frame (VideoAR §4.1)."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+
+    @staticmethod
+    def preset(name: str, latent_dim: int | None = None, seed: int = 0) -> VideoTokenizer:
+        """An untrained tokenizer of a named size (videoar.tokenizer.presets); the weights are those of the seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return VideoTokenizer(preset_config(name, latent_dim)).eval()
+
+    @staticmethod
+    def from_pretrained(folder: str | Path) -> VideoTokenizer:
+        """The tokenizer that `save` wrote, in float32 whatever precision it was stored in."""
+        with torch.device("meta"):
+            tokenizer = VideoTokenizer(read_config(Path(folder)))
+        load_weights(tokenizer, Path(folder))
+        return tokenizer.eval()
+
+    def save(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write config.json and model.safetensors; float16 halves the file and is read back as float32."""
+        save_weights(self, self.config, Path(folder), dtype)
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits of configuration and weights as they are now: what artefacts name their tokenizer by."""
+        digest = hashlib.sha256(json.dumps(to_dict(self.config), sort_keys=True).encode())
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().data)
+        return digest.hexdigest()[:16]
+
+    @torch.no_grad()
+    def encode(self, video: Float[Tensor, "b 3 f h w"]) -> Float32[Tensor, "b k t h_16 w_16"]:
+        """The latent of clips with values in [-1, 1], before quantisation."""
+        self._check_video(video)
+        latent_frames(video.shape[2])
+        return self.encoder(video).float()
+
+    @torch.no_grad()
+    def decode(self, latent: Float[Tensor, "b k t h w"]) -> Float32[Tensor, "b 3 f h_16 w_16"]:
+        """The video of a (quantised) latent, in [-1, 1]."""
+        self._check_latent(latent)
+        return self.decoder(latent).float().clamp(-1, 1)
+
+    def quantize(self, latent: Float[Tensor, "b k t h w"], schedule: ScaleSchedule) -> Bool[Tensor, "b t tokens k"]:
+        """The bits of every latent frame: scales coarse to fine, row-major inside a scale."""
+        if tuple(latent.shape[-2:]) != schedule.grid:
+            height, width = (PIXELS_PER_CELL * side for side in latent.shape[-2:])
+            raise InputError(
+                "schedule", schedule.name, f"ends in grid {schedule.grid}, the latent is {tuple(latent.shape[-2:])}",
+                f"use the schedule of the video's size, {height}x{width}",
+            )  # fmt: skip
+        frames = rearrange(latent, "b k t h w -> (b t) k h w")
+        return residual.quantize_residual(frames, schedule).unflatten(0, (latent.shape[0], -1))
+
+    def dequantize(self, bits: Bool[Tensor, "b t tokens k"], schedule: ScaleSchedule) -> Float32[Tensor, "b k t h w"]:
+        """The quantised latent: the sum over scales of the up-sampled codes."""
+        if bits.shape[2] != schedule.tokens_per_frame or bits.shape[3] != self.config.latent_dim:
+            raise InputError(
+                "schedule", schedule.name,
+                f"has {schedule.tokens_per_frame} tokens a frame of {self.config.latent_dim} bits, and the bits are "
+                f"{tuple(bits.shape)}", "use the schedule and tokenizer that the bits were made with",
+            )  # fmt: skip
+        frames = residual.accumulate(rearrange(bits, "b t l k -> (b t) l k"), schedule)
+        return rearrange(frames, "(b t) k h w -> b k t h w", b=bits.shape[0])
+
+    @torch.no_grad()
+    def encode_stream(
+        self, chunks: Iterable[Float[Tensor, "b 3 _f h w"]]
+    ) -> Iterator[Float32[Tensor, "b k _t h_16 w_16"]]:
+        """`encode` of a video that arrives in chunks of any lengths: the same latents, as soon as they are known.
+
+        Memory does not grow with the length. The video must end after 1 + 4n frames.
+        """
+        memory: Memory = {}
+        for group in _regroup(chunks):
+            self._check_video(group)
+            yield self.encoder(group, memory).float()
+
+    @torch.no_grad()
+    def decode_stream(
+        self, latents: Iterable[Float[Tensor, "b k _t h w"]]
+    ) -> Iterator[Float32[Tensor, "b 3 _f h_16 w_16"]]:
+        """`decode` of latents that arrive in chunks of any lengths: the same frames, in memory that does not grow."""
+        memory: Memory = {}
+        for chunk in latents:
+            for latent in chunk.split(1, dim=2):
+                self._check_latent(latent)
+                yield self.decoder(latent, memory).float().clamp(-1, 1)
+
+    def _check_video(self, video: Tensor) -> None:
+        height, width = video.shape[-2:]
+        if height % PIXELS_PER_CELL or width % PIXELS_PER_CELL or not height * width:
+            raise InputError(
+                "video", f"{height}x{width}", f"is not a multiple of {PIXELS_PER_CELL} pixels each way",
+                "resize or crop it to a size with a scale schedule",
+            )  # fmt: skip
+        self._check_frames("video", video.shape[2])
+
+    def _check_latent(self, latent: Tensor) -> None:
+        if latent.shape[1] != self.config.latent_dim:
+            raise InputError(
+                "latent", tuple(latent.shape), f"has {latent.shape[1]} channels and the tokenizer "
+                f"{self.config.latent_dim}", "decode with the tokenizer that encoded it",
+            )  # fmt: skip
+        self._check_frames("latent", latent.shape[2])
+
+    def _check_frames(self, field: str, frames: int) -> None:
+        if self.config.temporal_kernel == 1 and frames != 1:
+            raise InputError(
+                field, f"{frames} frames", "does not fit an image tokenizer, which has no temporal weights",
+                "pass one frame at a time, or inflate the tokenizer",
+            )  # fmt: skip
+
+
+def open_tokenizer(source: TokenizerSource) -> VideoTokenizer:
+    """The tokenizer a job names: saved weights, or an untrained preset."""
+    if source.path:
+        return VideoTokenizer.from_pretrained(source.path)
+    return VideoTokenizer.preset(source.preset, source.latent_dim, source.seed)
+
+
+def _regroup(chunks: Iterable[Float[Tensor, "b 3 _f h w"]]) -> Iterator[Float[Tensor, "b 3 _g h w"]]:
+    """One frame, then four at a time: the frames of one latent each, whatever lengths the chunks have."""
+    waiting: Tensor | None = None
+    wanted = 1
+    for chunk in chunks:
+        waiting = chunk if waiting is None else torch.cat([waiting, chunk], dim=2)
+        while waiting.shape[2] >= wanted:
+            yield waiting[:, :, :wanted]
+            waiting, wanted = waiting[:, :, wanted:], FRAMES_PER_LATENT
+    left_over = 0 if waiting is None else waiting.shape[2]
+    if left_over:
+        raise InputError(
+            "video", f"{left_over} frames left over", "does not have 1 + 4n frames", f"drop the last {left_over}"
+        )

@@ -1,0 +1,77 @@
+"""Tokenizer weights on disk: config.json and model.safetensors, which name each other by a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.serialize import from_dict, to_dict
+from videoar.tokenizer.config import TokenizerConfig
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+
+
+def save_weights(model: nn.Module, config: TokenizerConfig, folder: Path, dtype: torch.dtype) -> None:
+    """Write both files beside their final names first: a killed save leaves no half of either."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    temporary = folder / f".{WEIGHTS}"
+    save_file(state, temporary)
+    described = {"kind": "tokenizer", "weights_sha256": _sha256(temporary), "config": to_dict(config)}
+    (folder / f".{CONFIG}").write_text(json.dumps(described, indent=1) + "\n")
+    os.replace(temporary, folder / WEIGHTS)
+    os.replace(folder / f".{CONFIG}", folder / CONFIG)
+
+
+def read_config(folder: Path) -> TokenizerConfig:
+    """The configuration saved with the weights."""
+    return from_dict(TokenizerConfig, _description(folder)["config"], str(folder / CONFIG))
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Put the saved weights into `model`, in float32 on the CPU; its own may be on the meta device."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise InputError("tokenizer", folder, f"holds no {WEIGHTS}", "copy the whole folder that was saved")
+    if _sha256(path) != _description(folder)["weights_sha256"]:
+        raise InputError(
+            "tokenizer", path, f"is not the file that {CONFIG} was written with", "copy both files together again"
+        )
+    try:
+        state = {name: value.float() for name, value in load_file(path).items()}
+        model.load_state_dict(state, strict=True, assign=True)
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError("tokenizer", path, f"does not fit {CONFIG} ({reason})", "use the weights it names") from error
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(
+            "tokenizer", folder, f"holds no {CONFIG}", "name a folder that `videoar tokenizer train` wrote"
+        )
+    try:
+        described = json.loads(path.read_text())
+        if described["kind"] == "tokenizer" and {"weights_sha256", "config"} <= described.keys():
+            return described
+    except (ValueError, KeyError, TypeError):
+        pass  # answered below, like a file of another kind
+    raise InputError("tokenizer", path, "does not describe a tokenizer", "name a folder that a tokenizer was saved in")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
