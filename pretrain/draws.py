@@ -19,6 +19,7 @@ class Stream(IntEnum):
     FLIP = 2
     FRAME_MASK = 3
     TEXT_DROPOUT = 4
+    SAMPLE = 5
 
 
 def draw(seed: int, *counters: int | Int64[Tensor, "*_"]) -> Float32[Tensor, "*_"]:

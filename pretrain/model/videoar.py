@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from videoar.pretrain.config import ModelConfig, TextConfig
 from videoar.pretrain.model.head import Head
 from videoar.pretrain.model.layers import Attend, Block
+from videoar.pretrain.model.pretrained import ExportConfig, load_weights, read_config, write_export
 from videoar.pretrain.model.rope import Rotation, rotation
-from videoar.pretrain.model.weights import load_weights, read_config, save_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +115,14 @@ class VideoAR(nn.Module):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and safetensors; `from_pretrained` reads them back equal."""
-        save_weights(self.config, self.state_dict(), Path(folder))
+        write_export(folder, ExportConfig(model=self.config), self.state_dict().items())
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> VideoAR:
         """The model that a folder of config.json and safetensors holds, on the CPU."""
         with torch.device("meta"):
-            model = cls(read_config(Path(folder)))
-        model.load_state_dict(load_weights(Path(folder), model.state_dict()), assign=True)
+            model = cls(read_config(folder).model)
+        model.load_state_dict(load_weights(folder, model.state_dict()), assign=True)
         return model
 
 
