@@ -1,0 +1,53 @@
+# Everything runs in .venv, made from pinned versions on first use. Start with `make demo` or `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TREE := build/tree
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help venv demo test test-fast test-all check format clean
+
+help:
+	@echo "make demo       the whole path at toy size, with a report page"
+	@echo "make test       all tests but the minutes-long drills"
+	@echo "make test-fast  the tests of a few seconds each (under two minutes)"
+	@echo "make test-all   every test"
+	@echo "make check      formatting, lint, types and layers"
+	@echo "make venv       .venv from pinned versions"
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PYTHON=$(PYTHON): is older than Python 3.11; run make with PYTHON=python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,train,dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/videoar demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -m "not drill"
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -q -m "not slow and not drill"
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -q
+
+# Types and layers are checked on what ships: the installed tree, in which `videoar` is one package.
+check: $(STAMP)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	rm -rf build/lib $(TREE)
+	$(BIN)/python -m pip install --quiet --no-deps --target $(TREE) .
+	cd $(TREE) && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p videoar
+	cd $(TREE) && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --cache-dir ../../.import_linter_cache --no-logo
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf build .mypy_cache .import_linter_cache .ruff_cache .pytest_cache
