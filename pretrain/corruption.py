@@ -95,7 +95,7 @@ def build_history(
     for scale, (grid, stored) in enumerate(_scales(frames, schedule)):
         features.append(as_tokens(down(accumulated, grid, mode)))
         target = stored
-        if frames.latent is not None and ratios is not None:
+        if frames.latent is not None:
             requantised = bsq.bits(as_tokens(down(frames.latent - accumulated, grid)))
             target = torch.where(flipped, requantised, stored)
         targets.append(target)

@@ -62,7 +62,7 @@ def build_pack(
         ratios = None
         if correction.corruption != "off":
             ratios = flip_ratios(frames, schedule.num_scales, correction, seed=seed, step=step)
-            ratio += torch.stack([ratios.sum(), torch.tensor(float(ratios.numel()), device=device)])
+            ratio += torch.stack([ratios.sum(), torch.full_like(ratio[1], ratios.numel())])
         history = build_history(frames, schedule, config.down, ratios, seed=seed, step=step)
         rows = _to(layout.visual_rows(schedule), device)
         features[rows], targets[rows] = history.features.flatten(0, 1), history.targets.flatten(0, 1)

@@ -1,11 +1,48 @@
-"""The bitwise loss and its tables by frame and scale; everything is a sum, so that packs and ranks add up."""
+"""The bitwise loss and its sums by frame and scale: everything adds up over packs, microbatches and ranks."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
+
+from videoar.pretrain.inputs import Pack
+
+MAX_FRAMES, MAX_SCALES = 64, 16
+"""Size of the tables, the same on all ranks; frames beyond the last are counted with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a step is judged by, as one vector of sums: tallies add, and one all-reduce adds those of all ranks."""
+
+    sums: Float64[Tensor, " n"]
+
+    @staticmethod
+    def empty(device: torch.device | str) -> Tally:
+        """Nothing counted yet."""
+        return Tally(torch.zeros(3 + 3 * MAX_FRAMES * MAX_SCALES, dtype=torch.float64, device=device))
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.sums + other.sums)
+
+    @property
+    def loss_sum(self) -> Float64[Tensor, ""]:
+        """Sum of a_s x mean over bits; over N latent frames it is the step's loss."""
+        return self.sums[0]
+
+    @property
+    def flip_ratio(self) -> Float64[Tensor, ""]:
+        """Mean flip ratio used over frames and scales (Eq. 8); 0 where nothing is corrupted."""
+        return self.sums[1] / self.sums[2].clamp(min=1)
+
+    @property
+    def table(self) -> Float64[Tensor, "3 t s"]:
+        """By frame and scale: cross-entropy in nats, correct bits, bits. Sum over t, s or both before dividing."""
+        return self.sums[3:].view(3, MAX_FRAMES, MAX_SCALES)
 
 
 def token_losses(logits: Float32[Tensor, "l k"], targets: Bool[Tensor, "l k"]) -> Float32[Tensor, " l"]:
@@ -13,27 +50,23 @@ def token_losses(logits: Float32[Tensor, "l k"], targets: Bool[Tensor, "l k"]) -
     return F.binary_cross_entropy_with_logits(logits, targets.float(), reduction="none").mean(dim=-1)
 
 
-def loss_sum(losses: Float32[Tensor, " l"], weights: Float32[Tensor, " l"]) -> Float32[Tensor, ""]:
-    """Weighted sum over the pack; over N, the latent frames of the whole step, it is the pack's share of the loss."""
-    return (losses * weights).sum()
+def bitwise_loss(logits: Float32[Tensor, "l k"], pack: Pack) -> tuple[Float32[Tensor, ""], Tally]:
+    """The pack's sum of a_s x mean over bits, and its tally.
 
-
-@torch.no_grad()
-def bit_table(
-    logits: Float32[Tensor, "l k"],
-    targets: Bool[Tensor, "l k"],
-    frame: Int64[Tensor, " l"],
-    scale: Int64[Tensor, " l"],
-    shape: tuple[int, int],
-) -> Float64[Tensor, "3 t s"]:
-    """Sums by frame and scale: loss in nats, correct bits, bits. Rows with scale -1 (text, padding) count nowhere.
-
-    `shape` is (frames, scales), at least as many as the pack has: equal on all ranks, so that tables can be added.
+    Divided by N, the latent frames of the whole step, it is the pack's share of the step loss: no mean of means.
     """
-    k = logits.shape[1]
-    visual = scale >= 0
-    correct = ((logits > 0) == targets).sum(dim=-1)
-    values = torch.stack([token_losses(logits, targets) * k, correct, torch.full_like(correct, k)]).double()
-    cell = torch.where(visual, frame * shape[1] + scale, 0)
-    table = torch.zeros(3, shape[0] * shape[1], dtype=torch.float64, device=logits.device)
-    return table.index_add_(1, cell, values * visual).view(3, *shape)
+    losses = token_losses(logits, pack.targets)
+    loss = (losses * pack.weights).sum()
+    with torch.no_grad():
+        table = _table(losses, (logits > 0) == pack.targets, pack)
+        tally = Tally(torch.cat([loss.double()[None], pack.flip_ratio.double(), table.flatten()]))
+    return loss, tally
+
+
+def _table(losses: Float32[Tensor, " l"], correct: Bool[Tensor, "l k"], pack: Pack) -> Float64[Tensor, "3 t s"]:
+    k = correct.shape[1]
+    values = torch.stack([losses * k, correct.sum(dim=-1), torch.full_like(losses, k)]).double()
+    scale, frame = pack.inputs.scale, pack.inputs.places[:, 0].clamp(max=MAX_FRAMES - 1)
+    cell = torch.where(scale >= 0, frame * MAX_SCALES + scale, 0)
+    table = torch.zeros(3, MAX_FRAMES * MAX_SCALES, dtype=torch.float64, device=losses.device)
+    return table.index_add_(1, cell, values * (scale >= 0)).view(3, MAX_FRAMES, MAX_SCALES)

@@ -17,6 +17,6 @@ class Head(nn.Module):
         self.norm = RMSNorm(config.width)
         self.out = nn.Linear(config.width, config.latent_dim, bias=False)
 
-    def forward(self, x: Float[Tensor, "l d"]) -> Float32[Tensor, "l k"]:
+    def forward(self, x: Float[Tensor, "rows d"]) -> Float32[Tensor, "rows k"]:
         """Logits in float32; those of text and padding mean nothing."""
         return self.out(self.norm(x)).float()

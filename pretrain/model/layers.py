@@ -54,8 +54,8 @@ class Attention(nn.Module):
         self.out = nn.Linear(config.width, config.width, bias=False)
 
     def forward(
-        self, x: Float[Tensor, "l d"], rotation: Rotation | None, attend: HeadAttend
-    ) -> Float[Tensor, "l_out d"]:
+        self, x: Float[Tensor, "rows d"], rotation: Rotation | None, attend: HeadAttend
+    ) -> Float[Tensor, "rows d"]:
         """Project, normalise, rotate (unless positions are learned), attend, project."""
         projected = self.qkv(x)
         heads = projected.view(projected.shape[0], -1, 3, self.head_dim)
@@ -74,7 +74,7 @@ class FeedForward(nn.Module):
         """Rows (hidden, [gate, up])."""
         self.down = nn.Linear(4 * config.width, config.width, bias=False)
 
-    def forward(self, x: Float[Tensor, "l d"]) -> Float[Tensor, "l_out d"]:
+    def forward(self, x: Float[Tensor, "rows d"]) -> Float[Tensor, "rows d"]:
         """Each token by itself."""
         gate, up = self.gate_up(x).unflatten(-1, (-1, 2)).unbind(-1)
         return self.down(F.silu(gate) * up)
@@ -91,7 +91,7 @@ class Block(nn.Module):
         self.feed_forward_norm = RMSNorm(config.width)
         self.feed_forward = FeedForward(config)
 
-    def forward(self, x: Float[Tensor, "l d"], rotation: Rotation | None, attend: Attend) -> Float[Tensor, "l d"]:
+    def forward(self, x: Float[Tensor, "rows d"], rotation: Rotation | None, attend: Attend) -> Float[Tensor, "rows d"]:
         """One layer of the backbone; `attend` is told which."""
         x = x + self.attention(self.attention_norm(x), rotation, partial(attend, self.layer))
         return x + self.feed_forward(self.feed_forward_norm(x))

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from videoar.pretrain.config import RopeKind
 
-Rotation = tuple[Float32[Tensor, "l c/2"], Float32[Tensor, "l c/2"]]
-"""Cosines and sines of the angles of each token."""
+Rotation = tuple[Float32[Tensor, "l half"], Float32[Tensor, "l half"]]
+"""Cosines and sines of the c/2 angles of each token."""
 
 
 def coordinates(cells: int, finest: int, kind: RopeKind) -> Float64[np.ndarray, " {cells}"]:

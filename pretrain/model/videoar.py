@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
+from videoar.data_pipeline.text import BytesText, LabelText, TextTokens
 from videoar.pretrain.config import ModelConfig, TextConfig
 from videoar.pretrain.model.head import Head
 from videoar.pretrain.model.layers import Attend, Block
@@ -49,7 +50,7 @@ class TextEmbedding(nn.Module):
 
     def __init__(self, config: TextConfig, width: int, *, learned_positions: bool) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(text_vocabulary(config), width)
+        self.tokens = nn.Embedding(text_tokens(config).vocab_size, width)
         self.null = nn.Embedding(text_length(config), width)
         self.positions = nn.Embedding(text_length(config), width) if learned_positions else None
 
@@ -126,9 +127,9 @@ class VideoAR(nn.Module):
         return model
 
 
-def text_vocabulary(config: TextConfig) -> int:
-    """Token ids of the text: those of the tokens the data pipeline makes of captions or labels."""
-    return config.num_classes if config.kind == "label" else 257
+def text_tokens(config: TextConfig) -> TextTokens:
+    """How captions or labels become the token ids that the model embeds."""
+    return LabelText(config.num_classes) if config.kind == "label" else BytesText(config.max_tokens)
 
 
 def text_length(config: TextConfig) -> int:
