@@ -1,0 +1,151 @@
+"""The manifest: every sample of a finished dataset, and what made them. Readers need nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import pyarrow
+from pyarrow import parquet
+
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline.clip import SampleEntry
+from videoar.data_pipeline.config import LatentPayload
+from videoar.data_pipeline.payload import VERSION, SampleFormat
+from videoar.data_pipeline.storage import Storage
+from videoar.tokenizer.scales import ScaleSchedule
+
+DATASET_KEY = "dataset.json"
+MANIFEST_KEY = "manifest.parquet"
+
+_SCHEMA = pyarrow.schema(
+    [
+        ("key", pyarrow.string()),
+        ("sample_id", pyarrow.int64()),
+        ("schedule", pyarrow.string()),
+        ("num_frames", pyarrow.int32()),
+        ("caption", pyarrow.string()),
+        ("label", pyarrow.int64()),
+        ("shard", pyarrow.string()),
+        ("offset", pyarrow.int64()),
+        ("size_bytes", pyarrow.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """A finished dataset: its samples in plan order, and the format they share."""
+
+    name: str
+    url: str
+    entries: tuple[SampleEntry, ...]
+    hash: str
+    """Of the samples (keys, shapes, captions) and of what made them; where the bytes lie does not enter, so the same
+    plan prepared twice has one hash."""
+    tokenizer_hash: str
+    schedule_hashes: dict[str, str]
+    """Hash of each schedule that occurs, by its name."""
+    latent: LatentPayload
+    latent_dim: int
+    fps: float
+
+    def format(self, entry: SampleEntry) -> SampleFormat:
+        """What the header of a sample must say."""
+        return SampleFormat(
+            schedule=ScaleSchedule.named(entry.schedule), tokenizer_hash=self.tokenizer_hash, latent=self.latent,
+            latent_dim=self.latent_dim, fps=self.fps,
+        )  # fmt: skip
+
+
+def sample_id(dataset: str, key: str) -> int:
+    """63 bits of the hash of (dataset, key)."""
+    digest = hashlib.sha256(f"{dataset}\0{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def write_manifest(
+    storage: Storage, name: str, layout: SampleFormat, entries: Iterable[SampleEntry], facts: dict[str, Any]
+) -> None:
+    """Write manifest.parquet, then dataset.json, whose presence says that the dataset is finished.
+
+    `facts` (counts, the configuration, failures by reason) are stored beside the identity for people and `stats`.
+    """
+    rows = [asdict(entry) for entry in entries]
+    table = pyarrow.Table.from_pylist([{key: row[key] for key in _SCHEMA.names} for row in rows], schema=_SCHEMA)
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd")
+    payload = sink.getvalue().to_pybytes()
+    storage.write(MANIFEST_KEY, payload)
+    identity = _identity(name, layout)
+    described = identity | {
+        "hash": _hash(identity, rows),
+        "manifest_sha256": hashlib.sha256(payload).hexdigest(),
+        "num_samples": len(rows),
+        **facts,
+    }
+    storage.write(DATASET_KEY, json.dumps(described, indent=2, sort_keys=True).encode())
+
+
+def open_manifest(url: str) -> Manifest:
+    """The manifest of a prepared dataset; InputError when it is unfinished, damaged or of another version."""
+    storage = Storage.open(url)
+    described = read_dataset(storage)
+    payload = storage.read(MANIFEST_KEY)
+    if hashlib.sha256(payload).hexdigest() != described["manifest_sha256"]:
+        raise InputError("data.url", url, f"{MANIFEST_KEY} is damaged: its hash is not the one recorded", "restore it")
+    schedule = ScaleSchedule.named(described["schedule"])
+    if schedule.hash != described["schedule_hash"]:
+        raise InputError(
+            "data.url", url, f"was cut by schedule {schedule.name} with hash {described['schedule_hash']}, "
+            f"and this version's has {schedule.hash}", "prepare the data again",
+        )  # fmt: skip
+    rows = parquet.read_table(pyarrow.BufferReader(payload)).to_pylist()
+    return Manifest(
+        name=described["name"], url=url, hash=described["hash"], tokenizer_hash=described["tokenizer_hash"],
+        entries=tuple(SampleEntry(dataset=described["name"], **row) for row in rows),
+        schedule_hashes={schedule.name: schedule.hash}, latent=cast(LatentPayload, described["latent"]),
+        latent_dim=described["latent_dim"], fps=described["fps"],
+    )  # fmt: skip
+
+
+def read_dataset(storage: Storage) -> dict[str, Any]:
+    """dataset.json of a finished dataset."""
+    if not storage.exists(DATASET_KEY):
+        raise InputError(
+            "data.url", storage.url, f"holds no finished dataset (no {DATASET_KEY})", "run `videoar data run` first"
+        )
+    try:
+        described = json.loads(storage.read(DATASET_KEY))
+        version = described["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError("data.url", storage.url, f"{DATASET_KEY} is damaged ({error})", "restore it") from error
+    if version != VERSION:
+        raise InputError(
+            "data.url", storage.url, f"has shard format {version}; this version reads {VERSION}", "prepare it again"
+        )
+    return dict(described)
+
+
+def _identity(name: str, layout: SampleFormat) -> dict[str, Any]:
+    return {
+        "format_version": VERSION,
+        "name": name,
+        "schedule": layout.schedule.name,
+        "schedule_hash": layout.schedule.hash,
+        "tokenizer_hash": layout.tokenizer_hash,
+        "latent": layout.latent,
+        "latent_dim": layout.latent_dim,
+        "fps": layout.fps,
+    }
+
+
+def _hash(identity: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    for row in rows:
+        content = [row[key] for key in ("key", "schedule", "num_frames", "caption", "label")]
+        digest.update(json.dumps(content).encode())
+    return digest.hexdigest()[:16]

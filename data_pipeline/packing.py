@@ -1,0 +1,208 @@
+"""The order of training: which samples stand in which pack of which step, a pure function of the data and a seed.
+
+Every dataset is walked in epochs, each a permutation of its own; the parts of a mixture interleave by weight into one
+global order; the order is cut into windows of 1,024 samples, and inside each window samples are packed by first-fit.
+A window depends on nothing but its number, so resuming costs one window; no process count enters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Int64
+
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline.clip import PackPlan, SampleEntry, StepPlan
+from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.text import TextTokens
+
+WINDOW = 1024
+"""Samples of the global order that are packed together."""
+
+_PAIRS_A_TOKEN = 16_384
+"""Attended pairs that cost as much as one token's matrix products: 32 d^2 / 4 d at a width d of 2,048."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderState:
+    """Where in the order the next step begins."""
+
+    window: int = 0
+    pack: int = 0
+    """Packs of that window which are used up."""
+
+
+class PackSampler:
+    """Steps of `batch` packs, from any state on; see the module's text for the order."""
+
+    def __init__(
+        self,
+        manifests: Sequence[Manifest],
+        weights: Sequence[float],
+        tokens_per_pack: int,
+        batch: int,
+        seed: int,
+        text: TextTokens,
+    ) -> None:
+        assert len(manifests) == len(weights) > 0, "one weight a manifest"
+        self._manifests, self._tokens_per_pack, self._batch, self._seed = manifests, tokens_per_pack, batch, seed
+        self._bounds = _window_bounds(manifests, weights)
+        self._text_lengths = [_text_lengths(manifest, text) for manifest in manifests]
+        for manifest, lengths in zip(manifests, self._text_lengths, strict=True):
+            _refuse_too_long(manifest, lengths, tokens_per_pack)
+        self._cached: tuple[int, tuple[PackPlan, ...]] | None = None
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits of everything the order depends on; a state is valid under this hash only."""
+        texts = [hashlib.sha256(lengths.tobytes()).hexdigest() for lengths in self._text_lengths]
+        shares = [str(bound) for bound in self._bounds]
+        manifests = [(manifest.name, manifest.hash) for manifest in self._manifests]
+        facts = [manifests, shares, texts, self._tokens_per_pack, self._batch, self._seed, WINDOW]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+    def next(self, state: LoaderState) -> tuple[StepPlan, LoaderState]:
+        """The step that begins at a state, and the state after it."""
+        packs: list[PackPlan] = []
+        window, used = state.window, state.pack
+        while len(packs) < self._batch:
+            here = self.window(window)
+            take = here[used : used + self._batch - len(packs)]
+            packs += take
+            used += len(take)
+            if used >= len(here):
+                window, used = window + 1, 0
+        return StepPlan(tuple(packs)), LoaderState(window, used)
+
+    def window(self, number: int) -> tuple[PackPlan, ...]:
+        """The packs of one window, in order; the last one computed is kept."""
+        if self._cached is None or self._cached[0] != number:
+            self._cached = (number, self._pack(self.order(number)))
+        return self._cached[1]
+
+    def order(self, number: int) -> tuple[tuple[int, int], ...]:
+        """(part, index of the sample in its manifest) of the samples of one window, before packing."""
+        starts, stops = _counts(self._bounds, number), _counts(self._bounds, number + 1)
+        placed = []
+        for part, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            samples = self._walk(part, start, stop)
+            placed += [((i + 0.5) / (stop - start), part, int(sample)) for i, sample in enumerate(samples)]
+        return tuple((part, sample) for _, part, sample in sorted(placed, key=lambda item: item[:2]))
+
+    def _walk(self, part: int, start: int, stop: int) -> Int64[np.ndarray, " i"]:
+        """Samples start..stop of a dataset's endless walk through its epochs."""
+        size = len(self._manifests[part].entries)
+        pieces = [np.empty(0, dtype=np.int64)]
+        for epoch in range(start // size, -(-stop // size)):
+            order = _permutation(self._seed, epoch, self._manifests[part].name, size)
+            pieces.append(order[max(0, start - epoch * size) : stop - epoch * size])
+        return np.concatenate(pieces)
+
+    def _pack(self, order: Sequence[tuple[int, int]]) -> tuple[PackPlan, ...]:
+        samples = [
+            (self._manifests[part].entries[sample], int(self._text_lengths[part][sample])) for part, sample in order
+        ]
+        return first_fit(samples, self._tokens_per_pack)
+
+
+def packs_once(manifest: Manifest, tokens_per_pack: int, text: TextTokens) -> tuple[PackPlan, ...]:
+    """Every sample of a dataset exactly once, in the manifest's order: for validation."""
+    lengths = _text_lengths(manifest, text)
+    _refuse_too_long(manifest, lengths, tokens_per_pack)
+    return first_fit(list(zip(manifest.entries, lengths.tolist(), strict=True)), tokens_per_pack)
+
+
+def first_fit(samples: Sequence[tuple[SampleEntry, int]], tokens_per_pack: int) -> tuple[PackPlan, ...]:
+    """Each (sample, text length) goes to the first pack with room; packs stand in order of their first sample."""
+    room = np.empty(0, dtype=np.int64)
+    packs: list[list[tuple[SampleEntry, int]]] = []
+    for entry, text in samples:
+        length = entry.num_visual_tokens + text
+        fits = np.flatnonzero(room >= length)
+        if not fits.size:
+            room, fits = np.append(room, tokens_per_pack), np.array([len(packs)])
+            packs.append([])
+        packs[fits[0]].append((entry, text))
+        room[fits[0]] -= length
+    return tuple(PackPlan(tuple(entry for entry, _ in pack), tuple(text for _, text in pack)) for pack in packs)
+
+
+def deal(packs: Sequence[PackPlan], shares: int) -> list[list[int]]:
+    """Indices of the packs of each share (rank): equal counts, about equal cost, ascending inside a share."""
+    if len(packs) % shares:
+        raise InputError(
+            "stages.batch", len(packs), f"packs cannot be dealt evenly to {shares} data-parallel processes",
+            "use a multiple of it",
+        )  # fmt: skip
+    costs = [estimated_cost(pack) for pack in packs]
+    hands: list[list[int]] = [[] for _ in range(shares)]
+    loads = [0.0] * shares
+    for index in sorted(range(len(packs)), key=lambda i: (-costs[i], i)):
+        open_hands = [share for share in range(shares) if len(hands[share]) < len(packs) // shares]
+        share = min(open_hands, key=lambda s: (loads[s], s))
+        hands[share].append(index)
+        loads[share] += costs[index]
+    return [sorted(hand) for hand in hands]
+
+
+def estimated_cost(pack: PackPlan) -> float:
+    """Cost of a pack in units of one token's matrix products: its tokens, and its attended pairs.
+
+    A frame's tokens see the text, the frames before and about two thirds of their own frame; windows are ignored.
+    """
+    pairs = 0.0
+    for entry, text in zip(pack.entries, pack.text_lengths, strict=True):
+        t, n = entry.num_frames, entry.num_visual_tokens // entry.num_frames
+        pairs += text * text + t * n * (text + 2 * n / 3) + n * n * t * (t - 1) / 2
+    return pack.num_tokens + pairs / _PAIRS_A_TOKEN
+
+
+def _window_bounds(manifests: Sequence[Manifest], weights: Sequence[float]) -> tuple[Fraction, ...]:
+    """Cumulative shares of the parts, 0 first and 1 last, as exact fractions."""
+    total = sum(Fraction(weight).limit_denominator(10**6) for weight in weights)
+    bounds = [Fraction(0)]
+    for manifest, weight in zip(manifests, weights, strict=True):
+        share = Fraction(weight).limit_denominator(10**6) / total if total > 0 else Fraction(0)
+        if share * WINDOW < 1:
+            raise InputError(
+                "stages.mixture.weight", weight, f"gives {manifest.name} less than one sample in {WINDOW}",
+                "raise it or leave the dataset out",
+            )  # fmt: skip
+        if not manifest.entries:
+            raise InputError("stages.mixture.dataset", manifest.name, "has no samples", "prepare it again")
+        bounds.append(bounds[-1] + share)
+    return tuple(bounds)
+
+
+def _counts(bounds: Sequence[Fraction], number: int) -> list[int]:
+    """Samples of each part before a window. Rounding cumulative shares keeps the sum exact at every window."""
+    edges = [int(number * WINDOW * bound) for bound in bounds]
+    return [high - low for low, high in itertools.pairwise(edges)]
+
+
+def _permutation(seed: int, epoch: int, dataset: str, size: int) -> Int64[np.ndarray, " i"]:
+    """The order of one epoch, by sorting raw generator output (whose stream numpy guarantees across versions)."""
+    digest = hashlib.sha256(f"{seed}\0{epoch}\0{dataset}".encode()).digest()
+    raw = np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest[:16], "big"))).random_raw(size)
+    return np.argsort(raw, kind="stable").astype(np.int64)
+
+
+def _text_lengths(manifest: Manifest, text: TextTokens) -> Int64[np.ndarray, " i"]:
+    return np.array([text.length(entry) for entry in manifest.entries], dtype=np.int64)
+
+
+def _refuse_too_long(manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_per_pack: int) -> None:
+    for entry, text in zip(manifest.entries, texts, strict=True):
+        if (length := entry.num_visual_tokens + int(text)) > tokens_per_pack:
+            raise InputError(
+                "stages.tokens_per_pack", tokens_per_pack,
+                f"is less than the {length} tokens of sample {entry.key} of {manifest.name} "
+                f"({entry.num_frames} latent frames of {entry.schedule}, {text} text tokens)",
+                "raise it, or use shorter clips",
+            )  # fmt: skip

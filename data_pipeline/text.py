@@ -1,0 +1,91 @@
+"""From a caption or a label to token ids: the prefix of a sample's sequence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int64
+
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline.clip import SampleEntry
+
+NULL_TOKEN = 0
+"""Stands for an empty caption, so that every sample has a prefix (m >= 1)."""
+
+
+@runtime_checkable
+class TextTokens(Protocol):
+    """How a condition becomes token ids. Lengths are known from the manifest alone, so packs can be planned."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Ids run from 0 to vocab_size - 1."""
+        ...
+
+    def length(self, entry: SampleEntry) -> int:
+        """Tokens m of a sample, at least 1, without making them."""
+        ...
+
+    def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
+        """Token ids of a sample of the manifest."""
+        ...
+
+    def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
+        """Token ids of a prompt or a label that a person gives."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BytesText:
+    """The caption's UTF-8: id 1 + byte; an empty caption is the one null token 0. Longer captions are cut."""
+
+    max_tokens: int
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise InputError("model.text.max_tokens", self.max_tokens, "leaves no token", "use 1 or more")
+
+    @property
+    def vocab_size(self) -> int:
+        return 1 + 256
+
+    def length(self, entry: SampleEntry) -> int:
+        return min(max(1, len(entry.caption.encode())), self.max_tokens)
+
+    def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
+        return self.encode(entry.caption)
+
+    def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
+        if not isinstance(text, str):
+            raise InputError("label", text, "is no caption, which this model is conditioned on", "give a prompt")
+        raw = np.frombuffer(text.encode()[: self.max_tokens], dtype=np.uint8)
+        return raw.astype(np.int64) + 1 if raw.size else np.array([NULL_TOKEN], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelText:
+    """One token a class."""
+
+    num_classes: int
+
+    @property
+    def vocab_size(self) -> int:
+        return self.num_classes
+
+    def length(self, entry: SampleEntry) -> int:
+        return 1
+
+    def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
+        if entry.label is None:
+            raise InputError(
+                "model.text.kind", "label", f"needs a label, and sample {entry.key} of {entry.dataset} has none",
+                "add a label column to the captions table or use bytes",
+            )  # fmt: skip
+        return self.encode(entry.label)
+
+    def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
+        if not isinstance(text, int) or not 0 <= text < self.num_classes:
+            raise InputError("label", text, "is none of the classes", f"use a number from 0 to {self.num_classes - 1}")
+        return np.array([text], dtype=np.int64)

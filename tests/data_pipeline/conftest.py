@@ -1,0 +1,64 @@
+"""A finished dataset without a tokenizer: random bits and the latent they approximate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from videoar.data_pipeline.clip import SampleEntry
+from videoar.data_pipeline.config import LatentPayload
+from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
+from videoar.data_pipeline.payload import SampleFormat, rebuild, write_sample
+from videoar.data_pipeline.shards import pack_shard
+from videoar.data_pipeline.storage import Storage
+from videoar.tokenizer.scales import ScaleSchedule
+
+WriteDataset = Callable[..., Manifest]
+
+
+@pytest.fixture
+def write_dataset(tmp_path: Path) -> WriteDataset:
+    """write_dataset(name, count, schedule="64x64", num_frames=2, latent="int8") -> Manifest."""
+
+    def write(
+        name: str = "clips",
+        count: int = 8,
+        schedule: str = "64x64",
+        num_frames: int = 2,
+        latent: LatentPayload = "int8",
+    ) -> Manifest:
+        layout = SampleFormat(
+            schedule=ScaleSchedule.named(schedule), tokenizer_hash="ab" * 8, latent=latent, latent_dim=16, fps=8.0
+        )
+        storage = Storage.open(str(tmp_path / name))
+        payloads = [(f"clip_{i:06d}", _payload(layout, num_frames, seed=i)) for i in range(count)]
+        tar, offsets = pack_shard(payloads)
+        storage.write("shards/000000.test.tar", tar)
+        entries = [
+            SampleEntry(
+                key=key, sample_id=sample_id(name, key), dataset=name, schedule=schedule, num_frames=num_frames,
+                caption="x" * (i % 7), label=i % 3, shard="shards/000000.test.tar", offset=offset,
+                size_bytes=len(payload),
+            )
+            for i, ((key, payload), offset) in enumerate(zip(payloads, offsets, strict=True))
+        ]  # fmt: skip
+        write_manifest(storage, name, layout, entries, {})
+        return open_manifest(storage.url)
+
+    return write
+
+
+def sample_arrays(layout: SampleFormat, num_frames: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The bits and latent that `write_dataset` stores for a seed."""
+    draws = np.random.default_rng(seed)
+    bits = draws.random((num_frames, layout.schedule.tokens_per_frame, layout.latent_dim)) > 0.5
+    h, w = layout.schedule.grid
+    noise = draws.normal(scale=0.1, size=(num_frames, layout.latent_dim, h, w)).astype(np.float32)
+    return bits, rebuild(bits, layout.schedule) + noise
+
+
+def _payload(layout: SampleFormat, num_frames: int, seed: int) -> bytes:
+    return write_sample(layout, *sample_arrays(layout, num_frames, seed))

@@ -1,0 +1,73 @@
+"""The prefetching loader: the same packs for any number of processes, errors that surface, a thread that ends."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from videoar.data_pipeline.clip import StepPlan
+from videoar.data_pipeline.loader import PackReader, StepLoader
+from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.packing import LoaderState, PackSampler, deal
+from videoar.data_pipeline.payload import CorruptShard
+from videoar.data_pipeline.text import BytesText
+
+from .conftest import WriteDataset, sample_arrays
+
+TEXT = BytesText(16)
+
+
+def loader(manifest: Manifest, share: int = 0, shares: int = 1, state: LoaderState | None = None) -> StepLoader:
+    def mine(step: StepPlan) -> list[int]:
+        return deal(step.packs, shares)[share]
+
+    sampler = PackSampler([manifest], [1.0], 256, 2, 0, TEXT)
+    return StepLoader(sampler, PackReader([manifest], TEXT), state or LoaderState(), mine)
+
+
+def test_samples_are_those_of_the_plan(write_dataset: WriteDataset) -> None:
+    """Bits, latent and text of each sample must be those of its entry, in pack order."""
+    manifest = write_dataset(count=9)
+    with loader(manifest) as steps:
+        step, packs, _ = next(steps)
+    assert [[s.entry for s in pack] for pack in packs] == [list(pack.entries) for pack in step.packs]
+    for sample in packs[0]:
+        bits, latent = sample_arrays(manifest.format(sample.entry), 2, seed=int(sample.entry.key[-6:]))
+        assert np.array_equal(sample.bits, bits)
+        np.testing.assert_allclose(sample.latent, latent, atol=0.005)
+        assert sample.text.tolist() == TEXT.encode(sample.entry.caption).tolist()
+
+
+def test_two_processes_see_the_packs_of_one(write_dataset: WriteDataset) -> None:
+    """Packs are a property of the step, dealt afterwards; resuming at another process count must change nothing."""
+    manifest = write_dataset(count=9)
+    with loader(manifest) as alone:
+        first, second = next(alone), next(alone)
+    with loader(manifest, 0, 2, first[2]) as left, loader(manifest, 1, 2, first[2]) as right:
+        parts = [next(left), next(right)]
+    assert all(part[0] == second[0] and part[2] == second[2] for part in parts)
+    keys = sorted(s.entry.key for part in parts for pack in part[1] for s in pack)
+    assert keys == sorted(s.entry.key for pack in second[1] for s in pack)
+
+
+def test_errors_of_the_thread_reach_the_consumer(write_dataset: WriteDataset) -> None:
+    """A reader that died in the background would leave the trainer waiting for ever."""
+    manifest = write_dataset(count=4)
+    (Path(manifest.url) / manifest.entries[0].shard).unlink()
+    with loader(manifest) as steps:
+        with pytest.raises(CorruptShard, match="000000"):
+            next(steps)
+        with pytest.raises(StopIteration):
+            next(steps)
+
+
+def test_closing_ends_the_thread(write_dataset: WriteDataset) -> None:
+    """A full queue must not hold the thread, and with it the process."""
+    before = threading.active_count()
+    with loader(write_dataset(count=4)) as steps:
+        next(steps)
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before

@@ -1,0 +1,58 @@
+"""The manifest is trusted only when it is finished and whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline import open_manifest
+from videoar.data_pipeline.manifest import DATASET_KEY, MANIFEST_KEY, write_manifest
+from videoar.data_pipeline.storage import Storage
+
+from .conftest import WriteDataset
+
+
+def test_hash_ignores_where_the_bytes_lie(write_dataset: WriteDataset) -> None:
+    """Shard names differ from attempt to attempt; the order of training must not."""
+    manifest = write_dataset()
+    moved = [dataclasses.replace(entry, shard="shards/other.tar", offset=9) for entry in manifest.entries]
+    storage = Storage.open(manifest.url)
+    write_manifest(storage, manifest.name, manifest.format(moved[0]), moved, {})
+    again = open_manifest(manifest.url)
+    assert again.hash == manifest.hash
+    assert again.entries == tuple(moved)
+    renamed = [dataclasses.replace(moved[0], caption="another"), *moved[1:]]
+    write_manifest(storage, manifest.name, manifest.format(moved[0]), renamed, {})
+    assert open_manifest(manifest.url).hash != manifest.hash
+
+
+def test_unfinished_damaged_and_future_datasets_are_refused(write_dataset: WriteDataset) -> None:
+    """Half a dataset must not train, nor one that this version cannot read."""
+    folder = Path(write_dataset().url)
+    described = json.loads((folder / DATASET_KEY).read_text())
+    (folder / DATASET_KEY).write_text(json.dumps(described | {"format_version": 9}))
+    with pytest.raises(InputError, match="format 9"):
+        open_manifest(str(folder))
+    (folder / DATASET_KEY).write_text(json.dumps(described | {"schedule_hash": "00" * 8}))
+    with pytest.raises(InputError, match="schedule 64x64 with hash 0000000000000000"):
+        open_manifest(str(folder))
+    (folder / DATASET_KEY).write_text(json.dumps(described))
+    (folder / MANIFEST_KEY).write_bytes((folder / MANIFEST_KEY).read_bytes() + b"\0")
+    with pytest.raises(InputError, match="damaged"):
+        open_manifest(str(folder))
+    (folder / DATASET_KEY).unlink()
+    with pytest.raises(InputError, match="no finished dataset"):
+        open_manifest(str(folder))
+
+
+def test_credentials_in_urls_are_refused() -> None:
+    """A URL is written to logs and run directories; a key in it would be too."""
+    for url in ("s3://AKIA:secret@bucket/data", "s3://bucket/data?secret=hunter2"):
+        with pytest.raises(InputError, match="credential") as caught:
+            Storage.open(url)
+        assert "secret=" not in str(caught.value)
+        assert "AKIA" not in str(caught.value)
