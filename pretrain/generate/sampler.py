@@ -1,0 +1,175 @@
+"""Causal decoding over (frame, scale): bits are sampled, summed up, and become the next input (VideoAR §4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+
+from videoar.cluster.errors import InputError
+from videoar.pretrain.draws import Stream, draw
+from videoar.pretrain.generate.decoder import Decoder
+from videoar.pretrain.generate.guidance import Guidance, guided
+from videoar.pretrain.model import VideoAR
+from videoar.tokenizer import bsq, residual
+from videoar.tokenizer.residual import as_grid, as_tokens
+from videoar.tokenizer.scales import ScaleSchedule
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How bits are drawn from logits."""
+
+    guidance: Guidance
+    temperature: float = 1.0
+    """Divides the guided logits; 0 takes the likelier bit."""
+    top_p: float = 1.0
+    """A bit whose likelier value has at least this probability takes it: of two outcomes the nucleus keeps one."""
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise InputError("temperature", self.temperature, "is negative", "use 0 (greedy) or more; 1 is the model")
+        if not 0 < self.top_p <= 1:
+            raise InputError("top_p", self.top_p, "is outside (0, 1]", "use 1 to keep both values of every bit")
+
+
+@dataclass(frozen=True, slots=True)
+class LatentFrame:
+    """One decoded frame of every sample."""
+
+    bits: Bool[Tensor, "b tokens k"]
+    """Scales coarse to fine, row-major inside a scale."""
+    latent: Float32[Tensor, "b k h w"]
+    """The accumulated codes, which the tokenizer decodes."""
+
+
+class Accumulation:
+    """What the codes of a frame add up to, and the inputs that follow from it (VideoAR Eq. 6)."""
+
+    def __init__(self, model: VideoAR, schedule: ScaleSchedule, batch: int) -> None:
+        self._schedule, self._mode = schedule, model.config.down
+        self.total = torch.zeros(batch, model.config.latent_dim, *schedule.grid, device=model.input.weight.device)
+        self._previous = self.total
+
+    def feature(self, scale: int) -> Float32[Tensor, "b tokens k"]:
+        """Input of a scale: the sum of the coarser ones; of the first scale, the whole previous frame, by area."""
+        grid = self._schedule.grids[scale]
+        if scale == 0:
+            return as_tokens(residual.down(self._previous, grid, "area"))
+        return as_tokens(residual.down(self.total, grid, self._mode))
+
+    def add(self, bits: Bool[Tensor, "b tokens k"], scale: int) -> None:
+        """Add one scale's codes."""
+        code = as_grid(bsq.codes(bits), self._schedule.grids[scale])
+        self.total = self.total + residual.up(code, self._schedule.grid)
+
+    def features_of(self, bits: Bool[Tensor, "b tokens k"]) -> Float32[Tensor, "b tokens k"]:
+        """Inputs of all scales of a frame whose bits are known, which are added up."""
+        features = []
+        for scale, of_scale in enumerate(bits.split(list(self._schedule.tokens), dim=1)):
+            features.append(self.feature(scale))
+            self.add(of_scale, scale)
+        return torch.cat(features, dim=1)
+
+    def advance(self) -> None:
+        """The frame is complete; the next starts from nothing, with this one as its first input."""
+        self._previous = self.total
+        self.total = torch.zeros_like(self.total)
+
+
+@torch.inference_mode()
+def sample_frames(
+    model: VideoAR,
+    schedule: ScaleSchedule,
+    text: Sequence[Int64[np.ndarray, " _m"]],
+    sampling: Sampling,
+    *,
+    num_frames: int,
+    window: int,
+    seeds: Sequence[int],
+    history: Bool[Tensor, "b known tokens k"] | None = None,
+) -> Iterator[LatentFrame]:
+    """Yield `num_frames` latent frames of every sample: those of `history` as they are, then sampled ones.
+
+    A sample's result depends on its text, history and seed, not on its neighbours. The device is never waited for.
+    """
+    check_fit(model, schedule, num_frames)
+    branches = 1 if sampling.guidance.is_off else 2
+    decoder = Decoder(model, schedule, text, num_frames=num_frames, window=window, branches=branches)
+    state = Accumulation(model, schedule, len(text))
+    keys = torch.tensor(list(seeds), device=state.total.device)
+    for frame in range(num_frames):
+        if history is not None and frame < history.shape[1]:
+            bits = history[:, frame].to(state.total.device)
+            decoder.frame_logits(state.features_of(bits))
+        else:
+            bits = _sample_frame(decoder, state, schedule, sampling, frame, num_frames, keys)
+        yield LatentFrame(bits, state.total)
+        decoder.advance()
+        state.advance()
+
+
+def _sample_frame(
+    decoder: Decoder,
+    state: Accumulation,
+    schedule: ScaleSchedule,
+    sampling: Sampling,
+    frame: int,
+    num_frames: int,
+    keys: Int64[Tensor, " b"],
+) -> Bool[Tensor, "b tokens k"]:
+    """The bits of one frame, scale by scale."""
+    sampled = []
+    for scale in range(schedule.num_scales):
+        logits = decoder.scale_logits(scale, state.feature(scale))
+        gamma = sampling.guidance.gamma(frame, scale, num_frames=num_frames, num_scales=schedule.num_scales)
+        logits = guided(logits, gamma)
+        sampled.append(sample_bits(logits, _uniform(logits, keys, frame, scale), sampling))
+        state.add(sampled[-1], scale)
+    return torch.cat(sampled, dim=1)
+
+
+def sample_bits(
+    logits: Float32[Tensor, "b tokens k"], uniform: Float32[Tensor, "b tokens k"], sampling: Sampling
+) -> Bool[Tensor, "b tokens k"]:
+    """Each bit by itself: 1 where u < sigmoid(logit / temperature), unless the nucleus holds one value only."""
+    if sampling.temperature == 0:
+        return logits > 0
+    p = (logits / sampling.temperature).sigmoid()
+    certain = torch.maximum(p, 1 - p) >= sampling.top_p
+    return torch.where(certain, p > 0.5, uniform < p)
+
+
+def _uniform(
+    like: Float32[Tensor, "b tokens k"], keys: Int64[Tensor, " b"], frame: int, scale: int
+) -> Float32[Tensor, "b tokens k"]:
+    """Uniform numbers by (seed, frame, scale, token, bit)."""
+    token = torch.arange(like.shape[1], device=like.device)[:, None]
+    bit = torch.arange(like.shape[2], device=like.device)
+    return draw(0, Stream.SAMPLE, frame, scale, keys[:, None, None], token, bit)
+
+
+def check_fit(model: VideoAR, schedule: ScaleSchedule, num_frames: int) -> None:
+    """Refuse what the weights have no embedding for."""
+    config = model.config
+    if schedule.num_scales > config.max_scales:
+        raise InputError(
+            "schedule", schedule.name, f"has {schedule.num_scales} scales, the weights embed {config.max_scales}",
+            "use a smaller frame size",
+        )  # fmt: skip
+    if config.rope != "learned":
+        return
+    if num_frames > config.max_frames:
+        raise InputError(
+            "num_frames", num_frames, f"latent frames are more than the {config.max_frames} learned positions",
+            "ask for a shorter video, or train with a rotary position",
+        )  # fmt: skip
+    if max(schedule.grid) > config.max_side:
+        raise InputError(
+            "schedule", schedule.name, f"is wider than the {config.max_side} learned positions of a side",
+            "use a smaller frame size",
+        )  # fmt: skip
