@@ -1,6 +1,6 @@
 """Cross-Frame Error Correction (VideoAR §4.2, Eq. 8): time-dependent flips, inheritance and self-corrected targets.
 
-All frames of one schedule are worked on at once; loops go over scales only. Float32, outside autocast.
+All frames of one schedule are worked on at once; loops go over scales only. Always float32, autocast or not.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Tally:
     @staticmethod
     def empty(device: torch.device | str) -> Tally:
         """Nothing counted yet."""
-        return Tally(torch.zeros(3 + 3 * MAX_FRAMES * MAX_SCALES, dtype=torch.float64, device=device))
+        return Tally(torch.zeros(4 + 3 * MAX_FRAMES * MAX_SCALES, dtype=torch.float64, device=device))
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.sums + other.sums)
@@ -40,9 +40,14 @@ class Tally:
         return self.sums[1] / self.sums[2].clamp(min=1)
 
     @property
+    def attended_pairs(self) -> Float64[Tensor, ""]:
+        """Pairs of query and key: what attention costs."""
+        return self.sums[3]
+
+    @property
     def table(self) -> Float64[Tensor, "3 t s"]:
         """By frame and scale: cross-entropy in nats, correct bits, bits. Sum over t, s or both before dividing."""
-        return self.sums[3:].view(3, MAX_FRAMES, MAX_SCALES)
+        return self.sums[4:].view(3, MAX_FRAMES, MAX_SCALES)
 
 
 def token_losses(logits: Float32[Tensor, "l k"], targets: Bool[Tensor, "l k"]) -> Float32[Tensor, " l"]:
@@ -59,7 +64,8 @@ def bitwise_loss(logits: Float32[Tensor, "l k"], pack: Pack) -> tuple[Float32[Te
     loss = (losses * pack.weights).sum()
     with torch.no_grad():
         table = _table(losses, (logits > 0) == pack.targets, pack)
-        tally = Tally(torch.cat([loss.double()[None], pack.flip_ratio.double(), table.flatten()]))
+        pairs = torch.tensor([pack.layout.attended_pairs], dtype=torch.float64, device=loss.device)
+        tally = Tally(torch.cat([loss.double()[None], pack.flip_ratio.double(), pairs, table.flatten()]))
     return loss, tally
 
 

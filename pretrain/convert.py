@@ -1,0 +1,119 @@
+"""From a training checkpoint to a folder that `VideoPipeline.from_pretrained` opens."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.serialize import from_yaml
+from videoar.pretrain import checkpoint
+from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.model.pretrained import (
+    CONFIG,
+    TOKENIZER,
+    ClipShape,
+    ExportConfig,
+    Provenance,
+    write_export,
+)
+from videoar.pretrain.model_card import write_card
+from videoar.pretrain.run_folder import CHECKPOINTS
+from videoar.pretrain.run_folder import CONFIG as RECIPE
+from videoar.pretrain.stages import stage_at
+from videoar.tokenizer import VideoTokenizer, open_tokenizer
+from videoar.tokenizer.scales import ScaleSchedule
+
+
+def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bool = False) -> Path:
+    """Write the weights after `step` steps (None: the newest whole checkpoint) to `out`; `ema`: their moving average.
+
+    `out` appears when it is complete. An earlier export there is replaced; any other folder is left alone.
+    """
+    run, out = Path(run), Path(out)
+    recipe = _recipe(run)
+    _check_free(out)
+    saved = _checkpoint(run, step)
+    if ema and not saved.has("ema"):
+        raise InputError("ema", ema, f"is not in {saved.folder}", "export the weights, or train with ema_decay > 0")
+    tokenizer = _tokenizer(recipe, saved)
+    config = export_config(recipe, run, saved, ema=ema)
+    writing = out.parent / f".{out.name}.writing"
+    shutil.rmtree(writing, ignore_errors=True)
+    write_export(writing, config, saved.weights(ema=ema))
+    tokenizer.save(writing / TOKENIZER)
+    write_card(writing, config, recipe, run)
+    shutil.rmtree(out, ignore_errors=True)
+    return writing.rename(out)
+
+
+def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) -> ExportConfig:
+    """What the folder says about itself: the model, what it was trained on, and where it comes from."""
+    step = int(saved.meta["step"])
+    stage = stage_at(recipe.stages, max(step - 1, 0))
+    return ExportConfig(
+        model=recipe.model,
+        shapes=_shapes(recipe, stage.index),
+        window=stage.stage.window,
+        guidance=recipe.guidance,
+        tokenizer_hash=saved.meta["tokenizer_hash"],
+        provenance=Provenance(
+            run=run.resolve().name, recipe=recipe.name, recipe_hash=saved.meta["recipe_hash"], step=step, ema=ema,
+            data=dict(saved.meta["data"]),
+        ),
+    )  # fmt: skip
+
+
+def _shapes(recipe: Recipe, last_stage: int) -> tuple[ClipShape, ...]:
+    """Each frame size once, at its longest; those of the last stage first, the largest video before the others."""
+    buckets = {dataset.name: dataset.bucket for dataset in recipe.data.datasets}
+    found: dict[str, ClipShape] = {}
+    for stage in reversed(recipe.stages[: last_stage + 1]):
+        trained = [buckets[part.dataset] for part in stage.mixture]
+        size = {bucket: bucket.num_frames * ScaleSchedule.named(bucket.schedule).tokens_per_frame for bucket in trained}
+        for bucket in sorted(size, key=lambda bucket: -size[bucket]):
+            schedule = ScaleSchedule.named(bucket.schedule)
+            shape = ClipShape(
+                schedule=schedule.name, schedule_hash=schedule.hash, num_frames=bucket.num_frames, fps=bucket.fps
+            )
+            found.setdefault(schedule.name, shape)
+    return tuple(found.values())
+
+
+def _recipe(run: Path) -> Recipe:
+    path = run / RECIPE
+    if not path.is_file():
+        raise InputError("run", run, f"holds no {RECIPE}", "give the folder that `videoar train --run` wrote")
+    return from_yaml(Recipe, path.read_text(), str(path))
+
+
+def _checkpoint(run: Path, step: int | None) -> Checkpoint:
+    root = run / CHECKPOINTS
+    there = sorted(root.glob("step-*"))
+    try:
+        found = checkpoint.newest(root) if step is None else Checkpoint(checkpoint.step_folder(root, step))
+    except (CorruptCheckpoint, SafetensorError) as error:
+        steps = ", ".join(str(int(folder.name.removeprefix("step-"))) for folder in there) or "none"
+        raise InputError("step", step, f"has no whole checkpoint ({error})", f"use one of: {steps}") from error
+    if found is None:
+        raise InputError("run", run, "has no whole checkpoint", "train it until it saves one")
+    return found
+
+
+def _tokenizer(recipe: Recipe, saved: Checkpoint) -> VideoTokenizer:
+    """The tokenizer of the data, checked: other weights under the same path would decode to noise."""
+    tokenizer, wanted = open_tokenizer(recipe.tokenizer), saved.meta["tokenizer_hash"]
+    if tokenizer.hash != wanted:
+        raise InputError(
+            "data.tokenizer", recipe.tokenizer.path or recipe.tokenizer.preset,
+            f"is {tokenizer.hash}, and the run's data was made by {wanted}", "restore the weights that made the data",
+        )  # fmt: skip
+    return tokenizer
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and not (out / CONFIG).is_file() and (out.is_file() or any(out.iterdir())):
+        raise InputError("out", out, "holds something that is no export", "name an empty or a new folder")

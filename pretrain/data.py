@@ -1,0 +1,77 @@
+"""The data of a run: prepared where the recipe names none, opened, and checked against the model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.process import World
+from videoar.data_pipeline.manifest import DATASET_KEY, Manifest, open_manifest
+from videoar.data_pipeline.packing import PackSampler
+from videoar.data_pipeline.text import BytesText, LabelText, TextTokens
+from videoar.pretrain.config import Recipe, StageConfig, TextConfig
+from videoar.pretrain.run_folder import DATA
+
+_POLL_S = 0.5
+
+
+def text_tokens(config: TextConfig) -> TextTokens:
+    """How captions or labels become the prefix."""
+    return LabelText(config.num_classes) if config.kind == "label" else BytesText(config.max_tokens)
+
+
+def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
+    """The recipe with data that exists: where it names no shards the first process writes them under RUN/data."""
+    if recipe.data.url:
+        return recipe
+    output = run / DATA
+    if world.is_first:
+        from videoar.data_pipeline.run import prepare  # needs Ray, which reading shards does not
+
+        prepare(recipe.data, str(output))
+    while not all((output / dataset.name / DATASET_KEY).exists() for dataset in recipe.data.datasets):
+        time.sleep(_POLL_S)  # the launcher ends this process if the first one fails
+    return replace(recipe, data=replace(recipe.data, url=str(output)))
+
+
+def open_datasets(recipe: Recipe) -> dict[str, Manifest]:
+    """Every dataset that a stage or the validation names, checked against the recipe."""
+    names = [part.dataset for stage in recipe.stages for part in stage.mixture] + list(recipe.log.validation)
+    manifests = {name: open_manifest(f"{recipe.data.url.rstrip('/')}/{name}") for name in dict.fromkeys(names)}
+    for name, manifest in manifests.items():
+        _check(recipe, name, manifest)
+    if len({manifest.tokenizer_hash for manifest in manifests.values()}) > 1:
+        hashes = {name: manifest.tokenizer_hash for name, manifest in manifests.items()}
+        raise InputError("data.url", hashes, "were made by different tokenizers", "prepare all with one")
+    return manifests
+
+
+def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
+    if manifest.latent_dim != recipe.model.latent_dim:
+        raise InputError(
+            "model.latent_dim", recipe.model.latent_dim, f"is not the {manifest.latent_dim} bits a token of {name}",
+            "set it to that, or prepare the data with another tokenizer",
+        )  # fmt: skip
+    wanted = next(dataset.bucket.schedule for dataset in recipe.data.datasets if dataset.name == name)
+    if wanted not in manifest.schedule_hashes:
+        raise InputError(
+            f"data.{name}.bucket.schedule", wanted, f"is not that of the shards: {', '.join(manifest.schedule_hashes)}",
+            "correct the recipe, or prepare the data again",
+        )  # fmt: skip
+    corrected = recipe.correction.corruption != "off" and recipe.correction.targets == "corrected"
+    if corrected and manifest.latent == "none":
+        raise InputError(
+            "correction.targets", "corrected", f"needs the latent, and the shards of {name} hold bits only",
+            "prepare the data with data.latent=int8, or set correction.targets=stored or correction.corruption=off",
+        )  # fmt: skip
+
+
+def make_sampler(recipe: Recipe, stage: StageConfig, datasets: dict[str, Manifest]) -> PackSampler:
+    """The order of a stage's packs: a function of the data, the stage and the seed."""
+    return PackSampler(
+        [datasets[part.dataset] for part in stage.mixture],
+        [part.weight for part in stage.mixture],
+        stage.tokens_per_pack, stage.batch, recipe.seed, text_tokens(recipe.model.text),
+    )  # fmt: skip

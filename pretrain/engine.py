@@ -1,0 +1,167 @@
+"""One optimizer step: what every engine offers the loop, and the plain one for a single process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from videoar.cluster.process import World
+from videoar.pretrain.checkpoint import Checkpoint, Fragment
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.inputs import Pack
+from videoar.pretrain.loss import Tally, bitwise_loss
+from videoar.pretrain.model import VideoAR, init_weights
+from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.pretrain.optim import adamw
+from videoar.pretrain.state import fragments, load, moving_average, plain_holdings
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step tells, still on the device: the host reads it while the next step runs."""
+
+    tally: Tally
+    """Over the packs of this process's data rank."""
+    grad_norm: Tensor
+    """Before clipping, over the whole model."""
+    applied: bool
+    """False when the loss or a gradient was not finite: the weights are as they were."""
+
+
+class Engine(Protocol):
+    """Holds the model and its optimizer, cut as the recipe asks."""
+
+    device: torch.device
+    rank: int
+    """Of this process among all."""
+    data_rank: int
+    """Which share of a step's packs this process reads."""
+    data_size: int
+    updates: int
+    """Optimizer steps that were applied."""
+
+    def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
+        """Forward and backward over this process's packs, reduction, clipping, AdamW and the moving average.
+
+        `num_frames` is N, the latent frames of the whole step over all processes (the loss unit).
+        """
+
+    def evaluate(self, packs: Iterable[Pack], num_frames: int) -> Tally:
+        """Forward only, over this process's packs; the tally is that of all data ranks."""
+        ...
+
+    def total(self, tally: Tally) -> Tally:
+        """The tally of the whole step: summed over data ranks."""
+
+    def any(self, flag: bool) -> bool:
+        """True on every process when the flag is set on one."""
+
+    def gather(self, value: Value) -> list[Value] | None:
+        """Every process's value on the first process, None elsewhere."""
+
+    def broadcast(self, value: Value) -> Value:
+        """The first process's value, everywhere."""
+
+    def fragments(self) -> Iterable[Fragment]:
+        """What this process writes into a checkpoint; each element of the state is one process's."""
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint of any layout."""
+
+    def close(self) -> None:
+        """Leave the other processes."""
+
+    @property
+    def is_first(self) -> bool:
+        """True for the one process that writes what is not cut."""
+        return self.rank == 0
+
+
+def forward_loss(model: VideoAR, pack: Pack, num_frames: int) -> tuple[Tensor, Tally]:
+    """This pack's part of the step loss: the sum of a_s x the mean over bits, over N; and its tally."""
+    mask = pack.layout.dense_mask().to(pack.weights.device)
+    loss, tally = bitwise_loss(model(pack.inputs, reference_attention(mask)), pack)
+    return loss / num_frames, tally
+
+
+class PlainEngine(Engine):
+    """One process, plain PyTorch: what every sharded engine must equal."""
+
+    rank, data_rank, data_size = 0, 0, 1
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        self.device = device
+        self._recipe = recipe
+        self.model = VideoAR(recipe.model)
+        init_weights(self.model, recipe.seed)
+        self.model.to(device)
+        self._optimizer = adamw(self.model.named_parameters(), recipe.optimizer)
+        self._holdings = plain_holdings(self.model, self._optimizer)
+        self._ema = moving_average(self._holdings, recipe.optimizer.ema_decay)
+        self.updates = 0
+
+    def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
+        tallies = []
+        for pack in packs:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"):
+                loss, tally = forward_loss(self.model, pack, num_frames)
+            loss.backward()
+            tallies.append(tally)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.optimizer.clip_norm)
+        applied = bool(torch.isfinite(norm))
+        if applied:
+            self._apply(learning_rate)
+        self._optimizer.zero_grad(set_to_none=True)
+        return StepResult(sum(tallies, start=Tally.empty(self.device)), norm, applied)
+
+    @torch.no_grad()
+    def evaluate(self, packs: Iterable[Pack], num_frames: int) -> Tally:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"):
+            tallies = [forward_loss(self.model, pack, num_frames)[1] for pack in packs]
+        return sum(tallies, start=Tally.empty(self.device))
+
+    def _apply(self, learning_rate: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+        self.updates += 1
+        if self._ema is not None:
+            self._ema.update(self.updates)
+
+    def total(self, tally: Tally) -> Tally:
+        return tally
+
+    def any(self, flag: bool) -> bool:
+        return flag
+
+    def gather(self, value: Value) -> list[Value] | None:
+        return [value]
+
+    def broadcast(self, value: Value) -> Value:
+        return value
+
+    def fragments(self) -> Iterable[Fragment]:
+        return fragments(self._holdings, self._ema)
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        load(self._holdings, self._ema, checkpoint)
+        self.updates = checkpoint.meta["updates"]
+
+    def close(self) -> None:
+        pass
+
+
+def make_engine(recipe: Recipe, world: World) -> Engine:
+    """The plain engine for one uncut process, else the sharded one over torchrun's processes."""
+    if world.world_size == 1 and recipe.parallel.tensor == 1 and recipe.parallel.zero_stage == 0:
+        device = torch.device("cuda", world.local_rank) if torch.cuda.is_available() else torch.device("cpu")
+        return PlainEngine(recipe, device)
+    from videoar.pretrain.parallel.engine import ShardedEngine
+
+    return ShardedEngine(recipe, world)

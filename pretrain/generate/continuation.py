@@ -1,0 +1,69 @@
+"""Given pictures and clips as history: read, fitted to the frame size, encoded to bits (VideoAR §5.4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+
+from videoar.cluster.errors import InputError
+from videoar.pretrain.generate.video import fit, read_video, to_tensor
+from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames, pixel_frames
+
+Picture = str | Path | UInt8[np.ndarray, "h w 3"]
+"""A picture file, or its pixels."""
+
+Clip = str | Path | UInt8[np.ndarray, "f h w 3"]
+"""A video file, or its frames at the model's frame rate."""
+
+
+def given_frames(
+    image: Picture | None, video: Clip | None, *, num_frames: int, keep: int | None, fps: float
+) -> UInt8[np.ndarray, "f h w 3"] | None:
+    """The pixel frames to go on from; None when nothing is given.
+
+    Of a video the LAST `keep` frames, 1 + 4n: the continuation follows its end. Without `keep`, an array is kept
+    whole and a file, sampled at the model's frame rate, gives the first half of the latent frames.
+    """
+    if image is not None and video is not None:
+        raise InputError("image", "...", "and video are both given", "give the one to go on from")
+    if image is not None:
+        return read_video(image, fps)[:1] if isinstance(image, str | Path) else image[None]
+    if video is None:
+        return None
+    frames = _from_file(video, num_frames, keep, fps) if isinstance(video, str | Path) else video
+    if keep is not None:
+        latent_frames(keep)
+        frames = _last(frames, keep)
+    if latent_frames(len(frames)) >= latent_frames(num_frames):
+        raise InputError(
+            "num_frames", num_frames, f"leaves nothing to generate after the {len(frames)} given frames",
+            "ask for more frames in all, or keep fewer of the given ones",
+        )  # fmt: skip
+    return frames
+
+
+def encode_history(
+    tokenizer: VideoTokenizer, schedule: ScaleSchedule, frames: UInt8[np.ndarray, "f h w 3"], device: torch.device
+) -> Bool[Tensor, "1 t tokens k"]:
+    """Bits of the given frames, resized to cover the frame size and cropped at the centre."""
+    video = to_tensor(fit(frames, *schedule.pixels)).to(device)
+    return tokenizer.quantize(tokenizer.encode(video), schedule)
+
+
+def _from_file(path: str | Path, num_frames: int, keep: int | None, fps: float) -> UInt8[np.ndarray, "f h w 3"]:
+    half = pixel_frames(max(1, (latent_frames(num_frames) + 1) // 2))
+    frames = read_video(path, fps, max_frames=keep or half)
+    return _last(frames, len(frames) - (len(frames) - 1) % 4) if keep is None else frames
+
+
+def _last(frames: UInt8[np.ndarray, "f h w 3"], count: int) -> UInt8[np.ndarray, "count h w 3"]:
+    if len(frames) < count:
+        raise InputError(
+            "given_frames", count, f"is more than the {len(frames)} frames of the video", "keep fewer, or give more"
+        )
+    return frames[len(frames) - count :]

@@ -1,0 +1,196 @@
+"""VideoPipeline: from words, a label, a picture or a clip to video. The interface that users of diffusers know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64, UInt8
+from torch import Tensor
+
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline.text import BytesText, LabelText
+from videoar.pretrain.generate.continuation import Clip, Picture, encode_history, given_frames
+from videoar.pretrain.generate.guidance import Guidance, parse_guidance
+from videoar.pretrain.generate.sampler import Sampling, sample_frames
+from videoar.pretrain.generate.video import Video, to_frames
+from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.pretrained import TOKENIZER, ClipShape, ExportConfig, read_config
+from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Request:
+    """One video to make."""
+
+    prompt: str | None = None
+    """Words, for a model trained on captions; "" is a caption that says nothing."""
+    label: int | None = None
+    """Class, for a model trained on labels."""
+    image: Picture | None = None
+    """First frame to animate."""
+    video: Clip | None = None
+    """Clip to continue."""
+    given_frames: int | None = None
+    """Last pixel frames of `video` to go on from, 1 + 4n; None: all of an array, the first half of the result of a
+    file."""
+    num_frames: int | None = None
+    """Pixel frames of the result, 1 + 4n, given frames included; None: as in training."""
+    schedule: str | None = None
+    """Frame size by the name of its scale schedule; None: the first of the exported shapes."""
+    guidance: str | float | Guidance | None = None
+    """Ramp by name, a constant (1 is none), or corners; None: the exported preset."""
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int = 0
+    window: int | None = None
+    """Past latent frames a frame sees; None: as in training. Video may be any length: the window moves with it."""
+
+
+class VideoPipeline:
+    """A generator with its tokenizer. Every frame it returns went through the tokenizer's decoder.
+
+    So the given frames of a continuation come back as the decoder rebuilds them (what the model saw), not as they
+    were: no seam shows where the generated ones begin.
+    """
+
+    def __init__(self, model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig) -> None:
+        self.model, self.tokenizer, self.config = model.eval(), tokenizer.eval(), config
+        text = config.model.text
+        self._text = LabelText(text.num_classes) if text.kind == "label" else BytesText(text.max_tokens)
+        _check_pair(model, tokenizer, config)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> VideoPipeline:
+        """Open a folder that `videoar export` wrote.
+
+        Without `device`: the GPU if there is one. Without `dtype`: bfloat16 weights on a GPU, float32 on a CPU. The
+        tokenizer stays in float32.
+        """
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+        model = VideoAR.from_pretrained(folder).to(device, dtype)
+        tokenizer = VideoTokenizer.from_pretrained(Path(folder) / TOKENIZER).to(device)
+        return cls(model, tokenizer, read_config(folder))
+
+    def __call__(
+        self,
+        prompt: str | None = None,
+        *,
+        label: int | None = None,
+        image: Picture | None = None,
+        video: Clip | None = None,
+        given_frames: int | None = None,
+        num_frames: int | None = None,
+        schedule: str | None = None,
+        guidance: str | float | Guidance | None = None,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        window: int | None = None,
+    ) -> Video:
+        """Make one video; the arguments are those of `Request`. A seed fixes the result on a device."""
+        request = Request(
+            prompt=prompt, label=label, image=image, video=video, given_frames=given_frames, num_frames=num_frames,
+            schedule=schedule, guidance=guidance, temperature=temperature, top_p=top_p, seed=seed, window=window,
+        )  # fmt: skip
+        return self.batch([request])[0]
+
+    def batch(self, requests: Sequence[Request]) -> list[Video]:
+        """Make several videos of one size and length at once; each is what it would be alone, but for rounding."""
+        chunks = np.concatenate(list(self._chunks(requests)), axis=1)
+        fps = self._shape(requests[0].schedule).fps
+        return [Video(frames, fps) for frames in chunks]
+
+    def stream(self, request: Request) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """The frames of one video as they are ready, in memory that does not grow with its length."""
+        for chunk in self._chunks([request]):
+            yield from chunk[0]
+
+    @torch.inference_mode()
+    def _chunks(self, requests: Sequence[Request]) -> Iterator[UInt8[np.ndarray, "b _f h w 3"]]:
+        """Sample and decode: the pixel frames of one latent frame after the other."""
+        first = requests[0]
+        self._check_equal(requests)
+        shape = self._shape(first.schedule)
+        schedule = ScaleSchedule.named(shape.schedule)
+        num_frames = first.num_frames or shape.num_frames
+        guidance = parse_guidance(self.config.guidance if first.guidance is None else first.guidance)
+        frames = sample_frames(
+            self.model, schedule, [self._tokens(request) for request in requests],
+            Sampling(guidance=guidance, temperature=first.temperature, top_p=first.top_p),
+            num_frames=latent_frames(num_frames), window=first.window or self.config.window,
+            seeds=[request.seed for request in requests],
+            history=self._history(requests, schedule, num_frames, shape.fps),
+        )  # fmt: skip
+        for pixels in self.tokenizer.decode_stream(frame.latent[:, :, None] for frame in frames):
+            yield to_frames(pixels)
+
+    def _history(
+        self, requests: Sequence[Request], schedule: ScaleSchedule, num_frames: int, fps: float
+    ) -> Bool[Tensor, "b t tokens k"] | None:
+        device = self.model.input.weight.device
+        bits = []
+        for request in requests:
+            given = given_frames(
+                request.image, request.video, num_frames=num_frames, keep=request.given_frames, fps=fps
+            )
+            if given is not None:
+                bits.append(encode_history(self.tokenizer, schedule, given, device))
+        if not bits:
+            return None
+        if len(bits) != len(requests) or len({len(part[0]) for part in bits}) > 1:
+            raise InputError("requests", len(requests), "differ in their given frames", "batch requests that are alike")
+        return torch.cat(bits)
+
+    def _tokens(self, request: Request) -> Int64[np.ndarray, " m"]:
+        """The condition as token ids; the wrong kind of condition is refused."""
+        kind = self.config.model.text.kind
+        wanted, other = (("label", "prompt"), ("prompt", "label"))[kind == "bytes"]
+        value = getattr(request, wanted)
+        if value is None or getattr(request, other) is not None:
+            problem = (
+                f"is needed, and no {other}: the model was trained on {'captions' if kind == 'bytes' else 'labels'}"
+            )
+            raise InputError(wanted, value, problem, f"give a {wanted}")
+        return self._text.encode(value)
+
+    def _shape(self, name: str | None) -> ClipShape:
+        """A shape of video that the model was trained on."""
+        shapes = {shape.schedule: shape for shape in reversed(self.config.shapes)}
+        chosen = self.config.shapes[0].schedule if name is None else name
+        if chosen not in shapes:
+            raise InputError(
+                "schedule", chosen, "is no frame size that these weights were trained on",
+                f"use one of: {', '.join(reversed(shapes))}",
+            )  # fmt: skip
+        return shapes[chosen]
+
+    @staticmethod
+    def _check_equal(requests: Sequence[Request]) -> None:
+        for field in ("num_frames", "schedule", "guidance", "temperature", "top_p", "window"):
+            values = {getattr(request, field) for request in requests}
+            if len(values) > 1:
+                raise InputError(field, sorted(map(str, values)), "differs within a batch", "batch equal requests")
+
+
+def _check_pair(model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig) -> None:
+    """The tokenizer must be the one that the model's bits were made with."""
+    if not config.shapes:
+        raise InputError("weights", "config.json", "names no shape of video", "use `videoar export` to write it")
+    if tokenizer.config.latent_dim != model.config.latent_dim:
+        raise InputError(
+            "tokenizer", f"{tokenizer.config.latent_dim} bits a token", f"the model has {model.config.latent_dim}",
+            "use the tokenizer that was exported with it",
+        )  # fmt: skip
+    if tokenizer.hash != config.tokenizer_hash:
+        raise InputError(
+            "tokenizer", tokenizer.hash, f"is not the tokenizer {config.tokenizer_hash} that made the model's data",
+            "use the tokenizer/ folder that was exported with it",
+        )  # fmt: skip

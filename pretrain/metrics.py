@@ -1,0 +1,232 @@
+"""What a run tells: one JSON object a step in metrics.jsonl, the same to Weights & Biases, and a line for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+import torch
+from jaxtyping import Float64
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from videoar.data_pipeline.clip import StepPlan
+from videoar.pretrain.config import LogConfig, ModelConfig, Recipe, StageConfig
+from videoar.pretrain.engine import StepResult
+from videoar.pretrain.loss import Tally
+from videoar.pretrain.optim import learning_rate
+
+METRICS = "metrics.jsonl"
+
+
+def training_flops(config: ModelConfig, tokens: int, attended_pairs: float) -> float:
+    """FLOPs of one step forward and backward, without recomputation: 6 P l + 12 d pairs a layer.
+
+    P counts the weights of the layers and of input and head (a multiply-add is two FLOPs, backward twice forward);
+    a query-key pair costs 2d for the score and 2d for the value, three times over. Only attended pairs count.
+    """
+    per_layer = 16 * config.width**2
+    weights = config.num_layers * per_layer + 2 * config.width * config.latent_dim
+    return 6.0 * weights * tokens + 12.0 * config.width * config.num_layers * attended_pairs
+
+
+class MetricsFile:
+    """metrics.jsonl, appended a line at a time; a resumed run drops the lines it is about to write again."""
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        if path.exists():
+            _keep_until(path, first_step)
+        self._file: TextIO = path.open("a")
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Every whole line of a metrics file; a line that a killed process left unfinished is passed over."""
+    records = []
+    for line in path.read_text().splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
+
+
+def _keep_until(path: Path, first_step: int) -> None:
+    kept = [record for record in read_metrics(path) if record["step"] < first_step]
+    temporary = path.with_suffix(".rewriting")
+    temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
+    os.replace(temporary, path)
+
+
+@dataclass(slots=True)
+class StepTimes:
+    """Wall times of one step: seconds waited for data, and in all."""
+
+    data_wait: float = 0.0
+    total: float = 0.0
+    _mark: float = 0.0
+    _begun: float = 0.0
+
+    @staticmethod
+    def start() -> StepTimes:
+        now = time.perf_counter()
+        return StepTimes(_mark=now, _begun=now)
+
+    def data_arrived(self) -> None:
+        self.data_wait = time.perf_counter() - self._begun
+
+    def step_enqueued(self) -> StepTimes:
+        """What this step took; the next one begins."""
+        now = time.perf_counter()
+        done = StepTimes(self.data_wait, now - self._begun)
+        self._begun = now
+        return done
+
+
+def step_record(
+    recipe: Recipe,
+    stage: StageConfig,
+    step: int,
+    plan: StepPlan,
+    tally: Tally,
+    result: StepResult,
+    times: StepTimes,
+) -> dict[str, Any]:
+    """One line of metrics.jsonl; this is where the host reads the device."""
+    num_tokens = sum(pack.num_tokens for pack in plan.packs)
+    flops = training_flops(recipe.model, num_tokens, float(tally.attended_pairs))
+    return {
+        "step": step,
+        "stage": stage.name,
+        "loss": float(tally.loss_sum) / plan.num_frames,
+        "grad_norm": float(result.grad_norm),
+        "learning_rate": learning_rate(recipe, step),
+        "applied": result.applied,
+        "flip_ratio": float(tally.flip_ratio),
+        "tokens": num_tokens,
+        "fill": num_tokens / (len(plan.packs) * stage.tokens_per_pack),
+        "tokens_per_s": num_tokens / times.total,
+        "step_s": times.total,
+        "data_wait": times.data_wait,
+        "model_tflops_per_s": flops / times.total / 1e12,
+        "peak_memory": peak_memory(),
+        **accuracy(tally),
+    }
+
+
+def accuracy(tally: Tally) -> dict[str, Any]:
+    """Loss (nats a bit) and bit accuracy: overall, by scale, by frame and by both; null where nothing was counted."""
+    loss, correct, count = _occupied(tally.table.cpu())
+    record: dict[str, Any] = {"bit_accuracy": _ratios(correct.sum(), count.sum())}
+    for name, dim in (("scale", 0), ("frame", 1)):
+        record[f"loss_by_{name}"] = _ratios(loss.sum(dim), count.sum(dim))
+        record[f"bit_accuracy_by_{name}"] = _ratios(correct.sum(dim), count.sum(dim))
+    record["bit_accuracy_by_frame_and_scale"] = _ratios(correct, count)
+    return record
+
+
+def _occupied(table: Float64[Tensor, "3 t s"]) -> Float64[Tensor, "3 frames scales"]:
+    """Without the frames and scales after the last that was counted."""
+    frames, scales = (int(indices.max()) + 1 if len(indices) else 0 for indices in table[2].nonzero(as_tuple=True))
+    return table[:, :frames, :scales]
+
+
+def _ratios(parts: Tensor, wholes: Tensor) -> Any:
+    """parts / wholes as (nested lists of) numbers; None for 0 / 0, which JSON cannot say."""
+    if parts.ndim:
+        return [_ratios(part, whole) for part, whole in zip(parts, wholes, strict=True)]
+    return float(parts / wholes) if wholes else None
+
+
+def peak_memory() -> int:
+    """Bytes at the highest, of the device where there is one and of this process elsewhere."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class Reporter:
+    """Hands each step's record to the file, to Weights & Biases, and to whoever watches."""
+
+    INTERVAL_S = 10.0
+    """Without a terminal: seconds between two lines of JSON."""
+
+    def __init__(
+        self, run: Path, config: LogConfig, recipe: Mapping[str, Any], first_step: int, num_steps: int
+    ) -> None:
+        self._metrics = MetricsFile(run / METRICS, first_step)
+        self._wandb = _start_wandb(run, config, recipe)
+        self._terminal = sys.stderr.isatty()
+        self._last_line = 0.0
+        self._num_steps = num_steps
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(), disable=not self._terminal,
+        )  # fmt: skip
+        self._task = self._progress.add_task("train", total=num_steps, completed=first_step, told="")
+
+    def __enter__(self) -> Reporter:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        self._metrics.close()
+        if self._wandb is not None:
+            self._wandb.finish(exit_code=0 if kind is None else 1)
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """One step, in order."""
+        self._metrics.write(record)
+        if self._wandb is not None:
+            self._wandb.log(_flat(record), step=record["step"])
+        told = f"loss {record['loss']:.4f}  bits {record['bit_accuracy']:.3f}  {record['tokens_per_s']:,.0f} tokens/s"
+        self._progress.update(self._task, description=record["stage"], completed=record["step"] + 1, told=told)
+        self._line(record)
+
+    def _line(self, record: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        last_step = record["step"] + 1 == self._num_steps
+        if self._terminal or (now - self._last_line < self.INTERVAL_S and not last_step):
+            return
+        self._last_line = now
+        shown = {key: record[key] for key in ("step", "stage", "loss", "bit_accuracy", "tokens_per_s")}
+        print(json.dumps({**shown, "of": self._num_steps}), file=sys.stderr, flush=True)
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists become one panel an element: loss_by_scale/0, ..."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        if isinstance(value, list):
+            flat.update({f"{key}/{index}": item for index, item in enumerate(value) if not isinstance(item, list)})
+        elif value is not None:
+            flat[key] = value
+    return flat
+
+
+def _start_wandb(run: Path, config: LogConfig, recipe: Mapping[str, Any]) -> Any:
+    if config.wandb == "off":
+        return None
+    import wandb
+
+    return wandb.init(
+        project="videoar", name=run.name, dir=str(run), mode=config.wandb, config=dict(recipe),
+        settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True, save_code=False),
+    )  # fmt: skip

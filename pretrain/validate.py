@@ -1,0 +1,46 @@
+"""Teacher-forced loss and bit accuracy on held-out samples, by frame and scale, while a run trains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from videoar.data_pipeline.clip import PackPlan
+from videoar.data_pipeline.loader import PackReader
+from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.packing import packs_once
+from videoar.pretrain.config import Recipe, StageConfig
+from videoar.pretrain.data import text_tokens
+from videoar.pretrain.engine import Engine
+from videoar.pretrain.inputs import Pack, build_pack
+from videoar.pretrain.metrics import accuracy
+from videoar.pretrain.run_folder import append_line
+
+VALIDATION = "validation.jsonl"
+
+
+def validate(
+    recipe: Recipe, stage: StageConfig, engine: Engine, datasets: dict[str, Manifest], step: int, run: Path
+) -> None:
+    """Evaluate every validation dataset once and append a line for each to validation.jsonl."""
+    for name in recipe.log.validation:
+        plans = packs_once(datasets[name], stage.tokens_per_pack, text_tokens(recipe.model.text))
+        num_frames = sum(plan.num_frames for plan in plans)
+        tally = engine.evaluate(_packs(recipe, stage, engine, datasets[name], plans), num_frames)
+        if engine.is_first:
+            record = {"step": step, "stage": stage.name, "dataset": name, "loss": float(tally.loss_sum) / num_frames}
+            append_line(run / VALIDATION, json.dumps(record | accuracy(tally)))
+
+
+def _packs(
+    recipe: Recipe, stage: StageConfig, engine: Engine, manifest: Manifest, plans: tuple[PackPlan, ...]
+) -> Iterator[Pack]:
+    """This data rank's packs: every data_size-th."""
+    with closing(PackReader([manifest], text_tokens(recipe.model.text))) as reader:
+        for plan in plans[engine.data_rank :: engine.data_size]:
+            yield build_pack(
+                reader.read(plan), config=recipe.model, stage=stage, correction=recipe.correction,
+                text_dropout=0.0, seed=recipe.seed, step=0, training=False, device=engine.device,
+            )  # fmt: skip
