@@ -12,7 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Hashable, Iterator, Mapping
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import dacite
 import yaml
@@ -44,17 +44,8 @@ def from_dict(cls: type[Value], mapping: Mapping[str, Any], source: str = "") ->
 
     `source` stands before the field in messages: the file that the mapping was read from.
     """
-    prefix = f"{source}: " if source else ""
-    _check(cls, mapping, (), prefix)
-    config = dacite.Config(strict=True, cast=[tuple], type_hooks={float: _as_float, int: _as_int})
-    try:
-        return dacite.from_dict(cls, mapping, config)
-    except dacite.MissingValueError as error:
-        raise InputError(f"{prefix}{error.field_path}", "''", "is missing", "add it: it has no default") from error
-    except dacite.WrongTypeError as error:
-        raise InputError(
-            f"{prefix}{error.field_path}", error.value, f"is not {describe(error.field_type)}", "correct the value"
-        ) from error
+    _check(cls, mapping, (), f"{source}: " if source else "")
+    return dacite.from_dict(cls, mapping, dacite.Config(strict=True, cast=[tuple], type_hooks={float: _as_float}))
 
 
 def to_yaml(value: Any) -> str:
@@ -125,27 +116,50 @@ def describe(kind: Any) -> str:
 
 
 def _check(kind: Any, data: Any, path: tuple[str, ...], prefix: str) -> None:
-    """What dacite does not tell or does not see: unknown keys, text where a list belongs, True where 1 is a choice."""
+    """Refuse what does not fit the type, with the whole dotted field: dacite's own messages lack a tuple's index."""
+    if not _fits(kind, data):
+        raise InputError(prefix + ".".join(path), _short(data), f"is not {describe(kind)}", "correct the value")
     if dataclasses.is_dataclass(kind):
-        if not isinstance(data, Mapping):
-            raise InputError(prefix + ".".join(path), _short(data), f"is not {describe(kind)}", "write field: value")
-        hints = typing.get_type_hints(kind)
-        known = [f.name for f in dataclasses.fields(kind)]
-        for key, item in data.items():
-            if key not in known:
-                close = difflib.get_close_matches(str(key), known, n=1)
-                remedy = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(known)}"
-                raise InputError(prefix + ".".join((*path, str(key))), _short(item), "is no field", remedy)
-            _check(hints[key], item, (*path, key), prefix)
+        _check_fields(kind, data, path, prefix)
     elif get_origin(kind) is tuple:
-        if not isinstance(data, list | tuple):
-            raise InputError(prefix + ".".join(path), _short(data), f"is not {describe(kind)}", "write [a, b]")
-        parts = get_args(kind)
-        each = parts[:1] * len(data) if parts[-1] is Ellipsis else parts
-        for index, (part, item) in enumerate(zip(each, data, strict=False)):
+        for index, (part, item) in enumerate(zip(_parts(kind, len(data)), data, strict=True)):
             _check(part, item, (*path, str(index)), prefix)
-    elif get_origin(kind) is Literal and not any(data == c and type(data) is type(c) for c in get_args(kind)):
-        raise InputError(prefix + ".".join(path), _short(data), f"is not {describe(kind)}", "use one of them")
+
+
+def _check_fields(cls: Any, data: Mapping[str, Any], path: tuple[str, ...], prefix: str) -> None:
+    """Refuse unknown keys, with the nearest known one, and missing ones."""
+    hints = typing.get_type_hints(cls)
+    for key in data:
+        if key not in hints:
+            close = difflib.get_close_matches(str(key), hints, n=1)
+            remedy = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(hints)}"
+            raise InputError(prefix + ".".join((*path, str(key))), _short(data[key]), "is no field", remedy)
+    for f in dataclasses.fields(cls):
+        if f.name in data:
+            _check(hints[f.name], data[f.name], (*path, f.name), prefix)
+        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise InputError(prefix + ".".join((*path, f.name)), "''", "is missing", "add it: it has no default")
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    """Whether a plain value is of the type, the items of lists and mappings aside. True is no number."""
+    if get_origin(kind) is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in get_args(kind))
+    if get_origin(kind) in (Union, types.UnionType):
+        return any(_fits(part, value) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        return isinstance(value, list | tuple) and len(_parts(kind, len(value))) == len(value)
+    if dataclasses.is_dataclass(kind):
+        return isinstance(value, Mapping)
+    if kind in (int, float):
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _parts(kind: Any, count: int) -> tuple[Any, ...]:
+    """Types of the items of a tuple type, for so many items."""
+    parts = get_args(kind)
+    return parts[:1] * count if parts[-1] is Ellipsis else parts
 
 
 def _short(value: object) -> str:
@@ -154,17 +168,28 @@ def _short(value: object) -> str:
 
 
 def _as_float(value: Any) -> Any:
-    """3 is a number where 3.0 is one; True is not."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """3 is written where 3.0 is meant."""
+    return float(value) if isinstance(value, int) else value
 
 
-def _as_int(value: Any) -> Any:
-    """True is no count: as text it fails the type check."""
-    return str(value) if isinstance(value, bool) else value
+_BOOL = "tag:yaml.org,2002:bool"
+_EXPONENT = ("tag:yaml.org,2002:float", r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$", "-+0123456789")
+"""Tag, pattern and first letters of numbers such as 1e-4, which YAML 1.1 wants a dot and a sign in."""
+
+
+def _with_rules(resolvers: Mapping[str, list[Any]], *rules: tuple[str, str, str]) -> dict[str, list[Any]]:
+    """PyYAML's table of plain scalars (by first letter) with rules added."""
+    table = {first: list(known) for first, known in resolvers.items()}
+    for tag, pattern, letters in rules:
+        for first in letters:
+            table.setdefault(first, []).append((tag, re.compile(pattern)))
+    return table
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists of scalars in one line; never an alias."""
+    """Lists of scalars in one line; never an alias. Text that a YAML 1.1 or 1.2 reader may take for more is quoted."""
+
+    yaml_implicit_resolvers = _with_rules(yaml.SafeDumper.yaml_implicit_resolvers, _EXPONENT)
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -181,10 +206,14 @@ class _Loader(yaml.SafeLoader):
     """
 
     depth = 0
-    yaml_implicit_resolvers: ClassVar = {
-        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:bool"]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    yaml_implicit_resolvers = _with_rules(
+        {
+            first: [rule for rule in rules if rule[0] != _BOOL]
+            for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        },
+        (_BOOL, r"^(?:true|false|True|False)$", "tTfF"),
+        _EXPONENT,
+    )
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -203,10 +232,3 @@ class _Loader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key} stands twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false|True|False)$"), list("tTfF"))
-for _side in (_Loader, _Dumper):  # both: text that looks like a number must be quoted when it is written
-    _side.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-    )

@@ -49,13 +49,19 @@ def test_numbers_as_people_write_them() -> None:
         ("parts: []\nnoet: x", "x.yaml: noet=x: is no field; did you mean note?"),
         ("parts: [{name: a, side: 1}]", "x.yaml: parts.0.side=1: is no field; did you mean sides?"),
         ("note: x", "x.yaml: parts='': is missing; add it: it has no default"),
-        ("parts: []\nkind: c", "x.yaml: kind=c: is not one of a, b; use one of them"),
-        ("parts: []\nstage: true", "x.yaml: stage=True: is not one of 0, 1; use one of them"),
+        ("parts: []\nkind: c", "x.yaml: kind=c: is not one of a, b; correct the value"),
+        ("parts: []\nstage: true", "x.yaml: stage=True: is not one of 0, 1; correct the value"),
         ("parts: []\nlabel: x", "x.yaml: label=x: is not a whole number or null; correct the value"),
         ("parts: []\nrate: fast", "x.yaml: rate=fast: is not a number; correct the value"),
         ("parts: []\nenabled: 3", "x.yaml: enabled=3: is not true or false; correct the value"),
-        ("parts: abc", "x.yaml: parts=abc: is not a list, each a mapping (Part); write [a, b]"),
-        ("parts: [1]", "x.yaml: parts.0=1: is not a mapping (Part); write field: value"),
+        ("parts: [{name: a, rates: [1, x]}]", "x.yaml: parts.0.rates.1=x: is not a number; correct the value"),
+        ("parts: [{}]", "x.yaml: parts.0.name='': is missing; add it: it has no default"),
+        (
+            "parts: [{name: a, sides: [[1]]}]",
+            "x.yaml: parts.0.sides.0=[1]: is not a list of 2: a whole number, a whole number; correct the value",
+        ),
+        ("parts: abc", "x.yaml: parts=abc: is not a list, each a mapping (Part); correct the value"),
+        ("parts: [1]", "x.yaml: parts.0=1: is not a mapping (Part); correct the value"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_field(text: str, message: str) -> None:

@@ -1,0 +1,103 @@
+"""The console script `videoar`: finds the command, and turns what happened into an exit code.
+
+0 done · 1 failed · 2 the user's input is wrong (one line) · 75 preempted after saving.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from videoar.cluster import cli
+from videoar.cluster.arguments import HELP
+from videoar.cluster.errors import InputError
+from videoar.cluster.preemption import EXIT_PREEMPTED, Preempted
+
+Run = Callable[[Sequence[str], str], int]
+
+COMMANDS: dict[str, tuple[Run, type]] = {
+    "doctor": (cli.doctor, cli.Doctor),
+    "config": (cli.config, cli.Config),
+    "train": (cli.train, cli.Train),
+}
+"""Each command: what runs it, and the dataclass whose docstring describes it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        name, rest = find_command(words)
+        if name is None:
+            sys.stdout.write(overview(rest))
+            return 0
+        return COMMANDS[name][0](rest, f"videoar {name}")
+    except InputError as error:
+        sys.stderr.write(" ".join(str(error).split()) + "\n")
+        return 2
+    except Preempted:
+        return EXIT_PREEMPTED
+    except BrokenPipeError:
+        # The reader of our output has left (`videoar config debug | head`); keep Python's own flush at exit quiet.
+        sys.stdout = open(os.devnull, "w")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 1
+
+
+def find_command(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The command that the first words name and the words after it; no command but a group where help is wanted."""
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if len(words) >= count and name in COMMANDS:
+            return name, list(words[count:])
+    if not words or words[0] in HELP:
+        return None, []
+    if is_group(words[0]) and (len(words) == 1 or words[1] in HELP):
+        return None, list(words[:1])
+    raise _unknown(" ".join(words[:2] if is_group(words[0]) else words[:1]))
+
+
+def is_group(word: str) -> bool:
+    """`data` and `tokenizer` stand before several commands."""
+    return any(name.startswith(f"{word} ") for name in COMMANDS)
+
+
+def overview(group: Sequence[str] = ()) -> str:
+    """The commands, of one group or all, each with its first sentence."""
+    rows = [(name, _sentence(kind)) for name, (_, kind) in COMMANDS.items() if not group or name.split()[0] == group[0]]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"  {name:<{width}}  {sentence}" for name, sentence in rows]
+    usage = " ".join(["videoar", *group, "COMMAND"])
+    return "\n".join(
+        [
+            f"usage: {usage} [--help]",
+            "",
+            "Pretraining of a bitwise, next-frame and next-scale video generator: clips in, weights and video out.",
+            "",
+            *lines,
+            "",
+            f"`{usage} --help` explains a command.",
+            "Exit codes: 0 done, 1 failed, 2 wrong input, 75 saved after a signal (run it again).",
+            "",
+        ]
+    )
+
+
+def _sentence(kind: type) -> str:
+    return (kind.__doc__ or "").split("\n")[0].split(". ")[0].rstrip(".")
+
+
+def _unknown(name: str) -> InputError:
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    remedy = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(COMMANDS)}"
+    return InputError("COMMAND", name, "is no command", remedy)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
