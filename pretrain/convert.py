@@ -16,6 +16,7 @@ from videoar.pretrain.model.pretrained import (
     CONFIG,
     TOKENIZER,
     ClipShape,
+    DatasetHash,
     ExportConfig,
     Provenance,
     write_export,
@@ -62,7 +63,7 @@ def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) ->
         tokenizer_hash=saved.meta["tokenizer_hash"],
         provenance=Provenance(
             run=run.resolve().name, recipe=recipe.name, recipe_hash=saved.meta["recipe_hash"], step=step, ema=ema,
-            data=dict(saved.meta["data"]),
+            data=tuple(DatasetHash(dataset=name, manifest_hash=value) for name, value in saved.meta["data"].items()),
         ),
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ class StepResult:
     """False when the loss or a gradient was not finite: the weights are as they were."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Holds the model and its optimizer, cut as the recipe asks."""
 

@@ -112,13 +112,13 @@ def _results(config: ExportConfig, run: Path) -> str:
     return (
         f"## Results\n\nTraining, step {last['step']}: loss {last['loss']:.4f} nats a bit (chance is "
         f"{math.log(2):.4f}), teacher-forced bit accuracy {last['bit_accuracy']:.4f} (chance is 0.5). "
-        "On training data, with flipped history where the recipe asks for it; see the run's evaluation for held-out data."
+        "This is on training data, its history flipped where the recipe asks for it."
     )
 
 
 def _data(config: ExportConfig, recipe: Recipe) -> str:
-    sources = {dataset.name: dataset.source.path or dataset.source.kind for dataset in recipe.data.datasets}
-    rows = [(name, sources.get(name, ""), f"`{digest}`") for name, digest in config.provenance.data.items()]
+    sources = {dataset.name: Path(dataset.source.path).name or dataset.source.kind for dataset in recipe.data.datasets}
+    rows = [(used.dataset, sources.get(used.dataset, ""), f"`{used.manifest_hash}`") for used in config.provenance.data]
     return "\n".join(
         (
             "## Data and tokenizer",

@@ -51,6 +51,14 @@ class ClipShape:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetHash:
+    """A dataset that was trained on."""
+
+    dataset: str
+    manifest_hash: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
     """Where weights come from."""
 
@@ -62,8 +70,7 @@ class Provenance:
     step: int = 0
     ema: bool = False
     """Whether these are the moving average."""
-    data: dict[str, str] = field(default_factory=dict)
-    """Dataset → hash of its manifest."""
+    data: tuple[DatasetHash, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

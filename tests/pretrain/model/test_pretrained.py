@@ -11,6 +11,7 @@ from videoar.cluster.errors import InputError
 from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.model.pretrained import (
     ClipShape,
+    DatasetHash,
     ExportConfig,
     Provenance,
     load_weights,
@@ -25,7 +26,7 @@ CONFIG = ExportConfig(
     window=3,
     guidance="ucf101",
     tokenizer_hash="ab",
-    provenance=Provenance(run="r", recipe="debug", step=20, data={"clips": "cd"}),
+    provenance=Provenance(run="r", recipe="debug", step=20, data=(DatasetHash(dataset="clips", manifest_hash="cd"),)),
 )
 
 

@@ -1,0 +1,172 @@
+"""The pipeline: from an exported folder and a request to frames."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from videoar.cluster.errors import InputError
+from videoar.pretrain.config import ModelConfig, TextConfig
+from videoar.pretrain.generate import Request, Video, VideoPipeline
+from videoar.pretrain.generate.continuation import encode_history, given_frames
+from videoar.pretrain.generate.video import to_frames
+from videoar.pretrain.model import VideoAR, init_weights
+from videoar.pretrain.model.pretrained import ClipShape, ExportConfig, write_export
+from videoar.tokenizer import ScaleSchedule, VideoTokenizer
+
+SCHEDULE = ScaleSchedule.named("32x32")
+MODEL = ModelConfig(num_layers=1, width=16, num_heads=2, latent_dim=16, text=TextConfig(max_tokens=8))
+
+
+def _shape(name: str, num_frames: int) -> ClipShape:
+    return ClipShape(schedule=name, schedule_hash=ScaleSchedule.named(name).hash, num_frames=num_frames, fps=8.0)
+
+
+def _export(folder: Path, model: ModelConfig = MODEL) -> Path:
+    tokenizer = VideoTokenizer.preset("tiny", 16)
+    weights = VideoAR(model)
+    init_weights(weights, 0)
+    shapes = (_shape("32x32", 9), _shape("48x48", 1))
+    config = ExportConfig(model=model, shapes=shapes, window=2, tokenizer_hash=tokenizer.hash)
+    tokenizer.save(folder / "tokenizer")
+    return write_export(folder, config, weights.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _export(tmp_path_factory.mktemp("export"))
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder: Path) -> VideoPipeline:
+    return VideoPipeline.from_pretrained(folder, device="cpu")
+
+
+def _clip(num_frames: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (num_frames, 32, 32, 3), dtype=np.uint8)
+
+
+def test_words_become_video(pipeline: VideoPipeline, tmp_path: Path) -> None:
+    """The published call: shape, rate and file; the same seed gives the same frames, another seed others."""
+    video = pipeline(prompt="a boat", num_frames=5, seed=1)
+    assert (video.frames.shape, video.frames.dtype, video.fps) == ((5, 32, 32, 3), np.uint8, 8.0)
+    assert video.save(tmp_path / "x.mp4").stat().st_size > 500
+    assert np.array_equal(video.frames, pipeline("a boat", num_frames=5, seed=1).frames)
+    assert not np.array_equal(video.frames, pipeline("a boat", num_frames=5, seed=2).frames)
+    assert pipeline("a boat").frames.shape == (9, 32, 32, 3)
+
+
+def test_an_image_in_another_size(pipeline: VideoPipeline) -> None:
+    """One frame is an image; every exported frame size can be asked for."""
+    assert pipeline("a boat", schedule="48x48").frames.shape == (1, 48, 48, 3)
+
+
+def test_a_batch_gives_what_each_request_gives_alone(pipeline: VideoPipeline) -> None:
+    """Neighbours of other prompt lengths must not leak into a result."""
+    requests = [Request(prompt=prompt, num_frames=5, seed=seed) for seed, prompt in enumerate(("a boat", "", "cat"))]
+    together = pipeline.batch(requests)
+    for request, video in zip(requests, together, strict=True):
+        alone = pipeline.batch([request])[0].frames
+        assert np.abs(video.frames.astype(int) - alone).max() <= 1, "the decoder rounds by the batch; bits do not"
+
+
+def test_streaming_yields_the_same_frames_as_they_are_ready(pipeline: VideoPipeline) -> None:
+    """A stream that waited for the end, or lost the decoder's context between chunks, would be no stream."""
+    request = Request(prompt="a boat", num_frames=13)
+    stream = pipeline.stream(request)
+    first = next(stream)
+    frames = np.stack([first, *stream])
+    assert np.array_equal(frames, pipeline.batch([request])[0].frames)
+
+
+def test_given_frames_come_back_as_the_decoder_rebuilds_them(pipeline: VideoPipeline) -> None:
+    """A continuation keeps its history: what the tokenizer makes of the given frames, whatever follows."""
+    clip = _clip(5)
+    bits = encode_history(pipeline.tokenizer, SCHEDULE, clip, torch.device("cpu"))
+    rebuilt = to_frames(pipeline.tokenizer.decode(pipeline.tokenizer.dequantize(bits, SCHEDULE)))[0]
+    video = pipeline("a boat", video=clip, num_frames=9)
+    assert np.abs(video.frames[:5].astype(int) - rebuilt).max() <= 1
+    still = pipeline("a boat", image=clip[0], num_frames=5)
+    assert np.abs(still.frames[0].astype(int) - rebuilt[0]).max() <= 1
+
+
+def test_a_continuation_depends_on_the_past_alone(pipeline: VideoPipeline) -> None:
+    """Longer requests extend shorter ones: nothing of a frame depends on how many come after it."""
+    clip = _clip(5)
+    short = pipeline("", video=clip, num_frames=9, guidance=1.0).frames
+    long = pipeline("", video=clip, num_frames=17, guidance=1.0).frames
+    assert np.array_equal(long[:9], short)
+
+
+def test_a_file_is_continued_from_its_end(pipeline: VideoPipeline, tmp_path: Path) -> None:
+    """A file is as long as it is: the last frames that leave half of the result to generate are kept."""
+    path = Video(_clip(15), fps=8.0).save(tmp_path / "given.mp4")
+    kept = given_frames(None, path, num_frames=17, keep=None, fps=8.0)
+    assert kept is not None
+    assert kept.shape[0] == 9
+    assert given_frames(None, path, num_frames=17, keep=5, fps=8.0).shape[0] == 5
+    assert given_frames(None, path, num_frames=33, keep=None, fps=8.0).shape[0] == 13
+    assert pipeline("", video=str(path), num_frames=9).frames.shape == (9, 32, 32, 3)
+    assert pipeline("", image=path, num_frames=5).frames.shape == (5, 32, 32, 3)
+
+
+def test_a_label_model(tmp_path: Path) -> None:
+    """One learned token a class; a class that does not exist, or words, are refused."""
+    pipeline = VideoPipeline.from_pretrained(
+        _export(tmp_path, replace(MODEL, text=TextConfig(kind="label", num_classes=3))), device="cpu"
+    )
+    assert pipeline(label=2, num_frames=1, guidance="ucf101").frames.shape == (1, 32, 32, 3)
+    with pytest.raises(InputError, match="label=3: is none of the classes; use a number from 0 to 2"):
+        pipeline(label=3)
+    with pytest.raises(InputError, match="give a label"):
+        pipeline(prompt="a boat")
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(), "prompt=None: is needed"),
+        (Request(prompt="a", label=1), "the model was trained on captions"),
+        (Request(prompt="a", image=_clip(1)[0], video=_clip(5)), "and video are both given"),
+        (Request(prompt="a", num_frames=6), "is not 1 \\+ 4n"),
+        (Request(prompt="a", video=_clip(6)), "is not 1 \\+ 4n"),
+        (Request(prompt="a", video=_clip(9)), "leaves nothing to generate after the 9 given frames"),
+        (Request(prompt="a", video=_clip(5), given_frames=9, num_frames=17), "is more than the 5 frames"),
+        (Request(prompt="a", schedule="128x128"), "use one of: 32x32, 48x48"),
+        (Request(prompt="a", guidance="much"), "use ucf101, t2v"),
+        (Request(prompt="a", temperature=-1.0), "is negative"),
+        (Request(prompt="a", image="absent.png"), "give a video or picture file"),
+    ],
+)
+def test_a_request_that_cannot_be_met(pipeline: VideoPipeline, request_: Request, message: str) -> None:
+    """Each says which argument, its value and what to give instead."""
+    with pytest.raises(InputError, match=message):
+        pipeline.batch([request_])
+
+
+def test_unlike_requests_are_not_batched(pipeline: VideoPipeline) -> None:
+    """Silently taking the first request's settings for all would answer another question."""
+    with pytest.raises(InputError, match=r"num_frames.*differs within a batch"):
+        pipeline.batch([Request(prompt="a", num_frames=5), Request(prompt="a", num_frames=9)])
+    with pytest.raises(InputError, match="differ in their given frames"):
+        pipeline.batch([Request(prompt="a"), Request(prompt="a", image=_clip(1)[0])])
+
+
+def test_the_wrong_tokenizer_is_refused(folder: Path) -> None:
+    """Bits of one tokenizer decode to noise in another, with no other sign that something is wrong."""
+    model, config = VideoAR.from_pretrained(folder), ExportConfig(model=MODEL, shapes=(_shape("32x32", 9),))
+    other = VideoTokenizer.preset("tiny", 16, seed=1)
+    with pytest.raises(InputError, match="is not the tokenizer abc that made the model's data"):
+        VideoPipeline(model, other, replace(config, tokenizer_hash="abc"))
+    with pytest.raises(InputError, match="24 bits a token: the model has 16"):
+        VideoPipeline(model, VideoTokenizer.preset("tiny", 24), config)
+    with pytest.raises(InputError, match="names no shape of video"):
+        VideoPipeline(model, other, replace(config, shapes=()))
+
+
+def test_a_folder_that_is_not_there() -> None:
+    """The commonest mistake is a path."""
+    with pytest.raises(InputError, match=r"weights=nowhere: holds no config\.json"):
+        VideoPipeline.from_pretrained("nowhere")
