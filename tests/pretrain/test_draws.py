@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from videoar.pretrain.draws import draw
 
 MASK = (1 << 64) - 1

@@ -1,0 +1,254 @@
+"""The generator: what may depend on what, and what every part is made of."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from videoar.data_pipeline.clip import Sample
+from videoar.pretrain.config import RopeKind, TextConfig
+from videoar.pretrain.inputs import Pack
+from videoar.pretrain.loss import bitwise_loss
+from videoar.pretrain.model import VideoAR, init_weights
+from videoar.pretrain.model.attention.layout import PackLayout, Segment
+from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.tokenizer.scales import ScaleSchedule
+
+ROPES: tuple[RopeKind, ...] = ("centre", "raw", "corner", "learned")
+
+
+def changed_rows(before: torch.Tensor, after: torch.Tensor, rows: Iterable[int]) -> list[bool]:
+    return (before[list(rows)] != after[list(rows)]).any(dim=-1).tolist()
+
+
+def flipped(sample: Sample, frame: int, scale: int) -> Sample:
+    """The sample with all bits of one scale of one frame changed."""
+    offsets, bits = ScaleSchedule.named(sample.entry.schedule).offsets, sample.bits.copy()
+    bits[frame, offsets[scale] : offsets[scale + 1]] ^= True
+    return replace(sample, bits=bits)
+
+
+def visible_packs(toy, visible: np.ndarray, text_attention: str = "full") -> tuple[Pack, PackLayout]:
+    """A pack of one clip, and its layout with S_t given by hand."""
+    pack = toy.pack(toy.sample(1, "48x48", len(visible), 2), training=False)
+    segment = pack.layout.segments[0]
+    own = Segment(segment.schedule, segment.num_frames, segment.num_text, 0, visible)
+    return pack, PackLayout((own,), pack.layout.length, text_attention)
+
+
+@pytest.mark.parametrize("rope", ROPES)
+@pytest.mark.parametrize("training", [True, False])
+def test_bits_reach_later_scales_and_frames_only(toy, rope: RopeKind, training: bool) -> None:
+    """A leak from the future makes training look better than sampling can ever be."""
+    toy = toy.with_rope(rope).with_stage(p_mask=0.0)
+    if training:
+        toy = toy.with_correction(targets="stored")
+    model, sample = toy.model(), toy.sample(1, "48x48", 3)
+    pack = toy.pack(sample, training=training)
+    before, segment = toy.logits(model, pack), pack.layout.segments[0]
+    for frame in range(3):
+        for scale in range(3):
+            after = toy.logits(model, toy.pack(flipped(sample, frame, scale), training=training))
+            for t in range(3):
+                for s in range(3):
+                    changed = changed_rows(before, after, segment.scale(t, s))
+                    assert all(changed) if (t, s) > (frame, scale) else not any(changed), (frame, scale, t, s)
+            assert torch.equal(before[segment.text], after[segment.text])
+
+
+@pytest.mark.parametrize("rope", ROPES)
+def test_every_logit_hears_the_text(toy, rope: RopeKind) -> None:
+    """Text conditions all frames and scales, and is never masked."""
+    toy = replace(toy.with_rope(rope).with_stage(p_mask=0.9), text_dropout=0.0)
+    model, sample = toy.model(), toy.sample(1, "48x48", 3, 4)
+    pack, text = toy.pack(sample), sample.text.copy()
+    text[2] = (text[2] + 1) % 257
+    after = toy.logits(model, toy.pack(replace(sample, text=text)))
+    assert all(changed_rows(toy.logits(model, pack), after, pack.layout.segments[0].visual))
+
+
+@pytest.mark.parametrize("rope", ROPES)
+def test_the_order_of_text_matters(toy, rope: RopeKind) -> None:
+    """Without positions, learned or rotary, a caption is a bag of bytes."""
+    toy = replace(toy.with_rope(rope), text_dropout=0.0)
+    model, sample = toy.model(), toy.sample(1, "48x48", 1, 4)
+    sample.text[:] = [1, 2, 3, 4]
+    swapped = replace(sample, text=sample.text[[1, 0, 2, 3]])
+    before, after = toy.logits(model, toy.pack(sample)), toy.logits(model, toy.pack(swapped))
+    assert not torch.allclose(before, after, atol=1e-3)
+
+
+@pytest.mark.parametrize("rope", ROPES)
+def test_a_cell_knows_where_it_is(toy, rope: RopeKind) -> None:
+    """Equal features at two places, or in two frames, must not give equal logits."""
+    toy = toy.with_rope(rope)
+    model, pack = toy.model(), toy.pack(toy.sample(1, "48x48", 2), training=False)
+    pack.inputs.features[:] = 1.0
+    logits, segment = toy.logits(model, pack), pack.layout.segments[0]
+    last = logits[segment.scale(1, 2)]
+    assert len(torch.unique(last, dim=0)) == 9
+    assert not torch.allclose(last, logits[segment.scale(0, 2)], atol=1e-4)
+
+
+def test_a_masked_frame_changes_nothing_in_one_layer(toy) -> None:
+    """Eq. 9: within one attention layer, frame t reads S_t, its own frame and the text, and nothing else."""
+    visible = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], bool)
+    _, layout = visible_packs(toy, visible)
+    segment, attend = layout.segments[0], reference_attention(layout.dense_mask())
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, layout.length, 2, 16)
+    before = attend(0, q, k, v)
+    for frame in range(4):
+        other_k, other_v = k.clone(), v.clone()
+        other_k[segment.frame(frame)] += 1
+        other_v[segment.frame(frame)] -= 1
+        after = attend(0, q, other_k, other_v)
+        for t in range(4):
+            changed = changed_rows(before.flatten(1), after.flatten(1), segment.frame(t))
+            assert all(changed) if visible[t, frame] or t == frame else not any(changed)
+
+
+def test_the_stack_reaches_exactly_the_closure_of_the_mask(toy) -> None:
+    """Through the layers a frame hears those it can reach over S: fewer would be a lost path, more a leak."""
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        visible = np.tril(rng.random((6, 6)) < 0.3, -1)
+        reach = np.eye(6, dtype=bool)
+        for _ in range(toy.config.num_layers):
+            reach |= (visible.astype(int) @ reach.astype(int)) > 0
+        pack, layout = visible_packs(toy, visible)
+        segment, attend, model = layout.segments[0], reference_attention(layout.dense_mask()), toy.model()
+        with torch.no_grad():
+            before = model(pack.inputs, attend)
+            for frame in range(6):
+                features = pack.inputs.features.clone()
+                features[segment.frame(frame)] += 1
+                after = model(replace(pack.inputs, features=features), attend)
+                found = [any(changed_rows(before, after, segment.frame(t))) for t in range(6)]
+                assert found == reach[:, frame].tolist(), (visible, frame)
+
+
+def test_causal_text_attends_backwards(toy) -> None:
+    """`text_attention: causal`: the first text token hears none of the later ones."""
+    toy = replace(toy, text_dropout=0.0)
+    for kind, expected in (("full", [True] * 4), ("causal", [False, False, True, True])):
+        toy = toy.with_model(text=TextConfig(max_tokens=8, attention=kind))
+        model, sample = toy.model(), toy.sample(1, "32x32", 1, 4)
+        text = sample.text.copy()
+        text[2] = (text[2] + 1) % 257
+        pack = toy.pack(sample)
+        after = toy.logits(model, toy.pack(replace(sample, text=text)))
+        assert changed_rows(toy.logits(model, pack), after, range(4)) == expected
+
+
+def test_labels_condition_by_one_token(toy) -> None:
+    """A class is one learned token; each class gives its own video."""
+    toy = replace(toy.with_model(text=TextConfig(kind="label", num_classes=5)), text_dropout=0.0)
+    model, sample = toy.model(), toy.sample(1, "48x48", 2, 1)
+    logits = [toy.logits(model, toy.pack(replace(sample, text=np.array([label])))) for label in range(5)]
+    visual = toy.pack(replace(sample, text=np.array([0]))).layout.segments[0].visual
+    assert len(torch.unique(torch.stack(logits)[:, list(visual)], dim=0)) == 5
+    assert model.text.tokens.weight.shape == (5, 32)
+    assert model.text.null.weight.shape == (1, 32)
+
+
+def test_padding_is_zero_all_the_way(toy) -> None:
+    """Padding carries no signal, takes no gradient, and its length moves nothing."""
+    model, sample = toy.model(), toy.sample(1, "48x48", 2)
+    pack, longer = toy.pack(sample), toy.with_stage(tokens_per_pack=512).pack(sample)
+    end = pack.layout.segments[0].visual.stop
+    seen: list[torch.Tensor] = []
+    hooks = [block.register_forward_hook(lambda m, i, out: seen.append(out)) for block in model.blocks]
+    logits = model(pack.inputs, reference_attention(pack.layout.dense_mask()))
+    for out in seen:
+        out.retain_grad()
+    bitwise_loss(logits, pack)[0].backward()
+    for hook in hooks:
+        hook.remove()
+    for out in seen:
+        assert (out[end:] == 0).all()
+        assert (out.grad[end:] == 0).all()
+        assert (out.grad[pack.layout.segments[0].visual] != 0).any()
+    torch.testing.assert_close(toy.logits(model, longer)[:end], logits[:end])
+
+
+def test_every_parameter_learns(toy) -> None:
+    """A parameter without a gradient is dead weight; all are touched by a pack with kept and dropped text."""
+    for rope in ROPES:
+        toy = replace(toy.with_rope(rope).with_model(max_scales=4, max_frames=2, max_side=4), text_dropout=0.5)
+        model = VideoAR(toy.config)
+        init_weights(model, 0)
+        packs = [toy.pack(toy.sample(n, "64x64", 2, 8), toy.sample(n + 9, "64x64", 2, 8), step=n) for n in range(3)]
+        assert 0 < sum(pack.inputs.text_dropped.sum() for pack in packs) < 48
+        for pack in packs:
+            bitwise_loss(model(pack.inputs, reference_attention(pack.layout.dense_mask())), pack)[0].backward()
+        silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+        assert not silent
+
+
+def test_a_cut_of_rows_is_a_cut_of_heads(toy) -> None:
+    """Tensor parallelism cuts qkv and gate_up by rows, out and down by columns; the halves must add to the whole."""
+    block, x = toy.model().blocks[0], torch.randn(20, 32)
+    attend = reference_attention(torch.ones(20, 20).tril().bool())
+    whole = block(x, None, attend)
+    attended, fed = torch.zeros_like(x), torch.zeros_like(x)
+    for part in range(2):
+        half = toy.model().blocks[0]
+        for module, name, dim in (
+            (half.attention, "qkv", 0), (half.attention, "out", 1),
+            (half.feed_forward, "gate_up", 0), (half.feed_forward, "down", 1),
+        ):  # fmt: skip
+            weight = getattr(module, name).weight.detach().chunk(2, dim)[part]
+            linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+            linear.weight = nn.Parameter(weight)
+            setattr(module, name, linear)
+        attended = attended + half.attention(half.attention_norm(x), None, lambda q, k, v: attend(0, q, k, v))
+        middle = x + block.attention(block.attention_norm(x), None, lambda q, k, v: attend(0, q, k, v))
+        fed = fed + half.feed_forward(half.feed_forward_norm(middle))
+    torch.testing.assert_close(x + attended + fed, whole, rtol=1e-4, atol=1e-4)
+
+
+def test_initial_weights_depend_on_seed_and_name(toy) -> None:
+    """Any sharding must cut the same weights: neither construction order nor the global seed may matter."""
+    torch.manual_seed(1)
+    one = VideoAR(toy.config)
+    init_weights(one, 7)
+    torch.manual_seed(2)
+    deeper = VideoAR(replace(toy.config, num_layers=5))
+    init_weights(deeper, 7)
+    other = VideoAR(toy.config)
+    init_weights(other, 8)
+    state, deep, elsewhere = one.state_dict(), deeper.state_dict(), other.state_dict()
+    assert torch.equal(state["blocks.1.attention.qkv.weight"], deep["blocks.1.attention.qkv.weight"])
+    for name, value in state.items():
+        if "norm" not in name:
+            assert not torch.equal(value, elsewhere[name]), name
+    outputs = [state[f"blocks.{i}.{name}.weight"] for i in range(3) for name in ("attention.out", "feed_forward.down")]
+    assert all(abs(value.std() - 0.02 / 6**0.5) < 1e-3 for value in outputs)
+
+
+def test_bfloat16_runs_close_to_float32(toy) -> None:
+    """Rotation, norms and logits stay float32 inside; the model is the same function to bfloat16's precision."""
+    model, pack = toy.model(scale=1.0), toy.pack(toy.sample(1, "64x64", 3))
+    logits = toy.logits(model, pack)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = toy.logits(model, pack)
+    half = toy.logits(model.to(torch.bfloat16), pack)
+    for other in (cast, half):
+        assert other.dtype == torch.float32
+        assert (other - logits).abs().max() < 0.03 * logits.abs().max()
+
+
+def test_saved_weights_load_back_equal(toy, tmp_path) -> None:
+    """`from_pretrained` is how everybody else meets the model."""
+    toy = toy.with_rope("learned")
+    model = toy.model()
+    model.save_pretrained(tmp_path)
+    loaded = VideoAR.from_pretrained(tmp_path)
+    assert loaded.config == model.config
+    pack = toy.pack(toy.sample(1))
+    assert torch.equal(toy.logits(loaded, pack), toy.logits(model, pack))
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
