@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from megatron.core import ModelParallelConfig
 from megatron.core.enums import ModelType
 from megatron.core.pipeline_parallel import get_forward_backward_func
+from megatron.core.transformer import TransformerConfig
 from torch import Tensor, nn
 
 from videoar.cluster.process import World
@@ -33,7 +33,7 @@ class Stage(nn.Module):
 
     model_type = ModelType.encoder_or_decoder
 
-    def __init__(self, model: VideoAR, config: ModelParallelConfig) -> None:
+    def __init__(self, model: VideoAR, config: TransformerConfig) -> None:
         super().__init__()
         self.model, self.config = model, config
 
@@ -83,12 +83,17 @@ class ShardedEngine(Engine):
                 forward_only=False,
             )
         tally = sum(tallies, start=Tally.empty(self.device))
-        applied = not self.any(not bool(torch.isfinite(tally.loss_sum)))
-        if applied:
-            self._apply(learning_rate)
-        else:
+        if self.any(not bool(torch.isfinite(tally.loss_sum))):
             zero.drop_gradients(self._engine)
-        return StepResult(tally, torch.as_tensor(zero.grad_norm(self._engine)), applied)
+            return StepResult(tally, tally.loss_sum, applied=False)
+        for group in zero.adam_of(self._engine).param_groups:
+            group["lr"] = learning_rate
+        norm, applied = zero.update(self._engine, self._recipe, self._mesh)
+        if applied:
+            self.updates += 1
+            if self._ema is not None:
+                self._ema.update(self.updates)
+        return StepResult(tally, norm, applied)
 
     @torch.no_grad()
     def evaluate(self, packs: Iterable[Pack], num_frames: int) -> Tally:
@@ -103,14 +108,6 @@ class ShardedEngine(Engine):
     def _finalize(self, model: Any, num_tokens: Tensor | None = None, **_: object) -> None:
         """Called once by the schedule, after the last microbatch's backward."""
         zero.reduce_gradients(self._engine)
-
-    def _apply(self, learning_rate: float) -> None:
-        for group in zero.adam_of(self._engine).param_groups:
-            group["lr"] = learning_rate
-        self._engine.step()
-        self.updates += 1
-        if self._ema is not None:
-            self._ema.update(self.updates)
 
     def total(self, tally: Tally) -> Tally:
         sums = tally.sums.clone()
@@ -156,10 +153,13 @@ def _as_megatron_wants(loss: Tensor, tally: Tally) -> tuple[Tensor, Tensor, Tall
     return loss, torch.zeros((), dtype=torch.int, device=loss.device), tally
 
 
-def _megatron_config(recipe: Recipe) -> ModelParallelConfig:
-    """Megatron-core's own configuration, derived from ours."""
+def _megatron_config(recipe: Recipe) -> TransformerConfig:
+    """Megatron-core's own configuration, derived from ours; its schedules read fields of its transformer's."""
     dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
-    config = ModelParallelConfig(
+    return TransformerConfig(
+        num_layers=recipe.model.num_layers,
+        hidden_size=recipe.model.width,
+        num_attention_heads=recipe.model.num_heads,
         tensor_model_parallel_size=recipe.parallel.tensor,
         params_dtype=dtype,
         pipeline_dtype=dtype,
@@ -167,6 +167,6 @@ def _megatron_config(recipe: Recipe) -> ModelParallelConfig:
         use_cpu_initialization=True,
         perform_initialization=False,
         gradient_accumulation_fusion=False,
+        bias_activation_fusion=False,
+        calculate_per_token_loss=True,
     )
-    config.calculate_per_token_loss = True  # type: ignore[attr-defined]  # schedules read it, TransformerConfig has it
-    return config

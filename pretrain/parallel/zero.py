@@ -7,6 +7,7 @@ from typing import Any
 
 import deepspeed
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from videoar.pretrain.config import Recipe
@@ -26,7 +27,7 @@ def deepspeed_config(recipe: Recipe, mesh: Mesh, num_parameters: int) -> dict[st
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "train_batch_size": mesh.data_size,
-        "gradient_clipping": recipe.optimizer.clip_norm,
+        "gradient_clipping": recipe.optimizer.clip_norm if recipe.parallel.zero_stage else 0.0,
         "zero_allow_untested_optimizer": True,
         "zero_optimization": {
             "stage": recipe.parallel.zero_stage,
@@ -72,17 +73,40 @@ def adam_of(engine: Any) -> torch.optim.Optimizer:
     return getattr(engine.optimizer, "optimizer", engine.optimizer)
 
 
-def grad_norm(engine: Any) -> float:
-    """Of the last step, before clipping, over the whole model."""
-    norm = engine.get_global_grad_norm()
-    return float("nan") if norm is None else float(norm)
+def update(engine: Any, recipe: Recipe, mesh: Mesh) -> tuple[Tensor, bool]:
+    """Clip, and step the optimizer unless a gradient is not finite: (norm before clipping, whether it stepped)."""
+    if recipe.parallel.zero_stage:
+        engine.step()
+        norm = engine.get_global_grad_norm()
+        return torch.as_tensor(float("inf") if norm is None else float(norm)), not engine.optimizer.overflow
+    norm = _clip(engine.module, mesh, recipe.optimizer.clip_norm)  # without ZeRO DeepSpeed lets a NaN through
+    if finite := bool(torch.isfinite(norm)):
+        engine.step()
+    else:
+        drop_gradients(engine)
+    return norm, finite
 
 
 def drop_gradients(engine: Any) -> None:
-    """Forget the accumulated gradients: this step is not applied."""
+    """Forget the gradients of this step, which is not applied."""
+    engine.zero_grad()
     engine.optimizer.zero_grad()
-    if hasattr(engine.optimizer, "clear_hp_grads"):
-        engine.optimizer.clear_hp_grads()
+
+
+@torch.no_grad()
+def _clip(module: nn.Module, mesh: Mesh, limit: float) -> Tensor:
+    """The norm over the whole model, and gradients scaled down to `limit`; what the tensor group shares counts once."""
+    gradients = [
+        parameter.grad
+        for parameter in module.parameters()
+        if parameter.grad is not None and (mesh.tensor_rank == 0 or getattr(parameter, "tensor_model_parallel", False))
+    ]
+    square = torch.stack(torch._foreach_norm(gradients)).square().sum()
+    dist.all_reduce(square, group=mesh.model)
+    norm = square.sqrt()
+    everything = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    torch._foreach_mul_(everything, (limit / (norm + 1e-6)).clamp(max=1.0))
+    return norm
 
 
 def holdings(
