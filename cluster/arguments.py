@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, TypeVar, get_type_hints
@@ -25,6 +26,12 @@ _PATTERNS = (
     re.compile(r"invalid choice '(?P<value>[^']*)' for argument '(?P<field>[^']*)'\. (?P<remedy>Expected one of .*)"),
     re.compile(r"Missing value for argument '(?P<field>[^']*)'\. (?P<remedy>Expected .*)"),
     re.compile(r"Error parsing (?P<field>[^\s:]+): (?P<problem>.*)"),
+)
+
+# What Python says of a word that is no number, and what a person would.
+_PLAIN_WORDS = (
+    (re.compile(r"invalid literal for int|no type matching \{None\}\|INT"), "is not a whole number"),
+    (re.compile(r"could not convert string to float|no type matching \{None\}\|FLOAT"), "is not a number"),
 )
 
 
@@ -76,25 +83,23 @@ def _quiet(command: type[Command], words: Sequence[str], prog: str, flags: Flags
 
 
 def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputError:
-    lines = [line.strip(" │╭╮╰╯─") for line in box.splitlines()]
-    body = lines[1:] if lines and "─" in box.splitlines()[0] else lines
-    text = " ".join(line for line in _until_rule(body) if line)
+    """The first paragraph below the title; rules and frames, of whatever characters the terminal has, are stripped."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" │╭╮╰╯─-") for line in box.splitlines()]
+    body = itertools.dropwhile(lambda line: not line, lines[1:])
+    text = " ".join(itertools.takewhile(bool, body))
     remedy = f"see {prog} --help"
     for pattern in _PATTERNS:
         if match := pattern.search(text):
             part: dict[str, Any] = match.groupdict()
             name = part["field"].removeprefix("--")
             value = part.get("value") or " ".join(flags.get(name, flags.get(name.replace("_", "-"), []))) or "''"
-            return InputError(name, value, part.get("problem") or "is refused", part.get("remedy") or remedy)
+            return InputError(name, value, _plainly(part.get("problem")), part.get("remedy") or remedy)
     text = re.sub(r"^Missing from [^:]*: (.*)", r"leave out \1", text)
     return InputError("arguments", " ".join(words) or "''", text or "are refused", remedy)
 
 
-def _until_rule(lines: Sequence[str]) -> list[str]:
-    """The lines of a box before its first horizontal rule, which `strip` has emptied."""
-    kept = []
-    for line in lines:
-        if not line:
-            break
-        kept.append(line)
-    return kept
+def _plainly(problem: str | None) -> str:
+    for pattern, words in _PLAIN_WORDS:
+        if problem and pattern.search(problem):
+            return words
+    return problem or "is refused"

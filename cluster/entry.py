@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[Run, type]] = {
     "doctor": (cli.doctor, cli.Doctor),
     "config": (cli.config, cli.Config),
     "train": (cli.train, cli.Train),
+    "export": (cli.export, cli.Export),
+    "generate": (cli.generate, cli.Generate),
 }
 """Each command: what runs it, and the dataclass whose docstring describes it."""
 

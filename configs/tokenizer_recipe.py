@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.config import SourceConfig
+from videoar.data_pipeline.config import AugmentConfig, SourceConfig
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
 
 
@@ -18,6 +18,7 @@ class TokenizerRecipe:
     """Where clips come from; every bucket of `train` draws from all of them."""
     tokenizer: TokenizerConfig
     train: TokenizerTrainConfig
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
         if not self.sources:

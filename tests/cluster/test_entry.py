@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.entry import COMMANDS, main
+from videoar.cluster.serialize import from_yaml
+from videoar.configs.debug import recipe
+from videoar.pretrain.config import Recipe
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "videoar.cluster.entry", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "60"})
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("confgi", "COMMAND=confgi: is no command; did you mean config?"),
+        ("config debgu", "RECIPE=debgu: is no recipe in configs/ and no .yaml file; use one of: debug"),
+        ("config", "arguments='': leave out RECIPE Name in configs/, or path of a saved YAML file. (required); see"),
+        ("config debug extra", "arguments=debug extra: Unrecognized options: extra; see videoar config --help"),
+        ("train debug --parallel.tensr 2", "--parallel.tensr=2: is no field; did you mean --parallel.tensor?"),
+        ("train debug --proceses 2", "--proceses=2: is no field; did you mean --processes?"),
+        ("train debug --processes two", "processes=two: is not a whole number; see videoar train --help"),
+        ("train debug --processes 0", "processes=0: cannot be started here, where WORLD_SIZE is 1; give 1 or more"),
+        ("train debug --run", "run='': is refused; Expected 1 values."),
+        ("train debug --precision fp8", "precision=fp8: is not one of float32, bf16; correct the value"),
+        ("train debug --stages.video.batch 0", "stages.video.steps=(6, 0): (steps, batch) below 1; use 1 or more"),
+        ("export nowhere", "arguments=nowhere: leave out OUT Folder to write"),
+        ("export nowhere out --step x", "step=x: is not a whole number; see videoar export --help"),
+        ("export nowhere out --stp 3", "--stp=3: is no field; did you mean --step?"),
+        ("export nowhere out", "run=nowhere: holds no config.yaml; give the folder that `videoar train --run` wrote"),
+        ("generate nowhere", "weights=nowhere: holds no config.json; give a folder that `videoar export` wrote"),
+        ("generate nowhere --seconds 0", "seconds=0.0: is not above 0, or stands beside num_frames; give one of them"),
+        ("generate nowhere --top-p", "top-p='': is refused; Expected 1 values."),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(words: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A traceback, a box of five lines or exit code 1 hides from a script and a person what they have to mend."""
+    assert main(words.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(line)
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_the_same_holds_for_the_process(tmp_path: Path) -> None:
+    """What torchrun, Slurm and shells see is the process: its code, and stderr without noise of libraries."""
+    done = run("config", "debug", "--model.width", "very wide indeed, wider than the terminal is")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("model.width=very wide indeed")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An option without a word of help is one that only its author can use."""
+    with pytest.raises(SystemExit) as stop:
+        main([*name.split(), "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: videoar {name}")
+    assert (COMMANDS[name][1].__doc__ or "").split(".")[0].split(",")[0][:40] in " ".join(shown.split())
+
+
+def test_every_option_has_help() -> None:
+    """The docstring of a field is its help; one that is missing shows as an empty line."""
+    for name, (_, command) in COMMANDS.items():
+        source = Path(sys.modules[command.__module__].__file__ or "").read_text()
+        body = source.split(f"class {command.__name__}:")[1].split("\ndef ")[0].split("\n@dataclass")[0]
+        lines = body.splitlines()
+        for index, line in enumerate(lines):
+            if line.startswith("    ") and ": " in line and line.strip().split(":")[0].isidentifier():
+                assert lines[index + 1].strip().startswith('"""'), f"{name}: {line.strip()}"
+
+
+def test_the_overview_names_every_command_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first thing a newcomer types; torch alone would take a second to import."""
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in COMMANDS)
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "videoar.cluster.entry", "--help"], capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert time.perf_counter() - began < 5
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert not imported & {"torch", "numpy", "ray", "yaml.loader.CLoader"}
+
+
+def test_the_help_of_a_recipe_lists_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """`train debug --help` is the reference of what can be overridden."""
+    with pytest.raises(SystemExit):
+        main(["train", "debug", "--help"])
+    shown = capsys.readouterr().out
+    assert "--stages.2.tokens-per-pack" in shown
+    assert "--processes" in shown
+
+
+def test_config_prints_what_is_read_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """The printed YAML is a recipe file: `videoar config debug > mine.yaml` is how a variant begins."""
+    assert main(["config", "debug", "--seed", "7"]) == 0
+    read = from_yaml(Recipe, capsys.readouterr().out, "stdout")
+    assert read.seed == 7
+    assert main(["config", "debug", "--seed", "7", "--diff", "debug"]) == 0
+    assert capsys.readouterr().out == "seed: 7 -> 0\n"
+
+
+def test_the_overrides_of_a_recipe_reproduce_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each printed option sets the field it names."""
+    assert main(["config", "debug", "--overrides"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "--stages.1.steps 6" in lines
+    assert "--optimizer.betas 0.9 0.95" in lines
+    assert main(["config", "debug", *"--stages.1.steps 6 --optimizer.betas 0.9 0.95".split()]) == 0
+    assert from_yaml(Recipe, capsys.readouterr().out, "stdout") == recipe()

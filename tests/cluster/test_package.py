@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
+
+
+def sources() -> list[Path]:
+    folders = {package.split(".")[1] for package in PACKAGES}
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_the_package_list_is_complete() -> None:
+    """A folder missing from the list works from the checkout and is absent from every installation."""
+    folders = {path.parent for path in sources() if path.name == "__init__.py"}
+    assert sorted(PACKAGES) == sorted("videoar." + ".".join(folder.relative_to(ROOT).parts) for folder in folders)
+    assert not {path.parent for path in sources()} - folders
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed"),
+    [
+        (r"os\.environ|os\.getenv|\bgetenv\(", {"cluster/process.py"}),
+        (r"\bimport pickle|pickle\.load|allow_pickle=True|torch\.load\(", set()),
+        (r"yaml\.(unsafe_load|full_load|load)\(", {"cluster/serialize.py"}),
+        (r"trust_remote_code", set()),
+    ],
+    ids=["environment", "pickle", "yaml", "remote code"],
+)
+def test_what_only_one_file_may_do(pattern: str, allowed: set[str]) -> None:
+    """State read from the environment, and loaders that run code, are how a run does what its recipe does not say."""
+    found = {str(path.relative_to(ROOT)) for path in sources() if re.search(pattern, path.read_text())}
+    assert found <= allowed
+
+
+def test_every_dependency_is_pinned() -> None:
+    """`make venv` must build next year what it builds today."""
+    pinned = {
+        re.split("==", line)[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    }
+    wanted = [*PROJECT["project"]["dependencies"]]
+    for extra in ("data", "train", "dev"):
+        wanted += PROJECT["project"]["optional-dependencies"][extra]
+    names = {re.split(r"[\[<>=!~ ]", line)[0].lower().replace("_", "-") for line in wanted}
+    assert names <= pinned
