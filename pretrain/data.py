@@ -10,16 +10,11 @@ from videoar.cluster.errors import InputError
 from videoar.cluster.process import World
 from videoar.data_pipeline.manifest import DATASET_KEY, Manifest, open_manifest
 from videoar.data_pipeline.packing import PackSampler
-from videoar.data_pipeline.text import BytesText, LabelText, TextTokens
-from videoar.pretrain.config import Recipe, StageConfig, TextConfig
+from videoar.pretrain.config import Recipe, StageConfig
+from videoar.pretrain.model.videoar import text_tokens
 from videoar.pretrain.run_folder import DATA
 
 _POLL_S = 0.5
-
-
-def text_tokens(config: TextConfig) -> TextTokens:
-    """How captions or labels become the prefix."""
-    return LabelText(config.num_classes) if config.kind == "label" else BytesText(config.max_tokens)
 
 
 def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
