@@ -1,0 +1,175 @@
+"""Teacher-forced bit accuracy and cross-entropy by frame and scale, beside what needs no model.
+
+Baselines: `majority`, the commoner value of each bit at each scale in the training data, and `copy`, the bits of the
+previous latent frame at the same place. A model that does not beat both has learned nothing of motion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64
+
+from videoar.data_pipeline.clip import PackPlan, Sample
+from videoar.data_pipeline.loader import PackReader
+from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.text import TextTokens
+from videoar.pretrain.config import CorrectionConfig, MixturePart, StageConfig
+from videoar.pretrain.evaluate.intervals import Interval, difference_interval, ratio_interval
+from videoar.pretrain.inputs import build_pack
+from videoar.pretrain.loss import bitwise_loss
+from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.tokenizer.scales import ScaleSchedule
+
+
+@dataclass(frozen=True, slots=True)
+class BitTables:
+    """Sums of every sample by frame and scale."""
+
+    loss: Float64[np.ndarray, "n t s"]
+    """Cross-entropy in nats; NaN for a guess without probabilities."""
+    correct: Float64[np.ndarray, "n t s"]
+    bits: Float64[np.ndarray, "n t s"]
+    """How many were guessed; 0 where there is no guess."""
+
+    @property
+    def accuracy(self) -> Interval:
+        """By frame and scale (t, s): the heat map."""
+        return ratio_interval(self.correct, self.bits)
+
+    @property
+    def cross_entropy(self) -> Interval:
+        """Nats a bit by frame and scale (t, s); chance is ln 2."""
+        return ratio_interval(self.loss, self.bits)
+
+    def by_scale(self, *, after_first: bool = False) -> Interval:
+        """Accuracy by scale (s,); `after_first` leaves out frame 1, which has nothing to copy."""
+        frames = slice(1 if after_first else 0, None)
+        return ratio_interval(self.correct[:, frames].sum(1), self.bits[:, frames].sum(1))
+
+    def overall(self, *, after_first: bool = False) -> Interval:
+        """Accuracy over all bits."""
+        frames = slice(1 if after_first else 0, None)
+        return ratio_interval(self.correct[:, frames].sum((1, 2)), self.bits[:, frames].sum((1, 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class BitReport:
+    """A model beside the baselines, on the same samples."""
+
+    model: BitTables
+    majority: BitTables
+    copy: BitTables
+
+    def gain(self, over: BitTables) -> Interval:
+        """Paired gain in accuracy by scale (s,), over the frames where both guess."""
+        both = (self.model.bits > 0) & (over.bits > 0)
+        sums = [np.where(both, table, 0).sum(1) for table in (self.model.correct, over.correct, self.model.bits)]
+        return difference_interval(*sums)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a report."""
+        return {
+            "num_samples": len(self.model.bits),
+            "accuracy": self.model.accuracy.to_dict(),
+            "cross_entropy": self.model.cross_entropy.to_dict(),
+            "model": self.model.by_scale().to_dict(),
+            "majority": self.majority.by_scale().to_dict(),
+            "model_after_first": self.model.by_scale(after_first=True).to_dict(),
+            "majority_after_first": self.majority.by_scale(after_first=True).to_dict(),
+            "copy_after_first": self.copy.by_scale(after_first=True).to_dict(),
+            "gain_over_majority": self.gain(self.majority).to_dict(),
+            "gain_over_copy": self.gain(self.copy).to_dict(),
+            "overall": {name: getattr(self, name).overall().to_dict() for name in ("model", "majority")},
+        }
+
+
+def evaluate_bits(model: VideoAR, samples: Sequence[Sample], reference: Sequence[Sample], window: int) -> BitReport:
+    """Score held-out samples of one shape; `reference` are samples of the training data, for the majority."""
+    frequency = bit_frequencies(reference)
+    return BitReport(model_tables(model, samples, window), majority_tables(samples, frequency), copy_tables(samples))
+
+
+def read_samples(manifest: Manifest, text: TextTokens, max_samples: int | None = None) -> list[Sample]:
+    """The first samples of a prepared dataset."""
+    reader = PackReader([manifest], text)
+    try:
+        entries = manifest.entries[:max_samples]
+        return [reader.read(PackPlan((entry,), (text.length(entry),)))[0] for entry in entries]
+    finally:
+        reader.close()
+
+
+@torch.inference_mode()
+def model_tables(model: VideoAR, samples: Sequence[Sample], window: int) -> BitTables:
+    """The model's guesses, each from the stored bits before it (teacher forcing), sample by sample."""
+    return _stack([_score(model, sample, window) for sample in samples])
+
+
+def bit_frequencies(samples: Sequence[Sample]) -> Float64[np.ndarray, "s k"]:
+    """Share of ones of each bit at each scale, over frames, cells and samples."""
+    scales = _scale_of_token(samples[0])
+    bits = np.concatenate([sample.bits for sample in samples])
+    return np.stack([bits[:, scales == scale].mean((0, 1)) for scale in range(scales.max() + 1)])
+
+
+def majority_tables(samples: Sequence[Sample], frequency: Float64[np.ndarray, "s k"]) -> BitTables:
+    """Guess the commoner value with its frequency; a value never seen is given one chance in a thousand."""
+    p = frequency.clip(1e-3, 1 - 1e-3)[_scale_of_token(samples[0])]
+    tables = []
+    for sample in samples:
+        loss = -np.where(sample.bits, np.log(p), np.log(1 - p))
+        tables.append(_by_scale(sample, loss, sample.bits == (p > 0.5)))
+    return _stack(tables)
+
+
+def copy_tables(samples: Sequence[Sample]) -> BitTables:
+    """Guess that each bit stays what it was in the previous frame; frame 1 has no guess."""
+    tables = []
+    for sample in samples:
+        same = np.zeros_like(sample.bits)
+        same[1:] = sample.bits[1:] == sample.bits[:-1]
+        table = _by_scale(sample, np.full(sample.bits.shape, np.nan), same)
+        table[1:, 0] = 0
+        tables.append(table)
+    return _stack(tables)
+
+
+def _score(model: VideoAR, sample: Sample, window: int) -> Float64[np.ndarray, "3 t s"]:
+    length = len(sample.text) + sample.entry.num_visual_tokens
+    stage = StageConfig(
+        name="evaluation", mixture=(MixturePart(dataset=sample.entry.dataset),), steps=1, batch=1,
+        tokens_per_pack=-(-length // 256) * 256, window=window, p_mask=0.0,
+    )  # fmt: skip
+    pack = build_pack(
+        (sample,), config=model.config, stage=stage, correction=CorrectionConfig(corruption="off"), text_dropout=0.0,
+        seed=0, step=0, training=False, device=model.input.weight.device,
+    )  # fmt: skip
+    mask = pack.layout.dense_mask().to(pack.weights.device)
+    _, tally = bitwise_loss(model(pack.inputs, reference_attention(mask)), pack)
+    num_scales = ScaleSchedule.named(sample.entry.schedule).num_scales
+    return tally.table[:, : sample.entry.num_frames, :num_scales].cpu().numpy()
+
+
+def _by_scale(
+    sample: Sample, loss: Float64[np.ndarray, "t n k"], correct: Bool[np.ndarray, "t n k"]
+) -> Float64[np.ndarray, "3 t s"]:
+    """Sums over the bits of each frame and scale."""
+    starts = ScaleSchedule.named(sample.entry.schedule).offsets[:-1]
+    of_token = np.stack([loss.sum(-1), correct.sum(-1), np.full(loss.shape[:2], loss.shape[2], np.float64)])
+    return np.add.reduceat(of_token, starts, axis=2)
+
+
+def _scale_of_token(sample: Sample) -> np.ndarray:
+    tokens = ScaleSchedule.named(sample.entry.schedule).tokens
+    return np.repeat(np.arange(len(tokens)), tokens)
+
+
+def _stack(tables: Sequence[Float64[np.ndarray, "3 t s"]]) -> BitTables:
+    loss, correct, bits = np.stack(tables, axis=1)
+    return BitTables(loss, correct, bits)

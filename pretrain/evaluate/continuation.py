@@ -1,0 +1,87 @@
+"""How a continuation keeps to the true future: PSNR by frame, beside repeating the last given frame.
+
+One future is judged, and a good model has many: this is a measure of drift at short range, not of quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from videoar.pretrain.evaluate.intervals import Interval, ratio_interval
+from videoar.pretrain.generate.pipeline import Request, VideoPipeline
+from videoar.pretrain.generate.video import to_frames, to_tensor
+from videoar.tokenizer.scales import ScaleSchedule
+
+Clip = UInt8[np.ndarray, "f h w 3"]
+
+ROUNDING_ERROR = 1 / 12
+"""Mean squared error of rounding to bytes: PSNR stops at 58.9 dB, so that a still picture is not infinitely good."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuationReport:
+    """PSNR in dB of every clip's future frames."""
+
+    generated: Float64[np.ndarray, "n f"]
+    repeated: Float64[np.ndarray, "n f"]
+    """The last given frame, as it was given, for every future frame."""
+    rebuilt: Float64[np.ndarray, "n f"]
+    """The true future through the tokenizer: what a perfect model would reach."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Means over clips with intervals, by frame and over all; plain values for a report."""
+        report: dict[str, Any] = {"num_clips": len(self.generated)}
+        for name in ("generated", "repeated", "rebuilt"):
+            values = getattr(self, name)
+            report[name] = {"by_frame": mean(values).to_dict(), "overall": mean(values.mean(1)).to_dict()}
+        gain = self.generated - self.repeated
+        report["gain_over_repeated"] = {"by_frame": mean(gain).to_dict(), "overall": mean(gain.mean(1)).to_dict()}
+        return report
+
+
+def evaluate_continuation(
+    pipeline: VideoPipeline, clips: Sequence[Clip], given_frames: int, requests: Sequence[Request], batch: int = 4
+) -> ContinuationReport:
+    """Continue the first `given_frames` of each clip to its full length and compare with what came.
+
+    Clips are of the request's frame size and of equal length; a request gives its clip's condition and the sampling.
+    """
+    asked = [
+        replace(request, video=clip[:given_frames], image=None, given_frames=None, num_frames=len(clip))
+        for clip, request in zip(clips, requests, strict=True)
+    ]
+    found = [
+        video.frames[given_frames:]
+        for start in range(0, len(asked), batch)
+        for video in pipeline.batch(asked[start : start + batch])
+    ]
+    future = [clip[given_frames:] for clip in clips]
+    still = [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in clips]
+    rebuilt = [rebuild(pipeline, clip)[given_frames:] for clip in clips]
+    return ContinuationReport(
+        *(np.stack([psnr(a, b) for a, b in zip(guess, future, strict=True)]) for guess in (found, still, rebuilt))
+    )
+
+
+def rebuild(pipeline: VideoPipeline, clip: Clip) -> Clip:
+    """The clip through the tokenizer, bits included."""
+    tokenizer, schedule = pipeline.tokenizer, ScaleSchedule.named(f"{clip.shape[1]}x{clip.shape[2]}")
+    video = to_tensor(clip).to(pipeline.model.input.weight.device)
+    bits = tokenizer.quantize(tokenizer.encode(video), schedule)
+    return to_frames(tokenizer.decode(tokenizer.dequantize(bits, schedule)))[0]
+
+
+def psnr(frames: Clip, others: Clip) -> Float64[np.ndarray, " f"]:
+    """10 log10(255^2 / mean squared error) of each frame, in dB."""
+    error = ((frames.astype(np.float64) - others) ** 2).mean((1, 2, 3))
+    return 10 * np.log10(255**2 / np.maximum(error, ROUNDING_ERROR))
+
+
+def mean(values: Float64[np.ndarray, "n ..."]) -> Interval:
+    """Mean over clips."""
+    return ratio_interval(values, np.ones_like(values))

@@ -1,0 +1,35 @@
+"""Bootstrap intervals: their width, and what they are taken of."""
+
+import numpy as np
+
+from videoar.pretrain.evaluate.intervals import difference_interval, ratio_interval
+
+
+def test_the_interval_has_the_width_that_theory_gives() -> None:
+    """An interval over bits instead of samples would be far too narrow."""
+    values = np.random.default_rng(0).normal(5.0, 2.0, size=(400, 3))
+    interval = ratio_interval(values, np.ones_like(values))
+    np.testing.assert_allclose(interval.value, values.mean(0))
+    np.testing.assert_allclose(interval.high - interval.low, 2 * 1.96 * 2.0 / 20, rtol=0.15)
+
+
+def test_a_ratio_of_sums_is_no_mean_of_ratios() -> None:
+    """Samples with more bits count for more."""
+    assert ratio_interval(np.array([1.0, 0.0]), np.array([1.0, 9.0])).value == 0.1
+
+
+def test_a_paired_difference_is_narrower_than_its_parts() -> None:
+    """What makes a clip hard for both must cancel, or no gain would ever show on few clips."""
+    generator = np.random.default_rng(0)
+    hard = generator.uniform(0, 100, 50)
+    first, second, wholes = hard + 5 + generator.normal(0, 0.5, 50), hard, np.full(50, 100.0)
+    paired = difference_interval(first, second, wholes)
+    alone = ratio_interval(first, wholes)
+    assert 0.04 < paired.low < paired.value < paired.high < 0.06
+    assert (alone.high - alone.low) > 10 * (paired.high - paired.low)
+
+
+def test_a_cell_without_data_is_none() -> None:
+    """A frame with nothing to copy has no accuracy: 0 would be a lie and NaN no JSON."""
+    told = ratio_interval(np.zeros((3, 2)), np.array([[0.0, 1.0]] * 3)).to_dict()
+    assert told == {"value": [None, 0.0], "low": [None, 0.0], "high": [None, 0.0]}
