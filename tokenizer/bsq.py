@@ -52,7 +52,8 @@ def entropy_penalty(
     Bits are taken as independent, which is what makes it O(k) instead of O(2^k). (Infinity, section 3.2.)
     """
     logits = -4.0 / math.sqrt(z.shape[-1]) * inverse_temperature * normalized(z).flatten(0, -2)
-    mean = logits.sigmoid().mean(dim=0).clamp(1e-7, 1 - 1e-7)
-    of_each = F.binary_cross_entropy_with_logits(logits, logits.sigmoid(), reduction="none").sum(dim=-1).mean()
-    of_mean = F.binary_cross_entropy(mean, mean, reduction="sum")
+    p = logits.sigmoid()
+    of_each = F.binary_cross_entropy_with_logits(logits, p, reduction="none").sum(dim=-1).mean()
+    mean = p.mean(dim=0).clamp(1e-7, 1 - 1e-7)
+    of_mean = -(mean * mean.log() + (1 - mean) * (1 - mean).log()).sum()
     return of_each - of_mean

@@ -48,7 +48,7 @@ class CausalConv3d(nn.Conv3d):
         return super().forward(padded)
 
     def _last_slice(self, x: Float[Tensor, "b c_in 1 h w"]) -> Float[Tensor, "b c_out 1 h_out w_out"]:
-        image = F.conv2d(x[:, :, 0], self.weight[:, :, -1], self.bias, self.stride[1:], self.padding[1:])  # type: ignore[arg-type]
+        image = F.conv2d(x[:, :, 0], self.weight[:, :, -1], self.bias, self.stride[1:], self.padding[1:])
         return image[:, :, None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from videoar.cluster.errors import InputError
 
@@ -69,6 +70,8 @@ class TokenizerLossConfig:
 
     reconstruction: float = 1.0
     """L1 between video and reconstruction."""
+    gradient: float = 0.0
+    """L1 between their differences of neighbouring pixels: edges, where no perceptual network is at hand."""
     commitment: float = 0.25
     """Pull of the encoder towards its codes."""
     entropy: float = 0.001
@@ -102,10 +105,14 @@ class TokenizerTrainConfig:
     """Clips a step."""
     learning_rate: float = 1e-4
     warmup_steps: int = 0
+    final_fraction: float = 1.0
+    """Of the learning rate, at the last step, by a cosine; 1 keeps it constant."""
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     loss: TokenizerLossConfig = field(default_factory=TokenizerLossConfig)
+    precision: Literal["float32", "bf16"] = "float32"
+    """Of the autoencoder's arithmetic (autocast); weights, quantiser and losses are float32 either way."""
     seed: int = 0
     log_every: int = 10
     """Steps between two lines of metrics.jsonl."""

@@ -51,7 +51,7 @@ def as_grid(tokens: Float[Tensor, "n tokens k"], grid: Grid) -> Float[Tensor, "n
 @torch.no_grad()
 def quantize_residual(latent: Float[Tensor, "n k h w"], schedule: ScaleSchedule) -> Bool[Tensor, "n tokens k"]:
     """The bits of each frame: scales coarse to fine, row-major inside a scale (VideoAR §4.1)."""
-    assert latent.shape[-2:] == schedule.grid, (latent.shape, schedule)
+    assert tuple(latent.shape[-2:]) == schedule.grid, (latent.shape, schedule)
     residual = latent.float()
     found = []
     for grid in schedule.grids:

@@ -60,6 +60,18 @@ class VideoTokenizer(nn.Module):
             digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().data)
         return digest.hexdigest()[:16]
 
+    def forward(
+        self, video: Float[Tensor, "b 3 f h w"], schedule: ScaleSchedule, kept: Bool[Tensor, "b s"]
+    ) -> tuple[Float[Tensor, "b 3 f h w"], list[Float32[Tensor, "n _tokens k"]]]:
+        """The training pass: the reconstruction through the scales `kept` for each clip, and what each scale quantised.
+
+        Differentiable (straight through the quantiser) and not clamped; `n` counts the latent frames of all clips.
+        """
+        latent = self.encoder(video)
+        frames = rearrange(latent, "b k t h w -> (b t) k h w")
+        total, seen = residual.quantize_training(frames, schedule, kept.repeat_interleave(latent.shape[2], dim=0))
+        return self.decoder(rearrange(total, "(b t) k h w -> b k t h w", b=video.shape[0])), seen
+
     @torch.no_grad()
     def encode(self, video: Float[Tensor, "b 3 f h w"]) -> Float32[Tensor, "b k t h_16 w_16"]:
         """The latent of clips with values in [-1, 1], before quantisation."""

@@ -38,8 +38,9 @@ def read_config(folder: Path) -> TokenizerConfig:
     return from_dict(TokenizerConfig, _description(folder)["config"], str(folder / CONFIG))
 
 
-def load_weights(model: nn.Module, folder: Path) -> None:
-    """Put the saved weights into `model`, in float32 on the CPU; its own may be on the meta device."""
+def load_weights(model: nn.Module, folder: Path, *, in_place: bool = False) -> None:
+    """Put the saved weights into `model` in float32: as new tensors on the CPU (its own may be on the meta device), or
+    `in_place`, on its device and under its optimizer."""
     path = folder / WEIGHTS
     if not path.is_file():
         raise InputError("tokenizer", folder, f"holds no {WEIGHTS}", "copy the whole folder that was saved")
@@ -49,12 +50,10 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         )
     try:
         state = {name: value.float() for name, value in load_file(path).items()}
-        model.load_state_dict(state, strict=True, assign=True)
+        model.load_state_dict(state, strict=True, assign=not in_place)
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError("tokenizer", path, f"does not fit {CONFIG} ({reason})", "use the weights it names") from error
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
 
 
 def _description(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""The training loop: it learns, resumes to the digit, and never leaves half a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from videoar.cluster.errors import InputError
+from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.config import ClipBucket, TokenizerTrainConfig
+from videoar.tokenizer.presets import preset_config
+from videoar.tokenizer.train import learning_rate, train
+
+CONFIG = preset_config("tiny", 16)
+RECIPE = TokenizerTrainConfig(
+    buckets=(ClipBucket(schedule="32x32", num_frames=5),),
+    steps=6, batch_size=2, learning_rate=1e-3, warmup_steps=2, final_fraction=0.1, log_every=1, save_every=2,
+)  # fmt: skip
+
+
+def clips(step: int) -> torch.Tensor:
+    """Soft random blobs of each step."""
+    coarse = torch.rand(2, 3, 2, 2, 2, generator=torch.Generator().manual_seed(step)) * 2 - 1
+    return torch.nn.functional.interpolate(coarse, size=(5, 32, 32), mode="trilinear")
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def killed_at(last: int) -> object:
+    def batches(step: int) -> torch.Tensor:
+        if step == last:
+            raise Killed
+        return clips(step)
+
+    return batches
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def test_resumed_run_equals_the_straight_one(tmp_path: Path) -> None:
+    """Lost moments, a repeated batch or another dropout would show in the weights' last digit, or in the metrics."""
+    straight = train(CONFIG, RECIPE, clips, tmp_path / "straight")
+    with pytest.raises(Killed):
+        train(CONFIG, RECIPE, killed_at(5), tmp_path / "resumed")
+    resumed = train(CONFIG, RECIPE, clips, tmp_path / "resumed")
+    assert resumed.hash == straight.hash
+    assert metrics(tmp_path / "resumed") == metrics(tmp_path / "straight")
+    assert [line["step"] for line in metrics(tmp_path / "straight")] == [1, 2, 3, 4, 5, 6]
+    assert VideoTokenizer.from_pretrained(tmp_path / "resumed" / "tokenizer").hash == straight.hash
+
+
+def test_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    """What a killed save leaves behind must not be read, and goes at the next save."""
+    with pytest.raises(Killed):
+        train(CONFIG, RECIPE, killed_at(3), tmp_path)
+    half = tmp_path / "checkpoints" / ".writing-0123"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    train(CONFIG, RECIPE, clips, tmp_path)
+    assert sorted(folder.name for folder in (tmp_path / "checkpoints").iterdir()) == ["step-00000004", "step-00000006"]
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    """Continuing a run with another learning rate would give weights that no recipe describes."""
+    train(CONFIG, dataclasses.replace(RECIPE, steps=2), clips, tmp_path)
+    with pytest.raises(InputError, match=r"train\.learning_rate"):
+        train(CONFIG, dataclasses.replace(RECIPE, steps=2, learning_rate=1.0), clips, tmp_path)
+
+
+def test_non_finite_loss_never_reaches_the_weights(tmp_path: Path) -> None:
+    """One NaN in a batch would otherwise be in every weight after one step, and in every later checkpoint."""
+
+    def poisoned(step: int) -> torch.Tensor:
+        return clips(step) * (float("nan") if step == 3 else 1.0)
+
+    with pytest.raises(FloatingPointError, match="step 3"):
+        train(CONFIG, RECIPE, poisoned, tmp_path)
+    newest = VideoTokenizer.from_pretrained(tmp_path / "checkpoints" / "step-00000002")
+    assert all(torch.isfinite(parameter).all() for parameter in newest.parameters())
+
+
+def test_inflated_start_is_the_image_tokenizer(tmp_path: Path) -> None:
+    """`inflate_from` must reach the first step: the video run starts where the image run ended."""
+    image = dataclasses.replace(CONFIG, temporal_kernel=1)
+    bucket = (ClipBucket(schedule="32x32", num_frames=1),)
+    recipe = dataclasses.replace(RECIPE, buckets=bucket, steps=1)
+    trained = train(image, recipe, lambda step: clips(step)[:, :, :1], tmp_path / "image")
+    video = dataclasses.replace(
+        RECIPE, steps=1, learning_rate=0.0, weight_decay=0.0, inflate_from=str(tmp_path / "image" / "tokenizer")
+    )
+    inflated = train(CONFIG, video, clips, tmp_path / "video")
+    frame = clips(0)[:, :, :1]
+    torch.testing.assert_close(inflated.encode(frame), trained.encode(frame), atol=1e-6, rtol=0)
+
+
+def test_learning_rate_warms_up_and_ends_at_its_fraction() -> None:
+    """An off-by-one at either end changes every golden loss."""
+    recipe = dataclasses.replace(RECIPE, steps=10, warmup_steps=4, learning_rate=1.0, final_fraction=0.1)
+    rates = [learning_rate(recipe, step) for step in range(11)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[4] == 1.0
+    assert rates[10] == pytest.approx(0.1)
+
+
+@pytest.mark.slow
+def test_a_short_run_learns(tmp_path: Path) -> None:
+    """Sixty steps on blobs must beat half of the first error: a sign error in a loss or a dead path would not."""
+    recipe = dataclasses.replace(RECIPE, steps=60, learning_rate=3e-3, save_every=60)
+    train(CONFIG, recipe, clips, tmp_path)
+    losses = [line["reconstruction"] for line in metrics(tmp_path)]
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])

@@ -1,0 +1,97 @@
+"""Checkpoints of tokenizer training: a folder that is complete or absent.
+
+The folder is written under a temporary name and renamed. It is itself a tokenizer that `from_pretrained` reads; beside
+the weights lie the optimizer's moments and a JSON of the step and the settings.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.serialize import to_dict
+from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
+from videoar.tokenizer.video_tokenizer import VideoTokenizer
+from videoar.tokenizer.weights import load_weights
+
+STATE = "state.json"
+MOMENTS = "optimizer.safetensors"
+KEEP_LAST = 2
+MAY_CHANGE = ("log_every", "save_every")
+"""Settings that a resumed run may change: they move no number."""
+
+
+@dataclass
+class TrainState:
+    """What a training step changes."""
+
+    tokenizer: VideoTokenizer
+    optimizer: torch.optim.AdamW
+    step: int
+    """Updates done."""
+
+
+def save(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> Path:
+    """Write RUN/checkpoints/step-NNNNNNNN and remove all but the newest two."""
+    root = run / "checkpoints"
+    root.mkdir(parents=True, exist_ok=True)
+    for stale in root.glob(".writing-*"):
+        shutil.rmtree(stale)
+    folder = root / f".writing-{uuid.uuid4().hex[:8]}"
+    state.tokenizer.save(folder)
+    save_file(_moments(state), folder / MOMENTS)
+    described = {"step": state.step, "settings": _settings(config, recipe)}
+    (folder / STATE).write_text(json.dumps(described, indent=1) + "\n")
+    final = root / f"step-{state.step:08d}"
+    if final.exists():
+        shutil.rmtree(final)
+    folder.rename(final)
+    for old in sorted(root.glob("step-*"))[:-KEEP_LAST]:
+        shutil.rmtree(old)
+    return final
+
+
+def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> None:
+    """Bring `state` to the newest checkpoint of the run, if there is one; other settings are refused."""
+    folders = sorted((run / "checkpoints").glob("step-*"))
+    if not folders:
+        return
+    described = json.loads((folders[-1] / STATE).read_text())
+    for field, value in _settings(config, recipe).items():
+        if described["settings"].get(field) != value:
+            raise InputError(
+                field, value, f"differs from {described['settings'].get(field)}, which {run} was started with",
+                "name another run folder, or use the settings of this one",
+            )  # fmt: skip
+    device = next(state.tokenizer.parameters()).device
+    load_weights(state.tokenizer, folders[-1], in_place=True)
+    moments = load_file(folders[-1] / MOMENTS, device=str(device))
+    for name, parameter in state.tokenizer.named_parameters():
+        state.optimizer.state[parameter] = {
+            "step": torch.tensor(float(described["step"])),
+            "exp_avg": moments[f"{name}|exp_avg"],
+            "exp_avg_sq": moments[f"{name}|exp_avg_sq"],
+        }
+    state.step = described["step"]
+
+
+def _moments(state: TrainState) -> dict[str, Tensor]:
+    return {
+        f"{name}|{key}": state.optimizer.state[parameter][key].contiguous()
+        for name, parameter in state.tokenizer.named_parameters()
+        for key in ("exp_avg", "exp_avg_sq")
+    }
+
+
+def _settings(config: TokenizerConfig, recipe: TokenizerTrainConfig) -> dict[str, object]:
+    """Everything the numbers depend on, as it reads back from JSON."""
+    fields = {f"train.{name}": value for name, value in to_dict(recipe).items() if name not in MAY_CHANGE}
+    return {"tokenizer": to_dict(config), **fields}

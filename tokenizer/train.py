@@ -1,0 +1,131 @@
+"""Training a tokenizer: one loop on one device, resumable to the digit.
+
+Where clips come from is a value: a function from the step to a batch. It must depend on nothing but the step, which is
+what makes a resumed run the straight one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from videoar.tokenizer.checkpoint import TrainState, restore, save
+from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
+from videoar.tokenizer.inflate import fill_last_slices
+from videoar.tokenizer.losses import scale_dropout, tokenizer_loss
+from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.video_tokenizer import VideoTokenizer
+
+METRICS = "metrics.jsonl"
+WEIGHTS = "tokenizer"
+"""Folder of the trained tokenizer within the run."""
+
+
+@runtime_checkable
+class ClipBatches(Protocol):
+    """A source of training clips: the batch of a step, values in [-1, 1], the same whenever it is asked for."""
+
+    def __call__(self, step: int) -> Float[Tensor, "b 3 f h w"]: ...
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Called after each logged step."""
+
+    def __call__(self, done: int, total: int, metrics: Mapping[str, float]) -> None: ...
+
+
+def train(
+    config: TokenizerConfig,
+    recipe: TokenizerTrainConfig,
+    clips: ClipBatches,
+    run: Path,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> VideoTokenizer:
+    """Train from the newest checkpoint of `run`, or from the start; the result is also saved in RUN/tokenizer."""
+    state = start(config, recipe, device)
+    restore(state, config, recipe, run)
+    forget_metrics(run / METRICS, state.step)
+    began = time.perf_counter()
+    while state.step < recipe.steps:
+        terms = train_step(state, recipe, clips(state.step).to(device))
+        if state.step % recipe.log_every == 0 or state.step == recipe.steps:
+            metrics = {name: round(value.item(), 6) for name, value in terms.items()}
+            metrics |= {"learning_rate": learning_rate(recipe, state.step - 1)}
+            write_metrics(run / METRICS, state.step, metrics, time.perf_counter() - began)
+            if progress:
+                progress(state.step, recipe.steps, metrics)
+        if state.step % recipe.save_every == 0 or state.step == recipe.steps:
+            save(state, config, recipe, run)
+    state.tokenizer.save(run / WEIGHTS)
+    return state.tokenizer.eval()
+
+
+def start(config: TokenizerConfig, recipe: TokenizerTrainConfig, device: torch.device | str) -> TrainState:
+    """Weights of the seed, inflated if the recipe says so (VideoAR §4.1), and an optimizer that has seen nothing."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        tokenizer = VideoTokenizer(config)
+    if recipe.inflate_from:
+        fill_last_slices(tokenizer, VideoTokenizer.from_pretrained(recipe.inflate_from))
+    tokenizer.to(device).train()
+    optimizer = torch.optim.AdamW(
+        tokenizer.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+    )
+    return TrainState(tokenizer, optimizer, step=0)
+
+
+def train_step(
+    state: TrainState, recipe: TokenizerTrainConfig, video: Float[Tensor, "b 3 f h w"]
+) -> dict[str, Float[Tensor, ""]]:
+    """One update; returns the loss and its terms. A loss that is not finite stops the run before it meets a weight."""
+    schedule = ScaleSchedule.named(f"{video.shape[-2]}x{video.shape[-1]}")
+    kept = scale_dropout(recipe.loss, video.shape[0], schedule.num_scales, seed=recipe.seed, step=state.step)
+    with torch.autocast(video.device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
+        decoded, seen = state.tokenizer(video, schedule, kept.to(video.device))
+    terms = tokenizer_loss(video, decoded, seen, recipe.loss)
+    state.optimizer.zero_grad(set_to_none=True)
+    terms["loss"].backward()
+    norm = torch.nn.utils.clip_grad_norm_(state.tokenizer.parameters(), recipe.clip_norm)
+    if not torch.isfinite(norm):
+        raise FloatingPointError(f"step {state.step}: loss {terms['loss'].item()}, gradient norm {norm.item()}")
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(recipe, state.step)
+    state.optimizer.step()
+    state.step += 1
+    return {**{name: value.detach() for name, value in terms.items()}, "grad_norm": norm}
+
+
+def learning_rate(recipe: TokenizerTrainConfig, step: int) -> float:
+    """Linear warm-up, then a cosine from the peak to `final_fraction` of it."""
+    if step < recipe.warmup_steps:
+        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
+    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * done))
+    return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
+
+
+def write_metrics(path: Path, step: int, metrics: Mapping[str, float], seconds: float) -> None:
+    """Append one JSON line; `step` counts finished updates, `seconds` those of this process."""
+    with path.open("a") as file:
+        file.write(json.dumps({"step": step, **metrics, "seconds": round(seconds, 3)}) + "\n")
+
+
+def forget_metrics(path: Path, step: int) -> None:
+    """Drop the lines of updates that the checkpoint does not hold, and the half line of a killed process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return
+    lines = path.read_text().split("\n")[:-1]
+    kept = [line for line in lines if json.loads(line)["step"] <= step]
+    path.write_text("".join(line + "\n" for line in kept))
