@@ -6,16 +6,28 @@ import contextlib
 import io
 import itertools
 import re
+import sys
 from collections.abc import Sequence
-from typing import Any, TypeVar, get_type_hints
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import tyro
 from tyro.conf import Positional
 
 from videoar.cluster.errors import InputError
-from videoar.cluster.overrides import Flags, split_flags, unknown_flag
+from videoar.cluster.overrides import Flags, override, split_flags, unknown_flag
+
+if TYPE_CHECKING:
+    from videoar.configs.load import AnyRecipe
+    from videoar.data_pipeline.config import TokenizerRecipe
+    from videoar.pretrain.config import Recipe
 
 Command = TypeVar("Command")
+
+RecipeName = Positional[Annotated[str, tyro.conf.arg(metavar="RECIPE")]]
+RunFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
+OutFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="OUT")]]
+Weights = Positional[Annotated[Path, tyro.conf.arg(metavar="WEIGHTS")]]
 
 HELP = ("-h", "--help")
 
@@ -45,7 +57,54 @@ def parse(command: type[Command], words: Sequence[str], prog: str) -> Command:
     return _quiet(command, words, prog, flags)
 
 
-def show_fields(value: object, prog: str) -> None:
+def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -> tuple[Command, AnyRecipe, Flags]:
+    """The command's options, the recipe it names with fields overridden, and the flags that did so.
+
+    `--help` after the recipe's name shows the command's options and then every field of the recipe.
+    """
+    from videoar.configs.load import find_recipe
+
+    own, flags = _split_own(command, words)
+    if any(word in HELP for word in words):
+        _help_with_recipe(command, own[:1], prog)
+    options = parse(command, own, prog)
+    recipe = find_recipe(options.recipe)  # type: ignore[attr-defined]
+    return options, override(recipe, flags, own_flags(command)), flags
+
+
+def _help_with_recipe(command: type, recipe: Sequence[str], prog: str) -> None:
+    """Print the help and leave with SystemExit(0)."""
+    from videoar.configs.load import find_recipe
+
+    if recipe and not recipe[0].startswith("-"):
+        _show_fields(find_recipe(recipe[0]), f"{prog} {recipe[0]}")
+    parse(command, ["--help"], prog)
+
+
+def for_pretraining(recipe: AnyRecipe) -> Recipe:
+    """The recipe of a generator, or an InputError."""
+    from videoar.pretrain.config import Recipe
+
+    if not isinstance(recipe, Recipe):
+        raise InputError("RECIPE", recipe.name, "trains a tokenizer", "run `videoar tokenizer train` with it")
+    return recipe
+
+
+def for_a_tokenizer(recipe: AnyRecipe) -> TokenizerRecipe:
+    """The recipe of a tokenizer, or an InputError."""
+    from videoar.data_pipeline.config import TokenizerRecipe
+
+    if not isinstance(recipe, TokenizerRecipe):
+        raise InputError("RECIPE", recipe.name, "trains a generator", "run `videoar train` with it")
+    return recipe
+
+
+def say(line: str) -> None:
+    """One line on stdout: what a command was asked for."""
+    sys.stdout.write(line + "\n")
+
+
+def _show_fields(value: object, prog: str) -> None:
     """Print every field of a recipe with its meaning and value."""
     with contextlib.suppress(SystemExit):
         tyro.cli(type(value), default=value, args=["--help"], prog=prog, config=(tyro.conf.FlagConversionOff,))
@@ -58,7 +117,7 @@ def own_flags(command: type) -> tuple[str, ...]:
     return tuple(name for name, kind in hints.items() if marker not in getattr(kind, "__metadata__", ()))
 
 
-def split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
+def _split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
     """The command's own words, and the other flags: fields of a recipe."""
     positional, flags = split_flags([word for word in words if word not in HELP])
     known, own, others = own_flags(command), list(positional), {}

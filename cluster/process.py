@@ -72,7 +72,8 @@ def launch(arguments: Sequence[str], processes: int, run: Path) -> int:
 def _torchrun(arguments: Sequence[str], processes: int) -> list[str]:
     return [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1",
-        f"--nproc-per-node={processes}", f"--shutdown-timeout={SHUTDOWN_S}", "-m", "videoar.cluster.entry", *arguments,
+        f"--nproc-per-node={processes}", f"--shutdown-timeout={SHUTDOWN_S}", "-m",
+        "--", "videoar.cluster.entry", *arguments,
     ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import videoar.configs
 from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import MAX_BYTES, from_dict, parse_yaml, to_yaml
-from videoar.configs.tokenizer_recipe import TokenizerRecipe
+from videoar.data_pipeline.config import TokenizerRecipe
 from videoar.pretrain.config import Recipe
 
 AnyRecipe = Recipe | TokenizerRecipe
@@ -50,7 +50,7 @@ def load_recipe(path: Path) -> AnyRecipe:
     except UnicodeDecodeError as error:
         raise InputError("RECIPE", path, "is not UTF-8 text", "give a YAML file") from error
     fields = parse_yaml(text, str(file))
-    if "sources" in fields:
+    if "clips" in fields:
         return from_dict(TokenizerRecipe, fields, str(file))
     return from_dict(Recipe, fields, str(file))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.entry import COMMANDS, main
+from videoar.cluster.cli import COMMANDS
+from videoar.cluster.entry import main
 from videoar.cluster.serialize import from_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import Recipe

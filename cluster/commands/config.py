@@ -1,0 +1,49 @@
+"""`videoar config`: a recipe, resolved."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+from videoar.cluster.arguments import RecipeName, parse_with_recipe, say
+from videoar.cluster.overrides import differences
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Show the resolved recipe as YAML; with --diff, the fields in which two recipes differ.
+
+    RECIPE is a name in configs/ (`debug`) or the path of a saved config.yaml. Any field can be overridden:
+    `videoar config debug --model.width 128 --stages.video.steps 4`; `videoar config debug --help` lists them all.
+    """
+
+    recipe: RecipeName
+    """Name in configs/, or path of a saved YAML file."""
+    diff: Annotated[str | None, arg(metavar="OTHER")] = None
+    """Another recipe: print only the fields that differ, as `field: RECIPE -> OTHER`."""
+    overrides: bool = False
+    """Print each field as the option that sets it."""
+
+
+def config(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.serialize import leaves, to_yaml
+    from videoar.configs.load import find_recipe
+
+    options, recipe, _ = parse_with_recipe(Config, words, prog)
+    if options.diff is not None:
+        for path, (ours, theirs) in differences(recipe, find_recipe(options.diff)).items():
+            say(f"{path}: {ours} -> {theirs}")
+    elif options.overrides:
+        for path, _, value in leaves(recipe):
+            say(f"--{path.replace('_', '-')} {_as_words(value)}")
+    else:
+        sys.stdout.write(to_yaml(recipe))
+    return 0
+
+
+def _as_words(value: Any) -> str:
+    return " ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,26 @@
+"""`videoar doctor`: what this machine can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from videoar.cluster.arguments import parse, say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Say what this machine can do: each line ok, warn or fail, with the remedy. Exit code 1 if anything fails."""
+
+    json: bool = False
+    """One JSON object a line, for scripts."""
+
+
+def doctor(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.doctor import as_json, as_text, examine
+
+    options = parse(Doctor, words, prog)
+    findings = examine()
+    for finding in findings:
+        say(as_json(finding) if options.json else as_text(finding))
+    return 1 if any(finding.state == "fail" for finding in findings) else 0
