@@ -1,0 +1,172 @@
+"""Planned clips as pixels, in the plan's order: drawn, or decoded by a few subprocesses that work ahead."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from videoar.data_pipeline.config import DatasetConfig, SourceConfig
+from videoar.data_pipeline.decode import DecodeError, DecodeLimits, Decoder
+from videoar.data_pipeline.plan import Clip, plan_clips
+from videoar.data_pipeline.sampling import mirrored
+from videoar.data_pipeline.shapes import draw_clip
+from videoar.data_pipeline.sources import etag, local_copy
+from videoar.data_pipeline.storage import Storage
+from videoar.tokenizer.config import ClipBucket
+
+_CLIPS_AHEAD = 4
+"""Decoded clips that may wait, a source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """A clip's frames, RGB; or None and the reason."""
+
+    clip: Clip
+    frames: UInt8[np.ndarray, "f h w 3"] | None
+    reason: str = ""
+
+
+def open_clips(
+    source: SourceConfig,
+    bucket: ClipBucket,
+    *,
+    stride_s: float = 0.0,
+    max_clips_per_source: int = 0,
+    flip: bool = False,
+    limits: DecodeLimits | None = None,
+    processes: int = 1,
+) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
+    """The clips of a source in one shape, for uses that need pixels rather than shards (training a tokenizer).
+
+    They come in a fixed order, each source decoded once; what cannot be decoded is left out. InputError when nothing
+    fits the bucket.
+    """
+    limits = limits or DecodeLimits()
+    dataset = DatasetConfig(
+        name="clips", source=source, bucket=bucket, stride_s=stride_s, max_clips_per_source=max_clips_per_source,
+        flip=flip,
+    )  # fmt: skip
+    clips, _ = plan_clips(dataset, limits)
+    with FootageReader(source, bucket, limits, processes) as reader:
+        for footage in reader.read(clips):
+            if footage.frames is not None:
+                yield footage.frames
+
+
+class FootageReader:
+    """Reads clips of one source configuration and bucket; owns the decoders. Use as a context manager."""
+
+    def __init__(self, source: SourceConfig, bucket: ClipBucket, limits: DecodeLimits, processes: int) -> None:
+        self._source, self._bucket, self._processes = source, bucket, processes
+        self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        for _ in range(processes):
+            self._decoders.put(Decoder(limits))
+
+    def read(self, clips: Sequence[Clip]) -> Iterator[Footage]:
+        """Every clip, in order, as frames or with a reason. Neighbours of one file are cut from one pass over it."""
+        if self._source.kind == "shapes":
+            for clip in clips:
+                yield Footage(clip, draw_clip(self._source.seed, int(clip.path), self._bucket))
+            return
+        groups = [tuple(group) for _, group in itertools.groupby(clips, key=lambda clip: clip.path)]
+        stop = threading.Event()
+        with ThreadPoolExecutor(self._processes, thread_name_prefix="decode") as pool:
+            try:
+                channels = [_Channel(stop) for _ in groups]
+                for group, channel in zip(groups, channels, strict=True):
+                    pool.submit(self._decode_into, channel, group)
+                for channel in channels:
+                    yield from channel.drain()
+            finally:
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Stop the decoders."""
+        while not self._decoders.empty():
+            self._decoders.get().close()
+
+    def __enter__(self) -> FootageReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _decode_into(self, channel: _Channel, clips: Sequence[Clip]) -> None:
+        decoder = self._decoders.get()
+        try:
+            channel.fill(self._decode(decoder, clips))
+        finally:
+            self._decoders.put(decoder)
+
+    def _decode(self, decoder: Decoder, clips: Sequence[Clip]) -> Iterator[Footage]:
+        """All clips of one file; what has no frames when the pass ends has the reason why it ended."""
+        storage, path = Storage.open(self._source.path), clips[0].path
+        rest = list(clips)
+        starts = sorted({clip.start_s for clip in clips})
+        reason = "the source ends before the clip does"
+        try:
+            _check_unchanged(storage, clips[0])
+            with local_copy(storage, path) as local:
+                for index, frames in decoder.cut(local, starts, self._bucket):
+                    while rest and rest[0].start_s == starts[index]:
+                        clip = rest.pop(0)
+                        yield Footage(clip, mirrored(frames) if clip.mirrored else frames)
+        except DecodeError as error:
+            reason = str(error).replace(storage.path(path), "the file")
+        for clip in rest:
+            yield Footage(clip, None, reason)
+
+
+def _check_unchanged(storage: Storage, clip: Clip) -> None:
+    try:
+        info = storage.fs.info(storage.path(clip.path))
+    except FileNotFoundError as error:
+        raise DecodeError("the file is gone") from error
+    if etag(info) != clip.etag:
+        raise DecodeError("the file has changed since the plan was made")
+
+
+class _Channel:
+    """The clips of one file on their way from a decoding thread to the reader, a few at a time."""
+
+    _END = object()
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._items: queue.Queue[object] = queue.Queue(maxsize=_CLIPS_AHEAD)
+        self._stop = stop
+
+    def fill(self, items: Iterable[Footage]) -> None:
+        """Put the items, then the end, or the exception that ended them; gives up when the reader has stopped."""
+        try:
+            for item in items:
+                if not self._put(item):
+                    return
+            self._put(self._END)
+        except BaseException as error:  # raised again where the items are read
+            self._put(error)
+
+    def drain(self) -> Iterator[Footage]:
+        """The items, until the end."""
+        while (item := self._items.get()) is not self._END:
+            if isinstance(item, BaseException):
+                raise item
+            assert isinstance(item, Footage)
+            yield item
+
+    def _put(self, item: object) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._items.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False

@@ -1,0 +1,101 @@
+"""The rules by which clips are cut from a source: where clips begin, which frames they take, how frames are fitted.
+
+Pure functions, part of the plan's meaning: changing one means preparing the data again (RULES_VERSION).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+
+RULES_VERSION = 1
+"""Enters the hash of every plan."""
+
+_EPSILON_S = 1e-6
+
+Frame = TypeVar("Frame")
+
+
+class Backwards(ValueError):
+    """The timestamps of a source go backwards."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """The usable part of a source, in seconds from its first frame."""
+
+    start_s: float
+    end_s: float
+
+
+def clip_span_s(num_frames: int, fps: float) -> float:
+    """From the first timestamp of a clip to its last."""
+    return (num_frames - 1) / fps
+
+
+def clip_starts(window: Window, source_fps: float, num_frames: int, fps: float, stride_s: float) -> list[float]:
+    """First timestamps of the clips that fit in a window.
+
+    The last timestamp of a clip lies at least one source frame before the window's end, so that two windows that
+    touch (training and held-out) share no frame: the nearest frame is at most half a frame away.
+    """
+    stride_s = stride_s or num_frames / fps
+    room = window.end_s - 1 / source_fps - window.start_s - clip_span_s(num_frames, fps)
+    count = int((room + _EPSILON_S) // stride_s) + 1 if room + _EPSILON_S >= 0 else 0
+    return [window.start_s + i * stride_s for i in range(count)]
+
+
+def clip_times(start_s: float, num_frames: int, fps: float) -> list[float]:
+    """Timestamps of a clip's frames."""
+    return [start_s + i / fps for i in range(num_frames)]
+
+
+def nearest(frames: Iterable[tuple[float, Frame]], times: Sequence[float]) -> Iterator[tuple[int, Frame]]:
+    """(index of the time, the frame nearest to it) for ascending times, in one pass over ascending frames.
+
+    The earlier frame wins a tie. Times beyond the last frame take it as long as it is shown; the pass stops after
+    the last time that it can serve.
+    """
+    before: tuple[float, Frame] | None = None
+    gap = 0.0
+    done = 0
+    for now, frame in frames:
+        if before is not None and now < before[0]:
+            raise Backwards(f"the timestamp {now:.3f} s follows {before[0]:.3f} s")
+        while done < len(times) and times[done] <= now:
+            is_nearer = before is not None and times[done] - before[0] <= now - times[done]
+            yield done, before[1] if before is not None and is_nearer else frame
+            done += 1
+        if done == len(times):
+            return
+        gap = now - before[0] if before is not None else gap
+        before = (now, frame)
+    while before is not None and done < len(times) and times[done] <= before[0] + gap + _EPSILON_S:
+        yield done, before[1]
+        done += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """How a frame is fitted: resized to (height, width), then cropped from (top, left)."""
+
+    height: int
+    width: int
+    top: int
+    left: int
+
+
+def cover(height: int, width: int, target_height: int, target_width: int) -> Cover:
+    """Resize, keeping the aspect, until the target is covered; crop at the centre."""
+    factor = max(target_height / height, target_width / width)
+    resized = max(target_height, round(height * factor)), max(target_width, round(width * factor))
+    return Cover(*resized, (resized[0] - target_height) // 2, (resized[1] - target_width) // 2)
+
+
+def mirrored(frames: UInt8[np.ndarray, "f h w 3"]) -> UInt8[np.ndarray, "f h w 3"]:
+    """Left and right swapped."""
+    return np.ascontiguousarray(frames[:, :, ::-1])

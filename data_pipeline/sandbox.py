@@ -1,0 +1,179 @@
+"""The decoder's own process: opens files nobody has vouched for, under limits, and hands out pixels.
+
+Reads one JSON request a line, answers with messages (length, JSON, then pixels). It imports neither torch nor anything
+that could reach a network, opens local files only, by demuxers that read one file, and is killed by the kernel when it
+exceeds its memory or CPU time and by its owner when it exceeds its wall time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from jaxtyping import UInt8
+
+from videoar.data_pipeline.sampling import Cover, clip_times, cover, nearest
+
+LENGTH = struct.Struct("<I")
+
+_VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
+_IMAGE_FORMATS = {"png": "png_pipe", "jpg": "jpeg_pipe", "jpeg": "jpeg_pipe", "webp": "webp_pipe", "bmp": "bmp_pipe"}
+_UNSPECIFIED_COLOUR = 2
+
+
+class Refused(ValueError):
+    """The source is outside what is accepted."""
+
+
+def main() -> None:
+    """Serve requests until the owner closes the pipe."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints must not mix with the messages
+    av.logging.set_level(av.logging.PANIC)
+    _limit(int(sys.argv[1]))
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        _limit_cpu(request["cpu_s"])
+        try:
+            _serve(request, out)
+            _send(out, {"kind": "done"})
+        except (av.error.FFmpegError, ValueError, IndexError, OSError, MemoryError) as error:
+            _send(out, {"kind": "error", "reason": f"{type(error).__name__}: {error}".strip()[:300]})
+
+
+def _limit(memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _limit_cpu(seconds: int) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
+
+def _serve(request: dict[str, Any], out: BinaryIO) -> None:
+    with _open(request) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        if request["kind"] == "probe":
+            _send(out, {"kind": "probe", **_probe(container, stream, request)})
+        else:
+            _cut(container, stream, request, out)
+
+
+def _open(request: dict[str, Any]) -> Any:
+    """Only local files, only containers that cannot name other files."""
+    path = request["path"]
+    suffix = path.rsplit(".", 1)[-1].lower()
+    options = {"protocol_whitelist": "file", "max_pixels": str(request["max_pixels"])}
+    if suffix in _IMAGE_FORMATS:
+        return av.open(f"file:{path}", format=_IMAGE_FORMATS[suffix], options=options)
+    return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})
+
+
+def _probe(container: Any, stream: Any, request: dict[str, Any]) -> dict[str, Any]:
+    height, width = stream.codec_context.height, stream.codec_context.width
+    _check_size(height, width, request)
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    duration = _duration_s(container, stream)
+    if duration > request["max_duration_s"]:
+        raise Refused(f"lasts {duration:.0f} s, more than the {request['max_duration_s']:.0f} s accepted")
+    return {"height": height, "width": width, "fps": rate, "duration_s": duration}
+
+
+def _duration_s(container: Any, stream: Any) -> float:
+    """Of the video stream, of the container, or by counting packets; an image lasts no time."""
+    if container.format.name.endswith("_pipe"):
+        return 0.0
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None:
+        return float(container.duration / av.time_base)
+    ends = [float(p.pts + (p.duration or 0)) for p in container.demux(stream) if p.pts is not None]
+    return (max(ends) - float(stream.start_time or 0)) * float(stream.time_base) if ends else 0.0
+
+
+def _cut(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) -> None:
+    """All clips of a source from one pass: each is sent when its last frame has come."""
+    length = request["num_frames"]
+    wanted = sorted(
+        (time, clip, index)
+        for clip, start in enumerate(request["starts"])
+        for index, time in enumerate(clip_times(start, length, request["fps"]))
+    )
+    shape = (length, request["height"], request["width"], 3)
+    waiting: dict[int, np.ndarray] = {}
+    fitted: tuple[Any, np.ndarray] | None = None
+    for done, frame in nearest(_frames(container, stream, request), [time for time, _, _ in wanted]):
+        _, clip, index = wanted[done]
+        if fitted is None or fitted[0] is not frame:
+            fitted = (frame, _fit(frame, stream, request["height"], request["width"]))
+        waiting.setdefault(clip, np.empty(shape, dtype=np.uint8))[index] = fitted[1]
+        if index == length - 1:
+            _send(out, {"kind": "clip", "clip": clip}, waiting.pop(clip).data)
+
+
+def _frames(container: Any, stream: Any, request: dict[str, Any]) -> Iterator[tuple[float, Any]]:
+    """(seconds from the first frame, frame), checked against the caps."""
+    first: float | None = None
+    rate = float(stream.average_rate or stream.guessed_rate or 1)
+    for count, frame in enumerate(container.decode(stream)):
+        if count >= request["max_frames"]:
+            raise Refused(f"has more than the {request['max_frames']} frames accepted")
+        _check_size(frame.height, frame.width, request)
+        if frame.is_corrupt:
+            raise Refused(f"frame {count} is damaged")
+        time = float(frame.time) if frame.time is not None else count / rate
+        first = time if first is None else first
+        yield time - first, frame
+
+
+def _fit(frame: Any, stream: Any, height: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Resized to cover, cropped at the centre, as shown: the pixel's aspect and the rotation are applied."""
+    aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+    turns = round(frame.rotation / 90) % 4
+    target = (width, height) if turns % 2 else (height, width)
+    place = cover(frame.height, max(1, round(frame.width * aspect)), *target)
+    pixels = np.rot90(_crop(_rgb(frame, place), place, *target), turns)
+    return np.ascontiguousarray(pixels)
+
+
+def _rgb(frame: Any, place: Cover) -> np.ndarray:
+    """Unlabelled colours are BT.709 in high definition and BT.601 below, as players take them."""
+    unlabelled = "ITU709" if frame.height >= 720 else "ITU601"
+    source = unlabelled if frame.colorspace == _UNSPECIFIED_COLOUR else None
+    shown = frame.reformat(
+        width=place.width, height=place.height, format="rgb24", src_colorspace=source, interpolation="BICUBIC"
+    )
+    return np.asarray(shown.to_ndarray())
+
+
+def _crop(pixels: np.ndarray, place: Cover, height: int, width: int) -> np.ndarray:
+    return pixels[place.top : place.top + height, place.left : place.left + width]
+
+
+def _check_size(height: int, width: int, request: dict[str, Any]) -> None:
+    if height < 1 or width < 1 or height * width > request["max_pixels"]:
+        raise Refused(f"frames of {height}x{width} pixels are not accepted")
+
+
+def _send(out: BinaryIO, message: dict[str, Any], pixels: memoryview | None = None) -> None:
+    head = json.dumps({**message, "size_bytes": pixels.nbytes if pixels is not None else 0}).encode()
+    out.write(LENGTH.pack(len(head)) + head)
+    if pixels is not None:
+        out.write(pixels)
+    out.flush()
+
+
+if __name__ == "__main__":
+    main()

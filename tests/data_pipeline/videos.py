@@ -1,0 +1,41 @@
+"""Real files for the tests, written with PyAV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+CODECS = {"mp4": "libx264", "mkv": "libx264", "avi": "mpeg4", "ts": "libx264", "png": "png", "jpg": "mjpeg"}
+
+
+def write_video(path: Path, num_frames: int = 50, fps: int = 25, size: tuple[int, int] = (48, 64)) -> Path:
+    """Frame i is grey at level 4 i (mod 256), so that a decoded frame tells its number."""
+    height, width = size
+    levels = [np.full((height, width, 3), 4 * i % 256, dtype=np.uint8) for i in range(num_frames)]
+    return write_frames(path, levels, fps)
+
+
+def write_frames(path: Path, frames: list[np.ndarray], fps: int = 25) -> Path:
+    """A video (or, of one frame, an image) of the given pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffix = path.suffix[1:]
+    is_image = suffix in ("png", "jpg")
+    with av.open(str(path), "w", format="image2" if is_image else None) as container:
+        stream = container.add_stream(CODECS[suffix], rate=fps)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = {"png": "rgb24", "jpg": "yuvj420p"}.get(suffix, "yuv420p")
+        if suffix in ("mp4", "mkv", "ts"):
+            stream.options = {"crf": "4", "preset": "ultrafast"}
+        elif suffix == "avi":
+            stream.options = {"qmin": "1", "qmax": "1"}
+        for pixels in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def frame_number(pixels: np.ndarray) -> int:
+    """Which frame of `write_video` this is."""
+    return round(float(pixels.mean()) / 4)
