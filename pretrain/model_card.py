@@ -46,7 +46,7 @@ def _head(config: ExportConfig, parameters: int) -> str:
         (
             "---",
             "library_name: videoar",
-            "pipeline_tag: text-to-video",
+            *(["pipeline_tag: text-to-video"] if model.text.kind == "bytes" else []),
             "---",
             "",
             f"# {origin.recipe}, step {origin.step}",

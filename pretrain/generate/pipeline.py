@@ -12,13 +12,13 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.text import BytesText, LabelText
 from videoar.pretrain.generate.continuation import Clip, Picture, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import Video, to_frames
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import TOKENIZER, ClipShape, ExportConfig, read_config
+from videoar.pretrain.model.videoar import text_tokens
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
@@ -50,6 +50,12 @@ class Request:
     window: int | None = None
     """Past latent frames a frame sees; None: as in training. Video may be any length: the window moves with it."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 1 << 63:
+            raise InputError("seed", self.seed, "does not fit 63 bits", "use a number from 0 to 2^63 - 1")
+        if self.window is not None and self.window < 1:
+            raise InputError("window", self.window, "sees no past frame", "use 1 or more")
+
 
 class VideoPipeline:
     """A generator with its tokenizer. Every frame it returns went through the tokenizer's decoder.
@@ -60,8 +66,7 @@ class VideoPipeline:
 
     def __init__(self, model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig) -> None:
         self.model, self.tokenizer, self.config = model.eval(), tokenizer.eval(), config
-        text = config.model.text
-        self._text = LabelText(text.num_classes) if text.kind == "label" else BytesText(text.max_tokens)
+        self._text = text_tokens(config.model.text)
         _check_pair(model, tokenizer, config)
 
     @classmethod

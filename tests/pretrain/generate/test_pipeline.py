@@ -146,6 +146,20 @@ def test_a_request_that_cannot_be_met(pipeline: VideoPipeline, request_: Request
         pipeline.batch([request_])
 
 
+def test_settings_out_of_range_are_refused() -> None:
+    """A window of 0 would silently mean the trained one, and a seed past int64 an overflow inside the sampler."""
+    with pytest.raises(InputError, match="sees no past frame"):
+        Request(prompt="a", window=0)
+    with pytest.raises(InputError, match="does not fit 63 bits"):
+        Request(prompt="a", seed=-1)
+
+
+def test_half_precision_weights_generate(folder: Path) -> None:
+    """bfloat16 weights are what a GPU gets: a float32 tensor meeting one would be an error there only."""
+    half = VideoPipeline.from_pretrained(folder, device="cpu", dtype=torch.bfloat16)
+    assert half("a boat", num_frames=5).frames.shape == (5, 32, 32, 3)
+
+
 def test_unlike_requests_are_not_batched(pipeline: VideoPipeline) -> None:
     """Silently taking the first request's settings for all would answer another question."""
     with pytest.raises(InputError, match=r"num_frames.*differs within a batch"):
