@@ -30,7 +30,7 @@ def recipe() -> Recipe:
     return Recipe(
         name="debug",
         model=ModelConfig(
-            num_layers=2,
+            num_layers=4,
             width=64,
             num_heads=4,
             latent_dim=LATENT_DIM,
