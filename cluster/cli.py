@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[Run, type]] = {
     "doctor": (doctor.doctor, doctor.Doctor),
     "config": (config.config, config.Config),
     "tokenizer train": (tokenizer.train, tokenizer.TrainTokenizer),
+    "tokenizer evaluate": (tokenizer.evaluate, tokenizer.EvaluateTokenizer),
+    "tokenizer reconstruct": (tokenizer.reconstruct, tokenizer.Reconstruct),
     "train": (train.train, train.Train),
     "export": (export.export, export.Export),
     "generate": (generate.generate, generate.Generate),

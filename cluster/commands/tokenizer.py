@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
-from videoar.cluster.arguments import RecipeName, for_a_tokenizer, parse_with_recipe, say
+from videoar.cluster.arguments import RecipeName, for_a_tokenizer, parse, parse_with_recipe, say
+
+if TYPE_CHECKING:
+    from videoar.tokenizer import VideoTokenizer
+
+TokenizerName = Positional[Annotated[str, arg(metavar="WEIGHTS")]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +54,91 @@ def train(words: Sequence[str], prog: str) -> int:
         train_tokenizer(recipe.tokenizer, recipe.train, clips, run, device=device, progress=progress)
     say(str(run / WEIGHTS))
     return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateTokenizer:
+    """Measure what a tokenizer keeps of the clips in a folder: PSNR between each clip and its way through the bits.
+
+    One JSON line: the mean over clips with its 95 % bootstrap interval. The untrained preset is a floor to compare
+    with: `videoar tokenizer evaluate tiny clips/`.
+    """
+
+    weights: TokenizerName
+    """Folder that `videoar tokenizer train` wrote (RUN/tokenizer), or the name of an untrained preset."""
+    clips: Positional[Annotated[Path, arg(metavar="CLIPS")]]
+    """Folder of video files."""
+    size: Annotated[str, arg(metavar="HxW")] = "128x128"
+    """Frame size in pixels: the name of a scale schedule."""
+    num_frames: Annotated[int, arg(metavar="N")] = 17
+    """Pixel frames a clip, 1 + 4n."""
+    fps: float = 8.0
+    """Frames a second that clips are sampled at."""
+    max_clips: Annotated[int, arg(metavar="N")] = 16
+    """At most so many clips of one file."""
+
+
+def evaluate(words: Sequence[str], prog: str) -> int:
+    options = parse(EvaluateTokenizer, words, prog)
+    import numpy as np
+
+    from videoar.data_pipeline.config import SourceConfig
+    from videoar.data_pipeline.footage import open_clips
+    from videoar.pretrain.evaluate.intervals import ratio_interval
+    from videoar.pretrain.evaluate.reconstruction import psnr, rebuild
+    from videoar.tokenizer.config import ClipBucket
+
+    tokenizer = _open(options.weights)
+    bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
+    clips = open_clips(SourceConfig(path=str(options.clips)), bucket, max_clips_per_source=options.max_clips)
+    values = np.array([psnr(clip, rebuild(tokenizer, clip)).mean() for clip in clips])
+    found = ratio_interval(values, np.ones_like(values)).to_dict()
+    say(json.dumps({"psnr_db": found, "num_clips": len(values), "size": options.size, "num_frames": bucket.num_frames}))
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruct:
+    """Send a video through a tokenizer and write what comes back: original above, reconstruction below."""
+
+    weights: TokenizerName
+    """Folder that `videoar tokenizer train` wrote (RUN/tokenizer), or the name of an untrained preset."""
+    video: Positional[Annotated[Path, arg(metavar="IN")]]
+    """Video or picture file."""
+    out: Positional[Annotated[Path, arg(metavar="OUT.mp4")]]
+    """File to write."""
+    size: Annotated[str, arg(metavar="HxW")] = "128x128"
+    """Frame size in pixels: the name of a scale schedule."""
+    num_frames: Annotated[int, arg(metavar="N")] = 33
+    """At most so many pixel frames, the last ones; cut to 1 + 4n."""
+    fps: float = 8.0
+    """Frames a second that the video is sampled at."""
+
+
+def reconstruct(words: Sequence[str], prog: str) -> int:
+    options = parse(Reconstruct, words, prog)
+    import numpy as np
+
+    from videoar.pretrain.evaluate.reconstruction import psnr, rebuild
+    from videoar.pretrain.generate.video import fit, read_video, save_mp4
+    from videoar.tokenizer.scales import FRAMES_PER_LATENT, ScaleSchedule
+
+    tokenizer, schedule = _open(options.weights), ScaleSchedule.named(options.size)
+    frames = read_video(options.video, options.fps, max_frames=options.num_frames)
+    clip = fit(frames[: 1 + (len(frames) - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT], *schedule.pixels)
+    rebuilt = rebuild(tokenizer, clip)
+    save_mp4(np.concatenate([clip, rebuilt], axis=1), options.out, options.fps)
+    say(json.dumps({"psnr_db": float(psnr(clip, rebuilt).mean()), "num_frames": len(clip), "out": str(options.out)}))
+    return 0
+
+
+def _open(name: str) -> VideoTokenizer:
+    """A folder of weights, or an untrained preset."""
+    import torch
+
+    from videoar.tokenizer import open_tokenizer
+    from videoar.tokenizer.config import TokenizerSource
+    from videoar.tokenizer.presets import PRESETS
+
+    source = TokenizerSource(preset=name) if name in PRESETS else TokenizerSource(path=name)
+    return open_tokenizer(source).eval().to("cuda" if torch.cuda.is_available() else "cpu")
