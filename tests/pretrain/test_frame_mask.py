@@ -26,6 +26,8 @@ def test_rate(p_mask: float) -> None:
     sigma = (p_mask * (1 - p_mask) / 300) ** 0.5
     assert np.abs(masks.mean(0)[below] - (1 - p_mask)).max() < 5 * sigma
     assert not masks[:, ~below].any()
+    both = np.corrcoef(masks[:, below].T) - np.eye(28)
+    assert np.abs(both).max() < 5 / 300**0.5
 
 
 def test_depends_on_the_sample_alone() -> None:
