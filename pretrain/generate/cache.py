@@ -9,7 +9,7 @@ texts of unequal length. Softmax does not mind the order in which the ring holds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from videoar.pretrain.model.layers import Attend
 from videoar.tokenizer.scales import ScaleSchedule
-
-Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
-"""(layer, q, k, v), each (l, n, c) → (l, n, c): the model's hook for attention."""
 
 
 class FrameCache:

@@ -12,6 +12,7 @@ from torch import Tensor
 from videoar.pretrain.generate.cache import FrameCache
 from videoar.pretrain.model import ModelInputs, VideoAR
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
+from videoar.pretrain.model.layers import Attend
 from videoar.tokenizer.scales import ScaleSchedule
 
 
@@ -49,11 +50,11 @@ class Decoder:
     def scale_logits(self, scale: int, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b tokens k"]:
         """Logits of the current frame's next scale; its keys and values join the cache."""
         first, end = self._schedule.offsets[scale : scale + 2]
-        return self._pass(features, first, end)
+        return self._pass(features, first, end, self.cache.scale_attend(scale))
 
     def frame_logits(self, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b tokens k"]:
         """Logits of all scales of a frame whose bits are known, teacher-forced in one pass."""
-        return self._pass(features, 0, self._schedule.tokens_per_frame)
+        return self._pass(features, 0, self._schedule.tokens_per_frame, self.cache.frame_attend())
 
     def advance(self) -> None:
         """Go on to the next frame."""
@@ -62,7 +63,10 @@ class Decoder:
         self._places[..., 0] += 1
         self._is_start.zero_()
 
-    def _pass(self, features: Float32[Tensor, "b tokens k"], first: int, end: int) -> Float32[Tensor, "g b tokens k"]:
+    def _pass(
+        self, features: Float32[Tensor, "b tokens k"], first: int, end: int, attend: Attend
+    ) -> Float32[Tensor, "g b tokens k"]:
+        """Run the frame's tokens first..end of every sequence through the model."""
         sequences = self._positions.shape[0]
         none = self._scale.new_empty(0)
         inputs = ModelInputs(
@@ -76,9 +80,6 @@ class Decoder:
             text_index=none,
             text_dropped=none.bool(),
         )
-        whole = (first, end) == (0, self._schedule.tokens_per_frame)
-        scale = self._schedule.offsets.index(end) - 1
-        attend = self.cache.frame_attend() if whole else self.cache.scale_attend(scale)
         return self._model(inputs, attend).unflatten(0, (self._branches, -1, end - first))
 
     def _prefill_text(self, text: Sequence[Int64[np.ndarray, " _m"]]) -> None:
