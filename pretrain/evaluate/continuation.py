@@ -10,11 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 
 from videoar.pretrain.evaluate.intervals import Interval, ratio_interval
-from videoar.pretrain.evaluate.reconstruction import Clip, psnr, rebuild
 from videoar.pretrain.generate.pipeline import Request, VideoPipeline
+from videoar.pretrain.generate.video import to_frames, to_tensor
+from videoar.tokenizer.scales import ScaleSchedule
+
+Clip = UInt8[np.ndarray, "f h w 3"]
+
+ROUNDING_ERROR = 1 / 12
+"""Mean squared error of rounding to bytes: PSNR stops at 58.9 dB, so that a still picture is not infinitely good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,24 @@ def evaluate_continuation(
     ]
     future = [clip[given_frames:] for clip in clips]
     still = [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in clips]
-    rebuilt = [rebuild(pipeline.tokenizer, clip)[given_frames:] for clip in clips]
+    rebuilt = [rebuild(pipeline, clip)[given_frames:] for clip in clips]
     return ContinuationReport(
         *(np.stack([psnr(a, b) for a, b in zip(guess, future, strict=True)]) for guess in (found, still, rebuilt))
     )
+
+
+def rebuild(pipeline: VideoPipeline, clip: Clip) -> Clip:
+    """The clip through the tokenizer, bits included."""
+    tokenizer, schedule = pipeline.tokenizer, ScaleSchedule.named(f"{clip.shape[1]}x{clip.shape[2]}")
+    video = to_tensor(clip).to(pipeline.model.input.weight.device)
+    bits = tokenizer.quantize(tokenizer.encode(video), schedule)
+    return to_frames(tokenizer.decode(tokenizer.dequantize(bits, schedule)))[0]
+
+
+def psnr(frames: Clip, others: Clip) -> Float64[np.ndarray, " f"]:
+    """10 log10(255^2 / mean squared error) of each frame, in dB."""
+    error = ((frames.astype(np.float64) - others) ** 2).mean((1, 2, 3))
+    return 10 * np.log10(255**2 / np.maximum(error, ROUNDING_ERROR))
 
 
 def mean(values: Float64[np.ndarray, "n ..."]) -> Interval:

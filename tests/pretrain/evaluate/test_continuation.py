@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from videoar.pretrain.config import ModelConfig, TextConfig
-from videoar.pretrain.evaluate.continuation import evaluate_continuation
-from videoar.pretrain.evaluate.reconstruction import psnr, rebuild
+from videoar.pretrain.evaluate.continuation import evaluate_continuation, psnr, rebuild
 from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.pretrained import ClipShape, ExportConfig
@@ -43,7 +42,7 @@ def test_the_report_judges_the_future_alone(pipeline: VideoPipeline) -> None:
     report = evaluate_continuation(pipeline, clips, 5, requests, batch=2)
     assert report.generated.shape == report.repeated.shape == report.rebuilt.shape == (3, 8)
     np.testing.assert_allclose(report.repeated[1, 3], psnr(clips[1][4:5], clips[1][8:9])[0])
-    np.testing.assert_allclose(report.rebuilt[2], psnr(rebuild(pipeline.tokenizer, clips[2]), clips[2])[5:])
+    np.testing.assert_allclose(report.rebuilt[2], psnr(rebuild(pipeline, clips[2]), clips[2])[5:])
     told = report.to_dict()
     assert told["num_clips"] == 3
     assert len(told["generated"]["by_frame"]["low"]) == 8
