@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 
 from videoar.cluster.arguments import HELP
-from videoar.cluster.commands import config, doctor, export, generate, tokenizer, train
+from videoar.cluster.commands import config, data, doctor, export, generate, tokenizer, train
 from videoar.cluster.errors import InputError
 
 Run = Callable[[Sequence[str], str], int]
@@ -14,6 +14,8 @@ Run = Callable[[Sequence[str], str], int]
 COMMANDS: dict[str, tuple[Run, type]] = {
     "doctor": (doctor.doctor, doctor.Doctor),
     "config": (config.config, config.Config),
+    "data plan": (data.plan, data.PlanData),
+    "data run": (data.run, data.RunData),
     "tokenizer train": (tokenizer.train, tokenizer.TrainTokenizer),
     "tokenizer evaluate": (tokenizer.evaluate, tokenizer.EvaluateTokenizer),
     "tokenizer reconstruct": (tokenizer.reconstruct, tokenizer.Reconstruct),
