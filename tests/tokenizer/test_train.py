@@ -11,7 +11,7 @@ import torch
 
 from videoar.cluster.errors import InputError
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.config import ClipBucket, TokenizerTrainConfig
+from videoar.tokenizer.config import ClipBucket, TokenizerLossConfig, TokenizerTrainConfig
 from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.train import learning_rate, train
 
@@ -111,10 +111,10 @@ def test_learning_rate_warms_up_and_ends_at_its_fraction() -> None:
     assert rates[10] == pytest.approx(0.1)
 
 
-@pytest.mark.slow
-def test_a_short_run_learns(tmp_path: Path) -> None:
-    """Sixty steps on blobs must beat half of the first error: a sign error in a loss or a dead path would not."""
-    recipe = dataclasses.replace(RECIPE, steps=60, learning_rate=3e-3, save_every=60)
-    train(CONFIG, recipe, clips, tmp_path)
+def test_a_short_run_learns_one_batch(tmp_path: Path) -> None:
+    """Forty steps on one batch must take a fifth off the error: a sign error in a loss or a dead path would not."""
+    loss = TokenizerLossConfig(scale_dropout=0.0)
+    recipe = dataclasses.replace(RECIPE, steps=40, learning_rate=5e-3, save_every=40, loss=loss)
+    train(CONFIG, recipe, lambda step: clips(0), tmp_path)
     losses = [line["reconstruction"] for line in metrics(tmp_path)]
-    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
