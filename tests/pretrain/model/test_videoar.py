@@ -155,6 +155,15 @@ def test_labels_condition_by_one_token(toy) -> None:
     assert model.text.null.weight.shape == (1, 32)
 
 
+def test_dropped_text_is_the_first_rows_of_the_null_table(toy) -> None:
+    """The length stays and the rows are the sample's own: sampling's unconditional branch looks up the same ones."""
+    toy = replace(toy, text_dropout=1.0)
+    model, pack = toy.model(), toy.pack(toy.sample(1, "48x48", 1, 3), toy.sample(2, "48x48", 1, 5))
+    text = model.embed(pack.inputs)[pack.inputs.text_rows]
+    null = model.text.null.weight
+    assert torch.equal(text, torch.cat([null[:3], null[:5]]))
+
+
 def test_padding_is_zero_all_the_way(toy) -> None:
     """Padding carries no signal, takes no gradient, and its length moves nothing."""
     model, sample = toy.model(), toy.sample(1, "48x48", 2)
