@@ -19,8 +19,8 @@ from torch import Tensor
 from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import to_dict
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
+from videoar.tokenizer.files import load_weights
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
-from videoar.tokenizer.weights import load_weights
 
 STATE = "state.json"
 MOMENTS = "optimizer.safetensors"

@@ -55,7 +55,7 @@ class TokenizerSource:
     """Which tokenizer a job uses: saved weights, or an untrained preset with a seed."""
 
     path: str = ""
-    """Folder written by `videoar tokenizer train`; empty: the untrained preset below."""
+    """Folder written by `videoar tokenizer train`, or `demo`, which ships; empty: the untrained preset below."""
     preset: str = "tiny"
     """Name of a preset (see videoar.tokenizer.presets), used when path is empty."""
     latent_dim: int = 48

@@ -18,9 +18,9 @@ from videoar.tokenizer import residual
 from videoar.tokenizer.autoencoder import Decoder, Encoder
 from videoar.tokenizer.causal_conv import Memory
 from videoar.tokenizer.config import TokenizerConfig, TokenizerSource
+from videoar.tokenizer.files import find_weights, load_weights, read_config, save_weights
 from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.scales import FRAMES_PER_LATENT, PIXELS_PER_CELL, ScaleSchedule, latent_frames
-from videoar.tokenizer.weights import load_weights, read_config, save_weights
 
 
 class VideoTokenizer(nn.Module):
@@ -41,10 +41,14 @@ class VideoTokenizer(nn.Module):
 
     @staticmethod
     def from_pretrained(folder: str | Path) -> VideoTokenizer:
-        """The tokenizer that `save` wrote, in float32 whatever precision it was stored in."""
+        """The tokenizer that `save` wrote, in float32 whatever precision it was stored in.
+
+        `folder` may also be the name of weights that ship with the package: `demo`.
+        """
+        folder = find_weights(folder)
         with torch.device("meta"):
-            tokenizer = VideoTokenizer(read_config(Path(folder)))
-        load_weights(tokenizer, Path(folder))
+            tokenizer = VideoTokenizer(read_config(folder))
+        load_weights(tokenizer, folder)
         return tokenizer.eval()
 
     def save(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:

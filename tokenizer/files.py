@@ -21,6 +21,17 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 
 
+def find_weights(name: str | Path) -> Path:
+    """The folder that a person means: a path, or the name of weights that ship with the package (`demo`)."""
+    shipped = Path(__file__).parent / "weights" / name
+    return shipped if not Path(name).is_dir() and (shipped / CONFIG).is_file() else Path(name)
+
+
+def shipped_names() -> tuple[str, ...]:
+    """Names of the weights that ship with the package."""
+    return tuple(sorted(path.parent.name for path in (Path(__file__).parent / "weights").glob(f"*/{CONFIG}")))
+
+
 def save_weights(model: nn.Module, config: TokenizerConfig, folder: Path, dtype: torch.dtype) -> None:
     """Write both files beside their final names first: a killed save leaves no half of either."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,8 +70,9 @@ def load_weights(model: nn.Module, folder: Path, *, in_place: bool = False) -> N
 def _description(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
+        known = "".join(f", or {name}" for name in shipped_names())
         raise InputError(
-            "tokenizer", folder, f"holds no {CONFIG}", "name a folder that `videoar tokenizer train` wrote"
+            "tokenizer", folder, f"holds no {CONFIG}", f"name a folder that `videoar tokenizer train` wrote{known}"
         )
     try:
         described = json.loads(path.read_text())
