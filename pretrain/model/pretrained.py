@@ -122,7 +122,7 @@ def write_export(
     places = {}
     for number, names in enumerate(shards):
         file = f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors"
-        (folder / f".shard-{number}").rename(folder / file)
+        (folder / f".shard-{number}").rename(folder / file).chmod(0o644)  # safetensors writes for the owner alone
         places.update(dict.fromkeys(names, file))
     index = {"metadata": {"total_size": total}, "weight_map": places}
     (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n")
