@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class ProgressLine:
-    """Call it with (done, total, figures); use as a context manager. It writes to stderr."""
+    """Call it with (done, total, metrics); use as a context manager. It writes to stderr."""
 
     INTERVAL_S = 10.0
     """Without a terminal: seconds between two lines; the last one is always written."""
@@ -36,14 +36,14 @@ class ProgressLine:
     ) -> None:
         self._bar.stop()
 
-    def __call__(self, done: int, total: int, figures: Mapping[str, float]) -> None:
-        """So much of the whole is done; figures are shown as they are."""
+    def __call__(self, done: int, total: int, metrics: Mapping[str, float]) -> None:
+        """So much of the whole is done; metrics are shown as they are."""
         if self._terminal:
-            told = "  ".join(f"{name} {value:.4g}" for name, value in list(figures.items())[:4])
+            told = "  ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:4])
             self._bar.update(self._task, completed=done, total=total, told=told)
             return
         now = time.monotonic()
         if done >= total or now - self._last_line >= self.INTERVAL_S:
             self._last_line = now
-            line = {"task": self._title, "done": done, "total": total, **figures}
+            line = {"task": self._title, "done": done, "total": total, **metrics}
             print(json.dumps(line), file=sys.stderr, flush=True)

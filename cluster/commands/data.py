@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
-from videoar.cluster.arguments import RecipeName, for_pretraining, parse_with_recipe, say
+from videoar.cluster.arguments import RecipeName, for_pretraining, parse, parse_with_recipe, say
 from videoar.cluster.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from videoar.pretrain.config import Recipe
 
 Output = Annotated[str | None, arg(metavar="URL")]
+Prepared = Positional[Annotated[str, arg(metavar="URL")]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,9 @@ def plan(words: Sequence[str], prog: str) -> int:
     recipe = for_pretraining(named)
     from videoar.data_pipeline.run import plan_all
 
-    for name, found in plan_all(recipe.data, _output(recipe, options.output)).items():
-        facts = {"num_clips": len(found.clips), "num_shards": found.num_shards, "num_skipped": found.num_skipped}
-        say(json.dumps({"dataset": name, **facts, "hash": found.hash}))
+    for item in plan_all(recipe.data, _output(recipe, options.output)):
+        facts = {"num_clips": len(item.plan.clips), "num_shards": len(item.plan.shard_sizes)}
+        say(json.dumps({"dataset": item.dataset.name, **facts, "num_skipped": item.plan.num_skipped}))
     return 0
 
 
@@ -75,8 +76,80 @@ def run(words: Sequence[str], prog: str) -> int:
     return 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class StatsData:
+    """Count what is prepared at URL, finished or not: one JSON line a dataset, with failures by reason."""
+
+    url: Prepared
+    """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""
+
+
+def stats(words: Sequence[str], prog: str) -> int:
+    options = parse(StatsData, words, prog)
+    from videoar.data_pipeline.verify import find_datasets
+    from videoar.data_pipeline.verify import stats as count
+
+    for url in find_datasets(_prepared(options.url)):
+        say(json.dumps(asdict(count(url))))
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyData:
+    """Read what is prepared at URL again: the sha256 of every shard, and a sample of each.
+
+    One JSON line a dataset; exit code 1 if anything is wrong.
+    """
+
+    url: Prepared
+    """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""
+
+
+def verify(words: Sequence[str], prog: str) -> int:
+    options = parse(VerifyData, words, prog)
+    from videoar.data_pipeline.verify import find_datasets
+    from videoar.data_pipeline.verify import verify as read_again
+
+    is_sound = True
+    for url in find_datasets(_prepared(options.url)):
+        found = read_again(url)
+        is_sound = is_sound and not found.problems
+        say(json.dumps({"url": url, **asdict(found)}))
+    return 0 if is_sound else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GcData:
+    """Remove shards that no commit names, left by attempts that died. Not while `data run` works on the same URL."""
+
+    url: Prepared
+    """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""
+
+
+def gc(words: Sequence[str], prog: str) -> int:
+    options = parse(GcData, words, prog)
+    from videoar.data_pipeline.verify import find_datasets
+    from videoar.data_pipeline.verify import gc as clear
+
+    for url in find_datasets(_prepared(options.url)):
+        say(json.dumps({"url": url, "removed": clear(url)}))
+    return 0
+
+
 def _output(recipe: Recipe, given: str | None) -> str:
     url = given or recipe.data.url
     if not url:
         raise InputError("output", "''", "is not given, and data.url of the recipe is empty", "add --output URL")
     return url
+
+
+def _prepared(target: str) -> str:
+    """The URL that a person means: a URL or folder as it is, otherwise data.url of the recipe of that name."""
+    if "/" in target and not target.endswith((".yaml", ".yml")):
+        return target
+    from videoar.configs.load import find_recipe
+
+    recipe = for_pretraining(find_recipe(target))
+    if not recipe.data.url:
+        raise InputError("URL", target, "is a recipe that names no shards (data.url is empty)", "give a folder or URL")
+    return recipe.data.url

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.arguments import RecipeName, for_a_tokenizer, parse, parse_with_recipe, say
+from videoar.cluster.arguments import OutFolder, RecipeName, for_a_tokenizer, parse, parse_with_recipe, say
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +55,32 @@ def train(words: Sequence[str], prog: str) -> int:
         clips = open_random_clips(recipe)
         train_tokenizer(recipe.tokenizer, recipe.train, clips, run, device=device, progress=progress)
     say(str(run / WEIGHTS))
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportTokenizer:
+    """Turn public Infinity tokenizer weights into a folder of ours, as an image tokenizer.
+
+    A recipe's train.inflate_from names that folder to start a video tokenizer from it. With another number of bits a
+    token the two layers at the latent start anew, and the output says so.
+    """
+
+    file: Positional[Annotated[Path, arg(metavar="FILE")]]
+    """infinity_vae_d16.pth, d24, d32 or d64."""
+    out: OutFolder
+    """Folder to write."""
+    latent_dim: Annotated[int | None, arg(metavar="K")] = None
+    """Bits a token; those of the file where not given."""
+
+
+def import_weights(words: Sequence[str], prog: str) -> int:
+    options = parse(ImportTokenizer, words, prog)
+    from videoar.tokenizer.infinity import import_infinity
+
+    found = import_infinity(options.file, latent_dim=options.latent_dim)
+    found.tokenizer.save(options.out)
+    say(json.dumps({"out": str(options.out), "hash": found.tokenizer.hash, "reinitialised": found.reinitialised}))
     return 0
 
 
