@@ -162,8 +162,48 @@ class ParallelConfig:
 
     tensor: int = 1
     """Tensor-parallel degree; stay within one NVLink domain."""
-    zero_stage: Literal[0, 1] = 0
-    """DeepSpeed ZeRO: 0 replicates the optimizer's state over data ranks (float32 only), 1 shards it."""
+    sequence: bool = True
+    """With tensor > 1: what lies between the cut layers is cut along the tokens (Megatron's sequence parallelism)."""
+    pipeline: int = 1
+    """Pipeline stages."""
+    virtual_pipeline: int = 1
+    """Chunks of layers a pipeline stage holds (interleaved schedule); divides the bubble."""
+    context: int = 1
+    """Processes that share the tokens of one pack, for packs that one device cannot hold."""
+    context_method: Literal["ulysses", "gather"] = "ulysses"
+    """`ulysses`: all-to-all between heads and tokens around attention; `gather`: all keys and values on each process."""
+    zero_stage: Literal[0, 1, 2, 3] = 0
+    """DeepSpeed ZeRO over data x context processes: 0 replicates (float32 only), 1 shards the optimizer's state,
+    2 gradients too, 3 weights too."""
+    offload: bool = False
+    """Keep the optimizer's state, and step it, on the CPU (ZeRO 1 to 3)."""
+    recompute: Literal["none", "selective", "full"] = "none"
+    """Activations recomputed in backward: `selective` keeps matrix products and attention, `full` a block's input."""
+    compile: bool = False
+    """Compile each block with torch.compile."""
+
+    def __post_init__(self) -> None:
+        for name in ("tensor", "pipeline", "virtual_pipeline", "context"):
+            if getattr(self, name) < 1:
+                raise InputError(f"parallel.{name}", getattr(self, name), "is below 1", "use 1 or more")
+        if self.pipeline > 1 and self.zero_stage > 1:
+            raise InputError(
+                "parallel.zero_stage", self.zero_stage,
+                f"frees gradients that the pipeline (parallel.pipeline={self.pipeline}) still adds to",
+                "use parallel.zero_stage 0 or 1, or parallel.pipeline 1",
+            )  # fmt: skip
+        if self.virtual_pipeline > 1 and self.pipeline == 1:
+            raise InputError(
+                "parallel.virtual_pipeline", self.virtual_pipeline, "interleaves the chunks of one stage alone",
+                "use parallel.pipeline 2 or more",
+            )  # fmt: skip
+        if self.offload and self.zero_stage == 0:
+            raise InputError("parallel.offload", True, "moves ZeRO's state, and there is none", "set zero_stage 1 to 3")
+
+    @property
+    def model_processes(self) -> int:
+        """Processes that together compute one pack."""
+        return self.tensor * self.pipeline * self.context
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,11 +266,6 @@ class Recipe:
             raise InputError(
                 "model.latent_dim", self.model.latent_dim,
                 f"differs from data.tokenizer.latent_dim={self.tokenizer.latent_dim}", "make them equal",
-            )  # fmt: skip
-        if self.precision == "bf16" and self.parallel.zero_stage == 0 and self.parallel.tensor > 1:
-            raise InputError(
-                "parallel.zero_stage", 0, "exists in float32 only once the model is sharded",
-                "set parallel.zero_stage=1 or precision=float32",
             )  # fmt: skip
 
     @property

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from videoar.cluster.process import World
 from videoar.pretrain.checkpoint import Checkpoint, Fragment
-from videoar.pretrain.config import Recipe
+from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.inputs import Pack
 from videoar.pretrain.loss import Tally, bitwise_loss
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.pretrain.model.layers import Block
 from videoar.pretrain.optim import adamw
+from videoar.pretrain.recompute import recompute
 from videoar.pretrain.state import fragments, load, moving_average, plain_holdings
 
 Value = TypeVar("Value")
@@ -53,7 +55,10 @@ class Engine(Protocol):
         `num_frames` is N, the latent frames of the whole step over all processes (the loss unit).
         """
 
-    def evaluate(self, packs: Iterable[Pack], num_frames: int) -> Tally:
+    def begin_stage(self, stage: StageConfig) -> None:
+        """Learn the shapes of the packs to come."""
+
+    def evaluate(self, packs: Iterable[Pack], num_packs: int, num_frames: int) -> Tally:
         """Forward only, over this process's packs; the tally is that of all data ranks."""
         ...
 
@@ -102,6 +107,7 @@ class PlainEngine(Engine):
         self.model = VideoAR(recipe.model)
         init_weights(self.model, recipe.seed)
         self.model.to(device)
+        prepare_blocks(self.model, recipe.parallel)
         self._optimizer = adamw(self.model.named_parameters(), recipe.optimizer)
         self._holdings = plain_holdings(self.model, self._optimizer)
         self._ema = moving_average(self._holdings, recipe.optimizer.ema_decay)
@@ -122,7 +128,7 @@ class PlainEngine(Engine):
         return StepResult(sum(tallies, start=Tally.empty(self.device)), norm, applied)
 
     @torch.no_grad()
-    def evaluate(self, packs: Iterable[Pack], num_frames: int) -> Tally:
+    def evaluate(self, packs: Iterable[Pack], num_packs: int, num_frames: int) -> Tally:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"):
             tallies = [forward_loss(self.model, pack, num_frames)[1] for pack in packs]
         return sum(tallies, start=Tally.empty(self.device))
@@ -158,9 +164,18 @@ class PlainEngine(Engine):
         pass
 
 
+def prepare_blocks(model: VideoAR, layout: ParallelConfig) -> None:
+    """Recomputation and compilation, applied to the blocks from outside."""
+    for block in model.blocks:
+        if layout.compile and isinstance(block, Block):
+            block.compile(dynamic=False)
+        if layout.recompute != "none" and isinstance(block, Block):
+            recompute(block, layout.recompute)
+
+
 def make_engine(recipe: Recipe, world: World) -> Engine:
     """The plain engine for one uncut process, else the sharded one over torchrun's processes."""
-    if world.world_size == 1 and recipe.parallel.tensor == 1 and recipe.parallel.zero_stage == 0:
+    if world.world_size == 1 and recipe.parallel.model_processes == 1 and recipe.parallel.zero_stage == 0:
         device = torch.device("cuda", world.local_rank) if torch.cuda.is_available() else torch.device("cpu")
         return PlainEngine(recipe, device)
     from videoar.pretrain.parallel.engine import ShardedEngine

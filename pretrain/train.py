@@ -74,6 +74,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
 def _train_stage(run: Run, reporter: Reporter | None, preemption: Preemption) -> None:
     """The steps of one stage that are left."""
     recipe, position = run.recipe, stage_at(run.recipe.stages, run.step)
+    run.engine.begin_stage(position.stage)
     sampler = make_sampler(recipe, position.stage, run.datasets)
     reader = PackReader([run.datasets[part.dataset] for part in position.stage.mixture], text_tokens(recipe.model.text))
     report = functools.partial(_report, run, reporter, position.stage)

@@ -28,7 +28,8 @@ def validate(
     for name in recipe.log.validation:
         plans = packs_once(datasets[name], stage.tokens_per_pack, text_tokens(recipe.model.text))
         num_frames = sum(plan.num_frames for plan in plans)
-        tally = engine.evaluate(_packs(recipe, stage, engine, datasets[name], plans), num_frames)
+        mine = plans[engine.data_rank :: engine.data_size]
+        tally = engine.evaluate(_packs(recipe, stage, engine, datasets[name], mine), len(mine), num_frames)
         if engine.is_first:
             record = {"step": step, "stage": stage.name, "dataset": name, "loss": float(tally.loss_sum) / num_frames}
             append_line(run / VALIDATION, json.dumps(record | accuracy(tally)))
@@ -37,9 +38,9 @@ def validate(
 def _packs(
     recipe: Recipe, stage: StageConfig, engine: Engine, manifest: Manifest, plans: tuple[PackPlan, ...]
 ) -> Iterator[Pack]:
-    """This data rank's packs: every data_size-th."""
+    """The packs as the model reads them, without corruption, mask or text dropout."""
     with closing(PackReader([manifest], text_tokens(recipe.model.text))) as reader:
-        for plan in plans[engine.data_rank :: engine.data_size]:
+        for plan in plans:
             yield build_pack(
                 reader.read(plan), config=recipe.model, stage=stage, correction=recipe.correction,
                 text_dropout=0.0, seed=recipe.seed, step=0, training=False, device=engine.device,

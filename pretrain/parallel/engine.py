@@ -1,48 +1,34 @@
-"""The sharded engine: Megatron-core's linears and schedule over the plain model, DeepSpeed's optimizer under it."""
+"""The sharded engine: Megatron-core's linears and schedules over the plain model, DeepSpeed's optimizer under it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from megatron.core.enums import ModelType
 from megatron.core.pipeline_parallel import get_forward_backward_func
 from megatron.core.transformer import TransformerConfig
 from torch import Tensor, nn
 
 from videoar.cluster.process import World
 from videoar.pretrain.checkpoint import Checkpoint, Fragment
-from videoar.pretrain.config import Recipe
-from videoar.pretrain.engine import Engine, StepResult, forward_loss
+from videoar.pretrain.config import Recipe, StageConfig
+from videoar.pretrain.engine import Engine, StepResult, prepare_blocks
 from videoar.pretrain.inputs import Pack
-from videoar.pretrain.loss import Tally
-from videoar.pretrain.model import VideoAR, init_weights
+from videoar.pretrain.loss import Tally, bitwise_loss
+from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.parallel import cpu, zero
-from videoar.pretrain.parallel.mesh import check_layout, make_mesh
-from videoar.pretrain.parallel.tensor import cut_of, shard
+from videoar.pretrain.parallel.mesh import Mesh, check_layout, leave_mesh, make_mesh
+from videoar.pretrain.parallel.pipeline import Stage, split_layers
+from videoar.pretrain.parallel.sequence import TokenCut
+from videoar.pretrain.parallel.tensor import cut_of, mark_cut, shard
 from videoar.pretrain.state import fragments, load, moving_average
 
 Value = TypeVar("Value")
-
-
-class Stage(nn.Module):
-    """The model as Megatron-core's schedules see it: a config, a type, and an input they may set."""
-
-    model_type = ModelType.encoder_or_decoder
-
-    def __init__(self, model: VideoAR, config: TransformerConfig) -> None:
-        super().__init__()
-        self.model, self.config = model, config
-
-    def set_input_tensor(self, tensors: list[Tensor | None]) -> None:
-        """What the stage before sent; there is none before a first stage."""
-        assert tensors == [None]
-
-    def forward(self, pack: Pack, num_frames: int) -> tuple[Tensor, Tally]:
-        return forward_loss(self.model, pack, num_frames)
 
 
 class ShardedEngine(Engine):
@@ -57,38 +43,44 @@ class ShardedEngine(Engine):
         self._mesh = make_mesh(recipe.parallel)
         self.rank = world.rank
         self.data_rank, self.data_size = self._mesh.data_rank, self._mesh.data_size
-        model = VideoAR(recipe.model)
-        init_weights(model, recipe.seed)
-        shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-        self._config = _megatron_config(recipe)
-        shard(model, self._mesh, self._config)
-        model.to(self.device, torch.bfloat16 if recipe.precision == "bf16" else torch.float32)
-        self._stage = Stage(model, self._config)
-        self._engine = zero.make_engine(self._stage, recipe, self._mesh)
+        self._config = megatron_config(recipe)
+        self._stages = make_stages(recipe, self._mesh, self._config)
+        shapes = _whole_shapes(recipe)
+        self._named = self._filled(lambda name: initial_weight(name, shapes[name], recipe.model, recipe.seed))
+        for stage in self._stages:
+            prepare_blocks(stage.model, recipe.parallel)
+        module = self._stages[0] if len(self._stages) == 1 else nn.ModuleList(self._stages)
+        self._zero = zero.make_engine(module, recipe, self._mesh)
         self._config.finalize_model_grads_func = self._finalize
-        self._named = dict(model.named_parameters())
-        self._holdings = list(zero.holdings(self._engine, self._named, shapes, self._mesh))
+        self._holdings = list(zero.holdings(self._zero, self._named, shapes, self._mesh))
         self._ema = moving_average(self._holdings, recipe.optimizer.ema_decay)
+        self._tokens_per_pack = recipe.stages[0].tokens_per_pack
         self.updates = 0
 
+    def begin_stage(self, stage: StageConfig) -> None:
+        self._tokens_per_pack = stage.tokens_per_pack
+
+    @torch.no_grad()
+    def _filled(self, whole: Callable[[str], Tensor]) -> dict[str, nn.Parameter]:
+        """Every parameter (until now on the meta device) with its cut of the whole weight of its name."""
+        dtype = torch.bfloat16 if self._recipe.precision == "bf16" else torch.float32
+        for stage in self._stages:
+            stage.to_empty(device=self.device).to(dtype)
+        named = {name: parameter for stage in self._stages for name, parameter in stage.model.named_parameters()}
+        for name, parameter in named.items():
+            cut = cut_of(name, self._mesh)
+            mark_cut(parameter, cut)
+            parameter.copy_(cut.of(whole(name)) if cut else whole(name))
+        return named
+
     def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
-        with cpu.schedule_scope():
-            tallies: list[Tally] = get_forward_backward_func()(
-                forward_step_func=partial(self._forward_step, num_frames=num_frames),
-                data_iterator=iter(packs),
-                model=self._stage,
-                num_microbatches=num_packs,
-                seq_length=0,  # read by pipeline stages only
-                micro_batch_size=1,
-                forward_only=False,
-            )
-        tally = sum(tallies, start=Tally.empty(self.device))
+        tally = self._run(packs, num_packs, num_frames, forward_only=False)
         if self.any(not bool(torch.isfinite(tally.loss_sum))):
-            zero.drop_gradients(self._engine)
+            zero.drop_gradients(self._zero)
             return StepResult(tally, tally.loss_sum, applied=False)
-        for group in zero.adam_of(self._engine).param_groups:
+        for group in zero.adam_of(self._zero).param_groups:
             group["lr"] = learning_rate
-        norm, applied = zero.update(self._engine, self._recipe, self._mesh)
+        norm, applied = zero.update(self._zero, self._recipe, self._mesh)
         if applied:
             self.updates += 1
             if self._ema is not None:
@@ -96,22 +88,50 @@ class ShardedEngine(Engine):
         return StepResult(tally, norm, applied)
 
     @torch.no_grad()
-    def evaluate(self, packs: Iterable[Pack], num_frames: int) -> Tally:
-        tallies = [self._stage(pack, num_frames)[1] for pack in packs]
-        return self.total(sum(tallies, start=Tally.empty(self.device)))
+    def evaluate(self, packs: Iterable[Pack], num_packs: int, num_frames: int) -> Tally:
+        return self.total(self._run(packs, num_packs, num_frames, forward_only=True))
+
+    def _run(self, packs: Iterable[Pack], num_packs: int, num_frames: int, *, forward_only: bool) -> Tally:
+        """Megatron-core's schedule over the packs; the tally of those whose head is here, empty on other stages."""
+        if not num_packs:
+            return Tally.empty(self.device)
+        chunks = len(self._stages)
+        iterators = list(itertools.tee(packs, chunks))  # each chunk walks through the same packs
+        with cpu.schedule_scope():
+            tallies: list[Tally] = get_forward_backward_func()(
+                forward_step_func=partial(self._forward_step, num_frames=num_frames),
+                data_iterator=iterators if chunks > 1 else iterators[0],
+                model=self._stages if chunks > 1 else self._stages[0],
+                num_microbatches=num_packs,
+                seq_length=self._tokens_per_pack,
+                micro_batch_size=1,
+                forward_only=forward_only,
+            )
+        return sum(tallies, start=Tally.empty(self.device))
 
     def _forward_step(self, packs: Iterator[Pack], stage: Stage, num_frames: int) -> tuple[Tensor, Any]:
-        loss, tally = stage(next(packs), num_frames)
-        # DeepSpeed averages gradients over the data ranks, and each holds its own part of a sum.
-        return loss * self.data_size, partial(_as_megatron_wants, tally=tally)
+        pack = next(packs)
+        out = zero.forward(self._zero, stage, pack)
+        return out, partial(self._loss, pack=pack, num_frames=num_frames)
+
+    def _loss(self, logits: Tensor, pack: Pack, num_frames: int) -> tuple[Tensor, Tensor, Tally]:
+        """(loss, tokens, tally) as the schedule wants them; it leaves the loss alone (calculate_per_token_loss).
+
+        DeepSpeed averages gradients over the replicas, and each holds its own part of a sum: hence their number.
+        """
+        loss, tally = bitwise_loss(logits, pack)
+        loss = loss * (self._mesh.replica_size / num_frames)
+        return loss, torch.zeros((), dtype=torch.int, device=loss.device), tally
 
     def _finalize(self, model: Any, num_tokens: Tensor | None = None, **_: object) -> None:
         """Called once by the schedule, after the last microbatch's backward."""
-        zero.reduce_gradients(self._engine)
+        zero.reduce_gradients(self._zero, self._recipe)
 
     def total(self, tally: Tally) -> Tally:
+        """Summed over data ranks, and over pipeline stages, of which only the last one has counted."""
         sums = tally.sums.clone()
         dist.all_reduce(sums, group=self._mesh.data)
+        dist.all_reduce(sums, group=self._mesh.pipeline)
         return Tally(sums)
 
     def any(self, flag: bool) -> bool:
@@ -130,37 +150,69 @@ class ShardedEngine(Engine):
         return box[0]
 
     def fragments(self) -> Iterable[Fragment]:
-        """Replicas stay silent: cuts come from data rank 0 (ZeRO slices from all), what is whole from tensor rank 0."""
-        owned = self._recipe.parallel.zero_stage > 0 or self.data_rank == 0
+        """Replicas stay silent: without ZeRO only the first one speaks; what is not cut comes from tensor rank 0."""
+        speaks = self._recipe.parallel.zero_stage > 0 or self._mesh.replica_rank == 0
         for fragment in fragments(self._holdings, self._ema):
-            if owned and (fragment.cut is not None or self._mesh.tensor_rank == 0):
+            if speaks and (fragment.cut is not None or self._mesh.tensor_rank == 0):
                 yield fragment
 
     @torch.no_grad()
     def load(self, checkpoint: Checkpoint) -> None:
-        for name, parameter in self._named.items():
-            cut, whole = cut_of(name, self._mesh), checkpoint.read(name)
-            parameter.copy_(cut.of(whole) if cut else whole)
         load(self._holdings, self._ema, checkpoint)
+        zero.copy_masters_to_model(self._zero, self._named, self._holdings, self._mesh, checkpoint)
         self.updates = checkpoint.meta["updates"]
 
     def close(self) -> None:
+        zero.close(self._zero)
+        leave_mesh()
         dist.destroy_process_group()
 
 
-def _as_megatron_wants(loss: Tensor, tally: Tally) -> tuple[Tensor, Tensor, Tally]:
-    """(loss, number of tokens, what to report): with calculate_per_token_loss the schedule leaves the loss alone."""
-    return loss, torch.zeros((), dtype=torch.int, device=loss.device), tally
+def make_stages(recipe: Recipe, mesh: Mesh, config: TransformerConfig) -> list[Stage]:
+    """The chunks of the model that this process holds, on the meta device: cut, but without values."""
+    layout = recipe.parallel
+    ranges = split_layers(recipe.model, layout.pipeline * layout.virtual_pipeline)
+    stages = []
+    for chunk in range(layout.virtual_pipeline):
+        index = chunk * layout.pipeline + mesh.pipeline_rank
+        with torch.device("meta"):
+            model = VideoAR(recipe.model)
+            shard(model, mesh, config)
+        stages.append(
+            Stage(
+                model,
+                ranges[index],
+                is_first=index == 0,
+                is_last=index == len(ranges) - 1,
+                config=config,
+                cut=TokenCut.of(layout, mesh),
+                vp_stage=chunk if layout.virtual_pipeline > 1 else None,
+            )  # fmt: skip
+        )
+    return stages
 
 
-def _megatron_config(recipe: Recipe) -> TransformerConfig:
+def _whole_shapes(recipe: Recipe) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        return {name: tuple(parameter.shape) for name, parameter in VideoAR(recipe.model).named_parameters()}
+
+
+def megatron_config(recipe: Recipe) -> TransformerConfig:
     """Megatron-core's own configuration, derived from ours; its schedules read fields of its transformer's."""
+    layout = recipe.parallel
     dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    interleaved = layout.virtual_pipeline > 1
     return TransformerConfig(
         num_layers=recipe.model.num_layers,
         hidden_size=recipe.model.width,
         num_attention_heads=recipe.model.num_heads,
-        tensor_model_parallel_size=recipe.parallel.tensor,
+        tensor_model_parallel_size=layout.tensor,
+        pipeline_model_parallel_size=layout.pipeline,
+        virtual_pipeline_model_parallel_size=layout.virtual_pipeline if interleaved else None,
+        context_parallel_size=layout.context,
+        sequence_parallel=layout.sequence and layout.tensor > 1,
+        overlap_p2p_comm=interleaved,
+        batch_p2p_comm=not interleaved,
         params_dtype=dtype,
         pipeline_dtype=dtype,
         bf16=recipe.precision == "bf16",

@@ -14,13 +14,17 @@ from videoar.pretrain.config import ParallelConfig, Recipe
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """This process's place: which groups it belongs to, and its rank in each."""
+    """This process's place: the groups it belongs to, named by what their members differ in."""
 
     tensor: ProcessGroup
-    model: ProcessGroup
-    """Tensor x pipeline: the processes that together hold one replica."""
+    pipeline: ProcessGroup
+    context: ProcessGroup
     data: ProcessGroup
-    """Data x context: the processes that hold the same weights and different tokens."""
+    """Different packs, same weights."""
+    replicas: ProcessGroup
+    """Data x context: different tokens, same weights. DeepSpeed reduces and shards over it."""
+    model: ProcessGroup
+    """Tensor x pipeline: together they hold each weight once."""
 
     @property
     def tensor_rank(self) -> int:
@@ -31,6 +35,22 @@ class Mesh:
         return dist.get_world_size(self.tensor)
 
     @property
+    def pipeline_rank(self) -> int:
+        return dist.get_rank(self.pipeline)
+
+    @property
+    def pipeline_size(self) -> int:
+        return dist.get_world_size(self.pipeline)
+
+    @property
+    def context_rank(self) -> int:
+        return dist.get_rank(self.context)
+
+    @property
+    def context_size(self) -> int:
+        return dist.get_world_size(self.context)
+
+    @property
     def data_rank(self) -> int:
         return dist.get_rank(self.data)
 
@@ -38,36 +58,87 @@ class Mesh:
     def data_size(self) -> int:
         return dist.get_world_size(self.data)
 
+    @property
+    def replica_rank(self) -> int:
+        return dist.get_rank(self.replicas)
+
+    @property
+    def replica_size(self) -> int:
+        return dist.get_world_size(self.replicas)
+
 
 def make_mesh(config: ParallelConfig) -> Mesh:
     """Initialise Megatron-core's groups over the default process group."""
-    parallel_state.initialize_model_parallel(tensor_model_parallel_size=config.tensor)
+    parallel_state.initialize_model_parallel(
+        tensor_model_parallel_size=config.tensor,
+        pipeline_model_parallel_size=config.pipeline,
+        virtual_pipeline_model_parallel_size=config.virtual_pipeline if config.virtual_pipeline > 1 else None,
+        context_parallel_size=config.context,
+    )
     return Mesh(
         tensor=parallel_state.get_tensor_model_parallel_group(),
+        pipeline=parallel_state.get_pipeline_model_parallel_group(),
+        context=parallel_state.get_context_parallel_group(),
+        data=parallel_state.get_data_parallel_group(),
+        replicas=parallel_state.get_data_parallel_group(with_context_parallel=True),
         model=parallel_state.get_model_parallel_group(),
-        data=parallel_state.get_data_parallel_group(with_context_parallel=True),
     )
+
+
+def leave_mesh() -> None:
+    """Forget Megatron-core's groups, so that others can be made."""
+    parallel_state.destroy_model_parallel()
 
 
 def check_layout(recipe: Recipe, processes: int) -> None:
     """Refuse, before anything starts, a layout that these processes or this model cannot take."""
-    tensor = recipe.parallel.tensor
-    if processes % tensor:
+    layout, model = recipe.parallel, recipe.model
+    if processes % layout.model_processes:
         raise InputError(
-            "parallel.tensor", tensor, f"does not divide the {processes} processes", f"use a divisor of {processes}"
-        )
-    if recipe.model.num_heads % tensor:
+            "parallel", f"tensor {layout.tensor} x pipeline {layout.pipeline} x context {layout.context}",
+            f"does not divide the {processes} processes", f"use a multiple of {layout.model_processes} processes",
+        )  # fmt: skip
+    if recipe.precision == "bf16" and layout.zero_stage == 0:
         raise InputError(
-            "parallel.tensor", tensor, f"does not divide model.num_heads={recipe.model.num_heads}",
-            "use a divisor of the head count",
+            "parallel.zero_stage", 0, "exists in float32 only: it keeps no float32 masters",
+            "set parallel.zero_stage=1 or precision=float32",
+        )  # fmt: skip
+    cut_heads = layout.tensor * (layout.context if layout.context_method == "ulysses" else 1)
+    if model.num_heads % cut_heads:
+        raise InputError(
+            "parallel.tensor", layout.tensor,
+            f"times context {layout.context} ({layout.context_method}) does not divide model.num_heads="
+            f"{model.num_heads}", "use a divisor of the head count, or context_method=gather",
+        )  # fmt: skip
+    if model.num_layers < layout.pipeline * layout.virtual_pipeline:
+        raise InputError(
+            "parallel.pipeline", layout.pipeline,
+            f"x virtual_pipeline={layout.virtual_pipeline} chunks are more than model.num_layers={model.num_layers}",
+            "use fewer stages",
         )  # fmt: skip
     for stage in recipe.stages:
-        if stage.batch % (processes // tensor):
-            raise InputError(
-                f"stages.{stage.name}.batch", stage.batch,
-                f"is not a multiple of the {processes // tensor} data-parallel processes",
-                "change the batch or the number of processes",
-            )  # fmt: skip
+        _check_stage(stage.name, stage.batch, stage.tokens_per_pack, layout, processes)
+
+
+def _check_stage(name: str, batch: int, tokens_per_pack: int, layout: ParallelConfig, processes: int) -> None:
+    data = processes // layout.model_processes
+    if batch % data:
+        raise InputError(
+            f"stages.{name}.batch", batch, f"is not a multiple of the {data} data-parallel processes",
+            "change the batch or the number of processes",
+        )  # fmt: skip
+    if layout.virtual_pipeline > 1 and batch // data % layout.pipeline:
+        raise InputError(
+            f"stages.{name}.batch", batch,
+            f"gives each of {data} replicas {batch // data} packs, no multiple of parallel.pipeline={layout.pipeline}, "
+            "which the interleaved schedule needs", "raise the batch, or set virtual_pipeline=1",
+        )  # fmt: skip
+    parts = layout.tensor * layout.context * (2 if layout.context_method == "gather" and layout.context > 1 else 1)
+    if tokens_per_pack % parts:
+        raise InputError(
+            f"stages.{name}.tokens_per_pack", tokens_per_pack, f"does not divide into {parts} equal parts",
+            f"use a multiple of {parts}",
+        )  # fmt: skip
 
 
 class ModelParallelUnit:
@@ -90,13 +161,13 @@ class ModelParallelUnit:
         return dist.get_rank(self._mesh.model)
 
     def get_data_parallel_group(self) -> ProcessGroup:
-        return self._mesh.data
+        return self._mesh.replicas
 
     def get_data_parallel_world_size(self) -> int:
-        return self._mesh.data_size
+        return self._mesh.replica_size
 
     def get_data_parallel_rank(self) -> int:
-        return self._mesh.data_rank
+        return self._mesh.replica_rank
 
     def get_tensor_model_parallel_group(self) -> ProcessGroup:
         return self._mesh.tensor
@@ -106,3 +177,12 @@ class ModelParallelUnit:
 
     def get_tensor_model_parallel_world_size(self) -> int:
         return self._mesh.tensor_size
+
+    def get_pipeline_model_parallel_group(self) -> ProcessGroup:
+        return self._mesh.pipeline
+
+    def get_pipeline_model_parallel_rank(self) -> int:
+        return self._mesh.pipeline_rank
+
+    def get_pipeline_model_parallel_world_size(self) -> int:
+        return self._mesh.pipeline_size

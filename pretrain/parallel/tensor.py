@@ -1,7 +1,8 @@
 """Tensor parallelism: a table of names over the plain model. The model knows nothing of it.
 
-`column` cuts a Linear's output rows (heads, hidden units), `row` its inputs; `shared` is a gain that acts on a
-process's own heads, so its gradient is a sum over the tensor group.
+`column` cuts a Linear's output rows (heads, hidden units), `row` its inputs. Every other weight is whole on each
+process of the tensor group; whether its gradient must be summed there follows from where it acts: `partial` gains see
+only this process's heads or tokens, all others see the same on every process, and a sum would count them twice.
 """
 
 from __future__ import annotations
@@ -22,21 +23,26 @@ from videoar.pretrain.checkpoint import Cut
 from videoar.pretrain.model.layers import RMSNorm
 from videoar.pretrain.parallel.mesh import Mesh
 
-Role = Literal["column", "row", "shared"]
+Role = Literal["column", "row", "partial"]
 
 PLAN: dict[str, Role] = {
     r"blocks\.\d+\.attention\.qkv": "column",
     r"blocks\.\d+\.attention\.out": "row",
-    r"blocks\.\d+\.attention\.(q_norm|k_norm)": "shared",
+    r"blocks\.\d+\.attention\.(q_norm|k_norm)": "partial",
     r"blocks\.\d+\.feed_forward\.gate_up": "column",
     r"blocks\.\d+\.feed_forward\.down": "row",
 }
+SEQUENCE_PLAN: dict[str, Role] = PLAN | {
+    r"blocks\.\d+\.(attention_norm|feed_forward_norm)": "partial",
+}
+"""With sequence parallelism the norms between the cut layers see only this process's tokens."""
+
 _CUT_DIM: dict[Role, int] = {"column": 0, "row": 1}
 
 
-def role_of(module_name: str) -> Role | None:
+def role_of(module_name: str, plan: dict[str, Role]) -> Role | None:
     """What the plan says of a module; None: every process of the tensor group holds and computes the same."""
-    for pattern, role in PLAN.items():
+    for pattern, role in plan.items():
         if re.fullmatch(pattern, module_name):
             return role
     return None
@@ -44,7 +50,7 @@ def role_of(module_name: str) -> Role | None:
 
 def cut_of(parameter_name: str, mesh: Mesh) -> Cut | None:
     """Which part of a parameter this process holds; None: all of it."""
-    role = role_of(parameter_name.rpartition(".")[0])
+    role = role_of(parameter_name.rpartition(".")[0], PLAN)
     if role not in _CUT_DIM or mesh.tensor_size == 1:
         return None
     return Cut(_CUT_DIM[role], mesh.tensor_rank, mesh.tensor_size)
@@ -64,30 +70,29 @@ class RowLinear(RowParallelLinear):
         return super().forward(x)[0]
 
 
-class SharedRMSNorm(RMSNorm):
-    """A gain that acts on this process's heads only: backward sums its gradient over the tensor group."""
+class PartialRMSNorm(RMSNorm):
+    """A gain that acts on this process's heads or tokens only: backward sums its gradient over the tensor group."""
 
     def gain(self) -> Tensor:
         return copy_to_tensor_model_parallel_region(self.weight)
 
 
 def shard(model: nn.Module, mesh: Mesh, config: ModelParallelConfig) -> None:
-    """Swap, in place, every module that the plan names; weights come cut, so the model computes what it did."""
+    """Swap, in place, every module that the plan names; the weights are to be filled by their names after."""
     if mesh.tensor_size == 1:
         return
+    plan = SEQUENCE_PLAN if config.sequence_parallel else PLAN
     for name, module in list(model.named_modules()):
-        role = role_of(name)
-        if role is None:
-            continue
-        parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, _sharded(module, role, mesh, config))
+        role = role_of(name, plan)
+        if role is not None:
+            parent, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(parent), attribute, _sharded(module, role, mesh, config))
 
 
 def _sharded(module: nn.Module, role: Role, mesh: Mesh, config: ModelParallelConfig) -> nn.Module:
-    if role == "shared":
+    if role == "partial":
         assert isinstance(module, RMSNorm)
-        module.__class__ = SharedRMSNorm
-        return module
+        return PartialRMSNorm(module.weight.shape[0], module.eps)
     assert isinstance(module, nn.Linear), f"the plan says {role} of a {type(module).__name__}"
     arguments = {"config": config, "init_method": _keep, "bias": False, "skip_bias_add": False, "tp_group": mesh.tensor}
     linear: ColumnParallelLinear | RowParallelLinear
@@ -95,11 +100,14 @@ def _sharded(module: nn.Module, role: Role, mesh: Mesh, config: ModelParallelCon
         linear = ColumnLinear(module.in_features, module.out_features, gather_output=False, **arguments)
     else:
         linear = RowLinear(module.in_features, module.out_features, input_is_parallel=True, **arguments)
-    with torch.no_grad():
-        linear.weight.copy_(Cut(_CUT_DIM[role], mesh.tensor_rank, mesh.tensor_size).of(module.weight))
-    linear.weight.tensor_model_parallel = True  # DeepSpeed counts replicated weights once in the norm, these on all
     return linear
 
 
+def mark_cut(parameter: torch.Tensor, cut: Cut | None) -> None:
+    """DeepSpeed's norm counts a parameter so marked on every process of the tensor group, all others on one."""
+    if cut is not None:
+        parameter.tensor_model_parallel = True  # type: ignore[attr-defined]
+
+
 def _keep(weight: Tensor) -> None:
-    """Megatron-core wants an initialiser; the weights come from the plain model."""
+    """Megatron-core wants an initialiser; the weights are functions of their names."""

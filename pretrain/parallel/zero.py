@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import deepspeed
@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from videoar.pretrain.checkpoint import Checkpoint
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.optim import adamw
 from videoar.pretrain.parallel.mesh import Mesh, ModelParallelUnit
@@ -22,31 +23,40 @@ _BUCKET = 50_000_000
 
 def deepspeed_config(recipe: Recipe, mesh: Mesh, num_parameters: int) -> dict[str, Any]:
     """DeepSpeed's own configuration. Megatron-core's schedule owns microbatches, so accumulation stays 1 here."""
+    stage = recipe.parallel.zero_stage
     bucket = min(_BUCKET, max(1, num_parameters))
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
-        "train_batch_size": mesh.data_size,
-        "gradient_clipping": recipe.optimizer.clip_norm if recipe.parallel.zero_stage else 0.0,
+        "train_batch_size": mesh.replica_size,
+        "gradient_clipping": recipe.optimizer.clip_norm if stage else 0.0,
         "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
         "zero_optimization": {
-            "stage": recipe.parallel.zero_stage,
+            "stage": stage,
             "overlap_comm": False,
-            "contiguous_gradients": False,
+            "contiguous_gradients": stage >= 2,
             "reduce_bucket_size": bucket,
             "allgather_bucket_size": bucket,
         },
         "steps_per_print": 2**31,
     }
+    if stage >= 2:
+        # Stages 2 and 3 reduce in the hooks of each backward; the step is the boundary, whoever ran the backward.
+        config["managed_gradient_accumulation"] = False
+    if stage == 3:
+        config["zero_optimization"] |= {"stage3_param_persistence_threshold": 0, "stage3_prefetch_bucket_size": bucket}
+    if recipe.parallel.offload:
+        config["zero_optimization"]["offload_optimizer"] = {"device": "cpu"}
     if recipe.precision == "bf16":
-        # Without immediate_grad_update this optimizer finds no gradients when the schedule is not DeepSpeed's.
+        # Without immediate_grad_update stage 1 finds no gradients when the schedule is not DeepSpeed's.
         config["bf16"] = {"enabled": True, "immediate_grad_update": True, "check_grad_overflow": True}
         config["data_types"] = {"grad_accum_dtype": "fp32"}
     return config
 
 
 def make_engine(module: nn.Module, recipe: Recipe, mesh: Mesh) -> Any:
-    """A DeepSpeed engine over `module`; gradients are reduced when `reduce_gradients` says so, not by hooks."""
+    """A DeepSpeed engine over `module`; below stage 2 gradients are reduced when `reduce_gradients` says so."""
     num_parameters = sum(parameter.numel() for parameter in module.parameters())
     engine, *_ = deepspeed.initialize(
         model=module,
@@ -55,22 +65,25 @@ def make_engine(module: nn.Module, recipe: Recipe, mesh: Mesh) -> Any:
         config=deepspeed_config(recipe, mesh, num_parameters),
         dist_init_required=False,
     )
-    engine.enable_backward_allreduce = False
-    if recipe.precision == "bf16":
-        for parameter in module.parameters():
-            parameter.register_post_accumulate_grad_hook(_drop_gradient)
+    if recipe.parallel.zero_stage < 2:
+        engine.enable_backward_allreduce = False
+        if recipe.precision == "bf16":
+            for parameter in module.parameters():
+                parameter.register_post_accumulate_grad_hook(_drop_gradient)
     return engine
 
 
-def reduce_gradients(engine: Any) -> None:
-    """Average the accumulated gradients over the data ranks (under ZeRO 1 each owner receives its part)."""
-    engine.set_gradient_accumulation_boundary(True)
-    engine.allreduce_gradients()
+def forward(engine: Any, stage: nn.Module, *inputs: object) -> Tensor:
+    """The stage's output: through DeepSpeed where its hooks gather weights or reduce gradients (stages 2 and 3)."""
+    module = engine if engine.zero_optimization_stage() >= 2 else stage
+    return module(*inputs)
 
 
-def adam_of(engine: Any) -> torch.optim.Optimizer:
-    """The AdamW inside: ZeRO's optimizers wrap the one they were given."""
-    return getattr(engine.optimizer, "optimizer", engine.optimizer)
+def reduce_gradients(engine: Any, recipe: Recipe) -> None:
+    """Average the accumulated gradients over the replicas (under ZeRO 1 each owner receives its part)."""
+    if recipe.parallel.zero_stage < 2:
+        engine.set_gradient_accumulation_boundary(True)
+        engine.allreduce_gradients()
 
 
 def update(engine: Any, recipe: Recipe, mesh: Mesh) -> tuple[Tensor, bool]:
@@ -96,34 +109,52 @@ def drop_gradients(engine: Any) -> None:
 @torch.no_grad()
 def _clip(module: nn.Module, mesh: Mesh, limit: float) -> Tensor:
     """The norm over the whole model, and gradients scaled down to `limit`; what the tensor group shares counts once."""
-    gradients = [
+    everything = [parameter for parameter in module.parameters() if parameter.grad is not None]
+    counted = [
         parameter.grad
-        for parameter in module.parameters()
-        if parameter.grad is not None and (mesh.tensor_rank == 0 or getattr(parameter, "tensor_model_parallel", False))
+        for parameter in everything
+        if mesh.tensor_rank == 0 or getattr(parameter, "tensor_model_parallel", False)
     ]
-    square = torch.stack(torch._foreach_norm(gradients)).square().sum()
+    square = torch.stack(torch._foreach_norm(counted)).square().sum()
     dist.all_reduce(square, group=mesh.model)
     norm = square.sqrt()
-    everything = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    torch._foreach_mul_(everything, (limit / (norm + 1e-6)).clamp(max=1.0))
+    torch._foreach_mul_([parameter.grad for parameter in everything], (limit / (norm + 1e-6)).clamp(max=1.0))
     return norm
+
+
+def adam_of(engine: Any) -> torch.optim.Optimizer:
+    """The AdamW inside: ZeRO's optimizers wrap the one they were given."""
+    return getattr(engine.optimizer, "optimizer", engine.optimizer)
 
 
 def holdings(
     engine: Any, named: Mapping[str, nn.Parameter], shapes: Mapping[str, tuple[int, ...]], mesh: Mesh
 ) -> Iterator[Holding]:
     """What this process owns of each parameter: its ZeRO slice, or all of (its cut of) it where there is no ZeRO."""
-    sharded = hasattr(engine.optimizer, "bf16_groups") or hasattr(engine.optimizer, "bit16_groups")
-    adam = adam_of(engine)
+    adam, stage = adam_of(engine), engine.zero_optimization_stage()
     for name, parameter in named.items():
-        start, master, stepped = 0, parameter.data.view(-1), parameter
-        if sharded:
-            mapping = parameter._hp_mapping  # type: ignore[attr-defined]
-            if mapping is None:
-                continue  # another data rank owns all of it
+        if stage == 0:
+            start, master, stepped = 0, parameter.data.view(-1), parameter
+        elif stage == 3:
+            start, master, stepped = _slice_of_stage_3(engine, parameter)
+        elif (mapping := parameter._hp_mapping) is not None:  # type: ignore[attr-defined]
             start, master = mapping.lp_fragment_address.start, mapping.hp_fragment
             stepped = _flat_group(adam, master)
-        yield Holding(name, shapes[name], cut_of(name, mesh), start, master, stepped, adam)
+        else:
+            continue  # other processes own all of it
+        if master.numel():
+            yield Holding(name, shapes[name], cut_of(name, mesh), start, master, stepped, adam)
+
+
+def _slice_of_stage_3(engine: Any, parameter: nn.Parameter) -> tuple[int, Tensor, Tensor]:
+    """(first element, float32 slice without its padding, the flat group that AdamW steps)."""
+    optimizer, rank = engine.optimizer, dist.get_rank(parameter.ds_process_group)  # type: ignore[attr-defined]
+    group, offset, _ = optimizer.grad_position[optimizer.get_param_id(parameter)]
+    stepped = optimizer.fp32_partitioned_groups_flat[group]
+    size = parameter.ds_tensor.ds_numel  # type: ignore[attr-defined]
+    start = min(rank * size, parameter.ds_numel)  # type: ignore[attr-defined]
+    held = min(size, parameter.ds_numel - start)  # type: ignore[attr-defined]
+    return start, stepped.data.narrow(0, offset, held), stepped
 
 
 def _flat_group(adam: torch.optim.Optimizer, master: Tensor) -> Tensor:
@@ -134,6 +165,25 @@ def _flat_group(adam: torch.optim.Optimizer, master: Tensor) -> Tensor:
             if flat.untyped_storage().data_ptr() == storage:
                 return flat
     raise AssertionError("every master lies in one of the optimizer's flat groups")
+
+
+@torch.no_grad()
+def copy_masters_to_model(
+    engine: Any, named: Mapping[str, nn.Parameter], held: Sequence[Holding], mesh: Mesh, checkpoint: Checkpoint
+) -> None:
+    """After the masters were loaded: the same weights into the tensors that the model computes with."""
+    if engine.zero_optimization_stage() == 3:
+        for holding in held:
+            named[holding.parameter].ds_tensor.narrow(0, 0, holding.master.numel()).copy_(holding.master)  # type: ignore[attr-defined]
+        return
+    for name, parameter in named.items():
+        cut, whole = cut_of(name, mesh), checkpoint.read(name)
+        parameter.copy_(cut.of(whole) if cut else whole)
+
+
+def close(engine: Any) -> None:
+    """Take DeepSpeed's hooks off the module."""
+    engine.destroy()
 
 
 def _drop_gradient(parameter: Tensor) -> None:

@@ -9,21 +9,24 @@ from torch import Tensor
 from videoar.pretrain.model.layers import Attend
 
 
-def reference_attention(mask: Bool[Tensor, "l l"]) -> Attend:
+def reference_attention(mask: Bool[Tensor, "rows l"]) -> Attend:
     """Attention softmax(q k^T / sqrt(c)) v over the pairs that `mask` holds (row: query, column: key).
 
-    A row without keys is padding. Its keys and values are cleared before the product and its output after, so that
-    outputs and gradients there are exactly zero whatever the row holds.
+    A row or column without pairs is padding (or, where a process has some of the queries only, nobody's key). Such
+    keys and values are cleared before the product and such outputs after, so that outputs and gradients there are
+    exactly zero whatever the rows hold.
     """
-    padding = ~mask.any(dim=-1)
-    allowed = mask | padding.diag()
-    cleared = padding[:, None, None]
+    idle = ~mask.any(dim=1)
+    unread = (~mask.any(dim=0))[:, None, None]
+    allowed = mask | idle[:, None]
+    idle = idle[:, None, None]
 
     def attend(
-        layer: int, q: Float[Tensor, "l n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
-    ) -> Float[Tensor, "l n c"]:
-        q, k, v = (part.masked_fill(cleared, 0).transpose(0, 1)[None] for part in (q, k, v))
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
-        return out[0].transpose(0, 1).masked_fill(cleared, 0)
+        layer: int, q: Float[Tensor, "rows n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
+    ) -> Float[Tensor, "rows n c"]:
+        q, k, v = q.masked_fill(idle, 0), k.masked_fill(unread, 0), v.masked_fill(unread, 0)
+        heads = (part.transpose(0, 1)[None] for part in (q, k, v))
+        out = F.scaled_dot_product_attention(*heads, attn_mask=allowed)
+        return out[0].transpose(0, 1).masked_fill(idle, 0)
 
     return attend

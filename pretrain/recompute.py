@@ -1,0 +1,40 @@
+"""Activation recomputation: a block's forward runs again in backward, all of it or its cheap parts."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
+
+from videoar.pretrain.model.layers import Block
+
+_aten = torch.ops.aten
+_KEPT = frozenset(
+    {
+        _aten.mm.default,
+        _aten._scaled_dot_product_flash_attention.default,
+        _aten._scaled_dot_product_flash_attention_for_cpu.default,
+        _aten._scaled_dot_product_efficient_attention.default,
+        _aten._scaled_dot_product_cudnn_attention.default,
+    }
+)
+"""Products whose results `selective` keeps: dear to compute, small beside what lies between them."""
+
+
+def recompute(block: Block, mode: Literal["selective", "full"]) -> None:
+    """Replace the block's forward, in place: `full` keeps its input alone, `selective` the results in _KEPT too.
+
+    The mask travels in `attend`, a closure, so the second run attends as the first did.
+    """
+    contexts: dict[str, Any] = {}
+    if mode == "selective":
+        contexts["context_fn"] = partial(create_selective_checkpoint_contexts, _policy)
+    block.forward = partial(  # type: ignore[method-assign]
+        checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False, **contexts
+    )
+
+
+def _policy(context: Any, operation: Any, *args: object, **kwargs: object) -> CheckpointPolicy:
+    return CheckpointPolicy.MUST_SAVE if operation in _KEPT else CheckpointPolicy.PREFER_RECOMPUTE
