@@ -24,7 +24,7 @@ WEIGHTS = "model.safetensors"
 def find_weights(name: str | Path) -> Path:
     """The folder that a person means: a path, or the name of weights that ship with the package (`demo`)."""
     shipped = Path(__file__).parent / "weights" / name
-    return shipped if not Path(name).is_dir() and (shipped / CONFIG).is_file() else Path(name)
+    return shipped if not (Path(name) / CONFIG).is_file() and (shipped / CONFIG).is_file() else Path(name)
 
 
 def shipped_names() -> tuple[str, ...]:

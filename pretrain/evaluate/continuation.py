@@ -32,15 +32,18 @@ class ContinuationReport:
     """The last given frame, as it was given, for every future frame."""
     rebuilt: Float64[np.ndarray, "n f"]
     """The true future through the tokenizer: what a perfect model would reach."""
+    repeated_rebuilt: Float64[np.ndarray, "n f"]
+    """The last given frame through the tokenizer, repeated: what a model that sees no motion would reach."""
 
     def to_dict(self) -> dict[str, Any]:
         """Means over clips with intervals, by frame and over all; plain values for a report."""
         report: dict[str, Any] = {"num_clips": len(self.generated)}
-        for name in ("generated", "repeated", "rebuilt"):
+        for name in ("generated", "repeated", "rebuilt", "repeated_rebuilt"):
             values = getattr(self, name)
             report[name] = {"by_frame": mean(values).to_dict(), "overall": mean(values.mean(1)).to_dict()}
-        gain = self.generated - self.repeated
-        report["gain_over_repeated"] = {"by_frame": mean(gain).to_dict(), "overall": mean(gain.mean(1)).to_dict()}
+        for name in ("repeated", "repeated_rebuilt"):
+            gain = self.generated - getattr(self, name)
+            report[f"gain_over_{name}"] = {"by_frame": mean(gain).to_dict(), "overall": mean(gain.mean(1)).to_dict()}
         return report
 
 
@@ -62,9 +65,12 @@ def evaluate_continuation(
     ]
     future = [clip[given_frames:] for clip in clips]
     still = [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in clips]
-    rebuilt = [rebuild(pipeline, clip)[given_frames:] for clip in clips]
+    through = [rebuild(pipeline, clip) for clip in clips]
+    rebuilt = [clip[given_frames:] for clip in through]
+    still_rebuilt = [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in through]
+    guesses = (found, still, rebuilt, still_rebuilt)
     return ContinuationReport(
-        *(np.stack([psnr(a, b) for a, b in zip(guess, future, strict=True)]) for guess in (found, still, rebuilt))
+        *(np.stack([psnr(a, b) for a, b in zip(guess, future, strict=True)]) for guess in guesses)
     )
 
 

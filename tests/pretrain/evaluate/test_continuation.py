@@ -42,7 +42,9 @@ def test_the_report_judges_the_future_alone(pipeline: VideoPipeline) -> None:
     report = evaluate_continuation(pipeline, clips, 5, requests, batch=2)
     assert report.generated.shape == report.repeated.shape == report.rebuilt.shape == (3, 8)
     np.testing.assert_allclose(report.repeated[1, 3], psnr(clips[1][4:5], clips[1][8:9])[0])
-    np.testing.assert_allclose(report.rebuilt[2], psnr(rebuild(pipeline, clips[2]), clips[2])[5:])
+    through = rebuild(pipeline, clips[2])
+    np.testing.assert_allclose(report.rebuilt[2], psnr(through, clips[2])[5:])
+    np.testing.assert_allclose(report.repeated_rebuilt[2, 7], psnr(through[4:5], clips[2][12:13])[0])
     told = report.to_dict()
     assert told["num_clips"] == 3
     assert len(told["generated"]["by_frame"]["low"]) == 8
