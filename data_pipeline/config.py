@@ -77,6 +77,9 @@ class DataConfig:
     """Clips a shard: the unit of work and of loss."""
     actors: int = 1
     """Ray actors that decode and tokenize."""
+    gpus_per_actor: float = 0.0
+    """Fraction of a GPU an actor takes; 0: it tokenizes on the CPU, with one thread, so that shards have the same bytes
+    whatever the number of actors."""
     decode_processes: int = 1
     """Decoder subprocesses an actor owns."""
     decode_timeout_s: float = 120.0
@@ -90,6 +93,11 @@ class DataConfig:
         names = [dataset.name for dataset in self.datasets]
         if len(set(names)) != len(names) or not names:
             raise InputError("data.datasets", names, "are not distinct names", "name each dataset once")
+        if min(self.actors, self.decode_processes, self.samples_per_shard, self.max_attempts) < 1:
+            raise InputError(
+                "data.actors", (self.actors, self.decode_processes, self.samples_per_shard, self.max_attempts),
+                "(actors, decode_processes, samples_per_shard, max_attempts) below 1", "use 1 or more",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,7 +25,7 @@ from videoar.data_pipeline.sampling import RULES_VERSION, Window, clip_starts
 from videoar.data_pipeline.sources import Skipped, Source, list_sources, local_copy
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.config import ClipBucket
-from videoar.tokenizer.scales import latent_frames
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 HEAD_KEY = "plan.json"
 PLAN_KEY = "plan.parquet"
@@ -61,10 +61,14 @@ class Plan:
     samples_per_shard: int
     clips: tuple[Clip, ...]
     num_skipped: int
+    tokens_per_clip: int
+    """Visual tokens."""
 
     @property
-    def num_shards(self) -> int:
-        return -(-len(self.clips) // self.samples_per_shard)
+    def shard_sizes(self) -> list[int]:
+        """Clips of each shard."""
+        n = self.samples_per_shard
+        return [len(self.clips[start : start + n]) for start in range(0, len(self.clips), n)]
 
     def shard(self, index: int) -> tuple[Clip, ...]:
         """The clips of one shard, in order."""
@@ -113,12 +117,15 @@ def ensure_plan(
             )  # fmt: skip
         return read_plan(storage)
     clips, skipped = plan_clips(dataset, limits)
-    _write_plan(storage, clips, skipped, {"config_hash": wanted, "samples_per_shard": samples_per_shard})
+    facts = {"config": to_dict(dataset), "config_hash": wanted, "samples_per_shard": samples_per_shard}
+    _write_plan(storage, clips, skipped, facts)
     return read_plan(storage)
 
 
 def read_plan(storage: Storage) -> Plan:
     """The plan stored in a dataset's folder."""
+    if not storage.exists(HEAD_KEY):
+        raise InputError("url", storage.url, f"holds no plan (no {HEAD_KEY})", "run `videoar data plan` first")
     head, payload = json.loads(storage.read(HEAD_KEY)), storage.read(PLAN_KEY)
     if hashlib.sha256(payload).hexdigest() != head["sha256"]:
         raise InputError("output", storage.url, f"holds a damaged {PLAN_KEY}", "remove the folder and prepare it again")
@@ -126,7 +133,12 @@ def read_plan(storage: Storage) -> Plan:
     return Plan(
         hash=head["sha256"], config_hash=head["config_hash"], samples_per_shard=head["samples_per_shard"],
         clips=tuple(Clip(**row) for row in rows), num_skipped=head["num_skipped"],
+        tokens_per_clip=_tokens(head["config"]["bucket"]),
     )  # fmt: skip
+
+
+def _tokens(bucket: dict[str, Any]) -> int:
+    return latent_frames(bucket["num_frames"]) * ScaleSchedule.named(bucket["schedule"]).tokens_per_frame
 
 
 def read_skipped(storage: Storage) -> Counter[str]:

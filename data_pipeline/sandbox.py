@@ -12,6 +12,8 @@ import os
 import resource
 import struct
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -37,6 +39,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints must not mix with the messages
     av.logging.set_level(av.logging.PANIC)
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     _limit(int(sys.argv[1]))
     for line in sys.stdin.buffer:
         request = json.loads(line)
@@ -46,6 +49,13 @@ def main() -> None:
             _send(out, {"kind": "done"})
         except (av.error.FFmpegError, ValueError, IndexError, OSError, MemoryError) as error:
             _send(out, {"kind": "error", "reason": f"{type(error).__name__}: {error}".strip()[:300]})
+
+
+def _leave_with(owner: int) -> None:
+    """End when the owner has died: a decoder that hangs in a file would not notice its closed pipe."""
+    while os.getppid() == owner:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _limit(memory_bytes: int) -> None:
@@ -107,14 +117,14 @@ def _cut(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) ->
     """All clips of a source from one pass: each is sent when its last frame has come."""
     length = request["num_frames"]
     wanted = sorted(
-        (time, clip, index)
+        (second, clip, index)
         for clip, start in enumerate(request["starts"])
-        for index, time in enumerate(clip_times(start, length, request["fps"]))
+        for index, second in enumerate(clip_times(start, length, request["fps"]))
     )
     shape = (length, request["height"], request["width"], 3)
     waiting: dict[int, np.ndarray] = {}
     fitted: tuple[Any, np.ndarray] | None = None
-    for done, frame in nearest(_frames(container, stream, request), [time for time, _, _ in wanted]):
+    for done, frame in nearest(_frames(container, stream, request), [second for second, _, _ in wanted]):
         _, clip, index = wanted[done]
         if fitted is None or fitted[0] is not frame:
             fitted = (frame, _fit(frame, stream, request["height"], request["width"]))
@@ -133,9 +143,9 @@ def _frames(container: Any, stream: Any, request: dict[str, Any]) -> Iterator[tu
         _check_size(frame.height, frame.width, request)
         if frame.is_corrupt:
             raise Refused(f"frame {count} is damaged")
-        time = float(frame.time) if frame.time is not None else count / rate
-        first = time if first is None else first
-        yield time - first, frame
+        shown = float(frame.time) if frame.time is not None else count / rate
+        first = shown if first is None else first
+        yield shown - first, frame
 
 
 def _fit(frame: Any, stream: Any, height: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -152,10 +162,10 @@ def _rgb(frame: Any, place: Cover) -> np.ndarray:
     """Unlabelled colours are BT.709 in high definition and BT.601 below, as players take them."""
     unlabelled = "ITU709" if frame.height >= 720 else "ITU601"
     source = unlabelled if frame.colorspace == _UNSPECIFIED_COLOUR else None
-    shown = frame.reformat(
+    picture = frame.reformat(
         width=place.width, height=place.height, format="rgb24", src_colorspace=source, interpolation="BICUBIC"
     )
-    return np.asarray(shown.to_ndarray())
+    return np.asarray(picture.to_ndarray())
 
 
 def _crop(pixels: np.ndarray, place: Cover, height: int, width: int) -> np.ndarray:

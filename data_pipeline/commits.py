@@ -1,0 +1,124 @@
+"""The commit protocol: a unit of work counts when, and only when, its commit is there.
+
+A worker writes `shards/<unit>.<attempt>.tar`, named by nobody else, then `commits/<unit>.json`, which says what the tar
+holds. A crash between the two leaves a tar that no commit names. Two workers on one unit leave two tars, and the later
+commit wins; either is whole. Nothing leans on renaming or on conditional writes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from videoar.data_pipeline.storage import Storage
+
+COMMITS = "commits"
+SHARDS = "shards"
+
+_NAME = re.compile(r"(\d{6,})(?:\.(\d+)-(\d+))?\.json")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unit:
+    """Clips start..stop of a shard of the plan: usually all of them, a part where a worker kept dying."""
+
+    shard: int
+    start: int
+    stop: int
+    is_whole: bool = True
+
+    @property
+    def name(self) -> str:
+        part = "" if self.is_whole else f".{self.start}-{self.stop}"
+        return f"{self.shard:06d}{part}"
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+    def halves(self) -> tuple[Unit, Unit]:
+        """The same clips as two units."""
+        middle = (self.start + self.stop) // 2
+        return Unit(self.shard, self.start, middle, False), Unit(self.shard, middle, self.stop, False)
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedSample:
+    """Where a sample's payload lies in the tar."""
+
+    key: str
+    offset: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """What one unit has become: samples in a tar, and failed clips with reasons."""
+
+    config_hash: str
+    tar: str
+    """Object key; empty when no clip was left."""
+    size_bytes: int
+    sha256: str
+    samples: tuple[CommittedSample, ...]
+    failed: dict[str, str]
+    """Reason, by the key of the clip."""
+
+
+def write_commit(storage: Storage, unit: Unit, commit: Commit) -> None:
+    """Make a unit count."""
+    storage.write(_key(unit), json.dumps(asdict(commit)).encode())
+
+
+def read_commit(storage: Storage, unit: Unit) -> Commit:
+    """The commit of a unit that has one."""
+    fields = json.loads(storage.read(_key(unit)))
+    fields["samples"] = tuple(CommittedSample(**sample) for sample in fields["samples"])
+    return Commit(**fields)
+
+
+def committed_units(storage: Storage, shard_sizes: Sequence[int]) -> list[Unit]:
+    """The units that count, in the plan's order, from the names of the commits alone.
+
+    A commit of a whole shard stands for it; parts beside it are left-overs of an earlier attempt.
+    """
+    by_shard: dict[int, list[Unit]] = defaultdict(list)
+    for key in storage.keys(COMMITS):
+        if found := _NAME.fullmatch(key.removeprefix(f"{COMMITS}/")):
+            shard, is_whole = int(found[1]), found[2] is None
+            start, stop = (0, shard_sizes[shard]) if is_whole else (int(found[2]), int(found[3]))
+            by_shard[shard].append(Unit(shard, start, stop, is_whole))
+    return [unit for shard in sorted(by_shard) for unit in _standing(by_shard[shard])]
+
+
+def remaining_units(shard_sizes: Sequence[int], committed: Iterable[Unit]) -> list[Unit]:
+    """What is left of the plan: whole shards, and the gaps between the committed parts of a shard."""
+    done: dict[int, list[Unit]] = defaultdict(list)
+    for unit in committed:
+        done[unit.shard].append(unit)
+    left: list[Unit] = []
+    for shard, size in enumerate(shard_sizes):
+        edge = 0
+        for unit in sorted(done[shard]):
+            left += [Unit(shard, edge, unit.start, False)] if edge < unit.start else []
+            edge = unit.stop
+        left += [Unit(shard, edge, size, is_whole=edge == 0)] if edge < size else []
+    return left
+
+
+def _standing(units: Sequence[Unit]) -> list[Unit]:
+    whole = [unit for unit in units if unit.is_whole]
+    if whole:
+        return whole
+    parts = sorted(units)
+    for left, right in itertools.pairwise(parts):
+        assert left.stop <= right.start, f"the commits {left.name} and {right.name} overlap"
+    return parts
+
+
+def _key(unit: Unit) -> str:
+    return f"{COMMITS}/{unit.name}.json"

@@ -1,0 +1,117 @@
+"""Looking back at what was prepared: counts, re-reading, and clearing away what no commit names."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline.commits import SHARDS, Commit
+from videoar.data_pipeline.finish import failures, is_finished, read_commits
+from videoar.data_pipeline.manifest import open_manifest
+from videoar.data_pipeline.payload import CorruptShard
+from videoar.data_pipeline.plan import HEAD_KEY, read_plan, read_skipped
+from videoar.data_pipeline.shards import ShardReader
+from videoar.data_pipeline.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetStats:
+    """What a dataset's folder holds."""
+
+    name: str
+    is_finished: bool
+    num_planned: int
+    """Clips."""
+    num_samples: int
+    num_failed: int
+    num_skipped: int
+    """Sources that gave no clip."""
+    num_tokens: int
+    """Visual tokens of the samples."""
+    size_bytes: int
+    """Of the shards that commits name."""
+    failed: dict[str, int]
+    """Clips by reason, the commonest first."""
+    skipped: dict[str, int]
+    """Sources by reason."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """What was read again, and what is wrong with it."""
+
+    num_shards: int
+    num_samples: int
+    problems: tuple[str, ...]
+    unnamed: tuple[str, ...]
+    """Tars that no commit names, left by attempts that died: harmless, `gc` removes them."""
+
+
+def find_datasets(url: str) -> tuple[str, ...]:
+    """URLs of the planned datasets at a URL or one folder below it. InputError when there is none."""
+    storage = Storage.open(url)
+    heads = [key for key in storage.keys("") if posixpath.basename(key) == HEAD_KEY and key.count("/") <= 1]
+    if not heads:
+        raise InputError("url", url, "holds no planned dataset", "run `videoar data run` first")
+    return tuple(storage.child(posixpath.dirname(key)).url.rstrip("/") for key in heads)
+
+
+def stats(url: str) -> DatasetStats:
+    """Counts of a dataset, finished or not, from its plan and commits."""
+    storage = Storage.open(url)
+    plan = read_plan(storage)
+    commits = read_commits(storage, plan)
+    reasons = failures(commits)
+    num_samples = sum(len(commit.samples) for commit in commits.values())
+    return DatasetStats(
+        name=posixpath.basename(storage.url), is_finished=is_finished(storage, plan), num_planned=len(plan.clips),
+        num_samples=num_samples, num_failed=reasons.total(), num_skipped=plan.num_skipped,
+        num_tokens=num_samples * plan.tokens_per_clip, failed=dict(reasons.most_common()),
+        size_bytes=sum(commit.size_bytes for commit in commits.values()),
+        skipped=dict(read_skipped(storage).most_common()),
+    )  # fmt: skip
+
+
+def verify(url: str) -> Verification:
+    """Re-hash every shard of a finished dataset and read one sample of each through the reader."""
+    storage, manifest = Storage.open(url), open_manifest(url)
+    commits = [commit for commit in read_commits(storage, read_plan(storage)).values() if commit.tar]
+    problems = [problem for commit in commits for problem in _check(storage, commit)]
+    reader = ShardReader(manifest)
+    for entry in {entry.shard: entry for entry in manifest.entries}.values():
+        try:
+            reader.read(entry)
+        except (CorruptShard, InputError) as error:
+            problems.append(str(error))
+    reader.close()
+    return Verification(
+        num_shards=len(commits), num_samples=len(manifest.entries), problems=tuple(problems), unnamed=unnamed(storage)
+    )
+
+
+def gc(url: str) -> tuple[str, ...]:
+    """Remove the tars that no commit names; their keys. Not while a preparation is running on this dataset."""
+    storage = Storage.open(url)
+    keys = unnamed(storage)
+    for key in keys:
+        storage.remove(key)
+    return keys
+
+
+def unnamed(storage: Storage) -> tuple[str, ...]:
+    """Keys below the shards' folder that no commit names."""
+    named = {commit.tar for commit in read_commits(storage, read_plan(storage)).values()}
+    return tuple(key for key in storage.keys(SHARDS) if key not in named)
+
+
+def _check(storage: Storage, commit: Commit) -> Iterator[str]:
+    try:
+        found = hashlib.sha256(storage.read(commit.tar)).hexdigest()
+    except FileNotFoundError:
+        yield f"{commit.tar} is missing"
+        return
+    if found != commit.sha256:
+        yield f"{commit.tar} is damaged: its sha256 is {found[:16]}…, the commit says {commit.sha256[:16]}…"

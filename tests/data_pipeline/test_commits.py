@@ -1,0 +1,67 @@
+"""What counts, and what is left to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from videoar.data_pipeline.commits import (
+    Commit,
+    CommittedSample,
+    Unit,
+    committed_units,
+    read_commit,
+    remaining_units,
+    write_commit,
+)
+from videoar.data_pipeline.storage import Storage
+
+COMMIT = Commit(
+    config_hash="c", tar="shards/x.tar", size_bytes=9, sha256="0", samples=(CommittedSample("a", 512, 3),),
+    failed={"b": "reason"},
+)  # fmt: skip
+
+
+def left(storage: Storage, sizes: list[int]) -> list[Unit]:
+    return remaining_units(sizes, committed_units(storage, sizes))
+
+
+def test_a_restart_does_the_plan_minus_the_commits(tmp_path: Path) -> None:
+    """A shard done twice doubles its samples; one left out loses them."""
+    storage, sizes = Storage.open(str(tmp_path)), [4, 4, 3]
+    assert left(storage, sizes) == [Unit(0, 0, 4), Unit(1, 0, 4), Unit(2, 0, 3)]
+    write_commit(storage, Unit(1, 0, 4), COMMIT)
+    assert read_commit(storage, Unit(1, 0, 4)) == COMMIT
+    assert left(storage, sizes) == [Unit(0, 0, 4), Unit(2, 0, 3)]
+
+
+def test_committed_parts_of_a_shard_leave_the_gaps(tmp_path: Path) -> None:
+    """After a shard was halved, doing it whole again would double the parts that are done."""
+    storage, sizes = Storage.open(str(tmp_path)), [8]
+    first, second = Unit(0, 0, 8).halves()
+    assert (first.name, second.name) == ("000000.0-4", "000000.4-8")
+    write_commit(storage, second.halves()[0], COMMIT)
+    assert left(storage, sizes) == [Unit(0, 0, 4, False), Unit(0, 6, 8, False)]
+    for unit in left(storage, sizes):
+        write_commit(storage, unit, COMMIT)
+    assert left(storage, sizes) == []
+    write_commit(storage, Unit(0, 0, 8), COMMIT)
+    assert committed_units(storage, sizes) == [Unit(0, 0, 8)], "a whole shard stands for its parts"
+
+
+def test_other_files_beside_commits_do_not_count(tmp_path: Path) -> None:
+    """A half-written file of a killed worker must not be taken for a commit."""
+    storage = Storage.open(str(tmp_path))
+    storage.write("commits/000000.json.ab12.part", b"{")
+    assert left(storage, [4]) == [Unit(0, 0, 4)]
+
+
+def test_a_write_is_whole_or_absent(tmp_path: Path) -> None:
+    """What fails in the middle must leave the old object and no remains."""
+    storage = Storage.open(str(tmp_path))
+    storage.write("a/b.json", b"old")
+    with pytest.raises(TypeError):
+        storage.write("a/b.json", "not bytes")  # type: ignore[arg-type]
+    assert storage.read("a/b.json") == b"old"
+    assert storage.keys("") == ("a/b.json",)

@@ -1,0 +1,269 @@
+"""Preparation on a real local Ray cluster: the same bytes from any pool, failures on record, restarts exact."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.serialize import to_yaml
+from videoar.data_pipeline import ShardReader, open_manifest
+from videoar.data_pipeline.commits import Unit
+from videoar.data_pipeline.config import DataConfig, DatasetConfig, SourceConfig
+from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.plan import read_plan
+from videoar.data_pipeline.shapes import draw_clip
+from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.verify import find_datasets, gc, stats, verify
+from videoar.data_pipeline.work import UnitWorker
+from videoar.tokenizer import VideoTokenizer, open_tokenizer
+from videoar.tokenizer.config import ClipBucket, TokenizerSource
+from videoar.tokenizer.scales import ScaleSchedule
+
+from .videos import write_video
+
+pytestmark = pytest.mark.slow
+
+TOKENIZER = TokenizerSource(preset="tiny", latent_dim=16)
+
+
+def shapes(name: str = "shapes", num_clips: int = 10, num_frames: int = 5) -> DatasetConfig:
+    return DatasetConfig(
+        name=name, source=SourceConfig(kind="shapes", num_clips=num_clips),
+        bucket=ClipBucket(schedule="32x32", num_frames=num_frames),
+    )  # fmt: skip
+
+
+def config(*datasets: DatasetConfig, **changes: object) -> DataConfig:
+    return DataConfig(datasets=datasets, tokenizer=TOKENIZER, **{"samples_per_shard": 4, **changes})
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One cluster for the tests that do not start their own, as a user's that was there before."""
+    import ray
+
+    from videoar.data_pipeline.ray_cluster import ray_cluster
+
+    with ray_cluster(2, 0.0):
+        yield
+        assert ray.is_initialized(), "a preparation shut down a cluster that was not its own"
+
+
+def listening(ancestor: int) -> set[str]:
+    """Addresses that a process and its descendants listen on, as /proc writes them."""
+    parents, sockets = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # processes end while one looks
+            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            sockets[int(folder.name)] = {os.readlink(link) for link in (folder / "fd").iterdir()}
+    family = {ancestor}
+    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= grown
+    open_here = {link for pid in family for link in sockets.get(pid, ())}
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    return {row[1].rsplit(":", 1)[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in open_here}
+
+
+def contents(url: str) -> dict[str, str]:
+    """sha256 of each shard by its place in the plan; attempts have names of their own."""
+    return {
+        path.name.split(".")[0]: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((Path(url) / "shards").iterdir())
+    }
+
+
+def keys(manifest: Manifest) -> list[str]:
+    return [entry.key for entry in manifest.entries]
+
+
+def test_the_pool_changes_nothing_and_samples_are_what_the_tokenizer_gives(cluster: None, tmp_path: Path) -> None:
+    """Bytes that depended on the number of actors could not be verified, nor a run repeated."""
+    from videoar.data_pipeline.run import DataProgress, prepare
+
+    seen: list[DataProgress] = []
+    datasets = (shapes(), shapes("images", num_frames=1))
+    one = prepare(config(*datasets), str(tmp_path / "one"), progress=seen.append)
+    two = prepare(config(*datasets, actors=2), str(tmp_path / "two"))
+    assert list(one) == ["shapes", "images"]
+    for name in one:
+        assert contents(one[name]) == contents(two[name])
+        assert open_manifest(one[name]).hash == open_manifest(two[name]).hash
+    assert [event.num_done for event in seen] == sorted(event.num_done for event in seen)
+    assert (seen[-1].num_done, seen[-1].num_clips, seen[-1].num_failed) == (20, 20, 0)
+    assert seen[-1].eta_s == 0
+
+    manifest, tokenizer = open_manifest(one["shapes"]), open_tokenizer(TOKENIZER)
+    assert manifest.tokenizer_hash == tokenizer.hash
+    entry = manifest.entries[3]
+    assert entry.caption.startswith("a ")
+    pixels = torch.from_numpy(draw_clip(0, 3, shapes().bucket)).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    latent = tokenizer.encode(pixels)
+    bits, stored = ShardReader(manifest).read(entry)
+    wanted = tokenizer.quantize(latent, ScaleSchedule.named("32x32"))[0].numpy()
+    assert (bits == wanted).mean() > 0.999, "one clip alone and in a batch may differ by rounding"
+    error = np.abs(stored - latent[0].transpose(0, 1).numpy()).max()
+    assert error < 0.02 * np.abs(latent.numpy()).max()
+
+
+def test_the_cluster_listens_on_loopback_alone(cluster: None) -> None:
+    """A port on another interface lets anybody in the network run code here."""
+    found = listening(os.getpid())
+    assert found, "Ray has ports"
+    assert found <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+
+
+def test_an_unfinished_run_is_continued_and_left_overs_are_cleared(cluster: None, tmp_path: Path) -> None:
+    """What is committed is not made again; tars without a commit are known by that and can go."""
+    from videoar.data_pipeline.run import plan_all, prepare
+
+    out, data = str(tmp_path / "out"), config(shapes())
+    plan_all(data, out)
+    UnitWorker(data, out, open_tokenizer(TOKENIZER), torch.device("cpu")).run(shapes(), Unit(1, 0, 4))
+    url = find_datasets(out)[0]
+    (first,) = (Path(url) / "shards").iterdir()
+    (first.parent / "000002.dead.tar").write_bytes(b"half")
+    assert (stats(url).num_samples, stats(url).is_finished) == (4, False)
+    with pytest.raises(InputError, match="no finished dataset"):
+        open_manifest(url)
+
+    prepare(data, out)
+    assert first in (Path(url) / "shards").iterdir()
+    assert keys(open_manifest(url)) == [clip.key for clip in read_plan(Storage.open(url)).clips]
+    report = verify(url)
+    assert (report.num_shards, report.num_samples, report.problems) == (3, 10, ())
+    assert report.unnamed == ("shards/000002.dead.tar",) == gc(url)
+    assert verify(url).unnamed == ()
+    counts = stats(url)
+    assert (counts.num_planned, counts.num_samples, counts.is_finished) == (10, 10, True)
+    assert counts.num_tokens == sum(entry.num_visual_tokens for entry in open_manifest(url).entries)
+    raw = bytearray(first.read_bytes())
+    raw[700] ^= 1
+    first.write_bytes(raw)
+    assert any("sha256" in problem for problem in verify(url).problems)
+    with pytest.raises(InputError, match="other settings"):
+        prepare(config(shapes(), samples_per_shard=5), out)
+
+
+def test_bad_clips_are_recorded_and_too_many_stop_the_job(cluster: None, tmp_path: Path) -> None:
+    """A clip that breaks after planning is a row with a reason; a broken disk must not become an empty dataset."""
+    from videoar.data_pipeline.run import plan_all, prepare
+
+    raw, out = tmp_path / "raw", str(tmp_path / "out")
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        write_video(raw / name)
+    (raw / "x.mp4").write_text("ffconcat version 1.0\nfile a.mp4\n")
+    dataset = DatasetConfig(
+        name="films", source=SourceConfig(path=str(raw)), bucket=ClipBucket(schedule="32x32", num_frames=5)
+    )
+    plan_all(config(dataset), out)
+    (raw / "b.mp4").unlink()
+    url = prepare(config(dataset), out)["films"]
+    counts = stats(url)
+    assert (counts.num_planned, counts.num_samples) == (9, 6)
+    assert counts.failed == {"the file is gone": 3}
+    assert list(counts.skipped.values()) == [1]
+    assert len(keys(open_manifest(url))) == 6
+
+    plan_all(config(dataset), str(tmp_path / "again"))
+    write_video(raw / "a.mp4", num_frames=49)
+    with pytest.raises(
+        InputError, match=r"data.max_failed_fraction=0.2: is passed: 3 of 6 clips failed \(3 x the file has changed"
+    ):
+        prepare(config(dataset, max_failed_fraction=0.2), str(tmp_path / "again"))
+
+
+def poison(marker: Path) -> Callable[[TokenizerSource], VideoTokenizer]:
+    """An opener of tokenizers that die, with their process, over one clip; each death leaves a line in the marker."""
+
+    def opener(source: TokenizerSource) -> VideoTokenizer:
+        tokenizer = open_tokenizer(source)
+        target = torch.from_numpy(draw_clip(0, 6, shapes().bucket)).permute(3, 0, 1, 2).float() / 127.5 - 1
+        encode = tokenizer.encode
+
+        def deadly(video: torch.Tensor) -> torch.Tensor:
+            if (video == target).flatten(1).all(1).any():
+                with open(marker, "a") as file:
+                    file.write("died\n")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return encode(video)
+
+        tokenizer.encode = deadly
+        return tokenizer
+
+    return opener
+
+
+def test_a_clip_that_kills_its_worker_is_quarantined_alone(cluster: None, tmp_path: Path) -> None:
+    """Retried for ever it would stop the job; dropped with its shard it would take good clips along."""
+    from videoar.data_pipeline.run import prepare
+
+    marker = tmp_path / "deaths"
+    url = prepare(config(shapes(), max_attempts=2, samples_per_shard=2), str(tmp_path / "out"), opener=poison(marker))[
+        "shapes"
+    ]
+    assert stats(url).failed == {"killed its worker 2 times": 1}
+    assert keys(open_manifest(url)) == [f"shape_{i:08d}" for i in range(10) if i != 6]
+    assert verify(url).problems == ()
+    assert len(marker.read_text().splitlines()) == 2 * 2, "a shard of two clips, then one: two deaths each"
+
+
+def test_an_actor_that_cannot_start_is_the_jobs_failure(cluster: None, tmp_path: Path) -> None:
+    """Counted as deaths, missing weights would quarantine every clip, three deaths each."""
+    from videoar.data_pipeline.run import prepare
+
+    driver = os.getpid()
+
+    def opener(source: TokenizerSource) -> VideoTokenizer:
+        if os.getpid() != driver:
+            raise InputError("data.tokenizer.path", "gone", "is not there", "give it")
+        return open_tokenizer(source)
+
+    with pytest.raises(InputError, match="is not there"):
+        prepare(config(shapes()), str(tmp_path / "out"), opener=opener)
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from videoar.cluster.serialize import from_yaml
+from videoar.data_pipeline.config import DataConfig
+from videoar.data_pipeline.run import prepare
+prepare(from_yaml(DataConfig, Path(sys.argv[1]).read_text(), "config"), sys.argv[2])
+"""
+
+
+def start_driver(recipe: Path, out: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", DRIVER, str(recipe), str(out)], start_new_session=True)
+
+
+def test_a_killed_driver_is_restarted_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    """kill -9 in mid-run, on a cluster of its own; that cluster listens on loopback alone."""
+    recipe, out = tmp_path / "data.yaml", tmp_path / "out"
+    recipe.write_text(to_yaml(config(shapes(num_clips=120))))
+    driver = start_driver(recipe, out)
+    commits = out / "shapes" / "commits"
+    deadline = time.monotonic() + 120
+    while len(list(commits.glob("*.json"))) < 3 and driver.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    done = {path.name: path.read_bytes() for path in commits.glob("*.json")}
+    assert 3 <= len(done) < 30, "the run should be interrupted in the middle"
+
+    assert start_driver(recipe, out).wait(timeout=240) == 0
+    url = str(out / "shapes")
+    assert keys(open_manifest(url)) == [f"shape_{i:08d}" for i in range(120)]
+    assert verify(url).problems == ()
+    assert {name: (commits / name).read_bytes() for name in done} == done, "what was committed was made again"
