@@ -50,6 +50,8 @@ def train(words: Sequence[str], prog: str) -> int:
         return launch(["train", options.recipe, "--run", str(run), *_flag_words(flags)], options.processes, run)
     from videoar.pretrain.train import train as train_recipe
 
+    if world.is_first:
+        (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     try:
         train_recipe(recipe, run, world)
     except Preempted:

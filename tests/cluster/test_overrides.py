@@ -52,7 +52,7 @@ def test_any_field_can_be_overridden(words: str, read: object) -> None:
         ("--stages 2", "--stages=2: is no field; did you mean --stages.0.name?"),
         ("--model.width wide", "model.width=wide: is not a whole number; correct the value"),
         ("--precision fp8", "precision=fp8: is not one of float32, bf16; correct the value"),
-        ("--parallel.zero-stage 2", "parallel.zero_stage=2: is not one of 0, 1; correct the value"),
+        ("--guidance 2", "guidance=2: is not one of t2v, ucf101; correct the value"),
         ("--seed", "--seed='': is not one value; write --seed VALUE"),
         ("--seed 1 2", "--seed=1 2: is not one value; write --seed VALUE"),
         ("--optimizer.betas 0.9", "optimizer.betas=[0.9]: is not a list of 2: a number, a number; correct the value"),

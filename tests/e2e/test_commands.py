@@ -1,0 +1,104 @@
+"""The path as a person walks it: command after command, each a process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.preemption import EXIT_PREEMPTED
+
+pytestmark = pytest.mark.slow
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "videoar.cluster.entry", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(*arguments: str | Path) -> list[str]:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out.splitlines()
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data of the debug recipe."""
+    url = tmp_path_factory.mktemp("data")
+    made = run("data", "run", "debug", "--output", url)
+    assert [json.loads(line)["dataset"] for line in made] == ["images32", "clips32", "images64", "clips64", "long64"]
+    return url
+
+
+@pytest.fixture(scope="module")
+def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the debug recipe."""
+    folder = tmp_path_factory.mktemp("runs") / "debug"
+    assert run("train", "debug", "--run", folder, "--data.url", shards) == [str(folder)]
+    return folder
+
+
+def test_what_is_prepared_is_counted_and_sound(shards: Path) -> None:
+    """`stats` and `verify` are how one trusts a month of preparation."""
+    counts = [json.loads(line) for line in run("data", "stats", shards)]
+    assert all(row["is_finished"] and row["num_samples"] == 24 for row in counts)
+    assert all(json.loads(line)["problems"] == [] for line in run("data", "verify", shards))
+    assert len(run("data", "run", "debug", "--output", shards)) == 5
+
+
+def test_a_damaged_shard_fails_verification(shards: Path, tmp_path: Path) -> None:
+    """A flipped byte that nobody sees becomes noise in the weights; the exit code is what a script looks at."""
+    copy = tmp_path / "clips32"
+    subprocess.run(["cp", "-r", shards / "clips32", copy], check=True)
+    shard = next((copy / "shards").iterdir())
+    payload = bytearray(shard.read_bytes())
+    payload[600] ^= 1
+    shard.write_bytes(payload)
+    process = start("data", "verify", f"{copy}/")
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert json.loads(out)["problems"]
+
+
+def test_trained_weights_become_a_video(trained: Path, tmp_path: Path) -> None:
+    """The product in three commands."""
+    steps = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in steps] == list(range(20))
+    assert run("export", trained, tmp_path / "weights") == [str(tmp_path / "weights")]
+    video = tmp_path / "square.mp4"
+    words = ("generate", tmp_path / "weights", "--prompt", "a red square", "--seconds", "1", "--out", video)
+    assert run(*words) == [str(video)]
+    assert video.stat().st_size > 1000
+
+
+def test_the_same_command_again_has_nothing_to_do(trained: Path, shards: Path) -> None:
+    """A job that is submitted again after its end must not train on."""
+    before = (trained / "metrics.jsonl").read_text()
+    run("train", "debug", "--run", trained, "--data.url", shards)
+    assert (trained / "metrics.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_signal_saves_and_exits_75(processes: int, shards: Path, tmp_path: Path) -> None:
+    """Schedulers give a minute's notice; what was trained since the last checkpoint must not be lost."""
+    long = ("--stages.images.steps", "100000", "--log.save-every", "50000")
+    words = ("train", "debug", "--run", tmp_path, "--data.url", shards, "--processes", str(processes), *long)
+    process = start(*words)
+    metrics = tmp_path / "metrics.jsonl"
+    deadline = time.monotonic() + 200
+    while not metrics.exists() or metrics.read_text().count("\n") < 3:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == EXIT_PREEMPTED, err
+    done = metrics.read_text().count("\n")
+    assert [path.name for path in (tmp_path / "checkpoints").glob("step-*")] == [f"step-{done:08d}"]
