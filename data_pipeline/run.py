@@ -145,7 +145,7 @@ class _Driver:
         actor = ray.remote(num_cpus=1, num_gpus=self._config.gpus_per_actor, max_restarts=0, max_task_retries=0)(
             _Worker
         )
-        hired = [actor.remote() for _ in range(count)]
+        hired: list[Any] = [actor.remote() for _ in range(count)]
         try:
             ray.get([worker.start.remote(self._config, self._root.url, self._opener) for worker in hired])
         except ray.exceptions.RayTaskError as error:

@@ -7,7 +7,7 @@ import tarfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import IO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -47,7 +47,7 @@ class ShardReader:
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self._storage = Storage.open(manifest.url)
-        self._handles: OrderedDict[str, IO[bytes]] = OrderedDict()
+        self._handles: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, entry: SampleEntry) -> tuple[Bool[np.ndarray, "t n k"], Float32[np.ndarray, "t k h w"] | None]:
@@ -82,7 +82,7 @@ class ShardReader:
             raise CorruptShard(f"{where}: {len(raw)} of {entry.size_bytes} bytes are there; restore the shard")
         return raw
 
-    def _handle(self, shard: str) -> IO[bytes]:
+    def _handle(self, shard: str) -> Any:
         if shard not in self._handles:
             if len(self._handles) >= _OPEN_SHARDS:
                 self._handles.popitem(last=False)[1].close()

@@ -6,7 +6,7 @@ import os
 import posixpath
 import uuid
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import fsspec
@@ -56,7 +56,7 @@ class Storage:
         """The object, or the bytes [start, end) of it."""
         return bytes(self.fs.cat_file(self.path(key), start=start, end=end))
 
-    def open_read(self, key: str) -> IO[bytes]:
+    def open_read(self, key: str) -> Any:
         """A seekable handle that fetches the ranges asked for and nothing ahead of them."""
         return self.fs.open(self.path(key), "rb", cache_type="none")
 

@@ -75,7 +75,7 @@ class LabelText:
         return self.num_classes
 
     def length(self, entry: SampleEntry) -> int:
-        return 1
+        return len(self.tokens(entry))
 
     def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
         if entry.label is None:

@@ -39,4 +39,4 @@ def test_labels_are_one_token_and_checked() -> None:
         with pytest.raises(InputError, match="0 to 2"):
             text.encode(wrong)
     with pytest.raises(InputError, match="has none"):
-        text.tokens(entry(label=None))
+        text.length(entry(label=None))
