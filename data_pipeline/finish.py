@@ -12,7 +12,8 @@ from videoar.data_pipeline.commits import Commit, Unit, committed_units, read_co
 from videoar.data_pipeline.config import DatasetConfig
 from videoar.data_pipeline.manifest import DATASET_KEY, read_dataset, sample_id, write_manifest
 from videoar.data_pipeline.payload import SampleFormat
-from videoar.data_pipeline.plan import Plan, summary
+from videoar.data_pipeline.plan import summary
+from videoar.data_pipeline.plan_table import Plan
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.scales import latent_frames
 

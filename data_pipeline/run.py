@@ -20,7 +20,8 @@ from videoar.data_pipeline.commits import Commit, Unit, committed_units, remaini
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
 from videoar.data_pipeline.finish import finish_dataset, is_finished
 from videoar.data_pipeline.payload import SampleFormat
-from videoar.data_pipeline.plan import Plan, ensure_plan, read_plan, summary
+from videoar.data_pipeline.plan import summary
+from videoar.data_pipeline.plan_table import Plan, ensure_plan, read_plan
 from videoar.data_pipeline.ray_cluster import ray_cluster
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.work import UnitResult, UnitWorker, limits, sample_format

@@ -93,7 +93,7 @@ def _files(storage: Storage, path: str) -> dict[str, str]:
     found = {
         full[start:]: etag(info)
         for full, info in sorted(storage.fs.find(storage.root, detail=True).items())
-        if info["type"] == "file" and _suffix(full) in VIDEO_SUFFIXES | IMAGE_SUFFIXES
+        if _suffix(full) in VIDEO_SUFFIXES | IMAGE_SUFFIXES and _is_file(storage, full, info)
     }
     if not found:
         raise InputError(
@@ -101,6 +101,11 @@ def _files(storage: Storage, path: str) -> dict[str, str]:
             f"put clips there ({', '.join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))})",
         )  # fmt: skip
     return found
+
+
+def _is_file(storage: Storage, path: str, info: dict[str, Any]) -> bool:
+    """A file or a link to one; pipes and devices, which can block for ever, are none."""
+    return info["type"] == "file" or bool(info.get("islink") and storage.fs.isfile(path))
 
 
 def _with_text(storage: Storage, path: str, tag: str, texts: set[str]) -> Source:

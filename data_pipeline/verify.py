@@ -12,7 +12,7 @@ from videoar.data_pipeline.commits import SHARDS, Commit
 from videoar.data_pipeline.finish import failures, is_finished, read_commits
 from videoar.data_pipeline.manifest import open_manifest
 from videoar.data_pipeline.payload import CorruptShard
-from videoar.data_pipeline.plan import HEAD_KEY, read_plan, read_skipped
+from videoar.data_pipeline.plan_table import HEAD_KEY, read_plan, read_skipped
 from videoar.data_pipeline.shards import ShardReader
 from videoar.data_pipeline.storage import Storage
 

@@ -18,7 +18,7 @@ from videoar.data_pipeline.config import DataConfig, DatasetConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.footage import Footage, FootageReader
 from videoar.data_pipeline.payload import SampleFormat, write_sample
-from videoar.data_pipeline.plan import Plan, read_plan
+from videoar.data_pipeline.plan_table import Plan, read_plan
 from videoar.data_pipeline.shards import pack_shard
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer import VideoTokenizer

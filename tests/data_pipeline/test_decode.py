@@ -58,6 +58,21 @@ def test_images_are_clips_of_one_frame_cropped_at_the_centre(decoder: Decoder, t
     np.testing.assert_allclose(frames[0, 4:-4, 4:-4], np.broadcast_to([200, 100, 50], (24, 24, 3)), atol=6)
 
 
+def test_films_of_a_turned_camera_are_shown_upright(decoder: Decoder, tmp_path: Path) -> None:
+    """Telephones store the turn in the header; ignoring it gives clips in which people lie on their side."""
+    pixels = np.zeros((64, 128, 3), dtype=np.uint8)
+    pixels[:, :64, 0] = 250
+    path = write_frames(tmp_path / "turned.mp4", [pixels] * 3)
+    raw = bytearray(path.read_bytes())
+    matrix = raw.index(b"tkhd") + 44
+    quarter_clockwise = (0, 1 << 16, 0, -(1 << 16), 0, 0, 64 << 16, 0, 1 << 30)
+    raw[matrix : matrix + 36] = struct.pack(">9i", *quarter_clockwise)
+    path.write_bytes(raw)
+    ((_, frames),) = decoder.cut(str(path), [0.0], ClipBucket(schedule="96x96", num_frames=1))
+    assert frames[0, :40, :, 0].min() > 200, "what was left is above"
+    assert frames[0, 56:, :, 0].max() < 50
+
+
 def _png_header(side: int) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -117,6 +132,7 @@ def test_caps_are_enforced(tmp_path: Path) -> None:
             list(decoder.cut(path, [1.0], BUCKET))
 
 
+@pytest.mark.slow
 def test_a_hung_decoder_is_stopped_and_the_next_file_works(tmp_path: Path) -> None:
     """A pipe without a writer blocks for ever on opening, as a dead network mount does."""
     pipe = tmp_path / "pipe.mp4"

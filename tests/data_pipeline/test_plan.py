@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from videoar.data_pipeline.config import DatasetConfig, SourceConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.footage import FootageReader, open_clips
 from videoar.data_pipeline.payload import SampleFormat
-from videoar.data_pipeline.plan import Clip, ensure_plan, plan_clips, read_skipped
+from videoar.data_pipeline.plan import Clip, plan_clips
+from videoar.data_pipeline.plan_table import ensure_plan, read_skipped
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
@@ -50,11 +52,17 @@ def folder(tmp_path: Path) -> Path:
 
 def test_everything_in_the_folder_is_a_clip_or_a_reason(folder: Path) -> None:
     """A file that vanished without a word is found out only when the counts are wrong."""
+    os.mkfifo(folder / "pipe.mp4")
+    (folder / "linked.mp4").symlink_to(folder / "a.mp4")
     clips, skipped = plan_clips(dataset(folder), LIMITS)
-    assert Counter(clip.path for clip in clips) == {"a.mp4": 3, "deep/b.mkv": 6}
-    assert {clip.path: clip.caption for clip in clips} == {"a.mp4": "fading to white", "deep/b.mkv": ""}
+    assert Counter(clip.path for clip in clips) == {"a.mp4": 3, "deep/b.mkv": 6, "linked.mp4": 3}
+    assert {clip.path: clip.caption for clip in clips} == {
+        "a.mp4": "fading to white",
+        "deep/b.mkv": "",
+        "linked.mp4": "",
+    }
     assert [clip.start_s for clip in clips[:3]] == [0.0, 0.625, 1.25]
-    assert len({clip.key for clip in clips}) == 9
+    assert len({clip.key for clip in clips}) == 12
     reasons = {item.source: item.reason for item in skipped}
     assert set(reasons) == {"short.mp4", "slow.mp4", "still.png", "list.mp4", "zero.mp4"}
     assert "shorter than one clip" in reasons["short.mp4"]

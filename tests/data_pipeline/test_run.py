@@ -22,7 +22,7 @@ from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.commits import Unit
 from videoar.data_pipeline.config import DataConfig, DatasetConfig, SourceConfig
 from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.plan import read_plan
+from videoar.data_pipeline.plan_table import read_plan
 from videoar.data_pipeline.shapes import draw_clip
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.verify import find_datasets, gc, stats, verify
