@@ -6,6 +6,7 @@ deaths are counted here, a unit that keeps killing its worker is halved, and a s
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -107,8 +108,13 @@ def _remaining(item: PlannedDataset) -> list[_Job]:
 class _Worker:
     """The actor: a UnitWorker in its own process."""
 
-    def start(self, config: DataConfig, output: str, opener: OpenTokenizer) -> None:
-        """Get the tokenizer. No constructor: what it raises would look like a death of the process."""
+    def start(self, config: DataConfig, output: str, opener: OpenTokenizer, folder: str) -> None:
+        """Get the tokenizer. No constructor: what it raises would look like a death of the process.
+
+        Relative paths mean the driver's working folder, wherever that cluster was started.
+        """
+        if os.path.isdir(folder):
+            os.chdir(folder)
         device = torch.device("cuda" if config.gpus_per_actor else "cpu")
         if device.type == "cpu":
             torch.set_num_threads(1)  # sums in another order would give other bytes
@@ -122,7 +128,8 @@ class _Driver:
     """Keeps a fixed number of actors busy, one unit each."""
 
     def __init__(self, config: DataConfig, root: Storage, opener: OpenTokenizer, counts: _Counts) -> None:
-        self._config, self._root, self._opener, self._counts = config, root, opener, counts
+        self._config, self._root, self._counts = config, root, counts
+        self._settings = (config, root.url, opener, os.getcwd())
         self._waiting: deque[_Job] = deque()
         self._running: dict[Any, tuple[Any, _Job]] = {}
         self._deaths: Counter[_Job] = Counter()
@@ -131,6 +138,7 @@ class _Driver:
         """Until every job is committed."""
         self._waiting.extend(jobs)
         idle = self._hire(min(self._config.actors, len(jobs)))
+        self._counts.begin()
         try:
             while self._waiting or self._running:
                 while idle and self._waiting:
@@ -148,7 +156,7 @@ class _Driver:
         )
         hired: list[Any] = [actor.remote() for _ in range(count)]
         try:
-            ray.get([worker.start.remote(self._config, self._root.url, self._opener) for worker in hired])
+            ray.get([worker.start.remote(*self._settings) for worker in hired])
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         return hired
@@ -163,13 +171,13 @@ class _Driver:
         try:
             self._counts.add(ray.get(task))
             return actor
-        except ray.exceptions.RayActorError as error:
-            self._bury(job, error)
+        except ray.exceptions.RayActorError:
+            self._bury(job)
             return self._hire(1)[0]
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
 
-    def _bury(self, job: _Job, error: ray.exceptions.RayActorError) -> None:
+    def _bury(self, job: _Job) -> None:
         """A worker died over a unit: once more; then by halves; a single clip is quarantined."""
         self._deaths[job] += 1
         if self._deaths[job] < self._config.max_attempts:
@@ -201,6 +209,10 @@ class _Counts:
         self._left = sum(job.unit.size for job in jobs)
         self._samples, self._size_bytes = 0, 0
         self._reasons: Counter[str] = Counter()
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the clock of the rate: everything before it happens once."""
         self._began = time.monotonic()
 
     def add(self, result: UnitResult) -> None:
