@@ -82,7 +82,8 @@ def open_random_clips(recipe: TokenizerRecipe) -> RandomClips:
 def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h w 3"]]:
     """The named part of every video of a folder, frame by frame, its short side about `side` but never enlarged."""
     storage, decoder = Storage.open(source.path), Decoder(DecodeLimits())
-    videos, reasons = [], []
+    videos: list[UInt8[np.ndarray, "f h w 3"]] = []
+    reasons = []
     try:
         for found in list_sources(source)[0]:
             with local_copy(storage, found.path) as path:
