@@ -99,6 +99,17 @@ def for_a_tokenizer(recipe: AnyRecipe) -> TokenizerRecipe:
     return recipe
 
 
+def make_folder(field: str, path: Path) -> Path:
+    """The folder, made where it is not there; InputError where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            field, path, f"cannot be made ({error.strerror})", "give a folder that you can write"
+        ) from error
+    return path
+
+
 def say(line: str) -> None:
     """One line on stdout: what a command was asked for."""
     sys.stdout.write(line + "\n")

@@ -21,7 +21,7 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that the launcher hands on to its workers, each as SIGTERM: finish the step, save, leave."""
 
 SHUTDOWN_S = 300
-"""Seconds that workers have to save after a signal before torchrun kills them."""
+"""Seconds that workers have to save after a signal before they are killed (torch 2.11 knows 30 only)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,34 +71,26 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def launch(arguments: Sequence[str], processes: int, run: Path) -> int:
-    """Run `videoar ARGUMENTS` in so many processes of this machine, by torchrun over loopback; its exit code.
+    """Run `videoar ARGUMENTS` in so many processes of this machine, by torchrun's agent over loopback; its exit code.
 
-    torchrun swallows the workers' codes, so 75 (saved, submit me again) is told by a marker in the run directory.
+    After a signal the agent does not tell how its workers ended: 75 (saved, submit me again) is told by a marker in
+    the run directory.
     """
     marker = run / PREEMPTED_MARKER
     marker.unlink(missing_ok=True)
-    with _forwarding(_start(_torchrun(arguments, processes))) as workers:
+    with _forwarding(_start(processes, arguments)) as workers:
         code = workers.wait()
-    if marker.exists():
-        return EXIT_PREEMPTED
-    return 0 if code == 0 else 1
+    return EXIT_PREEMPTED if marker.exists() else code
 
 
-def _torchrun(arguments: Sequence[str], processes: int) -> list[str]:
-    return [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1",
-        f"--nproc-per-node={processes}", f"--shutdown-timeout={SHUTDOWN_S}", "-m",
-        "--", "videoar.cluster.entry", *arguments,
-    ]  # fmt: skip
-
-
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(processes: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     """A process group of its own: the terminal's Ctrl-C reaches the workers once, through us.
 
     One OpenMP thread a process unless the user chose: threads that spin on shared cores slow each other down.
     """
-    environment = {"OMP_NUM_THREADS": "1", **os.environ}
-    return subprocess.Popen(command, env=environment, start_new_session=True)
+    variables = {"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SHUTDOWN_S), **os.environ}
+    command = [sys.executable, "-m", "videoar.cluster.workers", str(processes), *arguments]
+    return subprocess.Popen(command, env=variables, start_new_session=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.arguments import OutFolder, RecipeName, for_a_tokenizer, parse, parse_with_recipe, say
+from videoar.cluster.arguments import OutFolder, RecipeName, for_a_tokenizer, make_folder, parse, parse_with_recipe, say
 
 if TYPE_CHECKING:
     import torch
@@ -47,8 +47,7 @@ def train(words: Sequence[str], prog: str) -> int:
 
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    run = options.run or Path("runs") / recipe.name
-    run.mkdir(parents=True, exist_ok=True)
+    run = make_folder("run", options.run or Path("runs") / recipe.name)
     save_recipe(recipe, run / "config.yaml")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with ProgressLine("tokenizer") as progress:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.arguments import RecipeName, for_pretraining, parse_with_recipe, say
+from videoar.cluster.arguments import RecipeName, for_pretraining, make_folder, parse_with_recipe, say
 from videoar.cluster.errors import InputError
 from videoar.cluster.overrides import Flags
 
@@ -40,7 +40,7 @@ def train(words: Sequence[str], prog: str) -> int:
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world = for_pretraining(recipe), World.here()
-    run = options.run or Path("runs") / recipe.name
+    run = make_folder("run", options.run or Path("runs") / recipe.name)
     if options.processes < 1 or (options.processes > 1 and world.world_size > 1):
         raise InputError(
             "processes", options.processes, f"cannot be started here, where WORLD_SIZE is {world.world_size}",

@@ -4,10 +4,12 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from videoar.cluster.preemption import EXIT_PREEMPTED, Preemption
+from videoar.cluster.preemption import Preemption
 from videoar.cluster.process import PREEMPTED_MARKER, World, launch
+from videoar.pretrain.generate.video import save_mp4
 
 
 def test_a_process_alone_is_the_first_of_one() -> None:
@@ -36,8 +38,19 @@ def test_a_signal_is_noted_and_the_handler_given_back(number: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_that_fails_makes_the_launcher_fail(tmp_path: Path) -> None:
-    """torchrun's own code for a failed worker is 1, whatever the worker said; a stale marker must not turn it to 75."""
+def test_wrong_input_of_a_worker_is_the_jobs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """torchrun makes 1 of every code and a page of every line; a stale marker must not turn it to 75."""
     (tmp_path / PREEMPTED_MARKER).touch()
-    assert launch(["no-such-command"], 1, tmp_path) == 1
-    assert EXIT_PREEMPTED == 75
+    assert launch(["config", "debgu"], 2, tmp_path) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert lines
+    assert set(lines) == {"RECIPE=debgu: is no recipe in configs/ and no .yaml file; use one of: debug"}
+
+
+@pytest.mark.slow
+def test_a_worker_that_fails_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a thousand processes one is the culprit; the last line of the log says which."""
+    clip = save_mp4(np.zeros((1, 32, 32, 3), np.uint8), tmp_path / "clip.mp4", 8.0)
+    asked = ["tokenizer", "reconstruct", "tiny", str(clip), str(tmp_path), "--size", "32x32"]  # a folder is no file
+    assert launch(asked, 1, tmp_path) == 1
+    assert capfd.readouterr().err.splitlines()[-1] == "process 0 failed first, with exit code 1"
