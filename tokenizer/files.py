@@ -38,6 +38,7 @@ def save_weights(model: nn.Module, config: TokenizerConfig, folder: Path, dtype:
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     temporary = folder / f".{WEIGHTS}"
     save_file(state, temporary)
+    temporary.chmod(0o644)  # safetensors writes for the owner alone
     described = {"kind": "tokenizer", "weights_sha256": _sha256(temporary), "config": to_dict(config)}
     (folder / f".{CONFIG}").write_text(json.dumps(described, indent=1) + "\n")
     os.replace(temporary, folder / WEIGHTS)
