@@ -1,4 +1,4 @@
-"""The model run over a cache: text once, then a pass a scale, or a pass a frame whose bits are known (VideoAR §4.3)."""
+"""The model run over a cache: text once, then a pass a scale, or a pass a frame whose bits are known (VideoAR §4.2)."""
 
 from __future__ import annotations
 

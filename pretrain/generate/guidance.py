@@ -1,4 +1,4 @@
-"""Temporal-spatial adaptive guidance: how strongly a condition pulls, by frame and scale (VideoAR §4.3)."""
+"""Temporal-spatial adaptive guidance: how strongly a condition pulls, by frame and scale (VideoAR §4.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Causal decoding over (frame, scale): bits are sampled, summed up, and become the next input (VideoAR §4.3)."""
+"""Causal decoding over (frame, scale): bits are sampled, summed up, and become the next input (VideoAR §4.2)."""
 
 from __future__ import annotations
 
