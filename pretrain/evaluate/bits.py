@@ -72,6 +72,12 @@ class BitReport:
         sums = [np.where(both, table, 0).sum(1) for table in (self.model.correct, over.correct, self.model.bits)]
         return difference_interval(*sums)
 
+    def overall_gain(self, over: BitTables) -> Interval:
+        """Paired gain in accuracy over all bits of the frames where both guess."""
+        both = (self.model.bits > 0) & (over.bits > 0)
+        tables = (self.model.correct, over.correct, self.model.bits)
+        return difference_interval(*(np.where(both, table, 0).sum((1, 2)) for table in tables))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a report."""
         return {
@@ -86,6 +92,10 @@ class BitReport:
             "gain_over_majority": self.gain(self.majority).to_dict(),
             "gain_over_copy": self.gain(self.copy).to_dict(),
             "overall": {name: getattr(self, name).overall().to_dict() for name in ("model", "majority")},
+            "overall_after_first": {
+                name: getattr(self, name).overall(after_first=True).to_dict() for name in ("model", "majority", "copy")
+            },
+            "overall_gain": {name: self.overall_gain(getattr(self, name)).to_dict() for name in ("majority", "copy")},
         }
 
 

@@ -54,21 +54,32 @@ def evaluate_continuation(
 
     Clips are of the request's frame size and of equal length; a request gives its clip's condition and the sampling.
     """
+    made = continue_clips(pipeline, clips, given_frames, requests, batch)
+    return compare(made, clips, [rebuild(pipeline, clip) for clip in clips], given_frames)
+
+
+def continue_clips(
+    pipeline: VideoPipeline, clips: Sequence[Clip], given_frames: int, requests: Sequence[Request], batch: int = 4
+) -> list[Clip]:
+    """The clips gone on with after their first `given_frames`, to their full length; given frames come first."""
     asked = [
         replace(request, video=clip[:given_frames], image=None, given_frames=None, num_frames=len(clip))
         for clip, request in zip(clips, requests, strict=True)
     ]
-    found = [
-        video.frames[given_frames:]
-        for start in range(0, len(asked), batch)
-        for video in pipeline.batch(asked[start : start + batch])
-    ]
+    starts = range(0, len(asked), batch)
+    return [video.frames for start in starts for video in pipeline.batch(asked[start : start + batch])]
+
+
+def compare(
+    made: Sequence[Clip], clips: Sequence[Clip], through: Sequence[Clip], given_frames: int
+) -> ContinuationReport:
+    """Judge the frames after the given ones; `through` are the clips as the tokenizer rebuilds them."""
     future = [clip[given_frames:] for clip in clips]
-    still = [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in clips]
-    through = [rebuild(pipeline, clip) for clip in clips]
-    rebuilt = [clip[given_frames:] for clip in through]
-    still_rebuilt = [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in through]
-    guesses = (found, still, rebuilt, still_rebuilt)
+    still, still_rebuilt = (
+        [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in kind]
+        for kind in (clips, through)
+    )
+    guesses = ([clip[given_frames:] for clip in made], still, [clip[given_frames:] for clip in through], still_rebuilt)
     return ContinuationReport(
         *(np.stack([psnr(a, b) for a, b in zip(guess, future, strict=True)]) for guess in guesses)
     )
