@@ -6,6 +6,7 @@ Where CUDA is there, everything here does nothing.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -57,5 +58,11 @@ def communication_backend() -> str:
 
 
 def join(device: torch.device) -> None:
-    """Enter the default process group that torchrun's environment describes."""
+    """Enter the default process group that torchrun's environment describes; left when the process ends.
+
+    Once a process: the rendezvous of torchrun does not serve a second one. Engines come and go within it.
+    """
+    if torch.distributed.is_initialized():
+        return
     torch.distributed.init_process_group(communication_backend(), device_id=device if device.type == "cuda" else None)
+    atexit.register(torch.distributed.destroy_process_group)

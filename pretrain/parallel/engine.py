@@ -165,7 +165,6 @@ class ShardedEngine(Engine):
     def close(self) -> None:
         zero.close(self._zero)
         leave_mesh()
-        dist.destroy_process_group()
 
 
 def make_stages(recipe: Recipe, mesh: Mesh, config: TransformerConfig) -> list[Stage]:

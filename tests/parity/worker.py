@@ -1,0 +1,44 @@
+"""Run under torchrun: train one recipe under each layout of a list, one after the other, in the same processes.
+
+    worker.py FOLDER DATA_URL '{"name": {"tensor": 2, ...}, ...}'
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from videoar.cluster.process import World
+from videoar.configs.debug import recipe
+from videoar.pretrain.config import OptimizerConfig, ParallelConfig, Recipe
+from videoar.pretrain.train import train
+
+
+def parity_recipe(url: str, fields: dict[str, object]) -> Recipe:
+    """The debug recipe with four packs a step, gradients that are clipped, and a checkpoint after every step."""
+    base, layout = recipe(), dict(fields)
+    precision = layout.pop("precision", "float32")
+    return replace(
+        base,
+        data=replace(base.data, url=url),
+        stages=tuple(replace(stage, batch=4) for stage in base.stages),
+        optimizer=OptimizerConfig(warmup_steps=2, ema_decay=0.9, clip_norm=0.05),
+        log=replace(base.log, save_every=1, keep_last=99),
+        parallel=ParallelConfig(**layout),  # type: ignore[arg-type]
+        precision=precision,  # type: ignore[arg-type]
+    )
+
+
+def main() -> None:
+    folder, url, layouts = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+    torch.set_num_threads(1)
+    for name, fields in layouts.items():
+        train(parity_recipe(url, fields), folder / name, World.here())
+
+
+if __name__ == "__main__":
+    main()
