@@ -28,13 +28,10 @@ def run(*arguments: str | Path) -> list[str]:
     return out.splitlines()
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def shards(debug_data: str) -> Path:
     """The data of the debug recipe."""
-    url = tmp_path_factory.mktemp("data")
-    made = run("data", "run", "debug", "--output", url)
-    assert [json.loads(line)["dataset"] for line in made] == ["images32", "clips32", "images64", "clips64", "long64"]
-    return url
+    return Path(debug_data)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +47,8 @@ def test_what_is_prepared_is_counted_and_sound(shards: Path) -> None:
     counts = [json.loads(line) for line in run("data", "stats", shards)]
     assert all(row["is_finished"] and row["num_samples"] == 24 for row in counts)
     assert all(json.loads(line)["problems"] == [] for line in run("data", "verify", shards))
-    assert len(run("data", "run", "debug", "--output", shards)) == 5
+    made = run("data", "run", "debug", "--output", shards)
+    assert [json.loads(line)["dataset"] for line in made] == ["images32", "clips32", "images64", "clips64", "long64"]
 
 
 def test_a_damaged_shard_fails_verification(shards: Path, tmp_path: Path) -> None:
