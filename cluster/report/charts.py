@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 460, 270
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 26, 44
+WIDTH, HEIGHT = 460.0, 270.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 26.0, 44.0
 """Margins of the plotted area, in the units of the view box."""
 
 
@@ -78,7 +78,7 @@ def dots(title: str, series: Sequence[Series], x: Axis, y: Axis) -> str:
 def heat_map(title: str, values: Sequence[Sequence[float | None]], rows: Axis, columns: Axis, low: float) -> str:
     """Cells shaded from `low` (nothing) to 1 (full), each with its figure in percent; rows from top to bottom."""
     height = TOP + 36 * len(values) + BOTTOM
-    side_x, side_y = (WIDTH - LEFT - RIGHT) / len(values[0]), 36
+    side_x, side_y = (WIDTH - LEFT - RIGHT) / len(values[0]), 36.0
     cells = [
         _cell(LEFT + column * side_x, TOP + row * side_y, side_x, side_y, value, low)
         for row, line in enumerate(values)
@@ -92,7 +92,7 @@ def heat_map(title: str, values: Sequence[Sequence[float | None]], rows: Axis, c
         _text(LEFT - 8, TOP + (i + 0.5) * side_y + 4, name, "tick", "end") for i, (_, name) in enumerate(rows.ticks)
     ]
     names.append(_text((LEFT + WIDTH - RIGHT) / 2, height - 8, columns.label, "label", "middle"))
-    names.append(_text(2, 14, rows.label, "label", "start"))
+    names.append(_text(2.0, 14.0, rows.label, "label", "start"))
     return _svg(title, "".join(cells + names), height)
 
 
@@ -104,7 +104,7 @@ def legend(series: Sequence[Series]) -> str:
 
 def _svg(title: str, body: str, height: float = HEIGHT) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{body}</svg>"
     )
 
@@ -122,7 +122,7 @@ def _grid(x: Axis, y: Axis, *, vertical: bool = True) -> str:
             parts.append(f'<line class="tickmark" x1="{at:.1f}" x2="{at:.1f}" y1="{low}" y2="{low + 4}"/>')
         parts.append(_text(at, HEIGHT - BOTTOM + 17, name, "tick", "middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x.label, "label", "middle"))
-    parts.append(_text(2, 14, y.label, "label", "start"))
+    parts.append(_text(2.0, 14.0, y.label, "label", "start"))
     return "".join(parts)
 
 

@@ -73,7 +73,7 @@ def _curve(found: Findings, name: str, label: str, *, chance: float, percent: bo
     steps, means = smooth([float(line[name]) for line in found.metrics], POINTS)
     series = [Series(label="training clips", style="train", x=steps, y=means), *_held_out(found.validation, name)]
     last = max(stage.end_step for stage in found.stages)
-    series.append(Series(label="chance", style="chance", x=[0, last], y=[chance, chance]))
+    series.append(Series(label="chance", style="chance", x=[0.0, float(last)], y=[chance, chance]))
     x = axis("step", [0.0, float(last)], count=6)
     y = axis(label, [value for one in series for value in one.y], percent=percent)
     return chart(label, series, x, y, bounds=[(float(stage.first_step), stage.name) for stage in found.stages])
@@ -93,12 +93,24 @@ def _held_out(lines: Sequence[Figures], name: str) -> list[Series]:
 
 def _by_scale(figures: Figures, style: str, label: str) -> Series:
     count = range(len(figures["value"]))
-    return Series(label=label, style=style, x=list(count), y=figures["value"], low=figures["low"], high=figures["high"])
+    return Series(
+        label=label,
+        style=style,
+        x=[float(i) for i in count],
+        y=figures["value"],
+        low=figures["low"],
+        high=figures["high"],
+    )
 
 
 def _by_frame(report: Figures, judged: Judged, label: str, style: str) -> Series:
     figures = report["by_frame"]
     frames = range(judged.given_frames + 1, judged.num_frames + 1)
     return Series(
-        label=label, style=style, x=list(frames), y=figures["value"], low=figures["low"], high=figures["high"]
+        label=label,
+        style=style,
+        x=[float(i) for i in frames],
+        y=figures["value"],
+        low=figures["low"],
+        high=figures["high"],
     )

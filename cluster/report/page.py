@@ -171,7 +171,7 @@ def _cost(found: Findings) -> str:
                 for stage in found.stages
             ]
     peaks = [cost.peak_bytes for cost in found.costs if cost.peak_bytes is not None]
-    lines.append(_cost_line("all", total, 0, _gigabytes(max(peaks, default=None)), "sum"))
+    lines.append(_cost_line("all", total, 0.0, _gigabytes(max(peaks, default=None)), "sum"))
     head = "<tr><th>step</th><th></th><th class=number>wall time</th><th class=number>peak memory</th></tr>"
     return (
         f'<h2>What each step cost</h2><div class="table"><table>{head}{"".join(lines)}</table></div>'

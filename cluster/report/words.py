@@ -50,14 +50,14 @@ def comparisons(judged: Judged) -> tuple[Comparison, ...]:
             percent(bits["overall_after_first"][other]),
             bits["overall_gain"][other],
             "points",
-            100,
+            100.0,
         )
         for other, words in (("copy", "previous frame's bits"), ("majority", "commoner value of each bit"))
     ]
     found += [
         _compared(
             judged, f"continuation, {name}", db(psnr["generated"]), words, db(psnr[other]),
-            psnr[f"gain_over_{other}"]["overall"], "dB", 1,
+            psnr[f"gain_over_{other}"]["overall"], "dB", 1.0,
         )
         for other, words in (
             ("repeated", "last frame repeated"),
