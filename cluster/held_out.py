@@ -132,7 +132,7 @@ def one_of_each(sources: Sequence[str]) -> tuple[int, ...]:
     return tuple(found[len(found) // 2] for found in list(by_source.values())[:SHOWN])
 
 
-def side_by_side(panels: Sequence[Clip], made_from: Sequence[int]) -> Clip:
+def side_by_side(panels: Sequence[Clip], made_from: Sequence[int]) -> UInt8[np.ndarray, "f _h _w 3"]:
     """Clips of one size as one; under each frame that a model made stands a blue line, under the others a grey one."""
     columns = []
     for clip, first in zip(panels, made_from, strict=True):

@@ -1,0 +1,71 @@
+"""The demo end to end, at a size of seconds: drawings in place of films, an untrained tokenizer, frames of 32x32."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.demo import FIGURES, PAGE, demo, run_demo
+from videoar.cluster.errors import InputError
+from videoar.configs.demo import recipe
+from videoar.data_pipeline.config import SourceConfig
+from videoar.pretrain.config import Recipe
+from videoar.tokenizer.config import ClipBucket, TokenizerSource
+
+pytestmark = pytest.mark.slow
+
+
+def small(clips: Path) -> Recipe:
+    """The demo's recipe with everything shrunk but the path."""
+    chosen = recipe(str(clips))
+    datasets = tuple(
+        replace(
+            dataset,
+            source=SourceConfig(kind="shapes", num_clips=3, seed=place),
+            bucket=ClipBucket(schedule="32x32", num_frames=min(9, dataset.bucket.num_frames), fps=8.0),
+            flip=False,
+        )
+        for place, dataset in enumerate(chosen.data.datasets)
+    )
+    tokenizer = TokenizerSource(preset="tiny", latent_dim=16)
+    return replace(
+        chosen,
+        model=replace(chosen.model, num_layers=1, width=32, num_heads=2, latent_dim=16),
+        data=replace(chosen.data, datasets=datasets, tokenizer=tokenizer, actors=1),
+        stages=tuple(replace(stage, steps=3) for stage in chosen.stages),
+        log=replace(chosen.log, validate_every=3, save_every=3),
+        threads=1,
+    )
+
+
+def test_the_whole_path_ends_in_a_page(tmp_path: Path) -> None:
+    """Clips, shards, three stages, weights, videos, page; the same call again trains nothing and says the same."""
+    said: list[str] = []
+    page = run_demo(small(tmp_path), tmp_path / "out", said.append)
+    assert page == tmp_path / "out" / PAGE
+    assert str(page) in said[-1]
+    text = page.read_text()
+    assert text.count("data:video/mp4;base64,") == 3 * 6  # three sections of two kinds of three clips
+    first = json.loads((tmp_path / "out" / FIGURES).read_text())
+    assert [stage["end_step"] for stage in first["stages"]] == [3, 6, 9]
+    assert {cost["name"] for cost in first["costs"]} >= {"tokenize", "train", "export"}
+
+    run_demo(small(tmp_path), tmp_path / "out", said.append)
+    again = json.loads((tmp_path / "out" / FIGURES).read_text())
+    assert (again["metrics"], again["judged"]) == (first["metrics"], first["judged"])
+
+    with pytest.raises(InputError, match="another recipe"):
+        run_demo(replace(small(tmp_path), seed=1), tmp_path / "out", said.append)
+
+
+def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
+    """Before anything is made."""
+    (tmp_path / "notes.txt").write_text("no video")
+    with pytest.raises(InputError, match="holds no video"):
+        demo(tmp_path / "out", tmp_path, print)
+    with pytest.raises(InputError, match="holds no video"):
+        demo(tmp_path / "out", tmp_path / "nowhere", print)
+    assert not (tmp_path / "out").exists()
