@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Int64, Shaped
 
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -36,14 +36,27 @@ class SampleEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredLatent:
+    """The latent before quantisation as the shard holds it; the training device makes F of it, many samples at once.
+
+    F = values where there is no scale, else F^ + scale * values, F^ being what the stored bits add up to.
+    """
+
+    values: Shaped[np.ndarray, "t k h w"]
+    """fp16 (or float32) of F, or int8 of the remainder F - F^."""
+    scale: Float32[np.ndarray, "t k 1 1"] | None = None
+    """Step of the int8 values, by frame and channel."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One sample read from its shard."""
 
     entry: SampleEntry
     bits: Bool[np.ndarray, "t n k"]
     """The stored bits: scales coarse to fine, row-major inside a scale."""
-    latent: Float32[np.ndarray, "t k h w"] | None
-    """The latent before quantisation, rebuilt from what the shard holds; None in a bits-only shard."""
+    latent: StoredLatent | None
+    """None in a bits-only shard."""
     text: Int64[np.ndarray, " m"]
     """Token ids of the caption or label; m >= 1."""
 

@@ -1,20 +1,23 @@
 """Shard format v1, one sample: a fixed header, the packed bits of all scales, optionally the latent.
 
 Little-endian. Bits are `np.packbits` in big bit order over (frame, token, bit). The latent is fp16, or int8 of the
-remainder F - F^ with a float32 scale a (frame, channel), F^ being what the bits add up to: the reader rebuilds
-F = F^ + scale * int8. Every sample carries the identity of what made it, and a checksum.
+remainder F - F^ with a float32 scale a (frame, channel), F^ being what the bits add up to; `restore` makes
+F = F^ + scale * int8 of many samples at once, on the device of the bits. Every sample carries the identity of what made it, and a checksum.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int8
+from torch import Tensor
 
+from videoar.data_pipeline.clip import StoredLatent
 from videoar.data_pipeline.config import LatentPayload
 from videoar.tokenizer.residual import accumulate
 from videoar.tokenizer.scales import ScaleSchedule
@@ -81,7 +84,7 @@ def write_sample(
 
 def read_sample(
     layout: SampleFormat, num_frames: int, raw: bytes
-) -> tuple[Bool[np.ndarray, "t n k"], Float32[np.ndarray, "t k h w"] | None]:
+) -> tuple[Bool[np.ndarray, "t n k"], StoredLatent | None]:
     """Bits and latent of one sample. CorruptShard: damaged bytes. ForeignShard: a sample of something else."""
     body = memoryview(raw)[_HEADER.size :]
     _check_header(layout, num_frames, raw, body)
@@ -89,7 +92,7 @@ def read_sample(
     shape = (num_frames, layout.schedule.tokens_per_frame, layout.latent_dim)
     packed = np.frombuffer(body[:cut], dtype=np.uint8)
     bits = np.unpackbits(packed, bitorder="big").view(np.bool_).reshape(shape)
-    return bits, _unpack_latent(layout, bits, body[cut:])
+    return bits, _unpack_latent(layout, num_frames, body[cut:])
 
 
 def _check_header(layout: SampleFormat, num_frames: int, raw: bytes, body: memoryview) -> None:
@@ -126,18 +129,30 @@ def _pack_latent(
     return scale.astype("<f4").tobytes() + codes.tobytes()
 
 
-def _unpack_latent(
-    layout: SampleFormat, bits: Bool[np.ndarray, "t n k"], stored: memoryview
-) -> Float32[np.ndarray, "t k h w"] | None:
-    shape = (len(bits), layout.latent_dim, *layout.schedule.grid)
+def _unpack_latent(layout: SampleFormat, num_frames: int, stored: memoryview) -> StoredLatent | None:
+    shape = (num_frames, layout.latent_dim, *layout.schedule.grid)
     if layout.latent == "none":
         return None
     if layout.latent == "fp16":
-        return np.frombuffer(stored, dtype="<f2").astype(np.float32).reshape(shape)
+        return StoredLatent(np.frombuffer(stored, dtype="<f2").reshape(shape))
     cut = 4 * shape[0] * shape[1]
     scale = np.frombuffer(stored[:cut], dtype="<f4").astype(np.float32).reshape(*shape[:2], 1, 1)
     codes = np.frombuffer(stored[cut:], dtype=np.int8).reshape(shape)
-    return rebuild(bits, layout.schedule) + scale * codes.astype(np.float32)
+    return StoredLatent(codes, scale)
+
+
+def restore(
+    latents: Sequence[StoredLatent], bits: Bool[Tensor, "f n k"], schedule: ScaleSchedule
+) -> Float32[Tensor, "f k h w"]:
+    """F of all frames of several samples, whose bits stand one sample after the other; on the device of the bits."""
+    values = torch.from_numpy(np.concatenate([latent.values for latent in latents])).to(bits.device).float()
+    if all(latent.scale is None for latent in latents):
+        return values
+    ones = [np.ones((*latent.values.shape[:2], 1, 1), np.float32) for latent in latents]
+    scales = [one if latent.scale is None else latent.scale for latent, one in zip(latents, ones, strict=True)]
+    added = [one * (latent.scale is not None) for latent, one in zip(latents, ones, strict=True)]
+    scale, share = (torch.from_numpy(np.concatenate(part)).to(bits.device) for part in (scales, added))
+    return share * accumulate(bits, schedule) + scale * values
 
 
 def quantise_remainder(
@@ -151,5 +166,5 @@ def quantise_remainder(
 
 
 def rebuild(bits: Bool[np.ndarray, "t n k"], schedule: ScaleSchedule) -> Float32[np.ndarray, "t k h w"]:
-    """F^, the feature that the bits of all scales add up to (float32 on the CPU, when writing and when reading)."""
+    """F^, the feature that the bits of all scales add up to."""
     return accumulate(torch.from_numpy(bits), schedule).numpy()

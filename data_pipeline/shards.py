@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.clip import SampleEntry
+from videoar.data_pipeline.clip import SampleEntry, StoredLatent
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.payload import CorruptShard, ForeignShard, read_sample
 from videoar.data_pipeline.storage import Storage
@@ -50,7 +50,7 @@ class ShardReader:
         self._handles: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, entry: SampleEntry) -> tuple[Bool[np.ndarray, "t n k"], Float32[np.ndarray, "t k h w"] | None]:
+    def read(self, entry: SampleEntry) -> tuple[Bool[np.ndarray, "t n k"], StoredLatent | None]:
         """Bits and latent (None in a bits-only shard) of a sample.
 
         CorruptShard: the object is missing, short or damaged. InputError: it was made by something else.

@@ -171,7 +171,7 @@ class ParallelConfig:
     context: int = 1
     """Processes that share the tokens of one pack, for packs that one device cannot hold."""
     context_method: Literal["ulysses", "gather"] = "ulysses"
-    """`ulysses`: all-to-all between heads and tokens around attention; `gather`: all keys and values on each process."""
+    """`ulysses`: all-to-all between heads and tokens around attention; `gather`: all keys and values everywhere."""
     zero_stage: Literal[0, 1, 2, 3] = 0
     """DeepSpeed ZeRO over data x context processes: 0 replicates (float32 only), 1 shards the optimizer's state,
     2 gradients too, 3 weights too."""

@@ -56,7 +56,8 @@ class Engine(Protocol):
         """
 
     def begin_stage(self, stage: StageConfig) -> None:
-        """Learn the shapes of the packs to come."""
+        """Learn the shapes of the packs to come, where that matters."""
+        return
 
     def evaluate(self, packs: Iterable[Pack], num_packs: int, num_frames: int) -> Tally:
         """Forward only, over this process's packs; the tally is that of all data ranks."""

@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float32, Shaped
 from torch import Tensor
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.clip import Sample
+from videoar.data_pipeline.clip import Sample, StoredLatent
+from videoar.data_pipeline.payload import restore
 from videoar.pretrain.config import CorrectionConfig, ModelConfig, StageConfig
 from videoar.pretrain.corruption import Frames, build_history, flip_ratios
 from videoar.pretrain.draws import Stream, draw
@@ -130,18 +131,18 @@ def _frames(
     """The frames of this schedule's samples, one after the other, on the device."""
     chosen = [sample for sample in samples if sample.entry.schedule == schedule.name]
     counts = [sample.entry.num_frames for sample in chosen]
-    latent = None
+    bits, latent = _to(np.concatenate([sample.bits for sample in chosen]), device), None
     if correction.corruption != "off" and correction.targets == "corrected":
-        latent = _to(np.concatenate([_latent(sample) for sample in chosen]), device)
+        latent = restore([_latent(sample) for sample in chosen], bits, schedule)
     return Frames(
-        bits=_to(np.concatenate([sample.bits for sample in chosen]), device),
+        bits=bits,
         latent=latent,
         sample_id=_to(np.repeat([sample.entry.sample_id for sample in chosen], counts), device),
         frame=_to(np.concatenate([np.arange(count) for count in counts]), device),
     )
 
 
-def _latent(sample: Sample) -> Float32[np.ndarray, "t k h w"]:
+def _latent(sample: Sample) -> StoredLatent:
     if sample.latent is None:
         raise InputError(
             "correction.targets", "corrected", f"needs the latent, and the shard of {sample.entry.key} holds bits only",

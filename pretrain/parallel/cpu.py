@@ -37,7 +37,7 @@ def prepare_libraries() -> None:
     ops.__compatible_ops__["deepspeed_shm_comm"] = False
     # Megatron-core asks for the current device where `device=` is wanted.
     torch.cuda.current_device = lambda: torch.device("cpu")  # type: ignore[assignment,return-value]
-    torch.cuda.synchronize = lambda device=None: None  # type: ignore[assignment]
+    torch.cuda.synchronize = lambda device=None: None
 
 
 def schedule_scope() -> contextlib.AbstractContextManager[Any]:

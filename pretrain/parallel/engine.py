@@ -186,7 +186,7 @@ def make_stages(recipe: Recipe, mesh: Mesh, config: TransformerConfig) -> list[S
                 config=config,
                 cut=TokenCut.of(layout, mesh),
                 vp_stage=chunk if layout.virtual_pipeline > 1 else None,
-            )  # fmt: skip
+            )
         )
     return stages
 

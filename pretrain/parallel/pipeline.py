@@ -93,8 +93,8 @@ def carve(model: VideoAR, layers: range, *, is_first: bool, is_last: bool) -> Vi
         if layer not in layers:
             model.blocks[layer] = nn.Identity()
     if not is_first:
-        model.input, model.scale, model.text, model.place = nn.Identity(), nn.Identity(), nn.Identity(), None
+        model.place = None
         del model.start
-    if not is_last:
-        model.head = nn.Identity()
+    for name in (*(() if is_first else ("input", "scale", "text")), *(() if is_last else ("head",))):
+        setattr(model, name, nn.Identity())
     return model

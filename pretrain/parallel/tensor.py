@@ -59,14 +59,14 @@ def cut_of(parameter_name: str, mesh: Mesh) -> Cut | None:
 class ColumnLinear(ColumnParallelLinear):
     """Megatron-core's, returning the output alone as nn.Linear does."""
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)[0]
 
 
 class RowLinear(RowParallelLinear):
     """Megatron-core's, returning the output alone as nn.Linear does."""
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)[0]
 
 

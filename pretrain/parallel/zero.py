@@ -109,16 +109,16 @@ def drop_gradients(engine: Any) -> None:
 @torch.no_grad()
 def _clip(module: nn.Module, mesh: Mesh, limit: float) -> Tensor:
     """The norm over the whole model, and gradients scaled down to `limit`; what the tensor group shares counts once."""
-    everything = [parameter for parameter in module.parameters() if parameter.grad is not None]
+    everything = [(parameter, parameter.grad) for parameter in module.parameters() if parameter.grad is not None]
     counted = [
-        parameter.grad
-        for parameter in everything
+        gradient
+        for parameter, gradient in everything
         if mesh.tensor_rank == 0 or getattr(parameter, "tensor_model_parallel", False)
     ]
     square = torch.stack(torch._foreach_norm(counted)).square().sum()
     dist.all_reduce(square, group=mesh.model)
     norm = square.sqrt()
-    torch._foreach_mul_([parameter.grad for parameter in everything], (limit / (norm + 1e-6)).clamp(max=1.0))
+    torch._foreach_mul_([gradient for _, gradient in everything], (limit / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
 
@@ -132,6 +132,8 @@ def holdings(
 ) -> Iterator[Holding]:
     """What this process owns of each parameter: its ZeRO slice, or all of (its cut of) it where there is no ZeRO."""
     adam, stage = adam_of(engine), engine.zero_optimization_stage()
+    master: Tensor
+    stepped: Tensor
     for name, parameter in named.items():
         if stage == 0:
             start, master, stepped = 0, parameter.data.view(-1), parameter

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from videoar.data_pipeline.clip import StepPlan
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.packing import LoaderState, PackSampler, deal
-from videoar.data_pipeline.payload import CorruptShard
+from videoar.data_pipeline.payload import CorruptShard, restore
 from videoar.data_pipeline.text import BytesText
+from videoar.tokenizer.scales import ScaleSchedule
 
 from .conftest import WriteDataset, sample_arrays
 
@@ -37,7 +39,8 @@ def test_samples_are_those_of_the_plan(write_dataset: WriteDataset) -> None:
     for sample in packs[0]:
         bits, latent = sample_arrays(manifest.format(sample.entry), 2, seed=int(sample.entry.key[-6:]))
         assert np.array_equal(sample.bits, bits)
-        np.testing.assert_allclose(sample.latent, latent, atol=0.005)
+        restored = restore([sample.latent], torch.from_numpy(sample.bits), ScaleSchedule.named("64x64"))
+        np.testing.assert_allclose(restored.numpy(), latent, atol=0.005)
         assert sample.text.tolist() == TEXT.encode(sample.entry.caption).tolist()
 
 

@@ -22,6 +22,7 @@ from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.commits import Unit
 from videoar.data_pipeline.config import DataConfig, DatasetConfig, SourceConfig
 from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.payload import restore
 from videoar.data_pipeline.plan_table import read_plan
 from videoar.data_pipeline.shapes import draw_clip
 from videoar.data_pipeline.storage import Storage
@@ -113,7 +114,8 @@ def test_the_pool_changes_nothing_and_samples_are_what_the_tokenizer_gives(clust
     bits, stored = ShardReader(manifest).read(entry)
     wanted = tokenizer.quantize(latent, ScaleSchedule.named("32x32"))[0].numpy()
     assert (bits == wanted).mean() > 0.999, "one clip alone and in a batch may differ by rounding"
-    error = np.abs(stored - latent[0].transpose(0, 1).numpy()).max()
+    restored = restore([stored], torch.from_numpy(bits), ScaleSchedule.named("32x32")).numpy()
+    error = np.abs(restored - latent[0].transpose(0, 1).numpy()).max()
     assert error < 0.02 * np.abs(latent.numpy()).max()
 
 

@@ -7,11 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import webdataset
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import LatentPayload
-from videoar.data_pipeline.payload import CorruptShard, SampleFormat, quantise_remainder, read_sample, write_sample
+from videoar.data_pipeline.payload import (
+    CorruptShard,
+    SampleFormat,
+    quantise_remainder,
+    read_sample,
+    restore,
+    write_sample,
+)
 from videoar.data_pipeline.shards import ShardReader, pack_shard
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -34,7 +42,9 @@ def test_round_trip(latent: LatentPayload) -> None:
     assert np.array_equal(found_bits, bits)
     if latent == "none":
         assert found is None
-    elif latent == "fp16":
+        return
+    found = restore([found], torch.from_numpy(bits), form.schedule).numpy()
+    if latent == "fp16":
         np.testing.assert_allclose(found, wanted, rtol=2**-10)
     else:
         step = np.abs(found - wanted).max(axis=(2, 3))

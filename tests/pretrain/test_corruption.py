@@ -89,7 +89,8 @@ def slow_history(sample: Sample, correction: CorrectionConfig, mode: str) -> tup
     schedule, sample_id = ScaleSchedule.named(sample.entry.schedule), sample.entry.sample_id
     k, last = sample.bits.shape[2], schedule.num_scales - 1
     all_features, all_targets, previous, p_previous = [], [], None, 0.0
-    for t, (stored, latent) in enumerate(zip(torch.from_numpy(sample.bits), sample.latent, strict=True), start=1):
+    frames = zip(torch.from_numpy(sample.bits), sample.latent.values, strict=True)
+    for t, (stored, latent) in enumerate(frames, start=1):
         accumulated, any_flip = torch.zeros(1, k, *schedule.grid), False
         for scale, (h, w) in enumerate(schedule.grids):
             low = min(correction.p_min + correction.delta * t, correction.ceiling)
@@ -145,7 +146,7 @@ def test_equals_a_slow_loop_over_eq_8(toy, inheritance: bool, targets: str, mode
 def test_without_flips_targets_are_the_stored_bits(toy, correction: CorrectionConfig) -> None:
     """p = 0 is exact for any latent: re-quantising a rounded latent would give other bits."""
     sample, schedule = toy.sample(1, "64x64", 3), ScaleSchedule.named("64x64")
-    bits, latent = torch.from_numpy(sample.bits), torch.full_like(torch.from_numpy(sample.latent), -1e3)
+    bits, latent = torch.from_numpy(sample.bits), torch.full_like(torch.from_numpy(sample.latent.values), -1e3)
     frames = Frames(bits, latent, torch.zeros(3, dtype=torch.int64), torch.arange(3))
     ratios = None
     if correction.corruption != "off":
@@ -160,7 +161,7 @@ def test_a_frame_keeps_its_stored_bits_until_its_first_flip(toy) -> None:
     """Only scales after a flip of the same frame are re-quantised, whatever other frames did."""
     toy = toy.with_correction(p_max=0.02, delta=0.0, inheritance=False)
     sample = toy.sample(3, "64x64", 4)
-    sample.latent[:] = -1e3  # re-quantised, every bit is 0
+    sample.latent.values[:] = -1e3  # re-quantised, every bit is 0
     pack = toy.pack(sample, seed=SEED, step=STEP)
     found = pack.targets[pack.layout.segments[0].visual].view(4, -1, sample.bits.shape[2])
     tokens = list(ScaleSchedule.named("64x64").tokens)

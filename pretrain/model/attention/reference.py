@@ -25,8 +25,8 @@ def reference_attention(mask: Bool[Tensor, "rows l"]) -> Attend:
         layer: int, q: Float[Tensor, "rows n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
     ) -> Float[Tensor, "rows n c"]:
         q, k, v = q.masked_fill(idle, 0), k.masked_fill(unread, 0), v.masked_fill(unread, 0)
-        heads = (part.transpose(0, 1)[None] for part in (q, k, v))
-        out = F.scaled_dot_product_attention(*heads, attn_mask=allowed)
+        q, k, v = (part.transpose(0, 1)[None] for part in (q, k, v))
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
         return out[0].transpose(0, 1).masked_fill(idle, 0)
 
     return attend

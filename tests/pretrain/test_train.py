@@ -1,0 +1,151 @@
+"""The loop: resuming equals not stopping, faults leave the weights alone, one writer at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from videoar.cluster.errors import InputError
+from videoar.configs.debug import recipe
+from videoar.pretrain import checkpoint
+from videoar.pretrain.config import CorrectionConfig, LogConfig, Recipe
+from videoar.pretrain.metrics import read_metrics
+from videoar.pretrain.run_folder import sole_writer
+from videoar.pretrain.train import SKIP_BUDGET, train
+
+pytestmark = pytest.mark.slow
+
+NUMBERS = ("step", "stage", "loss", "bit_accuracy", "grad_norm", "flip_ratio", "tokens", "learning_rate")
+
+
+def debug(url: str, **fields: Any) -> Recipe:
+    base = recipe()
+    return replace(base, data=replace(base.data, url=url), **fields)
+
+
+def numbers(run: Path) -> list[dict[str, Any]]:
+    return [{key: record[key] for key in NUMBERS} for record in read_metrics(run / "metrics.jsonl")]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    newest = checkpoint.newest(run / "checkpoints")
+    assert newest is not None
+    return {f"{name}/{state}": newest.read(name, state) for name in newest.parameters for state in checkpoint.STATES}
+
+
+@pytest.fixture(scope="module")
+def straight(debug_data: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The debug recipe without a stop."""
+    run = tmp_path_factory.mktemp("straight")
+    train(debug(debug_data), run)
+    return run
+
+
+def test_the_loss_is_golden(straight: Path) -> None:
+    """A change that should not move the numbers must not move them."""
+    golden = json.loads((Path(__file__).parents[1] / "golden" / "debug_loss.json").read_text())
+    found = [record["loss"] for record in numbers(straight)]
+    assert found == pytest.approx(golden, rel=1e-4)
+
+
+def test_the_first_loss_is_chance(straight: Path) -> None:
+    """ln 2 a bit, or something is wired wrongly."""
+    assert numbers(straight)[0]["loss"] == pytest.approx(math.log(2), abs=1e-3)
+
+
+@pytest.mark.parametrize("step", [5, 10, 15])
+def test_resume_is_the_straight_run_digit_for_digit(straight: Path, debug_data: str, tmp_path: Path, step: int) -> None:
+    """Whatever is not in the checkpoint (loader, moments, step, stage) shows as another digit."""
+    until = debug(debug_data, log=LogConfig(wandb="off", save_every=5, keep_last=9))
+    train(until, tmp_path)
+    for folder in (tmp_path / "checkpoints").glob("step-*"):
+        if int(folder.name[5:]) > step:
+            subprocess.run(["rm", "-r", folder], check=True)
+    train(until, tmp_path)
+    assert numbers(tmp_path) == numbers(straight)
+    expected, found = weights(straight), weights(tmp_path)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_kill_9_and_the_same_command_again(debug_data: str, tmp_path: Path) -> None:
+    """The machine dies; the curve must not show it."""
+    longer = ("--stages.images.steps", "60", "--data.url", debug_data, "--log.save-every", "7")
+    command = [sys.executable, "-m", "videoar.cluster.entry", "train", "debug", *longer, "--run"]
+    subprocess.run([*command, str(tmp_path / "straight")], check=True, capture_output=True, timeout=300)
+    killed = subprocess.Popen(
+        [*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    metrics, deadline = tmp_path / "killed" / "metrics.jsonl", time.monotonic() + 200
+    while not metrics.exists() or metrics.read_text().count("\n") < 20:
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    killed.kill()
+    killed.wait()
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, capture_output=True, timeout=300)
+    assert numbers(tmp_path / "killed") == numbers(tmp_path / "straight")
+
+
+def test_another_recipe_on_the_same_run_is_refused(straight: Path, debug_data: str) -> None:
+    """Half a run under each of two recipes is a result nobody can explain."""
+    with pytest.raises(InputError, match=r"seed=1.*--run"):
+        train(debug(debug_data, seed=1), straight)
+
+
+def test_two_writers_are_refused(debug_data: str, tmp_path: Path) -> None:
+    """Two trainers on one folder would mix their checkpoints."""
+    with sole_writer(tmp_path), pytest.raises(InputError, match="in use by another trainer"):
+        train(debug(debug_data), tmp_path)
+
+
+def test_a_bits_only_dataset_with_correction_is_refused(debug_data: str, tmp_path: Path) -> None:
+    """Targets re-quantised from nothing would be noise."""
+    base = debug(debug_data)
+    manifest = Path(debug_data) / "images32" / "dataset.json"
+    copy = tmp_path / "data"
+    subprocess.run(["cp", "-r", debug_data, copy], check=True)
+    described = json.loads(manifest.read_text()) | {"latent": "none"}
+    (copy / "images32" / "dataset.json").write_text(json.dumps(described))
+    with pytest.raises(InputError, match=r"correction\.targets=corrected.*images32.*data\.latent=int8"):
+        train(replace(base, data=replace(base.data, url=str(copy))), tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_never_reaches_the_weights(debug_data: str, tmp_path: Path) -> None:
+    """One NaN step ruins a run of weeks: it is skipped, counted, and too many in a row end the run, saved."""
+    base = debug(debug_data)
+    stages = tuple(replace(stage, steps=100, learning_rate=1e30) for stage in base.stages[:1])
+    doomed = replace(base, stages=stages, optimizer=replace(base.optimizer, warmup_steps=0))
+    with pytest.raises(FloatingPointError, match=f"{SKIP_BUDGET + 1} steps in a row"):
+        train(doomed, tmp_path)
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert [record["applied"] for record in records[-SKIP_BUDGET:]] == [False] * SKIP_BUDGET
+    saved = checkpoint.newest(tmp_path / "checkpoints")
+    assert saved is not None
+    assert saved.meta["updates"] == sum(record["applied"] for record in records)
+    assert all(torch.isfinite(tensor).all() for _, tensor in saved.weights())
+
+
+def test_bf16_follows_float32(straight: Path, debug_data: str, tmp_path: Path) -> None:
+    """Masters, norms and loss stay in float32; products may round."""
+    train(debug(debug_data, precision="bf16"), tmp_path)
+    for half, full in zip(numbers(tmp_path), numbers(straight), strict=True):
+        assert half["loss"] == pytest.approx(full["loss"], rel=5e-3)
+
+
+def test_validation_and_wandb_files(debug_data: str, tmp_path: Path) -> None:
+    """Held-out loss by stage, and a W&B run that needs no network and holds no environment."""
+    watched = LogConfig(wandb="offline", save_every=20, validate_every=10, validation=("clips32",))
+    train(debug(debug_data, log=watched, correction=CorrectionConfig(corruption="off")), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "validation.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 20]
+    assert lines[1]["loss"] < lines[0]["loss"] < math.log(2)
+    assert list((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"))
