@@ -2,7 +2,8 @@
 
 Little-endian. Bits are `np.packbits` in big bit order over (frame, token, bit). The latent is fp16, or int8 of the
 remainder F - F^ with a float32 scale a (frame, channel), F^ being what the bits add up to; `restore` makes
-F = F^ + scale * int8 of many samples at once, on the device of the bits. Every sample carries the identity of what made it, and a checksum.
+F = F^ + scale * int8 of many samples at once, on the device of the bits. Every sample carries the identity of what
+made it, and a checksum.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ class Train:
 def train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.preemption import Preempted
     from videoar.cluster.process import PREEMPTED_MARKER, World, launch
+    from videoar.pretrain.parallel.check import check_layout
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world = for_pretraining(recipe), World.here()
@@ -47,6 +48,7 @@ def train(words: Sequence[str], prog: str) -> int:
             "give 1 or more, and leave it out under torchrun",
         )  # fmt: skip
     if options.processes > 1:
+        check_layout(recipe, options.processes)
         return launch(["train", options.recipe, "--run", str(run), *_flag_words(flags)], options.processes, run)
     from videoar.pretrain.train import train as train_recipe
 

@@ -22,7 +22,8 @@ from videoar.pretrain.loss import Tally, bitwise_loss
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.parallel import cpu, zero
-from videoar.pretrain.parallel.mesh import Mesh, check_layout, leave_mesh, make_mesh
+from videoar.pretrain.parallel.check import check_layout
+from videoar.pretrain.parallel.mesh import Mesh, leave_mesh, make_mesh
 from videoar.pretrain.parallel.pipeline import Stage, split_layers
 from videoar.pretrain.parallel.sequence import TokenCut
 from videoar.pretrain.parallel.tensor import cut_of, mark_cut, shard

@@ -120,4 +120,5 @@ def test_bf16_layout_equals_one_bf16_replica(runs: Runs, processes: int, name: s
     plain = runs.of(1, "plain-bf16", bf16=True)
     assert torch.allclose(curve(layout, "grad_norm")[0], curve(zero1, "grad_norm")[0], rtol=1e-3, atol=0)
     assert torch.allclose(curve(layout, "grad_norm")[0], curve(plain, "grad_norm")[0], rtol=5e-3, atol=0)
-    assert torch.allclose(curve(layout, "loss"), curve(plain, "loss"), rtol=5e-3, atol=0)
+    assert torch.allclose(curve(layout, "loss")[:3], curve(plain, "loss")[:3], rtol=1e-3, atol=0)
+    assert torch.allclose(curve(layout, "loss"), curve(plain, "loss"), rtol=5e-2, atol=0)

@@ -1,6 +1,6 @@
 """Run under torchrun: train one recipe under each layout of a list, one after the other, in the same processes.
 
-    worker.py FOLDER DATA_URL '{"name": {"tensor": 2, ...}, ...}'
+worker.py FOLDER DATA_URL '{"name": {"tensor": 2, ...}, ...}'
 """
 
 from __future__ import annotations
