@@ -110,7 +110,9 @@ def _bits(found: Findings) -> str:
     )  # fmt: skip
     return (
         "<h2>Held-out bits</h2><p>A frame is a stack of grids of bits, coarse to fine. “Majority” says the commoner "
-        "value of each bit in the training clips; “copy” says the bit that stood there in the previous frame.</p>"
+        "value of each bit in the training clips; “copy” says the bit that stood there in the previous frame. The "
+        "model sees a past frame through the inputs of its scales, so of the last scale’s bits it sees an average: "
+        "where little moves, copying has the advantage there.</p>"
         f'<div class="charts">{charts}</div>{said}{_gains(found.judged)}<div class="charts">{maps}</div>'
     )
 

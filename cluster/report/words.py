@@ -68,21 +68,32 @@ def comparisons(judged: Judged) -> tuple[Comparison, ...]:
 
 
 def summary(judged: Judged) -> str:
-    """One sentence or two: what the intervals say."""
-    bits, (_, psnr) = judged.bits["overall_gain"], _best(judged)
-    ahead = [words for other, words in (("copy", "copying"), ("majority", "the majority")) if bits[other]["low"] > 0]
+    """Two sentences: what the intervals say of bits, and of continuations."""
+    return f"On held-out {judged.title}, {_bits_summary(judged)} {_continuation_summary(judged)}"
+
+
+def _bits_summary(judged: Judged) -> str:
+    gains = judged.bits["overall_gain"]
+    ahead = [words for name, words in (("majority", "the majority"), ("copy", "copying")) if gains[name]["low"] > 0]
+    if len(ahead) == 2:
+        return "the model guesses more bits than the majority and than copying the previous frame."
+    coarse = [i for i, low in enumerate(judged.bits["gain_over_copy"]["low"]) if low > 0]
+    over_copy = f"more than copying only at {_named(judged, coarse)}" if coarse else "at no scale more than copying"
+    over_majority = "more bits than the majority" if ahead else "no more bits than the majority"
+    return f"the model guesses {over_majority}, and {over_copy}."
+
+
+def _continuation_summary(judged: Judged) -> str:
+    _, psnr = _best(judged)
     still, moved = (psnr[f"gain_over_{other}"]["overall"] for other in ("repeated", "repeated_rebuilt"))
-    first = f"beats {' and '.join(ahead)} in bits" if ahead else "beats neither baseline in bits"
     if still["low"] > 0:
-        second = "its continuations are closer to the true future than the last frame repeated"
-    elif moved["low"] > 0:
-        second = (
-            "its continuations are closer to the true future than a still picture through the same tokenizer, but not "
-            "than the last frame in its original pixels: the tokenizer loses more than the motion gains"
+        return "Its continuations are closer to the true future than the last frame repeated."
+    if moved["low"] > 0:
+        return (
+            "Its continuations are closer to the true future than a still picture through the same tokenizer, but not "
+            "than the last frame in its original pixels: the tokenizer loses more than the motion gains."
         )
-    else:
-        second = "its continuations are no closer to the true future than a still picture"
-    return f"On held-out {judged.title} the model {first}; {second}."
+    return "Its continuations are no closer to the true future than a still picture."
 
 
 def by_scale(judged: Judged) -> str:
@@ -154,7 +165,7 @@ def _by_scale(judged: Judged, gains: Mapping[str, Sequence[float]], against: str
             parts.append(f"{side} {_range([100 * gains['value'][i] for i in scales])} at {_named(judged, scales)}")
     if scales := sides["level"]:
         parts.append(f"cannot be told apart from it at {_named(judged, scales)}")
-    return f"against {against} it {', '.join(parts)}"
+    return f"against {against} the model {', '.join(parts)}"
 
 
 def _named(judged: Judged, scales: Sequence[int]) -> str:
