@@ -104,6 +104,10 @@ class EvaluateTokenizer:
     """Frames a second that clips are sampled at."""
     max_clips: Annotated[int, arg(metavar="N")] = 16
     """At most so many clips of one file."""
+    start_fraction: float = 0.0
+    """Use each file from this share of its duration on: 0.8 for what `tokenizer_demo` held out."""
+    captions: str = ""
+    """CSV or JSON lines naming the files to use, in a column `path`; empty: all."""
 
 
 def evaluate(words: Sequence[str], prog: str) -> int:
@@ -118,7 +122,8 @@ def evaluate(words: Sequence[str], prog: str) -> int:
 
     tokenizer = _open(options.weights)
     bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
-    clips = open_clips(SourceConfig(path=str(options.clips)), bucket, max_clips_per_source=options.max_clips)
+    source = SourceConfig(path=str(options.clips), captions=options.captions, start_fraction=options.start_fraction)
+    clips = open_clips(source, bucket, max_clips_per_source=options.max_clips)
     with torch.inference_mode():
         found = evaluate_tokenizer(tokenizer, (to_tensor(clip).to(_device(tokenizer)) for clip in clips))
     say(json.dumps({**asdict(found), "size": options.size, "num_frames": bucket.num_frames}))
