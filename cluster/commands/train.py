@@ -41,7 +41,6 @@ def train(words: Sequence[str], prog: str) -> int:
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world = for_pretraining(recipe), World.here()
-    run = make_folder("run", options.run or Path("runs") / recipe.name)
     if options.processes < 1 or (options.processes > 1 and world.world_size > 1):
         raise InputError(
             "processes", options.processes, f"cannot be started here, where WORLD_SIZE is {world.world_size}",
@@ -49,6 +48,8 @@ def train(words: Sequence[str], prog: str) -> int:
         )  # fmt: skip
     if options.processes > 1:
         check_layout(recipe, options.processes)
+    run = make_folder("run", options.run or Path("runs") / recipe.name)
+    if options.processes > 1:
         return launch(["train", options.recipe, "--run", str(run), *_flag_words(flags)], options.processes, run)
     from videoar.pretrain.train import train as train_recipe
 
