@@ -23,7 +23,7 @@ def split_layers(config: ModelConfig, parts: int) -> list[range]:
     """
     block = 16.0 * config.width**2
     costs = [block] * config.num_layers
-    ends = config.width * config.latent_dim, 2.0 * config.width * config.latent_dim
+    ends = 1.0 * config.width * config.latent_dim, 2.0 * config.width * config.latent_dim
     return _split(costs, ends, parts)
 
 
