@@ -212,6 +212,9 @@ class LogConfig:
 
     wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases; `online` without a key is refused, `offline` leaves files to `wandb sync`."""
+    profile_every: int = 100
+    """Steps between two that are run under torch's profiler for the time spent in collectives; 0: none. Only where
+    there are several processes."""
     save_every: int = 1000
     """Steps between two checkpoints; one is always written at the end."""
     keep_last: int = 3

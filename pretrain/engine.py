@@ -43,6 +43,7 @@ class Engine(Protocol):
     device: torch.device
     rank: int
     """Of this process among all."""
+    num_processes: int
     data_rank: int
     """Which share of a step's packs this process reads."""
     data_size: int
@@ -100,7 +101,7 @@ def forward_loss(model: VideoAR, pack: Pack, num_frames: int) -> tuple[Tensor, T
 class PlainEngine(Engine):
     """One process, plain PyTorch: what every sharded engine must equal."""
 
-    rank, data_rank, data_size = 0, 0, 1
+    rank, num_processes, data_rank, data_size = 0, 1, 0, 1
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.device = device

@@ -78,6 +78,7 @@ class StepTimes:
 
     data_wait: float = 0.0
     total: float = 0.0
+    communication: float | None = None
     _mark: float = 0.0
     _begun: float = 0.0
 
@@ -89,10 +90,10 @@ class StepTimes:
     def data_arrived(self) -> None:
         self.data_wait = time.perf_counter() - self._begun
 
-    def step_enqueued(self) -> StepTimes:
+    def step_enqueued(self, communication: float | None) -> StepTimes:
         """What this step took; the next one begins."""
         now = time.perf_counter()
-        done = StepTimes(self.data_wait, now - self._begun)
+        done = StepTimes(self.data_wait, now - self._begun, communication)
         self._begun = now
         return done
 
@@ -105,6 +106,7 @@ def step_record(
     tally: Tally,
     result: StepResult,
     times: StepTimes,
+    num_processes: int,
 ) -> dict[str, Any]:
     """One line of metrics.jsonl; this is where the host reads the device."""
     num_tokens = sum(pack.num_tokens for pack in plan.packs)
@@ -122,7 +124,9 @@ def step_record(
         "tokens_per_s": num_tokens / times.total,
         "step_s": times.total,
         "data_wait": times.data_wait,
+        "communication": times.communication,
         "model_tflops_per_s": flops / times.total / 1e12,
+        "mfu": utilisation(flops / times.total, num_processes),
         "peak_memory": peak_memory(),
         **accuracy(tally),
     }
@@ -150,6 +154,19 @@ def _ratios(parts: Tensor, wholes: Tensor) -> Any:
     if parts.ndim:
         return [_ratios(part, whole) for part, whole in zip(parts, wholes, strict=True)]
     return float(parts / wholes) if wholes else None
+
+
+PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "H800": 989e12, "A100": 312e12, "B200": 2250e12}
+"""Dense bfloat16 FLOP/s by a part of the device's name, as the makers print them."""
+
+
+def utilisation(flops_per_s: float, num_processes: int) -> float | None:
+    """MFU: model FLOP/s (attended pairs only) over the bfloat16 peak of all devices; None where that is not known."""
+    if not torch.cuda.is_available():
+        return None
+    name = torch.cuda.get_device_name()
+    peaks = [peak for part, peak in PEAK_FLOPS.items() if part in name]
+    return flops_per_s / (peaks[0] * num_processes) if peaks else None
 
 
 def peak_memory() -> int:

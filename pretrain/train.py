@@ -24,6 +24,7 @@ from videoar.pretrain.engine import Engine, StepResult, make_engine
 from videoar.pretrain.inputs import Pack, build_pack
 from videoar.pretrain.metrics import Reporter, StepTimes, step_record
 from videoar.pretrain.optim import learning_rate
+from videoar.pretrain.profile import measured_communication
 from videoar.pretrain.resume import resume, save
 from videoar.pretrain.run_folder import open_run, sole_writer
 from videoar.pretrain.stages import StagePosition, stage_at
@@ -85,9 +86,10 @@ def _train_stage(run: Run, reporter: Reporter | None, preemption: Preemption) ->
             plan, samples, after = next(steps)
             times.data_arrived()
             packs = _packs(run, position.stage, samples)
-            result = run.engine.step(packs, len(samples), plan.num_frames, learning_rate(recipe, run.step))
+            with measured_communication(_profiled(run)) as communication:
+                result = run.engine.step(packs, len(samples), plan.num_frames, learning_rate(recipe, run.step))
             report(unread)  # the host reads a step's metrics while the next one runs
-            unread = _Step(run.step, plan, result, times.step_enqueued())
+            unread = _Step(run.step, plan, result, times.step_enqueued(communication.seconds))
             _advance(run, position, result, after)
             stopping = run.engine.any(preemption.requested) or run.skipped > SKIP_BUDGET
             if stopping or _due(run.step, recipe.log.save_every, recipe.num_steps):
@@ -131,6 +133,11 @@ def _mine(run: Run, plan: StepPlan) -> list[int]:
     return deal(plan.packs, run.engine.data_size)[run.engine.data_rank]
 
 
+def _profiled(run: Run) -> bool:
+    """Whether this step's collectives are timed: every so often, past the first step, which is not typical."""
+    return run.engine.num_processes > 1 and run.step > 0 and _due(run.step, run.recipe.log.profile_every, -1)
+
+
 def _due(step: int, every: int, last: int) -> bool:
     return bool(every) and (step % every == 0 or step == last)
 
@@ -149,7 +156,9 @@ def _report(run: Run, reporter: Reporter | None, stage: StageConfig, unread: _St
         return
     tally = run.engine.total(unread.result.tally)
     if reporter is not None:
-        record = step_record(run.recipe, stage, unread.step, unread.plan, tally, unread.result, unread.times)
+        record = step_record(
+            run.recipe, stage, unread.step, unread.plan, tally, unread.result, unread.times, run.engine.num_processes
+        )
         reporter.record(record)
 
 

@@ -42,7 +42,7 @@ class ShardedEngine(Engine):
         self.device = cpu.device_of(world.local_rank)
         cpu.join(self.device)
         self._mesh = make_mesh(recipe.parallel)
-        self.rank = world.rank
+        self.rank, self.num_processes = world.rank, world.world_size
         self.data_rank, self.data_size = self._mesh.data_rank, self._mesh.data_size
         self._config = megatron_config(recipe)
         self._stages = make_stages(recipe, self._mesh, self._config)

@@ -76,6 +76,33 @@ def test_trained_weights_become_a_video(trained: Path, tmp_path: Path) -> None:
     assert video.stat().st_size > 1000
 
 
+def test_a_cut_model_trains_exports_and_generates(trained: Path, shards: Path, tmp_path: Path) -> None:
+    """Tensor 2 x pipeline 2 through the three stages: the weights that come out are those of one process."""
+    cut = ("--processes", "4", "--parallel.tensor", "2", "--parallel.pipeline", "2", "--log.profile-every", "8")
+    run("train", "debug", "--run", tmp_path / "run", "--data.url", shards, *cut)
+    run("export", tmp_path / "run", tmp_path / "weights")
+    words = (
+        "generate",
+        tmp_path / "weights",
+        "--prompt",
+        "a red square",
+        "--seconds",
+        "1",
+        "--out",
+        tmp_path / "x.mp4",
+    )
+    assert run(*words) == [str(tmp_path / "x.mp4")]
+    records = [
+        [json.loads(line) for line in (folder / "metrics.jsonl").open()] for folder in (trained, tmp_path / "run")
+    ]
+    assert [record["loss"] for record in records[1]] == pytest.approx(
+        [record["loss"] for record in records[0]], rel=1e-4
+    )
+    measured = {record["step"]: record["communication"] for record in records[1] if record["communication"] is not None}
+    assert measured.keys() == {8, 16}
+    assert all(0 < seconds < 60 for seconds in measured.values())
+
+
 def test_the_same_command_again_has_nothing_to_do(trained: Path, shards: Path) -> None:
     """A job that is submitted again after its end must not train on."""
     before = (trained / "metrics.jsonl").read_text()
