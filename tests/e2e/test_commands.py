@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.preemption import EXIT_PREEMPTED
+from videoar.pretrain.metrics import read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -92,13 +93,9 @@ def test_a_cut_model_trains_exports_and_generates(trained: Path, shards: Path, t
         tmp_path / "x.mp4",
     )
     assert run(*words) == [str(tmp_path / "x.mp4")]
-    records = [
-        [json.loads(line) for line in (folder / "metrics.jsonl").open()] for folder in (trained, tmp_path / "run")
-    ]
-    assert [record["loss"] for record in records[1]] == pytest.approx(
-        [record["loss"] for record in records[0]], rel=1e-4
-    )
-    measured = {record["step"]: record["communication"] for record in records[1] if record["communication"] is not None}
+    straight, cut_run = (read_metrics(folder / "metrics.jsonl") for folder in (trained, tmp_path / "run"))
+    assert [record["loss"] for record in cut_run] == pytest.approx([record["loss"] for record in straight], rel=1e-4)
+    measured = {record["step"]: record["communication"] for record in cut_run if record["communication"] is not None}
     assert measured.keys() == {8, 16}
     assert all(0 < seconds < 60 for seconds in measured.values())
 
