@@ -34,15 +34,36 @@ class World:
     """Index of this process on its machine: the number of its GPU."""
     world_size: int = 1
     """Processes of the job."""
+    rendezvous: str = "env://"
+    """Where the processes meet, as torch.distributed's `init_method`."""
 
     @staticmethod
     def here() -> World:
-        """The world that torchrun describes in the environment."""
+        """The world that torchrun, or else Slurm's srun, describes in the environment."""
+        if "RANK" not in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+            return World._of_slurm()
         return World(
             rank=int(os.environ.get("RANK", "0")),
             local_rank=int(os.environ.get("LOCAL_RANK", "0")),
             world_size=int(os.environ.get("WORLD_SIZE", "1")),
         )
+
+    @staticmethod
+    def _of_slurm() -> World:
+        """One task a process; they meet where the step was launched, on a port that follows from the job's number."""
+        host = os.environ.get("MASTER_ADDR") or os.environ["SLURM_LAUNCH_NODE_IPADDR"]
+        port = os.environ.get("MASTER_PORT") or 20_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000
+        return World(
+            rank=int(os.environ["SLURM_PROCID"]),
+            local_rank=int(os.environ["SLURM_LOCALID"]),
+            world_size=int(os.environ["SLURM_NTASKS"]),
+            rendezvous=f"tcp://{host}:{port}",
+        )
+
+    def tell(self) -> None:
+        """Say it in torchrun's words, for libraries (DeepSpeed) that read the environment themselves."""
+        words = {"RANK": self.rank, "LOCAL_RANK": self.local_rank, "WORLD_SIZE": self.world_size}
+        os.environ.update({name: str(number) for name, number in words.items()})
 
     @property
     def is_first(self) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from videoar.cluster.process import World
+
 
 class _CudaMeansCpu(TorchFunctionMode):
     """Factory calls that ask for a CUDA tensor get a CPU tensor."""
@@ -57,12 +59,16 @@ def communication_backend() -> str:
     return "nccl" if torch.cuda.is_available() else "gloo"
 
 
-def join(device: torch.device) -> None:
-    """Enter the default process group that torchrun's environment describes; left when the process ends.
+def join(world: World, device: torch.device) -> None:
+    """Enter the default process group of the job; left when the process ends.
 
     Once a process: the rendezvous of torchrun does not serve a second one. Engines come and go within it.
     """
     if torch.distributed.is_initialized():
         return
-    torch.distributed.init_process_group(communication_backend(), device_id=device if device.type == "cuda" else None)
+    world.tell()
+    torch.distributed.init_process_group(
+        communication_backend(), init_method=world.rendezvous, rank=world.rank, world_size=world.world_size,
+        device_id=device if device.type == "cuda" else None,
+    )  # fmt: skip
     atexit.register(torch.distributed.destroy_process_group)

@@ -40,7 +40,7 @@ class ShardedEngine(Engine):
         self._recipe = recipe
         cpu.prepare_libraries()
         self.device = cpu.device_of(world.local_rank)
-        cpu.join(self.device)
+        cpu.join(world, self.device)
         self._mesh = make_mesh(recipe.parallel)
         self.rank, self.num_processes = world.rank, world.world_size
         self.data_rank, self.data_size = self._mesh.data_rank, self._mesh.data_size

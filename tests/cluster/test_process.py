@@ -54,3 +54,16 @@ def test_a_worker_that_fails_is_named(tmp_path: Path, capfd: pytest.CaptureFixtu
     asked = ["tokenizer", "reconstruct", "tiny", str(clip), str(tmp_path), "--size", "32x32"]  # a folder is no file
     assert launch(asked, 1, tmp_path) == 1
     assert capfd.readouterr().err.splitlines()[-1] == "process 0 failed first, with exit code 1"
+
+
+def test_the_world_is_read_from_srun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under srun there is no torchrun: ranks are Slurm's, and all tasks of a job must agree on where they meet."""
+    variables = {"PROCID": "5", "LOCALID": "1", "NTASKS": "8", "JOB_ID": "123456", "LAUNCH_NODE_IPADDR": "10.0.0.7"}
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert World.here() == World(rank=5, local_rank=1, world_size=8, rendezvous="tcp://10.0.0.7:23456")
+    monkeypatch.setenv("RANK", "0")  # torchrun inside an allocation speaks for itself
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert World.here() == World(rank=0, local_rank=0, world_size=2)

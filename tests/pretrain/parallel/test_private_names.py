@@ -11,12 +11,13 @@ pytestmark = pytest.mark.slow
 
 def test_megatron_core() -> None:
     """Schedules, cut layers, mappings and groups, with the arguments we pass."""
-    import videoar.pretrain.parallel  # noqa: F401  (quiets what Megatron-core says at import)
     from megatron.core import parallel_state, tensor_parallel
     from megatron.core.pipeline_parallel import schedules
     from megatron.core.tensor_parallel.mappings import all_to_all
     from megatron.core.transformer import TransformerConfig
     from megatron.core.utils import make_viewless_tensor
+
+    import videoar.pretrain.parallel  # noqa: F401  (quiets what Megatron-core says at import)
 
     linear = inspect.signature(tensor_parallel.ColumnParallelLinear.__init__).parameters
     assert {"config", "init_method", "bias", "gather_output", "skip_bias_add", "tp_group"} <= linear.keys()
