@@ -20,7 +20,7 @@ from videoar.cluster.errors import InputError
 from videoar.cluster.held_out import Rows, judge, play, show
 from videoar.cluster.progress import ProgressLine
 from videoar.cluster.report import Findings, Judged, StageCost, TokenizerFacts, headline, render, to_json
-from videoar.configs.demo import HELD_OUT, recipe
+from videoar.configs.demo import HELD_OUT, Films, recipe
 from videoar.configs.load import load_recipe, save_recipe
 from videoar.configs.sizes import parameter_count
 from videoar.data_pipeline.manifest import open_manifest
@@ -71,7 +71,7 @@ def demo(out: Path, clips: Path | None, say: Say) -> Path:
 
     The same call again goes on where an earlier one stopped.
     """
-    return run_demo(recipe() if clips is None else recipe(str(own_films(clips))), out, say)
+    return run_demo(recipe(None if clips is None else own_films(clips)), out, say)
 
 
 def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
@@ -99,12 +99,13 @@ def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
     return out / PAGE
 
 
-def own_films(folder: Path) -> Path:
-    """The user's folder, which must hold a video."""
+def own_films(folder: Path) -> Films:
+    """The user's videos, of which there must be one."""
     names = [path.name for path in folder.rglob("*")] if folder.is_dir() else []
-    if not any(name.rpartition(".")[2].lower() in VIDEO_SUFFIXES for name in names):
+    count = sum(name.rpartition(".")[2].lower() in VIDEO_SUFFIXES for name in names)
+    if not count:
         raise InputError("clips", folder, "holds no video", "give a folder of videos, captions beside them as .txt")
-    return folder.resolve()
+    return Films(path=str(folder.resolve()), count=count)
 
 
 def keep_recipe(chosen: Recipe, out: Path) -> None:

