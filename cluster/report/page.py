@@ -59,8 +59,9 @@ def _summary(found: Findings) -> str:
     return (
         f'<h2>What was learned</h2>{said}<div class="table"><table>{head}{lines}</table></div>'
         f'<p class="note">Held out: {escape(about)}. Bits: from the second latent frame on, each guessed from the true '
-        "bits before it. Continuation: PSNR against the original pixels, in dB. In brackets: 95 % bootstrap intervals "
-        "over clips; clips of one film overlap, so they speak of these films, and other videos may do worse.</p>"
+        "bits before it. Continuation: PSNR against the original pixels, of the better of two ways of sampling. In "
+        "brackets: 95 % bootstrap intervals over clips; clips of one film overlap, so they speak of these films, and "
+        "other videos may do worse.</p>"
     )
 
 
