@@ -49,6 +49,8 @@ class Engine(Protocol):
     data_size: int
     updates: int
     """Optimizer steps that were applied."""
+    needs_content: bool = True
+    """Whether this process computes with features or targets; False between the ends of a pipeline."""
 
     def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
         """Forward and backward over this process's packs, reduction, clipping, AdamW and the moving average.

@@ -47,10 +47,12 @@ def build_pack(
     step: int,
     training: bool,
     device: torch.device | str = "cpu",
+    content: bool = True,
 ) -> Pack:
     """Assemble a pack; the same (seed, step, sample) gives the same inputs and targets in any pack on any rank.
 
-    With `training` False nothing is random: stored bits in and out, the window alone, no text dropped.
+    With `training` False nothing is random: stored bits in and out, the window alone, no text dropped. Without
+    `content` features and targets stay empty: pipeline stages between the first and the last need the layout only.
     """
     if not training:
         correction = CorrectionConfig(corruption="off")
@@ -58,7 +60,7 @@ def build_pack(
     features = torch.zeros(stage.tokens_per_pack, config.latent_dim, device=device)
     targets = torch.zeros(stage.tokens_per_pack, config.latent_dim, dtype=torch.bool, device=device)
     ratio = torch.zeros(2, device=device)
-    for schedule in dict.fromkeys(segment.schedule for segment in layout.segments):
+    for schedule in dict.fromkeys(segment.schedule for segment in layout.segments if content):
         frames = _frames(samples, schedule, correction, device)
         ratios = None
         if correction.corruption != "off":

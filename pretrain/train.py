@@ -126,6 +126,7 @@ def _packs(run: Run, stage: StageConfig, packs: Sequence[tuple[Sample, ...]]) ->
         yield build_pack(
             samples, config=recipe.model, stage=stage, correction=recipe.correction, text_dropout=recipe.text_dropout,
             seed=recipe.seed, step=run.step, training=True, device=run.engine.device,
+            content=run.engine.needs_content,
         )  # fmt: skip
 
 

@@ -44,4 +44,5 @@ def _packs(
             yield build_pack(
                 reader.read(plan), config=recipe.model, stage=stage, correction=recipe.correction,
                 text_dropout=0.0, seed=recipe.seed, step=0, training=False, device=engine.device,
+                content=engine.needs_content,
             )  # fmt: skip

@@ -48,6 +48,7 @@ class ShardedEngine(Engine):
         self._stages = make_stages(recipe, self._mesh, self._config)
         shapes = _whole_shapes(recipe)
         self._named = self._filled(lambda name: initial_weight(name, shapes[name], recipe.model, recipe.seed))
+        self.needs_content = any(stage.is_first or stage.is_last for stage in self._stages)
         for stage in self._stages:
             prepare_blocks(stage.model, recipe.parallel)
         module = self._stages[0] if len(self._stages) == 1 else nn.ModuleList(self._stages)

@@ -37,6 +37,7 @@ LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
         "zero2-offload": {"zero_stage": 2, "offload": True},
     },
     4: {
+        "pipeline4": {"pipeline": 4},
         "data4-zero1": {"zero_stage": 1},
         "tensor2-pipeline2": {"tensor": 2, "pipeline": 2, "zero_stage": 1},
         "tensor2-zero2": {"tensor": 2, "zero_stage": 2},
@@ -55,6 +56,11 @@ BF16: dict[int, dict[str, dict[str, Any]]] = {
         if name in ("zero1", "tensor2", "pipeline2", "ulysses2", "zero2", "zero3")
     },
 }
+BROKEN: dict[str, dict[str, str | None]] = {
+    "a-missing-sum": {r"blocks\.\d+\.attention\.(q_norm|k_norm)": None},
+    "a-doubled-sum": {r"blocks\.\d+\.(attention_norm|feed_forward_norm)": "partial"},
+}
+"""Plans with one entry wrong; without sequence parallelism, where a norm between layers sees every token."""
 CASES = [(count, name) for count, layouts in LAYOUTS.items() for name in layouts]
 CASES_BF16 = [(2, name) for name in BF16[2]]
 
@@ -73,14 +79,17 @@ class Runs:
         layouts = (BF16 if bf16 else LAYOUTS)[processes]
         if processes == 1 and not bf16:
             layouts = {"plain": {}} | layouts
-        worker = [str(Path(__file__).with_name("worker.py")), str(self._folder), self._url, json.dumps(layouts)]
+        self.train(processes, self._folder, layouts)
+        return self._folder
+
+    def train(self, processes: int, folder: Path, layouts: dict[str, dict[str, Any]]) -> None:
+        worker = [str(Path(__file__).with_name("worker.py")), str(folder), self._url, json.dumps(layouts)]
         command = [sys.executable, *worker]
         if processes > 1:
             torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
             command = [sys.executable, *torchrun, *worker]
         done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-        assert done.returncode == 0, done.stderr[-4000:]
-        return self._folder
+        assert done.returncode == 0, done.stderr[-20000:]
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +120,22 @@ def test_layout_equals_one_process(runs: Runs, processes: int, name: str) -> Non
     assert torch.equal(curve(sharded, "flip_ratio"), curve(plain, "flip_ratio"))
     assert torch.equal(curve(sharded, "tokens"), curve(plain, "tokens"))
     assert (curve(plain, "grad_norm") > 0.05).all(), "clipping is meant to be part of this test"
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_plan_is_found(runs: Runs, tmp_path: Path, name: str) -> None:
+    """The parity test must be able to fail: with one entry of the plan wrong, some gradient is wrong."""
+    runs.train(2, tmp_path, {name: {"tensor": 2, "sequence": False, "broken": BROKEN[name]}})
+    expected, found = gradients(runs.of(1, "plain")), gradients(tmp_path / name)
+    errors = [(found[parameter] - gradient).norm() / gradient.norm() for parameter, gradient in expected.items()]
+    assert max(errors) > 0.1
+
+
+def test_a_row_cut_as_a_column_does_not_run(runs: Runs, tmp_path: Path) -> None:
+    """Its input is cut already; the product cannot be formed."""
+    broken = {r"blocks\.\d+\.feed_forward\.down": "column"}
+    with pytest.raises(AssertionError, match="cannot be multiplied"):
+        runs.train(2, tmp_path, {"row-as-column": {"tensor": 2, "sequence": False, "broken": broken}})
 
 
 @pytest.mark.parametrize(("processes", "name"), CASES_BF16, ids=[name for _, name in CASES_BF16])

@@ -15,6 +15,8 @@ import torch
 from videoar.cluster.process import World
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import OptimizerConfig, ParallelConfig, Recipe
+from videoar.pretrain.parallel import tensor
+from videoar.pretrain.parallel.tensor import Role
 from videoar.pretrain.train import train
 
 
@@ -33,10 +35,21 @@ def parity_recipe(url: str, fields: dict[str, object]) -> Recipe:
     )
 
 
+def break_plan(entries: dict[str, Role | None]) -> None:
+    """Change entries of the tensor plan for the rest of this process."""
+    for pattern, role in entries.items():
+        if role is None:
+            del tensor.PLAN[pattern]
+        else:
+            tensor.PLAN[pattern] = role
+
+
 def main() -> None:
     folder, url, layouts = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     torch.set_num_threads(1)
     for name, fields in layouts.items():
+        if broken := fields.pop("broken", None):
+            break_plan(broken)
         train(parity_recipe(url, fields), folder / name, World.here())
 
 
