@@ -211,7 +211,7 @@ class LogConfig:
     """What a run tells, and how often."""
 
     wandb: Literal["off", "offline", "online"] = "offline"
-    """Weights & Biases; `online` without a key is refused, `offline` leaves files to `wandb sync`."""
+    """Weights & Biases; `offline` needs no key and leaves files to `wandb sync`, `online` needs `wandb login` first."""
     profile_every: int = 100
     """Steps between two that are run under torch's profiler for the time spent in collectives; 0: none. Only where
     there are several processes."""

@@ -92,11 +92,12 @@ def _train_stage(run: Run, reporter: Reporter | None, preemption: Preemption) ->
             unread = _Step(run.step, plan, result, times.step_enqueued(communication.seconds))
             _advance(run, position, result, after)
             stopping = run.engine.any(preemption.requested) or run.skipped > SKIP_BUDGET
-            if stopping or _due(run.step, recipe.log.save_every, recipe.num_steps):
+            last = run.step == recipe.num_steps
+            if stopping or last or _due(run.step, recipe.log.save_every):
                 report(unread)
                 unread = None
                 save(recipe, run.folder, run.engine, run.datasets, run.step, run.loader)
-            if recipe.log.validation and _due(run.step, recipe.log.validate_every, recipe.num_steps):
+            if recipe.log.validate_every and (last or _due(run.step, recipe.log.validate_every)):
                 validate(recipe, position.stage, run.engine, run.datasets, run.step, run.folder)
             if stopping:
                 _stop(run)
@@ -136,11 +137,11 @@ def _mine(run: Run, plan: StepPlan) -> list[int]:
 
 def _profiled(run: Run) -> bool:
     """Whether this step's collectives are timed: every so often, past the first step, which is not typical."""
-    return run.engine.num_processes > 1 and run.step > 0 and _due(run.step, run.recipe.log.profile_every, -1)
+    return run.engine.num_processes > 1 and run.step > 0 and _due(run.step, run.recipe.log.profile_every)
 
 
-def _due(step: int, every: int, last: int) -> bool:
-    return bool(every) and (step % every == 0 or step == last)
+def _due(step: int, every: int) -> bool:
+    return bool(every) and step % every == 0
 
 
 def _stop(run: Run) -> None:
