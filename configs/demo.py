@@ -122,9 +122,9 @@ def recipe(films: Films | None = None) -> Recipe:
             actors=2,
         ),
         stages=(
-            _stage("I", ("images64", "clips64"), steps=800),
-            _stage("II", ("images128", "clips128"), steps=800),
-            _stage("III", ("long128",), steps=1200),
+            _stage("I", ("images64", "clips64"), steps=500),
+            _stage("II", ("images128", "clips128"), steps=900),
+            _stage("III", ("long128",), steps=2400),
         ),
         correction=CorrectionConfig(p_max=0.1),
         optimizer=OptimizerConfig(warmup_steps=50, ema_decay=0.99),
