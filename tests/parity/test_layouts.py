@@ -22,7 +22,11 @@ from videoar.pretrain.metrics import read_metrics
 pytestmark = pytest.mark.slow
 
 LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
-    1: {"recompute-full": {"recompute": "full"}, "recompute-selective": {"recompute": "selective"}},
+    1: {
+        "recompute-full": {"recompute": "full"},
+        "recompute-selective": {"recompute": "selective"},
+        "compiled": {"compile": True},
+    },
     2: {
         "data2": {},
         "tensor2": {"tensor": 2},
