@@ -33,13 +33,13 @@ $(FILMS): $(STAMP)
 demo: $(STAMP) $(FILMS)
 	$(BIN)/videoar demo
 
-test: $(STAMP)
+test: $(STAMP) $(FILMS)
 	$(BIN)/python -m pytest -q -m "not drill"
 
-test-fast: $(STAMP)
+test-fast: $(STAMP) $(FILMS)
 	$(BIN)/python -m pytest -q -m "not slow and not drill"
 
-test-all: $(STAMP)
+test-all: $(STAMP) $(FILMS)
 	$(BIN)/python -m pytest -q
 
 # Types and layers are checked on what ships: the installed tree, in which `videoar` is one package.
