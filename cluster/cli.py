@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 
 from videoar.cluster.arguments import HELP
-from videoar.cluster.commands import config, data, demo, doctor, export, generate, tokenizer, train
+from videoar.cluster.commands import bench, config, data, demo, doctor, export, generate, tokenizer, train
 from videoar.cluster.errors import InputError
 
 Run = Callable[[Sequence[str], str], int]
@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[Run, type]] = {
     "train": (train.train, train.Train),
     "export": (export.export, export.Export),
     "generate": (generate.generate, generate.Generate),
+    "bench": (bench.bench, bench.Bench),
 }
 """Each command: what runs it, and the dataclass whose docstring describes it."""
 

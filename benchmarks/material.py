@@ -1,0 +1,61 @@
+"""What benchmarks train on: the debug recipe at another size, and packs of drawn latents that fill a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from videoar.configs.debug import recipe
+from videoar.data_pipeline.clip import Sample, SampleEntry, StoredLatent
+from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
+from videoar.pretrain.inputs import Pack, build_pack
+from videoar.tokenizer.residual import quantize_residual
+from videoar.tokenizer.scales import ScaleSchedule
+
+NUM_TEXT = 8
+"""Text tokens m of every sample."""
+
+
+def bench_recipe(model: ModelConfig, *, tokens_per_pack: int, batch: int) -> Recipe:
+    """The last stage of the debug recipe with this model and `batch` packs a step; float32, one process, no layout."""
+    base = recipe()
+    stage = replace(base.stages[-1], tokens_per_pack=tokens_per_pack, batch=batch)
+    return replace(base, model=model, stages=(stage,), parallel=ParallelConfig())
+
+
+def model_of(num_layers: int, width: int, num_heads: int) -> ModelConfig:
+    """The debug recipe's model at another size."""
+    return replace(recipe().model, num_layers=num_layers, width=width, num_heads=num_heads)
+
+
+def make_packs(recipe: Recipe, count: int, schedule: str = "64x64") -> list[Pack]:
+    """So many packs of one sample each; everything about a pack is a function of its number."""
+    stage = recipe.stages[0]
+    frames = (stage.tokens_per_pack - NUM_TEXT) // ScaleSchedule.named(schedule).tokens_per_frame
+    return [
+        build_pack(
+            (_sample(number, schedule, frames, recipe.model.latent_dim),), config=recipe.model, stage=stage,
+            correction=recipe.correction, text_dropout=recipe.text_dropout, seed=recipe.seed, step=0, training=True,
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def num_frames(packs: Sequence[Pack]) -> int:
+    """N, latent frames of a step of these packs (the loss unit)."""
+    return sum(segment.num_frames for pack in packs for segment in pack.layout.segments)
+
+
+def _sample(number: int, schedule: str, frames: int, latent_dim: int) -> Sample:
+    generator = torch.Generator().manual_seed(number)
+    named = ScaleSchedule.named(schedule)
+    latent = torch.randn(frames, latent_dim, *named.grid, generator=generator)
+    entry = SampleEntry(
+        key=str(number), sample_id=number * 7919 + 5, dataset="drawn", schedule=schedule, num_frames=frames,
+        caption="", label=None, shard="", offset=0, size_bytes=0,
+    )  # fmt: skip
+    text = np.random.default_rng(number).integers(1, 257, NUM_TEXT)
+    return Sample(entry, quantize_residual(latent, named).numpy(), StoredLatent(latent.numpy()), text)

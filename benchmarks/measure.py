@@ -1,0 +1,97 @@
+"""What a step costs this process, and the collectives in it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of one call."""
+
+    wall_s: float
+    compute_s: float
+    """CPU time of the calling thread: gloo's collectives run in threads of their own, and waiting for them is free."""
+    process_s: float
+    """CPU time of all threads."""
+
+
+def cost_of(call: Call) -> Cost:
+    """Call once, beside nothing else of this process."""
+    before = time.perf_counter(), time.thread_time(), time.process_time()
+    call()
+    after = time.perf_counter(), time.thread_time(), time.process_time()
+    return Cost(*(end - start for start, end in zip(before, after, strict=True)))
+
+
+def alternate(calls: Mapping[str, Call], rounds: int) -> dict[str, list[Cost]]:
+    """The calls in turn, so many rounds after one that is not counted; every other round in reverse.
+
+    Several processes begin each call together.
+    """
+    costs: dict[str, list[Cost]] = {name: [] for name in calls}
+    for round_number in range(rounds + 1):
+        for name in list(calls)[:: -1 if round_number % 2 else 1]:
+            if dist.is_initialized():
+                dist.barrier()
+            cost = cost_of(calls[name])
+            if round_number:
+                costs[name].append(cost)
+    return costs
+
+
+def medians(costs: Sequence[Cost]) -> dict[str, float]:
+    """Each field's median."""
+    return {name: statistics.median(getattr(cost, name) for cost in costs) for name in Cost.__slots__}
+
+
+def rounded(value: Any, digits: int = 4) -> Any:
+    """Floats of a JSON value to significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}")
+    if isinstance(value, Mapping):
+        return {name: rounded(item, digits) for name, item in value.items()}
+    return [rounded(item, digits) for item in value] if isinstance(value, list | tuple) else value
+
+
+@contextmanager
+def counted_collectives() -> Iterator[dict[str, dict[str, int]]]:
+    """By kind, how many collectives this process began inside, and the bytes of the larger of their two sides."""
+    found: dict[str, dict[str, int]] = {}
+    with _Counting() as mode:
+        yield found
+    found |= {kind: {"count": mode.counts[kind], "size_bytes": mode.sizes[kind]} for kind in sorted(mode.counts)}
+
+
+class _Counting(TorchDispatchMode):
+    """Sees the calls of torch.distributed, those of backward passes too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+        self.sizes: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        if func.namespace == "c10d":
+            kind = func._schema.name.removeprefix("c10d::").strip("_")
+            self.counts[kind] += 1
+            self.sizes[kind] += max(map(_size_bytes, args))
+        return func(*args, **(kwargs or {}))
+
+
+def _size_bytes(argument: Any) -> int:
+    leaves: Iterable[Any] = tree_leaves(argument)
+    return sum(leaf.numel() * leaf.element_size() for leaf in leaves if isinstance(leaf, Tensor))

@@ -1,0 +1,150 @@
+"""Bytes that a process holds of weights, gradients, optimizer state and moving average, counted under ZeRO 0 to 3."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
+from videoar.benchmarks.processes import run_processes
+from videoar.cluster.process import World
+from videoar.pretrain.config import ModelConfig, ParallelConfig
+from videoar.pretrain.model import VideoAR
+from videoar.pretrain.parallel.engine import ShardedEngine
+from videoar.pretrain.parallel.zero import adam_of
+
+Precision = Literal["float32", "bf16"]
+Case = tuple[int, Precision]
+"""(ZeRO stage, precision); ZeRO 3 last, for what its engines leave behind."""
+CASES: tuple[Case, ...] = (
+    (0, "float32"), (1, "float32"), (1, "bf16"), (2, "float32"), (2, "bf16"), (3, "float32"), (3, "bf16"),
+)  # fmt: skip
+MODEL = model_of(num_layers=4, width=128, num_heads=4)
+REPLICAS = 2
+
+
+def formula(num_parameters: int, replicas: int, zero_stage: int, precision: Precision) -> dict[str, int]:
+    """Bytes a process by what they hold, N parameters over r replicas. (ZeRO; Rajbhandari et al. 2020, Fig. 1.)
+
+    Weights are the precision's, everything else is float32; without ZeRO the weights are their own masters.
+    """
+    whole = 4 * num_parameters
+    part = whole // replicas
+    weights = whole // (2 if precision == "bf16" else 1)
+    return {
+        "weights": weights // replicas if zero_stage == 3 else weights,
+        "gradients": part if zero_stage >= 2 else whole,
+        "master": part if zero_stage else 0,
+        "moments": 2 * (part if zero_stage else whole),
+        "ema": part if zero_stage else whole,
+    }
+
+
+def run(cases: tuple[Case, ...] = CASES, model: ModelConfig = MODEL) -> dict[str, Any]:
+    """Each case on two replicas: what the first one holds when its last backward pass is done, beside the formula."""
+    ranks = run_processes(REPLICAS, _count_all, {"cases": cases, "model": model})
+    found = []
+    for index, (stage, precision) in enumerate(cases):
+        counted, num_parameters = ranks[0]["counted"][index], ranks[0]["num_parameters"]
+        expected = formula(num_parameters, REPLICAS, stage, precision)
+        excess = {name: counted[name] - size for name, size in expected.items()}
+        found.append(
+            {
+                "zero_stage": stage,
+                "precision": precision,
+                "size_bytes": counted,
+                "formula": expected,
+                "excess_over_formula": sum(excess.values()) / sum(expected.values()),
+                "equal": not any(excess.values()),
+            }
+        )
+    return {
+        "replicas": REPLICAS,
+        "num_parameters": ranks[0]["num_parameters"],
+        "largest_parameter": ranks[0]["largest_parameter"],
+        "cases": found,
+    }
+
+
+def _count_all(world: World, cases: tuple[Case, ...], model: ModelConfig) -> dict[str, Any]:
+    """This process's bytes of each case, and how many weights the whole model has."""
+    counted = [_count(world, stage, precision, model) for stage, precision in cases]
+    with torch.device("meta"):
+        numels = [weight.numel() for weight in VideoAR(model).parameters()]
+    return {"counted": counted, "num_parameters": sum(numels), "largest_parameter": max(numels)}
+
+
+def _count(world: World, zero_stage: int, precision: Precision, model: ModelConfig) -> dict[str, int]:
+    recipe = bench_recipe(model, tokens_per_pack=256, batch=REPLICAS)
+    recipe = replace(recipe, parallel=ParallelConfig(zero_stage=zero_stage), precision=precision)  # type: ignore[arg-type]
+    packs = make_packs(recipe, 1)
+    before = _live_bytes()
+    engine = CountingEngine(recipe, world)
+    for _ in range(2):  # the first step makes Adam's moments
+        engine.step(packs, 1, REPLICAS * num_frames(packs), learning_rate=1e-3)
+    engine.close()
+    return engine.counted | {"other": engine.live - before - sum(engine.counted.values())}
+
+
+class CountingEngine(ShardedEngine):
+    """Counts its tensors between the last backward pass of a step and the reduction (of ZeRO 0 and 1)."""
+
+    counted: dict[str, int]
+    """Bytes by what they hold."""
+    live: int
+    """Bytes of all tensors of the process."""
+
+    def _finalize(self, model: Any, num_tokens: Tensor | None = None, **others: object) -> None:
+        self.counted = {}
+        known: dict[int, int] = {}
+        for name, tensors in self._tensors().items():
+            storages = {pointer: size for pointer, size in _storages(tensors).items() if pointer not in known}
+            known |= storages
+            self.counted[name] = sum(storages.values())
+        self.live = _live_bytes()
+        super()._finalize(model, num_tokens, **others)
+
+    def _tensors(self) -> dict[str, list[Tensor]]:
+        """By what they hold; what two of these share counts for the first."""
+        parameters = self._named.values()
+        moments = [tensor for state in adam_of(self._zero).state.values() for tensor in state.values()]
+        return {
+            "weights": [tensor for weight in parameters for tensor in (weight.data, *_attributes(weight, "ds_tensor"))],
+            "gradients": [*_gradients(self._zero.optimizer, parameters)],
+            "master": [held.master for held in self._holdings],
+            "moments": [tensor for tensor in moments if isinstance(tensor, Tensor) and tensor.ndim],
+            "ema": [] if self._ema is None else [*self._ema.values.values()],
+        }
+
+
+def _gradients(optimizer: object, parameters: Iterable[Tensor]) -> Iterable[Tensor]:
+    """Wherever DeepSpeed's optimizers keep them: at the parameter, or by group."""
+    for parameter in parameters:
+        yield from _attributes(parameter, "grad", "_hp_grad", "grad_accum")
+    yield from _attributes(optimizer, "grad_partitions_flat_buffer")
+    for name in ("averaged_gradients", "all_grad_tensors"):
+        for group in getattr(optimizer, name, {}).values():
+            yield from group or []
+
+
+def _attributes(owner: object, *names: str) -> list[Tensor]:
+    found = [getattr(owner, name, None) for name in names]
+    return [tensor for tensor in found if isinstance(tensor, Tensor)]
+
+
+def _live_bytes() -> int:
+    """Of all tensors of the process; found by type alone: asking some objects for their class makes torch warn."""
+    gc.collect()
+    tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), Tensor)]
+    return sum(_storages(tensor for tensor in tensors if tensor.device.type != "meta").values())
+
+
+def _storages(tensors: Iterable[Tensor]) -> dict[int, int]:
+    """Bytes of each block of memory, by its address: views do not count twice."""
+    storages = [tensor.untyped_storage() for tensor in tensors]
+    return {storage.data_ptr(): storage.nbytes() for storage in storages}

@@ -1,0 +1,46 @@
+"""Start a function in several processes of this machine, each with its place among them; and what they returned."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+
+from videoar.cluster.process import World, environment
+
+Work = Callable[..., Any]
+
+_VARIABLES = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+"""One thread a process: cores are shared by what is compared."""
+
+
+def run_processes(count: int, work: Work, arguments: Mapping[str, Any] | None = None) -> list[Any]:
+    """`work(world, **arguments)` in each of `count` processes that meet by a file: their JSON values, by rank.
+
+    When one fails the others are ended, and its error is raised here.
+    """
+    with tempfile.TemporaryDirectory() as folder, environment(_VARIABLES):
+        torch.multiprocessing.spawn(_one, (count, folder, work, dict(arguments or {})), nprocs=count)
+        return [json.loads(_file(folder, rank).read_text()) for rank in range(count)]
+
+
+def _one(rank: int, count: int, folder: str, work: Work, arguments: dict[str, Any]) -> None:
+    os.dup2(sys.stderr.fileno(), 1)  # what libraries print is no result
+    torch.set_num_threads(1)
+    rendezvous = (Path(folder) / "rendezvous").as_uri()
+    value = work(World(rank=rank, local_rank=rank, world_size=count, rendezvous=rendezvous), **arguments)
+    _file(folder, rank).write_text(json.dumps(value))
+    if dist.is_initialized():
+        dist.barrier()  # nobody leaves while another still talks
+
+
+def _file(folder: str, rank: int) -> Path:
+    return Path(folder) / f"{rank}.json"

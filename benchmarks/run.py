@@ -1,0 +1,31 @@
+"""A benchmark by its name, and its figures with what they were measured on."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import platform
+from typing import Any
+
+import torch
+
+from videoar.benchmarks.measure import rounded
+
+
+def run(name: str) -> dict[str, Any]:
+    """The figures of `videoar.benchmarks.NAME`, after its name, the versions and the machine."""
+    figures = importlib.import_module(f"videoar.benchmarks.{name}").run()
+    return {"benchmark": name, **environment(), **rounded(figures)}
+
+
+def environment() -> dict[str, Any]:
+    """What a figure depends on beside the code."""
+    packages = ("torch", "megatron-core", "deepspeed")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return {
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in packages},
+        "device": device,
+        "cores": os.cpu_count(),
+    }

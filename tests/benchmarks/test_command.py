@@ -1,0 +1,28 @@
+"""`videoar bench`: one JSON line, and one line for a name that is none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from videoar.cluster.entry import main
+
+
+def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 and the names that there are."""
+    assert main(["bench", "shardng"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("name=shardng: ")
+    assert "'sharding', 'pipeline', 'memory'" in line
+
+
+@pytest.mark.slow
+def test_a_result_is_one_json_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever libraries print, stdout is for the script that reads it; and 1F1B is idle as the formula says."""
+    assert main(["bench", "pipeline", "--json"]) == 0
+    (line,) = capfd.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert found["benchmark"] == "pipeline"
+    assert {"torch", "megatron-core", "deepspeed"} < found["versions"].keys()
+    assert all(schedule["equal"] for schedule in found["schedules"])

@@ -1,0 +1,31 @@
+"""What a process holds under ZeRO: the formula, and that counted tensors agree with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from videoar.benchmarks.material import model_of
+from videoar.benchmarks.memory import formula, run
+
+
+def test_the_formula_at_its_ends() -> None:
+    """18 bytes a weight and 4 of the average in bf16 with float32 accumulation, all of it divided under ZeRO 3."""
+    assert sum(formula(100, 1, 1, "bf16").values()) == 100 * (2 + 4 + 4 + 8 + 4)
+    assert sum(formula(100, 4, 3, "bf16").values()) == 25 * (2 + 4 + 4 + 8 + 4)
+    assert formula(100, 2, 0, "float32") == {"weights": 400, "gradients": 400, "master": 0, "moments": 800, "ema": 400}
+
+
+@pytest.mark.slow
+def test_counted_tensors_equal_the_formula() -> None:
+    """A second copy that an upgrade keeps, or state that is no longer cut, shows here in bytes."""
+    found = run(
+        ((0, "float32"), (1, "bf16"), (2, "float32"), (3, "bf16")), model_of(num_layers=2, width=32, num_heads=2)
+    )
+    for case in found["cases"]:
+        counted, expected = case["size_bytes"], case["formula"]
+        whole = 4 * found["largest_parameter"] if case["zero_stage"] == 2 else 0
+        assert {name: counted[name] for name in expected if name != "gradients"} == {
+            name: size for name, size in expected.items() if name != "gradients"
+        }
+        # ZeRO 2 keeps whole the gradient of a parameter that two replicas share.
+        assert 0 <= counted["gradients"] - expected["gradients"] <= whole
