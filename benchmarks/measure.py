@@ -58,6 +58,12 @@ def medians(costs: Sequence[Cost]) -> dict[str, float]:
     return {name: statistics.median(getattr(cost, name) for cost in costs) for name in Cost.__slots__}
 
 
+def median_ratios(costs: Sequence[Cost], others: Sequence[Cost]) -> dict[str, float]:
+    """Each field's median of cost over other, round by round: what disturbs a whole round does not count."""
+    pairs = list(zip(costs, others, strict=True))
+    return {name: statistics.median(getattr(a, name) / getattr(b, name) for a, b in pairs) for name in Cost.__slots__}
+
+
 def rounded(value: Any, digits: int = 4) -> Any:
     """Floats of a JSON value to significant digits."""
     if isinstance(value, float):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,7 +31,6 @@ def run_processes(count: int, work: Work, arguments: Mapping[str, Any] | None = 
 
 
 def _one(rank: int, count: int, folder: str, work: Work, arguments: dict[str, Any]) -> None:
-    os.dup2(sys.stderr.fileno(), 1)  # what libraries print is no result
     torch.set_num_threads(1)
     rendezvous = (Path(folder) / "rendezvous").as_uri()
     value = work(World(rank=rank, local_rank=rank, world_size=count, rendezvous=rendezvous), **arguments)

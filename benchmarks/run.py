@@ -6,6 +6,9 @@ import importlib
 import importlib.metadata
 import os
 import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,8 +18,23 @@ from videoar.benchmarks.measure import rounded
 
 def run(name: str) -> dict[str, Any]:
     """The figures of `videoar.benchmarks.NAME`, after its name, the versions and the machine."""
-    figures = importlib.import_module(f"videoar.benchmarks.{name}").run()
+    with stdout_as_stderr():
+        figures = importlib.import_module(f"videoar.benchmarks.{name}").run()
     return {"benchmark": name, **environment(), **rounded(figures)}
+
+
+@contextmanager
+def stdout_as_stderr() -> Iterator[None]:
+    """What libraries print, here and in processes started inside, is no result."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def environment() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 
-from videoar.benchmarks.measure import alternate, counted_collectives, medians, rounded
+from videoar.benchmarks.measure import Cost, alternate, counted_collectives, median_ratios, medians, rounded
 from videoar.benchmarks.processes import run_processes
 from videoar.cluster.process import World
 
@@ -17,6 +17,13 @@ def test_calls_take_turns() -> None:
     assert order == ["a", "b", "b", "a", "a", "b", "b", "a"]
     assert {name: len(values) for name, values in costs.items()} == {"a": 3, "b": 3}
     assert medians(costs["a"]).keys() == {"wall_s", "compute_s", "process_s"}
+
+
+def test_a_disturbed_round_does_not_move_the_ratio() -> None:
+    """On a shared machine whole rounds are slow: their two calls are, and the ratio of the two is as ever."""
+    quiet, loud = Cost(1.0, 1.0, 1.0), Cost(5.0, 5.0, 5.0)
+    twice, loud_twice = Cost(2.0, 2.0, 2.0), Cost(10.0, 10.0, 10.0)
+    assert median_ratios([twice, loud_twice, loud_twice], [quiet, loud, loud])["wall_s"] == 2.0
 
 
 def test_rounding_reaches_every_float() -> None:
