@@ -28,8 +28,8 @@ Clip = UInt8[np.ndarray, "f h w 3"]
 Rows = dict[str, tuple[Row, ...]]
 """Videos of the page by section."""
 
-SAMPLINGS = {"likelier bits": 0.0, "sampled bits": 1.0}
-"""Temperature of each way of sampling; guidance is off, so that the figures are the model's own."""
+SAMPLINGS = {"temperature 0.7": 0.7, "temperature 1": 1.0}
+"""Ways of sampling; guidance is off, so that the figures are the model's own."""
 
 SHOWN = 3
 """Clips of a kind that are shown."""

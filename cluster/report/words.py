@@ -73,14 +73,18 @@ def summary(judged: Judged) -> str:
 
 
 def _bits_summary(judged: Judged) -> str:
-    gains = judged.bits["overall_gain"]
-    ahead = [words for name, words in (("majority", "the majority"), ("copy", "copying")) if gains[name]["low"] > 0]
-    if len(ahead) == 2:
+    gains, against_copy = judged.bits["overall_gain"], judged.bits["gain_over_copy"]
+    ahead = {name: gains[name]["low"] > 0 for name in ("majority", "copy")}
+    if all(ahead.values()):
         return "the model guesses more bits than the majority and than copying the previous frame."
-    coarse = [i for i, low in enumerate(judged.bits["gain_over_copy"]["low"]) if low > 0]
-    over_copy = f"more than copying only at {_named(judged, coarse)}" if coarse else "at no scale more than copying"
-    over_majority = "more bits than the majority" if ahead else "no more bits than the majority"
-    return f"the model guesses {over_majority}, and {over_copy}."
+    more = _scales_where(judged, [low > 0 for low in against_copy["low"]])
+    fewer = _scales_where(judged, [high < 0 for high in against_copy["high"]])
+    majority = "more bits than the majority" if ahead["majority"] else "no more bits than the majority"
+    return f"the model guesses {majority}; against copying the previous frame, more at {more} and fewer at {fewer}."
+
+
+def _scales_where(judged: Judged, chosen: Sequence[bool]) -> str:
+    return _named(judged, [i for i, here in enumerate(chosen) if here]) if any(chosen) else "no scale"
 
 
 def _continuation_summary(judged: Judged) -> str:

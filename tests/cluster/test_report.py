@@ -50,7 +50,7 @@ def judged(generated: float = 21.0) -> Judged:
     }  # fmt: skip
     return Judged(
         title="films", about="the last fifth", scales=SCALES, bits=bits, given_frames=5, num_frames=7, fps=25.0,
-        continuations={"likelier bits": continuation(generated), "sampled bits": continuation(generated - 1)},
+        continuations={"temperature 0.7": continuation(generated), "temperature 1": continuation(generated - 1)},
     )  # fmt: skip
 
 
@@ -137,7 +137,8 @@ def test_verdicts_follow_the_intervals() -> None:
 def test_the_summary_admits_what_was_not_learned(generated: float, words: str) -> None:
     """The page of a failed run must not read like that of a good one."""
     assert words in summary(judged(generated))
-    assert "more bits than the majority, and more than copying only at scale 1x1." in summary(judged(generated))
+    assert "guesses more bits than the majority; against copying" in summary(judged(generated))
+    assert "more at scale 1x1 and fewer at scale 2x2." in summary(judged(generated))
 
 
 def test_scales_are_told_apart() -> None:
