@@ -4,7 +4,8 @@ Three short films and drawn moving shapes, the tokenizer that ships with the pac
 stages of the paper (VideoAR §4.2): images and short clips at 64x64, then at 128x128, then longer clips at 128x128.
 Held out: the last fifth of every film, by time, and drawings of another seed.
 What to expect: a model that knows these films and shapes, not video. Of held-out bits it guesses more than the majority
-(67 % of the films', 62 % of the shapes') and, at coarse scales, than copying the previous frame. Cost: two CPU cores for about eight minutes, everything included, and 4 GB of memory.
+(67 % of the films', 62 % of the shapes') and, at coarse scales, more than copying the previous frame.
+Cost: two CPU cores for about eight minutes, everything included, and 4 GB of memory.
 
     videoar demo --out runs/demo
 """

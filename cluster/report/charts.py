@@ -42,12 +42,13 @@ class Axis:
         return first + (value - self.low) / (self.high - self.low) * (last - first)
 
 
-def axis(label: str, values: Sequence[float], *, count: int = 5, percent: bool = False) -> Axis:
-    """An axis that covers the values, with about `count` ticks."""
+def axis(label: str, values: Sequence[float], *, count: int = 5, percent: bool = False, whole: bool = False) -> Axis:
+    """An axis that covers the values, with about `count` ticks; `whole`: at whole numbers only."""
     low, high = min(values), max(values)
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
     step = _round_step((high - low) / count)
+    step = max(1.0, step) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = tuple((i * step, _number(i * step, step, percent)) for i in range(first, last + 1))
     return Axis(label, first * step, last * step, ticks)

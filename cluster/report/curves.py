@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from videoar.cluster.report.charts import Series, axis, chart, dots, heat_map, named_axis
@@ -54,7 +55,7 @@ def frames_chart(judged: Judged) -> str:
         _by_frame(first["repeated_rebuilt"], judged, "last frame repeated, through the tokenizer", "majority"),
         _by_frame(first["rebuilt"], judged, "true future through the tokenizer", "ceiling"),
     ]
-    x = axis("frame", [float(at) for at in series[0].x], count=6)
+    x = axis("frame", [float(at) for at in series[0].x], count=6, whole=True)
     y = axis("PSNR, dB", [value for one in series for part in (one.low, one.high) for value in part or ()])
     return chart(f"PSNR of continued {judged.title} by frame", series, x, y)
 
@@ -83,12 +84,17 @@ def _held_out(lines: Sequence[Figures], name: str) -> list[Series]:
     datasets = list(dict.fromkeys(str(line["dataset"]) for line in lines))
     return [
         Series(
-            label=dataset.replace("held_", "held-out ").replace("_", " "), style=f"held-{i + 1}", dots=True,
+            label=_told(dataset), style=f"held-{i + 1}", dots=True,
             x=[float(line["step"]) for line in lines if line["dataset"] == dataset],
             y=[float(line[name]) for line in lines if line["dataset"] == dataset],
         )
         for i, dataset in enumerate(datasets)
     ]  # fmt: skip
+
+
+def _told(dataset: str) -> str:
+    """held_films64 as words: held-out films, 64x64."""
+    return re.sub(r"(\d+)$", r", \1x\1", dataset.replace("held_", "held-out ").replace("_", " "))
 
 
 def _by_scale(figures: Figures, style: str, label: str) -> Series:

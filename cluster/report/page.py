@@ -159,7 +159,8 @@ def _training(found: Findings) -> str:
         + "</div>"
         '<p class="note">Grey: the training clips of the stage, with part of the past’s bits flipped on purpose '
         "(Cross-Frame Error Correction) and averaged over neighbouring steps; a jump at a stage is a change of data. "
-        "Dots: whole held-out sets, nothing flipped. A size is hard for the model before the stage that trains it.</p>"
+        "Dots: whole held-out sets, nothing flipped. A size is hard before the stage that trains it, and partly "
+        "forgotten after.</p>"
     )
 
 

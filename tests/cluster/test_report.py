@@ -183,6 +183,7 @@ def test_ticks_are_round(values: list[float], ticks: list[str]) -> None:
 def test_percent_ticks_and_equal_values() -> None:
     """A share is shown in percent; a constant curve still has an axis."""
     assert [name for _, name in axis("x", [0.5, 0.9], percent=True).ticks] == ["50", "60", "70", "80", "90"]
+    assert [name for _, name in axis("x", [6.0, 9.0], count=6, whole=True).ticks] == ["6", "7", "8", "9"]
     assert axis("x", [3.0, 3.0]).low < 3 < axis("x", [3.0, 3.0]).high
 
 
