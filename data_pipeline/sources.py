@@ -152,13 +152,13 @@ def _rows(url: str) -> list[dict[str, Any]]:
         raise InputError("source.captions", url, "is not there", "give the path of the captions table")
     if storage.size_bytes(name) > _MAX_TABLE_BYTES:
         raise InputError("source.captions", url, "is larger than 1 GiB", "cut the folder and its table into parts")
-    text = storage.read(name).decode("utf-8-sig")
     try:
+        text = storage.read(name).decode("utf-8-sig")
         if _suffix(name) == "csv":
             rows: list[Any] = list(csv.DictReader(io.StringIO(text)))
         else:
             rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise InputError("source.captions", url, f"cannot be read ({error})", "write CSV or JSON lines") from error
     missing = {"path", "caption"} - set(rows[0] if rows and isinstance(rows[0], dict) else ())
     if missing:
