@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.arguments import Weights, parse, say
+from videoar.cluster.arguments import Weights, make_folder, parse, say
 from videoar.cluster.errors import InputError
 
 
@@ -55,8 +56,8 @@ class Generate:
 
 def generate(words: Sequence[str], prog: str) -> int:
     options = parse(Generate, words, prog)
-    if options.seconds is not None and (options.num_frames is not None or options.seconds <= 0):
-        raise InputError("seconds", options.seconds, "is not above 0, or stands beside num_frames", "give one of them")
+    _check_seconds(options)
+    _check_out(options.out)
     from videoar.pretrain.generate import VideoPipeline
     from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
 
@@ -72,3 +73,22 @@ def generate(words: Sequence[str], prog: str) -> int:
     )  # fmt: skip
     say(str(video.save(options.out)))
     return 0
+
+
+def _check_seconds(options: Generate) -> None:
+    """A duration is a positive number, and the only word on the length."""
+    if options.seconds is None:
+        return
+    if options.num_frames is not None:
+        raise InputError("seconds", options.seconds, "stands beside num_frames", "give one of them")
+    if not (math.isfinite(options.seconds) and options.seconds > 0):
+        raise InputError("seconds", options.seconds, "is no duration above 0", "give a number such as 2")
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a file that cannot be written before a minute is spent on sampling."""
+    if out.is_dir():
+        raise InputError("out", out, "is a folder", "name a file such as video.mp4")
+    make_folder("out", out.parent)
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise InputError("out", out, "cannot be written", "give a file in a folder that you can write")

@@ -125,7 +125,7 @@ class VideoPipeline:
         self._check_equal(requests)
         shape = self._shape(first.schedule)
         schedule = ScaleSchedule.named(shape.schedule)
-        num_frames = first.num_frames or shape.num_frames
+        num_frames = shape.num_frames if first.num_frames is None else first.num_frames
         guidance = parse_guidance(self.config.guidance if first.guidance is None else first.guidance)
         frames = sample_frames(
             self.model, schedule, [self._tokens(request) for request in requests],

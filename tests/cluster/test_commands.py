@@ -94,3 +94,23 @@ def test_the_doctor_looks_at_the_machine() -> None:
     assert not [finding for finding in findings if finding.state == "fail"]
     assert all(finding.remedy for finding in findings if finding.state != "ok")
     assert any(DECODERS[0] in finding.found for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        (("--seconds", "nan"), "seconds"),
+        (("--seconds", "2", "--num-frames", "9"), "seconds"),
+        (("--out", "."), "out"),
+        (("--out", "square.mp4/video.mp4"), "out"),
+    ],
+)
+def test_a_video_that_cannot_be_made_is_refused_at_once(
+    clips: Path, words: tuple[str, ...], field: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found out after sampling, an unwritable file would cost the whole video."""
+    monkeypatch.chdir(clips)
+    assert main(["generate", "weights", *words]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{field}=")
+    assert said.count("\n") == 1

@@ -130,6 +130,7 @@ def test_a_label_model(tmp_path: Path) -> None:
         (Request(), "prompt=None: is needed"),
         (Request(prompt="a", label=1), "the model was trained on captions"),
         (Request(prompt="a", image=_clip(1)[0], video=_clip(5)), "and video are both given"),
+        (Request(prompt="a", num_frames=0), "is not 1 \\+ 4n"),
         (Request(prompt="a", num_frames=6), "is not 1 \\+ 4n"),
         (Request(prompt="a", video=_clip(6)), "is not 1 \\+ 4n"),
         (Request(prompt="a", video=_clip(9)), "leaves nothing to generate after the 9 given frames"),
