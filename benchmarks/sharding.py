@@ -24,7 +24,7 @@ MODEL = model_of(num_layers=4, width=512, num_heads=8)
 TOKENS_PER_PACK, BATCH = 512, 2
 """17 M weights on 1,024 tokens: a step takes more than a second on one thread."""
 LARGER = 4
-"""The sharded engine's cost is by weight, the model's by weight and token: size 1 is also measured at a batch so much
+"""The sharded engine's cost is by weight, the model's by weight and token: both are also measured at a batch so much
 larger."""
 
 
@@ -34,7 +34,7 @@ def run(rounds: int = 5, model: ModelConfig = MODEL) -> dict[str, Any]:
         "model": {name: getattr(model, name) for name in ("num_layers", "width", "num_heads")},
         "rounds": rounds,
         "size1": [size1(rounds, model, batch) for batch in (BATCH, LARGER * BATCH)],
-        "tensor2": tensor2(rounds, model),
+        "tensor2": [tensor2(rounds, model, batch) for batch in (BATCH, LARGER * BATCH)],
     }
 
 
