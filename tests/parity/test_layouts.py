@@ -57,7 +57,7 @@ BF16: dict[int, dict[str, dict[str, Any]]] = {
     2: {
         f"{name}-bf16": fields | {"precision": "bf16", "zero_stage": max(1, fields.get("zero_stage", 0))}
         for name, fields in LAYOUTS[2].items()
-        if name in ("zero1", "tensor2", "pipeline2", "ulysses2", "zero2", "zero3")
+        if name not in ("data2", "zero2-offload")
     },
 }
 BROKEN: dict[str, dict[str, str | None]] = {
