@@ -49,8 +49,14 @@ def parameter_count(config: ModelConfig) -> int:
         return sum(parameter.numel() for parameter in VideoAR(config).parameters())
 
 
-def parameter_summary(name: str) -> str:
-    """One line: our count beside the paper's, where it prints one."""
-    ours = f"{name}: {parameter_count(size(name)) / 1e6:,.0f}M parameters"
-    published = PUBLISHED_PARAMETERS.get(name)
-    return ours if published is None else f"{ours} (paper: {published / 1e6:,.0f}M)"
+def parameter_summary(config: ModelConfig) -> str:
+    """One line: our count, and the paper's beside it where the shape is one of the paper's."""
+    ours = f"{parameter_count(config) / 1e6:,.1f}M parameters"
+    for name, published in PUBLISHED_PARAMETERS.items():
+        if _shape(size(name)) == _shape(config):
+            return f"{ours} (VideoAR-{name.upper()}; the paper prints {published / 1e6:,.0f}M)"
+    return ours
+
+
+def _shape(config: ModelConfig) -> tuple[int, int, int]:
+    return config.num_layers, config.width, config.num_heads

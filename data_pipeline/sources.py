@@ -110,8 +110,12 @@ def _is_file(storage: Storage, path: str, info: dict[str, Any]) -> bool:
 
 def _with_text(storage: Storage, path: str, tag: str, texts: set[str]) -> Source:
     beside = posixpath.splitext(path)[0] + ".txt"
-    caption = storage.read(beside).decode("utf-8", errors="replace").strip() if beside in texts else ""
-    return Source(path=path, etag=tag, caption=caption)
+    if beside not in texts:
+        return Source(path=path, etag=tag, caption="")
+    try:
+        return Source(path=path, etag=tag, caption=storage.read(beside).decode("utf-8-sig").strip())
+    except UnicodeDecodeError as error:
+        raise InputError("source.path", beside, f"is not UTF-8 ({error})", "write the caption as UTF-8") from error
 
 
 def _from_table(config: SourceConfig, storage: Storage, files: dict[str, str]) -> tuple[list[Source], list[Skipped]]:
@@ -160,7 +164,10 @@ def _rows(url: str) -> list[dict[str, Any]]:
             rows = [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, csv.Error) as error:
         raise InputError("source.captions", url, f"cannot be read ({error})", "write CSV or JSON lines") from error
-    missing = {"path", "caption"} - set(rows[0] if rows and isinstance(rows[0], dict) else ())
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise InputError("source.captions", f"{url}, row {number}", "is no object", "write one object a line")
+    missing = {"path", "caption"} - set(rows[0] if rows else ())
     if missing:
         raise InputError("source.captions", url, f"lacks the column {', '.join(sorted(missing))}", "add it")
     return rows

@@ -89,6 +89,8 @@ def _check_out(out: Path) -> None:
     """Refuse a file that cannot be written before a minute is spent on sampling."""
     if out.is_dir():
         raise InputError("out", out, "is a folder", "name a file such as video.mp4")
+    if out.suffix.lower() != ".mp4":
+        raise InputError("out", out, "is no name of an MP4 file", "let it end in .mp4")
     make_folder("out", out.parent)
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise InputError("out", out, "cannot be written", "give a file in a folder that you can write")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,10 +52,12 @@ def train(words: Sequence[str], prog: str) -> int:
     run = make_folder("run", options.run or Path("runs") / recipe.name)
     if options.processes > 1:
         return launch(["train", options.recipe, "--run", str(run), *_flag_words(flags)], options.processes, run)
+    from videoar.configs.sizes import parameter_summary
     from videoar.pretrain.train import train as train_recipe
 
     if world.is_first:
         (run / PREEMPTED_MARKER).unlink(missing_ok=True)
+        logging.getLogger(__name__).info("%s: %s", recipe.name, parameter_summary(recipe.model))
     try:
         train_recipe(recipe, run, world)
     except Preempted:

@@ -32,7 +32,7 @@ def given_frames(
     if image is not None and video is not None:
         raise InputError("image", "...", "and video are both given", "give the one to go on from")
     if image is not None:
-        return read_video(image, fps)[:1] if isinstance(image, str | Path) else image[None]
+        return read_video(image, fps, field="image")[:1] if isinstance(image, str | Path) else image[None]
     if video is None:
         return None
     frames = _from_file(video, num_frames, keep, fps) if isinstance(video, str | Path) else video

@@ -47,11 +47,13 @@ def save_mp4(frames: Iterable[UInt8[np.ndarray, "h w 3"]], path: str | Path, fps
     return path
 
 
-def read_video(path: str | Path, fps: float, max_frames: int | None = None) -> UInt8[np.ndarray, "f h w 3"]:
+def read_video(
+    path: str | Path, fps: float, max_frames: int | None = None, *, field: str = "video"
+) -> UInt8[np.ndarray, "f h w 3"]:
     """The file's first video stream, sampled at the nearest frame at or before each tick of 1/fps seconds.
 
     A picture file is a video of one frame. At most `max_frames` are kept, the LAST ones: a continuation goes on from
-    the end.
+    the end. `field` is what messages call the file.
     """
     kept: list[np.ndarray] = []
     try:
@@ -61,9 +63,9 @@ def read_video(path: str | Path, fps: float, max_frames: int | None = None) -> U
                 if max_frames is not None and len(kept) > max_frames:
                     kept.pop(0)
     except (OSError, av.FFmpegError, IndexError) as error:
-        raise InputError("video", path, f"cannot be read ({error})", "give a video or picture file") from error
+        raise InputError(field, path, f"cannot be read ({error})", "give a video or picture file") from error
     if not kept:
-        raise InputError("video", path, "has no frame", "give a video or picture file")
+        raise InputError(field, path, "has no frame", "give a video or picture file")
     return np.stack(kept)
 
 

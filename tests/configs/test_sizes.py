@@ -18,7 +18,7 @@ def test_counts(name: str, millions: int) -> None:
     assert count - layers == config.width * (2 * 48 + 1 + 1 + 16 + 257 + 256)
     if name in PUBLISHED_PARAMETERS:
         assert abs(count / PUBLISHED_PARAMETERS[name] - 1) < 0.08
-        assert "paper" in parameter_summary(name)
+        assert f"{count / 1e6:,.1f}M parameters (VideoAR-{name.upper()}; the paper" in parameter_summary(config)
 
 
 def test_heads_of_the_sizes() -> None:
