@@ -40,7 +40,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("export nowhere out --stp 3", "--stp=3: is no field; did you mean --step?"),
         ("export nowhere out", "run=nowhere: holds no config.yaml; give the folder that `videoar train --run` wrote"),
         ("generate nowhere", "weights=nowhere: holds no config.json; give a folder that `videoar export` wrote"),
-        ("generate nowhere --seconds 0", "seconds=0.0: is not above 0, or stands beside num_frames; give one of them"),
+        ("generate nowhere --seconds 0", "seconds=0.0: is no duration above 0; give a number such as 2"),
         ("generate nowhere --top-p", "top-p='': is refused; Expected 1 values."),
     ],
 )
@@ -78,7 +78,7 @@ def test_every_option_has_help() -> None:
     for name, (_, command) in COMMANDS.items():
         source = Path(sys.modules[command.__module__].__file__ or "").read_text()
         body = source.split(f"class {command.__name__}:")[1].split("\ndef ")[0].split("\n@dataclass")[0]
-        lines = body.splitlines()
+        lines = body.split('"""', 2)[2].splitlines()  # after the docstring of the command itself
         for index, line in enumerate(lines):
             if line.startswith("    ") and ": " in line and line.strip().split(":")[0].isidentifier():
                 assert lines[index + 1].strip().startswith('"""'), f"{name}: {line.strip()}"
