@@ -77,14 +77,11 @@ def _bits_summary(judged: Judged) -> str:
     ahead = {name: gains[name]["low"] > 0 for name in ("majority", "copy")}
     if all(ahead.values()):
         return "the model guesses more bits than the majority and than copying the previous frame."
-    more = _scales_where(judged, [low > 0 for low in against_copy["low"]])
-    fewer = _scales_where(judged, [high < 0 for high in against_copy["high"]])
     majority = "more bits than the majority" if ahead["majority"] else "no more bits than the majority"
-    return f"the model guesses {majority}; against copying the previous frame, more at {more} and fewer at {fewer}."
-
-
-def _scales_where(judged: Judged, chosen: Sequence[bool]) -> str:
-    return _named(judged, [i for i, here in enumerate(chosen) if here]) if any(chosen) else "no scale"
+    more = [i for i, low in enumerate(against_copy["low"]) if low > 0]
+    fewer = [i for i, high in enumerate(against_copy["high"]) if high < 0]
+    sides = [f"{word} at {_named(judged, scales)}" for word, scales in (("more", more), ("fewer", fewer)) if scales]
+    return f"the model guesses {majority}; against copying the previous frame, {' and '.join(sides) or 'as many'}."
 
 
 def _continuation_summary(judged: Judged) -> str:
