@@ -101,9 +101,19 @@ def update(engine: Any, recipe: Recipe, mesh: Mesh) -> tuple[Tensor, bool]:
 
 
 def drop_gradients(engine: Any) -> None:
-    """Forget the gradients of this step, which is not applied."""
+    """Forget the gradients of this step, which is not applied.
+
+    ZeRO 1 and 2 add the next step's gradients to what these tables (and, with offload, the microbatches counted so far)
+    hold; only their own step empties them.
+    """
     engine.zero_grad()
     engine.optimizer.zero_grad()
+    for kept in ("averaged_gradients", "all_grad_tensors"):
+        getattr(engine.optimizer, kept, {}).clear()
+    if getattr(engine.optimizer, "cpu_offload", False):
+        engine.optimizer.reset_cpu_buffers()
+        engine.optimizer.micro_step_id = -1
+        engine.optimizer._offload_accumulated_param_ids = set()
 
 
 @torch.no_grad()

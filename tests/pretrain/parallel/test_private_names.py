@@ -53,6 +53,10 @@ def test_deepspeed() -> None:
     assert "managed_gradient_accumulation" in engine
     assert "self.overflow" in inspect.getsource(stage_1_and_2.DeepSpeedZeroOptimizer.step)
     assert "self.overflow" in inspect.getsource(bf16_optimizer.BF16_Optimizer.step)
+    second = inspect.getsource(stage_1_and_2.DeepSpeedZeroOptimizer)
+    for name in ("averaged_gradients", "all_grad_tensors", "micro_step_id", "_offload_accumulated_param_ids"):
+        assert f"self.{name}" in second
+    assert stage_1_and_2.INITIAL_MICRO_STEP_ID == -1
     third = inspect.getsource(stage3.DeepSpeedZeroOptimizer_Stage3)
     for name in ("grad_position", "fp32_partitioned_groups_flat", "def get_param_id"):
         assert name in third
