@@ -17,7 +17,7 @@ import torch
 from videoar.cluster.errors import InputError
 from videoar.cluster.process import World
 from videoar.cluster.serialize import from_yaml, to_dict, to_yaml
-from videoar.pretrain.config import Recipe
+from videoar.pretrain.config import LogConfig, ParallelConfig, Recipe
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
@@ -74,11 +74,9 @@ def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
 
 
 def _numbers(recipe: Recipe) -> Recipe:
-    blank = Recipe(name=recipe.name, model=recipe.model, data=recipe.data, stages=recipe.stages,
-                   correction=recipe.correction)  # fmt: skip
+    """The recipe without what may change under a run."""
     data = replace(recipe.data, url="", actors=1, decode_processes=1)
-    return replace(recipe, parallel=blank.parallel, log=blank.log, threads=blank.threads, precision=recipe.precision,
-                   data=data)  # fmt: skip
+    return replace(recipe, data=data, parallel=ParallelConfig(), log=LogConfig(), threads=0)
 
 
 def _environment(world: World) -> dict[str, object]:
