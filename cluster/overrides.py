@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from videoar.cluster.errors import InputError
-from videoar.cluster.serialize import from_dict, leaves, parse_scalar, to_dict
+from videoar.cluster.serialize import from_dict, leaves, optional_part, parse_scalar, to_dict
 
 Value = TypeVar("Value")
 
@@ -43,6 +43,7 @@ def override(value: Value, flags: Mapping[str, Sequence[str]], also: Iterable[st
     mapping = to_dict(value)
     for flag, words in flags.items():
         path = _canonical(value, flag)
+        kinds |= _below_null(kinds, path)
         if path not in kinds:
             raise unknown_flag(flag, words, (*kinds, *also))
         _put(mapping, path.split("."), _plain(kinds[path], words, flag))
@@ -86,6 +87,14 @@ def _canonical(value: object, flag: str) -> str:
     return ".".join(path)
 
 
+def _below_null(kinds: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The fields of an optional part that is null, where the path goes into it: naming one makes the part."""
+    above, _, name = path.rpartition(".")
+    part = optional_part(kinds.get(above))
+    hints = get_type_hints(part) if part else {}
+    return {path: hints[name]} if name in hints else {}
+
+
 def _plain(kind: Any, words: Sequence[str], flag: str) -> Any:
     """What a YAML file would hold for these words."""
     if get_origin(kind) is tuple:
@@ -107,5 +116,7 @@ def _scalar(kind: Any, word: str) -> Any:
 
 def _put(mapping: Any, path: Sequence[str], value: Any) -> None:
     for segment in path[:-1]:
+        if not isinstance(mapping, list) and mapping[segment] is None:
+            mapping[segment] = {}
         mapping = mapping[int(segment)] if isinstance(mapping, list) else mapping[segment]
     mapping[path[-1]] = value

@@ -98,6 +98,13 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any, A
             yield ".".join(here), hints[f.name], item
 
 
+def optional_part(kind: Any) -> Any:
+    """The dataclass of a field that holds one or null; None for every other field."""
+    if get_origin(kind) not in (Union, types.UnionType):
+        return None
+    return next((part for part in get_args(kind) if dataclasses.is_dataclass(part)), None)
+
+
 def describe(kind: Any) -> str:
     """A field's type in a person's words: `one of int8, fp16`, `a whole number`, `a list of ...`."""
     simple = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -119,8 +126,11 @@ def _check(kind: Any, data: Any, path: tuple[str, ...], prefix: str) -> None:
     """Refuse what does not fit the type, with the whole dotted field: dacite's own messages lack a tuple's index."""
     if not _fits(kind, data):
         raise InputError(prefix + ".".join(path), _short(data), f"is not {describe(kind)}", "correct the value")
+    part = optional_part(kind)
     if dataclasses.is_dataclass(kind):
         _check_fields(kind, data, path, prefix)
+    elif part is not None and data is not None:
+        _check_fields(part, data, path, prefix)
     elif get_origin(kind) is tuple:
         for index, (part, item) in enumerate(zip(_parts(kind, len(data)), data, strict=True)):
             _check(part, item, (*path, str(index)), prefix)

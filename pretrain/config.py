@@ -112,51 +112,6 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MixturePart:
-    """A dataset's share of a stage."""
-
-    dataset: str
-    """Name of a dataset in data.datasets."""
-    weight: float = 1.0
-    """Share of samples, relative to the other parts."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StageConfig:
-    """One stage of the pipeline (VideoAR §4.2, Multi-Stage Training Pipeline)."""
-
-    name: str
-    mixture: tuple[MixturePart, ...]
-    steps: int
-    tokens_per_pack: int
-    """Length of one sequence; samples are packed whole and the rest is padding."""
-    batch: int
-    """Packs a step, over all processes."""
-    learning_rate: float = 1e-4
-    """Peak of the stage."""
-    window: int = 16
-    """Past latent frames a frame may attend to (w of Eq. 9)."""
-    p_mask: float = 0.1
-    """Probability that a past frame is hidden from a frame for one step (Eq. 9)."""
-
-    def __post_init__(self) -> None:
-        where = f"stages.{self.name}"
-        if not self.mixture:
-            raise InputError(f"{where}.mixture", "()", "trains on nothing", "name at least one dataset")
-        if self.steps < 1 or self.batch < 1:
-            raise InputError(f"{where}.steps", (self.steps, self.batch), "(steps, batch) below 1", "use 1 or more")
-        if self.tokens_per_pack % 256:
-            raise InputError(
-                f"{where}.tokens_per_pack", self.tokens_per_pack, "is not a multiple of 256", "round it up to one"
-            )
-        if self.window < 1 or not 0 <= self.p_mask < 1:
-            raise InputError(
-                f"{where}.window", (self.window, self.p_mask), "(window, p_mask) out of range",
-                "use window >= 1 and 0 <= p_mask < 1",
-            )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ParallelConfig:
     """How one replica is cut up. Data parallelism takes the processes that remain."""
 
@@ -207,6 +162,63 @@ class ParallelConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MixturePart:
+    """A dataset's share of a stage."""
+
+    dataset: str
+    """Name of a dataset in data.datasets."""
+    weight: float = 1.0
+    """Share of samples, relative to the other parts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageConfig:
+    """One stage of the pipeline (VideoAR §4.2, Multi-Stage Training Pipeline)."""
+
+    name: str
+    mixture: tuple[MixturePart, ...]
+    steps: int
+    tokens_per_pack: int
+    """Length of one sequence; samples are packed whole and the rest is padding."""
+    batch: int
+    """Packs a step, over all processes."""
+    learning_rate: float = 1e-4
+    """Peak of the stage."""
+    window: int = 16
+    """Past latent frames a frame may attend to (w of Eq. 9)."""
+    p_mask: float = 0.1
+    """Probability that a past frame is hidden from a frame for one step (Eq. 9)."""
+    plateau_patience: int = 0
+    """Validations in a row without a rise of the held-out bit accuracy after which the stage ends before its `steps`;
+    0: steps alone decide."""
+    plateau_delta: float = 0.001
+    """Rise of the bit accuracy, over its best so far, that counts as one."""
+    parallel: ParallelConfig | None = None
+    """Layout of this stage; null: the recipe's. At a stage that changes it the run saves and goes on recut."""
+
+    def __post_init__(self) -> None:
+        where = f"stages.{self.name}"
+        if self.plateau_patience < 0 or self.plateau_delta < 0:
+            raise InputError(
+                f"{where}.plateau_patience", (self.plateau_patience, self.plateau_delta),
+                "(patience, delta) below 0", "use 0 or more",
+            )  # fmt: skip
+        if not self.mixture:
+            raise InputError(f"{where}.mixture", "()", "trains on nothing", "name at least one dataset")
+        if self.steps < 1 or self.batch < 1:
+            raise InputError(f"{where}.steps", (self.steps, self.batch), "(steps, batch) below 1", "use 1 or more")
+        if self.tokens_per_pack % 256:
+            raise InputError(
+                f"{where}.tokens_per_pack", self.tokens_per_pack, "is not a multiple of 256", "round it up to one"
+            )
+        if self.window < 1 or not 0 <= self.p_mask < 1:
+            raise InputError(
+                f"{where}.window", (self.window, self.p_mask), "(window, p_mask) out of range",
+                "use window >= 1 and 0 <= p_mask < 1",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LogConfig:
     """What a run tells, and how often."""
 
@@ -218,11 +230,51 @@ class LogConfig:
     save_every: int = 1000
     """Steps between two checkpoints; one is always written at the end."""
     keep_last: int = 3
-    """Checkpoints kept; older ones are removed."""
+    """Newest checkpoints kept; older ones are removed."""
+    keep_every: int = 0
+    """Checkpoints at multiples of so many steps are kept for good; 0: none."""
+    checkpoints: str = ""
+    """Folder or fsspec URL of the checkpoints; empty: RUN/checkpoints."""
     validate_every: int = 0
     """Steps between two teacher-forced evaluations on `validation`; 0: none."""
     validation: tuple[str, ...] = ()
     """Names of held-out datasets."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaultConfig:
+    """What a run survives by itself, and when it gives up."""
+
+    skip_budget: int = 20
+    """Steps in a row that may be skipped, their loss or gradient not being finite, before the run stops."""
+    spike_factor: float = 0.0
+    """A loss above so many times the median of the last `spike_window` steps sends the run back to its newest
+    checkpoint and past the samples since; 0: never."""
+    spike_window: int = 100
+    """Steps whose losses a spike is measured against."""
+    rewind_budget: int = 3
+    """Rewinds of a whole run before it stops."""
+    failed_saves: int = 3
+    """Checkpoints in a row that may fail to be written (a full disk) before the run stops."""
+    stop_within_s: float = 240.0
+    """Seconds after a signal to finish the step and save; then the process leaves with what was saved before."""
+    hang_timeout_s: float = 1800.0
+    """Seconds without progress after which the job ends and the process that fell behind is named."""
+    relayout: Literal["reshape", "resubmit"] = "reshape"
+    """At a stage of another layout: `reshape` goes on in the same processes, `resubmit` saves and exits 75."""
+
+    def __post_init__(self) -> None:
+        for name in ("skip_budget", "rewind_budget", "failed_saves"):
+            if getattr(self, name) < 0:
+                raise InputError(f"faults.{name}", getattr(self, name), "is below 0", "use 0 or more")
+        if self.spike_factor and (self.spike_factor <= 1 or self.spike_window < 2):
+            raise InputError(
+                "faults.spike_factor", (self.spike_factor, self.spike_window),
+                "(factor, window) would call ordinary steps spikes", "use a factor above 1 and a window of 2 or more",
+            )  # fmt: skip
+        for name in ("stop_within_s", "hang_timeout_s"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"faults.{name}", getattr(self, name), "leaves no time", "use seconds above 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,6 +289,7 @@ class Recipe:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    faults: FaultConfig = field(default_factory=FaultConfig)
     text_dropout: float = 0.1
     """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""
     precision: Literal["float32", "bf16"] = "bf16"
@@ -260,6 +313,13 @@ class Recipe:
             raise InputError("stages", names, "are not distinct names", "name each stage once")
         if missing := set(self.log.validation) - known:
             raise InputError("log.validation", sorted(missing), "is no dataset of the recipe", "name it in data")
+        if any(stage.plateau_patience for stage in self.stages) and not (
+            self.log.validate_every and self.log.validation
+        ):
+            raise InputError(
+                "stages.plateau_patience", [stage.plateau_patience for stage in self.stages],
+                "waits for validations, and there are none", "set log.validate_every and log.validation",
+            )  # fmt: skip
         if self.correction.corruption != "off" and self.data.latent == "none" and self.correction.targets != "stored":
             raise InputError(
                 "data.latent", "none", "holds no latent, which self-corrected targets are quantised from",
@@ -276,7 +336,11 @@ class Recipe:
         """The tokenizer that made the data."""
         return self.data.tokenizer
 
+    def layout(self, stage: StageConfig) -> ParallelConfig:
+        """How a replica is cut in a stage: its own layout, or the recipe's."""
+        return stage.parallel or self.parallel
+
     @property
     def num_steps(self) -> int:
-        """Optimizer steps over all stages."""
+        """Optimizer steps over all stages, where none ends early."""
         return sum(stage.steps for stage in self.stages)

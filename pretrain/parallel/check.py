@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from videoar.cluster.errors import InputError
-from videoar.pretrain.config import ParallelConfig, Recipe
+from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
 
 
 def check_layout(recipe: Recipe, processes: int) -> None:
-    """Refuse, before anything starts, a layout that these processes or this model cannot take."""
-    layout, model = recipe.parallel, recipe.model
+    """Refuse, before anything starts, a layout of any stage that these processes or this model cannot take."""
+    for layout in dict.fromkeys(recipe.layout(stage) for stage in recipe.stages):
+        _check_model(layout, recipe.model, recipe.precision, processes)
+    for stage in recipe.stages:
+        _check_stage(stage.name, stage.batch, stage.tokens_per_pack, recipe.layout(stage), processes)
+
+
+def _check_model(layout: ParallelConfig, model: ModelConfig, precision: str, processes: int) -> None:
     if processes % layout.model_processes:
         raise InputError(
             "parallel", f"tensor {layout.tensor} x pipeline {layout.pipeline} x context {layout.context}",
             f"does not divide the {processes} processes", f"use a multiple of {layout.model_processes} processes",
         )  # fmt: skip
-    if recipe.precision == "bf16" and layout.zero_stage == 0:
+    if precision == "bf16" and layout.zero_stage == 0:
         raise InputError(
             "parallel.zero_stage", 0, "exists in float32 only: it keeps no float32 masters",
             "set parallel.zero_stage=1 or precision=float32",
@@ -32,8 +38,6 @@ def check_layout(recipe: Recipe, processes: int) -> None:
             f"x virtual_pipeline={layout.virtual_pipeline} chunks are more than model.num_layers={model.num_layers}",
             "use fewer stages",
         )  # fmt: skip
-    for stage in recipe.stages:
-        _check_stage(stage.name, stage.batch, stage.tokens_per_pack, layout, processes)
 
 
 def _check_stage(name: str, batch: int, tokens_per_pack: int, layout: ParallelConfig, processes: int) -> None:

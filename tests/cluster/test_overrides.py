@@ -5,6 +5,7 @@ import pytest
 from videoar.cluster.errors import InputError
 from videoar.cluster.overrides import differences, override, split_flags
 from videoar.configs.debug import recipe
+from videoar.pretrain.config import ParallelConfig
 
 RECIPE = recipe()
 
@@ -26,6 +27,10 @@ RECIPE = recipe()
         ),
         ("--correction.inheritance false", lambda r: r.correction.inheritance is False),
         ("--correction.corruption off", lambda r: r.correction.corruption == "off"),
+        (
+            "--stages.video.parallel.tensor 2 --stages.video.parallel.zero-stage 1",
+            lambda r: r.stages[1].parallel == ParallelConfig(tensor=2, zero_stage=1) and r.stages[0].parallel is None,
+        ),
         ("--name 3", lambda r: r.name == "3"),
         ("--seed -1", lambda r: r.seed == -1),
     ],
