@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qs, urlsplit
 
 import fsspec
@@ -15,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 from videoar.cluster.errors import InputError
 
 _SECRET_WORDS = {"key", "secret", "token", "password", "access_key", "secret_key", "aws_secret_access_key"}
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,17 @@ class Storage:
     def write(self, key: str, payload: bytes) -> None:
         """Write the whole object: after this returns it is there and durable; before, it is not visible at all."""
         if self.is_local:
-            _write_local(self.path(key), payload)
+            _write_local(self.path(key), lambda file: file.write(payload))
         else:
             self.fs.pipe_file(self.path(key), payload)
+
+    def write_file(self, key: str, local_path: str | os.PathLike[str]) -> None:
+        """Write a whole object from a local file, a part at a time: as complete or absent as `write`."""
+        if self.is_local:
+            with open(local_path, "rb") as source:
+                _write_local(self.path(key), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
+        else:
+            self.fs.put_file(os.fspath(local_path), self.path(key))
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below a folder, sorted; none when the folder is not there."""
@@ -79,15 +90,23 @@ class Storage:
     def remove(self, key: str) -> None:
         self.fs.rm_file(self.path(key))
 
+    def remove_folder(self, prefix: str) -> None:
+        """Remove every key below a folder, and the local directories that held them; nothing where there is none."""
+        assert prefix.strip("/"), "a storage does not remove its own root"
+        if self.is_local:
+            shutil.rmtree(self.path(prefix), ignore_errors=not os.path.isdir(self.path(prefix)))
+        elif found := self.keys(prefix):
+            self.fs.rm([self.path(key) for key in found])
 
-def _write_local(path: str, payload: bytes) -> None:
+
+def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
     """A crash leaves the old file or the new one: write aside, flush to the disk, rename, flush the folder."""
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     aside = f"{path}.{uuid.uuid4().hex[:8]}.part"
     try:
         with open(aside, "wb") as file:
-            file.write(payload)
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)

@@ -65,3 +65,17 @@ def test_a_write_is_whole_or_absent(tmp_path: Path) -> None:
         storage.write("a/b.json", "not bytes")  # type: ignore[arg-type]
     assert storage.read("a/b.json") == b"old"
     assert storage.keys("") == ("a/b.json",)
+
+
+def test_a_file_becomes_an_object_and_a_folder_goes_as_a_whole(tmp_path: Path) -> None:
+    """Remains of a removed folder would be listed as what they are no longer; its neighbours must stay."""
+    storage, local = Storage.open(str(tmp_path / "store")), tmp_path / "large.bin"
+    local.write_bytes(bytes(range(256)) * 9000)
+    storage.write_file("run/step/large.bin", local)
+    storage.write("run/step/deep/er.json", b"{}")
+    storage.write("run/step2/kept.json", b"{}")
+    assert storage.read("run/step/large.bin") == local.read_bytes()
+    storage.remove_folder("run/step")
+    storage.remove_folder("run/never")
+    assert storage.keys("") == ("run/step2/kept.json",)
+    assert not (tmp_path / "store" / "run" / "step").exists()
