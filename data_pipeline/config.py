@@ -8,8 +8,9 @@ from typing import Literal
 from videoar.cluster.errors import InputError
 from videoar.tokenizer.config import ClipBucket, TokenizerConfig, TokenizerSource, TokenizerTrainConfig
 
-SourceKind = Literal["folder", "shapes"]
-TextKind = Literal["bytes", "label"]
+SourceKind = Literal["folder", "table", "webdataset", "ucf101", "shapes"]
+CropPlace = Literal["centre", "start", "end"]
+TextKind = Literal["bytes", "label", "t5"]
 LatentPayload = Literal["none", "int8", "fp16"]
 
 
@@ -18,12 +19,20 @@ class SourceConfig:
     """Where clips come from."""
 
     kind: SourceKind = "folder"
-    """`folder`: video and image files below `path`, captions beside them; `shapes`: moving shapes drawn by a seed."""
+    """`folder`: video and image files below `path`, captions beside them; `table`: clips that a CSV, JSONL or Parquet
+    table at `path` names; `webdataset`: tars at `path` with media and captions inside; `ucf101`: the folder of that
+    dataset with its split files; `shapes`: moving shapes drawn by a seed."""
     path: str = ""
-    """Folder of the clips (kind `folder`)."""
+    """Folder, table, tar or folder of tars; a local path or an fsspec URL."""
     captions: str = ""
     """JSONL or CSV table with columns `path` (relative to the folder), `caption`, and optionally `label`, `start_s`,
     `end_s`; empty: `<clip>.txt` beside each clip, and an empty caption where there is none."""
+    split: int = 1
+    """Which of the three official splits (kind `ucf101`)."""
+    subset: Literal["train", "test"] = "train"
+    """Which side of the split (kind `ucf101`)."""
+    follow_links: bool = False
+    """Take symbolic links that lead out of the folder, too; otherwise they are left out by name."""
     num_clips: int = 0
     """Clips to draw (kind `shapes`)."""
     seed: int = 0
@@ -34,8 +43,14 @@ class SourceConfig:
     """Use each source up to this fraction of its duration."""
 
     def __post_init__(self) -> None:
-        if self.kind == "folder" and not self.path:
-            raise InputError("source.path", "''", "names no folder", "give the folder that holds the clips")
+        if self.kind != "shapes" and not self.path:
+            raise InputError("source.path", "''", "names no folder", "give the folder or table that holds the clips")
+        if self.split not in (1, 2, 3):
+            raise InputError("source.split", self.split, "is none of UCF-101's splits", "use 1, 2 or 3")
+        if self.captions and self.kind != "folder":
+            raise InputError(
+                "source.captions", self.captions, f"belongs to kind folder, not {self.kind}", "leave it out"
+            )
         if self.kind == "shapes" and self.num_clips < 1:
             raise InputError("source.num_clips", self.num_clips, "draws no clip", "use 1 or more")
         if not 0 <= self.start_fraction < self.end_fraction <= 1:
@@ -46,8 +61,32 @@ class SourceConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class VariantConfig:
+    """Several samples of one clip, each with a key of its own: codes freeze augmentation, so it is planned.
+
+    Every combination is made; flips are switched on by the dataset's `flip`.
+    """
+
+    windows: int = 1
+    """Clips start at every 1/n of the distance between two clips: so many times as many, overlapping."""
+    strides: tuple[int, ...] = (1,)
+    """Take every n-th frame of the bucket's frame rate: 2 plays at double speed, over twice the time."""
+    crops: tuple[CropPlace, ...] = ("centre",)
+    """Which part of a frame is kept where the aspect ratios differ: `start` is left or top."""
+
+    def __post_init__(self) -> None:
+        if self.windows < 1 or not self.strides or min(self.strides) < 1 or not self.crops:
+            raise InputError(
+                "variants", (self.windows, self.strides, self.crops), "(windows, strides, crops) leaves no clip",
+                "use 1 or more windows, strides of 1 or more and at least one crop",
+            )  # fmt: skip
+        if len(set(self.strides)) < len(self.strides) or len(set(self.crops)) < len(self.crops):
+            raise InputError("variants", (self.strides, self.crops), "names a variant twice", "name each once")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetConfig:
-    """One named set of clips of equal frame rate and length, cut from one source."""
+    """One named set of clips of equal frame rate, cut from one source."""
 
     name: str
     """How stages refer to it; also its folder below the data URL."""
@@ -60,6 +99,7 @@ class DatasetConfig:
     """At most so many clips of one source; 0: no limit."""
     flip: bool = False
     """Add a mirrored variant of every clip."""
+    variants: VariantConfig = field(default_factory=VariantConfig)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +137,40 @@ class DataConfig:
             raise InputError(
                 "data.actors", (self.actors, self.decode_processes, self.samples_per_shard, self.max_attempts),
                 "(actors, decode_processes, samples_per_shard, max_attempts) below 1", "use 1 or more",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoaderConfig:
+    """How training reads its samples. Nothing here changes which samples a step has, so it may change under a run."""
+
+    source: Literal["shards", "online"] = "shards"
+    """`shards`: what `videoar data run` wrote; `online`: clips of the plan, decoded and tokenized while training, the
+    same samples in the same order."""
+    cache_dir: str = ""
+    """Folder that keeps shards fetched from object storage, shared by the processes of a machine; empty: one in the
+    system's folder for temporary files. Shards on a local disk are read where they lie."""
+    cache_bytes: int = 200 * 10**9
+    """The cache holds at most so much; what was used longest ago gives way."""
+    prefetch_steps: int = 16
+    """Shards of so many steps ahead are fetched."""
+    fetch_threads: int = 4
+    """Shards that one process fetches at a time."""
+    read_threads: int = 2
+    """Packs that one process reads and unpacks at a time."""
+    steps_ahead: int = 2
+    """Steps that wait, read, for the trainer."""
+    max_missing_shards: int = 0
+    """Shards that may be missing or damaged before the run stops; other samples of the same shape stand in for
+    theirs, and every such shard is logged."""
+
+    def __post_init__(self) -> None:
+        counts = (self.cache_bytes, self.fetch_threads, self.read_threads, self.steps_ahead)
+        if min(counts) < 1 or min(self.prefetch_steps, self.max_missing_shards) < 0:
+            raise InputError(
+                "loader", (*counts, self.prefetch_steps, self.max_missing_shards),
+                "(cache_bytes, fetch_threads, read_threads, steps_ahead, prefetch_steps, max_missing_shards) hold one "
+                "that is too low", "use 1 or more of the first four and 0 or more of the others",
             )  # fmt: skip
 
 
