@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
+from s3fs import S3FileSystem
 
 from videoar.cluster.entry import main
+
+from .s3_server import BUCKET, S3Server, S3Store
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -23,3 +28,34 @@ def debug_data(tmp_path_factory: pytest.TempPathFactory) -> str:
     output = tmp_path_factory.mktemp("debug-data")
     assert main(["data", "run", "debug", "--output", str(output)]) == 0
     return str(output)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server on loopback, started when the first test asks for it. It fails loudly where it cannot run."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        _enter(server, patch)
+        S3FileSystem(skip_instance_cache=True).call_s3("create_bucket", Bucket=BUCKET)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
+    """An empty folder on the S3 server, and the variables that reach it set in this process."""
+    _enter(s3_server, monkeypatch)
+    url = f"s3://{BUCKET}/{next(_PREFIXES):04d}"
+    yield S3Store(url=url, endpoint=s3_server.endpoint, environment=s3_server.environment)
+    S3FileSystem.clear_instance_cache()
+
+
+_PREFIXES = itertools.count()
+
+
+def _enter(server: S3Server, patch: pytest.MonkeyPatch) -> None:
+    """s3fs keeps its clients with the credentials they began with: forget those of other tests."""
+    for name, value in server.environment.items():
+        patch.setenv(name, value)
+    S3FileSystem.clear_instance_cache()
