@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import selectors
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from videoar.data_pipeline.config import CropPlace
 from videoar.data_pipeline.sandbox import LENGTH
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
@@ -40,17 +42,40 @@ class DecodeLimits:
     """Pixels a frame."""
     max_frames: int = 1_000_000
     max_duration_s: float = 6 * 3600.0
+    max_bytes: int = 64 << 30
+    """Of a source that is fetched, or copied out of a tar, before it is opened."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
-    """What a container says about its first video stream."""
+    """What a container says about its first video stream, and how its first frame is shown."""
 
     height: int
+    """In square pixels, upright."""
     width: int
     fps: float
     duration_s: float
     """0 for an image."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """Frames wanted of a source, and the shape that they are fitted to."""
+
+    start_s: float
+    num_frames: int
+    fps: float
+    """Frames a second of the source's time."""
+    schedule: str
+    crop: CropPlace = "centre"
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnails:
+    """Some frames of a source, small."""
+
+    times_s: list[float]
+    frames: UInt8[np.ndarray, "f h w 3"]
 
 
 class Decoder:
@@ -70,18 +95,35 @@ class Decoder:
     def cut(
         self, path: str, starts_s: Sequence[float], bucket: ClipBucket
     ) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
-        """(index of the start, frames) of the clips of a local file, in order of their ends, from one pass.
+        """(index of the start, frames) of clips of one shape; see `cut_all`."""
+        cuts = [
+            Cut(start_s=start_s, num_frames=bucket.num_frames, fps=bucket.fps, schedule=bucket.schedule)
+            for start_s in starts_s
+        ]
+        yield from self.cut_all(path, cuts)
+
+    def cut_all(self, path: str, cuts: Sequence[Cut]) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
+        """(index of the cut, frames) of the clips of a local file, in order of their ends, from one pass.
 
         DecodeError ends it early; clips already given are good. A clip that the source is too short for is left out.
         """
-        height, width = ScaleSchedule.named(bucket.schedule).pixels
-        request = {
-            "kind": "cut", "path": path, "starts": list(starts_s), "num_frames": bucket.num_frames,
-            "fps": bucket.fps, "height": height, "width": width,
-        }  # fmt: skip
-        for message, pixels in self._ask(request):
-            frames = np.frombuffer(pixels, dtype=np.uint8).reshape(bucket.num_frames, height, width, 3)
-            yield message["clip"], frames
+        shapes = [(cut.num_frames, *ScaleSchedule.named(cut.schedule).pixels, 3) for cut in cuts]
+        wanted = [
+            {"start_s": cut.start_s, "num_frames": cut.num_frames, "fps": cut.fps, "crop": cut.crop}
+            | {"height": shape[1], "width": shape[2]}
+            for cut, shape in zip(cuts, shapes, strict=True)
+        ]
+        for message, pixels in self._ask({"kind": "cut", "path": path, "cuts": wanted}):
+            yield message["clip"], np.frombuffer(pixels, dtype=np.uint8).reshape(shapes[message["clip"]])
+
+    def scan(
+        self, path: str, *, start_s: float = 0.0, end_s: float = math.inf, every_s: float = 0.0, side: int = 64
+    ) -> Iterator[Thumbnails]:
+        """The frames of a part of a local file, at most one in every_s, with a short side of so many pixels."""
+        request = {"kind": "scan", "path": path, "start_s": start_s, "every_s": every_s, "side": side}
+        for message, pixels in self._ask({**request, "end_s": min(end_s, self._limits.max_duration_s)}):
+            shape = (len(message["times"]), message["height"], message["width"], 3)
+            yield Thumbnails(message["times"], np.frombuffer(pixels, dtype=np.uint8).reshape(shape))
 
     def close(self) -> None:
         """Stop the subprocess."""

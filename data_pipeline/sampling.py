@@ -89,11 +89,14 @@ class Cover:
     left: int
 
 
-def cover(height: int, width: int, target_height: int, target_width: int) -> Cover:
-    """Resize, keeping the aspect, until the target is covered; crop at the centre."""
+def cover(height: int, width: int, target_height: int, target_width: int, crop: str = "centre") -> Cover:
+    """Resize, keeping the aspect, until the target is covered; crop at the centre, or the left or top (`start`), or
+    the right or bottom (`end`)."""
     factor = max(target_height / height, target_width / width)
     resized = max(target_height, round(height * factor)), max(target_width, round(width * factor))
-    return Cover(*resized, (resized[0] - target_height) // 2, (resized[1] - target_width) // 2)
+    above, left = resized[0] - target_height, resized[1] - target_width
+    halves = {"start": 0, "centre": 1, "end": 2}[crop]
+    return Cover(*resized, above * halves // 2, left * halves // 2)
 
 
 def mirrored(frames: UInt8[np.ndarray, "f h w 3"]) -> UInt8[np.ndarray, "f h w 3"]:

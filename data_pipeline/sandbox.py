@@ -21,13 +21,16 @@ import av
 import numpy as np
 from jaxtyping import UInt8
 
-from videoar.data_pipeline.sampling import Cover, clip_times, cover, nearest
+from videoar.data_pipeline.sampling import Backwards, Cover, clip_times, cover, nearest
 
 LENGTH = struct.Struct("<I")
 
 _VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 _IMAGE_FORMATS = {"png": "png_pipe", "jpg": "jpeg_pipe", "jpeg": "jpeg_pipe", "webp": "webp_pipe", "bmp": "bmp_pipe"}
 _UNSPECIFIED_COLOUR = 2
+_THUMBNAILS_A_MESSAGE = 32
+_LONGEST_THUMBNAIL = 4
+"""Of its short side: a frame of one row must not become a wide picture."""
 
 
 class Refused(ValueError):
@@ -77,6 +80,8 @@ def _serve(request: dict[str, Any], out: BinaryIO) -> None:
         stream.codec_context.thread_count = 1
         if request["kind"] == "probe":
             _send(out, {"kind": "probe", **_probe(container, stream, request)})
+        elif request["kind"] == "scan":
+            _scan(container, stream, request, out)
         else:
             _cut(container, stream, request, out)
 
@@ -92,8 +97,12 @@ def _open(request: dict[str, Any]) -> Any:
 
 
 def _probe(container: Any, stream: Any, request: dict[str, Any]) -> dict[str, Any]:
-    height, width = stream.codec_context.height, stream.codec_context.width
-    _check_size(height, width, request)
+    """What the header says, and the size at which the first frame is shown: a source without one is none."""
+    _check_size(stream.codec_context.height, stream.codec_context.width, request)
+    first = next(_frames(container, stream, request), None)
+    if first is None:
+        raise Refused("holds no frame")
+    height, width = _shown_size(first[1], stream)
     rate = float(stream.average_rate or stream.guessed_rate or 0)
     duration = _duration_s(container, stream)
     if duration > request["max_duration_s"]:
@@ -115,22 +124,61 @@ def _duration_s(container: Any, stream: Any) -> float:
 
 def _cut(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) -> None:
     """All clips of a source from one pass: each is sent when its last frame has come."""
-    length = request["num_frames"]
+    cuts = request["cuts"]
     wanted = sorted(
         (second, clip, index)
-        for clip, start in enumerate(request["starts"])
-        for index, second in enumerate(clip_times(start, length, request["fps"]))
+        for clip, cut in enumerate(cuts)
+        for index, second in enumerate(clip_times(cut["start_s"], cut["num_frames"], cut["fps"]))
     )
-    shape = (length, request["height"], request["width"], 3)
     waiting: dict[int, np.ndarray] = {}
-    fitted: tuple[Any, np.ndarray] | None = None
+    fitted: dict[tuple[int, int, str], np.ndarray] = {}
+    fitted_frame = None
     for done, frame in nearest(_frames(container, stream, request), [second for second, _, _ in wanted]):
         _, clip, index = wanted[done]
-        if fitted is None or fitted[0] is not frame:
-            fitted = (frame, _fit(frame, stream, request["height"], request["width"]))
-        waiting.setdefault(clip, np.empty(shape, dtype=np.uint8))[index] = fitted[1]
+        shape = cuts[clip]["height"], cuts[clip]["width"], cuts[clip]["crop"]
+        if fitted_frame is not frame:
+            fitted, fitted_frame = {}, frame
+        if shape not in fitted:
+            fitted[shape] = _fit(frame, stream, *shape)
+        length = cuts[clip]["num_frames"]
+        waiting.setdefault(clip, np.empty((length, *shape[:2], 3), dtype=np.uint8))[index] = fitted[shape]
         if index == length - 1:
             _send(out, {"kind": "clip", "clip": clip}, waiting.pop(clip).data)
+
+
+def _scan(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) -> None:
+    """Frames at most every so often within a part of the source, small and as shown, some at a time."""
+    times: list[float] = []
+    pictures: list[np.ndarray] = []
+    for shown, frame in _sparse(_frames(container, stream, request), request):
+        picture = _thumbnail(frame, stream, request["side"])
+        if pictures and (len(pictures) == _THUMBNAILS_A_MESSAGE or picture.shape != pictures[0].shape):
+            _send_thumbnails(out, times, pictures)
+            times, pictures = [], []
+        times.append(shown)
+        pictures.append(picture)
+    if pictures:
+        _send_thumbnails(out, times, pictures)
+
+
+def _send_thumbnails(out: BinaryIO, times: list[float], pictures: list[np.ndarray]) -> None:
+    height, width = pictures[0].shape[:2]
+    message = {"kind": "thumbnails", "times": times, "height": height, "width": width}
+    _send(out, message, np.ascontiguousarray(np.stack(pictures)).data)
+
+
+def _sparse(frames: Iterator[tuple[float, Any]], request: dict[str, Any]) -> Iterator[tuple[float, Any]]:
+    """The frames of [start_s, end_s) that are at least every_s apart; ends there."""
+    before, due = -1.0, request["start_s"]
+    for shown, frame in frames:
+        if shown < before:
+            raise Backwards(f"the timestamp {shown:.3f} s follows {before:.3f} s")
+        before = shown
+        if shown >= request["end_s"]:
+            return
+        if shown + 1e-6 >= due:
+            due = max(due + request["every_s"], shown)
+            yield shown, frame
 
 
 def _frames(container: Any, stream: Any, request: dict[str, Any]) -> Iterator[tuple[float, Any]]:
@@ -148,14 +196,41 @@ def _frames(container: Any, stream: Any, request: dict[str, Any]) -> Iterator[tu
         yield shown - first, frame
 
 
-def _fit(frame: Any, stream: Any, height: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Resized to cover, cropped at the centre, as shown: the pixel's aspect and the rotation are applied."""
-    aspect = float(stream.sample_aspect_ratio or 1) or 1.0
-    turns = round(frame.rotation / 90) % 4
+def _fit(frame: Any, stream: Any, height: int, width: int, crop: str) -> UInt8[np.ndarray, "h w 3"]:
+    """Resized to cover and cropped, as shown: the pixel's aspect and the rotation are applied."""
+    turns = _turns(frame)
     target = (width, height) if turns % 2 else (height, width)
-    place = cover(frame.height, max(1, round(frame.width * aspect)), *target)
+    place = cover(frame.height, _square_width(frame, stream), *target, crop)
     pixels = np.rot90(_crop(_rgb(frame, place), place, *target), turns)
     return np.ascontiguousarray(pixels)
+
+
+def _thumbnail(frame: Any, stream: Any, side: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The whole frame with a short side of so many pixels."""
+    height, width = frame.height, _square_width(frame, stream)
+    factor = side / min(height, width)
+    longest = _LONGEST_THUMBNAIL * side
+    picture = frame.reformat(
+        width=min(longest, max(side, round(width * factor))), height=min(longest, max(side, round(height * factor))),
+        format="rgb24", interpolation="AREA",
+    )  # fmt: skip
+    return np.rot90(picture.to_ndarray(), _turns(frame))
+
+
+def _shown_size(frame: Any, stream: Any) -> tuple[int, int]:
+    """(height, width) on the screen, in square pixels and upright."""
+    height, width = frame.height, _square_width(frame, stream)
+    return (width, height) if _turns(frame) % 2 else (height, width)
+
+
+def _square_width(frame: Any, stream: Any) -> int:
+    aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+    return max(1, round(frame.width * aspect))
+
+
+def _turns(frame: Any) -> int:
+    """Quarter turns that the camera was held at."""
+    return round(frame.rotation / 90) % 4
 
 
 def _rgb(frame: Any, place: Cover) -> np.ndarray:
