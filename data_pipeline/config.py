@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from videoar.cluster.errors import InputError
 from videoar.tokenizer.config import ClipBucket, TokenizerConfig, TokenizerSource, TokenizerTrainConfig
+from videoar.tokenizer.scales import same_area
 
 SourceKind = Literal["folder", "table", "webdataset", "ucf101", "shapes"]
 CropPlace = Literal["centre", "start", "end"]
@@ -85,6 +86,106 @@ class VariantConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShotConfig:
+    """Where a film is cut into shots (PySceneDetect), so that no clip shows two."""
+
+    detector: Literal["off", "content", "adaptive"] = "off"
+    """`content`: a large change between two frames; `adaptive`: one that is large beside those around it, which
+    forgives fast cameras."""
+    threshold: float = 0.0
+    """PySceneDetect's; 0: its default (27 for content, 3 for adaptive)."""
+    min_shot_s: float = 0.6
+    """A cut so soon after the last one is none."""
+
+    def __post_init__(self) -> None:
+        if self.threshold < 0 or self.min_shot_s < 0:
+            raise InputError(
+                "shots.threshold", (self.threshold, self.min_shot_s), "(threshold, min_shot_s) is negative", "use 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PluginConfig:
+    """A model of yours that looks at clips while they are planned: a score, a caption or an embedding of each.
+
+    Its code runs with your rights, as a recipe's does: name only what you trust.
+    """
+
+    name: str
+    """Of the score, or of the model in messages."""
+    plugin: str
+    """`package.module:Class`, a subclass of `videoar.data_pipeline.plugins.ClipModel` that can be imported."""
+    model: str = ""
+    """Local folder or file that the class is given; never fetched."""
+    minimum: float | None = None
+    """Clips that score less are left out (scorers)."""
+    maximum: float | None = None
+    """Clips that score more are left out (scorers)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterConfig:
+    """Which clips are left out, each with its reason on record; the defaults leave nothing out."""
+
+    min_duration_s: float = 0.0
+    """Of a source, or of a shot where films are cut into shots."""
+    max_duration_s: float | None = None
+    min_side: int = 0
+    """Pixels of the shorter side of the source."""
+    max_enlarge: float | None = None
+    """A bucket may enlarge a source by this factor; 1: never."""
+    min_fps: float = 0.0
+    """Frames a second of the source."""
+    max_fps: float | None = None
+    min_motion: float | None = None
+    """Short sides of the frame that its content moves in a second: optical flow, the mean over pixels, then the median
+    over pairs of frames. 0.01 leaves out still pictures."""
+    max_motion: float | None = None
+    scores: tuple[PluginConfig, ...] = ()
+    """Models that score clips: aesthetics, overlaid text, ..."""
+    score_only: bool = False
+    """Write motion, scores and what would have been left out into the plan, and leave nothing out."""
+
+    @property
+    def needs_motion(self) -> bool:
+        return self.min_motion is not None or self.max_motion is not None or self.score_only
+
+    def __post_init__(self) -> None:
+        names = [plugin.name for plugin in self.scores]
+        if len(set(names)) < len(names):
+            raise InputError("filters.scores", names, "are not distinct names", "name each score once")
+        for low, high in (("min_duration_s", "max_duration_s"), ("min_fps", "max_fps"), ("min_motion", "max_motion")):
+            least, most = getattr(self, low), getattr(self, high)
+            if least is not None and most is not None and least > most:
+                raise InputError(f"filters.{low}", least, f"is above filters.{high}={most}", "order them")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DuplicateConfig:
+    """Near-duplicates of other sources are left out: another encoding, size or name of the same clip."""
+
+    method: Literal["off", "hash", "embedding"] = "off"
+    """`hash`: a difference hash of three frames; `embedding`: the vectors of a model."""
+    max_bits: int = 18
+    """Of the 192 bits of two clips' hashes that may differ."""
+    min_cosine: float = 0.95
+    """Of two clips' embeddings, from which on they are duplicates."""
+    embedding: PluginConfig | None = None
+    """The model of method `embedding`."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_bits <= 23:
+            raise InputError("duplicates.max_bits", self.max_bits, "is not within 0 and 23 of 192 bits", "use 18")
+        if not 0 < self.min_cosine <= 1:
+            raise InputError("duplicates.min_cosine", self.min_cosine, "is not within (0, 1]", "use 0.95")
+        if (self.method == "embedding") != (self.embedding is not None):
+            raise InputError(
+                "duplicates.embedding", self.embedding, f"does not go with duplicates.method={self.method}",
+                "name a model for method embedding, and only for it",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetConfig:
     """One named set of clips of equal frame rate, cut from one source."""
 
@@ -92,7 +193,12 @@ class DatasetConfig:
     """How stages refer to it; also its folder below the data URL."""
     source: SourceConfig
     bucket: ClipBucket
-    """Shape of every clip: resized to cover and cropped at the centre."""
+    """Shape of every clip, or the first of several: resized to cover, and cropped."""
+    more_buckets: tuple[ClipBucket, ...] = ()
+    """Further shapes, of the same frame rate. A clip gets the longest that fits its shot, of those the nearest in
+    aspect ratio, and of those the largest frame that does not enlarge the source."""
+    all_aspects: bool = False
+    """Each bucket stands for its area in all aspect ratios of the table: eight, and those turned."""
     stride_s: float = 0.0
     """Seconds from the start of one clip of a source to the next; 0: clips do not overlap."""
     max_clips_per_source: int = 0
@@ -100,6 +206,35 @@ class DatasetConfig:
     flip: bool = False
     """Add a mirrored variant of every clip."""
     variants: VariantConfig = field(default_factory=VariantConfig)
+    shots: ShotConfig = field(default_factory=ShotConfig)
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    duplicates: DuplicateConfig = field(default_factory=DuplicateConfig)
+    captioner: PluginConfig | None = None
+    """A model that captions clips which have no caption."""
+
+    @property
+    def buckets(self) -> tuple[ClipBucket, ...]:
+        """Every shape that a clip of it may have."""
+        named = (self.bucket, *self.more_buckets)
+        if not self.all_aspects:
+            return named
+        shapes = [replace(bucket, schedule=name) for bucket in named for name in same_area(bucket.schedule)]
+        return tuple(dict.fromkeys(shapes))
+
+    def __post_init__(self) -> None:
+        rates = sorted({bucket.fps for bucket in (self.bucket, *self.more_buckets)})
+        if len(rates) > 1:
+            raise InputError(f"{self.name}.more_buckets", rates, "are several frame rates", "make a dataset of each")
+        if self.source.kind == "shapes" and not self._is_plain():
+            raise InputError(
+                f"{self.name}.source.kind", "shapes", "are drawn to one bucket, and have no shots, filters, variants "
+                "or duplicates", "leave those out",
+            )  # fmt: skip
+
+    def _is_plain(self) -> bool:
+        chosen = (self.more_buckets, self.all_aspects, self.variants, self.shots, self.filters, self.duplicates)
+        plain = ((), False, VariantConfig(), ShotConfig(), FilterConfig(), DuplicateConfig())
+        return chosen == plain and self.captioner is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +250,8 @@ class DataConfig:
     Self-corrected targets need it (VideoAR Eq. 8)."""
     samples_per_shard: int = 512
     """Clips a shard: the unit of work and of loss."""
+    max_shard_bytes: int = 1 << 30
+    """A shard ends early before it would be larger; the bytes are known from the plan."""
     actors: int = 1
     """Ray actors that decode and tokenize."""
     gpus_per_actor: float = 0.0

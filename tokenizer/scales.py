@@ -106,6 +106,24 @@ class ScaleSchedule:
         return hashlib.sha256(json.dumps(self.grids).encode()).hexdigest()[:16]
 
 
+def same_area(name: str) -> tuple[str, ...]:
+    """The schedules of this one's area in every aspect ratio of Infinity's table, tall to wide; for small squares, of
+    which there is no other aspect, the schedule alone."""
+    count = ScaleSchedule.named(name).num_scales
+    rows = [row for row in _infinity() if len(row) == count]
+    names = [_name(row) for row in rows]
+    return tuple(dict.fromkeys(sorted(names, key=_aspect))) if name in names else (name,)
+
+
+def _name(grids: tuple[Grid, ...]) -> str:
+    return f"{grids[-1][0] * PIXELS_PER_CELL}x{grids[-1][1] * PIXELS_PER_CELL}"
+
+
+def _aspect(name: str) -> float:
+    height, width = name.split("x")
+    return int(width) / int(height)
+
+
 def _area(name: str) -> int:
     return math.prod(int(side) for side in name.split("x"))
 
@@ -126,19 +144,19 @@ _TALL: tuple[str, ...] = (
 _SMALL_SQUARES = (1, 2, 3, 4, 6, 8)
 
 
-@functools.cache
-def _table() -> dict[str, ScaleSchedule]:
-    """Every named schedule: Infinity's four sizes and eight aspect ratios with their mirrors, and small squares."""
+def _infinity() -> list[tuple[Grid, ...]]:
+    """Infinity's four sizes and eight aspect ratios with their mirrors; squares come twice."""
     rows: list[tuple[Grid, ...]] = []
     for tall in _TALL:
         grids = tuple((int(h), int(w)) for h, w in (grid.split("x") for grid in tall.split()))
         for count in _SIZES:
             rows.append(grids[:count])
             rows.append(tuple((w, h) for h, w in grids[:count]))
-    for count in range(2, len(_SMALL_SQUARES) + 1):
-        rows.append(tuple((side, side) for side in _SMALL_SQUARES[:count]))
-    table = {}
-    for grids in rows:
-        name = f"{grids[-1][0] * PIXELS_PER_CELL}x{grids[-1][1] * PIXELS_PER_CELL}"
-        table[name] = ScaleSchedule(name, grids)
-    return table
+    return rows
+
+
+@functools.cache
+def _table() -> dict[str, ScaleSchedule]:
+    """Every named schedule: Infinity's, and small squares."""
+    small = [tuple((side, side) for side in _SMALL_SQUARES[:count]) for count in range(2, len(_SMALL_SQUARES) + 1)]
+    return {_name(grids): ScaleSchedule(_name(grids), grids) for grids in (*_infinity(), *small)}
