@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
+from jaxtyping import Float32
 from torch import Tensor
 
 from videoar.cluster.process import World
 from videoar.pretrain.checkpoint import Checkpoint, Fragment
 from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig
+from videoar.pretrain.gradients import BlockSums
 from videoar.pretrain.inputs import Pack
 from videoar.pretrain.loss import Tally, bitwise_loss
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention.reference import reference_attention
 from videoar.pretrain.model.layers import Block
 from videoar.pretrain.optim import adamw
+from videoar.pretrain.profile import peak_memory
 from videoar.pretrain.recompute import recompute
 from videoar.pretrain.state import fragments, load, moving_average, plain_holdings
 
@@ -34,6 +37,10 @@ class StepResult:
     """Before clipping, over the whole model."""
     applied: bool
     """False when the loss or a gradient was not finite: the weights are as they were."""
+    block_norms: Float32[Tensor, " blocks"] | None = None
+    """Before clipping, by `block_names`; None where the loss was not finite."""
+    peak_memory: int = 0
+    """Bytes, the highest over all processes so far."""
 
 
 @runtime_checkable
@@ -49,6 +56,8 @@ class Engine(Protocol):
     data_size: int
     updates: int
     """Optimizer steps that were applied."""
+    layout: ParallelConfig
+    """How a replica is cut here."""
     needs_content: bool = True
     """Whether this process computes with features or targets; False between the ends of a pipeline."""
 
@@ -108,6 +117,7 @@ class PlainEngine(Engine):
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.device = device
         self._recipe = recipe
+        self.layout = recipe.parallel
         self.model = VideoAR(recipe.model)
         init_weights(self.model, recipe.seed)
         self.model.to(device)
@@ -115,6 +125,9 @@ class PlainEngine(Engine):
         self._optimizer = adamw(self.model.named_parameters(), recipe.optimizer)
         self._holdings = plain_holdings(self.model, self._optimizer)
         self._ema = moving_average(self._holdings, recipe.optimizer.ema_decay)
+        self._block_sums = BlockSums(
+            [name for name, _ in self.model.named_parameters()], recipe.model.num_layers, device
+        )
         self.updates = 0
 
     def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
@@ -124,12 +137,21 @@ class PlainEngine(Engine):
                 loss, tally = forward_loss(self.model, pack, num_frames)
             loss.backward()
             tallies.append(tally)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.optimizer.clip_norm)
+        norm, by_block = self._clip()
         applied = bool(torch.isfinite(norm))
         if applied:
             self._apply(learning_rate)
         self._optimizer.zero_grad(set_to_none=True)
-        return StepResult(sum(tallies, start=Tally.empty(self.device)), norm, applied)
+        tally = sum(tallies, start=Tally.empty(self.device))
+        return StepResult(tally, norm, applied, by_block, peak_memory())
+
+    def _clip(self) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"]]:
+        """The norms, of the whole gradient and by block; the gradient is scaled down to the recipe's limit."""
+        parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
+        norms = torch.stack(torch._foreach_norm([parameter.grad for parameter in parameters]))
+        norm = torch.linalg.vector_norm(norms)
+        torch.nn.utils.clip_grads_with_norm_(parameters, self._recipe.optimizer.clip_norm, norm)
+        return norm, self._block_sums.squares(norms).sqrt()
 
     @torch.no_grad()
     def evaluate(self, packs: Iterable[Pack], num_packs: int, num_frames: int) -> Tally:

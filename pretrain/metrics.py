@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ from torch import Tensor
 from videoar.data_pipeline.clip import StepPlan
 from videoar.pretrain.config import LogConfig, ModelConfig, Recipe, StageConfig
 from videoar.pretrain.engine import StepResult
+from videoar.pretrain.gradients import block_names
 from videoar.pretrain.loss import Tally
 from videoar.pretrain.optim import learning_rate
 
@@ -107,8 +108,9 @@ def step_record(
     result: StepResult,
     times: StepTimes,
     num_processes: int,
+    extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One line of metrics.jsonl; this is where the host reads the device."""
+    """One line of metrics.jsonl; this is where the host reads the device. `extra` joins it as it is."""
     num_tokens = sum(pack.num_tokens for pack in plan.packs)
     flops = training_flops(recipe.model, num_tokens, float(tally.attended_pairs))
     return {
@@ -116,6 +118,7 @@ def step_record(
         "stage": stage.name,
         "loss": float(tally.loss_sum) / plan.num_frames,
         "grad_norm": float(result.grad_norm),
+        "grad_norm_by_block": _by_block(result.block_norms),
         "learning_rate": learning_rate(recipe, step),
         "applied": result.applied,
         "flip_ratio": float(tally.flip_ratio),
@@ -127,9 +130,18 @@ def step_record(
         "communication": times.communication,
         "model_tflops_per_s": flops / times.total / 1e12,
         "mfu": utilisation(flops / times.total, num_processes),
-        "peak_memory": peak_memory(),
+        "peak_memory": result.peak_memory,
         **accuracy(tally),
+        **(extra or {}),
     }
+
+
+def _by_block(norms: Tensor | None) -> dict[str, float | None] | None:
+    """By name; null where a norm is not finite."""
+    if norms is None:
+        return None
+    values = [value if math.isfinite(value) else None for value in norms.tolist()]
+    return dict(zip(block_names(len(values) - 2), values, strict=True))
 
 
 def accuracy(tally: Tally) -> dict[str, Any]:
@@ -167,13 +179,6 @@ def utilisation(flops_per_s: float, num_processes: int) -> float | None:
     name = torch.cuda.get_device_name()
     peaks = [peak for part, peak in PEAK_FLOPS.items() if part in name]
     return flops_per_s / (peaks[0] * num_processes) if peaks else None
-
-
-def peak_memory() -> int:
-    """Bytes at the highest, of the device where there is one and of this process elsewhere."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class Reporter:
@@ -228,11 +233,13 @@ class Reporter:
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists become one panel an element: loss_by_scale/0, ..."""
+    """Lists and tables become one panel an element: loss_by_scale/0, grad_norm_by_block/head, ..."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
         if isinstance(value, list):
             flat.update({f"{key}/{index}": item for index, item in enumerate(value) if not isinstance(item, list)})
+        elif isinstance(value, Mapping):
+            flat.update({f"{key}/{name}": item for name, item in value.items()})
         elif value is not None:
             flat[key] = value
     return flat

@@ -1,7 +1,8 @@
-"""How long a step communicates: the collectives of one step in a while, as torch's profiler sees them."""
+"""What a process uses: the time of one step's collectives, as torch's profiler sees them, and memory."""
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,3 +39,10 @@ def measured_communication(wanted: bool) -> Iterator[Communication]:
         if event.key.startswith(_COLLECTIVES)
     )
     found.seconds = microseconds / 1e6
+
+
+def peak_memory() -> int:
+    """Bytes at the highest so far, of the device where there is one and of this process elsewhere."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
