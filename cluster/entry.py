@@ -11,13 +11,15 @@ import sys
 from collections.abc import Sequence
 
 from videoar.cluster.cli import COMMANDS, find_command, overview
-from videoar.cluster.errors import InputError
+from videoar.cluster.credentials import guard_output
+from videoar.cluster.errors import InputError, StoreError
 from videoar.cluster.preemption import EXIT_PREEMPTED, Preempted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    guard_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         name, rest = find_command(words)
@@ -28,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(" ".join(str(error).split()) + "\n")
         return 2
+    except StoreError as error:
+        sys.stderr.write(" ".join(str(error).split()) + "\n")
+        return 1
     except Preempted:
         return EXIT_PREEMPTED
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""The one error for what a person wrote: it names field, value and remedy, and the command line exits with 2."""
+"""Errors that are one line to a person: what they wrote is wrong (exit code 2), or a store does not serve (1)."""
 
 from __future__ import annotations
 
@@ -17,3 +17,17 @@ class InputError(ValueError):
     def __reduce__(self) -> tuple[type[InputError], tuple[str, object, str, str]]:
         """Survive the trip between processes (Ray and multiprocessing pickle exceptions)."""
         return type(self), (self.field, str(self.value), self.problem, self.remedy)
+
+
+class StoreError(OSError):
+    """A disk or object store does not do what it should: full, unreachable, damaging what it is given.
+
+    The message is one line that names the place and what to do; the command line prints it and exits with code 1.
+    """
+
+    def __init__(self, place: str, problem: str, remedy: str) -> None:
+        self.place, self.problem, self.remedy = place, problem, remedy
+        super().__init__(f"{place}: {problem}; {remedy}")
+
+    def __reduce__(self) -> tuple[type[StoreError], tuple[str, str, str]]:
+        return type(self), (self.place, self.problem, self.remedy)

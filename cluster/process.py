@@ -76,6 +76,26 @@ def variable(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+SECRETS = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_KEY",
+    "WANDB_API_KEY",
+    "HF_TOKEN",
+    "RAY_AUTH_TOKEN",
+)
+"""Variables whose values are never written anywhere."""
+
+_SHORTEST_SECRET = 6
+"""A shorter value would mask words of ordinary text."""
+
+
+def secret_values() -> tuple[str, ...]:
+    """What must not appear in any output of this process."""
+    values = (os.environ.get(name, "") for name in SECRETS)
+    return tuple(value for value in values if len(value) >= _SHORTEST_SECRET)
+
+
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the processes started inside the block; what stood there before comes back."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
-from urllib.parse import parse_qs, urlsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.credentials import refuse_credentials
+from videoar.cluster.errors import InputError, StoreError
+from videoar.data_pipeline import s3
 
-_SECRET_WORDS = {"key", "secret", "token", "password", "access_key", "secret_key", "aws_secret_access_key"}
 _COPY_BYTES = 1 << 20
 
 
@@ -32,9 +34,9 @@ class Storage:
     @staticmethod
     def open(url: str) -> Storage:
         """The storage at a local path or fsspec URL; nothing is created yet."""
-        _refuse_secrets(url)
+        refuse_credentials("url", url)
         try:
-            fs, root = fsspec.core.url_to_fs(url)
+            fs, root = fsspec.core.url_to_fs(url, **_options(url))
         except (ValueError, ImportError) as error:
             raise InputError("url", url, str(error), "use a local path or an installed fsspec protocol") from error
         return Storage(fs, root.rstrip("/"), url.rstrip("/"))
@@ -52,43 +54,55 @@ class Storage:
         return Storage(self.fs, self.path(key), posixpath.join(self.url, key))
 
     def exists(self, key: str) -> bool:
-        self.fs.invalidate_cache()
-        return bool(self.fs.exists(self.path(key)))
+        with self._plainly():
+            self.fs.invalidate_cache()
+            return bool(self.fs.exists(self.path(key)))
 
     def read(self, key: str, start: int | None = None, end: int | None = None) -> bytes:
         """The object, or the bytes [start, end) of it."""
-        return bytes(self.fs.cat_file(self.path(key), start=start, end=end))
+        with self._plainly():
+            return bytes(self.fs.cat_file(self.path(key), start=start, end=end))
 
     def open_read(self, key: str) -> Any:
         """A seekable handle that fetches the ranges asked for and nothing ahead of them."""
-        return self.fs.open(self.path(key), "rb", cache_type="none")
+        with self._plainly():
+            return self.fs.open(self.path(key), "rb", cache_type="none")
 
     def write(self, key: str, payload: bytes) -> None:
         """Write the whole object: after this returns it is there and durable; before, it is not visible at all."""
-        if self.is_local:
-            _write_local(self.path(key), lambda file: file.write(payload))
-        else:
-            self.fs.pipe_file(self.path(key), payload)
+        with self._plainly():
+            if self.is_local:
+                _write_local(self.path(key), lambda file: file.write(payload))
+            elif self._is_s3:
+                s3.put_bytes(self.fs, self.path(key), payload)
+            else:
+                self.fs.pipe_file(self.path(key), payload)
 
     def write_file(self, key: str, local_path: str | os.PathLike[str]) -> None:
         """Write a whole object from a local file, a part at a time: as complete or absent as `write`."""
-        if self.is_local:
-            with open(local_path, "rb") as source:
-                _write_local(self.path(key), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
-        else:
-            self.fs.put_file(os.fspath(local_path), self.path(key))
+        with self._plainly():
+            if self.is_local:
+                with open(local_path, "rb") as source:
+                    _write_local(self.path(key), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
+            elif self._is_s3:
+                s3.put_file(self.fs, self.path(key), os.fspath(local_path))
+            else:
+                self.fs.put_file(os.fspath(local_path), self.path(key))
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below a folder, sorted; none when the folder is not there."""
-        self.fs.invalidate_cache()
         start = len(self.root) + 1
-        return tuple(sorted(path[start:] for path in self.fs.find(self.path(prefix))))
+        with self._plainly():
+            self.fs.invalidate_cache()
+            return tuple(sorted(path[start:] for path in self.fs.find(self.path(prefix))))
 
     def size_bytes(self, key: str) -> int:
-        return int(self.fs.size(self.path(key)))
+        with self._plainly():
+            return int(self.fs.size(self.path(key)))
 
     def remove(self, key: str) -> None:
-        self.fs.rm_file(self.path(key))
+        with self._plainly():
+            self.fs.rm_file(self.path(key))
 
     def remove_folder(self, prefix: str) -> None:
         """Remove every key below a folder, and the local directories that held them; nothing where there is none."""
@@ -96,7 +110,34 @@ class Storage:
         if self.is_local:
             shutil.rmtree(self.path(prefix), ignore_errors=not os.path.isdir(self.path(prefix)))
         elif found := self.keys(prefix):
-            self.fs.rm([self.path(key) for key in found])
+            with self._plainly():
+                self.fs.rm([self.path(key) for key in found])
+
+    @property
+    def _is_s3(self) -> bool:
+        protocol = self.fs.protocol
+        return not {protocol, *protocol}.isdisjoint(s3.PROTOCOLS)
+
+    def _plainly(self) -> AbstractContextManager[None]:
+        return _disk_said_plainly(self.url) if self.is_local else s3.said_plainly(self.url)
+
+
+def _options(url: str) -> dict[str, Any]:
+    return s3.OPTIONS if url.split("://")[0] in s3.PROTOCOLS else {}
+
+
+@contextmanager
+def _disk_said_plainly(place: str) -> Iterator[None]:
+    """A full disk and a folder that may not be written are one line each."""
+    try:
+        yield
+    except PermissionError as error:
+        raise InputError("url", place, f"is refused ({error.strerror})", "give a folder that you may use") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        remedy = "free some space and run the same command again: what is done is kept"
+        raise StoreError(place, "the disk is full", remedy) from error
 
 
 def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
@@ -119,12 +160,3 @@ def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _refuse_secrets(url: str) -> None:
-    """Keys in a URL end up in logs and run directories; the standard credential chain is the way."""
-    parts = urlsplit(url)
-    if "://" in url and ("@" in parts.netloc or _SECRET_WORDS & set(parse_qs(parts.query))):
-        raise InputError(
-            "url", f"{parts.scheme}://…", "carries a credential", "use the store's own credential chain instead"
-        )
