@@ -20,6 +20,7 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.evaluate.bits import evaluate_bits, read_samples
 from videoar.pretrain.evaluate.continuation import compare, continue_clips, psnr, rebuild
 from videoar.pretrain.generate import Request, VideoPipeline
+from videoar.pretrain.generate.panels import side_by_side
 from videoar.pretrain.generate.video import save_mp4
 from videoar.pretrain.model.videoar import text_tokens
 from videoar.tokenizer.scales import ScaleSchedule
@@ -36,10 +37,6 @@ SHOWN = 3
 
 SLOWDOWN = 2
 """Videos play at this fraction of their speed: half a second is over too soon."""
-
-_GAP = 6
-_ZOOM = 2
-_GREY, _BLUE = (127, 127, 127), (58, 124, 222)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,18 +127,6 @@ def one_of_each(sources: Sequence[str]) -> tuple[int, ...]:
     for i, source in enumerate(sources):
         by_source.setdefault(source, []).append(i)
     return tuple(found[len(found) // 2] for found in list(by_source.values())[:SHOWN])
-
-
-def side_by_side(panels: Sequence[Clip], made_from: Sequence[int]) -> UInt8[np.ndarray, "f _h _w 3"]:
-    """Clips of one size as one; under each frame that a model made stands a blue line, under the others a grey one."""
-    columns = []
-    for clip, first in zip(panels, made_from, strict=True):
-        line = np.empty((len(clip), _GAP // 2, clip.shape[2], 3), np.uint8)
-        line[:first], line[first:] = _GREY, _BLUE
-        columns.append(np.concatenate([clip, line], axis=1))
-    gap = np.full((*columns[0].shape[:2], _GAP, 3), _GREY, np.uint8)
-    spaced = [part for column in columns for part in (column, gap)][:-1]
-    return np.concatenate(spaced, axis=2).repeat(_ZOOM, axis=1).repeat(_ZOOM, axis=2)
 
 
 def _still(played: Played, i: int, given: int) -> dict[str, Clip]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from videoar.cluster.held_out import one_of_each, side_by_side
+from videoar.cluster.held_out import one_of_each
+from videoar.pretrain.generate.panels import one_below_the_other, side_by_side
 
 
 def test_the_middle_clip_of_each_source_is_shown() -> None:
@@ -26,3 +27,13 @@ def test_versions_stand_side_by_side_with_a_line_under_what_was_made() -> None:
     assert (lines[:1, 1] == grey).all()
     assert (lines[1:, 1] == blue).all()
     assert (grey != blue).any()
+
+
+def test_rows_of_other_sizes_and_lengths_stand_below_each_other() -> None:
+    """A still picture beside a clip must last as long as the clip, and nothing may be cut off."""
+    picture, clip = np.zeros((1, 4, 8, 3), np.uint8), np.full((5, 6, 10, 3), 255, np.uint8)
+    both = one_below_the_other([picture, clip])
+    assert both.shape[0] == 5
+    assert both.shape[2] == 10
+    assert not both[:, :4, :8].any()
+    assert (both[:, 10:16] == 255).all()

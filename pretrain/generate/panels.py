@@ -1,0 +1,38 @@
+"""Clips in several versions as one picture that moves: beside each other, and one below the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+
+Clip = UInt8[np.ndarray, "f h w 3"]
+
+_GAP = 6
+_GREY, _BLUE = (127, 127, 127), (58, 124, 222)
+
+
+def side_by_side(panels: Sequence[Clip], made_from: Sequence[int], zoom: int = 2) -> Clip:
+    """Clips of one size as one; under each frame that a model made stands a blue line, under the others a grey one.
+
+    `made_from` names the first frame that a model made of each clip; `zoom` repeats pixels.
+    """
+    columns = []
+    for clip, first in zip(panels, made_from, strict=True):
+        line = np.empty((len(clip), _GAP // 2, clip.shape[2], 3), np.uint8)
+        line[:first], line[first:] = _GREY, _BLUE
+        columns.append(np.concatenate([clip, line], axis=1))
+    gap = np.full((*columns[0].shape[:2], _GAP, 3), _GREY, np.uint8)
+    spaced = [part for column in columns for part in (column, gap)][:-1]
+    return np.concatenate(spaced, axis=2).repeat(zoom, axis=1).repeat(zoom, axis=2)
+
+
+def one_below_the_other(rows: Sequence[Clip]) -> Clip:
+    """Clips of any sizes and lengths as one: smaller ones keep to the left, shorter ones stand still at their end."""
+    length, width = (max(row.shape[axis] for row in rows) for axis in (0, 2))
+    fitted = []
+    for row in rows:
+        still = np.concatenate([row, row[-1:].repeat(length - len(row), axis=0)])
+        fitted.append(np.pad(still, ((0, 0), (0, _GAP), (0, width - row.shape[2]), (0, 0)), constant_values=_GREY[0]))
+    return np.concatenate(fitted, axis=1)
