@@ -29,8 +29,8 @@ from videoar.data_pipeline.sources import VIDEO_SUFFIXES
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.convert import export
 from videoar.pretrain.generate import VideoPipeline
-from videoar.pretrain.metrics import METRICS, read_metrics
-from videoar.pretrain.run_folder import DATA
+from videoar.pretrain.metrics import METRICS
+from videoar.pretrain.run_folder import DATA, read_lines
 from videoar.pretrain.train import train
 from videoar.pretrain.validate import VALIDATION
 
@@ -164,7 +164,7 @@ def findings(
     rows: Rows,
 ) -> Findings:
     """What the page shows, gathered from what the steps left behind."""
-    metrics = tuple(read_metrics(folders.run / METRICS))
+    metrics = tuple(read_lines(folders.run / METRICS))
     names = [dataset.name for dataset in chosen.data.datasets]
     return Findings(
         recipe=chosen.name,
@@ -180,7 +180,7 @@ def findings(
         costs=costs,
         stages=stage_costs(chosen, metrics),
         metrics=metrics,
-        validation=tuple(read_metrics(folders.run / VALIDATION)),
+        validation=tuple(read_lines(folders.run / VALIDATION)),
         judged=judged,
         rows=rows,
         commands=(

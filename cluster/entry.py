@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from videoar.cluster.cli import COMMANDS, find_command, overview
 from videoar.cluster.credentials import guard_output
-from videoar.cluster.errors import InputError, StoreError
+from videoar.cluster.errors import InputError, Stopped, StoreError
 from videoar.cluster.preemption import EXIT_PREEMPTED, Preempted
 
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(" ".join(str(error).split()) + "\n")
         return 2
-    except StoreError as error:
+    except (StoreError, Stopped) as error:
         sys.stderr.write(" ".join(str(error).split()) + "\n")
         return 1
     except Preempted:

@@ -19,6 +19,10 @@ class InputError(ValueError):
         return type(self), (self.field, str(self.value), self.problem, self.remedy)
 
 
+class Stopped(RuntimeError):
+    """A run gave up by a rule of its own: a budget is spent. One line; the command line prints it and exits with 1."""
+
+
 class StoreError(OSError):
     """A disk or object store does not do what it should: full, unreachable, damaging what it is given.
 

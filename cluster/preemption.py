@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 EXIT_PREEMPTED = 75
@@ -11,26 +16,35 @@ EXIT_PREEMPTED = 75
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 """What schedulers send before the time is over."""
 
+log = logging.getLogger(__name__)
+
 
 class Preempted(Exception):
     """The run saved and stopped before its end; the command line exits with 75."""
 
 
 class Preemption:
-    """Notes SIGTERM and SIGUSR1 within its block, so that the loop can finish the step, save and raise Preempted.
+    """Turns SIGTERM and SIGUSR1 within its block into Preempted: at once, or at a moment that the work chooses.
 
     ```
-    with Preemption() as preemption:
-        for step in steps:
-            ...
-            if preemption.requested:
-                save(); raise Preempted
+    with Preemption(within_s=240) as preemption:
+        prepare()                       # nothing to save yet: a signal raises Preempted here
+        with preemption.deferred():
+            for step in steps:
+                ...
+                if preemption.requested:
+                    save(); raise Preempted
     ```
-    Processes of one job must agree on the step at which they stop: reduce `requested` over them.
+    Processes of one job must agree on the step at which they stop: reduce `requested` over them. A process that has not
+    come to such a moment `within_s` seconds after the signal leaves with 75 all the same, `too_late` being called
+    before; what it saved earlier is what the next one goes on from.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, within_s: float, too_late: Callable[[], object] = lambda: None) -> None:
         self.requested = False
+        self._within_s, self._too_late = within_s, too_late
+        self._deferred = False
+        self._timer: threading.Timer | None = None
 
     def __enter__(self) -> Preemption:
         self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
@@ -41,6 +55,30 @@ class Preemption:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Inside, a signal is noted only."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            return
         self.requested = True
+        self._timer = threading.Timer(self._within_s, self._leave)
+        self._timer.daemon = True
+        self._timer.start()
+        if not self._deferred:
+            raise Preempted
+
+    def _leave(self) -> None:
+        """The moment did not come: a loader or a peer hangs."""
+        log.warning("not saved within %.0f s of the signal; the newest checkpoint before it stays", self._within_s)
+        self._too_late()
+        os._exit(EXIT_PREEMPTED)

@@ -71,6 +71,11 @@ class World:
         return self.rank == 0
 
 
+def mark_preempted(run: Path) -> None:
+    """Leave the marker in a run directory: the trainer saved, or had to leave, and is to be submitted again."""
+    (run / PREEMPTED_MARKER).touch()
+
+
 def variable(name: str) -> str | None:
     """An environment variable, None where it is unset or empty."""
     return os.environ.get(name) or None

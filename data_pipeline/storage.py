@@ -68,15 +68,15 @@ class Storage:
         with self._plainly():
             return self.fs.open(self.path(key), "rb", cache_type="none")
 
-    def write(self, key: str, payload: bytes) -> None:
+    def write(self, key: str, payload: bytes | memoryview) -> None:
         """Write the whole object: after this returns it is there and durable; before, it is not visible at all."""
         with self._plainly():
             if self.is_local:
                 _write_local(self.path(key), lambda file: file.write(payload))
             elif self._is_s3:
-                s3.put_bytes(self.fs, self.path(key), payload)
+                s3.put_bytes(self.fs, self.path(key), bytes(payload))
             else:
-                self.fs.pipe_file(self.path(key), payload)
+                self.fs.pipe_file(self.path(key), bytes(payload))
 
     def write_file(self, key: str, local_path: str | os.PathLike[str]) -> None:
         """Write a whole object from a local file, a part at a time: as complete or absent as `write`."""
@@ -119,7 +119,7 @@ class Storage:
         return not {protocol, *protocol}.isdisjoint(s3.PROTOCOLS)
 
     def _plainly(self) -> AbstractContextManager[None]:
-        return _disk_said_plainly(self.url) if self.is_local else s3.said_plainly(self.url)
+        return full_disk_said_plainly(self.url) if self.is_local else s3.said_plainly(self.url)
 
 
 def _options(url: str) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _options(url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _disk_said_plainly(place: str) -> Iterator[None]:
+def full_disk_said_plainly(place: str) -> Iterator[None]:
     """A full disk and a folder that may not be written are one line each."""
     try:
         yield

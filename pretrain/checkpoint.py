@@ -1,35 +1,48 @@
 """Checkpoints by parameter: safetensors of fragments and one JSON manifest with sha256; complete or absent.
 
-A fragment is a flat piece of one parameter and of its optimizer state, as some process holds it: the parameter may be
-cut along a dimension (tensor parallelism) and the cut flattened and sliced (ZeRO). The manifest says where each lies,
-so any layout can read what any other wrote. Nothing on the load path executes a pickle.
+    step-00001000/00003-exp_avg-000.1f0c7a52.safetensors    process 3's part of one state, a bounded file
+    step-00001000/manifest.json                             written last: with it the checkpoint is there
+    latest                                                  the newest step, for people
+
+The same on a disk and on object storage: files carry the number of the attempt, nothing is renamed, and what no
+manifest names is removed by a later save. Nothing on the load path executes a pickle, and every file is hashed before
+a value of it is used.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import os
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_safetensors
 from torch import Tensor
 
-FORMAT = 1
+from videoar.data_pipeline.storage import Storage
+from videoar.pretrain.fragment import Cut, Fragment, Place, copy_overlap, may_overlap
+
+FORMAT = 2
 MANIFEST = "manifest.json"
 LATEST = "latest"
 STATES = ("master", "exp_avg", "exp_avg_sq", "ema")
 """What is kept of a parameter: float32 weight, Adam moments, moving average (where there is one)."""
 
-log = logging.getLogger(__name__)
+_FILE_NAME = re.compile(r"\d{5}-[a-z_]+-\d{3}\.[0-9a-f]+\.safetensors")
+_STEP = re.compile(r"step-(\d{8,})/")
+_READ_AHEAD = 2
+"""Files that are read and hashed while the values of another are copied."""
+_BATCH_BYTES = 1 << 30
+"""Parameters that an export assembles at once."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class CorruptCheckpoint(RuntimeError):
@@ -37,201 +50,235 @@ class CorruptCheckpoint(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """A contiguous part of a parameter along one dimension: number `index` of `parts`."""
+class StoredFragment:
+    """A place, and the file of each of its states."""
 
-    dim: int
-    index: int
-    parts: int
+    place: Place
+    files: Mapping[str, str]
 
-    def of(self, whole: Tensor) -> Tensor:
-        return whole.chunk(self.parts, self.dim)[self.index]
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self.place), "files": dict(self.files)}
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> StoredFragment:
+        fields = {key: value for key, value in record.items() if key != "files"}
+        cut = Cut(**fields.pop("cut")) if fields["cut"] else fields.pop("cut")
+        return StoredFragment(Place(**fields | {"shape": tuple(fields["shape"])}, cut=cut), record["files"])
 
 
 @dataclass(frozen=True, slots=True)
-class Fragment:
-    """A flat slice of one (cut) parameter with its states, as live tensors of the process that owns it."""
+class StoredFile:
+    """Size and digest of a file, as it was written."""
 
-    parameter: str
-    shape: tuple[int, ...]
-    """Of the whole parameter."""
-    cut: Cut | None
-    start: int
-    """First element within the flattened cut."""
-    states: Mapping[str, Tensor]
-    """State name → flat tensor (numel,)."""
-
-    @property
-    def numel(self) -> int:
-        return next(iter(self.states.values())).numel()
-
-    def of(self, whole: Tensor) -> Tensor:
-        """The same slice of a whole parameter."""
-        part = self.cut.of(whole) if self.cut else whole
-        return part.reshape(-1)[self.start : self.start + self.numel]
+    size_bytes: int
+    sha256: str
 
 
-def step_folder(root: Path, step: int) -> Path:
-    return root / f"step-{step:08d}"
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one process wrote into a checkpoint."""
+
+    fragments: tuple[StoredFragment, ...]
+    files: Mapping[str, StoredFile]
 
 
-def write_part(folder: Path, rank: int, fragments: Iterable[Fragment]) -> dict[str, Any]:
-    """Write one process's fragments into `folder`; returns its part of the manifest."""
-    name = f"part-{rank:05d}.safetensors"
-    tensors, records = {}, []
-    for fragment in fragments:
-        for state, value in fragment.states.items():
-            key = f"{fragment.parameter}|{state}|{fragment.start}"
-            tensors[key] = value.detach().to("cpu", torch.float32, copy=True).contiguous()
-        records.append(
-            {
-                "file": name,
-                "parameter": fragment.parameter,
-                "shape": list(fragment.shape),
-                "cut": asdict(fragment.cut) if fragment.cut else None,
-                "start": fragment.start,
-                "numel": fragment.numel,
-                "states": sorted(fragment.states),
-            }
-        )
-    path = folder / name
-    save_file(tensors, path)
-    _sync(path)
-    return {"fragments": records, "files": {name: {"sha256": _sha256(path), "size_bytes": path.stat().st_size}}}
+def step_name(step: int) -> str:
+    """Folder of a step, below the root of the checkpoints."""
+    return f"step-{step:08d}"
 
 
-def begin(root: Path) -> Path:
-    """A fresh temporary folder for one checkpoint; what an earlier, killed save left behind is removed."""
-    root.mkdir(parents=True, exist_ok=True)
-    for stale in root.glob(".writing-*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    folder = root / f".writing-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
-    return folder
-
-
-def commit(root: Path, folder: Path, parts: Sequence[dict[str, Any]], meta: Mapping[str, Any]) -> Path:
-    """Join the parts' manifests and make the checkpoint appear: manifest → fsync → rename → pointer."""
-    manifest = {
+def commit(root: Storage, parts: Sequence[Part], meta: Mapping[str, Any]) -> None:
+    """Join the parts and make the checkpoint appear, by one write of its manifest; then point `latest` at it."""
+    body = {
         "format": FORMAT,
         "meta": dict(meta),
-        "fragments": [record for part in parts for record in part["fragments"]],
-        "files": {name: entry for part in parts for name, entry in part["files"].items()},
+        "fragments": [fragment.to_json() for part in parts for fragment in part.fragments],
+        "files": {name: asdict(file) for part in parts for name, file in part.files.items()},
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
-    _sync(folder / MANIFEST)
-    _sync(folder)
-    final = step_folder(root, meta["step"])
-    if final.exists():
-        shutil.rmtree(final)
-    folder.rename(final)
-    _sync(root)
-    _point(root, final.name)
-    return final
+    _write_manifest(root, meta["step"], body)
+    root.write(LATEST, step_name(meta["step"]).encode())
 
 
-def remove_old(root: Path, keep_last: int) -> None:
-    """Keep the newest checkpoints only."""
-    for folder in sorted(root.glob("step-*"))[: -max(keep_last, 1)]:
-        shutil.rmtree(folder)
+def amend(root: Storage, step: int, changes: Mapping[str, Any]) -> None:
+    """Change facts of a committed checkpoint in one write; its files stay."""
+    body = _read_manifest(root.child(step_name(step)))
+    _write_manifest(root, step, body | {"meta": {**body["meta"], **changes}})
+
+
+def saved_steps(root: Storage) -> tuple[int, ...]:
+    """Steps whose manifest is there, oldest first."""
+    found = (_STEP.match(key) for key in root.keys("") if key.endswith(f"/{MANIFEST}"))
+    return tuple(sorted(int(match[1]) for match in found if match))
+
+
+def tidy(root: Storage, step: int, *, keep_last: int, keep_every: int = 0) -> None:
+    """After the commit of a step: remove what earlier, killed saves left, and the checkpoints not kept.
+
+    Folders of later steps are left alone: another process may have begun to write the next one.
+    """
+    steps = saved_steps(root)
+    kept = {*steps[-max(keep_last, 1) :], *(saved for saved in steps if keep_every and saved % keep_every == 0)}
+    for old in sorted(set(steps) - kept):
+        root.remove(f"{step_name(old)}/{MANIFEST}")  # first: a half removed checkpoint is none
+        root.remove_folder(step_name(old))
+    begun = {int(match[1]) for key in root.keys("") if (match := _STEP.match(key))}
+    for unfinished in sorted(other for other in begun - set(steps) if other < step):
+        root.remove_folder(step_name(unfinished))
+    folder = root.child(step_name(step))
+    for stray in set(folder.keys("")) - {MANIFEST, *_read_manifest(folder)["files"]}:
+        folder.remove(stray)
 
 
 class Checkpoint:
-    """A complete, verified checkpoint; tensors are assembled whole, one at a time, whatever layout wrote them."""
+    """A committed checkpoint. Its manifest is checked here, and each file before a value of it is used."""
 
-    def __init__(self, folder: Path, *, verify: bool = True) -> None:
-        self.folder = folder
+    def __init__(self, folder: Storage) -> None:
+        self.folder = folder.url
+        self._storage = folder
+        body = _read_manifest(folder)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text())
-            self.meta: dict[str, Any] = manifest["meta"]
-            self._files: dict[str, Any] = manifest["files"]
-            self._records: list[dict[str, Any]] = manifest["fragments"]
-            version = manifest["format"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CorruptCheckpoint(f"{folder}: no readable {MANIFEST} ({error})") from error
-        if version != FORMAT:
-            raise CorruptCheckpoint(f"{folder}: format {version}, and this version reads {FORMAT}")
-        if verify:
-            self._verify()
-        self._by_parameter: dict[str, list[dict[str, Any]]] = {}
-        for record in self._records:
-            self._by_parameter.setdefault(record["parameter"], []).append(record)
+            self.meta: dict[str, Any] = body["meta"]
+            self._files = {name: StoredFile(**entry) for name, entry in body["files"].items()}
+            self._fragments: dict[str, list[StoredFragment]] = {}
+            for fragment in map(StoredFragment.from_json, body["fragments"]):
+                self._fragments.setdefault(fragment.place.parameter, []).append(fragment)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptCheckpoint(f"{self.folder}/{MANIFEST}: lacks a field ({error!r})") from error
+        for name in self._files:
+            if not _FILE_NAME.fullmatch(name):
+                raise CorruptCheckpoint(f"{self.folder}/{MANIFEST}: names {name}, which is no file of a checkpoint")
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        return tuple(self._by_parameter)
+        return tuple(self._fragments)
+
+    def shape(self, parameter: str) -> tuple[int, ...]:
+        """Of the whole parameter."""
+        return self._of(parameter)[0].place.shape
 
     def has(self, state: str) -> bool:
         """Whether every parameter carries this state."""
-        return all(state in record["states"] for record in self._records)
+        return all(state in fragment.files for several in self._fragments.values() for fragment in several)
+
+    @torch.no_grad()
+    def fill(self, fragments: Iterable[Fragment]) -> None:
+        """Copy the saved values into live tensors of any layout; every element is filled, or CorruptCheckpoint raised.
+
+        Each file is read once, and only where it holds something that is asked for.
+        """
+        wanted = [(fragment.place, state, out) for fragment in fragments for state, out in fragment.states.items()]
+        by_file: dict[str, list[tuple[StoredFragment, Place, Tensor, int]]] = {}
+        for index, (place, state, out) in enumerate(wanted):
+            for stored in self._of(place.parameter):
+                if may_overlap(stored.place, place):
+                    by_file.setdefault(self._file(stored, state), []).append((stored, place, out, index))
+        filled = [0] * len(wanted)
+        names = sorted(by_file)
+        for name, tensors in zip(names, _ahead(self._tensors, names), strict=True):
+            for stored, place, out, index in by_file[name]:
+                filled[index] += copy_overlap(stored.place, self._value(name, tensors, stored), place, out)
+        for count, (place, state, _) in zip(filled, wanted, strict=True):
+            if count != place.numel:
+                raise CorruptCheckpoint(
+                    f"{self.folder}: holds {count} of {place.numel} elements of {place.parameter} ({state})"
+                )
 
     def read(self, parameter: str, state: str = "master") -> Tensor:
         """One whole parameter (or moment, or average) in float32."""
-        records = self._by_parameter.get(parameter)
-        if not records:
-            raise CorruptCheckpoint(f"{self.folder}: holds no parameter {parameter}")
-        whole = torch.empty(records[0]["shape"], dtype=torch.float32)
-        filled = 0
-        for record in records:
-            with safe_open(self.folder / record["file"], framework="pt") as file:
-                value = file.get_tensor(f"{parameter}|{state}|{record['start']}")
-            part = Cut(**record["cut"]).of(whole) if record["cut"] else whole
-            _fill(part, record["start"], value)
-            filled += value.numel()
-        if filled != whole.numel():
-            raise CorruptCheckpoint(f"{self.folder}: {parameter} has {filled} of {whole.numel()} elements")
-        return whole
+        return self._read([parameter], state)[parameter]
 
     def weights(self, *, ema: bool = False) -> Iterator[tuple[str, Tensor]]:
-        """Every parameter with its name: the trained weights, or their moving average."""
+        """Every parameter with its name, about a gigabyte at a time: the trained weights, or their moving average."""
+        batch: list[str] = []
         for parameter in self.parameters:
-            yield parameter, self.read(parameter, "ema" if ema else "master")
+            batch.append(parameter)
+            if 4 * sum(torch.Size(self.shape(name)).numel() for name in batch) >= _BATCH_BYTES:
+                yield from self._read(batch, "ema" if ema else "master").items()
+                batch = []
+        yield from self._read(batch, "ema" if ema else "master").items()
 
-    def _verify(self) -> None:
-        for name, entry in self._files.items():
-            path = self.folder / name
-            if not path.is_file() or path.stat().st_size != entry["size_bytes"] or _sha256(path) != entry["sha256"]:
-                raise CorruptCheckpoint(f"{path}: missing, truncated or altered since it was written")
+    def verify(self) -> None:
+        """Hash every file; CorruptCheckpoint names the first that is not as it was written."""
+        for _ in _ahead(self._content, sorted(self._files)):
+            pass
 
+    def _read(self, parameters: Sequence[str], state: str) -> dict[str, Tensor]:
+        whole = {name: torch.empty(self.shape(name), dtype=torch.float32) for name in parameters}
+        self.fill(
+            Fragment(Place(name, tuple(tensor.shape), None, 0, tensor.numel()), {state: tensor.view(-1)})
+            for name, tensor in whole.items()
+        )
+        return whole
 
-def newest(root: Path) -> Checkpoint | None:
-    """The newest checkpoint that is whole; damaged ones are named in the log and passed over."""
-    for folder in sorted(root.glob("step-*"), reverse=True):
+    def _of(self, parameter: str) -> list[StoredFragment]:
+        if parameter not in self._fragments:
+            raise CorruptCheckpoint(f"{self.folder}: holds no parameter {parameter}")
+        return self._fragments[parameter]
+
+    def _file(self, stored: StoredFragment, state: str) -> str:
+        """The file of a state; a run that begins an average begins it at the weights."""
+        name = stored.files.get(state) or (stored.files.get("master") if state == "ema" else None)
+        if name not in self._files:
+            raise CorruptCheckpoint(f"{self.folder}: holds no {state} of {stored.place.parameter}")
+        return name
+
+    def _value(self, name: str, tensors: Mapping[str, Tensor], stored: StoredFragment) -> Tensor:
+        value = tensors.get(stored.place.parameter)
+        if value is None or value.shape != (stored.place.numel,):
+            raise CorruptCheckpoint(
+                f"{self.folder}/{name}: does not hold {stored.place.parameter} as the manifest says"
+            )
+        return value
+
+    def _tensors(self, name: str) -> dict[str, Tensor]:
         try:
-            return Checkpoint(folder)
-        except (CorruptCheckpoint, SafetensorError) as error:
-            log.warning("checkpoint passed over: %s", error)
-    return None
+            return parse_safetensors(self._content(name))
+        except SafetensorError as error:
+            raise CorruptCheckpoint(f"{self.folder}/{name}: is no safetensors file ({error})") from error
+
+    def _content(self, name: str) -> bytes:
+        """The bytes of a file, which are those that were written."""
+        expected = self._files[name]
+        try:
+            content = self._storage.read(name)
+        except OSError as error:
+            raise CorruptCheckpoint(f"{self.folder}/{name}: cannot be read ({error})") from error
+        found = StoredFile(len(content), hashlib.sha256(content).hexdigest())
+        if found != expected:
+            raise CorruptCheckpoint(f"{self.folder}/{name}: truncated or altered since it was written")
+        return content
 
 
-def _fill(part: Tensor, start: int, value: Tensor) -> None:
-    """part.flatten()[start : start + n] = value, also where the cut part is not contiguous."""
-    if part.is_contiguous():
-        part.view(-1)[start : start + value.numel()] = value
-    else:
-        flat = part.reshape(-1)
-        flat[start : start + value.numel()] = value
-        part.copy_(flat.view(part.shape))
+def _ahead(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """function(item) of each item in order, a few ahead in threads."""
+    with ThreadPoolExecutor(_READ_AHEAD) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > _READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _point(root: Path, name: str) -> None:
-    """Write the `latest` pointer so that a reader sees the old name or the new one, never half of either."""
-    temporary = root / f".{LATEST}"
-    temporary.write_text(name)
-    _sync(temporary)
-    os.replace(temporary, root / LATEST)
-    _sync(root)
+def _write_manifest(root: Storage, step: int, body: Mapping[str, Any]) -> None:
+    text = json.dumps({"sha256": _digest(body), **body}, indent=1)
+    root.write(f"{step_name(step)}/{MANIFEST}", text.encode())
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Flush a file or a folder's entries to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _read_manifest(folder: Storage) -> dict[str, Any]:
+    """What the manifest holds, its own digest checked and taken off."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        body: dict[str, Any] = json.loads(folder.read(MANIFEST))
+        digest, version = body.pop("sha256", None), body["format"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptCheckpoint(f"{folder.url}: has no readable {MANIFEST} ({error})") from error
+    if version != FORMAT:
+        raise CorruptCheckpoint(f"{folder.url}: has format {version}, and this version reads {FORMAT}")
+    if digest != _digest(body):
+        raise CorruptCheckpoint(f"{folder.url}/{MANIFEST}: altered since it was written")
+    return body
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

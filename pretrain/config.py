@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.config import DataConfig, TextKind
+from videoar.data_pipeline.config import DataConfig, LoaderConfig, TextKind
 from videoar.tokenizer.config import TokenizerSource
 
 RopeKind = Literal["centre", "raw", "corner", "learned"]
@@ -18,17 +18,31 @@ class TextConfig:
     """How the condition becomes a prefix of tokens."""
 
     kind: TextKind = "bytes"
-    """`bytes`: the caption's UTF-8, embedded by a table trained with the model; `label`: one token a class."""
+    """`bytes`: the caption's UTF-8, embedded by a table trained with the model; `label`: one token a class; `t5`: the
+    states of a frozen T5 encoder, which `videoar data text` prepares once."""
     max_tokens: int = 256
     """Longer captions are cut; also the rows of the learned null table of text dropout."""
     num_classes: int = 0
     """Classes (kind `label`)."""
+    path: str = ""
+    """Folder of the encoder and its tokenizer, as transformers saves them (kind `t5`); training on prepared states does
+    not open it."""
+    width: int = 2048
+    """Width of the encoder's states (kind `t5`): 2,048 of Flan-T5-XL."""
+    encoder_hash: str = ""
+    """Sixteen hex digits of the encoder, which `videoar data text` prints (kind `t5`); states of another are refused.
+    Empty: the one encoder whose states lie beside the data."""
     attention: Literal["full", "causal"] = "full"
     """How text attends to text."""
 
     def __post_init__(self) -> None:
         if self.kind == "label" and self.num_classes < 1:
             raise InputError("model.text.num_classes", self.num_classes, "leaves no label", "use 1 or more classes")
+        if self.kind == "t5" and min(self.width, self.max_tokens) < 1:
+            raise InputError(
+                "model.text.width", (self.width, self.max_tokens), "(width, max_tokens) below 1",
+                "use the encoder's width and 1 or more tokens",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -239,6 +253,10 @@ class LogConfig:
     """Steps between two teacher-forced evaluations on `validation`; 0: none."""
     validation: tuple[str, ...] = ()
     """Names of held-out datasets."""
+    sample_every: int = 0
+    """Steps between two samplings of videos into RUN/samples; each writes a checkpoint first. 0: none."""
+    num_samples: int = 2
+    """Clips that a sampling shows, of `validation` where there is one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -289,6 +307,7 @@ class Recipe:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    loader: LoaderConfig = field(default_factory=LoaderConfig)
     faults: FaultConfig = field(default_factory=FaultConfig)
     text_dropout: float = 0.1
     """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""

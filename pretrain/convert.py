@@ -5,12 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import from_yaml
-from videoar.pretrain import checkpoint
-from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint
+from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.model.pretrained import (
     CONFIG,
@@ -22,8 +19,8 @@ from videoar.pretrain.model.pretrained import (
     write_export,
 )
 from videoar.pretrain.model_card import write_card
-from videoar.pretrain.run_folder import CHECKPOINTS
 from videoar.pretrain.run_folder import CONFIG as RECIPE
+from videoar.pretrain.run_folder import checkpoints
 from videoar.pretrain.stages import stage_at
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule
@@ -37,7 +34,7 @@ def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bo
     run, out = Path(run), Path(out)
     recipe = _recipe(run)
     _check_free(out)
-    saved = _checkpoint(run, step)
+    saved = _checkpoint(recipe, run, step)
     if ema and not saved.has("ema"):
         raise InputError("ema", ema, f"is not in {saved.folder}", "export the weights, or train with ema_decay > 0")
     tokenizer = _tokenizer(recipe, saved)
@@ -54,7 +51,8 @@ def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bo
 def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) -> ExportConfig:
     """What the folder says about itself: the model, what it was trained on, and where it comes from."""
     step = int(saved.meta["step"])
-    stage = stage_at(recipe.stages, max(step - 1, 0))
+    ended = tuple(saved.meta["progress"]["ended"])
+    stage = stage_at(recipe.stages, max(step - 1, 0), ended)
     return ExportConfig(
         model=recipe.model,
         shapes=_shapes(recipe, stage.index),
@@ -63,6 +61,7 @@ def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) ->
         tokenizer_hash=saved.meta["tokenizer_hash"],
         provenance=Provenance(
             run=run.resolve().name, recipe=recipe.name, recipe_hash=saved.meta["recipe_hash"], step=step, ema=ema,
+            ended=ended,
             data=tuple(DatasetHash(dataset=name, manifest_hash=value) for name, value in saved.meta["data"].items()),
         ),
     )  # fmt: skip
@@ -91,17 +90,24 @@ def _recipe(run: Path) -> Recipe:
     return from_yaml(Recipe, path.read_text(), str(path))
 
 
-def _checkpoint(run: Path, step: int | None) -> Checkpoint:
-    root = run / CHECKPOINTS
-    there = sorted(root.glob("step-*"))
-    try:
-        found = checkpoint.newest(root) if step is None else Checkpoint(checkpoint.step_folder(root, step))
-    except (CorruptCheckpoint, SafetensorError) as error:
-        steps = ", ".join(str(int(folder.name.removeprefix("step-"))) for folder in there) or "none"
-        raise InputError("step", step, f"has no whole checkpoint ({error})", f"use one of: {steps}") from error
-    if found is None:
-        raise InputError("run", run, "has no whole checkpoint", "train it until it saves one")
-    return found
+def _checkpoint(recipe: Recipe, run: Path, step: int | None) -> Checkpoint:
+    """The checkpoint of a step, or the newest whole one, every file of it hashed."""
+    root = checkpoints(run, recipe)
+    steps = saved_steps(root)
+    damage = None
+    for wanted in reversed(steps) if step is None else [step]:
+        try:
+            found = Checkpoint(root.child(step_name(wanted)))
+            found.verify()
+            return found
+        except CorruptCheckpoint as error:
+            damage = error
+    known = ", ".join(map(str, steps)) or "none"
+    if step is None:
+        raise InputError(
+            "run", run, f"has no whole checkpoint ({damage or 'none was saved'})", "train it until it saves one"
+        )
+    raise InputError("step", step, f"has no whole checkpoint ({damage})", f"use one of: {known}") from damage
 
 
 def _tokenizer(recipe: Recipe, saved: Checkpoint) -> VideoTokenizer:

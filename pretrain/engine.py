@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -11,8 +11,9 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from videoar.cluster.process import World
-from videoar.pretrain.checkpoint import Checkpoint, Fragment
+from videoar.pretrain.checkpoint import Checkpoint
 from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig
+from videoar.pretrain.fragment import Fragment
 from videoar.pretrain.gradients import BlockSums
 from videoar.pretrain.inputs import Pack
 from videoar.pretrain.loss import Tally, bitwise_loss
@@ -78,8 +79,8 @@ class Engine(Protocol):
     def total(self, tally: Tally) -> Tally:
         """The tally of the whole step: summed over data ranks."""
 
-    def any(self, flag: bool) -> bool:
-        """True on every process when the flag is set on one."""
+    def agree(self, values: Sequence[int]) -> tuple[int, ...]:
+        """Each value at its highest over all processes: flags that one process sets hold for all."""
 
     def gather(self, value: Value) -> list[Value] | None:
         """Every process's value on the first process, None elsewhere."""
@@ -170,8 +171,8 @@ class PlainEngine(Engine):
     def total(self, tally: Tally) -> Tally:
         return tally
 
-    def any(self, flag: bool) -> bool:
-        return flag
+    def agree(self, values: Sequence[int]) -> tuple[int, ...]:
+        return tuple(values)
 
     def gather(self, value: Value) -> list[Value] | None:
         return [value]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from videoar.pretrain.config import LogConfig, ModelConfig, Recipe, StageConfig
 from videoar.pretrain.engine import StepResult
 from videoar.pretrain.gradients import block_names
 from videoar.pretrain.loss import Tally
-from videoar.pretrain.optim import learning_rate
+from videoar.pretrain.run_folder import keep_lines
 
 METRICS = "metrics.jsonl"
 
@@ -43,9 +42,13 @@ class MetricsFile:
     """metrics.jsonl, appended a line at a time; a resumed run drops the lines it is about to write again."""
 
     def __init__(self, path: Path, first_step: int) -> None:
-        if path.exists():
-            _keep_until(path, first_step)
-        self._file: TextIO = path.open("a")
+        self._path = path
+        self.go_back(first_step)
+
+    def go_back(self, first_step: int) -> None:
+        """Drop the lines from a step on; the next one that is written is that step's."""
+        keep_lines(self._path, lambda record: record["step"] < first_step)
+        self._file: TextIO = self._path.open("a")
 
     def write(self, record: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(record) + "\n")
@@ -55,24 +58,6 @@ class MetricsFile:
         self._file.close()
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Every whole line of a metrics file; a line that a killed process left unfinished is passed over."""
-    records = []
-    for line in path.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue
-    return records
-
-
-def _keep_until(path: Path, first_step: int) -> None:
-    kept = [record for record in read_metrics(path) if record["step"] < first_step]
-    temporary = path.with_suffix(".rewriting")
-    temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
-    os.replace(temporary, path)
-
-
 @dataclass(slots=True)
 class StepTimes:
     """Wall times of one step: seconds waited for data, and in all."""
@@ -80,16 +65,19 @@ class StepTimes:
     data_wait: float = 0.0
     total: float = 0.0
     communication: float | None = None
-    _mark: float = 0.0
     _begun: float = 0.0
 
     @staticmethod
     def start() -> StepTimes:
         now = time.perf_counter()
-        return StepTimes(_mark=now, _begun=now)
+        return StepTimes(_begun=now)
 
     def data_arrived(self) -> None:
         self.data_wait = time.perf_counter() - self._begun
+
+    def restart(self) -> None:
+        """What went on since the last step (a checkpoint, a validation) is no part of the next one."""
+        self._begun = time.perf_counter()
 
     def step_enqueued(self, communication: float | None) -> StepTimes:
         """What this step took; the next one begins."""
@@ -119,7 +107,6 @@ def step_record(
         "loss": float(tally.loss_sum) / plan.num_frames,
         "grad_norm": float(result.grad_norm),
         "grad_norm_by_block": _by_block(result.block_norms),
-        "learning_rate": learning_rate(recipe, step),
         "applied": result.applied,
         "flip_ratio": float(tally.flip_ratio),
         "tokens": num_tokens,
@@ -213,6 +200,12 @@ class Reporter:
         if self._wandb is not None:
             self._wandb.finish(exit_code=0 if kind is None else 1)
 
+    def go_back(self, step: int) -> None:
+        """The run was sent back: the steps from this one on are told again."""
+        self._metrics.close()
+        self._metrics.go_back(step)
+        self._progress.update(self._task, completed=step)
+
     def record(self, record: Mapping[str, Any]) -> None:
         """One step, in order."""
         self._metrics.write(record)
@@ -221,6 +214,18 @@ class Reporter:
         told = f"loss {record['loss']:.4f}  bits {record['bit_accuracy']:.3f}  {record['tokens_per_s']:,.0f} tokens/s"
         self._progress.update(self._task, description=record["stage"], completed=record["step"] + 1, told=told)
         self._line(record)
+
+    def show(self, folder: Path, description: Mapping[str, Any]) -> None:
+        """The videos of a sampling as panels of Weights & Biases; without it they are files and nothing more."""
+        if self._wandb is None:
+            return
+        import wandb
+
+        videos = {
+            f"samples/{index}": wandb.Video(str(folder / one["file"]), caption=one["caption"] or one["key"])
+            for index, one in enumerate(description["samples"])
+        }
+        self._wandb.log({**videos, "samples/step": description["step"]})
 
     def _line(self, record: Mapping[str, Any]) -> None:
         now = time.monotonic()

@@ -10,9 +10,10 @@ from typing import Any
 from safetensors import safe_open
 
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.metrics import METRICS, read_metrics
+from videoar.pretrain.metrics import METRICS
 from videoar.pretrain.model.pretrained import INDEX, ExportConfig
-from videoar.pretrain.stages import stage_at
+from videoar.pretrain.run_folder import read_lines
+from videoar.pretrain.stages import nth_stage, stage_at
 
 CARD = "README.md"
 
@@ -84,10 +85,12 @@ def _usage(config: ExportConfig) -> str:
 
 def _training(config: ExportConfig, recipe: Recipe) -> str:
     step = config.provenance.step
-    last = stage_at(recipe.stages, max(step - 1, 0)).index
+    ended = config.provenance.ended
+    last = stage_at(recipe.stages, max(step - 1, 0), ended).index
     rows = []
     for index, stage in enumerate(recipe.stages[: last + 1]):
-        done = min(stage.steps, step - sum(before.steps for before in recipe.stages[:index]))
+        place = nth_stage(recipe.stages, index, ended)
+        done = (ended[index] if index < len(ended) else min(step, place.end_step)) - place.first_step
         mixture = ", ".join(f"{part.dataset} x{part.weight:g}" for part in stage.mixture)
         rows.append((stage.name, f"{done} of {stage.steps}", mixture, stage.batch, stage.tokens_per_pack))
     return "\n".join(
@@ -104,7 +107,7 @@ def _training(config: ExportConfig, recipe: Recipe) -> str:
 def _results(config: ExportConfig, run: Path) -> str:
     """The last training step before the export, as the run logged it."""
     path = run / METRICS
-    records: list[dict[str, Any]] = read_metrics(path) if path.is_file() else []
+    records: list[dict[str, Any]] = read_lines(path) if path.is_file() else []
     records = [record for record in records if record["step"] < config.provenance.step]
     if not records:
         return "## Results\n\nThe run recorded none."

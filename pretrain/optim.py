@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from videoar.pretrain.config import OptimizerConfig, Recipe
-from videoar.pretrain.stages import stage_at
+from videoar.pretrain.stages import planned_step, stage_at
 
 
 def parameter_groups(parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, object]]:
@@ -27,9 +27,14 @@ def adamw(parameters: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfi
     return torch.optim.AdamW(groups, lr=0.0, betas=config.betas, eps=config.eps, fused=fused)
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Learning rate of step 0, 1, ...: linear warm-up, then a cosine over all stages, times the stage's peak."""
-    config, peak = recipe.optimizer, stage_at(recipe.stages, step).stage.learning_rate
+def learning_rate(recipe: Recipe, step: int, ended: Sequence[int] = ()) -> float:
+    """Learning rate of step 0, 1, ...: linear warm-up, then a cosine over all stages, times the stage's peak.
+
+    `ended` are the steps at which finished stages ended; after an early end the cosine goes on where the plan has the
+    next stage begin.
+    """
+    config, peak = recipe.optimizer, stage_at(recipe.stages, step, ended).stage.learning_rate
+    step = planned_step(recipe.stages, step, ended)
     if step < config.warmup_steps:
         return peak * (step + 1) / config.warmup_steps
     if config.schedule == "constant":

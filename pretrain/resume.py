@@ -1,60 +1,123 @@
-"""Saving a run and going on from it, under the same layout of processes or another."""
+"""Where a run stands, what a checkpoint says of it, and going on from there under the same layout or another."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import asdict
-from pathlib import Path
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from videoar.cluster.errors import InputError
-from videoar.cluster.serialize import to_yaml
+from videoar.cluster.process import World
+from videoar.cluster.serialize import from_dict, to_dict, to_yaml
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.packing import LoaderState
-from videoar.pretrain import checkpoint
-from videoar.pretrain.checkpoint import Checkpoint
+from videoar.data_pipeline.storage import Storage
+from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
-from videoar.pretrain.engine import Engine
-from videoar.pretrain.run_folder import CHECKPOINTS
-from videoar.pretrain.stages import stage_at
+from videoar.pretrain.engine import Engine, make_engine
+from videoar.pretrain.stages import Plateau, StagePosition, nth_stage, stage_at
 
 log = logging.getLogger(__name__)
 
 
-def save(
-    recipe: Recipe, run: Path, engine: Engine, datasets: dict[str, Manifest], step: int, loader: LoaderState
-) -> None:
-    """Write the state after `step` steps; the checkpoint is there complete, or it is not there.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """Everything that decides how a run goes on, the weights and the optimizer aside."""
 
-    Every process writes what it owns into one temporary folder, which must be visible to all; the first one commits.
+    step: int = 0
+    """The next step to train."""
+    loader: LoaderState = field(default_factory=LoaderState)
+    """Where the stage's loader goes on."""
+    ended: tuple[int, ...] = ()
+    """Steps at which the finished stages ended."""
+    plateau: Plateau = field(default_factory=Plateau)
+    """Of the stage that is under way."""
+    validated: int = -1
+    """The step at which the held-out samples were last evaluated."""
+    skipped: int = 0
+    """Steps skipped in a row, their loss or gradient not being finite."""
+    losses: tuple[float, ...] = ()
+    """Of the last steps, oldest first: what a spike is measured against."""
+    rewinds: int = 0
+
+    def position(self, recipe: Recipe) -> StagePosition:
+        """The stage under way: it is over when that has been noted, not when its steps are done."""
+        return nth_stage(recipe.stages, len(self.ended), self.ended)
+
+    def is_over(self, recipe: Recipe) -> bool:
+        """Whether every stage has ended."""
+        return len(self.ended) == len(recipe.stages)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What was gone on from."""
+
+    engine: Engine
+    progress: Progress
+    engine_s: float = 0.0
+    """Seconds to build the engine."""
+    load_s: float = 0.0
+    """Seconds to read, hash and copy the checkpoint."""
+
+
+def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Manifest]) -> Resumed:
+    """An engine that holds the newest whole checkpoint, or initial weights where there is none, and where it stands.
+
+    Damaged checkpoints are named in the log and passed over. A run whose checkpoints are all damaged is refused: to
+    begin it anew in silence would lose it.
     """
-    root = run / CHECKPOINTS
-    folder = engine.broadcast(checkpoint.begin(root) if engine.is_first else None)
-    assert folder is not None
-    parts = engine.gather(checkpoint.write_part(folder, engine.rank, engine.fragments()))
-    if parts is not None:
-        checkpoint.commit(root, folder, parts, _meta(recipe, engine, datasets, step, loader))
-        checkpoint.remove_old(root, recipe.log.keep_last)
+    engine: Engine | None = None
+    steps = saved_steps(root)
+    for saved in filter(None, (_open(root, step) for step in reversed(steps))):
+        progress = from_dict(Progress, saved.meta["progress"], saved.folder)
+        _check_order(recipe, datasets, saved, progress)
+        begun = time.perf_counter()
+        engine = _fitting(engine, recipe, progress, world)
+        built = time.perf_counter()
+        if load(engine, saved):
+            return Resumed(engine, progress, built - begun, time.perf_counter() - built)
+    if steps:
+        raise InputError(
+            "run", root.url, f"holds checkpoints of steps {', '.join(map(str, steps))}, and none is whole",
+            "restore one, or remove them to begin anew",
+        )  # fmt: skip
+    return Resumed(_fitting(engine, recipe, Progress(), world), Progress())
 
 
-def resume(recipe: Recipe, run: Path, engine: Engine, datasets: dict[str, Manifest]) -> tuple[int, LoaderState]:
-    """Load the newest whole checkpoint into the engine: (next step, loader state); (0, start) for a new run."""
-    newest = checkpoint.newest(run / CHECKPOINTS) if engine.is_first else None
-    folder = engine.broadcast(newest.folder if newest is not None else None)
-    if folder is None:
-        return 0, LoaderState()
-    saved = newest or Checkpoint(folder, verify=False)  # the first process has hashed it
+def load(engine: Engine, saved: Checkpoint) -> bool:
+    """Fill the engine; False, on every process, where some process found the checkpoint damaged."""
+    damage = None
+    try:
+        engine.load(saved)
+    except CorruptCheckpoint as error:
+        damage = error
+        log.warning("checkpoint passed over: %s", error)
     step = int(saved.meta["step"])
-    if step < recipe.num_steps:
-        order = _order_hash(recipe, datasets, step)
-        if saved.meta["order"] != order:
-            raise InputError(
-                "data.url", recipe.data.url, f"gives another order of samples than {folder} was trained on",
-                "name the data that the run began with",
-            )  # fmt: skip
-    engine.load(saved)
-    return step, LoaderState(**saved.meta["loader"])
+    damaged, highest, lowest = engine.agree((damage is not None, step, -step))
+    if highest != -lowest:
+        raise RuntimeError(
+            f"processes see different checkpoints, of steps {-lowest} to {highest}; give all of them the same storage"
+        )
+    return not damaged
+
+
+def meta(recipe: Recipe, engine: Engine, datasets: dict[str, Manifest], progress: Progress) -> dict[str, Any]:
+    """What a checkpoint says beside its tensors."""
+    return {
+        "step": progress.step,
+        "updates": engine.updates,
+        "stage": stage_at(recipe.stages, max(progress.step - 1, 0), progress.ended).stage.name,
+        "progress": to_dict(progress),
+        "order": _order_hash(recipe, datasets, progress),
+        "recipe_hash": recipe_hash(recipe),
+        "tokenizer_hash": next(iter(datasets.values())).tokenizer_hash,
+        "data": {name: manifest.hash for name, manifest in datasets.items()},
+    }
 
 
 def recipe_hash(recipe: Recipe) -> str:
@@ -62,22 +125,32 @@ def recipe_hash(recipe: Recipe) -> str:
     return hashlib.sha256(to_yaml(recipe).encode()).hexdigest()[:16]
 
 
-def _meta(
-    recipe: Recipe, engine: Engine, datasets: dict[str, Manifest], step: int, loader: LoaderState
-) -> dict[str, object]:
-    stage = stage_at(recipe.stages, max(step - 1, 0)).stage
-    return {
-        "step": step,
-        "updates": engine.updates,
-        "stage": stage.name,
-        "loader": asdict(loader),
-        "order": _order_hash(recipe, datasets, step),
-        "recipe_hash": recipe_hash(recipe),
-        "tokenizer_hash": next(iter(datasets.values())).tokenizer_hash,
-        "data": {name: manifest.hash for name, manifest in datasets.items()},
-    }
+def _open(root: Storage, step: int) -> Checkpoint | None:
+    try:
+        return Checkpoint(root.child(step_name(step)))
+    except CorruptCheckpoint as error:
+        log.warning("checkpoint passed over: %s", error)
+        return None
 
 
-def _order_hash(recipe: Recipe, datasets: dict[str, Manifest], step: int) -> str:
+def _fitting(engine: Engine | None, recipe: Recipe, progress: Progress, world: World) -> Engine:
+    """An engine of the stage's layout: the one that is there, or a new one in its place."""
+    layout = recipe.layout(progress.position(recipe).stage)
+    if engine is not None and engine.layout == layout:
+        return engine
+    if engine is not None:
+        engine.close()
+    return make_engine(replace(recipe, parallel=layout), world)
+
+
+def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoint, progress: Progress) -> None:
+    if not progress.is_over(recipe) and saved.meta["order"] != _order_hash(recipe, datasets, progress):
+        raise InputError(
+            "data.url", recipe.data.url, f"gives another order of samples than {saved.folder} was trained on",
+            "name the data that the run began with",
+        )  # fmt: skip
+
+
+def _order_hash(recipe: Recipe, datasets: Mapping[str, Manifest], progress: Progress) -> str:
     """Of everything that decides which samples the next step reads."""
-    return make_sampler(recipe, stage_at(recipe.stages, step).stage, datasets).hash
+    return make_sampler(recipe, progress.position(recipe).stage, dict(datasets)).hash

@@ -7,21 +7,27 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from videoar.cluster.errors import InputError
 from videoar.cluster.process import World
 from videoar.cluster.serialize import from_yaml, to_dict, to_yaml
-from videoar.pretrain.config import LogConfig, ParallelConfig, Recipe
+from videoar.data_pipeline.config import LoaderConfig
+from videoar.data_pipeline.storage import Storage
+from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Recipe
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 CHECKPOINTS = "checkpoints"
+EVENTS = "events.jsonl"
+HEALTH = "health"
 DATA = "data"
 _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "av", "safetensors")
 
@@ -62,6 +68,31 @@ def append_line(path: Path, line: str) -> None:
         file.write(line + "\n")
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Every whole JSON line of a file; one that a killed process left unfinished is passed over."""
+    records = []
+    for line in path.read_text().splitlines():
+        with suppress(ValueError):
+            records.append(json.loads(line))
+    return records
+
+
+def keep_lines(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    """Drop the JSON lines that a run is about to write again; nothing where there is no file."""
+    if path.exists():
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in read_lines(path) if wanted(line)))
+
+
+def record_event(run: Path, event: str, **facts: object) -> None:
+    """A line of events.jsonl: what happened to the run beside its steps, and when (seconds since the epoch)."""
+    append_line(run / EVENTS, json.dumps({"event": event, "time": time.time(), **facts}))
+
+
+def checkpoints(run: Path, recipe: Recipe) -> Storage:
+    """Where the checkpoints of a run lie."""
+    return Storage.open(recipe.log.checkpoints or str((run / CHECKPOINTS).resolve()))
+
+
 def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
     """What decides the numbers must not change under a run; how it is cut, logged and fed may."""
     old, new = to_dict(_numbers(before)), to_dict(_numbers(now))
@@ -76,7 +107,12 @@ def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
 def _numbers(recipe: Recipe) -> Recipe:
     """The recipe without what may change under a run."""
     data = replace(recipe.data, url="", actors=1, decode_processes=1)
-    return replace(recipe, data=data, parallel=ParallelConfig(), log=LogConfig(), threads=0)
+    model = replace(recipe.model, text=replace(recipe.model.text, path=""))
+    stages = tuple(replace(stage, parallel=None) for stage in recipe.stages)
+    return replace(
+        recipe, model=model, data=data, stages=stages, loader=LoaderConfig(), parallel=ParallelConfig(),
+        log=LogConfig(), faults=FaultConfig(), threads=0,
+    )  # fmt: skip
 
 
 def _environment(world: World) -> dict[str, object]:

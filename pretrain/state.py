@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from videoar.pretrain.checkpoint import Checkpoint, Cut, Fragment
+from videoar.pretrain.checkpoint import Checkpoint
+from videoar.pretrain.fragment import Fragment, Place
 from videoar.pretrain.optim import MovingAverage
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -22,12 +23,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 class Holding:
     """This process's part of one parameter: the float32 master, and where AdamW keeps its moments."""
 
-    parameter: str
-    shape: tuple[int, ...]
-    """Of the whole parameter."""
-    cut: Cut | None
-    start: int
-    """First element within the flattened cut."""
+    place: Place
     master: Tensor
     """Flat view of the float32 weights."""
     stepped: Tensor
@@ -49,21 +45,26 @@ class Holding:
         """The live tensors that a checkpoint keeps."""
         states = {"master": self.master, **self.moments()}
         if ema is not None:
-            states["ema"] = ema.values[self.parameter]
-        return Fragment(self.parameter, self.shape, self.cut, self.start, states)
+            states["ema"] = ema.values[self.place.parameter]
+        return Fragment(self.place, states)
+
+
+def whole_place(name: str, parameter: Tensor) -> Place:
+    """All of a parameter."""
+    return Place(name, tuple(parameter.shape), None, 0, parameter.numel())
 
 
 def plain_holdings(model: nn.Module, adam: torch.optim.Optimizer) -> list[Holding]:
     """Every parameter whole, its own master."""
     return [
-        Holding(name, tuple(parameter.shape), None, 0, parameter.data.view(-1), parameter, adam)
+        Holding(whole_place(name, parameter), parameter.data.view(-1), parameter, adam)
         for name, parameter in model.named_parameters()
     ]
 
 
 def moving_average(holdings: Iterable[Holding], decay: float) -> MovingAverage | None:
     """The average of what this process holds; None where the recipe keeps none."""
-    return MovingAverage({held.parameter: held.master for held in holdings}, decay) if decay else None
+    return MovingAverage({held.place.parameter: held.master for held in holdings}, decay) if decay else None
 
 
 def fragments(holdings: Iterable[Holding], ema: MovingAverage | None) -> Iterator[Fragment]:
@@ -72,11 +73,13 @@ def fragments(holdings: Iterable[Holding], ema: MovingAverage | None) -> Iterato
 
 
 @torch.no_grad()
-def load(holdings: Sequence[Holding], ema: MovingAverage | None, checkpoint: Checkpoint) -> None:
-    """Fill masters, moments, Adam's step count and the average from a checkpoint of any layout."""
+def load(
+    holdings: Sequence[Holding], ema: MovingAverage | None, checkpoint: Checkpoint, copies: Iterable[Fragment] = ()
+) -> None:
+    """Fill masters, moments, Adam's step count and the average from a checkpoint of any layout.
+
+    `copies` are further tensors of the same weights: those that a model in low precision computes with.
+    """
+    checkpoint.fill([*fragments(holdings, ema), *copies])
     for held in holdings:
-        fragment = held.fragment(ema)
-        for state, target in fragment.states.items():
-            source = state if state != "ema" or checkpoint.has("ema") else "master"
-            target.copy_(fragment.of(checkpoint.read(held.parameter, source)))
         held.adam.state[held.stepped]["step"].fill_(checkpoint.meta["updates"])

@@ -3,51 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from videoar.cluster.preemption import Preempted, Preemption
-from videoar.cluster.process import World
+from videoar.cluster.health import Health
+from videoar.cluster.preemption import Preemption
+from videoar.cluster.process import World, mark_preempted
 from videoar.cluster.serialize import to_dict
 from videoar.data_pipeline.clip import Sample, StepPlan
 from videoar.data_pipeline.loader import PackReader, StepLoader
-from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.packing import LoaderState, deal
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.data import make_sampler, open_datasets, prepare_data, text_tokens
-from videoar.pretrain.engine import Engine, StepResult, make_engine
+from videoar.pretrain.engine import StepResult
+from videoar.pretrain.faults import skipped_event
 from videoar.pretrain.inputs import Pack, build_pack
 from videoar.pretrain.metrics import Reporter, StepTimes, step_record
 from videoar.pretrain.optim import learning_rate
 from videoar.pretrain.profile import measured_communication
-from videoar.pretrain.resume import resume, save
-from videoar.pretrain.run_folder import open_run, sole_writer
-from videoar.pretrain.stages import StagePosition, stage_at
-from videoar.pretrain.validate import validate
-
-SKIP_BUDGET = 20
-"""Steps in a row that may be skipped for a loss or gradient that is not finite before the run stops."""
-
-
-@dataclass(slots=True)
-class Run:
-    """One process's view of a run, and where the run stands."""
-
-    recipe: Recipe
-    folder: Path
-    engine: Engine
-    datasets: dict[str, Manifest]
-    step: int = 0
-    """The next step to train."""
-    loader: LoaderState = field(default_factory=LoaderState)
-    """Where the stage's loader goes on."""
-    skipped: int = 0
-    """Steps skipped in a row, their loss or gradient not being finite."""
+from videoar.pretrain.resume import Progress, Resumed, resume
+from videoar.pretrain.run import Run
+from videoar.pretrain.run_folder import HEALTH, checkpoints, keep_lines, open_run, sole_writer
+from videoar.pretrain.saver import Saver
+from videoar.pretrain.stages import StagePosition
+from videoar.pretrain.validate import VALIDATION, validate
 
 
 def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
@@ -58,50 +41,66 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
     world = world or World.here()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    with sole_writer(folder) if world.is_first else contextlib.nullcontext():
+    with (
+        Preemption(recipe.faults.stop_within_s, lambda: mark_preempted(folder)) as preemption,
+        sole_writer(folder) if world.is_first else contextlib.nullcontext(),
+    ):
         if world.is_first:
             open_run(folder, recipe, world)
         recipe = prepare_data(recipe, folder, world)
         datasets = open_datasets(recipe)
-        engine = make_engine(recipe, world)
-        run = Run(recipe, folder, engine, datasets)
-        run.step, run.loader = resume(recipe, folder, engine, datasets)
-        with _reporter(run, world) as reporter, Preemption() as preemption:
-            while run.step < recipe.num_steps:
-                _train_stage(run, reporter, preemption)
-        engine.close()
+        root = checkpoints(folder, recipe)
+        resumed = resume(recipe, world, root, datasets)
+        health = Health(folder / HEALTH, world.rank, world.world_size, recipe.faults.hang_timeout_s)
+        with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
+            saver = Saver(root, resumed.engine, recipe.log)
+            run = Run(
+                recipe, folder, world, datasets, resumed.engine, saver, resumed.progress, health, preemption, reporter,
+                losses=list(resumed.progress.losses),
+            )  # fmt: skip
+            _tell_resumed(run, resumed)
+            while not run.progress.is_over(recipe):
+                _train_stage(run)
+            run.finish_save(last=True)
+        run.engine.close()
 
 
-def _train_stage(run: Run, reporter: Reporter | None, preemption: Preemption) -> None:
-    """The steps of one stage that are left."""
-    recipe, position = run.recipe, stage_at(run.recipe.stages, run.step)
+def _train_stage(run: Run) -> None:
+    """The steps of one stage that are left, until it is over, or the run is sent back within it."""
+    run.lay_out()
+    recipe, position = run.recipe, run.position
     run.engine.begin_stage(position.stage)
     sampler = make_sampler(recipe, position.stage, run.datasets)
     reader = PackReader([run.datasets[part.dataset] for part in position.stage.mixture], text_tokens(recipe.model.text))
-    report = functools.partial(_report, run, reporter, position.stage)
     unread: _Step | None = None
-    with contextlib.closing(reader), StepLoader(sampler, reader, run.loader, functools.partial(_mine, run)) as steps:
+    with (
+        contextlib.closing(reader),
+        StepLoader(sampler, reader, run.progress.loader, lambda plan: _mine(run, plan)) as steps,
+    ):
         times = StepTimes.start()
-        while run.step < position.end_step:
+        while not (run.stopping or _is_over(run, position)):
+            times.restart()
+            run.health.enter("data wait", run.step)
             plan, samples, after = next(steps)
             times.data_arrived()
-            packs = _packs(run, position.stage, samples)
+            run.health.enter("step", run.step)
+            packs, rate = _packs(run, position.stage, samples), learning_rate(recipe, run.step, run.progress.ended)
             with measured_communication(_profiled(run)) as communication:
-                result = run.engine.step(packs, len(samples), plan.num_frames, learning_rate(recipe, run.step))
-            report(unread)  # the host reads a step's metrics while the next one runs
-            unread = _Step(run.step, plan, result, times.step_enqueued(communication.seconds))
-            _advance(run, position, result, after)
-            stopping = run.engine.any(preemption.requested) or run.skipped > SKIP_BUDGET
-            last = run.step == recipe.num_steps
-            if stopping or last or _due(run.step, recipe.log.save_every):
-                report(unread)
-                unread = None
-                save(recipe, run.folder, run.engine, run.datasets, run.step, run.loader)
-            if recipe.log.validate_every and (last or _due(run.step, recipe.log.validate_every)):
-                validate(recipe, position.stage, run.engine, run.datasets, run.step, run.folder)
-            if stopping:
-                _stop(run)
-    report(unread)
+                result = run.engine.step(packs, len(samples), plan.num_frames, rate)
+            spiked = _report(run, unread)  # the host reads a step's metrics while the next one runs
+            unread = _Step(run.step, position.stage, plan, result, times.step_enqueued(communication.seconds), rate)
+            _advance(run, plan, result, after)
+            run.agree()
+            saving = run.stopping or (_due(run.step, recipe.log.save_every) and run.step < position.end_step)
+            if saving:
+                spiked, unread = _report(run, unread) or spiked, None
+            if spiked:
+                return run.rewind()
+            if saving:
+                run.save()
+    if _report(run, unread):
+        return run.rewind()
+    return run.stop() if run.stopping else run.end_stage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +108,32 @@ class _Step:
     """A step whose metrics the host has not read yet."""
 
     step: int
+    stage: StageConfig
     plan: StepPlan
     result: StepResult
     times: StepTimes
+    learning_rate: float
 
 
-def _advance(run: Run, position: StagePosition, result: StepResult, after: LoaderState) -> None:
-    run.skipped = 0 if result.applied else run.skipped + 1
-    run.step += 1
-    run.loader = after if run.step < position.end_step else LoaderState()
+def _advance(run: Run, plan: StepPlan, result: StepResult, after: LoaderState) -> None:
+    """The step is over; one that was not applied is written down with its samples."""
+    if not result.applied:
+        run.tell("skipped", **skipped_event(plan, result))
+    skipped = 0 if result.applied else run.progress.skipped + 1
+    run.progress = replace(run.progress, step=run.step + 1, loader=after, skipped=skipped)
+
+
+def _is_over(run: Run, position: StagePosition) -> bool:
+    """Asked before each step: evaluates the held-out samples where that is due, and whether the stage ends here."""
+    over = run.step >= position.end_step
+    last = over and position.index == len(run.recipe.stages) - 1
+    every, patience = run.recipe.log.validate_every, position.stage.plateau_patience
+    if run.step and run.progress.validated != run.step and ((every and last) or _due(run.step, every)):
+        run.health.enter("validation", run.step)
+        accuracy = validate(run.recipe, position.stage, run.engine, run.datasets, run.step, run.folder)
+        plateau = run.progress.plateau.after(accuracy, position.stage.plateau_delta)
+        run.progress = replace(run.progress, validated=run.step, plateau=plateau)
+    return over or bool(patience and run.progress.plateau.stale >= patience)
 
 
 def _packs(run: Run, stage: StageConfig, packs: Sequence[tuple[Sample, ...]]) -> Iterator[Pack]:
@@ -144,27 +160,45 @@ def _due(step: int, every: int) -> bool:
     return bool(every) and step % every == 0
 
 
-def _stop(run: Run) -> None:
-    if run.skipped > SKIP_BUDGET:
-        raise FloatingPointError(
-            f"loss or gradient not finite for {run.skipped} steps in a row; the weights are those of before, saved"
-        )
-    raise Preempted
+def _report(run: Run, unread: _Step | None) -> bool:
+    """Reduce one step's sums over the data ranks and write them down; whether its loss is a spike.
 
-
-def _report(run: Run, reporter: Reporter | None, stage: StageConfig, unread: _Step | None) -> None:
-    """Reduce one step's sums over the data ranks and write them down; every process takes part in the sum."""
+    Every process takes part in the sum, and where spikes are looked for every process reads it and finds the same.
+    """
     if unread is None:
-        return
+        return False
     tally = run.engine.total(unread.result.tally)
-    if reporter is not None:
+    if run.reporter is not None:
+        extra = {
+            "learning_rate": unread.learning_rate,
+            "checkpoint_blocked_s": run.blocked_s,
+            "checkpoint_s": run.saver.seconds,
+        }
+        run.blocked_s = run.saver.seconds = None
         record = step_record(
-            run.recipe, stage, unread.step, unread.plan, tally, unread.result, unread.times, run.engine.num_processes
-        )
-        reporter.record(record)
+            run.recipe, unread.stage, unread.step, unread.plan, tally, unread.result, unread.times,
+            run.engine.num_processes, extra,
+        )  # fmt: skip
+        run.reporter.record(record)
+    if not run.recipe.faults.spike_factor:
+        return False
+    return run.note_loss(float(tally.loss_sum) / unread.plan.num_frames)
 
 
-def _reporter(run: Run, world: World) -> AbstractContextManager[Reporter | None]:
+def _reporter(
+    recipe: Recipe, folder: Path, world: World, progress: Progress
+) -> AbstractContextManager[Reporter | None]:
+    """On the first process, which drops the lines that the run is about to write again."""
     if not world.is_first:
         return contextlib.nullcontext()
-    return Reporter(run.folder, run.recipe.log, to_dict(run.recipe), run.step, run.recipe.num_steps)
+    keep_lines(folder / VALIDATION, lambda line: line["step"] <= progress.validated)
+    return Reporter(folder, recipe.log, to_dict(recipe), progress.step, recipe.num_steps)
+
+
+def _tell_resumed(run: Run, resumed: Resumed) -> None:
+    if run.step:
+        run.saved = run.step
+        run.tell(
+            "resumed", processes=run.world.world_size, layout=to_dict(run.engine.layout), engine_s=resumed.engine_s,
+            load_s=resumed.load_s,
+        )  # fmt: skip

@@ -37,7 +37,7 @@ class Train:
 
 def train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.preemption import Preempted
-    from videoar.cluster.process import PREEMPTED_MARKER, World, launch
+    from videoar.cluster.process import PREEMPTED_MARKER, World, launch, mark_preempted
     from videoar.pretrain.parallel.check import check_layout
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
@@ -61,7 +61,7 @@ def train(words: Sequence[str], prog: str) -> int:
     try:
         train_recipe(recipe, run, world)
     except Preempted:
-        (run / PREEMPTED_MARKER).touch()
+        mark_preempted(run)
         raise
     if world.is_first:
         say(str(run))

@@ -68,6 +68,8 @@ class Provenance:
     recipe_hash: str = ""
     """Sixteen hex digits of the resolved recipe."""
     step: int = 0
+    ended: tuple[int, ...] = ()
+    """Steps at which the finished stages ended."""
     ema: bool = False
     """Whether these are the moving average."""
     data: tuple[DatasetHash, ...] = ()

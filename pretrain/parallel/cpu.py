@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -59,16 +60,18 @@ def communication_backend() -> str:
     return "nccl" if torch.cuda.is_available() else "gloo"
 
 
-def join(world: World, device: torch.device) -> None:
-    """Enter the default process group of the job; left when the process ends.
+def join(world: World, device: torch.device, timeout_s: float) -> None:
+    """Enter the default process group of the job; left when the process ends. A collective may last `timeout_s`.
 
     Once a process: the rendezvous of torchrun does not serve a second one. Engines come and go within it.
     """
     if torch.distributed.is_initialized():
         return
     world.tell()
+    # A process alone meets nobody, so it needs no torchrun around it.
+    meeting = {"init_method": world.rendezvous} if world.world_size > 1 else {"store": torch.distributed.HashStore()}
     torch.distributed.init_process_group(
-        communication_backend(), init_method=world.rendezvous, rank=world.rank, world_size=world.world_size,
-        device_id=device if device.type == "cuda" else None,
+        communication_backend(), **meeting, rank=world.rank, world_size=world.world_size,
+        timeout=timedelta(seconds=timeout_s), device_id=device if device.type == "cuda" else None,
     )  # fmt: skip
     atexit.register(torch.distributed.destroy_process_group)

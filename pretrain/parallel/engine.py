@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,22 +14,28 @@ from megatron.core.transformer import TransformerConfig
 from torch import Tensor, nn
 
 from videoar.cluster.process import World
-from videoar.pretrain.checkpoint import Checkpoint, Fragment
+from videoar.pretrain.checkpoint import Checkpoint
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.engine import Engine, StepResult, prepare_blocks
+from videoar.pretrain.fragment import Fragment
 from videoar.pretrain.inputs import Pack
 from videoar.pretrain.loss import Tally, bitwise_loss
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.parallel import cpu, zero
 from videoar.pretrain.parallel.check import check_layout
+from videoar.pretrain.parallel.gradients import OwnedGradients, WholeGradients
 from videoar.pretrain.parallel.mesh import Mesh, leave_mesh, make_mesh
 from videoar.pretrain.parallel.pipeline import Stage, split_layers
 from videoar.pretrain.parallel.sequence import TokenCut
 from videoar.pretrain.parallel.tensor import cut_of, mark_cut, shard
+from videoar.pretrain.profile import peak_memory
 from videoar.pretrain.state import fragments, load, moving_average
 
 Value = TypeVar("Value")
+
+_LATER = 2.0
+"""Collectives give up this much later than the watch over progress, which names the culprit."""
 
 
 class ShardedEngine(Engine):
@@ -38,15 +44,16 @@ class ShardedEngine(Engine):
     def __init__(self, recipe: Recipe, world: World) -> None:
         check_layout(recipe, world.world_size)
         self._recipe = recipe
+        self.layout = recipe.parallel
         cpu.prepare_libraries()
         self.device = cpu.device_of(world.local_rank)
-        cpu.join(world, self.device)
+        cpu.join(world, self.device, _LATER * recipe.faults.hang_timeout_s)
         self._mesh = make_mesh(recipe.parallel)
         self.rank, self.num_processes = world.rank, world.world_size
         self.data_rank, self.data_size = self._mesh.data_rank, self._mesh.data_size
         self._config = megatron_config(recipe)
         self._stages = make_stages(recipe, self._mesh, self._config)
-        shapes = _whole_shapes(recipe)
+        self._shapes = shapes = _whole_shapes(recipe)
         self._named = self._filled(lambda name: initial_weight(name, shapes[name], recipe.model, recipe.seed))
         self.needs_content = any(stage.is_first or stage.is_last for stage in self._stages)
         for stage in self._stages:
@@ -55,9 +62,17 @@ class ShardedEngine(Engine):
         self._zero = zero.make_engine(module, recipe, self._mesh)
         self._config.finalize_model_grads_func = self._finalize
         self._holdings = list(zero.holdings(self._zero, self._named, shapes, self._mesh))
+        self._gradients = self._watched_gradients()
         self._ema = moving_average(self._holdings, recipe.optimizer.ema_decay)
         self._tokens_per_pack = recipe.stages[0].tokens_per_pack
         self.updates = 0
+
+    def _watched_gradients(self) -> WholeGradients | OwnedGradients:
+        layers, recipe = self._recipe.model.num_layers, self._recipe
+        if recipe.parallel.zero_stage == 0:
+            return WholeGradients(self._named, self._mesh, layers, self.device)
+        adam = zero.adam_of(self._zero)
+        return OwnedGradients(adam, self._holdings, self._mesh, layers, recipe.optimizer.clip_norm, self.device)
 
     def begin_stage(self, stage: StageConfig) -> None:
         self._tokens_per_pack = stage.tokens_per_pack
@@ -77,17 +92,18 @@ class ShardedEngine(Engine):
 
     def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
         tally = self._run(packs, num_packs, num_frames, forward_only=False)
-        if self.any(not bool(torch.isfinite(tally.loss_sum))):
+        unusable, peak = self.agree([not bool(torch.isfinite(tally.loss_sum)), peak_memory()])
+        if unusable:
             zero.drop_gradients(self._zero)
-            return StepResult(tally, tally.loss_sum, applied=False)
+            return StepResult(tally, tally.loss_sum, applied=False, peak_memory=peak)
         for group in zero.adam_of(self._zero).param_groups:
             group["lr"] = learning_rate
-        norm, applied = zero.update(self._zero, self._recipe, self._mesh)
+        norm, by_block, applied = zero.update(self._zero, self._recipe, self._gradients)
         if applied:
             self.updates += 1
             if self._ema is not None:
                 self._ema.update(self.updates)
-        return StepResult(tally, norm, applied)
+        return StepResult(tally, norm, applied, by_block, peak)
 
     @torch.no_grad()
     def evaluate(self, packs: Iterable[Pack], num_packs: int, num_frames: int) -> Tally:
@@ -136,10 +152,10 @@ class ShardedEngine(Engine):
         dist.all_reduce(sums, group=self._mesh.pipeline)
         return Tally(sums)
 
-    def any(self, flag: bool) -> bool:
-        value = torch.tensor(int(flag), device=self.device)
-        dist.all_reduce(value, dist.ReduceOp.MAX)
-        return bool(value.item())
+    def agree(self, values: Sequence[int]) -> tuple[int, ...]:
+        highest = torch.tensor([int(value) for value in values], device=self.device)
+        dist.all_reduce(highest, dist.ReduceOp.MAX)
+        return tuple(highest.tolist())
 
     def gather(self, value: Value) -> list[Value] | None:
         values: list[Any] | None = [None] * dist.get_world_size() if dist.get_rank() == 0 else None
@@ -155,13 +171,13 @@ class ShardedEngine(Engine):
         """Replicas stay silent: without ZeRO only the first one speaks; what is not cut comes from tensor rank 0."""
         speaks = self._recipe.parallel.zero_stage > 0 or self._mesh.replica_rank == 0
         for fragment in fragments(self._holdings, self._ema):
-            if speaks and (fragment.cut is not None or self._mesh.tensor_rank == 0):
+            if speaks and (fragment.place.cut is not None or self._mesh.tensor_rank == 0):
                 yield fragment
 
     @torch.no_grad()
     def load(self, checkpoint: Checkpoint) -> None:
-        load(self._holdings, self._ema, checkpoint)
-        zero.copy_masters_to_model(self._zero, self._named, self._holdings, self._mesh, checkpoint)
+        copies = zero.model_copies(self._zero, self._named, self._holdings, self._mesh, self._shapes)
+        load(self._holdings, self._ema, checkpoint, copies)
         self.updates = checkpoint.meta["updates"]
 
     def close(self) -> None:

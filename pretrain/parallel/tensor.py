@@ -19,7 +19,7 @@ from megatron.core.tensor_parallel import (
 )
 from torch import Tensor, nn
 
-from videoar.pretrain.checkpoint import Cut
+from videoar.pretrain.fragment import Cut
 from videoar.pretrain.model.layers import RMSNorm
 from videoar.pretrain.parallel.mesh import Mesh
 

@@ -8,11 +8,13 @@ from typing import Any
 import deepspeed
 import torch
 import torch.distributed as dist
+from jaxtyping import Float32
 from torch import Tensor, nn
 
-from videoar.pretrain.checkpoint import Checkpoint
 from videoar.pretrain.config import Recipe
+from videoar.pretrain.fragment import Fragment, Place
 from videoar.pretrain.optim import adamw
+from videoar.pretrain.parallel.gradients import OwnedGradients, WholeGradients
 from videoar.pretrain.parallel.mesh import Mesh, ModelParallelUnit
 from videoar.pretrain.parallel.tensor import cut_of
 from videoar.pretrain.state import Holding
@@ -86,18 +88,24 @@ def reduce_gradients(engine: Any, recipe: Recipe) -> None:
         engine.allreduce_gradients()
 
 
-def update(engine: Any, recipe: Recipe, mesh: Mesh) -> tuple[Tensor, bool]:
-    """Clip, and step the optimizer unless a gradient is not finite: (norm before clipping, whether it stepped)."""
-    if recipe.parallel.zero_stage:
+def update(
+    engine: Any, recipe: Recipe, gradients: WholeGradients | OwnedGradients
+) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"], bool]:
+    """Clip, and step the optimizer unless a gradient is not finite: (norm, those of the blocks, whether it stepped).
+
+    Norms are those before clipping.
+    """
+    if isinstance(gradients, OwnedGradients):
         engine.step()
-        norm = engine.get_global_grad_norm()
-        return torch.as_tensor(float("inf") if norm is None else float(norm)), not engine.optimizer.overflow
-    norm = _clip(engine.module, mesh, recipe.optimizer.clip_norm)  # without ZeRO DeepSpeed lets a NaN through
+        found = engine.get_global_grad_norm()
+        norm = torch.as_tensor(float("inf") if found is None else float(found))
+        return norm, gradients.norms(norm), not engine.optimizer.overflow
+    norm, by_block = gradients.clip(recipe.optimizer.clip_norm)  # without ZeRO DeepSpeed lets a NaN through
     if finite := bool(torch.isfinite(norm)):
         engine.step()
     else:
         drop_gradients(engine)
-    return norm, finite
+    return norm, by_block, finite
 
 
 def drop_gradients(engine: Any) -> None:
@@ -114,22 +122,6 @@ def drop_gradients(engine: Any) -> None:
         engine.optimizer.reset_cpu_buffers()
         engine.optimizer.micro_step_id = -1
         engine.optimizer._offload_accumulated_param_ids = set()
-
-
-@torch.no_grad()
-def _clip(module: nn.Module, mesh: Mesh, limit: float) -> Tensor:
-    """The norm over the whole model, and gradients scaled down to `limit`; what the tensor group shares counts once."""
-    everything = [(parameter, parameter.grad) for parameter in module.parameters() if parameter.grad is not None]
-    counted = [
-        gradient
-        for parameter, gradient in everything
-        if mesh.tensor_rank == 0 or getattr(parameter, "tensor_model_parallel", False)
-    ]
-    square = torch.stack(torch._foreach_norm(counted)).square().sum()
-    dist.all_reduce(square, group=mesh.model)
-    norm = square.sqrt()
-    torch._foreach_mul_([gradient for _, gradient in everything], (limit / (norm + 1e-6)).clamp(max=1.0))
-    return norm
 
 
 def adam_of(engine: Any) -> torch.optim.Optimizer:
@@ -155,7 +147,8 @@ def holdings(
         else:
             continue  # other processes own all of it
         if master.numel():
-            yield Holding(name, shapes[name], cut_of(name, mesh), start, master, stepped, adam)
+            place = Place(name, shapes[name], cut_of(name, mesh), start, master.numel())
+            yield Holding(place, master, stepped, adam)
 
 
 def _slice_of_stage_3(engine: Any, parameter: nn.Parameter) -> tuple[int, Tensor, Tensor]:
@@ -179,18 +172,23 @@ def _flat_group(adam: torch.optim.Optimizer, master: Tensor) -> Tensor:
     raise AssertionError("every master lies in one of the optimizer's flat groups")
 
 
-@torch.no_grad()
-def copy_masters_to_model(
-    engine: Any, named: Mapping[str, nn.Parameter], held: Sequence[Holding], mesh: Mesh, checkpoint: Checkpoint
-) -> None:
-    """After the masters were loaded: the same weights into the tensors that the model computes with."""
-    if engine.zero_optimization_stage() == 3:
+def model_copies(
+    engine: Any,
+    named: Mapping[str, nn.Parameter],
+    held: Sequence[Holding],
+    mesh: Mesh,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> Iterator[Fragment]:
+    """The weights that the model computes with, where they are not the masters themselves."""
+    stage = engine.zero_optimization_stage()
+    if stage == 3:
         for holding in held:
-            named[holding.parameter].ds_tensor.narrow(0, 0, holding.master.numel()).copy_(holding.master)  # type: ignore[attr-defined]
-        return
-    for name, parameter in named.items():
-        cut, whole = cut_of(name, mesh), checkpoint.read(name)
-        parameter.copy_(cut.of(whole) if cut else whole)
+            copy = named[holding.place.parameter].ds_tensor.narrow(0, 0, holding.place.numel)  # type: ignore[attr-defined]
+            yield Fragment(holding.place, {"master": copy})
+    elif stage:
+        for name, parameter in named.items():
+            place = Place(name, shapes[name], cut_of(name, mesh), 0, parameter.numel())
+            yield Fragment(place, {"master": parameter.data.view(-1)})
 
 
 def close(engine: Any) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from videoar.pretrain.run_folder import read_lines
 from videoar.cluster.preemption import EXIT_PREEMPTED
-from videoar.pretrain.metrics import read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -93,7 +93,7 @@ def test_a_cut_model_trains_exports_and_generates(trained: Path, shards: Path, t
         tmp_path / "x.mp4",
     )
     assert run(*words) == [str(tmp_path / "x.mp4")]
-    straight, cut_run = (read_metrics(folder / "metrics.jsonl") for folder in (trained, tmp_path / "run"))
+    straight, cut_run = (read_lines(folder / "metrics.jsonl") for folder in (trained, tmp_path / "run"))
     assert [record["loss"] for record in cut_run] == pytest.approx([record["loss"] for record in straight], rel=1e-4)
     measured = {record["step"]: record["communication"] for record in cut_run if record["communication"] is not None}
     assert measured.keys() == {8, 16}

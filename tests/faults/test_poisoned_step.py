@@ -44,7 +44,9 @@ def train(world: World, layouts: dict[str, dict[str, Any]], steps: str) -> dict[
             if kind == "x" and world.rank == 1:
                 mine = [poisoned(pack) for pack in mine]
             applied.append(engine.step(iter(mine), len(mine), num_frames(packs), 1e-2).applied)
-        masters = [(f.parameter, f.start, float(f.states["master"].double().norm())) for f in engine.fragments()]
+        masters = [
+            (f.place.parameter, f.place.start, float(f.states["master"].double().norm())) for f in engine.fragments()
+        ]
         told[name] = [applied, engine.updates, masters]
         engine.close()
     return told

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import torch
 
-from videoar.pretrain.checkpoint import Checkpoint, step_folder
-from videoar.pretrain.metrics import read_metrics
+from videoar.data_pipeline.storage import Storage
+from videoar.pretrain.checkpoint import Checkpoint, step_name
+from videoar.pretrain.run_folder import read_lines
 
 pytestmark = pytest.mark.slow
 
@@ -102,11 +103,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory, debug_data: str) -> Runs:
 
 
 def curve(run: Path, field: str) -> torch.Tensor:
-    return torch.tensor([record[field] for record in read_metrics(run / "metrics.jsonl")], dtype=torch.float64)
+    return torch.tensor([record[field] for record in read_lines(run / "metrics.jsonl")], dtype=torch.float64)
 
 
 def gradients(run: Path) -> dict[str, torch.Tensor]:
-    saved = Checkpoint(step_folder(run / "checkpoints", 1))
+    saved = Checkpoint(Storage.open(str(run / "checkpoints")).child(step_name(1)))
     return {name: saved.read(name, "exp_avg") for name in saved.parameters}
 
 

@@ -9,7 +9,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from videoar.pretrain.engine import forward_loss
-from videoar.pretrain.metrics import MetricsFile, accuracy, read_metrics, training_flops
+from videoar.pretrain.metrics import MetricsFile, accuracy, training_flops
+from videoar.pretrain.run_folder import read_lines
 
 
 def test_a_resumed_run_writes_each_step_once(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_a_resumed_run_writes_each_step_once(tmp_path: Path) -> None:
     file = MetricsFile(path, first_step=1)
     file.write({"step": 1, "again": True})
     file.close()
-    assert read_metrics(path) == [{"step": 0}, {"step": 1, "again": True}]
+    assert read_lines(path) == [{"step": 0}, {"step": 1, "again": True}]
 
 
 def test_flops_are_those_that_torch_counts(toy: Any) -> None:

@@ -1,0 +1,159 @@
+"""A run under way: where it stands, and what may happen to it beside its steps (saves, rewinds, new layouts)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from videoar.cluster.errors import Stopped
+from videoar.cluster.health import Health
+from videoar.cluster.preemption import Preempted, Preemption
+from videoar.cluster.process import World
+from videoar.cluster.serialize import from_dict, to_dict
+from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.packing import LoaderState
+from videoar.pretrain import checkpoint
+from videoar.pretrain.checkpoint import Checkpoint
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.engine import Engine
+from videoar.pretrain.faults import is_spike
+from videoar.pretrain.metrics import Reporter
+from videoar.pretrain.resume import Progress, load, meta, resume
+from videoar.pretrain.run_folder import keep_lines, record_event
+from videoar.pretrain.saver import Saver
+from videoar.pretrain.stages import Plateau, StagePosition
+from videoar.pretrain.validate import VALIDATION
+
+
+@dataclass(slots=True)
+class Run:
+    """One process's view of a run. Every process calls every method alike."""
+
+    recipe: Recipe
+    folder: Path
+    world: World
+    datasets: dict[str, Manifest]
+    engine: Engine
+    saver: Saver
+    progress: Progress
+    health: Health
+    preemption: Preemption
+    reporter: Reporter | None
+    """On the first process."""
+    stopping: bool = False
+    """Whether the processes have agreed to save and leave."""
+    saved: int = -1
+    """The step of the last checkpoint that was begun."""
+    blocked_s: float | None = None
+    """Seconds that the loop waited for a checkpoint since the last record."""
+    losses: list[float] = field(default_factory=list)
+    """Of the last steps: what a spike is measured against."""
+
+    @property
+    def step(self) -> int:
+        """The next step to train."""
+        return self.progress.step
+
+    @property
+    def position(self) -> StagePosition:
+        """The stage that is under way."""
+        return self.progress.position(self.recipe)
+
+    def tell(self, event: str, **facts: object) -> None:
+        """A line of events.jsonl: what happened to the run beside its steps."""
+        if self.engine.is_first:
+            record_event(self.folder, event, step=self.step, stage=self.position.stage.name, **facts)
+
+    def agree(self) -> None:
+        """Once a step: whether a process was asked to stop, and whether a save that is under way can go on."""
+        stop, writing, failed = self.engine.agree((self.preemption.requested, self.saver.writing, self.saver.failed))
+        self._note_save(self.saver.advance(writing=bool(writing), failed=bool(failed)))
+        self.stopping = bool(stop) or self.progress.skipped > self.recipe.faults.skip_budget
+
+    def save(self) -> None:
+        """Begin to write the state; waits for a copy of it, and for the save before where that is not over yet."""
+        self.finish_save()
+        self.health.enter("save", self.step)
+        self.progress = replace(self.progress, losses=tuple(self.losses))
+        self.saved = self.step
+        self.blocked_s = self.saver.begin(meta(self.recipe, self.engine, self.datasets, self.progress))
+
+    def finish_save(self, *, last: bool = False) -> None:
+        """Wait until the save under way is committed; the last one before something that relies on it must succeed."""
+        self.health.enter("save", self.step)
+        trouble = self.saver.finish()
+        self._note_save(trouble)
+        if trouble and last:
+            raise Stopped(f"the checkpoint of step {self.saved} was not written: {trouble}")
+
+    def stop(self) -> None:
+        """Leave with what was saved."""
+        self.finish_save(last=True)
+        if self.progress.skipped > self.recipe.faults.skip_budget:
+            raise Stopped(
+                f"loss or gradient not finite for {self.progress.skipped} steps in a row; the weights are those of "
+                "before, saved, and events.jsonl names the samples"
+            )
+        raise Preempted
+
+    def end_stage(self) -> None:
+        """Note where the stage ended and save: the next one, whatever its layout, begins from a checkpoint."""
+        self.tell("stage_ended", planned=self.position.end_step)
+        self.losses.clear()
+        ended = (*self.progress.ended, self.step)
+        self.progress = replace(self.progress, ended=ended, loader=LoaderState(), plateau=Plateau())
+        self.save()
+
+    def lay_out(self) -> None:
+        """Cut the model as the stage asks, through the checkpoint that the stage before left."""
+        layout = self.recipe.layout(self.position.stage)
+        if self.engine.layout == layout:
+            return
+        self.finish_save(last=True)
+        self.tell("relayout", layout=to_dict(layout))
+        if self.recipe.faults.relayout == "resubmit":
+            raise Preempted
+        self.engine.close()
+        resumed = resume(self.recipe, self.world, self.saver.root, self.datasets)
+        self.engine, self.progress = resumed.engine, resumed.progress
+        self.saver.close()
+        self.saver = Saver(self.saver.root, self.engine, self.recipe.log)
+
+    def note_loss(self, loss: float) -> bool:
+        """Add a step's loss to the history, unless it is a spike: True then."""
+        if is_spike(loss, self.losses, self.recipe.faults):
+            return True
+        self.losses = [*self.losses, loss][-self.recipe.faults.spike_window :]
+        return False
+
+    def rewind(self) -> None:
+        """After a spike: back to the weights of the newest checkpoint, and past the samples that led to it."""
+        if self.saved < 0:
+            return self.tell("spike", remedy="there is no checkpoint yet to go back to")
+        self.finish_save(last=True)
+        if self.progress.rewinds >= self.recipe.faults.rewind_budget:
+            raise Stopped(f"the loss spiked at step {self.step - 1}, after {self.progress.rewinds} rewinds")
+        spiked_at, past, rewinds = self.step, self.progress.loader, self.progress.rewinds + 1
+        saved = self._newest()
+        self.progress = replace(from_dict(Progress, saved.meta["progress"]), loader=past, rewinds=rewinds)
+        self.losses = list(self.progress.losses)
+        if self.engine.is_first:
+            checkpoint.amend(self.saver.root, self.step, {"progress": to_dict(self.progress)})
+            keep_lines(self.folder / VALIDATION, lambda line: line["step"] <= self.progress.validated)
+        if self.reporter is not None:
+            self.reporter.go_back(self.step)
+        self.tell("rewind", spiked_before=spiked_at)
+
+    def _newest(self) -> Checkpoint:
+        """The checkpoint that was written last, loaded into the engine."""
+        saved = Checkpoint(self.saver.root.child(checkpoint.step_name(self.saved)))
+        if not load(self.engine, saved):
+            raise Stopped(f"the loss spiked at step {self.step - 1}, and {saved.folder} is damaged")
+        return saved
+
+    def _note_save(self, trouble: str | None) -> None:
+        if trouble is None:
+            return
+        self.tell("save_failed", checkpoint=self.saved, reason=trouble)
+        if self.saver.failures >= max(1, self.recipe.faults.failed_saves):
+            raise Stopped(f"{self.saver.failures} checkpoints in a row were not written; the last one: {trouble}")
