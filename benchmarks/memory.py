@@ -5,20 +5,18 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.benchmarks.processes import run_processes
 from videoar.cluster.process import World
 from videoar.pretrain.config import ModelConfig, ParallelConfig
-from videoar.pretrain.model import VideoAR
+from videoar.pretrain.memory import Precision, parameter_sizes, state_bytes
 from videoar.pretrain.parallel.engine import ShardedEngine
 from videoar.pretrain.parallel.zero import adam_of
 
-Precision = Literal["float32", "bf16"]
 Case = tuple[int, Precision]
 """(ZeRO stage, precision)."""
 CASES: tuple[Case, ...] = (
@@ -29,30 +27,13 @@ MODEL = model_of(num_layers=4, width=128, num_heads=4)
 REPLICAS = 2
 
 
-def formula(num_parameters: int, replicas: int, zero_stage: int, precision: Precision) -> dict[str, int]:
-    """Bytes a process by what they hold, N parameters over r replicas. (ZeRO; Rajbhandari et al. 2020, Fig. 1.)
-
-    Weights are the precision's, everything else is float32; without ZeRO the weights are their own masters.
-    """
-    whole = 4 * num_parameters
-    part = whole // replicas
-    weights = whole // (2 if precision == "bf16" else 1)
-    return {
-        "weights": weights // replicas if zero_stage == 3 else weights,
-        "gradients": part if zero_stage >= 2 else whole,
-        "master": part if zero_stage else 0,
-        "moments": 2 * (part if zero_stage else whole),
-        "ema": part if zero_stage else whole,
-    }
-
-
 def run(cases: tuple[Case, ...] = CASES, model: ModelConfig = MODEL) -> dict[str, Any]:
     """Each case on two replicas: what the first one holds when its last backward pass is done, beside the formula."""
     ranks = run_processes(REPLICAS, _count_all, {"cases": cases, "model": model})
     found = []
     for index, (stage, precision) in enumerate(cases):
         counted, num_parameters = ranks[0]["counted"][index], ranks[0]["num_parameters"]
-        expected = formula(num_parameters, REPLICAS, stage, precision)
+        expected = state_bytes(num_parameters, REPLICAS, stage, precision)
         excess = {name: counted[name] - size for name, size in expected.items()}
         found.append(
             {
@@ -75,8 +56,7 @@ def run(cases: tuple[Case, ...] = CASES, model: ModelConfig = MODEL) -> dict[str
 def _count_all(world: World, cases: tuple[Case, ...], model: ModelConfig) -> dict[str, Any]:
     """This process's bytes of each case, and how many weights the whole model has."""
     counted = [_count(world, stage, precision, model) for stage, precision in cases]
-    with torch.device("meta"):
-        numels = [weight.numel() for weight in VideoAR(model).parameters()]
+    numels = parameter_sizes(model).values()
     return {"counted": counted, "num_parameters": sum(numels), "largest_parameter": max(numels)}
 
 

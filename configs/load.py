@@ -6,6 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from pathlib import Path
+from types import ModuleType
 
 import videoar.configs
 from videoar.cluster.errors import InputError
@@ -19,17 +20,45 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def find_recipe(name: str) -> AnyRecipe:
-    """The recipe that a person means: a name in configs/ (`debug`) or the path of a saved YAML file."""
-    if name.endswith(SUFFIXES) or "/" in name:
+    """The recipe that a person means: a name in configs/ (`debug`), one cut for so many devices (`t2v_4b@64`), or the
+    path of a saved YAML file."""
+    if is_path(name):
         return load_recipe(Path(name))
+    name, at, gpus = name.partition("@")
+    module = _module(name)
+    recipe: AnyRecipe = module.recipe(**_layout(module, name, gpus)) if at else module.recipe()
+    return recipe
+
+
+def is_path(name: str) -> bool:
+    """Whether a recipe is meant by its file and not by its name."""
+    return name.endswith(SUFFIXES) or "/" in name
+
+
+def layout_counts(name: str) -> tuple[int, ...]:
+    """The numbers of devices that a recipe in configs/ has layouts for; none where one layout serves all."""
+    return tuple(getattr(_module(name), "LAYOUTS", ()))
+
+
+def _layout(module: ModuleType, name: str, gpus: str) -> dict[str, int]:
+    """The argument of `recipe()` that GPUS of NAME@GPUS asks for."""
+    known = [str(count) for count in getattr(module, "LAYOUTS", ())]
+    if not known:
+        raise InputError("RECIPE", f"{name}@{gpus}", "has one layout for any number of devices", f"write {name}")
+    if gpus not in known:
+        choices = ", ".join(f"{name}@{count}" for count in known)
+        raise InputError("RECIPE", f"{name}@{gpus}", "is no layout of this recipe", f"use one of: {choices}")
+    return {"gpus": int(gpus)}
+
+
+def _module(name: str) -> ModuleType:
     if name not in _modules():
         close = ", ".join(difflib.get_close_matches(name, recipe_names(), n=3)) or ", ".join(recipe_names())
         raise InputError("RECIPE", name, "is no recipe in configs/ and no .yaml file", f"use one of: {close}")
     module = importlib.import_module(f"{videoar.configs.__name__}.{name}")
     if not hasattr(module, "recipe"):
         raise InputError("RECIPE", name, "is no recipe", f"use one of: {', '.join(recipe_names())}")
-    recipe: AnyRecipe = module.recipe()
-    return recipe
+    return module
 
 
 def recipe_names() -> tuple[str, ...]:

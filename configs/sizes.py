@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import difflib
 
-import torch
-
 from videoar.cluster.errors import InputError
 from videoar.pretrain.config import ModelConfig
-from videoar.pretrain.model import VideoAR
+from videoar.pretrain.memory import parameter_sizes
 
 L = ModelConfig(num_layers=24, width=1536, num_heads=12)
 """0.91B; the paper's VideoAR-L."""
@@ -45,8 +43,7 @@ def size(name: str) -> ModelConfig:
 
 def parameter_count(config: ModelConfig) -> int:
     """Parameters of the whole model, text tables included, counted without allocating any."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in VideoAR(config).parameters())
+    return sum(parameter_sizes(config).values())
 
 
 def parameter_summary(config: ModelConfig) -> str:

@@ -1,23 +1,31 @@
-"""`videoar config`: a recipe, resolved."""
+"""`videoar config`: a recipe, resolved; or what it costs."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from videoar.cluster.arguments import RecipeName, parse_with_recipe, say
+from videoar.cluster.arguments import RecipeName, for_pretraining, parse_with_recipe, say
+from videoar.cluster.errors import InputError
 from videoar.cluster.overrides import differences
+
+if TYPE_CHECKING:
+    from videoar.pretrain.config import Recipe
+
+_DEFAULT_GPUS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Show the resolved recipe as YAML; with --diff, the fields in which two recipes differ.
+    """Show the resolved recipe as YAML; with --diff, the fields in which two recipes differ; with --budget, its cost.
 
-    RECIPE is a name in configs/ (`debug`) or the path of a saved config.yaml. Any field can be overridden:
+    RECIPE is a name in configs/ (`debug`), with the number of devices where it has layouts for several (`t2v_4b@64`),
+    or the path of a saved config.yaml. Any field can be overridden:
     `videoar config debug --model.width 128 --stages.video.steps 4`; `videoar config debug --help` lists them all.
     """
 
@@ -27,6 +35,16 @@ class Config:
     """Another recipe: print only the fields that differ, as `field: RECIPE -> OTHER`."""
     overrides: bool = False
     """Print each field as the option that sets it."""
+    budget: bool = False
+    """Print tokens, FLOPs, hours and bytes, by arithmetic alone: no GPU, no data."""
+    gpus: int | None = None
+    """With --budget: devices; otherwise those after the @ of RECIPE, or 8."""
+    gpu: str = "h200"
+    """With --budget: which device (h100, h200, a100, ...)."""
+    mfu: float = 0.4
+    """With --budget: share of the peak that hours are told for."""
+    json: bool = False
+    """With --budget: every figure as one JSON object."""
 
 
 def config(words: Sequence[str], prog: str) -> int:
@@ -34,7 +52,11 @@ def config(words: Sequence[str], prog: str) -> int:
     from videoar.configs.load import find_recipe
 
     options, recipe, _ = parse_with_recipe(Config, words, prog)
-    if options.diff is not None:
+    if options.json and not options.budget:
+        raise InputError("json", True, "is a form of --budget alone", "add --budget")
+    if options.budget:
+        _tell_budget(for_pretraining(recipe), options)
+    elif options.diff is not None:
         for path, (ours, theirs) in differences(recipe, find_recipe(options.diff)).items():
             say(f"{path}: {ours} -> {theirs}")
     elif options.overrides:
@@ -43,6 +65,22 @@ def config(words: Sequence[str], prog: str) -> int:
     else:
         sys.stdout.write(to_yaml(recipe))
     return 0
+
+
+def _tell_budget(recipe: Recipe, options: Config) -> None:
+    from videoar.pretrain.budget import budget
+    from videoar.pretrain.budget_report import cost_lines, memory_lines
+
+    after = options.recipe.rpartition("@")[2]
+    named = int(after) if after.isdigit() else _DEFAULT_GPUS
+    gpus = named if options.gpus is None else options.gpus
+    found = budget(recipe, gpus=gpus, gpu=options.gpu, mfu=options.mfu)
+    if options.json:
+        totals = {name: getattr(found, name) for name in ("tokens", "flops", "gpu_hours", "hours", "fits")}
+        say(json.dumps(asdict(found) | totals))
+        return
+    for line in (*cost_lines(found, (gpus,)), *memory_lines(found)):
+        say(line)
 
 
 def _as_words(value: Any) -> str:

@@ -1,0 +1,133 @@
+"""The recipes of the paper: what they say of themselves is so, and their layouts can be trained."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import itertools
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.overrides import differences
+from videoar.configs.load import find_recipe, layout_counts
+from videoar.pretrain.budget import GPU_MEMORY, Budget, budget
+from videoar.pretrain.budget_report import CLUSTERS, amount, cost_lines, duration
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.memory import rank_memory
+from videoar.pretrain.parallel.check import check_layout
+
+DOCS = Path(__file__).parents[2] / "docs" / "recipes.md"
+
+PAPER = ("ucf101_l", "ucf101_xl", "t2v_4b")
+TABLE_4 = ("ablation_baseline", "ablation_rope", "ablation_corruption", "ablation_inheritance")
+ABLATIONS = (*TABLE_4, "ablation_frame_mask")
+
+
+def pretraining(name: str) -> Recipe:
+    recipe = find_recipe(name)
+    assert isinstance(recipe, Recipe)
+    return recipe
+
+
+@functools.cache
+def cost(name: str) -> Budget:
+    return budget(pretraining(name), gpus=8)
+
+
+@pytest.mark.parametrize("name", [*PAPER, *ABLATIONS])
+def test_the_cost_in_a_docstring_is_that_of_the_recipe(name: str) -> None:
+    """Steps are changed in a hurry; hours that no longer follow from them cost somebody else's money."""
+    printed = importlib.import_module(f"videoar.configs.{name}").__doc__ or ""
+    clusters = CLUSTERS if layout_counts(name) else (8,)
+    for line in cost_lines(cost(name), clusters):
+        assert f"\n    {line}\n" in printed
+
+
+@pytest.mark.parametrize("name", [*PAPER, *ABLATIONS])
+def test_the_cost_in_the_docs_is_that_of_the_recipe(name: str) -> None:
+    """The table that people choose by."""
+    found = cost(name)
+    (row,) = re.findall(rf"^\| `{name}` \|.*$", DOCS.read_text(), re.MULTILINE)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    steps = sum(stage.steps for stage in found.stages)
+    assert cells[1:7] == [
+        f"{found.parameters / 1e9:.2f} B", cells[2], f"{steps:,}", amount(found.tokens), f"{found.flops:.1e}",
+        f"{found.gpu_hours:,.0f} ({duration(found.hours)})" if found.gpu_hours > 10 else duration(found.gpu_hours),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("gpus", layout_counts("t2v_4b"))
+def test_layouts_can_be_trained_and_fit(gpus: int) -> None:
+    """A layout is chosen once and paid for by the week."""
+    recipe = pretraining(f"t2v_4b@{gpus}")
+    check_layout(recipe, gpus)
+    for stage in recipe.stages:
+        assert rank_memory(recipe, stage, gpus).total < 0.9 * GPU_MEMORY["H200"]
+    check_layout(replace(recipe, model=replace(recipe.model, num_heads=32)), gpus)
+
+
+def test_layouts_differ_in_nothing_else() -> None:
+    """A run begun on 8 devices goes on on 512: steps, batch and so the hours in the docstring are those of all."""
+    for gpus in layout_counts("t2v_4b"):
+        fields = differences(pretraining("t2v_4b"), pretraining(f"t2v_4b@{gpus}"))
+        assert all("parallel" in field.split(".") for field in fields)
+    assert pretraining("t2v_4b@8") == pretraining("t2v_4b")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("t2v_4b@12", "use one of: t2v_4b@8, t2v_4b@64, t2v_4b@512"),
+        ("t2v_4b@", "use one of: t2v_4b@8"),
+        ("debug@8", "one layout for any number of devices; write debug"),
+        ("t2v_4c@8", "t2v_4b"),
+    ],
+)
+def test_a_layout_that_is_not_there(name: str, message: str) -> None:
+    """A number of devices nobody has thought of must not get the layout of another."""
+    with pytest.raises(InputError, match=message):
+        find_recipe(name)
+
+
+def test_the_rows_of_table_4_switch_on_one_thing_each() -> None:
+    """A second difference between two rows would be credited to the first."""
+    rows = [pretraining(name) for name in TABLE_4]
+    switched = [
+        {field: pair for field, pair in differences(before, after).items() if field != "name"}
+        for before, after in itertools.pairwise(rows)
+    ]
+    assert switched == [
+        {"model.rope": ("learned", "centre")},
+        {"correction.corruption": ("off", "time")},
+        {"correction.inheritance": (False, True)},
+    ]
+    full = {field.partition(".")[0] for field in differences(rows[-1], pretraining("ucf101_l"))}
+    assert full == {"name", "stages", "optimizer", "log"}, "row 4 is the method, for fewer steps"
+
+
+def test_table_5_is_stage_one_of_the_large_recipe() -> None:
+    """The mask is its only subject."""
+    ablation, whole = pretraining("ablation_frame_mask"), pretraining("t2v_4b")
+    assert replace(ablation.stages[0], steps=whole.stages[0].steps) == whole.stages[0]
+    assert whole.stages[0].p_mask == 0.1
+
+
+def test_what_the_paper_prints() -> None:
+    """Appendix A, and figures that follow from the tables."""
+    small, large, text = (pretraining(name) for name in PAPER)
+    for recipe in (small, large, text):
+        assert (recipe.model.latent_dim, recipe.precision) == (48, "bf16")
+        assert (recipe.optimizer.betas, recipe.optimizer.weight_decay) == ((0.9, 0.95), 0.05)
+        assert {stage.learning_rate for stage in recipe.stages} == {1e-4}
+        assert (recipe.correction.p_min, recipe.correction.p_max, recipe.correction.delta) == (0.0, 0.25, 0.01)
+        assert recipe.correction.corruption == "time"
+        assert recipe.correction.inheritance
+    assert small.stages[0].p_mask == large.stages[0].p_mask == 0.0
+    assert (small.guidance, text.guidance) == ("ucf101", "t2v")
+    frames = {dataset.bucket.num_frames for dataset in text.data.datasets}
+    assert frames == {1, 33, 65}
+    assert cost("ucf101_l").stages[0].step.frames == 128 * 5
