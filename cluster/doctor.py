@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import av
 import torch
 
+from videoar.cluster.finding import Finding
 from videoar.cluster.process import variable
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg")
 GIB = 1 << 30
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    found: str
-    """What is there."""
-    remedy: str = ""
-    """What to do, where the state is not ok."""
 
 
 def examine() -> list[Finding]:
@@ -40,17 +27,6 @@ def examine() -> list[Finding]:
         torch_device, bf16, decoders, megatron, deepspeed, ray, disk, shared_memory, open_files, wandb,
     ]  # fmt: skip
     return [check() for check in checks]
-
-
-def as_text(finding: Finding) -> str:
-    """One line for a person."""
-    remedy = f"; {finding.remedy}" if finding.remedy else ""
-    return f"{finding.state:<4}  {finding.name:<14}  {finding.found}{remedy}"
-
-
-def as_json(finding: Finding) -> str:
-    """One line for a script."""
-    return json.dumps(asdict(finding))
 
 
 def torch_device() -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videoar.cluster.arguments import parse, say
+from videoar.cluster.finding import as_json, as_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class Doctor:
 
 
 def doctor(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.doctor import as_json, as_text, examine
+    from videoar.cluster.doctor import examine
 
     options = parse(Doctor, words, prog)
     findings = examine()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.doctor import DECODERS, Finding, as_json, as_text, examine
+from videoar.cluster.doctor import DECODERS, examine
 from videoar.cluster.entry import main
+from videoar.cluster.finding import Finding, as_json, as_text
 from videoar.cluster.progress import ProgressLine
 from videoar.configs.load import save_recipe
 from videoar.data_pipeline.config import ClipShare, SourceConfig, TokenizerRecipe
