@@ -101,6 +101,21 @@ def secret_values() -> tuple[str, ...]:
     return tuple(value for value in values if len(value) >= _SHORTEST_SECRET)
 
 
+STORE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "AWS_REGION")
+"""Where object storage is. Its keys are not among them: every machine has its own way to them."""
+
+
+def store_variables() -> dict[str, str]:
+    """Where object storage is, to be told to processes that other machines start."""
+    return {name: value for name in STORE_VARIABLES if (value := variable(name))}
+
+
+def set_variables(variables: Mapping[str, str]) -> None:
+    """Set variables of this process for good; what is there already stands."""
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)
+
+
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the processes started inside the block; what stood there before comes back."""

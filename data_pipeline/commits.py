@@ -7,17 +7,20 @@ commit wins; either is whole. Nothing leans on renaming or on conditional writes
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from videoar.data_pipeline.storage import Storage
 
 COMMITS = "commits"
 SHARDS = "shards"
+
+_READERS = 16
+"""Commits that are read at a time: on object storage each takes some milliseconds, most of them waiting."""
 
 _NAME = re.compile(r"(\d{6,})(?:\.(\d+)-(\d+))?\.json")
 
@@ -81,6 +84,27 @@ def read_commit(storage: Storage, unit: Unit) -> Commit:
     return Commit(**fields)
 
 
+def find_commit(storage: Storage, unit: Unit) -> Commit | None:
+    """The commit of a unit, or None; asked by name, which sees what a listing may not show yet."""
+    try:
+        return read_commit(storage, unit)
+    except FileNotFoundError:
+        return None
+
+
+def read_commits(storage: Storage, units: Iterable[Unit]) -> Iterator[tuple[Unit, Commit | None]]:
+    """The units in order, each with its commit (None: it was listed and is gone), a few read at a time."""
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="commits") as pool:
+        ahead: deque[tuple[Unit, Future[Commit | None]]] = deque()
+        for unit in units:
+            ahead.append((unit, pool.submit(find_commit, storage, unit)))
+            if len(ahead) > 2 * _READERS:
+                first, commit = ahead.popleft()
+                yield first, commit.result()
+        for unit, commit in ahead:
+            yield unit, commit.result()
+
+
 def committed_units(storage: Storage, shard_sizes: Sequence[int]) -> list[Unit]:
     """The units that count, in the plan's order, from the names of the commits alone.
 
@@ -95,28 +119,30 @@ def committed_units(storage: Storage, shard_sizes: Sequence[int]) -> list[Unit]:
     return [unit for shard in sorted(by_shard) for unit in _standing(by_shard[shard])]
 
 
-def remaining_units(shard_sizes: Sequence[int], committed: Iterable[Unit]) -> list[Unit]:
-    """What is left of the plan: whole shards, and the gaps between the committed parts of a shard."""
+def remaining_units(shard_sizes: Iterable[int], committed: Iterable[Unit]) -> Iterator[Unit]:
+    """What is left of the plan, in order: whole shards, and the gaps between the committed parts of a shard."""
     done: dict[int, list[Unit]] = defaultdict(list)
     for unit in committed:
         done[unit.shard].append(unit)
-    left: list[Unit] = []
     for shard, size in enumerate(shard_sizes):
         edge = 0
-        for unit in sorted(done[shard]):
-            left += [Unit(shard, edge, unit.start, False)] if edge < unit.start else []
+        for unit in sorted(done.get(shard, ())):
+            if edge < unit.start:
+                yield Unit(shard, edge, unit.start, False)
             edge = unit.stop
-        left += [Unit(shard, edge, size, is_whole=edge == 0)] if edge < size else []
-    return left
+        if edge < size:
+            yield Unit(shard, edge, size, is_whole=edge == 0)
 
 
 def _standing(units: Sequence[Unit]) -> list[Unit]:
+    """Those that count, none of which overlap: two drivers may have cut one shard into other parts."""
     whole = [unit for unit in units if unit.is_whole]
     if whole:
         return whole
-    parts = sorted(units)
-    for left, right in itertools.pairwise(parts):
-        assert left.stop <= right.start, f"the commits {left.name} and {right.name} overlap"
+    parts: list[Unit] = []
+    for unit in sorted(units, key=lambda part: (part.start, -part.size)):
+        if not parts or parts[-1].stop <= unit.start:
+            parts.append(unit)
     return parts
 
 

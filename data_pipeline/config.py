@@ -114,7 +114,8 @@ class PluginConfig:
     name: str
     """Of the score, or of the model in messages."""
     plugin: str
-    """`package.module:Class`, a subclass of `videoar.data_pipeline.plugins.ClipModel` that can be imported."""
+    """`package.module:Class`: a ClipScorer, ClipCaptioner or ClipEmbedder of `videoar.data_pipeline.plugins` that can
+    be imported."""
     model: str = ""
     """Local folder or file that the class is given; never fetched."""
     minimum: float | None = None
@@ -261,6 +262,8 @@ class DataConfig:
     """Decoder subprocesses an actor owns."""
     decode_timeout_s: float = 120.0
     """Seconds a decoder may spend on one source before it is killed and its clips are recorded as failed."""
+    stall_timeout_s: float = 600.0
+    """Seconds an actor may go without working through a clip before it is killed and its unit tried again."""
     max_failed_fraction: float = 0.5
     """The job stops when more than this fraction of the clips has failed."""
     max_attempts: int = 3
@@ -274,6 +277,12 @@ class DataConfig:
             raise InputError(
                 "data.actors", (self.actors, self.decode_processes, self.samples_per_shard, self.max_attempts),
                 "(actors, decode_processes, samples_per_shard, max_attempts) below 1", "use 1 or more",
+            )  # fmt: skip
+        if self.stall_timeout_s <= self.decode_timeout_s:
+            raise InputError(
+                "data.stall_timeout_s", self.stall_timeout_s,
+                f"would end actors that wait for a decoder (data.decode_timeout_s={self.decode_timeout_s:g})",
+                "make it several times as long",
             )  # fmt: skip
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import to_dict
 from videoar.data_pipeline.clip import SampleEntry
-from videoar.data_pipeline.commits import Commit, Unit, committed_units, read_commit, remaining_units
+from videoar.data_pipeline.commits import Commit, Unit, committed_units, read_commits, remaining_units
 from videoar.data_pipeline.config import DatasetConfig
 from videoar.data_pipeline.manifest import DATASET_KEY, read_dataset, sample_id, write_manifest
 from videoar.data_pipeline.payload import SampleFormat
@@ -23,55 +25,87 @@ def is_finished(storage: Storage, plan: Plan) -> bool:
     return storage.exists(DATASET_KEY) and read_dataset(storage).get("plan_hash") == plan.hash
 
 
-def read_commits(storage: Storage, plan: Plan) -> dict[Unit, Commit]:
-    """The commits that count, in the plan's order."""
-    units = committed_units(storage, plan.shard_sizes)
-    return {unit: read_commit(storage, unit) for unit in units}
+def finish_dataset(storage: Storage, dataset: DatasetConfig, layout: SampleFormat, plan: Plan) -> bool:
+    """Write the manifest from the commits, one after another; True when it is there.
 
-
-def finish_dataset(storage: Storage, dataset: DatasetConfig, layout: SampleFormat, plan: Plan) -> None:
-    """Write the manifest of a dataset whose units are all committed; nothing when it is there already."""
+    False where a unit has no commit after all: stores may go on listing what is gone. The rest is to be made first.
+    """
     if is_finished(storage, plan):
-        return
-    commits = read_commits(storage, plan)
-    assert not remaining_units(plan.shard_sizes, commits), "a manifest of half a plan would drop samples silently"
-    reasons = failures(commits)
-    entries = list(_entries(dataset, plan, commits))
-    if not entries:
+        return True
+    committed = committed_units(storage, plan.shard_sizes)
+    if next(remaining_units(plan.shard_sizes, committed), None) is not None:
+        return False
+    tally = Tally()
+    facts: dict[str, Any] = {}
+    try:
+        write_manifest(storage, dataset.name, layout, _entries(storage, dataset, plan, committed, tally, facts), facts)
+    except _Gone:
+        return False
+    return True
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over commits that pass by."""
+
+    num_samples: int = 0
+    size_bytes: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    """Clips by reason."""
+
+    def add(self, commit: Commit) -> None:
+        """Count one more."""
+        self.num_samples += len(commit.samples)
+        self.size_bytes += commit.size_bytes
+        self.failed.update(commit.failed.values())
+
+
+def standing_commits(storage: Storage, plan: Plan) -> Iterator[tuple[Unit, Commit]]:
+    """The commits that count, in the plan's order, one after another."""
+    for unit, commit in read_commits(storage, committed_units(storage, plan.shard_sizes)):
+        if commit is not None:
+            yield unit, commit
+
+
+class _Gone(Exception):
+    """A commit was listed and cannot be read."""
+
+
+def _entries(
+    storage: Storage, dataset: DatasetConfig, plan: Plan, units: Sequence[Unit], tally: Tally, facts: dict[str, Any]
+) -> Iterator[SampleEntry]:
+    """The samples in the plan's order; the facts of the dataset are known, and told, at the end."""
+    for unit, commit in read_commits(storage, units):
+        if commit is None:
+            raise _Gone
+        _check_commit(plan, unit, commit)
+        tally.add(commit)
+        yield from _samples(dataset, plan, unit, commit)
+    if not tally.num_samples:
         raise InputError(
-            f"{dataset.name}.source.path", dataset.source.path, f"gives no sample: {summary(reasons)}",
+            f"{dataset.name}.source.path", dataset.source.path, f"gives no sample: {summary(tally.failed)}",
             "repair the clips and choose another output",
         )  # fmt: skip
-    facts = {
+    facts |= {
         "config": to_dict(dataset),
         "config_hash": plan.config_hash,
         "plan_hash": plan.hash,
-        "num_failed": reasons.total(),
-        "failed": dict(reasons.most_common()),
+        "num_failed": tally.failed.total(),
+        "failed": dict(tally.failed.most_common()),
         "num_skipped": plan.num_skipped,
-        "size_bytes": sum(commit.size_bytes for commit in commits.values()),
+        "size_bytes": tally.size_bytes,
     }
-    write_manifest(storage, dataset.name, layout, entries, facts)
 
 
-def failures(commits: dict[Unit, Commit]) -> Counter[str]:
-    """Failed clips by reason."""
-    return Counter(reason for commit in commits.values() for reason in commit.failed.values())
-
-
-def _entries(dataset: DatasetConfig, plan: Plan, commits: dict[Unit, Commit]) -> Iterator[SampleEntry]:
-    """The samples in the plan's order."""
-    num_frames = latent_frames(dataset.bucket.num_frames)
-    for unit, commit in commits.items():
-        _check_commit(plan, unit, commit)
-        clips = {clip.key: clip for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
-        for sample in commit.samples:
-            clip = clips[sample.key]
-            yield SampleEntry(
-                key=clip.key, sample_id=sample_id(dataset.name, clip.key), dataset=dataset.name,
-                schedule=dataset.bucket.schedule, num_frames=num_frames, caption=clip.caption, label=clip.label,
-                shard=commit.tar, offset=sample.offset, size_bytes=sample.size_bytes,
-            )  # fmt: skip
+def _samples(dataset: DatasetConfig, plan: Plan, unit: Unit, commit: Commit) -> Iterator[SampleEntry]:
+    clips = {clip.key: clip for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
+    for sample in commit.samples:
+        clip = clips[sample.key]
+        yield SampleEntry(
+            key=clip.key, sample_id=sample_id(dataset.name, clip.key), dataset=dataset.name,
+            schedule=clip.schedule, num_frames=latent_frames(clip.num_frames), caption=clip.caption,
+            label=clip.label, shard=commit.tar, offset=sample.offset, size_bytes=sample.size_bytes,
+        )  # fmt: skip
 
 
 def _check_commit(plan: Plan, unit: Unit, commit: Commit) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
 import pyarrow
@@ -19,7 +21,8 @@ from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.scales import ScaleSchedule
 
 DATASET_KEY = "dataset.json"
-MANIFEST_KEY = "manifest.parquet"
+
+_ROWS_A_GROUP = 32_768
 
 _SCHEMA = pyarrow.schema(
     [
@@ -68,35 +71,52 @@ def sample_id(dataset: str, key: str) -> int:
 
 
 def write_manifest(
-    storage: Storage, name: str, layout: SampleFormat, entries: Iterable[SampleEntry], facts: dict[str, Any]
+    storage: Storage, name: str, layout: SampleFormat, entries: Iterable[SampleEntry], facts: Mapping[str, Any]
 ) -> None:
-    """Write manifest.parquet, then dataset.json, whose presence says that the dataset is finished.
+    """Write the table, row group by row group, then dataset.json, whose presence says that the dataset is finished.
 
-    `facts` (counts, the configuration, failures by reason) are stored beside the identity for people and `stats`.
+    The table is named by its hash: two drivers that finish at once leave one of two whole datasets. `facts` (counts,
+    the configuration, failures by reason) are read after the last entry, and stored for people and `stats`.
     """
-    rows = [asdict(entry) for entry in entries]
-    table = pyarrow.Table.from_pylist([{key: row[key] for key in _SCHEMA.names} for row in rows], schema=_SCHEMA)
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
-    payload = sink.getvalue().to_pybytes()
-    storage.write(MANIFEST_KEY, payload)
     identity = _identity(name, layout)
+    digest, num_samples = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()), 0
+    with tempfile.NamedTemporaryFile(prefix="videoar-manifest-", suffix=".parquet") as file:
+        with parquet.ParquetWriter(file.name, _SCHEMA, compression="zstd") as table:
+            for rows in _row_groups(entries):
+                table.write_table(pyarrow.Table.from_pylist(rows, schema=_SCHEMA))
+                num_samples += len(rows)
+                for row in rows:
+                    content = [row[key] for key in ("key", "schedule", "num_frames", "caption", "label")]
+                    digest.update(json.dumps(content).encode())
+        file.seek(0)
+        table_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        key = f"manifest.{table_hash[:12]}.parquet"
+        storage.write_file(key, file.name)
     described = identity | {
-        "hash": _hash(identity, rows),
-        "manifest_sha256": hashlib.sha256(payload).hexdigest(),
-        "num_samples": len(rows),
+        "hash": digest.hexdigest()[:16],
+        "manifest": key,
+        "manifest_sha256": table_hash,
+        "num_samples": num_samples,
         **facts,
     }
     storage.write(DATASET_KEY, json.dumps(described, indent=2, sort_keys=True).encode())
+
+
+def _row_groups(entries: Iterable[SampleEntry]) -> Iterator[list[dict[str, Any]]]:
+    """Rows of the table, so many at a time that memory stays flat however many there are."""
+    rows = ({name: getattr(entry, name) for name in _SCHEMA.names} for entry in entries)
+    while group := list(islice(rows, _ROWS_A_GROUP)):
+        yield group
 
 
 def open_manifest(url: str) -> Manifest:
     """The manifest of a prepared dataset; InputError when it is unfinished, damaged or of another version."""
     storage = Storage.open(url)
     described = read_dataset(storage)
-    payload = storage.read(MANIFEST_KEY)
+    key = described["manifest"]
+    payload = storage.read(key)
     if hashlib.sha256(payload).hexdigest() != described["manifest_sha256"]:
-        raise InputError("data.url", url, f"{MANIFEST_KEY} is damaged: its hash is not the one recorded", "restore it")
+        raise InputError("data.url", url, f"{key} is damaged: its hash is not the one recorded", "restore it")
     schedule = ScaleSchedule.named(described["schedule"])
     if schedule.hash != described["schedule_hash"]:
         raise InputError(
@@ -141,11 +161,3 @@ def _identity(name: str, layout: SampleFormat) -> dict[str, Any]:
         "latent_dim": layout.latent_dim,
         "fps": layout.fps,
     }
-
-
-def _hash(identity: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
-    for row in rows:
-        content = [row[key] for key in ("key", "schedule", "num_frames", "caption", "label")]
-        digest.update(json.dumps(content).encode())
-    return digest.hexdigest()[:16]

@@ -1,15 +1,17 @@
-"""A Ray cluster to work on: the one this process is connected to, or one on this machine, on loopback only."""
+"""A Ray cluster to work on: one that runs already, or one on this machine, on loopback only and behind a token."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
 from ray._private import ray_constants
+from ray._raylet import AuthenticationTokenLoader, Config
 
 from videoar.cluster.errors import InputError
-from videoar.cluster.process import environment
+from videoar.cluster.process import environment, variable
 
 _OBJECT_STORE_BYTES = 80 << 20
 """About the least that Ray accepts: payload never passes through the object store."""
@@ -24,22 +26,62 @@ CUDA_VISIBLE_DEVICES of workers without a GPU alone."""
 
 
 @contextmanager
-def ray_cluster(num_actors: int, gpus_per_actor: float) -> Iterator[None]:
-    """Connected to Ray inside the block. A cluster that was there before is used and left as it is."""
+def ray_cluster(num_actors: int, gpus_per_actor: float, address: str = "") -> Iterator[None]:
+    """Connected to Ray inside the block: to the cluster at an address, or that of the Ray Job this process is, or one
+    of its own. A cluster that was there before is used and left as it is."""
+    address = address or variable("RAY_ADDRESS") or ""
     if ray.is_initialized():
         _check_room(num_actors, gpus_per_actor)
         yield
-        return
-    with environment(_LOOPBACK), _one_machine():
-        ray.init(
-            address="local", num_cpus=num_actors, include_dashboard=False, log_to_driver=False,
-            configure_logging=False, object_store_memory=_OBJECT_STORE_BYTES,
-        )  # fmt: skip
+    elif address:
+        with _joined(address):
+            _check_room(num_actors, gpus_per_actor)
+            yield
+    else:
+        with _own(num_actors):
+            _check_room(num_actors, gpus_per_actor)
+            yield
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[None]:
     try:
-        _check_room(num_actors, gpus_per_actor)
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, ValueError, ray.exceptions.RayError) as error:
+        raise InputError(
+            "address", address, f"cannot be joined ({str(error).strip().splitlines()[0]})",
+            "give HOST:PORT of a running Ray head, and its token by RAY_AUTH_TOKEN_PATH",
+        ) from error  # fmt: skip
+    try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own(num_actors: int) -> Iterator[None]:
+    """A cluster on loopback for this process alone: its token is drawn here, lives in the environment of its
+    processes, and is never written."""
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    try:
+        with environment(_LOOPBACK | token), _one_machine():
+            _read_environment()
+            ray.init(
+                address="local", num_cpus=num_actors, include_dashboard=False, log_to_driver=False,
+                configure_logging=False, object_store_memory=_OBJECT_STORE_BYTES,
+            )  # fmt: skip
+            try:
+                yield
+            finally:
+                ray.shutdown()
+    finally:
+        _read_environment()
+
+
+def _read_environment() -> None:
+    """Ray reads mode and token when it is imported, and remembers them."""
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager

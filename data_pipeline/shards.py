@@ -1,12 +1,9 @@
-"""Shards: tars with one member a sample, the same bytes whenever they are written; read by ranges."""
+"""Shards as they are read: single samples by their place in the manifest, by ranges."""
 
 from __future__ import annotations
 
-import io
-import tarfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,27 +15,7 @@ from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.payload import CorruptShard, ForeignShard, read_sample
 from videoar.data_pipeline.storage import Storage
 
-MEMBER_SUFFIX = ".codes"
-"""Extension of a sample in the tar: the webdataset library hands it over as {"__key__": key, "codes": bytes}."""
-
 _OPEN_SHARDS = 64
-
-
-def pack_shard(samples: Iterable[tuple[str, bytes]]) -> tuple[bytes, tuple[int, ...]]:
-    """A tar of (key, payload) pairs, and where each payload begins in it.
-
-    Names, times, owners and modes are fixed, so equal samples give equal bytes.
-    """
-    buffer, offsets = io.BytesIO(), []
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for key, payload in samples:
-            assert "." not in key, f"{key} would be cut at the dot by readers of webdataset tars"
-            assert len(key) + len(MEMBER_SUFFIX) <= 100, f"{key} is too long for a tar member"
-            member = tarfile.TarInfo(key + MEMBER_SUFFIX)
-            member.size, member.mtime, member.mode = len(payload), 0, 0o644
-            offsets.append(buffer.tell() + tarfile.BLOCKSIZE)
-            tar.addfile(member, io.BytesIO(payload))
-    return buffer.getvalue(), tuple(offsets)
 
 
 class ShardReader:

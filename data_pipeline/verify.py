@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.commits import SHARDS, Commit
-from videoar.data_pipeline.finish import failures, is_finished, read_commits
+from videoar.data_pipeline.finish import Tally, is_finished, standing_commits
 from videoar.data_pipeline.manifest import open_manifest
 from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.plan_table import HEAD_KEY, read_plan, read_skipped
@@ -63,14 +63,14 @@ def stats(url: str) -> DatasetStats:
     """Counts of a dataset, finished or not, from its plan and commits."""
     storage = Storage.open(url)
     plan = read_plan(storage)
-    commits = read_commits(storage, plan)
-    reasons = failures(commits)
-    num_samples = sum(len(commit.samples) for commit in commits.values())
+    tally = Tally()
+    for _, commit in standing_commits(storage, plan):
+        tally.add(commit)
     return DatasetStats(
         name=posixpath.basename(storage.url), is_finished=is_finished(storage, plan), num_planned=len(plan.clips),
-        num_samples=num_samples, num_failed=reasons.total(), num_skipped=plan.num_skipped,
-        num_tokens=num_samples * plan.tokens_per_clip, failed=dict(reasons.most_common()),
-        size_bytes=sum(commit.size_bytes for commit in commits.values()),
+        num_samples=tally.num_samples, num_failed=tally.failed.total(), num_skipped=plan.num_skipped,
+        num_tokens=tally.num_samples * plan.tokens_per_clip, failed=dict(tally.failed.most_common()),
+        size_bytes=tally.size_bytes,
         skipped=dict(read_skipped(storage).most_common()),
     )  # fmt: skip
 
@@ -78,7 +78,7 @@ def stats(url: str) -> DatasetStats:
 def verify(url: str) -> Verification:
     """Re-hash every shard of a finished dataset and read one sample of each through the reader."""
     storage, manifest = Storage.open(url), open_manifest(url)
-    commits = [commit for commit in read_commits(storage, read_plan(storage)).values() if commit.tar]
+    commits = [commit for _, commit in standing_commits(storage, read_plan(storage)) if commit.tar]
     problems = [problem for commit in commits for problem in _check(storage, commit)]
     reader = ShardReader(manifest)
     for entry in {entry.shard: entry for entry in manifest.entries}.values():
@@ -102,8 +102,14 @@ def gc(url: str) -> tuple[str, ...]:
 
 
 def unnamed(storage: Storage) -> tuple[str, ...]:
-    """Keys below the shards' folder that no commit names."""
-    named = {commit.tar for commit in read_commits(storage, read_plan(storage)).values()}
+    """Keys below the shards' folder that neither a commit nor the manifest names.
+
+    After two drivers on one plan the manifest may name a tar whose unit the other has committed again.
+    """
+    plan = read_plan(storage)
+    named = {commit.tar for _, commit in standing_commits(storage, plan)}
+    if is_finished(storage, plan):
+        named |= {entry.shard for entry in open_manifest(storage.url).entries}
     return tuple(key for key in storage.keys(SHARDS) if key not in named)
 
 

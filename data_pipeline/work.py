@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
+import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import IO
 
 import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float32, UInt8
 
-from videoar.data_pipeline.commits import SHARDS, Commit, CommittedSample, Unit, write_commit
+from videoar.data_pipeline.commits import SHARDS, Commit, Unit, find_commit, write_commit
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.footage import Footage, FootageReader
 from videoar.data_pipeline.payload import SampleFormat, write_sample
+from videoar.data_pipeline.plan import Clip
 from videoar.data_pipeline.plan_table import Plan, read_plan
-from videoar.data_pipeline.shards import pack_shard
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.shard_writer import ShardWriter
+from videoar.data_pipeline.storage import Storage, full_disk_said_plainly
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
 _PIXELS_A_BATCH = 1 << 22
@@ -36,8 +37,19 @@ class UnitResult:
 
     num_samples: int
     size_bytes: int
-    reasons: tuple[str, ...]
-    """Why clips failed, one each."""
+    failed: dict[str, int]
+    """Clips that became no sample, by reason."""
+
+    @property
+    def num_clips(self) -> int:
+        return self.num_samples + sum(self.failed.values())
+
+    @staticmethod
+    def of(commit: Commit) -> UnitResult:
+        """What a commit says."""
+        return UnitResult(
+            num_samples=len(commit.samples), size_bytes=commit.size_bytes, failed=dict(Counter(commit.failed.values()))
+        )
 
 
 class UnitWorker:
@@ -45,34 +57,70 @@ class UnitWorker:
 
     def __init__(self, config: DataConfig, output: str, tokenizer: VideoTokenizer, device: torch.device) -> None:
         self._config, self._output = config, Storage.open(output)
+        self._datasets = {dataset.name: dataset for dataset in config.datasets}
         self._tokenizer, self._device = tokenizer.to(device), device
         self._hash = tokenizer.hash
         self._plans: dict[str, Plan] = {}
+        self._readers: dict[str, FootageReader] = {}
+        self.num_clips = 0
+        """Clips that were worked through so far: while it grows, the worker is alive."""
 
-    def run(self, dataset: DatasetConfig, unit: Unit) -> UnitResult:
-        """Make one unit and commit it."""
-        plan = self._plan(dataset.name)
+    def run(self, name: str, unit: Unit) -> UnitResult:
+        """Make one unit of a dataset and commit it. One that another worker has committed meanwhile stands."""
+        plan, storage = self._plan(name), self._output.child(name)
+        if (commit := find_commit(storage, unit)) is None:
+            with tempfile.TemporaryFile(prefix="videoar-shard-") as file:
+                commit = self._make(self._datasets[name], unit, plan, file)
+            write_commit(storage, unit, commit)
+        return UnitResult.of(commit)
+
+    def close(self) -> None:
+        """Stop the decoders."""
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+    def _make(self, dataset: DatasetConfig, unit: Unit, plan: Plan, file: IO[bytes]) -> Commit:
+        """The unit's tar, first on the local disk (in memory it could be too large), then where it belongs."""
         layout = sample_format(dataset, self._config, self._tokenizer, self._hash)
         failed: dict[str, str] = {}
-        samples: list[tuple[str, bytes]] = []
-        with FootageReader(
-            dataset.source, dataset.bucket, limits(self._config), self._config.decode_processes
-        ) as reader:
-            footage = _good(reader.read(plan.shard(unit.shard)[unit.start : unit.stop]), failed)
-            while batch := list(islice(footage, clips_a_batch(dataset.bucket))):
-                samples += self._tokenize(layout, batch, failed)
-        return self._commit(dataset.name, unit, plan, samples, failed)
+        with full_disk_said_plainly(tempfile.gettempdir()), ShardWriter(file) as writer:
+            footage = self._footage(dataset, plan.shard(unit.shard)[unit.start : unit.stop], failed)
+            for batch in batches(footage):
+                for key, payload in self._tokenize(layout, batch, failed):
+                    writer.add(key, payload)
+        file.flush()
+        name = f"{SHARDS}/{unit.name}.{uuid.uuid4().hex[:12]}.tar" if writer.samples else ""
+        if name:  # the file has no name, so that a killed worker leaves nothing behind; Linux opens it again like this
+            self._output.child(dataset.name).write_file(name, f"/proc/self/fd/{file.fileno()}")
+        return Commit(
+            config_hash=plan.config_hash, tar=name, size_bytes=writer.size_bytes if name else 0, failed=failed,
+            sha256=writer.sha256 if name else "", samples=tuple(writer.samples),
+        )  # fmt: skip
 
     def _plan(self, dataset: str) -> Plan:
         if dataset not in self._plans:
             self._plans[dataset] = read_plan(self._output.child(dataset))
         return self._plans[dataset]
 
+    def _footage(self, dataset: DatasetConfig, clips: Sequence[Clip], failed: dict[str, str]) -> Iterator[Footage]:
+        """The clips that have frames; the reasons of the others go on record."""
+        if dataset.name not in self._readers:
+            self._readers[dataset.name] = FootageReader(
+                dataset.source, dataset.bucket, limits(self._config), self._config.decode_processes
+            )
+        for item in self._readers[dataset.name].read(clips):
+            self.num_clips += 1
+            if item.frames is None:
+                failed[item.clip.key] = item.reason
+            else:
+                yield item
+
     def _tokenize(
         self, layout: SampleFormat, batch: Sequence[Footage], failed: dict[str, str]
     ) -> Iterator[tuple[str, bytes]]:
         """Key and payload of each clip of a batch whose latent is usable."""
         frames = np.stack([item.frames for item in batch if item.frames is not None])
+        layout = replace(layout, schedule=ScaleSchedule.named(batch[0].clip.schedule))
         latents, bits = self._encode(frames, layout.schedule)
         largest = _LARGEST_FP16 if layout.latent == "fp16" else float(np.finfo(np.float32).max)
         for item, latent, code in zip(batch, latents, bits, strict=True):
@@ -90,24 +138,6 @@ class UnitWorker:
         bits = self._tokenizer.quantize(latent, schedule)
         return rearrange(latent, "b k t h w -> b t k h w").contiguous().cpu().numpy(), bits.cpu().numpy()
 
-    def _commit(
-        self, dataset: str, unit: Unit, plan: Plan, samples: Sequence[tuple[str, bytes]], failed: dict[str, str]
-    ) -> UnitResult:
-        storage = self._output.child(dataset)
-        tar, offsets = pack_shard(samples) if samples else (b"", ())
-        name = f"{SHARDS}/{unit.name}.{uuid.uuid4().hex[:12]}.tar" if samples else ""
-        if samples:
-            storage.write(name, tar)
-        places = tuple(
-            CommittedSample(key, offset, len(payload)) for (key, payload), offset in zip(samples, offsets, strict=True)
-        )
-        commit = Commit(
-            config_hash=plan.config_hash, tar=name, size_bytes=len(tar), sha256=hashlib.sha256(tar).hexdigest(),
-            samples=places, failed=failed,
-        )  # fmt: skip
-        write_commit(storage, unit, commit)
-        return UnitResult(num_samples=len(samples), size_bytes=len(tar), reasons=tuple(failed.values()))
-
 
 def sample_format(
     dataset: DatasetConfig, config: DataConfig, tokenizer: VideoTokenizer, tokenizer_hash: str
@@ -124,16 +154,19 @@ def limits(config: DataConfig) -> DecodeLimits:
     return DecodeLimits(wall_s=config.decode_timeout_s)
 
 
-def clips_a_batch(bucket: ClipBucket) -> int:
-    """Clips that are tokenized together: a function of the bucket alone, so that shards do not depend on the pool."""
-    height, width = ScaleSchedule.named(bucket.schedule).pixels
-    return max(1, min(_CLIPS_A_BATCH, _PIXELS_A_BATCH // (bucket.num_frames * height * width)))
-
-
-def _good(footage: Iterator[Footage], failed: dict[str, str]) -> Iterator[Footage]:
-    """The clips that have frames; the reasons of the others go on record."""
+def batches(footage: Iterable[Footage]) -> Iterator[list[Footage]]:
+    """Clips of one shape that are tokenized together, each as soon as it is full: a function of the clips alone."""
+    waiting: dict[tuple[str, int], list[Footage]] = {}
     for item in footage:
-        if item.frames is None:
-            failed[item.clip.key] = item.reason
-        else:
-            yield item
+        shape = item.clip.schedule, item.clip.num_frames
+        batch = waiting.setdefault(shape, [])
+        batch.append(item)
+        if len(batch) == clips_a_batch(*shape):
+            yield waiting.pop(shape)
+    yield from waiting.values()
+
+
+def clips_a_batch(schedule: str, num_frames: int) -> int:
+    """Clips that are tokenized together: a function of their shape alone, so that shards do not depend on the pool."""
+    height, width = ScaleSchedule.named(schedule).pixels
+    return max(1, min(_CLIPS_A_BATCH, _PIXELS_A_BATCH // (num_frames * height * width)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,20 @@ from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.config import LatentPayload
 from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
 from videoar.data_pipeline.payload import SampleFormat, rebuild, write_sample
-from videoar.data_pipeline.shards import pack_shard
+from videoar.data_pipeline.shard_writer import ShardWriter
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.scales import ScaleSchedule
 
 WriteDataset = Callable[..., Manifest]
+
+
+def pack_shard(samples: Iterable[tuple[str, bytes]]) -> tuple[bytes, tuple[int, ...]]:
+    """A whole tar, and where each payload begins in it."""
+    file = io.BytesIO()
+    with ShardWriter(file) as writer:
+        for key, payload in samples:
+            writer.add(key, payload)
+    return file.getvalue(), tuple(sample.offset for sample in writer.samples)
 
 
 @pytest.fixture

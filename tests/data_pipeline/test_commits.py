@@ -12,6 +12,7 @@ from videoar.data_pipeline.commits import (
     Unit,
     committed_units,
     read_commit,
+    read_commits,
     remaining_units,
     write_commit,
 )
@@ -24,7 +25,7 @@ COMMIT = Commit(
 
 
 def left(storage: Storage, sizes: list[int]) -> list[Unit]:
-    return remaining_units(sizes, committed_units(storage, sizes))
+    return list(remaining_units(sizes, committed_units(storage, sizes)))
 
 
 def test_a_restart_does_the_plan_minus_the_commits(tmp_path: Path) -> None:
@@ -33,6 +34,7 @@ def test_a_restart_does_the_plan_minus_the_commits(tmp_path: Path) -> None:
     assert left(storage, sizes) == [Unit(0, 0, 4), Unit(1, 0, 4), Unit(2, 0, 3)]
     write_commit(storage, Unit(1, 0, 4), COMMIT)
     assert read_commit(storage, Unit(1, 0, 4)) == COMMIT
+    assert dict(read_commits(storage, [Unit(0, 0, 4), Unit(1, 0, 4)])) == {Unit(0, 0, 4): None, Unit(1, 0, 4): COMMIT}
     assert left(storage, sizes) == [Unit(0, 0, 4), Unit(2, 0, 3)]
 
 
@@ -48,6 +50,15 @@ def test_committed_parts_of_a_shard_leave_the_gaps(tmp_path: Path) -> None:
     assert left(storage, sizes) == []
     write_commit(storage, Unit(0, 0, 8), COMMIT)
     assert committed_units(storage, sizes) == [Unit(0, 0, 8)], "a whole shard stands for its parts"
+
+
+def test_parts_that_overlap_are_settled_the_same_by_everybody(tmp_path: Path) -> None:
+    """Two drivers may cut one shard into other parts; a clip in two of them would be doubled."""
+    storage, sizes = Storage.open(str(tmp_path)), [8]
+    for start, stop in ((0, 2), (2, 4), (2, 5), (4, 8)):
+        write_commit(storage, Unit(0, start, stop, False), COMMIT)
+    assert committed_units(storage, sizes) == [Unit(0, 0, 2, False), Unit(0, 2, 5, False)]
+    assert left(storage, sizes) == [Unit(0, 5, 8, False)]
 
 
 def test_other_files_beside_commits_do_not_count(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline import ShardReader, open_manifest
-from videoar.data_pipeline.manifest import DATASET_KEY, MANIFEST_KEY, write_manifest
+from videoar.data_pipeline.manifest import DATASET_KEY, write_manifest
 from videoar.data_pipeline.storage import Storage
 
 from .conftest import WriteDataset
@@ -42,7 +42,8 @@ def test_unfinished_damaged_and_future_datasets_are_refused(write_dataset: Write
     with pytest.raises(InputError, match="schedule 64x64 with hash 0000000000000000"):
         open_manifest(str(folder))
     (folder / DATASET_KEY).write_text(json.dumps(described))
-    (folder / MANIFEST_KEY).write_bytes((folder / MANIFEST_KEY).read_bytes() + b"\0")
+    (table,) = folder.glob("manifest.*.parquet")
+    table.write_bytes(table.read_bytes() + b"\0")
     with pytest.raises(InputError, match="damaged"):
         open_manifest(str(folder))
     (folder / DATASET_KEY).unlink()

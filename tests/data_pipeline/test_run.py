@@ -132,7 +132,7 @@ def test_an_unfinished_run_is_continued_and_left_overs_are_cleared(cluster: None
 
     out, data = str(tmp_path / "out"), config(shapes())
     plan_all(data, out)
-    UnitWorker(data, out, open_tokenizer(TOKENIZER), torch.device("cpu")).run(shapes(), Unit(1, 0, 4))
+    UnitWorker(data, out, open_tokenizer(TOKENIZER), torch.device("cpu")).run("shapes", Unit(1, 0, 4))
     url = find_datasets(out)[0]
     (first,) = (Path(url) / "shards").iterdir()
     (first.parent / "000002.dead.tar").write_bytes(b"half")

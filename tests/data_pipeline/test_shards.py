@@ -20,10 +20,10 @@ from videoar.data_pipeline.payload import (
     restore,
     write_sample,
 )
-from videoar.data_pipeline.shards import ShardReader, pack_shard
+from videoar.data_pipeline.shards import ShardReader
 from videoar.tokenizer.scales import ScaleSchedule
 
-from .conftest import WriteDataset, sample_arrays
+from .conftest import WriteDataset, pack_shard, sample_arrays
 
 
 def layout(latent: LatentPayload) -> SampleFormat:
