@@ -20,7 +20,7 @@ class ShardWriter:
     Use as a context manager; size and hash are those of the whole file once it is left.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes] | io.BufferedIOBase) -> None:
         self._file = _Hashed(file)
         self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)  # type: ignore[call-overload]
         self.samples: list[CommittedSample] = []
@@ -56,7 +56,7 @@ class ShardWriter:
 class _Hashed:
     """A file that is written from front to back, and hashed on the way."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes] | io.BufferedIOBase) -> None:
         self._file, self._place = file, 0
         self.digest = hashlib.sha256()
 
