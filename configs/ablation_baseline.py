@@ -2,10 +2,10 @@
 
 The base of the other rows, each of which switches on one thing more:
 
-    videoar train ablation_baseline      row 1   learned positions, no flips              96.04
-    videoar train ablation_rope          row 2   + Multi-scale Temporal RoPE              94.95
-    videoar train ablation_corruption    row 3   + time-dependent corruption              93.57
-    videoar train ablation_inheritance   row 4   + error inheritance: the full method     92.50
+    row 1   ablation_baseline      learned positions, no flips              96.04
+    row 2   ablation_rope          + Multi-scale Temporal RoPE              94.95
+    row 3   ablation_corruption    + time-dependent corruption              93.57
+    row 4   ablation_inheritance   + error inheritance: the full method     92.50
 
 Everything else is `ucf101_l`, whose shards serve (`--data.url`). The paper trains each for "a fixed 1,000 steps" and
 names no batch. Its last row comes within 2.2 of its final 90.3, which 1,000 steps of 128 clips (as many as 13 passes

@@ -14,16 +14,19 @@ Ours, where the paper is silent:
 - Text: the caption's UTF-8, up to 256 bytes, by a table trained with the model.
 
 Should reach: VBench 81.74 (quality 82.88, semantic 77.15), the paper's, on data of its own that nobody else has.
-Needs: clips and images with captions, and a tokenizer of 48 bits; where they lie is given as options:
+Needs: images and videos with captions (x.txt beside x.mp4), looked for in data/images, data/videos and data/held_out
+or where `--data.datasets.NAME.source.path` says, and a tokenizer of 48 bits:
 
-    videoar data run t2v_4b --output URL --data.tokenizer.path DIR --data.datasets.images256.source.path DIR ...
-    videoar train t2v_4b --data.url URL --processes 8          (one machine; 64 and 512 devices: t2v_4b@64, t2v_4b@512)
+    videoar data run t2v_4b --output URL --data.tokenizer.path DIR
+    videoar train t2v_4b --data.url URL --processes 8
+
+On 64 and 512 devices the name is `t2v_4b@64` and `t2v_4b@512`, and torchrun or srun starts the processes.
 
 Cost:
-    I: 50,000 steps, 464 G tokens, 1.14e+22 FLOPs, 7,989 H200-hours
+    I: 50,000 steps, 463 G tokens, 1.14e+22 FLOPs, 7,984 H200-hours
     II: 16,000 steps, 195 G tokens, 6.61e+21 FLOPs, 4,642 H200-hours
     III: 6,000 steps, 68.8 G tokens, 3.13e+21 FLOPs, 2,198 H200-hours
-    all: 72,000 steps, 727 G tokens, 2.11e+22 FLOPs, 14,829 H200-hours
+    all: 72,000 steps, 727 G tokens, 2.11e+22 FLOPs, 14,824 H200-hours
     at 40% of the peak, H200: 8 in 77.2 days, 64 in 9.7 days, 512 in 29.0 h
 Steps, batch and so the result are those of every layout. Eight devices are for stage I and for finding mistakes.
 """

@@ -39,7 +39,7 @@ GOAL_MFU = 0.4
 GPU_MEMORY = {"H100": 80e9, "H200": 141e9, "H800": 80e9, "A100": 80e9, "B200": 180e9}
 """Bytes of a device, as the makers print them."""
 
-_WINDOWS = 4
+_WINDOWS = 2
 """Windows of the loader's order that are packed to know the mean pack."""
 
 

@@ -18,7 +18,7 @@ from videoar.tokenizer import residual
 from videoar.tokenizer.autoencoder import Decoder, Encoder
 from videoar.tokenizer.causal_conv import Memory
 from videoar.tokenizer.config import TokenizerConfig, TokenizerSource
-from videoar.tokenizer.files import find_weights, load_weights, read_config, save_weights
+from videoar.tokenizer.files import CONFIG, find_weights, load_weights, read_config, save_weights
 from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.scales import FRAMES_PER_LATENT, PIXELS_PER_CELL, ScaleSchedule, latent_frames
 
@@ -163,6 +163,11 @@ class VideoTokenizer(nn.Module):
 def open_tokenizer(source: TokenizerSource) -> VideoTokenizer:
     """The tokenizer a job names: saved weights, or an untrained preset."""
     if source.path:
+        if not (find_weights(source.path) / CONFIG).is_file():
+            raise InputError(
+                "data.tokenizer.path", source.path, "is no tokenizer's folder",
+                "give one that `videoar tokenizer train` or `import` wrote: --data.tokenizer.path DIR",
+            )  # fmt: skip
         return VideoTokenizer.from_pretrained(source.path)
     return VideoTokenizer.preset(source.preset, source.latent_dim, source.seed)
 

@@ -58,8 +58,8 @@ def test_the_work_is_that_of_packs_as_they_are_built(toy: Any) -> None:
     layout, work = unmasked.pack(*samples).layout, work_of([plan], toy.config, unmasked.stage)
     assert (work.tokens, work.frames, work.samples) == ((layout.sample >= 0).sum(), 8, 3)
     assert work.attended_pairs == layout.attended_pairs
-    drawn = [toy.pack(*samples, step=step).layout.attended_pairs for step in range(100)]
-    assert work_of([plan], toy.config, toy.stage).attended_pairs == pytest.approx(sum(drawn) / 100, rel=0.01)
+    drawn = [toy.pack(*samples, step=step).layout.attended_pairs for step in range(40)]
+    assert work_of([plan], toy.config, toy.stage).attended_pairs == pytest.approx(sum(drawn) / 40, rel=0.02)
     assert work.flops == training_flops(toy.config, int(work.tokens), work.attended_pairs)
 
 
@@ -69,7 +69,7 @@ def test_the_fill_of_the_paper_s_packs(stage: int, fill: float) -> None:
     recipe = t2v_4b()
     packs = planned_packs(recipe, recipe.stages[stage])
     work = work_of(packs, recipe.model, recipe.stages[stage])
-    assert work.tokens / work.packs / recipe.stages[stage].tokens_per_pack == pytest.approx(fill, abs=1e-3)
+    assert work.tokens / work.packs / recipe.stages[stage].tokens_per_pack == pytest.approx(fill, abs=2e-3)
 
 
 def test_several_buckets_are_averaged() -> None:
