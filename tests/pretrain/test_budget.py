@@ -13,6 +13,7 @@ from videoar.configs.ucf101_l import recipe as ucf101
 from videoar.data_pipeline.clip import PackPlan
 from videoar.pretrain.budget import budget, planned_packs, sample_bytes, sample_pairs, work_of
 from videoar.pretrain.budget_report import amount, cost_lines, duration, memory_lines
+from videoar.pretrain.inputs import pack_layout
 from videoar.pretrain.metrics import training_flops
 
 UCF_PAIRS = (
@@ -58,8 +59,9 @@ def test_the_work_is_that_of_packs_as_they_are_built(toy: Any) -> None:
     layout, work = unmasked.pack(*samples).layout, work_of([plan], toy.config, unmasked.stage)
     assert (work.tokens, work.frames, work.samples) == ((layout.sample >= 0).sum(), 8, 3)
     assert work.attended_pairs == layout.attended_pairs
-    drawn = [toy.pack(*samples, step=step).layout.attended_pairs for step in range(40)]
-    assert work_of([plan], toy.config, toy.stage).attended_pairs == pytest.approx(sum(drawn) / 40, rel=0.02)
+    layouts = (pack_layout(samples, toy.config, toy.stage, seed=0, step=step, training=True) for step in range(200))
+    drawn = sum(layout.attended_pairs for layout in layouts) / 200
+    assert work_of([plan], toy.config, toy.stage).attended_pairs == pytest.approx(drawn, rel=0.02)
     assert work.flops == training_flops(toy.config, int(work.tokens), work.attended_pairs)
 
 
