@@ -36,10 +36,10 @@ class ProgressLine:
     ) -> None:
         self._bar.stop()
 
-    def __call__(self, done: int, total: int, metrics: Mapping[str, float]) -> None:
+    def __call__(self, done: int, total: int, metrics: Mapping[str, object]) -> None:
         """So much of the whole is done; metrics are shown as they are."""
         if self._terminal:
-            told = "  ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:4])
+            told = "  ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:4])
             self._bar.update(self._task, completed=done, total=total, told=told)
             return
         now = time.monotonic()
@@ -47,3 +47,10 @@ class ProgressLine:
             self._last_line = now
             line = {"task": self._title, "done": done, "total": total, **metrics}
             print(json.dumps(line), file=sys.stderr, flush=True)
+
+
+def _short(value: object) -> str:
+    """A figure, or a table of counts, in a few characters."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{count} x {name}" for name, count in list(value.items())[:2]) or "0"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

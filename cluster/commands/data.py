@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -46,16 +47,21 @@ def plan(words: Sequence[str], prog: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
-    """Make the shards of every dataset of a recipe, on a local Ray cluster; the same command again goes on.
+    """Make the shards of every dataset of a recipe, by Ray actors; the same command again goes on.
 
     What is committed is not made again. Clips that fail are recorded with a reason; the job stops when more than
-    data.max_failed_fraction do. `videoar train RECIPE --data.url URL` trains on the result.
+    data.max_failed_fraction do. Without an address it starts a cluster on this machine, on loopback and behind a token;
+    as a Ray Job it works on the cluster it was submitted to. `videoar train RECIPE --data.url URL` trains on it.
     """
 
     recipe: RecipeName
     """Name in configs/, or path of a saved YAML file."""
     output: Output = None
     """Folder or fsspec URL to write to; data.url of the recipe where not given."""
+    address: str = ""
+    """HOST:PORT of a running Ray head to work on; its token comes from RAY_AUTH_TOKEN_PATH."""
+    json: bool = False
+    """At the end one JSON line about everything, instead of one a dataset."""
 
 
 def run(words: Sequence[str], prog: str) -> int:
@@ -64,16 +70,33 @@ def run(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.progress import ProgressLine
     from videoar.data_pipeline.run import prepare
 
+    last: list[DataProgress] = []
+    began = time.monotonic()
     with ProgressLine("data") as line:
 
         def tell(now: DataProgress) -> None:
-            figures = {"clips_per_s": now.clips_per_s, "failed": now.num_failed, "size_bytes": now.size_bytes}
-            line(now.num_done, now.num_clips, figures)
+            last[:] = [now]
+            line(now.num_done, now.num_clips, _figures(now))
 
-        made = prepare(recipe.data, _output(recipe, options.output), progress=tell)
+        made = prepare(recipe.data, _output(recipe, options.output), address=options.address, progress=tell)
+    if options.json:
+        figures = _figures(last[0]) if last else {}
+        say(json.dumps({"datasets": made, "seconds": round(time.monotonic() - began, 2), **figures}))
+        return 0
     for name, url in made.items():
         say(json.dumps({"dataset": name, "url": url}))
     return 0
+
+
+def _figures(now: DataProgress) -> dict[str, object]:
+    """What this run has done so far, the most telling first."""
+    return {
+        "clips_per_s": round(now.clips_per_s, 2),
+        "shards": f"{now.num_units_done}/{now.num_units}",
+        "failed": now.failed,
+        "eta_s": None if now.eta_s is None else round(now.eta_s),
+        "size_bytes": now.size_bytes,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
