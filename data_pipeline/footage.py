@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,12 +14,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.config import DatasetConfig, SourceConfig
-from videoar.data_pipeline.decode import DecodeError, DecodeLimits, Decoder
+from videoar.data_pipeline.decode import Cut, DecodeError, DecodeLimits, Decoder
 from videoar.data_pipeline.plan import Clip, plan_clips
 from videoar.data_pipeline.sampling import mirrored
 from videoar.data_pipeline.shapes import draw_clip
-from videoar.data_pipeline.sources import etag, local_copy
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.source import current_etag, local_copy
 from videoar.tokenizer.config import ClipBucket
 
 _CLIPS_AHEAD = 4
@@ -62,10 +62,10 @@ def open_clips(
 
 
 class FootageReader:
-    """Reads clips of one source configuration and bucket; owns the decoders. Use as a context manager."""
+    """Reads clips of one source configuration; owns the decoders. Use as a context manager."""
 
     def __init__(self, source: SourceConfig, bucket: ClipBucket, limits: DecodeLimits, processes: int) -> None:
-        self._source, self._bucket, self._processes = source, bucket, processes
+        self._source, self._limits, self._processes = source, limits, processes
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         for _ in range(processes):
             self._decoders.put(Decoder(limits))
@@ -74,9 +74,10 @@ class FootageReader:
         """Every clip, in order, as frames or with a reason. Neighbours of one file are cut from one pass over it."""
         if self._source.kind == "shapes":
             for clip in clips:
-                yield Footage(clip, draw_clip(self._source.seed, int(clip.path), self._bucket))
+                bucket = ClipBucket(schedule=clip.schedule, num_frames=clip.num_frames, fps=clip.fps)
+                yield Footage(clip, draw_clip(self._source.seed, int(clip.path), bucket))
             return
-        groups = [tuple(group) for _, group in itertools.groupby(clips, key=lambda clip: clip.path)]
+        groups = [tuple(group) for _, group in itertools.groupby(clips, key=lambda clip: (clip.path, clip.member))]
         stop = threading.Event()
         with ThreadPoolExecutor(self._processes, thread_name_prefix="decode") as pool:
             try:
@@ -108,30 +109,40 @@ class FootageReader:
             self._decoders.put(decoder)
 
     def _decode(self, decoder: Decoder, clips: Sequence[Clip]) -> Iterator[Footage]:
-        """All clips of one file; what has no frames when the pass ends has the reason why it ended."""
-        storage, path = Storage.open(self._source.path), clips[0].path
-        rest = list(clips)
-        starts = sorted({clip.start_s for clip in clips})
-        reason = "the source ends before the clip does"
+        """All clips of one file, in order; what has no frames when the pass ends has the reason why it ended."""
+        uses = Counter(clip.cut for clip in clips)
+        cuts, rest = list(uses), deque(clips)
+        ready: dict[Cut, UInt8[np.ndarray, "f h w 3"]] = {}
+        reason, path = "the source ends before the clip does", ""
         try:
-            _check_unchanged(storage, clips[0])
-            with local_copy(storage, path) as local:
-                for index, frames in decoder.cut(local, starts, self._bucket):
-                    while rest and rest[0].start_s == starts[index]:
-                        clip = rest.pop(0)
-                        yield Footage(clip, mirrored(frames) if clip.mirrored else frames)
+            _check_unchanged(self._source, clips[0])
+            with local_copy(self._source, clips[0], self._limits.max_bytes) as path:
+                for index, frames in decoder.cut_all(path, cuts):
+                    ready[cuts[index]] = frames
+                    yield from _whole(rest, ready, uses)
         except DecodeError as error:
-            reason = str(error).replace(storage.path(path), "the file")
+            reason = str(error).replace(path, "the file") if path else str(error)
         for clip in rest:
-            yield Footage(clip, None, reason)
+            found = ready.get(clip.cut)
+            yield Footage(clip, _turned(clip, found), reason if found is None else "")
 
 
-def _check_unchanged(storage: Storage, clip: Clip) -> None:
-    try:
-        info = storage.fs.info(storage.path(clip.path))
-    except FileNotFoundError as error:
-        raise DecodeError("the file is gone") from error
-    if etag(info) != clip.etag:
+def _whole(rest: deque[Clip], ready: dict[Cut, UInt8[np.ndarray, "f h w 3"]], uses: Counter[Cut]) -> Iterator[Footage]:
+    """The next clips whose frames have come. Clips stand by their ends, as they come: few wait for one before them."""
+    while rest and (frames := ready.get(rest[0].cut)) is not None:
+        clip = rest.popleft()
+        uses[clip.cut] -= 1
+        if not uses[clip.cut]:
+            del ready[clip.cut]
+        yield Footage(clip, _turned(clip, frames))
+
+
+def _turned(clip: Clip, frames: UInt8[np.ndarray, "f h w 3"] | None) -> UInt8[np.ndarray, "f h w 3"] | None:
+    return mirrored(frames) if clip.mirrored and frames is not None else frames
+
+
+def _check_unchanged(source: SourceConfig, clip: Clip) -> None:
+    if current_etag(source, clip) != clip.etag:
         raise DecodeError("the file has changed since the plan was made")
 
 

@@ -1,7 +1,8 @@
 """The stored plan: which clips stand in which shard, fixed before any work is done and never changed afterwards.
 
-It is a Parquet table (and a second one of what was left out, with reasons) beside a JSON head with hashes. Restarting
-a job means reading it again: a folder that changed meanwhile does not change what is being made.
+Parquet tables (parts with a row group a shard, and one of what was left out, with reasons) beside a JSON head with
+hashes. Restarting a job means reading it again: a folder that changed meanwhile does not change what is being made.
+A plan is written and read a part at a time; its size is bounded by no memory.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow
@@ -18,89 +18,139 @@ from pyarrow import parquet
 
 from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import to_dict
+from videoar.data_pipeline.accounts import Accounts
+from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.config import DatasetConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.payload import VERSION, SampleFormat
-from videoar.data_pipeline.plan import Clip, plan_clips
+from videoar.data_pipeline.plan import Told, iter_plan
+from videoar.data_pipeline.plan_writer import PLAN_VERSION, SKIPPED_KEY, PlanWriter, ShardLimits, read_rows
 from videoar.data_pipeline.sampling import RULES_VERSION
-from videoar.data_pipeline.sources import Skipped
 from videoar.data_pipeline.storage import Storage
-from videoar.tokenizer.scales import ScaleSchedule, latent_frames
+from videoar.data_pipeline.views import model_hashes
+from videoar.tokenizer.scales import ScaleSchedule
 
 HEAD_KEY = "plan.json"
-PLAN_KEY = "plan.parquet"
-SKIPPED_KEY = "skipped.parquet"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanPart:
+    """One table of the plan: the clips of some shards."""
+
+    key: str
+    sha256: str
+    first_shard: int
+    shard_sizes: tuple[int, ...]
+    """Clips of each shard, a row group each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BucketTotal:
+    """What the plan makes of one shape."""
+
+    schedule: str
+    num_frames: int
+    num_clips: int
+    num_tokens: int
+    """Visual tokens."""
+    size_bytes: int
+    """In the shards, headers of the tar included."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Clips in order; shard i holds clips i n to (i + 1) n."""
+    """Which clips stand in which shard."""
 
     hash: str
-    """Of the table's bytes."""
+    """Of the tables' bytes."""
     config_hash: str
-    """Of the settings, rules and tokenizer it was made for."""
-    samples_per_shard: int
-    clips: tuple[Clip, ...]
+    """Of the settings, rules, models and tokenizer it was made for."""
+    num_clips: int
     num_skipped: int
-    tokens_per_clip: int
-    """Visual tokens."""
+    """Inputs that give no clip."""
+    accounts: dict[str, Any]
+    """Where every input and every clip went; see `Accounts.to_dict`."""
+    buckets: tuple[BucketTotal, ...]
+    parts: tuple[PlanPart, ...]
+    storage: Storage
+    _read: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The part that was read last."""
 
     @property
     def shard_sizes(self) -> list[int]:
         """Clips of each shard."""
-        n = self.samples_per_shard
-        return [len(self.clips[start : start + n]) for start in range(0, len(self.clips), n)]
+        return [size for part in self.parts for size in part.shard_sizes]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all shards."""
+        return sum(total.size_bytes for total in self.buckets)
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """Every clip, in order. For small plans: the shards' own clips are read with `shard`."""
+        return tuple(clip for index in range(len(self.shard_sizes)) for clip in self.shard(index))
 
     def shard(self, index: int) -> tuple[Clip, ...]:
-        """The clips of one shard, in order."""
-        return self.clips[index * self.samples_per_shard : (index + 1) * self.samples_per_shard]
+        """The clips of one shard, in order. InputError when the stored table is damaged."""
+        part = next(part for part in reversed(self.parts) if part.first_shard <= index)
+        if part.key not in self._read:
+            table = parquet.ParquetFile(pyarrow.BufferReader(self._payload(part)))
+            self._read.clear()
+            self._read[part.key] = table
+        rows = self._read[part.key].read_row_group(index - part.first_shard).to_pylist()
+        return tuple(Clip(**{**row, "scores": tuple(row["scores"])}) for row in rows)
+
+    def _payload(self, part: PlanPart) -> bytes:
+        payload = self.storage.read(part.key)
+        if hashlib.sha256(payload).hexdigest() != part.sha256:
+            raise InputError(
+                "output", self.storage.url, f"holds a damaged {part.key}", "remove the folder and prepare it again"
+            )
+        return payload
 
 
-_SCHEMA = pyarrow.schema(
-    [
-        ("key", pyarrow.string()),
-        ("path", pyarrow.string()),
-        ("etag", pyarrow.string()),
-        ("start_s", pyarrow.float64()),
-        ("mirrored", pyarrow.bool_()),
-        ("caption", pyarrow.string()),
-        ("label", pyarrow.int64()),
-    ]
-)
-_SKIPPED_SCHEMA = pyarrow.schema([("source", pyarrow.string()), ("reason", pyarrow.string())])
-
-
-def config_hash(dataset: DatasetConfig, layout: SampleFormat, samples_per_shard: int) -> str:
+def config_hash(dataset: DatasetConfig, layout: SampleFormat, shards: ShardLimits) -> str:
     """Sixteen hex digits of everything that decides what the shards hold (not how fast they are made)."""
     facts = {
         "dataset": to_dict(dataset),
-        "samples_per_shard": samples_per_shard,
-        "schedule": layout.schedule.hash,
+        "shards": asdict(shards),
+        "schedules": {bucket.schedule: ScaleSchedule.named(bucket.schedule).hash for bucket in dataset.buckets},
         "tokenizer": layout.tokenizer_hash,
         "latent": layout.latent,
         "latent_dim": layout.latent_dim,
-        "versions": [VERSION, RULES_VERSION],
+        "models": model_hashes(dataset),
+        "versions": [VERSION, RULES_VERSION, PLAN_VERSION],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def ensure_plan(
-    storage: Storage, dataset: DatasetConfig, layout: SampleFormat, samples_per_shard: int, limits: DecodeLimits
+    storage: Storage,
+    dataset: DatasetConfig,
+    layout: SampleFormat,
+    shards: ShardLimits,
+    limits: DecodeLimits,
+    *,
+    processes: int = 1,
+    told: Told | None = None,
 ) -> Plan:
     """The plan that is there, or a new one. A plan for other settings is refused, not replaced."""
-    wanted = config_hash(dataset, layout, samples_per_shard)
+    wanted = config_hash(dataset, layout, shards)
     if storage.exists(HEAD_KEY):
-        head = json.loads(storage.read(HEAD_KEY))
-        if head["config_hash"] != wanted:
+        plan = read_plan(storage)
+        if plan.config_hash != wanted:
             raise InputError(
-                "output", storage.url, f"was planned with other settings (hash {head['config_hash']}, now {wanted})",
+                "output", storage.url, f"was planned with other settings (hash {plan.config_hash}, now {wanted})",
                 "choose another output, or remove that folder",
             )  # fmt: skip
-        return read_plan(storage)
-    clips, skipped = plan_clips(dataset, limits)
-    facts = {"config": to_dict(dataset), "config_hash": wanted, "samples_per_shard": samples_per_shard}
-    _write_plan(storage, clips, skipped, facts)
+        return plan
+    accounts = Accounts()
+    with PlanWriter(storage, layout, shards) as writer:
+        for item in iter_plan(dataset, limits, accounts, processes=processes, told=told):
+            writer.add(item)
+    facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}
+    storage.write(HEAD_KEY, json.dumps(writer.head() | facts, indent=2, sort_keys=True).encode())
     return read_plan(storage)
 
 
@@ -108,42 +158,23 @@ def read_plan(storage: Storage) -> Plan:
     """The plan stored in a dataset's folder."""
     if not storage.exists(HEAD_KEY):
         raise InputError("url", storage.url, f"holds no plan (no {HEAD_KEY})", "run `videoar data plan` first")
-    head, payload = json.loads(storage.read(HEAD_KEY)), storage.read(PLAN_KEY)
-    if hashlib.sha256(payload).hexdigest() != head["sha256"]:
-        raise InputError("output", storage.url, f"holds a damaged {PLAN_KEY}", "remove the folder and prepare it again")
-    rows = parquet.read_table(pyarrow.BufferReader(payload)).to_pylist()
+    head = json.loads(storage.read(HEAD_KEY))
+    if head.get("version") != PLAN_VERSION:
+        raise InputError(
+            "output", storage.url, f"holds a plan of version {head.get('version', 1)}, this one reads {PLAN_VERSION}",
+            "choose another output, or remove that folder",
+        )  # fmt: skip
+    accounts = head["accounts"]
     return Plan(
-        hash=head["sha256"], config_hash=head["config_hash"], samples_per_shard=head["samples_per_shard"],
-        clips=tuple(Clip(**row) for row in rows), num_skipped=head["num_skipped"],
-        tokens_per_clip=_tokens(head["config"]["bucket"]),
+        hash=head["hash"], config_hash=head["config_hash"], num_clips=accounts["num_clips"],
+        num_skipped=accounts["num_inputs"] - accounts["num_planned_inputs"], accounts=accounts,
+        buckets=tuple(BucketTotal(**total) for total in head["buckets"]),
+        parts=tuple(PlanPart(**{**part, "shard_sizes": tuple(part["shard_sizes"])}) for part in head["parts"]),
+        storage=storage,
     )  # fmt: skip
 
 
-def _tokens(bucket: dict[str, Any]) -> int:
-    return latent_frames(bucket["num_frames"]) * ScaleSchedule.named(bucket["schedule"]).tokens_per_frame
-
-
 def read_skipped(storage: Storage) -> Counter[str]:
-    """How many sources or clips were left out of the plan, by reason."""
-    table = parquet.read_table(pyarrow.BufferReader(storage.read(SKIPPED_KEY)))
-    return Counter(table["reason"].to_pylist())
-
-
-def _write_plan(storage: Storage, clips: Sequence[Clip], skipped: Sequence[Skipped], facts: dict[str, Any]) -> None:
-    """The tables first, the head last: its presence says that the plan is whole."""
-    payload = _parquet([asdict(clip) for clip in clips], _SCHEMA)
-    storage.write(PLAN_KEY, payload)
-    storage.write(SKIPPED_KEY, _parquet([asdict(item) for item in skipped], _SKIPPED_SCHEMA))
-    head = {
-        "sha256": hashlib.sha256(payload).hexdigest(),
-        "num_clips": len(clips),
-        "num_skipped": len(skipped),
-        **facts,
-    }
-    storage.write(HEAD_KEY, json.dumps(head, indent=2, sort_keys=True).encode())
-
-
-def _parquet(rows: list[dict[str, Any]], schema: pyarrow.Schema) -> bytes:
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
-    return bytes(sink.getvalue().to_pybytes())
+    """How many inputs were left out of the plan, by reason."""
+    rows = read_rows(storage, SKIPPED_KEY, ["reason", "is_input"])
+    return Counter(row["reason"] for row in rows if row["is_input"])

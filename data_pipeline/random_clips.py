@@ -19,8 +19,8 @@ from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import AugmentConfig, ClipShare, SourceConfig, TokenizerRecipe
 from videoar.data_pipeline.decode import DecodeError, DecodeLimits, Decoder
 from videoar.data_pipeline.shapes import draw_clip
-from videoar.data_pipeline.sources import list_sources, local_copy
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.source import local_copy
+from videoar.data_pipeline.sources import list_sources
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -51,7 +51,7 @@ class RandomClips:
                 for video in read_videos(share.source, round(largest * augment.zoom))
             ]
             for index, share in enumerate(shares)
-            if share.source.kind == "folder"
+            if share.source.kind != "shapes"
         }
 
     def __call__(self, step: int) -> Float32[Tensor, "b 3 f h w"]:
@@ -81,16 +81,17 @@ def open_random_clips(recipe: TokenizerRecipe) -> RandomClips:
 
 def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h w 3"]]:
     """The named part of every video of a folder, frame by frame, its short side about `side` but never enlarged."""
-    storage, decoder = Storage.open(source.path), Decoder(DecodeLimits())
+    limits = DecodeLimits()
+    decoder = Decoder(limits)
     videos: list[UInt8[np.ndarray, "f h w 3"]] = []
     reasons = []
     try:
         for found in list_sources(source)[0]:
-            with local_copy(storage, found.path) as path:
-                try:
+            try:
+                with local_copy(source, found, limits.max_bytes) as path:
                     videos.extend(_read(decoder, path, source, side))
-                except DecodeError as error:
-                    reasons.append(f"{found.path}: {error}")
+            except DecodeError as error:
+                reasons.append(f"{found.name}: {error}")
     finally:
         decoder.close()
     if not videos:

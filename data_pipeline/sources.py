@@ -1,83 +1,47 @@
-"""What there is to cut clips from: files below a folder with their captions, or drawn shapes."""
+"""What there is to cut clips from: files of a folder, a table, tars, UCF-101, or drawn shapes, one after the other."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import os
 import posixpath
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from typing import Any
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
+from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.shapes import drawing
+from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, etag, suffix
 from videoar.data_pipeline.storage import Storage
-
-VIDEO_SUFFIXES = frozenset("mp4 mov m4v mkv webm avi ts mts m2ts mpg mpeg".split())
-IMAGE_SUFFIXES = frozenset("png jpg jpeg webp bmp".split())
-
-_MAX_TABLE_BYTES = 1 << 30
+from videoar.data_pipeline.tables import checked_rows, row_source, table_sources
+from videoar.data_pipeline.tars import tar_sources
+from videoar.data_pipeline.ucf101 import ucf101_sources
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
-    """One file, or one drawing, and what is said about it."""
-
-    path: str
-    """Relative to the folder; for a drawing its index."""
-    etag: str
-    """Changes when the file changes."""
-    caption: str
-    label: int | None = None
-    start_s: float = 0.0
-    end_s: float | None = None
-    """The part of the file that the caption speaks of; None: to its end."""
-
-    @property
-    def is_image(self) -> bool:
-        return _suffix(self.path) in IMAGE_SUFFIXES
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Skipped:
-    """Something that was looked at and gives no clip, and why."""
-
-    source: str
-    reason: str
+def iter_sources(config: SourceConfig, max_bytes: int = DecodeLimits().max_bytes) -> Iterator[Source | Skipped]:
+    """Every input in a fixed order: a source, or why it is none."""
+    if config.kind == "shapes":
+        yield from (_shape(config.seed, index) for index in range(config.num_clips))
+    elif config.kind == "table":
+        yield from table_sources(config)
+    elif config.kind == "webdataset":
+        yield from tar_sources(config, max_bytes)
+    elif config.kind == "ucf101":
+        yield from ucf101_sources(config)
+    else:
+        yield from _folder_sources(config)
 
 
 def list_sources(config: SourceConfig) -> tuple[list[Source], list[Skipped]]:
     """Every source in a fixed order, and what had to be left out."""
-    if config.kind == "shapes":
-        return [_shape(config.seed, index) for index in range(config.num_clips)], []
-    storage = Storage.open(config.path)
-    files = _files(storage, config.path)
-    if config.captions:
-        return _from_table(config, storage, files)
-    texts = set(storage.keys(""))
-    return [_with_text(storage, path, etag, texts) for path, etag in files.items()], []
+    found = list(iter_sources(config))
+    return [item for item in found if isinstance(item, Source)], [item for item in found if isinstance(item, Skipped)]
 
 
-@contextmanager
-def local_copy(storage: Storage, path: str) -> Iterator[str]:
-    """A path on this machine: the file itself, or a copy for as long as the block lasts."""
-    if storage.is_local:
-        yield storage.path(path)
-        return
-    with tempfile.TemporaryDirectory(prefix="videoar-") as folder:
-        local = posixpath.join(folder, f"source.{_suffix(path)}")
-        storage.fs.get_file(storage.path(path), local)
-        yield local
-
-
-def etag(info: dict[str, Any]) -> str:
-    """What tells one state of a file from another, from the filesystem's own description of it."""
-    stamp = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("LastModified") or ""
-    return f"{info['size']}-{stamp}"
+def count_inputs(config: SourceConfig) -> int | None:
+    """How many inputs `iter_sources` will give, where that costs little; None for tars."""
+    return None if config.kind == "webdataset" else sum(1 for _ in iter_sources(config))
 
 
 def _shape(seed: int, index: int) -> Source:
@@ -85,27 +49,54 @@ def _shape(seed: int, index: int) -> Source:
     return Source(path=str(index), etag=str(seed), caption=what.caption, label=what.label)
 
 
-def _files(storage: Storage, path: str) -> dict[str, str]:
-    """Etag of every video and image below the folder, by relative path, sorted."""
+def _folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
+    storage = Storage.open(config.path)
+    files, skipped = _files(storage, config)
+    yield from skipped
+    if config.captions:
+        yield from _with_table(config, files)
+        return
+    texts = set(storage.keys(""))
+    for path, tag in files.items():
+        yield _with_text(storage, path, tag, texts)
+
+
+def _files(storage: Storage, config: SourceConfig) -> tuple[dict[str, str], list[Skipped]]:
+    """Etag of every video and image below the folder, by relative path, sorted; and what has such a name but is no
+    file of that folder."""
     if not storage.fs.isdir(storage.root):
-        raise InputError("source.path", path, "is not a folder", "give the folder that holds the clips")
+        raise InputError("source.path", config.path, "is not a folder", "give the folder that holds the clips")
     start = len(storage.root) + 1
-    found = {
-        full[start:]: etag(info)
-        for full, info in sorted(storage.fs.find(storage.root, detail=True).items())
-        if _suffix(full) in VIDEO_SUFFIXES | IMAGE_SUFFIXES and _is_file(storage, full, info)
-    }
-    if not found:
+    files, skipped = {}, []
+    for full, info in sorted(storage.fs.find(storage.root, detail=True).items()):
+        is_link = bool(info.get("islink"))
+        if suffix(full) not in MEDIA_SUFFIXES and not (is_link and os.path.isdir(full)):
+            continue
+        if reason := _no_file(storage, full, info, config.follow_links):
+            skipped.append(Skipped(source=full[start:], reason=reason, kind="refused"))
+        else:
+            files[full[start:]] = etag(storage.fs.info(full) if is_link else info)
+    if not files:
         raise InputError(
-            "source.path", path, "holds no video or image file",
-            f"put clips there ({', '.join(sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES))})",
+            "source.path", config.path, "holds no video or image file",
+            f"put clips there ({', '.join(sorted(MEDIA_SUFFIXES))})",
         )  # fmt: skip
-    return found
+    return files, skipped
 
 
-def _is_file(storage: Storage, path: str, info: dict[str, Any]) -> bool:
-    """A file or a link to one; pipes and devices, which can block for ever, are none."""
-    return info["type"] == "file" or bool(info.get("islink") and storage.fs.isfile(path))
+def _no_file(storage: Storage, path: str, info: dict[str, Any], follow_links: bool) -> str:
+    """Why an entry is not taken: pipes and devices block for ever, links may lead to what was not meant."""
+    if info.get("islink"):
+        target = os.path.realpath(path)
+        is_inside = os.path.commonpath([target, os.path.realpath(storage.root)]) == os.path.realpath(storage.root)
+        if os.path.isdir(target):
+            return "is a link to a folder"
+        if not os.path.exists(target):
+            return "is a broken link"
+        if not is_inside and not follow_links:
+            return "is a link that leads out of the folder (source.follow_links=false)"
+        return "" if os.path.isfile(target) else "is a link to no regular file"
+    return "" if info["type"] == "file" else "is no regular file"
 
 
 def _with_text(storage: Storage, path: str, tag: str, texts: set[str]) -> Source:
@@ -118,60 +109,19 @@ def _with_text(storage: Storage, path: str, tag: str, texts: set[str]) -> Source
         raise InputError("source.path", beside, f"is not UTF-8 ({error})", "write the caption as UTF-8") from error
 
 
-def _from_table(config: SourceConfig, storage: Storage, files: dict[str, str]) -> tuple[list[Source], list[Skipped]]:
-    sources, skipped = [], []
-    for number, row in enumerate(_rows(config.captions), start=1):
-        path = posixpath.normpath(str(row.get("path") or ""))
-        if path not in files:
-            skipped.append(Skipped(source=path, reason="the captions table names it and the folder does not hold it"))
-            continue
-        sources.append(_row_source(row, path, files[path], f"{config.captions}, row {number}"))
+def _with_table(config: SourceConfig, files: dict[str, str]) -> Iterator[Source | Skipped]:
+    sources: list[Source] = []
+    with closing(checked_rows("source.captions", config.captions, (("path",), ("caption",)))) as rows:
+        for number, row in enumerate(rows, start=1):
+            path = posixpath.normpath(str(row.get("path") or ""))
+            if path in files:
+                where = f"{config.captions}, row {number}"
+                sources.append(row_source("source.captions", row, path, files[path], where))
+            else:
+                reason = "the captions table names it and the folder does not hold it"
+                yield Skipped(source=path, reason=reason, kind="unreadable")
     named = {source.path for source in sources}
-    left = [path for path in files if path not in named]
-    skipped += [Skipped(source=path, reason="the captions table does not name it") for path in left]
-    return sorted(sources, key=lambda source: (source.path, source.start_s)), skipped
-
-
-def _row_source(row: dict[str, Any], path: str, tag: str, where: str) -> Source:
-    try:
-        return Source(
-            path=path, etag=tag, caption=str(row.get("caption") or ""),
-            label=_number(row, "label", int), start_s=_number(row, "start_s", float) or 0.0,
-            end_s=_number(row, "end_s", float),
-        )  # fmt: skip
-    except ValueError as error:
-        raise InputError("source.captions", where, str(error), "correct the row") from error
-
-
-def _number(row: dict[str, Any], column: str, kind: type) -> Any:
-    value = row.get(column)
-    return None if value is None or value == "" else kind(value)
-
-
-def _rows(url: str) -> list[dict[str, Any]]:
-    """The rows of a CSV or JSONL table, with at least the columns `path` and `caption`."""
-    folder, name = posixpath.split(url)
-    storage = Storage.open(folder or ".")
-    if not storage.exists(name):
-        raise InputError("source.captions", url, "is not there", "give the path of the captions table")
-    if storage.size_bytes(name) > _MAX_TABLE_BYTES:
-        raise InputError("source.captions", url, "is larger than 1 GiB", "cut the folder and its table into parts")
-    try:
-        text = storage.read(name).decode("utf-8-sig")
-        if _suffix(name) == "csv":
-            rows: list[Any] = list(csv.DictReader(io.StringIO(text)))
-        else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (ValueError, csv.Error) as error:
-        raise InputError("source.captions", url, f"cannot be read ({error})", "write CSV or JSON lines") from error
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict):
-            raise InputError("source.captions", f"{url}, row {number}", "is no object", "write one object a line")
-    missing = {"path", "caption"} - set(rows[0] if rows else ())
-    if missing:
-        raise InputError("source.captions", url, f"lacks the column {', '.join(sorted(missing))}", "add it")
-    return rows
-
-
-def _suffix(path: str) -> str:
-    return path.rsplit(".", 1)[-1].lower()
+    for path in files:
+        if path not in named:
+            yield Skipped(source=path, reason="the captions table does not name it", kind="filtered")
+    yield from sorted(sources, key=lambda source: (source.path, source.start_s))

@@ -17,6 +17,7 @@ from videoar.data_pipeline.footage import FootageReader, open_clips
 from videoar.data_pipeline.payload import SampleFormat
 from videoar.data_pipeline.plan import Clip, plan_clips
 from videoar.data_pipeline.plan_table import ensure_plan, read_skipped
+from videoar.data_pipeline.plan_writer import ShardLimits
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
@@ -25,6 +26,7 @@ from .videos import frame_number, write_video
 
 BUCKET = ClipBucket(schedule="32x32", num_frames=5, fps=8.0)
 LIMITS = DecodeLimits(wall_s=60.0)
+SHARDS = ShardLimits(max_clips=4, max_bytes=1 << 30)
 LAYOUT = SampleFormat(
     schedule=ScaleSchedule.named("32x32"), tokenizer_hash="ab" * 8, latent="int8", latent_dim=16, fps=8.0
 )
@@ -64,7 +66,8 @@ def test_everything_in_the_folder_is_a_clip_or_a_reason(folder: Path) -> None:
     assert [clip.start_s for clip in clips[:3]] == [0.0, 0.625, 1.25]
     assert len({clip.key for clip in clips}) == 12
     reasons = {item.source: item.reason for item in skipped}
-    assert set(reasons) == {"short.mp4", "slow.mp4", "still.png", "list.mp4", "zero.mp4"}
+    assert set(reasons) == {"short.mp4", "slow.mp4", "still.png", "list.mp4", "zero.mp4", "pipe.mp4"}
+    assert reasons["pipe.mp4"] == "is no regular file"
     assert "shorter than one clip" in reasons["short.mp4"]
     assert "5 frames/s" in reasons["slow.mp4"]
     assert "image" in reasons["still.png"]
@@ -139,15 +142,15 @@ def test_nothing_to_do_is_an_error_with_the_reasons(tmp_path: Path) -> None:
 def test_a_plan_is_kept_and_other_settings_are_refused(folder: Path, tmp_path: Path) -> None:
     """Replanning over committed shards would give two meanings to one key."""
     storage = Storage.open(str(tmp_path / "out"))
-    plan = ensure_plan(storage, dataset(folder), LAYOUT, 4, LIMITS)
+    plan = ensure_plan(storage, dataset(folder), LAYOUT, SHARDS, LIMITS)
     assert plan.shard_sizes == [4, 4, 1]
     assert plan.shard(2) == plan.clips[8:]
     assert sum(read_skipped(storage).values()) == plan.num_skipped == 5
     write_video(folder / "new.mp4")
-    assert ensure_plan(storage, dataset(folder), LAYOUT, 4, LIMITS) == plan
+    assert ensure_plan(storage, dataset(folder), LAYOUT, SHARDS, LIMITS) == plan
     with pytest.raises(InputError, match="planned with other settings"):
-        ensure_plan(storage, dataset(folder), dataclasses.replace(LAYOUT, tokenizer_hash="cd" * 8), 4, LIMITS)
-    again = ensure_plan(Storage.open(str(tmp_path / "two")), dataset(folder), LAYOUT, 4, LIMITS)
+        ensure_plan(storage, dataset(folder), dataclasses.replace(LAYOUT, tokenizer_hash="cd" * 8), SHARDS, LIMITS)
+    again = ensure_plan(Storage.open(str(tmp_path / "two")), dataset(folder), LAYOUT, SHARDS, LIMITS)
     assert len(again.clips) == len(plan.clips) + 3
 
 

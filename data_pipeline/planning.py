@@ -1,0 +1,83 @@
+"""The plans of a whole configuration, under one URL. Needs no Ray."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from videoar.data_pipeline.accounts import Accounts
+from videoar.data_pipeline.config import DataConfig, DatasetConfig
+from videoar.data_pipeline.payload import SampleFormat
+from videoar.data_pipeline.plan_table import Plan, ensure_plan
+from videoar.data_pipeline.plan_writer import ShardLimits
+from videoar.data_pipeline.sources import count_inputs
+from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.work import limits, sample_format
+from videoar.tokenizer import VideoTokenizer, open_tokenizer
+from videoar.tokenizer.config import TokenizerSource
+
+OpenTokenizer = Callable[[TokenizerSource], VideoTokenizer]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedDataset:
+    """A dataset of the configuration with its plan, and where it goes."""
+
+    dataset: DatasetConfig
+    storage: Storage
+    layout: SampleFormat
+    plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanProgress:
+    """Where the planning of one dataset stands."""
+
+    dataset: str
+    num_inputs: int | None
+    """None where they are not known before the end."""
+    num_done: int
+    num_clips: int
+
+
+def plan_all(
+    config: DataConfig,
+    output: str,
+    *,
+    opener: OpenTokenizer = open_tokenizer,
+    progress: Callable[[PlanProgress], None] | None = None,
+) -> tuple[PlannedDataset, ...]:
+    """The plan of every dataset under OUTPUT/<name>, made where there is none."""
+    tokenizer, root = opener(config.tokenizer), Storage.open(output)
+    tokenizer_hash = tokenizer.hash
+    planned = []
+    for dataset in config.datasets:
+        layout = sample_format(dataset, config, tokenizer, tokenizer_hash)
+        storage = root.child(dataset.name)
+        shards = ShardLimits(max_clips=config.samples_per_shard, max_bytes=config.max_shard_bytes)
+        told = _teller(dataset, progress) if progress is not None else None
+        processes = min(config.actors * config.decode_processes, os.cpu_count() or 1)
+        plan = ensure_plan(storage, dataset, layout, shards, limits(config), processes=processes, told=told)
+        planned.append(PlannedDataset(dataset=dataset, storage=storage, layout=layout, plan=plan))
+    return tuple(planned)
+
+
+def _teller(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) -> Callable[[Accounts], None]:
+    """Tells whoever watches after every input. The inputs are counted when the first one is told of."""
+    total: list[int | None] = []
+    last = -1
+
+    def told(accounts: Accounts) -> None:
+        nonlocal last
+        if not total:
+            total.append(count_inputs(dataset.source))
+        if accounts.num_done != last:
+            last = accounts.num_done
+            progress(
+                PlanProgress(
+                    dataset=dataset.name, num_inputs=total[0], num_done=last, num_clips=accounts.num_clips
+                )
+            )  # fmt: skip
+
+    return told

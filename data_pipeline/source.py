@@ -1,0 +1,159 @@
+"""What a source is, and how its bytes come to this machine: the values that listing, planning and cutting share."""
+
+from __future__ import annotations
+
+import posixpath
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from videoar.data_pipeline.config import SourceConfig
+from videoar.data_pipeline.decode import DecodeError
+from videoar.data_pipeline.storage import Storage
+
+VIDEO_SUFFIXES = frozenset("mp4 mov m4v mkv webm avi ts mts m2ts mpg mpeg".split())
+IMAGE_SUFFIXES = frozenset("png jpg jpeg webp bmp".split())
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+
+SkippedKind = Literal["unreadable", "refused", "filtered", "duplicate"]
+"""Could not be opened or decoded; was not opened, for safety; broke a rule; is there already."""
+
+_COPY_BYTES = 8 << 20
+
+
+@runtime_checkable
+class InFile(Protocol):
+    """Bytes that lie in a file: all of it, or a member of a tar."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def member(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One file, member of a tar, or drawing, and what is said about it."""
+
+    path: str
+    """Relative to the folder, or a URL of its own; for a drawing its index."""
+    etag: str
+    """Changes when the file changes; empty: it is looked up when the file is opened."""
+    caption: str
+    label: int | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+    """The part of the file that the caption speaks of; None: to its end."""
+    member: str = ""
+    """Name within the tar at `path`; empty: the file itself."""
+    offset: int = 0
+    """First byte of the member in the tar."""
+    size_bytes: int = 0
+    """Of the member."""
+
+    @property
+    def name(self) -> str:
+        """For people and for keys."""
+        return f"{self.path}!{self.member}" if self.member else self.path
+
+    @property
+    def is_image(self) -> bool:
+        return suffix(self.member or self.path) in IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """An input that gives no clip, or a clip of one that is not taken, and why."""
+
+    source: str
+    reason: str
+    kind: SkippedKind
+    is_input: bool = True
+    """The whole input is out; otherwise `num_clips` of its clips are."""
+    start_s: float | None = None
+    """Of the clip, or of the shot, that is out."""
+    num_clips: int = 0
+    repeats: str = ""
+    """Key of the clip that a duplicate repeats."""
+
+
+def suffix(path: str) -> str:
+    """The extension, lower case, without its dot; empty where there is none."""
+    name = posixpath.basename(path)
+    return name.rsplit(".", 1)[-1].lower() if "." in name else ""
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a path of a table says by itself where it is."""
+    return path.startswith("/") or "://" in path
+
+
+def locate(config: SourceConfig, path: str) -> tuple[Storage, str]:
+    """The storage of a source's file, and its key there."""
+    if config.kind == "table" and is_absolute(path):
+        folder, name = posixpath.split(path)
+        return Storage.open(folder or "/"), name
+    return base(config), path
+
+
+def base(config: SourceConfig) -> Storage:
+    """The folder that relative paths are relative to: that of the clips, or the one a table or tar lies in."""
+    is_file = config.kind == "table" or (config.kind == "webdataset" and suffix(config.path) == "tar")
+    return Storage.open((posixpath.dirname(config.path) or ".") if is_file else config.path)
+
+
+def etag(info: dict[str, Any]) -> str:
+    """What tells one state of a file from another, from the filesystem's own description of it."""
+    stamp = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("LastModified") or ""
+    return f"{info['size']}-{stamp}"
+
+
+def current_etag(config: SourceConfig, item: InFile) -> str:
+    """The etag of the file as it is now. DecodeError when it is gone."""
+    storage, key = locate(config, item.path)
+    try:
+        info = storage.fs.info(storage.path(key))
+    except FileNotFoundError as error:
+        raise DecodeError("the file is gone") from error
+    if info["type"] == "directory":
+        raise DecodeError("is a folder")
+    return etag(info)
+
+
+@contextmanager
+def local_copy(config: SourceConfig, item: InFile, max_bytes: int) -> Iterator[str]:
+    """A path on this machine: the file itself, or a copy for as long as the block lasts.
+
+    Members of tars are copied by their place; a name inside a tar never becomes a path here.
+    """
+    storage, key = locate(config, item.path)
+    if storage.is_local and not item.member:
+        yield storage.path(key)
+        return
+    ending = suffix(item.member or item.path)
+    with tempfile.TemporaryDirectory(prefix="videoar-") as folder:
+        local = posixpath.join(folder, f"source.{ending if ending in MEDIA_SUFFIXES else 'bin'}")
+        _fetch(storage, key, item, local, max_bytes)
+        yield local
+
+
+def _fetch(storage: Storage, key: str, item: InFile, local: str, max_bytes: int) -> None:
+    """Copy in parts, never more than the cap, whatever size the store has told."""
+    left = item.size_bytes if item.member else max_bytes + 1
+    if left > max_bytes and item.member:
+        raise DecodeError(f"has {left} bytes, more than the {max_bytes} accepted")
+    with storage.fs.open(storage.path(key), "rb", block_size=_COPY_BYTES) as remote, open(local, "wb") as file:
+        remote.seek(item.offset)
+        while left > 0 and (part := remote.read(min(left, _COPY_BYTES))):
+            file.write(part)
+            left -= len(part)
+    if item.member and left:
+        raise DecodeError("the tar ends within it")
+    if not item.member and not left:
+        raise DecodeError(f"has more than the {max_bytes} bytes accepted")

@@ -1,0 +1,77 @@
+"""UCF-101 (Soomro et al. 2012, arXiv:1212.0402) as it is distributed: folders of classes and three official splits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline.config import SourceConfig
+from videoar.data_pipeline.source import Skipped, Source, etag
+from videoar.data_pipeline.storage import Storage
+
+NUM_CLASSES = 101
+
+LAYOUT = "UCF-101/CLASS/v_CLASS_gNN_cNN.avi and ucfTrainTestlist/{classInd,trainlist01,testlist01,...}.txt"
+
+_VIDEOS, _LISTS = "UCF-101", "ucfTrainTestlist"
+_WORDS = re.compile(r"[A-Z][a-z]+|[A-Z]+(?![a-z])|\d+")
+
+
+def ucf101_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
+    """The clips of one side of a split, in the order of its file; labels count from 0, captions are the class's words.
+
+    InputError when the folder does not look like UCF-101.
+    """
+    storage = Storage.open(config.path)
+    labels = _classes(storage, config)
+    tags = _tags(storage, config)
+    listed = _lines(storage, config, f"{config.subset}list{config.split:02d}.txt")
+    if not any(f"{_VIDEOS}/{line.split()[0]}" in tags for line in listed):
+        raise _wrong(config, f"holds none of the {len(listed)} videos of its split file")
+    for line in listed:
+        name = line.split()[0]
+        path, class_name = f"{_VIDEOS}/{name}", name.split("/")[0]
+        if class_name not in labels:
+            raise _wrong(config, f"names the class {class_name}, which classInd.txt does not")
+        if path in tags:
+            yield Source(path=path, etag=tags[path], caption=class_words(class_name), label=labels[class_name])
+        else:
+            yield Skipped(source=path, reason="the split names it and the folder does not hold it", kind="unreadable")
+
+
+def class_words(class_name: str) -> str:
+    """A class as a caption: `ApplyEyeMakeup` -> `apply eye makeup`."""
+    return " ".join(_WORDS.findall(class_name)).lower()
+
+
+def _classes(storage: Storage, config: SourceConfig) -> dict[str, int]:
+    """Label of each class, from 0, by its name."""
+    labels = {}
+    for line in _lines(storage, config, "classInd.txt"):
+        number, _, name = line.partition(" ")
+        if not number.isdigit() or not name:
+            raise _wrong(config, f"has a line {line!r} in classInd.txt, which is no `number class`")
+        labels[name] = int(number) - 1
+    return labels
+
+
+def _lines(storage: Storage, config: SourceConfig, name: str) -> list[str]:
+    key = f"{_LISTS}/{name}"
+    if not storage.exists(key):
+        raise _wrong(config, f"holds no {key}")
+    return [line.strip() for line in storage.read(key).decode("utf-8-sig").splitlines() if line.strip()]
+
+
+def _tags(storage: Storage, config: SourceConfig) -> dict[str, str]:
+    """Etag of each video, by its path."""
+    root = storage.path(_VIDEOS)
+    if not storage.fs.isdir(root):
+        raise _wrong(config, f"holds no folder {_VIDEOS}")
+    start = len(storage.root) + 1
+    found = storage.fs.find(root, detail=True)
+    return {path[start:]: etag(info) for path, info in found.items() if info["type"] == "file"}
+
+
+def _wrong(config: SourceConfig, problem: str) -> InputError:
+    return InputError("source.path", config.path, problem, f"lay it out as {LAYOUT}")
