@@ -117,7 +117,7 @@ def read_clips(dataset: DatasetConfig) -> list[Footage]:
     """The pixels of a dataset's clips; those that cannot be decoded are left out."""
     limits = DecodeLimits()
     clips, _ = plan_clips(dataset, limits)
-    with FootageReader(dataset.source, dataset.bucket, limits, processes=1) as reader:
+    with FootageReader(dataset.source, limits, processes=1) as reader:
         return [footage for footage in reader.read(clips) if footage.frames is not None]
 
 

@@ -55,7 +55,7 @@ def open_clips(
         flip=flip,
     )  # fmt: skip
     clips, _ = plan_clips(dataset, limits)
-    with FootageReader(source, bucket, limits, processes) as reader:
+    with FootageReader(source, limits, processes) as reader:
         for footage in reader.read(clips):
             if footage.frames is not None:
                 yield footage.frames
@@ -64,7 +64,7 @@ def open_clips(
 class FootageReader:
     """Reads clips of one source configuration; owns the decoders. Use as a context manager."""
 
-    def __init__(self, source: SourceConfig, bucket: ClipBucket, limits: DecodeLimits, processes: int) -> None:
+    def __init__(self, source: SourceConfig, limits: DecodeLimits, processes: int) -> None:
         self._source, self._limits, self._processes = source, limits, processes
         self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         for _ in range(processes):

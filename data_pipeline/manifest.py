@@ -80,11 +80,13 @@ def write_manifest(
     """
     identity = _identity(name, layout)
     digest, num_samples = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()), 0
+    schedules: dict[str, str] = {}
     with tempfile.NamedTemporaryFile(prefix="videoar-manifest-", suffix=".parquet") as file:
         with parquet.ParquetWriter(file.name, _SCHEMA, compression="zstd") as table:
             for rows in _row_groups(entries):
                 table.write_table(pyarrow.Table.from_pylist(rows, schema=_SCHEMA))
                 num_samples += len(rows)
+                schedules |= {row["schedule"]: ScaleSchedule.named(row["schedule"]).hash for row in rows}
                 for row in rows:
                     content = [row[key] for key in ("key", "schedule", "num_frames", "caption", "label")]
                     digest.update(json.dumps(content).encode())
@@ -92,7 +94,9 @@ def write_manifest(
         table_hash = hashlib.file_digest(file, "sha256").hexdigest()
         key = f"manifest.{table_hash[:12]}.parquet"
         storage.write_file(key, file.name)
+    digest.update(json.dumps(schedules, sort_keys=True).encode())
     described = identity | {
+        "schedules": schedules,
         "hash": digest.hexdigest()[:16],
         "manifest": key,
         "manifest_sha256": table_hash,
@@ -117,17 +121,17 @@ def open_manifest(url: str) -> Manifest:
     payload = storage.read(key)
     if hashlib.sha256(payload).hexdigest() != described["manifest_sha256"]:
         raise InputError("data.url", url, f"{key} is damaged: its hash is not the one recorded", "restore it")
-    schedule = ScaleSchedule.named(described["schedule"])
-    if schedule.hash != described["schedule_hash"]:
-        raise InputError(
-            "data.url", url, f"was cut by schedule {schedule.name} with hash {described['schedule_hash']}, "
-            f"and this version's has {schedule.hash}", "prepare the data again",
-        )  # fmt: skip
+    for name, schedule_hash in described["schedules"].items():
+        if (ours := ScaleSchedule.named(name).hash) != schedule_hash:
+            raise InputError(
+                "data.url", url, f"was cut by schedule {name} with hash {schedule_hash}, and this version's has {ours}",
+                "prepare the data again",
+            )  # fmt: skip
     rows = parquet.read_table(pyarrow.BufferReader(payload)).to_pylist()
     return Manifest(
         name=described["name"], url=url, hash=described["hash"], tokenizer_hash=described["tokenizer_hash"],
         entries=tuple(SampleEntry(dataset=described["name"], **row) for row in rows),
-        schedule_hashes={schedule.name: schedule.hash}, latent=cast(LatentPayload, described["latent"]),
+        schedule_hashes=described["schedules"], latent=cast(LatentPayload, described["latent"]),
         latent_dim=described["latent_dim"], fps=described["fps"],
     )  # fmt: skip
 
@@ -154,8 +158,6 @@ def _identity(name: str, layout: SampleFormat) -> dict[str, Any]:
     return {
         "format_version": VERSION,
         "name": name,
-        "schedule": layout.schedule.name,
-        "schedule_hash": layout.schedule.hash,
         "tokenizer_hash": layout.tokenizer_hash,
         "latent": layout.latent,
         "latent_dim": layout.latent_dim,

@@ -106,7 +106,7 @@ class UnitWorker:
         """The clips that have frames; the reasons of the others go on record."""
         if dataset.name not in self._readers:
             self._readers[dataset.name] = FootageReader(
-                dataset.source, dataset.bucket, limits(self._config), self._config.decode_processes
+                dataset.source, limits(self._config), self._config.decode_processes
             )
         for item in self._readers[dataset.name].read(clips):
             self.num_clips += 1

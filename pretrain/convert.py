@@ -69,10 +69,10 @@ def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) ->
 
 def _shapes(recipe: Recipe, last_stage: int) -> tuple[ClipShape, ...]:
     """Each frame size once, at its longest; those of the last stage first, the largest video before the others."""
-    buckets = {dataset.name: dataset.bucket for dataset in recipe.data.datasets}
+    buckets = {dataset.name: dataset.buckets for dataset in recipe.data.datasets}
     found: dict[str, ClipShape] = {}
     for stage in reversed(recipe.stages[: last_stage + 1]):
-        trained = [buckets[part.dataset] for part in stage.mixture]
+        trained = [bucket for part in stage.mixture for bucket in buckets[part.dataset]]
         size = {bucket: bucket.num_frames * ScaleSchedule.named(bucket.schedule).tokens_per_frame for bucket in trained}
         for bucket in sorted(size, key=lambda bucket: -size[bucket]):
             schedule = ScaleSchedule.named(bucket.schedule)

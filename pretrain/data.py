@@ -49,10 +49,12 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
             "model.latent_dim", recipe.model.latent_dim, f"is not the {manifest.latent_dim} bits a token of {name}",
             "set it to that, or prepare the data with another tokenizer",
         )  # fmt: skip
-    wanted = next(dataset.bucket.schedule for dataset in recipe.data.datasets if dataset.name == name)
-    if wanted not in manifest.schedule_hashes:
+    dataset = next(dataset for dataset in recipe.data.datasets if dataset.name == name)
+    wanted = sorted({bucket.schedule for bucket in dataset.buckets})
+    if not set(manifest.schedule_hashes) <= set(wanted):
         raise InputError(
-            f"data.{name}.bucket.schedule", wanted, f"is not that of the shards: {', '.join(manifest.schedule_hashes)}",
+            f"data.{name}.bucket.schedule", ", ".join(wanted),
+            f"is not that of the shards: {', '.join(manifest.schedule_hashes)}",
             "correct the recipe, or prepare the data again",
         )  # fmt: skip
     corrected = recipe.correction.corruption != "off" and recipe.correction.targets == "corrected"

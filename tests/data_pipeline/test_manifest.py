@@ -38,7 +38,7 @@ def test_unfinished_damaged_and_future_datasets_are_refused(write_dataset: Write
     (folder / DATASET_KEY).write_text(json.dumps(described | {"format_version": 9}))
     with pytest.raises(InputError, match="format 9"):
         open_manifest(str(folder))
-    (folder / DATASET_KEY).write_text(json.dumps(described | {"schedule_hash": "00" * 8}))
+    (folder / DATASET_KEY).write_text(json.dumps(described | {"schedules": {"64x64": "00" * 8}}))
     with pytest.raises(InputError, match="schedule 64x64 with hash 0000000000000000"):
         open_manifest(str(folder))
     (folder / DATASET_KEY).write_text(json.dumps(described))

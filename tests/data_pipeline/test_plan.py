@@ -160,7 +160,7 @@ def test_footage_comes_in_plan_order_with_a_reason_where_there_is_none(folder: P
     config = dataclasses.replace(dataset(folder), flip=True)
     clips, _ = plan_clips(config, LIMITS)
     (folder / "a.mp4").write_bytes((folder / "a.mp4").read_bytes()[:-500])
-    with FootageReader(config.source, BUCKET, LIMITS, processes) as reader:
+    with FootageReader(config.source, LIMITS, processes) as reader:
         footage = list(reader.read(clips))
     assert [item.clip for item in footage] == clips
     for item in footage:
@@ -184,7 +184,7 @@ def test_open_clips_gives_pixels_and_leaves_out_what_fails(folder: Path) -> None
 def test_stopping_early_leaves_no_decoder_behind(folder: Path) -> None:
     """A consumer that has enough must not wait for the rest to be decoded."""
     clips, _ = plan_clips(dataclasses.replace(dataset(folder), stride_s=0.05), LIMITS)
-    with FootageReader(SourceConfig(path=str(folder)), BUCKET, LIMITS, 2) as reader:
+    with FootageReader(SourceConfig(path=str(folder)), LIMITS, 2) as reader:
         footage = reader.read(clips)
         assert isinstance(next(footage).clip, Clip)
         footage.close()
