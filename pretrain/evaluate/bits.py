@@ -6,7 +6,7 @@ previous latent frame at the same place. A model that does not beat both has lea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64
 
-from videoar.data_pipeline.clip import PackPlan, Sample
+from videoar.data_pipeline.clip import PackPlan, Sample, SampleEntry
 from videoar.data_pipeline.loader import PackReader
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.text import TextTokens
@@ -107,9 +107,13 @@ def evaluate_bits(model: VideoAR, samples: Sequence[Sample], reference: Sequence
 
 def read_samples(manifest: Manifest, text: TextTokens, max_samples: int | None = None) -> list[Sample]:
     """The first samples of a prepared dataset."""
+    return read_entries(manifest, text, manifest.entries[:max_samples])
+
+
+def read_entries(manifest: Manifest, text: TextTokens, entries: Iterable[SampleEntry]) -> list[Sample]:
+    """Samples of a prepared dataset, one by one."""
     reader = PackReader([manifest], text)
     try:
-        entries = manifest.entries[:max_samples]
         return [reader.read(PackPlan((entry,), (text.length(entry),)))[0] for entry in entries]
     finally:
         reader.close()

@@ -1,0 +1,215 @@
+"""Videos that a run makes of the same few clips while it learns, beside what the tokenizer makes of those clips.
+
+    RUN/samples/step-00001000/00.mp4         a clip as its bits show it | gone on with from its first half | from words
+    RUN/samples/step-00001000/all.mp4        every clip, one below the other
+    RUN/samples/step-00001000/samples.json   which clips and words, and how far each continuation is from what came
+
+They are made from the checkpoint of that step, so the layout of the run does not matter: the first process alone
+assembles a plain model and takes no part in the training state or its randomness.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline.clip import Sample, SampleEntry
+from videoar.data_pipeline.manifest import Manifest
+from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, step_name
+from videoar.pretrain.config import Recipe, StageConfig
+from videoar.pretrain.convert import export_config
+from videoar.pretrain.data import text_tokens
+from videoar.pretrain.engine import Engine
+from videoar.pretrain.evaluate.bits import read_entries
+from videoar.pretrain.evaluate.continuation import psnr
+from videoar.pretrain.generate import VideoPipeline
+from videoar.pretrain.generate.guidance import parse_guidance
+from videoar.pretrain.generate.panels import Clip, one_below_the_other, side_by_side
+from videoar.pretrain.generate.sampler import Sampling, sample_frames
+from videoar.pretrain.generate.video import save_mp4, to_frames
+from videoar.pretrain.metrics import Reporter
+from videoar.pretrain.model import VideoAR
+from videoar.pretrain.run_folder import checkpoints, record_event
+from videoar.tokenizer import open_tokenizer
+from videoar.tokenizer.scales import ScaleSchedule, pixel_frames
+
+SAMPLES = "samples"
+DESCRIPTION = "samples.json"
+EVERYTHING = "all.mp4"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One clip in its versions."""
+
+    entry: SampleEntry
+    panels: Clip
+    """Rebuilt, continued and generated, left to right; a picture has no continuation."""
+    psnr_db: float | None
+    """Mean over the continued frames, against those frames through the tokenizer."""
+
+
+def check_sampling(recipe: Recipe, datasets: dict[str, Manifest]) -> None:
+    """Refuse, before training, a tokenizer that could not show what the data's bits are."""
+    if not recipe.log.sample_every:
+        return
+    found, wanted = open_tokenizer(recipe.tokenizer).hash, next(iter(datasets.values())).tokenizer_hash
+    if found != wanted:
+        raise InputError(
+            "data.tokenizer", recipe.tokenizer.path or recipe.tokenizer.preset,
+            f"is {found}, and the data was made by {wanted}: log.sample_every decodes with it",
+            "name the tokenizer that made the data, or set log.sample_every=0",
+        )  # fmt: skip
+
+
+def sample(
+    recipe: Recipe,
+    stage: StageConfig,
+    engine: Engine,
+    datasets: dict[str, Manifest],
+    step: int,
+    run: Path,
+    reporter: Reporter | None = None,
+) -> None:
+    """Write RUN/samples/step-N from the checkpoint of `step`, which must be committed; every process calls this.
+
+    The first process works, and the others wait for it at their next collective. Its cost: the weights once more in
+    its memory (two bytes each on a GPU), and for each clip two videos at a batch of one. For the 4B model and two
+    clips of 33 frames at 384x672 that is 8 GB and about a minute. What goes wrong here is recorded and never ends the
+    run.
+    """
+    if not engine.is_first:
+        return
+    try:
+        saved = Checkpoint(checkpoints(run, recipe).child(step_name(step)))
+        with torch.random.fork_rng():
+            folder = write_samples(recipe, stage, saved, datasets, run, engine.device)
+    except (InputError, CorruptCheckpoint, OSError, torch.OutOfMemoryError) as error:
+        log.warning("no samples of step %d: %s", step, error)
+        record_event(run, "sampling_failed", step=step, error=str(error))
+        return
+    if reporter is not None:
+        reporter.show(folder, json.loads((folder / DESCRIPTION).read_text()))
+
+
+def write_samples(
+    recipe: Recipe,
+    stage: StageConfig,
+    saved: Checkpoint,
+    datasets: dict[str, Manifest],
+    run: Path,
+    device: torch.device,
+) -> Path:
+    """The folder of samples of one checkpoint; it appears when it is complete."""
+    pipeline = open_pipeline(recipe, run, saved, device)
+    entries = choose(recipe, stage, datasets, pipeline)
+    text = text_tokens(recipe.model.text)
+    samples = [one for entry in entries for one in read_entries(datasets[entry.dataset], text, [entry])]
+    out = run / SAMPLES / step_name(int(saved.meta["step"]))
+    writing = out.with_name(f".{out.name}.writing")
+    shutil.rmtree(writing, ignore_errors=True)
+    writing.mkdir(parents=True)
+    shown = [_show(pipeline, one, seed) for seed, one in enumerate(samples)]
+    for index, (one, clip) in enumerate(zip(samples, shown, strict=True)):
+        save_mp4(clip.panels, writing / f"{index:02d}.mp4", datasets[one.entry.dataset].fps)
+    save_mp4(
+        one_below_the_other([clip.panels for clip in shown]), writing / EVERYTHING, datasets[entries[0].dataset].fps
+    )
+    (writing / DESCRIPTION).write_text(json.dumps(_description(shown, saved, pipeline), indent=1) + "\n")
+    shutil.rmtree(out, ignore_errors=True)
+    os.replace(writing, out)
+    return out
+
+
+def open_pipeline(recipe: Recipe, run: Path, saved: Checkpoint, device: torch.device) -> VideoPipeline:
+    """A plain model of a checkpoint of any layout, with its tokenizer: the moving average where one is kept."""
+    ema = saved.has("ema")
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    with torch.device("meta"):
+        model = VideoAR(recipe.model)
+    weights = {name: value.to(device, dtype) for name, value in saved.weights(ema=ema)}
+    model.load_state_dict(weights, assign=True)
+    tokenizer = open_tokenizer(recipe.tokenizer).to(device)
+    return VideoPipeline(model, tokenizer, export_config(recipe, run, saved, ema=ema))
+
+
+def choose(
+    recipe: Recipe, stage: StageConfig, datasets: dict[str, Manifest], pipeline: VideoPipeline
+) -> list[SampleEntry]:
+    """The clips to show: held-out ones, else training ones, of a size trained so far; the same at every step.
+
+    They are dealt over the datasets and spread over each; pictures only where there is no video.
+    """
+    sizes = {shape.schedule for shape in pipeline.config.shapes}
+    for names in (recipe.log.validation, [part.dataset for part in stage.mixture]):
+        pools = [[entry for entry in datasets[name].entries if entry.schedule in sizes] for name in names]
+        videos = [[entry for entry in pool if entry.num_frames > 1] for pool in pools]
+        found = [pool for pool in (videos if any(videos) else pools) if pool]
+        if found:
+            return _spread(found, recipe.log.num_samples)
+    raise InputError("stages", stage.name, "has no sample of a size that was trained", "check its mixture")
+
+
+def _spread(pools: Sequence[Sequence[SampleEntry]], count: int) -> list[SampleEntry]:
+    each = -(-count // len(pools))
+    dealt = [pools[i % len(pools)][i // len(pools) * len(pools[i % len(pools)]) // each] for i in range(count)]
+    return list(dict.fromkeys(dealt))
+
+
+def _show(pipeline: VideoPipeline, sample: Sample, seed: int) -> Shown:
+    schedule, entry = ScaleSchedule.named(sample.entry.schedule), sample.entry
+    bits = torch.from_numpy(sample.bits)[None].to(pipeline.model.input.weight.device)
+    rebuilt = to_frames(pipeline.tokenizer.decode(pipeline.tokenizer.dequantize(bits, schedule)))[0]
+    panels, made_from, quality = [rebuilt], [len(rebuilt)], None
+    if entry.num_frames > 1:
+        given = entry.num_frames // 2
+        panels.append(_made(pipeline, sample, seed, bits[:, :given]))
+        made_from.append(pixel_frames(given))
+        quality = float(psnr(panels[-1], rebuilt)[made_from[-1] :].mean())
+    panels.append(_made(pipeline, sample, seed, None))
+    return Shown(entry, side_by_side(panels, [*made_from, 0], zoom=2 if rebuilt.shape[1] < 128 else 1), quality)
+
+
+def _made(pipeline: VideoPipeline, sample: Sample, seed: int, history: Bool[Tensor, "1 known tokens k"] | None) -> Clip:
+    """What the model makes of the sample's text, after the given bits, sampled as an export samples by default."""
+    frames = sample_frames(
+        pipeline.model, ScaleSchedule.named(sample.entry.schedule), [sample.text],
+        Sampling(guidance=parse_guidance(pipeline.config.guidance)),
+        num_frames=sample.entry.num_frames, window=pipeline.config.window, seeds=[seed], history=history,
+    )  # fmt: skip
+    latents = (frame.latent[:, :, None] for frame in frames)
+    return np.concatenate([to_frames(pixels)[0] for pixels in pipeline.tokenizer.decode_stream(latents)])
+
+
+def _description(shown: Sequence[Shown], saved: Checkpoint, pipeline: VideoPipeline) -> dict[str, Any]:
+    return {
+        "step": int(saved.meta["step"]),
+        "weights": "moving average" if pipeline.config.provenance.ema else "trained",
+        "guidance": pipeline.config.guidance,
+        "samples": [
+            {
+                "file": f"{index:02d}.mp4",
+                "dataset": clip.entry.dataset,
+                "key": clip.entry.key,
+                "caption": clip.entry.caption,
+                "label": clip.entry.label,
+                "seed": index,
+                "psnr_continued_db": clip.psnr_db,
+            }
+            for index, clip in enumerate(shown)
+        ],
+    }

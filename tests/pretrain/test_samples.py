@@ -1,0 +1,112 @@
+"""Videos that a run makes while it learns: whole, repeatable, and without a trace in the training."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.process import World
+from videoar.configs.debug import recipe
+from videoar.data_pipeline.manifest import Manifest
+from videoar.pretrain.checkpoint import saved_steps
+from videoar.pretrain.config import LogConfig, Recipe
+from videoar.pretrain.data import open_datasets
+from videoar.pretrain.engine import make_engine
+from videoar.pretrain.generate.video import read_video
+from videoar.pretrain.metrics import Reporter
+from videoar.pretrain.run_folder import checkpoints, read_lines
+from videoar.pretrain.samples import check_sampling, sample
+from videoar.pretrain.train import train
+from videoar.tokenizer.config import TokenizerSource
+
+pytestmark = pytest.mark.slow
+
+STEP = 20
+
+
+@pytest.fixture(scope="module")
+def debug(debug_data: str) -> Recipe:
+    base = recipe()
+    log = LogConfig(wandb="off", save_every=20, sample_every=20, num_samples=2, validation=("clips64",))
+    return replace(base, data=replace(base.data, url=debug_data), log=log)
+
+
+@pytest.fixture(scope="module")
+def datasets(debug: Recipe) -> dict[str, Manifest]:
+    return open_datasets(debug)
+
+
+@pytest.fixture(scope="module")
+def run(debug: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    train(replace(debug, log=replace(debug.log, sample_every=0)), folder)
+    assert STEP in saved_steps(checkpoints(folder, debug))
+    return folder
+
+
+def test_samples_are_whole_repeatable_and_leave_no_trace(
+    debug: Recipe, datasets: dict[str, Manifest], run: Path
+) -> None:
+    """Watching a run must not change it: neither the weights in training nor any generator may move."""
+    engine = make_engine(debug, World())
+    before, state = [f.states["master"].clone() for f in engine.fragments()], torch.get_rng_state()
+    folder, found = run / "samples" / "step-00000020", []
+    for _ in range(2):
+        sample(debug, debug.stages[-1], engine, datasets, STEP, run)
+        found.append((read_video(folder / "all.mp4", 8.0).astype(int), (folder / "samples.json").read_text()))
+    assert np.abs(found[0][0] - found[1][0]).mean() < 0.5, "the same step shows the same videos, but for the encoder"
+    assert found[0][1] == found[1][1]
+    assert torch.equal(torch.get_rng_state(), state)
+    after = [f.states["master"] for f in engine.fragments()]
+    assert all(torch.equal(left, right) for left, right in zip(before, after, strict=True))
+    assert sorted(path.name for path in folder.iterdir()) == ["00.mp4", "01.mp4", "all.mp4", "samples.json"]
+    assert [path.name for path in (run / "samples").iterdir()] == [folder.name], "nothing half written stays"
+
+
+def test_held_out_clips_stand_beside_what_is_made_of_them(
+    debug: Recipe, datasets: dict[str, Manifest], run: Path
+) -> None:
+    """Left the clip as its bits show it, in the middle its continuation, which begins with the given frames."""
+    sample(debug, debug.stages[-1], make_engine(debug, World()), datasets, STEP, run)
+    folder = run / "samples" / "step-00000020"
+    told = json.loads((folder / "samples.json").read_text())
+    assert (told["step"], told["weights"]) == (STEP, "moving average")
+    assert {one["dataset"] for one in told["samples"]} == {"clips64"}
+    assert len({one["key"] for one in told["samples"]}) == 2
+    frames = read_video(folder / "00.mp4", datasets["clips64"].fps)
+    rebuilt, continued, generated = (frames[:, :128, left : left + 128] for left in (0, 140, 280))
+    assert len(frames) == 9
+    assert np.abs(rebuilt[:1].astype(int) - continued[:1]).mean() < 4, "the first frame is given"
+    assert np.abs(rebuilt[-1].astype(int) - continued[-1]).mean() > 4
+    assert np.abs(generated[0].astype(int) - rebuilt[0]).mean() > 4
+
+
+def test_a_tokenizer_that_cannot_show_the_data_is_refused_before_training(
+    debug: Recipe, datasets: dict[str, Manifest], run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Later on it is recorded, and a run of weeks goes on without pictures."""
+    other = replace(debug.data, tokenizer=TokenizerSource(preset="tiny", latent_dim=16, seed=1))
+    wrong = replace(debug, data=other)
+    with pytest.raises(InputError, match=r"data\.tokenizer=tiny.*sample_every"):
+        check_sampling(wrong, datasets)
+    check_sampling(debug, datasets)
+    with caplog.at_level(logging.WARNING):
+        sample(wrong, debug.stages[-1], make_engine(debug, World()), datasets, STEP, run)
+    assert "no samples of step 20" in caplog.text
+    (event,) = [event for event in read_lines(run / "events.jsonl") if event["event"] == "sampling_failed"]
+    assert event["step"] == STEP
+
+
+def test_weights_and_biases_gets_the_videos(debug: Recipe, datasets: dict[str, Manifest], run: Path) -> None:
+    """Offline too: the panels are files that `wandb sync` sends."""
+    log = replace(debug.log, wandb="offline")
+    with Reporter(run, log, {}, STEP, STEP) as reporter:
+        sample(debug, debug.stages[-1], make_engine(debug, World()), datasets, STEP, run, reporter)
+    assert len(list((run / "wandb").glob("offline-run-*/files/media/videos/samples/*.mp4"))) == 2
