@@ -36,14 +36,14 @@ class ProgressLine:
     ) -> None:
         self._bar.stop()
 
-    def __call__(self, done: int, total: int, metrics: Mapping[str, object]) -> None:
-        """So much of the whole is done; metrics are shown as they are."""
+    def __call__(self, done: int, total: int | None, metrics: Mapping[str, object]) -> None:
+        """So much of the whole (None: not known yet) is done; metrics are shown as they are."""
         if self._terminal:
             told = "  ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:4])
             self._bar.update(self._task, completed=done, total=total, told=told)
             return
         now = time.monotonic()
-        if done >= total or now - self._last_line >= self.INTERVAL_S:
+        if (total is not None and done >= total) or now - self._last_line >= self.INTERVAL_S:
             self._last_line = now
             line = {"task": self._title, "done": done, "total": total, **metrics}
             print(json.dumps(line), file=sys.stderr, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,6 +40,9 @@ class PlanProgress:
     """None where they are not known before the end."""
     num_done: int
     num_clips: int
+    inputs_per_s: float
+    eta_s: float | None
+    """Seconds to the end at that rate; None where the end is not known."""
 
 
 def plan_all(
@@ -65,19 +69,22 @@ def plan_all(
 
 def _teller(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) -> Callable[[Accounts], None]:
     """Tells whoever watches after every input. The inputs are counted when the first one is told of."""
-    total: list[int | None] = []
-    last = -1
+    began, last, counted = time.monotonic(), -1, False
+    total: int | None = None
 
     def told(accounts: Accounts) -> None:
-        nonlocal last
-        if not total:
-            total.append(count_inputs(dataset.source))
-        if accounts.num_done != last:
-            last = accounts.num_done
-            progress(
-                PlanProgress(
-                    dataset=dataset.name, num_inputs=total[0], num_done=last, num_clips=accounts.num_clips
-                )
-            )  # fmt: skip
+        nonlocal last, total, counted
+        if not counted:
+            total, counted = count_inputs(dataset.source), True
+        if accounts.num_done == last:
+            return
+        last = accounts.num_done
+        rate = last / max(1e-9, time.monotonic() - began)
+        progress(
+            PlanProgress(
+                dataset=dataset.name, num_inputs=total, num_done=last, num_clips=accounts.num_clips, inputs_per_s=rate,
+                eta_s=(total - last) / rate if total is not None and rate > 0 else None,
+            )
+        )  # fmt: skip
 
     return told

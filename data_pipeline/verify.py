@@ -1,4 +1,4 @@
-"""Looking back at what was prepared: counts, re-reading, and clearing away what no commit names."""
+"""Looking back at what was prepared: re-reading, and clearing away what no commit names."""
 
 from __future__ import annotations
 
@@ -9,34 +9,12 @@ from dataclasses import dataclass
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.commits import SHARDS, Commit
-from videoar.data_pipeline.finish import Tally, is_finished, standing_commits
+from videoar.data_pipeline.finish import is_finished, standing_commits
 from videoar.data_pipeline.manifest import open_manifest
 from videoar.data_pipeline.payload import CorruptShard
-from videoar.data_pipeline.plan_table import HEAD_KEY, read_plan, read_skipped
+from videoar.data_pipeline.plan_table import HEAD_KEY, read_plan
 from videoar.data_pipeline.shards import ShardReader
 from videoar.data_pipeline.storage import Storage
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DatasetStats:
-    """What a dataset's folder holds."""
-
-    name: str
-    is_finished: bool
-    num_planned: int
-    """Clips."""
-    num_samples: int
-    num_failed: int
-    num_skipped: int
-    """Sources that gave no clip."""
-    num_tokens: int
-    """Visual tokens of the samples."""
-    size_bytes: int
-    """Of the shards that commits name."""
-    failed: dict[str, int]
-    """Clips by reason, the commonest first."""
-    skipped: dict[str, int]
-    """Sources by reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,22 +35,6 @@ def find_datasets(url: str) -> tuple[str, ...]:
     if not heads:
         raise InputError("url", url, "holds no planned dataset", "run `videoar data run` first")
     return tuple(storage.child(posixpath.dirname(key)).url.rstrip("/") for key in heads)
-
-
-def stats(url: str) -> DatasetStats:
-    """Counts of a dataset, finished or not, from its plan and commits."""
-    storage = Storage.open(url)
-    plan = read_plan(storage)
-    tally = Tally()
-    for _, commit in standing_commits(storage, plan):
-        tally.add(commit)
-    return DatasetStats(
-        name=posixpath.basename(storage.url), is_finished=is_finished(storage, plan), num_planned=len(plan.clips),
-        num_samples=tally.num_samples, num_failed=tally.failed.total(), num_skipped=plan.num_skipped,
-        num_tokens=tally.num_samples * plan.tokens_per_clip, failed=dict(tally.failed.most_common()),
-        size_bytes=tally.size_bytes,
-        skipped=dict(read_skipped(storage).most_common()),
-    )  # fmt: skip
 
 
 def verify(url: str) -> Verification:

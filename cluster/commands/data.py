@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.arguments import RecipeName, for_pretraining, parse, parse_with_recipe, say
+from videoar.cluster.arguments import RecipeName, for_pretraining, make_folder, parse, parse_with_recipe, say
 from videoar.cluster.errors import InputError
 
 if TYPE_CHECKING:
+    from videoar.data_pipeline.clip import SampleEntry
+    from videoar.data_pipeline.manifest import Manifest
     from videoar.data_pipeline.run import DataProgress
     from videoar.pretrain.config import Recipe
+    from videoar.tokenizer import VideoTokenizer
 
 Output = Annotated[str | None, arg(metavar="URL")]
 Prepared = Positional[Annotated[str, arg(metavar="URL")]]
@@ -23,25 +29,40 @@ Prepared = Positional[Annotated[str, arg(metavar="URL")]]
 
 @dataclass(frozen=True, kw_only=True)
 class PlanData:
-    """Decide which clips stand in which shard, without making any: one JSON line a dataset of the recipe.
+    """Decide which clips stand in which shard, without making any.
 
+    Every source is opened, cut into shots, windows and variants, judged by the rules of the recipe and given a shape.
     The plan is written to URL/DATASET and kept: `data run` works through it, however the sources change meanwhile.
+    Every input is planned or left out with a reason, which URL/DATASET/skipped.parquet holds.
     """
 
     recipe: RecipeName
     """Name in configs/, or path of a saved YAML file."""
     output: Output = None
     """Folder or fsspec URL that the shards will go to; data.url of the recipe where not given."""
+    json: bool = False
+    """One JSON line a dataset instead of a table."""
 
 
 def plan(words: Sequence[str], prog: str) -> int:
     options, named, _ = parse_with_recipe(PlanData, words, prog)
     recipe = for_pretraining(named)
-    from videoar.data_pipeline.run import plan_all
+    from videoar.cluster.plan_summary import facts, tables
+    from videoar.cluster.progress import ProgressLine
+    from videoar.data_pipeline.planning import PlanProgress, plan_all
 
-    for item in plan_all(recipe.data, _output(recipe, options.output)):
-        facts = {"num_clips": len(item.plan.clips), "num_shards": len(item.plan.shard_sizes)}
-        say(json.dumps({"dataset": item.dataset.name, **facts, "num_skipped": item.plan.num_skipped}))
+    with ProgressLine("plan") as line:
+
+        def tell(now: PlanProgress) -> None:
+            figures = {"dataset": now.dataset, "clips": now.num_clips, "inputs_per_s": round(now.inputs_per_s, 2)}
+            line(now.num_done, now.num_inputs, figures | {"eta_s": None if now.eta_s is None else round(now.eta_s)})
+
+        planned = plan_all(recipe.data, _output(recipe, options.output), progress=tell)
+    if options.json:
+        for item in planned:
+            say(json.dumps(facts(item)))
+    else:
+        say(tables(planned))
     return 0
 
 
@@ -78,7 +99,8 @@ def run(words: Sequence[str], prog: str) -> int:
             last[:] = [now]
             line(now.num_done, now.num_clips, _figures(now))
 
-        made = prepare(recipe.data, _output(recipe, options.output), address=options.address, progress=tell)
+        with redirect_stdout(sys.stderr):  # Ray prints there what it thinks of workers that died
+            made = prepare(recipe.data, _output(recipe, options.output), address=options.address, progress=tell)
     if options.json:
         figures = _figures(last[0]) if last else {}
         say(json.dumps({"datasets": made, "seconds": round(time.monotonic() - began, 2), **figures}))
@@ -101,7 +123,10 @@ def _figures(now: DataProgress) -> dict[str, object]:
 
 @dataclass(frozen=True, kw_only=True)
 class StatsData:
-    """Count what is prepared at URL, finished or not: one JSON line a dataset, with failures by reason."""
+    """Account for every input and clip at URL, finished or not: planned, left out, failed and why, still to be made.
+
+    One JSON line a dataset; exit code 1 if the sums do not come out.
+    """
 
     url: Prepared
     """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""
@@ -109,12 +134,15 @@ class StatsData:
 
 def stats(words: Sequence[str], prog: str) -> int:
     options = parse(StatsData, words, prog)
+    from videoar.data_pipeline.stats import stats as count
     from videoar.data_pipeline.verify import find_datasets
-    from videoar.data_pipeline.verify import stats as count
 
+    is_balanced = True
     for url in find_datasets(_prepared(options.url)):
-        say(json.dumps(asdict(count(url))))
-    return 0
+        found = count(url)
+        is_balanced = is_balanced and found.is_balanced
+        say(json.dumps(asdict(found)))
+    return 0 if is_balanced else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +185,74 @@ def gc(words: Sequence[str], prog: str) -> int:
     for url in find_datasets(_prepared(options.url)):
         say(json.dumps({"url": url, "removed": clear(url)}))
     return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectData:
+    """Show what is in a shard: its header, its samples, and the clips that the tokenizer makes of their bits.
+
+    Prints the header and one JSON line a sample; writes a contact sheet (a row a clip) and an MP4 of each clip.
+    """
+
+    url: Prepared
+    """Folder or fsspec URL of one finished dataset."""
+    shard: Positional[Annotated[str | None, arg(metavar="SHARD")]] = None
+    """Its key or its number in the plan; the first where neither it nor a sample is given."""
+    sample: Annotated[str | None, arg(metavar="KEY")] = None
+    """This one sample instead."""
+    out: Annotated[Path, arg(metavar="DIR")] = Path("inspect")
+    """Folder for the pictures."""
+    tokenizer: Annotated[str | None, arg(metavar="DIR")] = None
+    """Folder of the tokenizer's weights; the one recorded with the dataset where not given."""
+    clips: Annotated[int, arg(metavar="N")] = 16
+    """At most so many clips are decoded."""
+
+
+def inspect(words: Sequence[str], prog: str) -> int:
+    options = parse(InspectData, words, prog)
+    import torch
+
+    from videoar.data_pipeline.inspect import check_tokenizer, contact_sheet, decoded, header_of, save_png
+    from videoar.data_pipeline.manifest import open_manifest
+    from videoar.data_pipeline.shards import ShardReader
+    from videoar.pretrain.generate.video import save_mp4, to_frames
+
+    manifest = open_manifest(options.url)
+    entries = _inspected(manifest, options)
+    tokenizer = _tokenizer(options)
+    check_tokenizer(manifest, tokenizer)
+    say(json.dumps({"shard": entries[0].shard, "num_samples": len(entries), **header_of(manifest, entries[0])}))
+    for entry in entries:
+        say(json.dumps(asdict(entry)))
+    reader, folder = ShardReader(manifest), make_folder("out", options.out)
+    with torch.inference_mode():
+        clips = {entry.key: to_frames(decoded(reader, entry, tokenizer))[0] for entry in entries[: options.clips]}
+    reader.close()
+    for key, frames in clips.items():
+        save_mp4(frames, folder / f"{key}.mp4", manifest.fps)
+    say(json.dumps({"sheet": str(save_png(contact_sheet(list(clips.values())), folder / "sheet.png"))}))
+    return 0
+
+
+def _inspected(manifest: Manifest, options: InspectData) -> tuple[SampleEntry, ...]:
+    from videoar.data_pipeline.inspect import sample_named, samples_of
+
+    if options.sample is not None:
+        return (sample_named(manifest, options.sample),)
+    return samples_of(manifest, options.shard or manifest.entries[0].shard)
+
+
+def _tokenizer(options: InspectData) -> VideoTokenizer:
+    from videoar.cluster.serialize import from_dict
+    from videoar.data_pipeline.manifest import read_dataset
+    from videoar.data_pipeline.storage import Storage
+    from videoar.tokenizer import open_tokenizer
+    from videoar.tokenizer.config import TokenizerSource
+
+    if options.tokenizer is not None:
+        return open_tokenizer(TokenizerSource(path=options.tokenizer))
+    recorded = read_dataset(Storage.open(options.url)).get("tokenizer", {})
+    return open_tokenizer(from_dict(TokenizerSource, recorded, "tokenizer"))
 
 
 def _output(recipe: Recipe, given: str | None) -> str:

@@ -25,8 +25,9 @@ from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.payload import restore
 from videoar.data_pipeline.plan_table import read_plan
 from videoar.data_pipeline.shapes import draw_clip
+from videoar.data_pipeline.stats import stats
 from videoar.data_pipeline.storage import Storage
-from videoar.data_pipeline.verify import find_datasets, gc, stats, verify
+from videoar.data_pipeline.verify import find_datasets, gc, verify
 from videoar.data_pipeline.work import UnitWorker
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
@@ -175,7 +176,8 @@ def test_bad_clips_are_recorded_and_too_many_stop_the_job(cluster: None, tmp_pat
     counts = stats(url)
     assert (counts.num_planned, counts.num_samples) == (9, 6)
     assert counts.failed == {"the file is gone": 3}
-    assert list(counts.skipped.values()) == [1]
+    assert [sum(reasons.values()) for reasons in counts.inputs_out.values()] == [1]
+    assert counts.is_balanced
     assert len(keys(open_manifest(url))) == 6
 
     plan_all(config(dataset), str(tmp_path / "again"))
