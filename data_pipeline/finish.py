@@ -17,6 +17,7 @@ from videoar.data_pipeline.payload import SampleFormat
 from videoar.data_pipeline.plan import summary
 from videoar.data_pipeline.plan_table import Plan
 from videoar.data_pipeline.storage import Storage
+from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.scales import latent_frames
 
 
@@ -25,7 +26,9 @@ def is_finished(storage: Storage, plan: Plan) -> bool:
     return storage.exists(DATASET_KEY) and read_dataset(storage).get("plan_hash") == plan.hash
 
 
-def finish_dataset(storage: Storage, dataset: DatasetConfig, layout: SampleFormat, plan: Plan) -> bool:
+def finish_dataset(
+    storage: Storage, dataset: DatasetConfig, layout: SampleFormat, plan: Plan, tokenizer: TokenizerSource
+) -> bool:
     """Write the manifest from the commits, one after another; True when it is there.
 
     False where a unit has no commit after all: stores may go on listing what is gone. The rest is to be made first.
@@ -36,7 +39,7 @@ def finish_dataset(storage: Storage, dataset: DatasetConfig, layout: SampleForma
     if next(remaining_units(plan.shard_sizes, committed), None) is not None:
         return False
     tally = Tally()
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"tokenizer": to_dict(tokenizer)}
     try:
         write_manifest(storage, dataset.name, layout, _entries(storage, dataset, plan, committed, tally, facts), facts)
     except _Gone:

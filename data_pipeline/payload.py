@@ -96,11 +96,16 @@ def read_sample(
     return bits, _unpack_latent(layout, num_frames, body[cut:])
 
 
-def _check_header(layout: SampleFormat, num_frames: int, raw: bytes, body: memoryview) -> None:
+def header_fields(raw: bytes) -> dict[str, object]:
+    """What the header of a sample says, by name. CorruptShard: there is none."""
     if len(raw) < _HEADER.size or raw[:4] != _MAGIC:
         raise CorruptShard("the sample does not begin with a header of the shard format")
+    return {**_identity(raw[: _HEADER.size]), "magic": _MAGIC.decode()}
+
+
+def _check_header(layout: SampleFormat, num_frames: int, raw: bytes, body: memoryview) -> None:
+    found, wanted = header_fields(raw), header_fields(layout.header(num_frames, 0))
     checksum = _HEADER.unpack(raw[: _HEADER.size])[-1]
-    found, wanted = _identity(raw[: _HEADER.size]), _identity(layout.header(num_frames, 0))
     for name, value in wanted.items():
         if found[name] != value:
             raise ForeignShard(f"{name} is {found[name]} in the shard and {value} in the manifest")

@@ -82,9 +82,13 @@ def prepare(
         if size:
             with ray_cluster(size, config.gpus_per_actor, address), Pool(settings, size) as pool:
                 _drive(pool, Schedule(_jobs(left), config.max_attempts), counts, Storage.open(output))
-        if all([finish_dataset(item.storage, item.dataset, item.layout, item.plan) for item in left]):
+        if all([_finish(item, config) for item in left]):
             return {item.dataset.name: item.storage.url for item in planned}
     raise StoreError(output, f"lists commits that it does not hold, {_PASSES} times", "run the same command later")
+
+
+def _finish(item: PlannedDataset, config: DataConfig) -> bool:
+    return finish_dataset(item.storage, item.dataset, item.layout, item.plan, config.tokenizer)
 
 
 def _jobs(planned: Sequence[PlannedDataset]) -> Iterator[Job]:
