@@ -1,0 +1,141 @@
+"""Faults of real processes: one that dies, one that hangs, signals in every phase, a disk that is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.preemption import EXIT_PREEMPTED
+from videoar.data_pipeline.storage import Storage
+from videoar.pretrain.checkpoint import Checkpoint, saved_steps, step_name
+from videoar.pretrain.run_folder import read_lines
+
+pytestmark = pytest.mark.slow
+
+TRAIN = (sys.executable, "-m", "videoar.cluster.entry", "train", "debug")
+ENDLESS = ("--stages.images.steps", "100000", "--log.save-every", "4")
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    command = [*TRAIN, *map(str, words)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def until(condition: Callable[[], object], process: subprocess.Popen[str], timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert process.poll() is None, process.communicate()[1][-5000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def steps(run: Path) -> int:
+    metrics = run / "metrics.jsonl"
+    return metrics.read_text().count("\n") if metrics.exists() else 0
+
+
+def ended(process: subprocess.Popen[str], timeout_s: float = 90) -> str:
+    """What it said until it ended, in good time."""
+    try:
+        return process.communicate(timeout=timeout_s)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def pid_of(run: Path, rank: int) -> int:
+    return int(json.loads((run / "health" / f"{rank:05d}.json").read_text())["pid"])
+
+
+def losses(run: Path) -> list[float]:
+    return [record["loss"] for record in read_lines(run / "metrics.jsonl")]
+
+
+def test_a_dead_process_ends_the_job_and_the_run_goes_on(debug_data: str, tmp_path: Path) -> None:
+    """The machine of one rank is gone: the others must not wait for ever, and the curve must not show it."""
+    words = ("--data.url", debug_data, "--processes", 2, "--log.save-every", 4, "--stages.images.steps", 60)
+    process = start("--run", tmp_path / "run", *words)
+    until(lambda: steps(tmp_path / "run") > 10, process)
+    os.kill(pid_of(tmp_path / "run", 1), signal.SIGKILL)
+    said = ended(process)
+    assert process.returncode == 1
+    assert "process 1 failed first, with exit code -9" in said
+    for folder in ("run", "straight"):
+        process = start("--run", tmp_path / folder, *words)
+        said = ended(process)
+        assert process.returncode == 0, said
+    assert losses(tmp_path / "run") == losses(tmp_path / "straight")
+    assert "resumed" in [line["event"] for line in read_lines(tmp_path / "run" / "events.jsonl")]
+
+
+def test_a_process_that_hangs_is_named_and_the_job_ends(debug_data: str, tmp_path: Path) -> None:
+    """A GPU that stopped answering holds a thousand others: someone must find out which, and give the machines back."""
+    words = ("--data.url", debug_data, "--processes", 2, *ENDLESS, "--faults.hang-timeout-s", 6)
+    process = start("--run", tmp_path, *words)
+    until(lambda: steps(tmp_path) > 10, process)
+    stopped = pid_of(tmp_path, 1)
+    os.kill(stopped, signal.SIGSTOP)
+    said = ended(process)
+    assert process.returncode == 1
+    assert f"process 1 ({os.uname().nodename}, pid {stopped}) has been in" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_while_data_is_prepared(number: signal.Signals, tmp_path: Path) -> None:
+    """There is nothing to save yet, and hours of preparation must not delay the answer."""
+    process = start("--run", tmp_path, "--data.datasets.long64.source.num-clips", 20_000)
+    until(lambda: (tmp_path / "data").exists(), process)
+    process.send_signal(number)
+    ended(process, 40)
+    assert process.returncode == EXIT_PREEMPTED
+
+
+def test_a_signal_while_the_loader_hangs(debug_data: str, tmp_path: Path) -> None:
+    """The store does not answer: the process cannot save, and must leave all the same while there is time."""
+    data = tmp_path / "data"
+    shutil.copytree(debug_data, data)
+    for shard in (data / "clips32" / "shards").glob("*.tar"):
+        shard.unlink()
+        os.mkfifo(shard)  # opening it waits for ever
+    words = ("--data.url", data, "--faults.stop-within-s", 2, "--stages.images.mixture.1.weight", 0.01)
+    process = start("--run", tmp_path / "run", *words, *ENDLESS)
+    until(lambda: (tmp_path / "run" / "health" / "00000.json").exists(), process)
+    time.sleep(1)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    said = ended(process, 40)
+    assert process.returncode == EXIT_PREEMPTED
+    assert time.monotonic() - begun < 20
+    assert "not saved within 2 s of the signal" in said
+    assert (tmp_path / "run" / "preempted").exists()
+
+
+def test_a_full_disk(debug_data: str, tmp_path: Path) -> None:
+    """Saves that fail leave the checkpoint before them whole, are told, and end the run before weeks are lost."""
+    disk, copy = tmp_path / "disk", tmp_path / "copy"
+    disk.mkdir()
+    words = ("--run", tmp_path / "run", "--data.url", debug_data, "--log.checkpoints", disk, *ENDLESS)
+    inside = f'mount -t tmpfs -o size=8m tmpfs {disk} && "$@"; code=$?; cp -r {disk} {copy}; exit $code'
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", inside, "sh", *TRAIN, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    if "unshare failed" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.splitlines()[0]}")
+    assert done.returncode == 1
+    last_line = done.stderr.splitlines()[-1]
+    assert "3 checkpoints in a row were not written" in last_line
+    assert "the disk is full" in last_line
+    failed = [line for line in read_lines(tmp_path / "run" / "events.jsonl") if line["event"] == "save_failed"]
+    assert [line["checkpoint"] for line in failed] == [8, 12, 16]
+    root = Storage.open(str(copy))
+    assert saved_steps(root) == (4,)
+    Checkpoint(root.child(step_name(4))).verify()
+    assert not [path for path in copy.glob("step-*/*") if "step-00000004" not in str(path)], "half files keep it full"
