@@ -53,6 +53,23 @@ def put_file(fs: Any, path: str, local_path: str) -> None:
     _check_stored(fs, path, size, _etags(local_path, part))
 
 
+def abort_uploads(fs: Any, root: str) -> Iterator[str]:
+    """End the uploads in parts below a prefix that were begun and not completed; bucket and key of each.
+
+    Nobody sees them, and the store bills them.
+    """
+    bucket, prefix, _ = fs.split_path(root)
+    marks: dict[str, str] = {}
+    while True:
+        page = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", **marks)
+        for upload in page.get("Uploads", ()):
+            fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+            yield f"{bucket}/{upload['Key']}"
+        if not page.get("IsTruncated"):
+            return
+        marks = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+
 def _etags(local_path: str, part: int) -> set[str]:
     """What a store calls this file that hashes with MD5: uploaded whole, or in parts of this size."""
     whole, parts = hashlib.md5(usedforsecurity=False), []

@@ -20,6 +20,8 @@ from videoar.cluster.errors import InputError, StoreError
 from videoar.data_pipeline import s3
 
 _COPY_BYTES = 1 << 20
+_ASIDE = ".part"
+"""End of the name of a local file that is not whole yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,25 @@ class Storage:
             with self._plainly():
                 self.fs.rm([self.path(key) for key in found])
 
+    def remove_unfinished(self) -> tuple[str, ...]:
+        """Remove what writers that died have left below here, visible to nobody: parts of objects. Their keys."""
+        if self._is_s3:
+            with self._plainly():
+                return tuple(key[len(self.root) + 1 :] for key in s3.abort_uploads(self.fs, self.root))
+        left = tuple(key for key in self.keys("") if key.endswith(_ASIDE))
+        for key in left:
+            self.remove(key)
+        return left
+
+    def folders(self) -> tuple[str, ...]:
+        """The folders directly below this one."""
+        with self._plainly():
+            try:
+                found = self.fs.ls(self.root, detail=True, refresh=True)
+            except FileNotFoundError:
+                return ()
+        return tuple(sorted(posixpath.basename(item["name"]) for item in found if item["type"] == "directory"))
+
     @property
     def _is_s3(self) -> bool:
         protocol = self.fs.protocol
@@ -144,7 +165,7 @@ def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
     """A crash leaves the old file or the new one: write aside, flush to the disk, rename, flush the folder."""
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
-    aside = f"{path}.{uuid.uuid4().hex[:8]}.part"
+    aside = f"{path}.{uuid.uuid4().hex[:8]}{_ASIDE}"
     try:
         with open(aside, "wb") as file:
             fill(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,8 @@ from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.plan_table import HEAD_KEY, read_plan
 from videoar.data_pipeline.shards import ShardReader
 from videoar.data_pipeline.storage import Storage
+
+_READ_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,17 +32,21 @@ class Verification:
 def find_datasets(url: str) -> tuple[str, ...]:
     """URLs of the planned datasets at a URL or one folder below it. InputError when there is none."""
     storage = Storage.open(url)
-    heads = [key for key in storage.keys("") if posixpath.basename(key) == HEAD_KEY and key.count("/") <= 1]
-    if not heads:
+    places = [storage] if storage.exists(HEAD_KEY) else [storage.child(name) for name in storage.folders()]
+    found = tuple(place.url for place in places if place.exists(HEAD_KEY))
+    if not found:
         raise InputError("url", url, "holds no planned dataset", "run `videoar data run` first")
-    return tuple(storage.child(posixpath.dirname(key)).url.rstrip("/") for key in heads)
+    return found
 
 
 def verify(url: str) -> Verification:
     """Re-hash every shard of a finished dataset and read one sample of each through the reader."""
     storage, manifest = Storage.open(url), open_manifest(url)
-    commits = [commit for _, commit in standing_commits(storage, read_plan(storage)) if commit.tar]
-    problems = [problem for commit in commits for problem in _check(storage, commit)]
+    num_shards, problems = 0, list[str]()
+    for _, commit in standing_commits(storage, read_plan(storage)):
+        if commit.tar:
+            num_shards += 1
+            problems += _check(storage, commit)
     reader = ShardReader(manifest)
     for entry in {entry.shard: entry for entry in manifest.entries}.values():
         try:
@@ -50,17 +55,21 @@ def verify(url: str) -> Verification:
             problems.append(str(error))
     reader.close()
     return Verification(
-        num_shards=len(commits), num_samples=len(manifest.entries), problems=tuple(problems), unnamed=unnamed(storage)
+        num_shards=num_shards, num_samples=len(manifest.entries), problems=tuple(problems), unnamed=unnamed(storage)
     )
 
 
 def gc(url: str) -> tuple[str, ...]:
-    """Remove the tars that no commit names; their keys. Not while a preparation is running on this dataset."""
+    """Remove the tars that no commit names and what was never completed; their keys.
+
+    Not while a preparation is running on this dataset.
+    """
     storage = Storage.open(url)
+    unfinished = storage.remove_unfinished()
     keys = unnamed(storage)
     for key in keys:
         storage.remove(key)
-    return keys
+    return tuple(sorted({*unfinished, *keys}))
 
 
 def unnamed(storage: Storage) -> tuple[str, ...]:
@@ -77,9 +86,18 @@ def unnamed(storage: Storage) -> tuple[str, ...]:
 
 def _check(storage: Storage, commit: Commit) -> Iterator[str]:
     try:
-        found = hashlib.sha256(storage.read(commit.tar)).hexdigest()
+        found = _sha256(storage, commit.tar)
     except FileNotFoundError:
         yield f"{commit.tar} is missing"
         return
     if found != commit.sha256:
         yield f"{commit.tar} is damaged: its sha256 is {found[:16]}…, the commit says {commit.sha256[:16]}…"
+
+
+def _sha256(storage: Storage, key: str) -> str:
+    """Of an object, a part at a time."""
+    digest = hashlib.sha256()
+    with storage.open_read(key) as file:
+        while part := file.read(_READ_BYTES):
+            digest.update(part)
+    return digest.hexdigest()

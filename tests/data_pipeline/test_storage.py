@@ -121,6 +121,23 @@ def test_a_large_file_goes_up_in_parts_and_is_checked(
         storage.write_file("other.bin", local)
 
 
+def test_what_a_killed_writer_left_is_found_and_removed(s3: S3Store, tmp_path: Path) -> None:
+    """Parts that nobody sees are billed by a store and fill a disk."""
+    remote, local = Storage.open(s3.url), Storage.open(str(tmp_path))
+    bucket, key, _ = remote.fs.split_path(remote.path("shards/a.tar"))
+    upload = remote.fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
+    remote.fs.call_s3(
+        "upload_part", Bucket=bucket, Key=key, UploadId=upload["UploadId"], PartNumber=1, Body=bytes(5 << 20)
+    )
+    local.write("shards/a.tar.0123.part", b"half")
+    for storage in (remote, local):
+        storage.write("shards/b.tar", b"whole")
+        assert storage.folders() == ("shards",)
+        assert [key.split(".")[0] for key in storage.remove_unfinished()] == ["shards/a"]
+        assert storage.remove_unfinished() == ()
+        assert storage.keys("") == ("shards/b.tar",)
+
+
 @pytest.mark.parametrize(
     "url",
     [
