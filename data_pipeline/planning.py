@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from videoar.cluster.errors import InputError
 from videoar.data_pipeline.accounts import Accounts
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
 from videoar.data_pipeline.payload import SampleFormat
@@ -62,9 +64,22 @@ def plan_all(
         shards = ShardLimits(max_clips=config.samples_per_shard, max_bytes=config.max_shard_bytes)
         told = _teller(dataset, progress) if progress is not None else None
         processes = min(config.actors * config.decode_processes, os.cpu_count() or 1)
-        plan = ensure_plan(storage, dataset, layout, shards, limits(config), processes=processes, told=told)
+        with _naming(dataset):
+            plan = ensure_plan(storage, dataset, layout, shards, limits(config), processes=processes, told=told)
         planned.append(PlannedDataset(dataset=dataset, storage=storage, layout=layout, plan=plan))
     return tuple(planned)
+
+
+@contextmanager
+def _naming(dataset: DatasetConfig) -> Iterator[None]:
+    """What is wrong with a source is told under the name of its dataset, as the command line takes it."""
+    try:
+        yield
+    except InputError as error:
+        if not error.field.startswith("source."):
+            raise
+        field = f"data.datasets.{dataset.name}.{error.field}"
+        raise InputError(field, error.value, error.problem, error.remedy) from error
 
 
 def _teller(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) -> Callable[[Accounts], None]:

@@ -22,9 +22,7 @@ from videoar.pretrain.config import LogConfig, ModelConfig, Recipe, StageConfig
 from videoar.pretrain.engine import StepResult
 from videoar.pretrain.gradients import block_names
 from videoar.pretrain.loss import Tally
-from videoar.pretrain.run_folder import keep_lines
-
-METRICS = "metrics.jsonl"
+from videoar.pretrain.run_folder import METRICS, keep_lines
 
 
 def training_flops(config: ModelConfig, tokens: int, attended_pairs: float) -> float:

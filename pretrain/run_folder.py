@@ -17,13 +17,15 @@ from typing import Any
 import torch
 
 from videoar.cluster.errors import InputError
+from videoar.cluster.overrides import differences
 from videoar.cluster.process import World
-from videoar.cluster.serialize import from_yaml, to_dict, to_yaml
+from videoar.cluster.serialize import from_yaml, to_yaml
 from videoar.data_pipeline.config import LoaderConfig
 from videoar.data_pipeline.storage import Storage
 from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Recipe
 
 CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
 ENVIRONMENT = "environment.json"
 CHECKPOINTS = "checkpoints"
 EVENTS = "events.jsonl"
@@ -49,7 +51,7 @@ def sole_writer(run: Path) -> Iterator[None]:
 def open_run(run: Path, recipe: Recipe, world: World) -> None:
     """Save the recipe and the environment, or check that this is the run that the recipe began."""
     saved = run / CONFIG
-    if saved.exists():
+    if saved.exists() and (run / METRICS).exists():  # a run that never took a step may still be corrected
         _check_same(from_yaml(Recipe, saved.read_text(), str(saved)), recipe, run)
     write_atomically(saved, to_yaml(recipe))
     write_atomically(run / ENVIRONMENT, json.dumps(_environment(world), indent=1) + "\n")
@@ -95,13 +97,11 @@ def checkpoints(run: Path, recipe: Recipe) -> Storage:
 
 def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
     """What decides the numbers must not change under a run; how it is cut, logged and fed may."""
-    old, new = to_dict(_numbers(before)), to_dict(_numbers(now))
-    for field in old:
-        if old[field] != new[field]:
-            raise InputError(
-                field, new[field], f"differs from {run / CONFIG}, which began this run",
-                "give another --run, or the recipe it began with",
-            )  # fmt: skip
+    for field, (_, value) in differences(_numbers(before), _numbers(now)).items():
+        raise InputError(
+            field, value, f"differs from {run / CONFIG}, which began this run",
+            "give another --run, or the recipe it began with",
+        )  # fmt: skip
 
 
 def _numbers(recipe: Recipe) -> Recipe:
@@ -109,9 +109,12 @@ def _numbers(recipe: Recipe) -> Recipe:
     data = replace(recipe.data, url="", actors=1, decode_processes=1)
     model = replace(recipe.model, text=replace(recipe.model.text, path=""))
     stages = tuple(replace(stage, parallel=None) for stage in recipe.stages)
+    log = LogConfig()
+    if any(stage.plateau_patience for stage in stages):  # then validations decide when stages end
+        log = LogConfig(validate_every=recipe.log.validate_every, validation=recipe.log.validation)
     return replace(
         recipe, model=model, data=data, stages=stages, loader=LoaderConfig(), parallel=ParallelConfig(),
-        log=LogConfig(), faults=FaultConfig(), threads=0,
+        log=log, faults=FaultConfig(), threads=0,
     )  # fmt: skip
 
 
