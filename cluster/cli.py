@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 
 from videoar.cluster.arguments import HELP
-from videoar.cluster.commands import bench, config, data, demo, doctor, export, generate, tokenizer, train
+from videoar.cluster.commands import bench, config, data, demo, diagnose, doctor, export, generate, tokenizer, train
 from videoar.cluster.errors import InputError
 
 Run = Callable[[Sequence[str], str], int]
@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[Run, type]] = {
     "tokenizer evaluate": (tokenizer.evaluate, tokenizer.EvaluateTokenizer),
     "tokenizer reconstruct": (tokenizer.reconstruct, tokenizer.Reconstruct),
     "train": (train.train, train.Train),
+    "diagnose": (diagnose.diagnose, diagnose.Diagnose),
     "export": (export.export, export.Export),
     "generate": (generate.generate, generate.Generate),
     "bench": (bench.bench, bench.Bench),

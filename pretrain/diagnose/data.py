@@ -1,0 +1,190 @@
+"""Whether the data are what the run believes them to be: one tokenizer, one schedule, texts, and bits that vary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.finding import Finding
+from videoar.data_pipeline.clip import Sample, SampleEntry
+from videoar.data_pipeline.packing import LoaderState
+from videoar.pretrain.config import Recipe, StageConfig
+from videoar.pretrain.corruption import Frames, flip_ratios
+from videoar.pretrain.data import make_sampler
+from videoar.pretrain.diagnose.evidence import Evidence
+from videoar.tokenizer import open_tokenizer
+from videoar.tokenizer.scales import ScaleSchedule
+
+CONSTANT = 1e-3
+"""A bit whose rarer value is rarer than this says nothing."""
+
+
+def datasets(evidence: Evidence) -> Iterator[Finding]:
+    """Every dataset opens, and holds what the newest checkpoint was trained on."""
+    trained_on = evidence.saved.meta["data"] if evidence.saved is not None else {}
+    for name, manifest in evidence.manifests.items():
+        if isinstance(manifest, Exception):
+            yield Finding(
+                name="data", state="fail", found=f"{name}: {manifest}", figures={"dataset": name},
+                remedy="make the shards reachable; checks of the data are left out until then",
+            )  # fmt: skip
+        elif trained_on.get(name, manifest.hash) != manifest.hash:
+            yield Finding(
+                name="data", state="fail", figures={"dataset": name, "hash": manifest.hash},
+                found=f"{name} is {manifest.hash}, and the newest checkpoint was trained on {trained_on[name]}",
+                remedy="name the data that the run began with",
+            )  # fmt: skip
+    opened = evidence.datasets.values()
+    if opened:
+        found = f"{len(opened)} datasets, {sum(len(manifest.entries) for manifest in opened):,} samples"
+        yield Finding(name="data", state="ok", found=found)
+
+
+def tokenizer(evidence: Evidence) -> Iterator[Finding]:
+    """The weights that the recipe names, those that made the data, and those of the checkpoint are the same."""
+    hashes = {f"data {name}": manifest.tokenizer_hash for name, manifest in evidence.datasets.items()}
+    if evidence.saved is not None:
+        hashes["checkpoint"] = evidence.saved.meta["tokenizer_hash"]
+    try:
+        hashes["recipe"] = open_tokenizer(evidence.recipe.tokenizer).hash
+    except (InputError, OSError) as error:
+        yield Finding(
+            name="tokenizer", state="warn", found=f"cannot be opened: {error}",
+            remedy="make data.tokenizer.path reachable: samples and exports decode with it",
+        )  # fmt: skip
+    if len(set(hashes.values())) > 1:
+        usual = Counter(hashes.values()).most_common(1)[0][0]
+        others = ", ".join(f"{where} {value}" for where, value in hashes.items() if value != usual)
+        yield Finding(
+            name="tokenizer", state="fail", found=f"{others}; all others {usual}", figures={"hashes": hashes},
+            remedy="bits of another tokenizer mean nothing to this one: prepare that data again, or name its tokenizer",
+        )  # fmt: skip
+    elif hashes:
+        yield Finding(
+            name="tokenizer", state="ok", found=f"{next(iter(hashes.values()))} made all data",
+            figures={"hashes": hashes},
+        )  # fmt: skip
+
+
+def schedules(evidence: Evidence) -> Iterator[Finding]:
+    """Each dataset was cut by the schedule that the recipe names for it."""
+    buckets = {dataset.name: dataset.bucket for dataset in evidence.recipe.data.datasets}
+    wrong = []
+    for name, manifest in evidence.datasets.items():
+        wanted = ScaleSchedule.named(buckets[name].schedule)
+        if manifest.schedule_hashes.get(wanted.name) != wanted.hash:
+            wrong.append(f"{name} has {manifest.schedule_hashes}, the recipe {wanted.name} ({wanted.hash})")
+        elif manifest.latent_dim != evidence.recipe.model.latent_dim:
+            wrong.append(f"{name} has {manifest.latent_dim} bits a token, the model {evidence.recipe.model.latent_dim}")
+    if wrong:
+        yield Finding(
+            name="schedule", state="fail", found="; ".join(wrong), remedy="prepare the data again for this recipe"
+        )
+    elif evidence.datasets:
+        names = sorted({name for manifest in evidence.datasets.values() for name in manifest.schedule_hashes})
+        yield Finding(name="schedule", state="ok", found=", ".join(names))
+
+
+def text(evidence: Evidence) -> Iterator[Finding]:
+    """Every sample has the kind of condition that the model reads."""
+    kind = evidence.recipe.model.text.kind
+    for name, manifest in evidence.datasets.items():
+        entries = manifest.entries
+        bare = sum(entry.label is None if kind == "label" else not entry.caption.strip() for entry in entries)
+        lacks = f"{name}: {bare} of {len(entries)} samples have no {'label' if kind == 'label' else 'caption'}"
+        values = {entry.label if kind == "label" else entry.caption for entry in entries}
+        figures = {"dataset": name, "without": bare, "distinct": len(values)}
+        if bare == len(entries) or (kind == "label" and bare):
+            yield Finding(
+                name="text", state="fail", found=lacks, figures=figures,
+                remedy="give captions or labels to the source (data.datasets), and prepare the data again",
+            )  # fmt: skip
+        elif bare > 0.2 * len(entries) or (len(values) == 1 and len(entries) > 1):
+            told = lacks if bare else f"{name}: every sample has the same text"
+            yield Finding(
+                name="text", state="warn", found=told, figures=figures,
+                remedy="a text that says nothing cannot be learned: look at the source's captions",
+            )  # fmt: skip
+        else:
+            yield Finding(
+                name="text", state="ok", found=f"{name}: {len(values)} different {kind} texts", figures=figures
+            )
+
+
+def bits(evidence: Evidence) -> Iterator[Finding]:
+    """Each bit takes both values; a constant one is free accuracy that means nothing."""
+    for name, samples in evidence.samples.items():
+        if isinstance(samples, Exception):
+            yield Finding(
+                name="bits", state="fail", found=f"{name}: {samples}", figures={"dataset": name},
+                remedy="`videoar data verify` names every bad shard; prepare those again",
+            )  # fmt: skip
+            continue
+        ones = _share_of_ones(samples)
+        rarer = np.minimum(ones, 1 - ones)
+        dead = np.flatnonzero(rarer < CONSTANT).tolist()
+        entropy = float(_entropy(rarer).mean())
+        found = f"{name}: {entropy:.3f} bits of entropy a bit over {len(samples)} samples"
+        figures = {"dataset": name, "constant": dead, "entropy": entropy, "share_of_ones": ones.round(4).tolist()}
+        if dead:
+            yield Finding(
+                name="bits", state="fail" if len(dead) > len(ones) / 8 else "warn", figures=figures,
+                found=f"{found}; {len(dead)} of {len(ones)} are constant: {', '.join(map(str, dead[:12]))}",
+                remedy="a tokenizer with dead bits wastes them and flatters the accuracy: raise its entropy loss",
+            )  # fmt: skip
+        else:
+            yield Finding(name="bits", state="ok", found=found, figures=figures)
+
+
+def flips(evidence: Evidence) -> Iterator[Finding]:
+    """The flip ratio that steps used is the one that the recipe gives for their very samples."""
+    if any(name not in evidence.datasets for name in evidence.dataset_names):
+        yield Finding(name="flip ratio", state="skip", found="the data cannot be reached")
+        return
+    before = None
+    for record in evidence.records:
+        begins, before = record["stage"] != before and (before is not None or record["step"] == 0), record["stage"]
+        if not begins:
+            continue
+        stage = next(stage for stage in evidence.recipe.stages if stage.name == record["stage"])
+        expected, used = _expected_flips(evidence, stage, record["step"]), record["flip_ratio"]
+        found = f"{used:.4f} at step {record['step']} ({stage.name}), {expected:.4f} by the recipe"
+        wrong = abs(used - expected) > 1e-3
+        yield Finding(
+            name="flip ratio", state="fail" if wrong else "ok", found=found, figures={"used": used, "recipe": expected},
+            remedy="the correction of the recipe was not what trained: look for other code or data under this run"
+            if wrong else "",
+        )  # fmt: skip
+
+
+def _expected_flips(evidence: Evidence, stage: StageConfig, step: int) -> float:
+    """Mean over the frames and scales of the stage's first step."""
+    recipe = evidence.recipe
+    if recipe.correction.corruption == "off":
+        return 0.0
+    plan, _ = make_sampler(recipe, stage, evidence.datasets).next(LoaderState())
+    entries = [entry for pack in plan.packs for entry in pack.entries]
+    ratios = [_flips_of(recipe, entry, step) for entry in entries]
+    return float(torch.cat(ratios).mean())
+
+
+def _flips_of(recipe: Recipe, entry: SampleEntry, step: int) -> torch.Tensor:
+    frame = torch.arange(entry.num_frames)
+    nothing = torch.zeros(entry.num_frames, 0, 0, dtype=torch.bool)
+    frames = Frames(nothing, None, torch.full_like(frame, entry.sample_id), frame)
+    scales = ScaleSchedule.named(entry.schedule).num_scales
+    return flip_ratios(frames, scales, recipe.correction, seed=recipe.seed, step=step).flatten()
+
+
+def _share_of_ones(samples: list[Sample]) -> Float64[np.ndarray, " k"]:
+    return np.concatenate([sample.bits.reshape(-1, sample.bits.shape[-1]) for sample in samples]).mean(0)
+
+
+def _entropy(p: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, " k"]:
+    safe = p.clip(1e-12, 1 - 1e-12)
+    return -(safe * np.log2(safe) + (1 - safe) * np.log2(1 - safe))

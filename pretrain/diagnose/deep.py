@@ -1,0 +1,128 @@
+"""Training held against inference on one sample: the sampler's cached passes must say what one full pass says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor
+
+from videoar.cluster.finding import Finding
+from videoar.data_pipeline.clip import Sample
+from videoar.pretrain.checkpoint import Checkpoint
+from videoar.pretrain.config import CorrectionConfig, Recipe, StageConfig
+from videoar.pretrain.diagnose.evidence import Evidence, mean_of
+from videoar.pretrain.generate.decoder import Decoder
+from videoar.pretrain.generate.sampler import Accumulation
+from videoar.pretrain.inputs import build_pack
+from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.tokenizer.scales import ScaleSchedule
+
+TOLERANCE = 1e-3
+"""Largest difference of two logits in float32; a wrong mask, position or input moves some by 0.1 and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class BothWays:
+    """Logits of every bit of a sample, teacher-forced, by one full pass and by the sampler's passes."""
+
+    full: Float32[Tensor, "t n k"]
+    cached: Float32[Tensor, "t n k"]
+    bits: Bool[Tensor, "t n k"]
+
+    @property
+    def difference(self) -> float:
+        return float((self.full - self.cached).abs().max())
+
+    def accuracy(self, logits: Float32[Tensor, "t n k"]) -> float:
+        return float(((logits > 0) == self.bits).float().mean())
+
+
+def inference(evidence: Evidence) -> Iterator[Finding]:
+    """One held-out (else training) sample through the newest checkpoint, both ways; and its moving average's way."""
+    found = _sample(evidence)
+    if evidence.saved is None or found is None:
+        yield Finding(name="inference", state="skip", found="needs a whole checkpoint and readable data")
+        return
+    sample, stage = found
+    ways = both_ways(_model(evidence.recipe, evidence.saved, ema=False), evidence.recipe, stage, sample)
+    full, cached = ways.accuracy(ways.full), ways.accuracy(ways.cached)
+    trained = mean_of(evidence.recent, "bit_accuracy") or 0.0
+    figures = {"difference": ways.difference, "full": full, "cached": cached, "training": trained}
+    yield _agreement(ways.difference, full, cached, figures)
+    told = f"{full:.3f} on sample {sample.entry.key} of {sample.entry.dataset}, {trained:.3f} in training"
+    lost = trained > 0.55 and full < 0.5 + (trained - 0.5) / 3
+    yield Finding(
+        name="weights", state="fail" if lost else "ok", found=f"bit accuracy {told}", figures=figures,
+        remedy="the checkpoint does not hold what was trained, or this sample is of other data" if lost else "",
+    )  # fmt: skip
+    if evidence.saved.has("ema"):
+        average = both_ways(_model(evidence.recipe, evidence.saved, ema=True), evidence.recipe, stage, sample)
+        accuracy = average.accuracy(average.full)
+        behind = accuracy < full - 0.05
+        yield Finding(
+            name="EMA accuracy", state="warn" if behind else "ok", found=f"{accuracy:.3f}, trained weights {full:.3f}",
+            remedy="export without --ema, or lower optimizer.ema_decay" if behind else "", figures={"ema": accuracy},
+        )  # fmt: skip
+
+
+@torch.inference_mode()
+def both_ways(model: VideoAR, recipe: Recipe, stage: StageConfig, sample: Sample) -> BothWays:
+    """The same bits before each bit, in one masked pass as in training and scale by scale as in sampling."""
+    return BothWays(_full(model, recipe, stage, sample), _cached(model, stage, sample), torch.from_numpy(sample.bits))
+
+
+def _full(model: VideoAR, recipe: Recipe, stage: StageConfig, sample: Sample) -> Float32[Tensor, "t n k"]:
+    pack = build_pack(
+        (sample,), config=model.config, stage=stage, correction=CorrectionConfig(corruption="off"), text_dropout=0.0,
+        seed=recipe.seed, step=0, training=False,
+    )  # fmt: skip
+    logits = model(pack.inputs, reference_attention(pack.layout.dense_mask()))
+    return logits[pack.layout.segments[0].visual].unflatten(0, sample.bits.shape[:2])
+
+
+def _cached(model: VideoAR, stage: StageConfig, sample: Sample) -> Float32[Tensor, "t n k"]:
+    schedule, bits = ScaleSchedule.named(sample.entry.schedule), torch.from_numpy(sample.bits)
+    decoder = Decoder(model, schedule, [sample.text], num_frames=sample.entry.num_frames, window=stage.window)
+    state, frames = Accumulation(model, schedule, 1), []
+    for of_frame in bits:
+        scales = []
+        for scale, of_scale in enumerate(of_frame.split(list(schedule.tokens))):
+            scales.append(decoder.scale_logits(scale, state.feature(scale))[0, 0])
+            state.add(of_scale[None], scale)
+        frames.append(torch.cat(scales))
+        decoder.advance()
+        state.advance()
+    return torch.stack(frames)
+
+
+def _agreement(difference: float, full: float, cached: float, figures: dict[str, float]) -> Finding:
+    found = f"largest difference of a logit {difference:.1e}; bit accuracy {full:.3f} in full, {cached:.3f} cached"
+    wrong = difference > TOLERANCE
+    return Finding(
+        name="inference", state="fail" if wrong else "ok", found=found, figures=figures,
+        remedy="sampling does not compute what training computed: look at positions, masks and the cache's window"
+        if wrong else "",
+    )  # fmt: skip
+
+
+def _sample(evidence: Evidence) -> tuple[Sample, StageConfig] | None:
+    """The shortest readable sample, of held-out data if there is any, and the stage whose window it is judged by."""
+    stage = next(stage for stage in evidence.recipe.stages if stage.name == evidence.records[-1]["stage"])
+    for names in (evidence.recipe.log.validation, [part.dataset for part in stage.mixture]):
+        lists = [evidence.samples.get(name) for name in names]
+        readable = [sample for one in lists if isinstance(one, list) for sample in one]
+        if readable:
+            return max(readable, key=lambda sample: sample.entry.num_frames), stage
+    return None
+
+
+def _model(recipe: Recipe, saved: Checkpoint, *, ema: bool) -> VideoAR:
+    """In float32 on the CPU: four bytes a weight."""
+    with torch.device("meta"):
+        model = VideoAR(recipe.model)
+    model.load_state_dict(dict(saved.weights(ema=ema)), assign=True)
+    return model.eval()

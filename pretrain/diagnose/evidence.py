@@ -1,0 +1,157 @@
+"""What a run directory has to say: its recipe, its curves, its events, its data and its checkpoints, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.serialize import from_yaml
+from videoar.data_pipeline.clip import Sample
+from videoar.data_pipeline.manifest import Manifest, open_manifest
+from videoar.data_pipeline.payload import CorruptShard
+from videoar.data_pipeline.storage import Storage
+from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.data import text_tokens
+from videoar.pretrain.evaluate.bits import read_entries
+from videoar.pretrain.metrics import METRICS
+from videoar.pretrain.run_folder import CONFIG, DATA, EVENTS, checkpoints, read_lines
+from videoar.pretrain.validate import VALIDATION
+
+Record = dict[str, Any]
+
+READ_SAMPLES = 16
+"""Samples of each dataset whose bits are looked at, spread over its shards."""
+ENOUGH = 10
+"""Steps after the warm-up before a curve is judged."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run directory; what is slow to read is read when it is first asked for, and once."""
+
+    run: Path
+    recipe: Recipe
+    records: tuple[Record, ...]
+    """Lines of metrics.jsonl, in the order of steps."""
+    validation: tuple[Record, ...]
+    events: tuple[Record, ...]
+
+    @staticmethod
+    def read(run: Path) -> Evidence:
+        """InputError where the folder is no run."""
+        config = run / CONFIG
+        if not config.is_file():
+            raise InputError("run", run, f"holds no {CONFIG}", "give the folder that `videoar train --run` wrote")
+        recipe = from_yaml(Recipe, config.read_text(), str(config))
+        lines = (_lines(run / name) for name in (METRICS, VALIDATION, EVENTS))
+        return Evidence(run, recipe, *lines)
+
+    @property
+    def trained(self) -> list[Record]:
+        """Records of steps after the warm-up."""
+        return [record for record in self.records if record["step"] >= self.recipe.optimizer.warmup_steps]
+
+    @property
+    def recent(self) -> list[Record]:
+        """The last tenth of the steps, at least five, of the stage under way."""
+        stage = [record for record in self.records if record["stage"] == self.records[-1]["stage"]]
+        return stage[-max(5, len(self.records) // 10) :]
+
+    @property
+    def data_url(self) -> str:
+        """Where the shards are; a recipe that names none has them in the run directory."""
+        return self.recipe.data.url.rstrip("/") or str(self.run / DATA)
+
+    @property
+    def dataset_names(self) -> tuple[str, ...]:
+        """Every dataset that the run reads."""
+        trained = [part.dataset for stage in self.recipe.stages for part in stage.mixture]
+        return tuple(dict.fromkeys([*trained, *self.recipe.log.validation]))
+
+    @cached_property
+    def manifests(self) -> dict[str, Manifest | Exception]:
+        """Each dataset's manifest, or why it cannot be opened."""
+        found: dict[str, Manifest | Exception] = {}
+        for name in self.dataset_names:
+            try:
+                found[name] = open_manifest(f"{self.data_url}/{name}")
+            except (InputError, OSError) as error:
+                found[name] = error
+        return found
+
+    @property
+    def datasets(self) -> dict[str, Manifest]:
+        """The manifests that could be opened."""
+        return {name: one for name, one in self.manifests.items() if isinstance(one, Manifest)}
+
+    @cached_property
+    def samples(self) -> dict[str, list[Sample] | Exception]:
+        """A few samples of each dataset, or why they cannot be read."""
+        text = text_tokens(self.recipe.model.text)
+        found: dict[str, list[Sample] | Exception] = {}
+        for name, manifest in self.datasets.items():
+            entries = manifest.entries[:: max(1, len(manifest.entries) // READ_SAMPLES)][:READ_SAMPLES]
+            try:
+                found[name] = read_entries(manifest, text, entries)
+            except (CorruptShard, InputError, OSError) as error:
+                found[name] = error
+        return found
+
+    @cached_property
+    def root(self) -> Storage:
+        """Where the checkpoints lie."""
+        return checkpoints(self.run, self.recipe)
+
+    @property
+    def saved(self) -> Checkpoint | None:
+        """The newest whole checkpoint: what the run would go on from."""
+        return self._hashed[0]
+
+    @property
+    def damaged(self) -> dict[int, str]:
+        """Newer ones that are not whole, by step, and why."""
+        return self._hashed[1]
+
+    @cached_property
+    def _hashed(self) -> tuple[Checkpoint | None, dict[int, str]]:
+        """Newest first, until one is whole; every file of it is read."""
+        damaged: dict[int, str] = {}
+        for step in reversed(saved_steps(self.root)):
+            try:
+                saved = Checkpoint(self.root.child(step_name(step)))
+                saved.verify()
+                return saved, damaged
+            except CorruptCheckpoint as error:
+                if step in saved_steps(self.root):  # else the trainer has removed it meanwhile
+                    damaged[step] = str(error)
+        return None, damaged
+
+
+def mean_of(records: Sequence[Record], field: str) -> float | None:
+    """Over the records that have it."""
+    values = [float(record[field]) for record in records if record.get(field) is not None]
+    return fmean(values) if values else None
+
+
+def median_of(records: Sequence[Record], field: str) -> float | None:
+    """Over the records that have it."""
+    values = [float(record[field]) for record in records if record.get(field) is not None]
+    return median(values) if values else None
+
+
+def mean_list(records: Sequence[Record], field: str) -> list[float | None]:
+    """Element by element over records that carry a list."""
+    lists = [record[field] for record in records if record.get(field)]
+    length = max((len(values) for values in lists), default=0)
+    columns = ([values[i] for values in lists if i < len(values) and values[i] is not None] for i in range(length))
+    return [fmean(column) if column else None for column in columns]
+
+
+def _lines(path: Path) -> tuple[Record, ...]:
+    return tuple(read_lines(path)) if path.is_file() else ()

@@ -1,0 +1,34 @@
+"""Whether exported weights are of this run, its data and this version's schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from videoar.cluster.finding import Finding
+from videoar.pretrain.diagnose.evidence import Evidence
+from videoar.pretrain.model.pretrained import read_config
+from videoar.tokenizer.scales import ScaleSchedule
+
+
+def exported(evidence: Evidence, weights: Path) -> Iterator[Finding]:
+    """What config.json says, held against the run; InputError where the folder is no export."""
+    config, wrong = read_config(weights), []
+    made_by = {manifest.tokenizer_hash for manifest in evidence.datasets.values()}
+    if made_by and config.tokenizer_hash not in made_by:
+        wrong.append(f"tokenizer {config.tokenizer_hash}, the data {', '.join(sorted(made_by))}")
+    for shape in config.shapes:
+        if ScaleSchedule.named(shape.schedule).hash != shape.schedule_hash:
+            here = ScaleSchedule.named(shape.schedule).hash
+            wrong.append(f"schedule {shape.schedule} {shape.schedule_hash}, here {here}")
+    for one in config.provenance.data:
+        manifest = evidence.datasets.get(one.dataset)
+        if manifest is not None and manifest.hash != one.manifest_hash:
+            wrong.append(f"data {one.dataset} {one.manifest_hash}, the run {manifest.hash}")
+    if config.model != evidence.recipe.model:
+        wrong.append("another model configuration than the run's")
+    yield Finding(
+        name="export", state="fail" if wrong else "ok",
+        found="; ".join(wrong) or f"step {config.provenance.step} of {config.provenance.run}",
+        remedy="export this run again" if wrong else "",
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""Whether gradients are of a size that trains, in every block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+from videoar.cluster.finding import Finding
+from videoar.pretrain.diagnose.evidence import ENOUGH, Evidence, median_of
+
+
+def skipped(evidence: Evidence) -> Iterator[Finding]:
+    """Steps whose loss or gradient was not finite, and what sent the run back."""
+    flags = [not record["applied"] for record in evidence.records]
+    share, rewinds = sum(flags) / len(flags), sum(event["event"] == "rewind" for event in evidence.events)
+    found = f"{sum(flags)} of {len(flags)} steps, {rewinds} rewinds"
+    figures = {"skipped": sum(flags), "steps": len(flags), "rewinds": rewinds}
+    if share > 0.1 or (len(flags) >= 5 and all(flags[-5:])):
+        last = len(flags) - 1 - flags[::-1].index(True)
+        state, where = "fail", f", the last at step {evidence.records[last]['step']}"
+    elif share > 0.01 or rewinds:
+        state, where = "warn", ""
+    else:
+        yield Finding(name="skipped steps", state="ok", found=found, figures=figures)
+        return
+    yield Finding(
+        name="skipped steps", state=state, found=found + where, figures=figures,  # type: ignore[arg-type]
+        remedy="lower the learning rate; events.jsonl names the samples of each skipped step, `videoar data verify` "
+        "reads them",
+    )  # fmt: skip
+
+
+def norm(evidence: Evidence) -> Iterator[Finding]:
+    """Of the whole gradient, now beside the first steps after the warm-up."""
+    name, steps = "gradient norm", [record for record in evidence.trained if record["applied"]]
+    if len(steps) < ENOUGH:
+        yield Finding(name=name, state="skip", found=f"{len(steps)} applied steps after the warm-up")
+        return
+    before, now = median_of(steps[: max(5, len(steps) // 10)], "grad_norm"), median_of(evidence.recent, "grad_norm")
+    assert before is not None, "every record has a norm"
+    assert now is not None, "every record has a norm"
+    clip = evidence.recipe.optimizer.clip_norm
+    found, figures = f"{now:.2g} now, {before:.2g} after the warm-up, clipped to {clip:g}", {"now": now, "then": before}
+    if now > 100 * max(before, clip):
+        yield Finding(
+            name=name, state="fail", found=f"{found}: it explodes", figures=figures,
+            remedy="go back to a checkpoint before, with half the learning rate",
+        )  # fmt: skip
+    elif now > 10 * max(before, clip):
+        yield Finding(
+            name=name, state="warn", found=f"{found}: it grows", figures=figures,
+            remedy="lower the learning rate before it diverges",
+        )  # fmt: skip
+    elif now < 1e-6:
+        yield Finding(
+            name=name, state="fail", found=f"{found}: it vanishes", figures=figures,
+            remedy="look for a constant head or frozen weights",
+        )  # fmt: skip
+    else:
+        yield Finding(name=name, state="ok", found=found, figures=figures)
+
+
+def by_block(evidence: Evidence) -> Iterator[Finding]:
+    """A block that gets no gradient, or a hundred times its neighbours', is named."""
+    name, told = "by block", [record["grad_norm_by_block"] for record in evidence.recent if record["applied"]]
+    told = [norms for norms in told if norms]
+    if not told:
+        yield Finding(name=name, state="skip", found="no norms by block are on record")
+        return
+    norms = {block: median([one[block] or 0.0 for one in told]) for block in told[-1]}
+    middle = median([value for block, value in norms.items() if block.startswith("block_")])
+    dead = [block for block, value in norms.items() if value < 1e-4 * middle]
+    loud = [block for block, value in norms.items() if block.startswith("block_") and value > 100 * middle]
+    figures = {"grad_norm_by_block": norms}
+    if dead or middle == 0:
+        yield Finding(
+            name=name, state="fail", found=f"no gradient in {', '.join(dead) or 'any block'}", figures=figures,
+            remedy="look for frozen or constant weights there, and for an input that is always 0",
+        )  # fmt: skip
+    elif loud:
+        yield Finding(
+            name=name, state="warn", found=f"{', '.join(loud)}: over 100 times the others' {middle:.2g}",
+            remedy="lower the learning rate; a block that runs away takes the loss with it", figures=figures,
+        )  # fmt: skip
+    else:
+        low, high = min(norms, key=norms.__getitem__), max(norms, key=norms.__getitem__)
+        found = f"{norms[low]:.2g} ({low}) to {norms[high]:.2g} ({high})"
+        yield Finding(name=name, state="ok", found=found, figures=figures)

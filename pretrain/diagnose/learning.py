@@ -1,0 +1,189 @@
+"""Whether a run learns: its first loss, its curve, and where in the clip the loss lies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from statistics import fmean
+
+from videoar.cluster.finding import Finding
+from videoar.pretrain.diagnose.evidence import ENOUGH, Evidence, Record, mean_list, mean_of, median_of
+
+CHANCE = math.log(2)
+HEALTHY = 0.8
+"""Bit accuracy, under training noise, of a run of this family that has converged."""
+LONG = 1000
+"""Steps after the warm-up before a flat curve is called stuck."""
+
+
+def first_loss(evidence: Evidence) -> Iterator[Finding]:
+    """An untrained model guesses: ln 2 a bit, whatever the data."""
+    name, first = "first loss", evidence.records[0]
+    if first["step"] != 0:
+        yield Finding(name=name, state="skip", found=f"the curve begins at step {first['step']}")
+        return
+    loss, away = first["loss"], first["loss"] - CHANCE
+    found = f"{loss:.4f} nats a bit at step 0; chance is ln 2 = {CHANCE:.4f}"
+    figures = {"loss": loss, "chance": CHANCE}
+    if abs(away) < 0.01:
+        yield Finding(name=name, state="ok", found=found, figures=figures)
+        return
+    remedy = (
+        "the weights were trained before this run: begin in an empty run directory"
+        if away < 0
+        else "the logits of untrained weights must be near 0: look for weights that were not loaded or initialised"
+    )
+    yield Finding(name=name, state="warn" if abs(away) < 0.03 else "fail", found=found, remedy=remedy, figures=figures)
+
+
+def learning_rate(evidence: Evidence) -> Iterator[Finding]:
+    """Zero trains nothing; too high, and the loss climbs back."""
+    name, highest = "learning rate", max(record["learning_rate"] for record in evidence.records)
+    if highest == 0:
+        yield Finding(
+            name=name, state="fail", found=f"0 at each of {len(evidence.records)} steps: no weight moves",
+            remedy="set stages.NAME.learning_rate (1e-4 in the paper)", figures={"highest": 0.0},
+        )  # fmt: skip
+        return
+    climb, lowest, now = _climb(evidence)
+    figures = {"highest": highest, "lowest_loss": lowest, "loss": now}
+    if climb > 0.05:
+        yield Finding(
+            name=name, state="fail" if now > CHANCE else "warn", figures=figures,
+            found=f"the loss climbed from {lowest:.3f} back to {now:.3f} at a rate of up to {highest:.1e}",
+            remedy="halve the learning rate or lengthen optimizer.warmup_steps, and go on from before the climb",
+        )  # fmt: skip
+        return
+    yield Finding(name=name, state="ok", found=f"up to {highest:.1e}; the loss does not climb", figures=figures)
+
+
+def learning(evidence: Evidence) -> Iterator[Finding]:
+    """After the warm-up the loss lies below chance, or something between data and weights is cut."""
+    name, steps = "learning", evidence.trained
+    if len(steps) < ENOUGH:
+        yield Finding(name=name, state="skip", found=f"{len(steps)} steps after the warm-up; {ENOUGH} are needed")
+        return
+    loss, accuracy = mean_of(evidence.recent, "loss"), mean_of(evidence.recent, "bit_accuracy")
+    if loss is None or accuracy is None:
+        yield Finding(name=name, state="fail", found="no loss is on record", remedy="see the skipped steps")
+        return
+    found, figures = f"loss {loss:.4f}, bit accuracy {accuracy:.3f}", {"loss": loss, "bit_accuracy": accuracy}
+    if CHANCE - loss > 0.005 or accuracy > 0.52:
+        yield Finding(name=name, state="ok", found=f"{found}; chance is {CHANCE:.4f} and 0.5", figures=figures)
+        return
+    yield Finding(
+        name=name, state="fail", found=f"{found} after {len(evidence.records)} steps: chance, nothing is learned",
+        remedy=_why_nothing(evidence), figures=figures,
+    )  # fmt: skip
+
+
+def plateau(evidence: Evidence) -> Iterator[Finding]:
+    """Stuck near 0.7 where 0.8 is healthy: the family's best known failure, and seldom the optimizer's fault."""
+    name, steps = "plateau", evidence.trained
+    if len(steps) < LONG:
+        yield Finding(name=name, state="skip", found=f"{len(steps)} steps after the warm-up; {LONG} are needed")
+        return
+    part = len(steps) // 10
+    now = fmean(record["bit_accuracy"] for record in steps[-part:] if record["bit_accuracy"] is not None)
+    before = fmean(record["bit_accuracy"] for record in steps[len(steps) // 2 :][:part] if record["bit_accuracy"])
+    flips = mean_of(evidence.recent, "flip_ratio") or 0.0
+    figures = {"bit_accuracy": now, "half_way": before, "flip_ratio": flips}
+    found = f"bit accuracy {now:.3f}, half way {before:.3f}, at a flip ratio of {flips:.2f}"
+    if now - before < 0.005 and now < 0.76:
+        yield Finding(
+            name=name, state="warn", figures=figures, found=f"{found}: stuck below the healthy {HEALTHY}",
+            remedy="in this order: the tokenizer, data and text lines above; an untrained or poor tokenizer (noise in "
+            "the finest scale); correction.p_max above 0.25; `--deep` for training against inference",
+        )  # fmt: skip
+        return
+    yield Finding(name=name, state="ok", found=found, figures=figures)
+
+
+def by_scale(evidence: Evidence) -> Iterator[Finding]:
+    """Each scale has inputs of its own, so the scale that fails names the input that is broken."""
+    name, scales = "loss by scale", mean_list(evidence.recent, "bit_accuracy_by_scale")
+    if len(evidence.trained) < ENOUGH or len(scales) < 3:
+        yield Finding(name=name, state="skip", found="too few steps or scales")
+        return
+    values = [value if value is not None else math.nan for value in scales]
+    found = "bit accuracy " + " ".join(f"{value:.2f}" for value in values) + ", coarse to fine"
+    figures = {"bit_accuracy_by_scale": scales}
+    others = sorted(values)[len(values) // 2]
+    if values[0] < 0.52 and others > 0.6:
+        yield Finding(
+            name=name, state="fail", found=f"{found}: the first scale guesses", figures=figures,
+            remedy="it sees the text and the previous frame alone: look at the text line, and at captions that do "
+            "not belong to their clips",
+        )  # fmt: skip
+        return
+    if values[-1] < 0.51 and others > 0.6:
+        yield Finding(
+            name=name, state="warn", found=f"{found}: the last scale guesses", figures=figures,
+            remedy="its bits are noise to the model: a tokenizer trained without multi-scale residuals, or another "
+            "scale schedule than the tokenizer's",
+        )  # fmt: skip
+        return
+    yield Finding(name=name, state="ok", found=found, figures=figures)
+
+
+def by_frame(evidence: Evidence) -> Iterator[Finding]:
+    """Later frames have seen the past: they must not be harder than the first one."""
+    name, frames = "loss by frame", mean_list(evidence.recent, "bit_accuracy_by_frame")
+    later = [value for value in frames[1:] if value is not None]
+    if len(evidence.trained) < LONG // 5 or not later or frames[0] is None:
+        yield Finding(name=name, state="skip", found="too few steps, or no video in this stage")
+        return
+    found = f"bit accuracy {frames[0]:.3f} in the first frame, {fmean(later):.3f} in later ones"
+    figures = {"bit_accuracy_by_frame": frames}
+    if fmean(later) < frames[0] - 0.03:
+        yield Finding(
+            name=name, state="warn", found=f"{found}: the past does not help", figures=figures,
+            remedy="look at stages.NAME.window and p_mask, at correction.delta (the ratio rises with the frame), and "
+            "at the frame rate of the clips",
+        )  # fmt: skip
+        return
+    yield Finding(name=name, state="ok", found=found, figures=figures)
+
+
+def held_out(evidence: Evidence) -> Iterator[Finding]:
+    """A held-out loss that rises while the training loss falls: the data are learned by heart."""
+    by_dataset: dict[str, list[Record]] = {}
+    for line in evidence.validation:
+        by_dataset.setdefault(line["dataset"], []).append(line)
+    if not by_dataset:
+        yield Finding(
+            name="held-out loss", state="skip", found="nothing was validated", remedy="set log.validate_every"
+        )
+    for dataset, lines in by_dataset.items():
+        best, last = min(lines, key=lambda line: float(line["loss"])), lines[-1]
+        found = f"{dataset}: {last['loss']:.4f} at step {last['step']}, lowest {best['loss']:.4f} at {best['step']}"
+        risen = last["loss"] - best["loss"] > 0.02
+        yield Finding(
+            name="held-out loss", state="warn" if risen else "ok", found=found,
+            remedy="more data or variants of each clip, or stop at the lowest" if risen else "",
+            figures={"dataset": dataset, "last": last["loss"], "lowest": best["loss"], "lowest_step": best["step"]},
+        )  # fmt: skip
+
+
+def _climb(evidence: Evidence) -> tuple[float, float, float]:
+    """(rise of the smoothed loss over its lowest in this stage, the lowest, the last)."""
+    losses = [record["loss"] for record in evidence.records if record["stage"] == evidence.records[-1]["stage"]]
+    losses = [loss for loss in losses if math.isfinite(loss)]
+    width = max(3, len(losses) // 20)
+    smooth = [fmean(losses[i : i + width]) for i in range(0, max(1, len(losses) - width + 1))] or [math.nan]
+    return smooth[-1] - min(smooth), min(smooth), smooth[-1]
+
+
+def _why_nothing(evidence: Evidence) -> str:
+    """The likeliest reason, from what else is on record."""
+    if max(record["learning_rate"] for record in evidence.records) == 0:
+        return "the learning rate is 0"
+    if fmean(record["applied"] for record in evidence.records) < 0.5:
+        return "most steps were skipped: see that line"
+    norm = median_of(evidence.recent, "grad_norm") or 0.0
+    if norm < 1e-6:
+        return "no gradient arrives: a constant head, or weights that are frozen"
+    return (
+        f"gradients arrive (norm {norm:.2g}) and lead nowhere: targets that do not belong to the inputs (see the data "
+        "and bits lines), or a learning rate far too small"
+    )

@@ -1,0 +1,104 @@
+"""What a step spends its time and memory on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import torch
+
+from videoar.cluster.finding import Finding
+from videoar.pretrain.diagnose.evidence import Evidence, mean_of
+
+PEERS = "0.33 to 0.47"
+"""MFU of published runs of 1 to 14 billion weights on one GPU type."""
+GIB = 1 << 30
+
+
+def data_wait(evidence: Evidence) -> Iterator[Finding]:
+    """Devices that wait for samples are paid for and idle."""
+    waited, total = mean_of(evidence.recent, "data_wait"), mean_of(evidence.recent, "step_s")
+    if waited is None or not total:
+        yield Finding(name="data wait", state="skip", found="no times are on record")
+        return
+    share = waited / total
+    yield Finding(
+        name="data wait", state="fail" if share > 0.5 else "warn" if share > 0.1 else "ok",
+        found=f"{share:.1%} of a step of {total:.2f} s", figures={"share": share, "step_s": total},
+        remedy="" if share <= 0.1 else "keep shards on a local disk (loader.cache), or read further ahead; one core a "
+        "process must be free for reading",
+    )  # fmt: skip
+
+
+def communication(evidence: Evidence) -> Iterator[Finding]:
+    """Time in collectives, measured every so often."""
+    measured = [record for record in evidence.records if record.get("communication") is not None]
+    if not measured:
+        yield Finding(name="communication", state="skip", found="not measured (one process, or log.profile_every)")
+        return
+    share = sum(record["communication"] for record in measured) / sum(record["step_s"] for record in measured)
+    yield Finding(
+        name="communication", state="warn" if share > 0.3 else "ok", found=f"{share:.1%} of {len(measured)} steps",
+        remedy="keep parallel.tensor within one NVLink domain, or raise the packs a process" if share > 0.3 else "",
+        figures={"share": share},
+    )  # fmt: skip
+
+
+def utilisation(evidence: Evidence) -> Iterator[Finding]:
+    """MFU, beside what others reach."""
+    mfu = mean_of(evidence.recent, "mfu")
+    if mfu is None:
+        yield Finding(name="MFU", state="skip", found="the peak of this device is not known")
+        return
+    yield Finding(
+        name="MFU", state="warn" if mfu < 0.2 else "ok", found=f"{mfu:.3f}; peers reach {PEERS}",
+        remedy="precision=bf16, parallel.compile=true, longer packs, less recomputation" if mfu < 0.2 else "",
+        figures={"mfu": mfu},
+    )  # fmt: skip
+
+
+def fill(evidence: Evidence) -> Iterator[Finding]:
+    """Padding is computed like tokens and teaches nothing."""
+    share = mean_of(evidence.recent, "fill")
+    if share is None:
+        yield Finding(name="fill", state="skip", found="not on record")
+        return
+    stage = evidence.records[-1]["stage"]
+    yield Finding(
+        name="fill", state="warn" if share < 0.9 else "ok", found=f"{share:.1%} of the tokens of a pack are samples",
+        remedy=f"choose stages.{stage}.tokens_per_pack near a multiple of a clip's tokens" if share < 0.9 else "",
+        figures={"fill": share},
+    )  # fmt: skip
+
+
+def memory(evidence: Evidence) -> Iterator[Finding]:
+    """The highest over all processes, beside what this machine has; judged only on a machine like the run's."""
+    peak = max((record.get("peak_memory") or 0 for record in evidence.records), default=0)
+    if not peak:
+        yield Finding(name="memory", state="skip", found="not on record")
+        return
+    share = peak / _capacity()
+    yield Finding(
+        name="memory", state="warn" if share > 0.92 else "ok",
+        found=f"{peak / GIB:.1f} GiB at the highest, of {_capacity() / GIB:.0f} GiB here",
+        remedy="the next longer pack does not fit: parallel.recompute, a higher zero_stage, or shorter packs"
+        if share > 0.92 else "",
+        figures={"peak_bytes": peak, "share": share},
+    )  # fmt: skip
+
+
+def checkpoint_time(evidence: Evidence) -> Iterator[Finding]:
+    """Seconds that steps stood still for a save."""
+    blocked = sum(record.get("checkpoint_blocked_s") or 0.0 for record in evidence.records)
+    total = sum(record["step_s"] for record in evidence.records) + blocked
+    share = blocked / total if total else 0.0
+    yield Finding(
+        name="saving", state="warn" if share > 0.05 else "ok", found=f"{share:.1%} of the time, {blocked:.1f} s in all",
+        remedy="raise log.save_every" if share > 0.05 else "", figures={"share": share, "blocked_s": blocked},
+    )  # fmt: skip
+
+
+def _capacity() -> int:
+    if torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,150 @@
+"""Whether the run goes on, and what it could go on from."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from videoar.cluster.finding import Finding
+from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
+from videoar.pretrain.diagnose.evidence import Evidence, mean_of
+from videoar.pretrain.metrics import METRICS
+
+GIB = 1 << 30
+QUIET_S = 900.0
+"""Seconds without a step after which a run that is not over counts as stopped or hung."""
+
+
+def progress(evidence: Evidence) -> Iterator[Finding]:
+    """Done, going on, stopped, or hung: a trainer holds the run's lock while it lives."""
+    last, total = evidence.records[-1]["step"] + 1, evidence.recipe.num_steps
+    quiet = time.time() - (evidence.run / METRICS).stat().st_mtime
+    found = f"{last} of {total} steps, the last {_ago(quiet)} ago"
+    figures = {"steps": last, "of": total, "quiet_s": quiet}
+    patience = max(QUIET_S, 20 * (mean_of(evidence.recent, "step_s") or 0.0))
+    if _is_held(evidence.run / ".lock"):
+        hung = quiet > patience
+        yield Finding(
+            name="progress", state="fail" if hung else "ok", figures=figures,
+            found=f"{found}; a trainer holds the run" + (" and does not step" if hung else ""),
+            remedy="look at the processes' stacks (py-spy dump), end them, and start the same command again"
+            if hung else "",
+        )  # fmt: skip
+    elif last < total and quiet > patience:
+        yield Finding(
+            name="progress", state="warn", found=f"{found}; no trainer runs here", figures=figures,
+            remedy="start the same command again: it goes on from the newest checkpoint",
+        )  # fmt: skip
+    else:
+        yield Finding(name="progress", state="ok", found=found, figures=figures)
+
+
+def events(evidence: Evidence) -> Iterator[Finding]:
+    """Saves that failed, and how often the run was started."""
+    counts = Counter(event["event"] for event in evidence.events)
+    found = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()) or "none"
+    failed = [event for event in evidence.events if event["event"] in ("save_failed", "sampling_failed")]
+    if failed:
+        why = failed[-1].get("error") or failed[-1].get("reason") or "no reason given"
+        yield Finding(
+            name="events", state="warn", found=f"{found}; the last failure: {why}", figures=dict(counts),
+            remedy="make room and check the storage; a run without checkpoints is one fault from its start",
+        )  # fmt: skip
+    else:
+        yield Finding(name="events", state="ok", found=found, figures=dict(counts))
+
+
+def checkpoints(evidence: Evidence, *, everything: bool) -> Iterator[Finding]:
+    """What the run would go on from is hashed, and with `everything` the older ones too."""
+    steps, damaged = saved_steps(evidence.root), dict(evidence.damaged)
+    if not steps:
+        due = evidence.records[-1]["step"] + 1 >= evidence.recipe.log.save_every
+        yield Finding(
+            name="checkpoints", state="fail" if due else "skip", found=f"none in {evidence.root.url}",
+            remedy="look for failed saves in events.jsonl" if due else "",
+        )  # fmt: skip
+        return
+    for step in steps[:-1] if everything else ():
+        try:
+            Checkpoint(evidence.root.child(step_name(step))).verify()
+        except CorruptCheckpoint as error:
+            damaged[step] = str(error)
+    told = f"of steps {', '.join(map(str, steps[-6:]))}; {'all' if everything else 'the newest'} whole"
+    if damaged:
+        whole = [step for step in steps if step not in damaged]
+        yield Finding(
+            name="checkpoints", state="fail" if steps[-1] in damaged or not whole else "warn",
+            found="; ".join(f"step {step}: {error}" for step, error in damaged.items()), figures={"damaged": damaged},
+            remedy=f"the run will go on from step {whole[-1]}; check the disk" if whole else "restore one",
+        )  # fmt: skip
+    else:
+        yield Finding(name="checkpoints", state="ok", found=told, figures={"steps": steps})
+
+
+def disk(evidence: Evidence) -> Iterator[Finding]:
+    """Room for the next checkpoints, where they lie on a disk."""
+    if not evidence.root.is_local:
+        yield Finding(name="disk", state="skip", found=f"checkpoints lie in {evidence.root.url}")
+        return
+    folder = Path(evidence.root.path(""))
+    there = folder if folder.exists() else evidence.run
+    free = shutil.disk_usage(there).free
+    size = max((_size(one) for one in folder.glob("step-*")), default=0)
+    state = "fail" if free < 1.2 * size else "warn" if free < max(3 * size, GIB) else "ok"
+    yield Finding(
+        name="disk", state=state, found=f"{free / GIB:.1f} GiB free, a checkpoint takes {size / GIB:.2f} GiB",  # type: ignore[arg-type]
+        remedy="" if state == "ok" else "free some space, lower log.keep_last, or set log.checkpoints to another store",
+        figures={"free_bytes": free, "checkpoint_bytes": size},
+    )  # fmt: skip
+
+
+def moving_average(evidence: Evidence) -> Iterator[Finding]:
+    """The averaged weights have moved with the trained ones, and are near them."""
+    saved = evidence.saved
+    if saved is None or not saved.has("ema"):
+        yield Finding(name="EMA", state="skip", found="no checkpoint holds one")
+        return
+    trained, average = saved.read("head.out.weight"), saved.read("head.out.weight", "ema")
+    away = float((average - trained).norm() / trained.norm().clamp(min=1e-12))
+    updates = int(saved.meta["updates"])
+    figures = {"relative_distance": away, "updates": updates}
+    found = f"{away:.2%} from the trained head after {updates} updates"
+    if away == 0 and updates > 1:
+        yield Finding(
+            name="EMA", state="warn", found=f"{found}: the weights do not move", figures=figures,
+            remedy="look at the learning rate and the skipped steps",
+        )  # fmt: skip
+    elif away > 0.5:
+        yield Finding(
+            name="EMA", state="warn", found=f"{found}: it lags far behind", figures=figures,
+            remedy="lower optimizer.ema_decay (its memory is 1 / (1 - decay) updates), or export without --ema",
+        )  # fmt: skip
+    else:
+        yield Finding(name="EMA", state="ok", found=found, figures=figures)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a living process of this machine holds the lock."""
+    if not lock.exists():
+        return False
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
