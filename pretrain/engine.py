@@ -148,10 +148,10 @@ class PlainEngine(Engine):
 
     def _clip(self) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"]]:
         """The norms, of the whole gradient and by block; the gradient is scaled down to the recipe's limit."""
-        parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
-        norms = torch.stack(torch._foreach_norm([parameter.grad for parameter in parameters]))
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        norms = torch.stack(torch._foreach_norm(gradients))
         norm = torch.linalg.vector_norm(norms)
-        torch.nn.utils.clip_grads_with_norm_(parameters, self._recipe.optimizer.clip_norm, norm)
+        torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self._recipe.optimizer.clip_norm, norm)
         return norm, self._block_sums.squares(norms).sqrt()
 
     @torch.no_grad()

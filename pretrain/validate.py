@@ -31,11 +31,11 @@ def validate(
         num_frames = sum(plan.num_frames for plan in plans)
         mine = plans[engine.data_rank :: engine.data_size]
         tally = engine.evaluate(_packs(recipe, stage, engine, datasets[name], mine), len(mine), num_frames)
-        record = {"step": step, "stage": stage.name, "dataset": name, "loss": float(tally.loss_sum) / num_frames}
-        record |= accuracy(tally)
-        accuracies.append(record["bit_accuracy"])
+        found = accuracy(tally)
+        accuracies.append(float(found["bit_accuracy"]))
         if engine.is_first:
-            append_line(run / VALIDATION, json.dumps(record))
+            record = {"step": step, "stage": stage.name, "dataset": name, "loss": float(tally.loss_sum) / num_frames}
+            append_line(run / VALIDATION, json.dumps(record | found))
     return sum(accuracies) / len(accuracies) if accuracies else 0.0
 
 

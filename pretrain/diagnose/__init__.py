@@ -39,11 +39,11 @@ def diagnose(run: Path, *, everything: bool = False, weights: Path | None = None
 
 def checks(evidence: Evidence, *, everything: bool, weights: Path | None) -> list[Check]:
     """What can be looked at: without a step on record only the data and the disk."""
-    of_export = [partial(export.exported, weights=weights)] if weights is not None else []
+    of_export: list[Check] = [partial(export.exported, weights=weights)] if weights is not None else []
     if not evidence.records:
         return [*OF_DATA, *of_export, storage.events, storage.disk, nothing]
-    inference = [deep.inference] if everything else []
-    saved = [partial(storage.checkpoints, everything=everything), storage.disk, storage.moving_average]
+    inference: list[Check] = [deep.inference] if everything else []
+    saved: list[Check] = [partial(storage.checkpoints, everything=everything), storage.disk, storage.moving_average]
     return [*OF_DATA, *of_export, *OF_CURVES, *inference, *OF_PROGRESS, *saved, *OF_SPEED]
 
 
