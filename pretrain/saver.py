@@ -27,7 +27,7 @@ from videoar.pretrain.config import LogConfig
 from videoar.pretrain.engine import Engine
 from videoar.pretrain.fragment import Fragment, Place
 
-FILE_BYTES = 128 << 20
+FILE_BYTES = 64 << 20
 """Of one file, unless a single fragment is larger: bounds what a reader holds and what a retry sends again."""
 
 _WRITERS = 2

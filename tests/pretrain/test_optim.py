@@ -11,7 +11,6 @@ from videoar.configs.debug import recipe
 from videoar.pretrain.config import OptimizerConfig
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.optim import MovingAverage, adamw, learning_rate
-from videoar.pretrain.stages import stage_at
 
 
 def test_only_matrices_decay() -> None:
@@ -55,11 +54,3 @@ def test_moving_average_follows_with_its_decay() -> None:
     early._masters[0].fill_(1.0)
     early.update(step=1)
     assert torch.allclose(early.values["w"], torch.full((3,), 1 - 2 / 11))
-
-
-def test_stage_of_a_step() -> None:
-    """Off by one here and a stage trains on the data of another."""
-    stages = recipe().stages
-    places = [stage_at(stages, step) for step in (0, 7, 8, 13, 14, 19, 20)]
-    assert [place.index for place in places] == [0, 0, 1, 1, 2, 2, 2]
-    assert [place.end_step for place in places[:5:2]] == [8, 14, 20]

@@ -59,7 +59,7 @@ def test_samples_are_whole_repeatable_and_leave_no_trace(
     before, state = [f.states["master"].clone() for f in engine.fragments()], torch.get_rng_state()
     folder, found = run / "samples" / "step-00000020", []
     for _ in range(2):
-        sample(debug, debug.stages[-1], engine, datasets, STEP, run)
+        sample(debug, engine, datasets, STEP, run)
         found.append((read_video(folder / "all.mp4", 8.0).astype(int), (folder / "samples.json").read_text()))
     assert np.abs(found[0][0] - found[1][0]).mean() < 0.5, "the same step shows the same videos, but for the encoder"
     assert found[0][1] == found[1][1]
@@ -74,7 +74,7 @@ def test_held_out_clips_stand_beside_what_is_made_of_them(
     debug: Recipe, datasets: dict[str, Manifest], run: Path
 ) -> None:
     """Left the clip as its bits show it, in the middle its continuation, which begins with the given frames."""
-    sample(debug, debug.stages[-1], make_engine(debug, World()), datasets, STEP, run)
+    sample(debug, make_engine(debug, World()), datasets, STEP, run)
     folder = run / "samples" / "step-00000020"
     told = json.loads((folder / "samples.json").read_text())
     assert (told["step"], told["weights"]) == (STEP, "moving average")
@@ -98,7 +98,7 @@ def test_a_tokenizer_that_cannot_show_the_data_is_refused_before_training(
         check_sampling(wrong, datasets)
     check_sampling(debug, datasets)
     with caplog.at_level(logging.WARNING):
-        sample(wrong, debug.stages[-1], make_engine(debug, World()), datasets, STEP, run)
+        sample(wrong, make_engine(debug, World()), datasets, STEP, run)
     assert "no samples of step 20" in caplog.text
     (event,) = [event for event in read_lines(run / "events.jsonl") if event["event"] == "sampling_failed"]
     assert event["step"] == STEP
@@ -108,5 +108,5 @@ def test_weights_and_biases_gets_the_videos(debug: Recipe, datasets: dict[str, M
     """Offline too: the panels are files that `wandb sync` sends."""
     log = replace(debug.log, wandb="offline")
     with Reporter(run, log, {}, STEP, STEP) as reporter:
-        sample(debug, debug.stages[-1], make_engine(debug, World()), datasets, STEP, run, reporter)
+        sample(debug, make_engine(debug, World()), datasets, STEP, run, reporter)
     assert len(list((run / "wandb").glob("offline-run-*/files/media/videos/samples/*.mp4"))) == 2

@@ -1,0 +1,102 @@
+"""Going on from checkpoints: in object storage, past damaged ones, and without needing more than training does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.errors import InputError
+from videoar.cluster.serialize import to_yaml
+from videoar.configs.debug import recipe
+from videoar.data_pipeline.storage import Storage
+from videoar.pretrain.checkpoint import saved_steps, step_name
+from videoar.pretrain.config import LogConfig, Recipe
+from videoar.pretrain.run_folder import read_lines
+from videoar.pretrain.train import train
+
+from tests.s3_server import S3Store
+
+pytestmark = pytest.mark.slow
+
+
+def short(url: str, checkpoints: str = "") -> Recipe:
+    base = recipe()
+    stages = tuple(replace(stage, steps=4) for stage in base.stages[:2])
+    log = LogConfig(wandb="off", save_every=2, checkpoints=checkpoints)
+    return replace(base, data=replace(base.data, url=url), stages=stages, log=log)
+
+
+def losses(run: Path) -> list[float]:
+    return [record["loss"] for record in read_lines(run / "metrics.jsonl")]
+
+
+def damage(root: Storage, step: int) -> None:
+    folder = root.child(step_name(step))
+    name = next(key for key in folder.keys("") if "exp_avg_sq" in key)
+    content = bytearray(folder.read(name))
+    content[-1] ^= 1
+    folder.write(name, bytes(content))
+
+
+def test_checkpoints_in_object_storage(s3: S3Store, debug_data: str, tmp_path: Path) -> None:
+    """A cluster's nodes share no disk; the same command finds its state in the store."""
+    train(short(debug_data), tmp_path / "disk")
+    recipe = short(debug_data, f"{s3.url}/run")
+    train(recipe, tmp_path / "store")
+    root = Storage.open(f"{s3.url}/run")
+    assert saved_steps(root) == (4, 6, 8)
+    assert not (tmp_path / "store" / "checkpoints").exists()
+    root.remove_folder(step_name(8))
+    train(recipe, tmp_path / "store")
+    assert losses(tmp_path / "store") == losses(tmp_path / "disk")
+
+
+def test_a_damaged_checkpoint_is_passed_over(debug_data: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The newest good one serves, the bad one is named; and where none is good nothing begins anew in silence."""
+    recipe = short(debug_data)
+    train(recipe, tmp_path)
+    straight, root = losses(tmp_path), Storage.open(str(tmp_path / "checkpoints"))
+    damage(root, 8)
+    train(recipe, tmp_path)
+    assert "step-00000008/00000-exp_avg_sq-000" in caplog.text
+    assert losses(tmp_path) == straight
+    assert [line["step"] for line in read_lines(tmp_path / "events.jsonl") if line["event"] == "resumed"] == [6]
+    for step in saved_steps(root):
+        damage(root, step)
+    with pytest.raises(InputError, match=r"holds checkpoints of steps 4, 6, 8, and none is whole"):
+        train(recipe, tmp_path)
+
+
+PEAK = """
+import sys
+from videoar.cluster.serialize import from_yaml
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.profile import peak_memory
+from videoar.pretrain.train import train
+from pathlib import Path
+train(from_yaml(Recipe, Path(sys.argv[1]).read_text(), sys.argv[1]), Path(sys.argv[2]))
+print(peak_memory())
+"""
+
+
+def test_resuming_needs_no_more_memory_than_training(debug_data: str, tmp_path: Path) -> None:
+    """A run that fitted must be able to go on: a resume that held the state twice would not fit where training does."""
+    base = short(debug_data)
+    model = replace(base.model, num_layers=8, width=512, num_heads=4)
+    recipe = replace(base, model=model, stages=tuple(replace(stage, steps=1) for stage in base.stages))
+    (tmp_path / "recipe.yaml").write_text(to_yaml(recipe))
+    peaks = []
+    for _ in range(2):
+        command = [sys.executable, "-c", PEAK, str(tmp_path / "recipe.yaml"), str(tmp_path / "run")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+        peaks.append(int(done.stdout.splitlines()[-1]))
+        checkpoints = Storage.open(str(tmp_path / "run" / "checkpoints"))
+        if len(peaks) == 1:
+            checkpoints.remove_folder(step_name(2))
+    state = 4 * 4 * 8 * 16 * 512**2  # weights, moments and average of the layers
+    assert peaks[0] > state, "the model is too small to show anything"
+    assert peaks[1] <= 1.03 * peaks[0]
