@@ -49,7 +49,7 @@ CLIP_SCHEMA = pyarrow.schema(
         ("remark", pyarrow.string()),
     ]
 )
-_SKIPPED_SCHEMA = pyarrow.schema(
+SKIPPED_SCHEMA = pyarrow.schema(
     [
         ("source", pyarrow.string()),
         ("reason", pyarrow.string()),
@@ -90,7 +90,7 @@ class PlanWriter:
         self._first_shard = 0
         self._skipped: list[Skipped] = []
         self._stack = ExitStack()
-        self._skipped_table = _Table(self._stack, _SKIPPED_SCHEMA)
+        self._skipped_table = _Table(self._stack, SKIPPED_SCHEMA)
         self._skipped_sha256 = ""
 
     def add(self, item: Clip | Skipped) -> None:
