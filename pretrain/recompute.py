@@ -6,9 +6,11 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
-from videoar.pretrain.model.layers import Block
+from videoar.pretrain.model.layers import Attend, Block
+from videoar.pretrain.model.rope import Rotation
 
 _aten = torch.ops.aten
 _KEPT = frozenset(
@@ -31,9 +33,16 @@ def recompute(block: Block, mode: Literal["selective", "full"]) -> None:
     contexts: dict[str, Any] = {}
     if mode == "selective":
         contexts["context_fn"] = partial(create_selective_checkpoint_contexts, _policy)
-    block.forward = partial(  # type: ignore[method-assign]
-        checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False, **contexts
-    )
+    plain = block.forward
+
+    # A function of its own: torch.compile passes over a `partial` of checkpoint, and the block with it, in silence.
+    def forward(x: Tensor, rotation: Rotation | None, attend: Attend) -> Tensor:
+        again: Tensor = checkpoint(
+            plain, x, rotation, attend, use_reentrant=False, preserve_rng_state=False, **contexts
+        )
+        return again
+
+    block.forward = forward  # type: ignore[method-assign]
 
 
 def _policy(context: Any, operation: Any, *args: object, **kwargs: object) -> CheckpointPolicy:
