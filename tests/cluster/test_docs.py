@@ -61,6 +61,6 @@ def test_make_targets_of_the_docs_exist() -> None:
 
 def test_links_of_the_docs_lead_somewhere() -> None:
     """A dead link in the first screen is what a visitor remembers."""
-    for page in ("README.md", "CONTRIBUTING.md", "docs/equations.md"):
+    for page in ("README.md", "CONTRIBUTING.md", "docs/equations.md", "docs/layouts.md", "docs/recipes.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
             assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
