@@ -78,7 +78,6 @@ def check_sampling(recipe: Recipe, datasets: dict[str, Manifest]) -> None:
 
 def sample(
     recipe: Recipe,
-    stage: StageConfig,
     engine: Engine,
     datasets: dict[str, Manifest],
     step: int,
@@ -97,7 +96,7 @@ def sample(
     try:
         saved = Checkpoint(checkpoints(run, recipe).child(step_name(step)))
         with torch.random.fork_rng():
-            folder = write_samples(recipe, stage, saved, datasets, run, engine.device)
+            folder = write_samples(recipe, saved, datasets, run, engine.device)
     except (InputError, CorruptCheckpoint, OSError, torch.OutOfMemoryError) as error:
         log.warning("no samples of step %d: %s", step, error)
         record_event(run, "sampling_failed", step=step, error=str(error))
@@ -107,15 +106,11 @@ def sample(
 
 
 def write_samples(
-    recipe: Recipe,
-    stage: StageConfig,
-    saved: Checkpoint,
-    datasets: dict[str, Manifest],
-    run: Path,
-    device: torch.device,
+    recipe: Recipe, saved: Checkpoint, datasets: dict[str, Manifest], run: Path, device: torch.device
 ) -> Path:
     """The folder of samples of one checkpoint; it appears when it is complete."""
     pipeline = open_pipeline(recipe, run, saved, device)
+    stage = next(stage for stage in recipe.stages if stage.name == saved.meta["stage"])
     entries = choose(recipe, stage, datasets, pipeline)
     text = text_tokens(recipe.model.text)
     samples = [one for entry in entries for one in read_entries(datasets[entry.dataset], text, [entry])]

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from videoar.cluster.finding import Finding
+from videoar.cluster.health import read_standings, to_blame
 from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
 from videoar.pretrain.metrics import METRICS
+from videoar.pretrain.run_folder import HEALTH
 
 GIB = 1 << 30
 QUIET_S = 900.0
@@ -30,11 +32,11 @@ def progress(evidence: Evidence) -> Iterator[Finding]:
         hung = quiet > patience
         yield Finding(
             name="progress", state="fail" if hung else "ok", figures=figures,
-            found=f"{found}; a trainer holds the run" + (" and does not step" if hung else ""),
+            found=f"{found}; a trainer holds the run" + (f" and does not step{_culprits(evidence)}" if hung else ""),
             remedy="look at the processes' stacks (py-spy dump), end them, and start the same command again"
             if hung else "",
         )  # fmt: skip
-    elif last < total and quiet > patience:
+    elif not _is_over(evidence) and quiet > patience:
         yield Finding(
             name="progress", state="warn", found=f"{found}; no trainer runs here", figures=figures,
             remedy="start the same command again: it goes on from the newest checkpoint",
@@ -127,6 +129,19 @@ def moving_average(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name="EMA", state="ok", found=found, figures=figures)
 
 
+def _culprits(evidence: Evidence) -> str:
+    """Who holds up the others, by what each process last said of itself."""
+    standings = read_standings(evidence.run / HEALTH, len(list((evidence.run / HEALTH).glob("*.json"))))
+    now = time.time()
+    return "".join(f": {one.describe(now)}" for one in to_blame(standings, now, silence_s=60)[:3])
+
+
+def _is_over(evidence: Evidence) -> bool:
+    """Whether the last stage has ended, by its steps or by a plateau."""
+    ended = {event.get("stage") for event in evidence.events if event["event"] == "stage_ended"}
+    return evidence.records[-1]["step"] + 1 >= evidence.recipe.num_steps or evidence.recipe.stages[-1].name in ended
+
+
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
 
@@ -135,9 +150,9 @@ def _is_held(lock: Path) -> bool:
     """Whether a living process of this machine holds the lock."""
     if not lock.exists():
         return False
-    with lock.open("a+") as file:
+    with lock.open("rb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False

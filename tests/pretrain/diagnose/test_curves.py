@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from videoar.cluster.entry import main
 from videoar.cluster.finding import Finding
+from videoar.cluster.health import Standing
 from videoar.cluster.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.diagnose import OF_CURVES, OF_PROGRESS, OF_SPEED
@@ -148,8 +150,13 @@ def test_a_run_that_stands_still_is_told_from_one_that_hangs(tmp_path: Path) -> 
     an_hour_ago = time.time() - 3600
     os.utime(run / "metrics.jsonl", (an_hour_ago, an_hour_ago))
     assert states(run)["progress"] == "warn"
+    standing = Standing(3, "node-7", 4711, 10, "data wait", an_hour_ago, an_hour_ago)
+    (run / "health").mkdir()
+    (run / "health" / "00000.json").write_text(json.dumps(asdict(standing)))
     with sole_writer(run):
-        assert states(run)["progress"] == "fail"
+        (told,) = [finding for finding in findings(run) if finding.name == "progress"]
+    assert told.state == "fail"
+    assert "process 3 (node-7, pid 4711) has been in data wait of step 10" in told.found
 
 
 def test_failed_saves_and_rewinds_are_told(tmp_path: Path) -> None:
