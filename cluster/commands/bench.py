@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.arguments import parse, say
 
-Name = Literal["sharding", "pipeline", "memory"]
+Name = Literal["sharding", "pipeline", "memory", "checkpoint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +26,13 @@ class Bench:
 
     memory: bytes of weights, gradients, optimizer state and moving average on each of 2 replicas under ZeRO 0 to 3,
     counted from tensors, beside the formula.
+
+    checkpoint: what the loop waits for at a save, beside a plain copy; writing and loading beside plain writes and
+    reads of the same bytes; and the seconds from the command to the first step of a resumed debug run, by parts.
     """
 
     name: Positional[Annotated[Name, arg(metavar="NAME")]]
-    """What to measure: sharding, pipeline or memory."""
+    """What to measure: sharding, pipeline, memory or checkpoint."""
     json: bool = False
     """The result as one JSON line, for scripts."""
 
