@@ -16,6 +16,7 @@ from pyarrow import parquet
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.config import LatentPayload
+from videoar.data_pipeline.entries import Entries
 from videoar.data_pipeline.payload import VERSION, SampleFormat
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.scales import ScaleSchedule
@@ -24,7 +25,7 @@ DATASET_KEY = "dataset.json"
 
 _ROWS_A_GROUP = 32_768
 
-_SCHEMA = pyarrow.schema(
+SCHEMA = pyarrow.schema(
     [
         ("key", pyarrow.string()),
         ("sample_id", pyarrow.int64()),
@@ -45,7 +46,7 @@ class Manifest:
 
     name: str
     url: str
-    entries: tuple[SampleEntry, ...]
+    entries: Entries
     hash: str
     """Of the samples (keys, shapes, captions) and of what made them; where the bytes lie does not enter, so the same
     plan prepared twice has one hash."""
@@ -82,9 +83,9 @@ def write_manifest(
     digest, num_samples = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()), 0
     schedules: dict[str, str] = {}
     with tempfile.NamedTemporaryFile(prefix="videoar-manifest-", suffix=".parquet") as file:
-        with parquet.ParquetWriter(file.name, _SCHEMA, compression="zstd") as table:
+        with parquet.ParquetWriter(file.name, SCHEMA, compression="zstd") as table:
             for rows in _row_groups(entries):
-                table.write_table(pyarrow.Table.from_pylist(rows, schema=_SCHEMA))
+                table.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
                 num_samples += len(rows)
                 schedules |= {row["schedule"]: ScaleSchedule.named(row["schedule"]).hash for row in rows}
                 for row in rows:
@@ -108,7 +109,7 @@ def write_manifest(
 
 def _row_groups(entries: Iterable[SampleEntry]) -> Iterator[list[dict[str, Any]]]:
     """Rows of the table, so many at a time that memory stays flat however many there are."""
-    rows = ({name: getattr(entry, name) for name in _SCHEMA.names} for entry in entries)
+    rows = ({name: getattr(entry, name) for name in SCHEMA.names} for entry in entries)
     while group := list(islice(rows, _ROWS_A_GROUP)):
         yield group
 
@@ -127,10 +128,10 @@ def open_manifest(url: str) -> Manifest:
                 "data.url", url, f"was cut by schedule {name} with hash {schedule_hash}, and this version's has {ours}",
                 "prepare the data again",
             )  # fmt: skip
-    rows = parquet.read_table(pyarrow.BufferReader(payload)).to_pylist()
+    table = parquet.read_table(pyarrow.BufferReader(payload), read_dictionary=["schedule", "shard"])
     return Manifest(
         name=described["name"], url=url, hash=described["hash"], tokenizer_hash=described["tokenizer_hash"],
-        entries=tuple(SampleEntry(dataset=described["name"], **row) for row in rows),
+        entries=Entries(described["name"], table),
         schedule_hashes=described["schedules"], latent=cast(LatentPayload, described["latent"]),
         latent_dim=described["latent_dim"], fps=described["fps"],
     )  # fmt: skip

@@ -18,12 +18,18 @@ import numpy as np
 from jaxtyping import Int64
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.clip import PackPlan, SampleEntry, StepPlan
+from videoar.data_pipeline.clip import PackPlan, StepPlan
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.text import TextTokens
 
 WINDOW = 1024
 """Samples of the global order that are packed together."""
+
+_BAND = 1 << 18
+"""Places of an epoch's order that are worked out together."""
+
+_DRAWS = 1 << 20
+"""Draws that are in memory at a time."""
 
 _PAIRS_A_TOKEN = 16_384
 """Attended pairs that cost as much as one token's matrix products: 32 d^2 / 4 d at a width d of 2,048."""
@@ -53,7 +59,8 @@ class PackSampler:
         assert len(manifests) == len(weights) > 0, "one weight a manifest"
         self._manifests, self._tokens_per_pack, self._batch, self._seed = manifests, tokens_per_pack, batch, seed
         self._bounds = _window_bounds(manifests, weights)
-        self._text_lengths = [_text_lengths(manifest, text) for manifest in manifests]
+        self._text_lengths = [text.lengths(manifest.entries) for manifest in manifests]
+        self._orders = [Orders(seed, manifest.name, len(manifest.entries)) for manifest in manifests]
         for manifest, lengths in zip(manifests, self._text_lengths, strict=True):
             _refuse_too_long(manifest, lengths, tokens_per_pack)
         self._cached: tuple[int, tuple[PackPlan, ...]] | None = None
@@ -100,37 +107,48 @@ class PackSampler:
         size = len(self._manifests[part].entries)
         pieces = [np.empty(0, dtype=np.int64)]
         for epoch in range(start // size, -(-stop // size)):
-            order = _permutation(self._seed, epoch, self._manifests[part].name, size)
-            pieces.append(order[max(0, start - epoch * size) : stop - epoch * size])
+            first, last = max(0, start - epoch * size), min(size, stop - epoch * size)
+            pieces.append(self._orders[part].slice(epoch, first, last))
         return np.concatenate(pieces)
 
     def _pack(self, order: Sequence[tuple[int, int]]) -> tuple[PackPlan, ...]:
-        samples = [
-            (self._manifests[part].entries[sample], int(self._text_lengths[part][sample])) for part, sample in order
-        ]
-        return first_fit(samples, self._tokens_per_pack)
+        texts = [int(self._text_lengths[part][sample]) for part, sample in order]
+        visual = [int(self._manifests[part].entries.visual_tokens[sample]) for part, sample in order]
+        packs = first_fit(np.add(visual, texts), self._tokens_per_pack)
+        return tuple(
+            PackPlan(
+                tuple(self._manifests[part].entries[sample] for part, sample in (order[i] for i in pack)),
+                tuple(texts[i] for i in pack),
+            )
+            for pack in packs
+        )
 
 
 def packs_once(manifest: Manifest, tokens_per_pack: int, text: TextTokens) -> tuple[PackPlan, ...]:
     """Every sample of a dataset exactly once, in the manifest's order: for validation."""
-    lengths = _text_lengths(manifest, text)
-    _refuse_too_long(manifest, lengths, tokens_per_pack)
-    return first_fit(list(zip(manifest.entries, lengths.tolist(), strict=True)), tokens_per_pack)
+    entries, texts = manifest.entries, text.lengths(manifest.entries)
+    _refuse_too_long(manifest, texts, tokens_per_pack)
+    packs = first_fit(entries.visual_tokens + texts, tokens_per_pack)
+    return tuple(PackPlan(tuple(entries[i] for i in pack), tuple(int(texts[i]) for i in pack)) for pack in packs)
 
 
-def first_fit(samples: Sequence[tuple[SampleEntry, int]], tokens_per_pack: int) -> tuple[PackPlan, ...]:
-    """Each (sample, text length) goes to the first pack with room; packs stand in order of their first sample."""
-    room = np.empty(0, dtype=np.int64)
-    packs: list[list[tuple[SampleEntry, int]]] = []
-    for entry, text in samples:
-        length = entry.num_visual_tokens + text
-        fits = np.flatnonzero(room >= length)
-        if not fits.size:
-            room, fits = np.append(room, tokens_per_pack), np.array([len(packs)])
+def first_fit(lengths: Int64[np.ndarray, " i"], tokens_per_pack: int) -> list[list[int]]:
+    """Indices by pack: each sample goes to the first pack with room; packs stand in order of their first sample."""
+    room = np.empty(len(lengths), dtype=np.int64)
+    packs: list[list[int]] = []
+    first = 0
+    shortest = int(lengths.min(initial=tokens_per_pack))
+    for index, length in enumerate(lengths.tolist()):
+        while first < len(packs) and room[first] < shortest:
+            first += 1  # full for every sample there is: what follows need not look at it again
+        fits = room[first : len(packs)] >= length
+        pack = first + int(fits.argmax()) if fits.any() else len(packs)
+        if pack == len(packs):
+            room[pack] = tokens_per_pack
             packs.append([])
-        packs[fits[0]].append((entry, text))
-        room[fits[0]] -= length
-    return tuple(PackPlan(tuple(entry for entry, _ in pack), tuple(text for _, text in pack)) for pack in packs)
+        packs[pack].append(index)
+        room[pack] -= length
+    return packs
 
 
 def deal(packs: Sequence[PackPlan], shares: int) -> list[list[int]]:
@@ -174,7 +192,7 @@ def _window_bounds(manifests: Sequence[Manifest], weights: Sequence[float]) -> t
                 "stages.mixture.weight", weight, f"gives {manifest.name} less than one sample in {WINDOW}",
                 "raise it or leave the dataset out",
             )  # fmt: skip
-        if not manifest.entries:
+        if not len(manifest.entries):
             raise InputError("stages.mixture.dataset", manifest.name, "has no samples", "prepare it again")
         bounds.append(bounds[-1] + share)
     return tuple(bounds)
@@ -186,23 +204,65 @@ def _counts(bounds: Sequence[Fraction], number: int) -> list[int]:
     return [high - low for low, high in itertools.pairwise(edges)]
 
 
-def _permutation(seed: int, epoch: int, dataset: str, size: int) -> Int64[np.ndarray, " i"]:
-    """The order of one epoch, by sorting raw generator output (whose stream numpy guarantees across versions)."""
-    digest = hashlib.sha256(f"{seed}\0{epoch}\0{dataset}".encode()).digest()
-    raw = np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest[:16], "big"))).random_raw(size)
-    return np.argsort(raw, kind="stable").astype(np.int64)
+class Orders:
+    """The orders of a dataset's epochs, in bands: a window of a hundred million samples costs no sort of them all.
+
+    An epoch's order sorts raw generator output (whose stream numpy guarantees across versions). Sorted places
+    first..last of uniform draws lie in a narrow range of values, known beforehand but for chance; so one pass keeps the
+    draws in that range and counts those below it, and only the kept ones are sorted. The last band is remembered.
+    """
+
+    def __init__(self, seed: int, dataset: str, size: int, band: int = _BAND) -> None:
+        self._seed, self._dataset, self._size, self._width = seed, dataset, size, band
+        self._bands: dict[int, tuple[int, Int64[np.ndarray, " i"]]] = {}
+        """First place and samples of the band, by epoch; of the last two epochs that were asked for."""
+
+    def slice(self, epoch: int, first: int, last: int) -> Int64[np.ndarray, " i"]:
+        """Samples at the places first..last of an epoch."""
+        start, samples = self._bands.get(epoch, (0, np.empty(0, dtype=np.int64)))
+        if not start <= first <= last <= start + len(samples):
+            self._bands.pop(epoch, None)
+            while len(self._bands) > 1:
+                del self._bands[next(iter(self._bands))]
+            start, samples = self._bands[epoch] = self._band(epoch, first, max(last, first + self._width))
+        return samples[first - start : last - start]
+
+    def _band(self, epoch: int, first: int, last: int) -> tuple[int, Int64[np.ndarray, " i"]]:
+        """At least the samples at places first..last (or to the end), and the place of the first of them."""
+        margin = 8.0 * self._size**0.5
+        while True:
+            low, high = (first - margin) / self._size, (last + margin) / self._size
+            below, draws, samples = self._between(epoch, _as_word(low), _as_word(high))
+            if below <= first and min(last, self._size) <= below + len(samples):
+                return below, samples[np.argsort(draws, kind="stable")]
+            margin *= 4  # chance of about 1e-50
+
+    def _between(self, epoch: int, low: int, high: int) -> tuple[int, np.ndarray, Int64[np.ndarray, " i"]]:
+        """How many draws lie below `low`; the draws from there to `high` (included), and whose they are."""
+        digest = hashlib.sha256(f"{self._seed}\0{epoch}\0{self._dataset}".encode()).digest()
+        generator = np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest[:16], "big")))
+        below, draws, samples = 0, [np.empty(0, dtype=np.uint64)], [np.empty(0, dtype=np.int64)]
+        for start in range(0, self._size, _DRAWS):
+            raw = generator.random_raw(min(_DRAWS, self._size - start))
+            below += int((raw < np.uint64(low)).sum())
+            inside = np.flatnonzero((raw >= np.uint64(low)) & (raw <= np.uint64(high)))
+            draws.append(raw[inside])
+            samples.append(inside + start)
+        return below, np.concatenate(draws), np.concatenate(samples)
 
 
-def _text_lengths(manifest: Manifest, text: TextTokens) -> Int64[np.ndarray, " i"]:
-    return np.array([text.length(entry) for entry in manifest.entries], dtype=np.int64)
+def _as_word(fraction: float) -> int:
+    """A share of the range of raw draws."""
+    return min(max(int(fraction * 2.0**64), 0), 2**64 - 1)
 
 
 def _refuse_too_long(manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_per_pack: int) -> None:
-    for entry, text in zip(manifest.entries, texts, strict=True):
-        if (length := entry.num_visual_tokens + int(text)) > tokens_per_pack:
-            raise InputError(
-                "stages.tokens_per_pack", tokens_per_pack,
-                f"is less than the {length} tokens of sample {entry.key} of {manifest.name} "
-                f"({entry.num_frames} latent frames of {entry.schedule}, {text} text tokens)",
-                "raise it, or use shorter clips",
-            )  # fmt: skip
+    lengths = manifest.entries.visual_tokens + texts
+    for index in np.flatnonzero(lengths > tokens_per_pack)[:1].tolist():
+        entry = manifest.entries[index]
+        raise InputError(
+            "stages.tokens_per_pack", tokens_per_pack,
+            f"is less than the {lengths[index]} tokens of sample {entry.key} of {manifest.name} "
+            f"({entry.num_frames} latent frames of {entry.schedule}, {texts[index]} text tokens)",
+            "raise it, or use shorter clips",
+        )  # fmt: skip

@@ -7,9 +7,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64
+from pyarrow import compute
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.clip import SampleEntry
+from videoar.data_pipeline.entries import Entries
 
 NULL_TOKEN = 0
 """Stands for an empty caption, so that every sample has a prefix (m >= 1)."""
@@ -26,6 +28,10 @@ class TextTokens(Protocol):
 
     def length(self, entry: SampleEntry) -> int:
         """Tokens m of a sample, at least 1, without making them."""
+        ...
+
+    def lengths(self, entries: Entries) -> Int64[np.ndarray, " i"]:
+        """`length` of every sample of a manifest."""
         ...
 
     def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
@@ -54,6 +60,10 @@ class BytesText:
     def length(self, entry: SampleEntry) -> int:
         return min(max(1, len(entry.caption.encode())), self.max_tokens)
 
+    def lengths(self, entries: Entries) -> Int64[np.ndarray, " i"]:
+        size_bytes = compute.binary_length(entries.column("caption")).to_numpy()
+        return np.clip(size_bytes, 1, self.max_tokens).astype(np.int64)
+
     def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
         return self.encode(entry.caption)
 
@@ -76,6 +86,14 @@ class LabelText:
 
     def length(self, entry: SampleEntry) -> int:
         return len(self.tokens(entry))
+
+    def lengths(self, entries: Entries) -> Int64[np.ndarray, " i"]:
+        labels = entries.column("label")
+        valid = compute.and_(compute.greater_equal(labels, 0), compute.less(labels, self.num_classes))
+        wrong = compute.index(compute.fill_null(valid, False), False).as_py()
+        if wrong >= 0:
+            self.tokens(entries[wrong])  # which says what is wrong
+        return np.ones(len(entries), dtype=np.int64)
 
     def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
         if entry.label is None:

@@ -19,7 +19,8 @@ from jaxtyping import Bool
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.clip import PackPlan, SampleEntry
 from videoar.data_pipeline.config import DatasetConfig
-from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.entries import Entries
+from videoar.data_pipeline.manifest import SCHEMA, Manifest
 from videoar.data_pipeline.packing import WINDOW, PackSampler
 from videoar.data_pipeline.payload import SampleFormat
 from videoar.data_pipeline.text import BytesText, LabelText, TextTokens
@@ -110,9 +111,23 @@ class Budget:
         return self.gpu_hours / self.gpus
 
     @property
+    def flops_per_token(self) -> float:
+        return self.flops / self.tokens
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Of all devices together."""
+        return self.tokens / (self.hours * 3600)
+
+    @property
+    def memory_bytes_per_rank(self) -> int:
+        """Of the fullest process in the fullest stage."""
+        return max(stage.memory.total for stage in self.stages)
+
+    @property
     def fits(self) -> bool:
         """Whether nine tenths of a device hold what the fullest process keeps; the rest is for workspaces."""
-        return max(stage.memory.total for stage in self.stages) <= 0.9 * GPU_MEMORY[self.gpu]
+        return self.memory_bytes_per_rank <= 0.9 * GPU_MEMORY[self.gpu]
 
 
 def budget(recipe: Recipe, *, gpus: int = 8, gpu: str = "H200", mfu: float = GOAL_MFU) -> Budget:
@@ -199,7 +214,7 @@ def planned_packs(recipe: Recipe, stage: StageConfig) -> tuple[PackPlan, ...]:
 def _manifest(recipe: Recipe, config: DatasetConfig) -> Manifest:
     """As many samples as a window of the order holds, with a caption of every length and a bucket in turn."""
     longest = recipe.model.text.max_tokens
-    entries = tuple(
+    entries = (
         SampleEntry(
             key=str(index), sample_id=index, dataset=config.name, schedule=bucket.schedule,
             num_frames=latent_frames(bucket.num_frames), caption="x" * (1 + index % longest), label=0,
@@ -208,8 +223,8 @@ def _manifest(recipe: Recipe, config: DatasetConfig) -> Manifest:
         for index, bucket in zip(range(WINDOW), itertools.cycle(config.buckets), strict=False)
     )  # fmt: skip
     return Manifest(
-        name=config.name, url="", entries=entries, hash="", tokenizer_hash="", schedule_hashes={},
-        latent=recipe.data.latent, latent_dim=recipe.model.latent_dim, fps=config.bucket.fps,
+        name=config.name, url="", entries=Entries.of(config.name, entries, SCHEMA), hash="", tokenizer_hash="",
+        schedule_hashes={}, latent=recipe.data.latent, latent_dim=recipe.model.latent_dim, fps=config.bucket.fps,
     )  # fmt: skip
 
 

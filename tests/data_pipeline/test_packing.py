@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.clip import PackPlan, StepPlan
 from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.packing import WINDOW, LoaderState, PackSampler, deal, estimated_cost, packs_once
+from videoar.data_pipeline.packing import (
+    WINDOW,
+    LoaderState,
+    Orders,
+    PackSampler,
+    deal,
+    estimated_cost,
+    first_fit,
+    packs_once,
+)
 from videoar.data_pipeline.text import BytesText
 
 from .conftest import WriteDataset
@@ -101,8 +112,8 @@ def test_weights_that_starve_a_part_are_refused(write_dataset: WriteDataset) -> 
 @pytest.mark.parametrize("shares", [1, 2, 3, 6])
 def test_deal_is_a_partition_of_equal_counts_and_balanced_cost(write_dataset: WriteDataset, shares: int) -> None:
     """Every pack goes to exactly one rank; dealt in order, clip packs would pile up on one and idle the rest."""
-    clips = PackPlan(write_dataset(count=3, num_frames=17, schedule="256x256").entries, (1, 1, 1))
-    images = PackPlan(write_dataset("i", count=51, num_frames=1, schedule="256x256").entries, (1,) * 51)
+    clips = PackPlan(write_dataset(count=3, num_frames=17, schedule="256x256").entries[:], (1, 1, 1))
+    images = PackPlan(write_dataset("i", count=51, num_frames=1, schedule="256x256").entries[:], (1,) * 51)
     packs = [clips, images] * 3
     hands = deal(packs, shares)
     assert sorted(itertools.chain.from_iterable(hands)) == list(range(6))
@@ -119,3 +130,35 @@ def test_validation_packs_hold_every_sample_once(write_dataset: WriteDataset) ->
     manifest = write_dataset(count=37)
     packs = packs_once(manifest, 768, TEXT)
     assert sorted(e.key for pack in packs for e in pack.entries) == [e.key for e in manifest.entries]
+
+
+@pytest.mark.parametrize(("size", "band"), [(1, 4), (24, 4), (1000, 1), (70_000, 1024)])
+def test_an_order_in_bands_is_the_sorted_order(size: int, band: int) -> None:
+    """Only the draws that matter are sorted; a place off by one would double one sample and lose another."""
+    source = Orders(7, "clips", size, band)
+    for epoch in (0, 3):
+        digest = hashlib.sha256(f"7\0{epoch}\0clips".encode()).digest()
+        draws = np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest[:16], "big"))).random_raw(size)
+        whole = np.argsort(draws, kind="stable")
+        step = max(1, size // 5)
+        for first in (0, *range(0, size, step), size - 1):
+            last = min(size, first + step)
+            assert np.array_equal(source.slice(epoch, first, last), whole[first:last])
+
+
+def test_first_fit_is_the_first_pack_with_room() -> None:
+    """Skipping packs that are full must not skip one that still has room for a shorter sample."""
+    lengths = np.random.default_rng(0).integers(1, 40, 500)
+    packs: list[list[int]] = []
+    for index, length in enumerate(lengths):
+        room = [pack for pack in packs if sum(lengths[i] for i in pack) + length <= 64]
+        (room[0] if room else packs.append([]) or packs[-1]).append(index)
+    assert first_fit(lengths, 64) == packs
+
+
+def test_any_state_costs_one_window(write_dataset: WriteDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skipping ahead by walking there would make a resume at step 10^6 take hours."""
+    source, packed = sampler([write_dataset(count=30)]), []
+    monkeypatch.setattr(source, "_pack", lambda order, pack=source._pack: packed.append(1) or pack(order))
+    source.next(LoaderState(window=10**6, pack=1))
+    assert len(packed) == 1
