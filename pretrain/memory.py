@@ -108,11 +108,15 @@ def is_cut(parameter: str) -> bool:
 
 
 def activation_bytes(model: ModelConfig, layout: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:
-    """What the first pipeline stage keeps with its packs in flight: one without a pipeline, else one a stage (1F1B)."""
+    """What the first pipeline stage keeps with its packs in flight: one a stage under 1F1B; interleaved, somewhat more.
+
+    p + (p - 1) / v packs for p stages of v chunks. (Korthikanti et al. 2022, arXiv:2205.05198, §4.2.3.)
+    """
     rows = tokens_per_pack / (layout.tensor * layout.context)
     unit = rows * model.width
     layers = -(-model.num_layers // layout.pipeline)
-    in_flight = layout.pipeline + (layout.pipeline - 1) * (layout.virtual_pipeline > 1)
+    stages, chunks = layout.pipeline, layout.virtual_pipeline
+    in_flight = stages + (stages - 1) / chunks if chunks > 1 else stages
     blocks = layers * in_flight * _KEPT[layout.recompute, precision]
     again = 0.0 if layout.recompute == "none" else _KEPT["none", precision]
     return int(unit * (blocks + again))

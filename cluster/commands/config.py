@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from videoar.pretrain.config import Recipe
 
 _DEFAULT_GPUS = 8
+_TOTALS = (
+    "tokens", "flops", "flops_per_token", "tokens_per_s", "gpu_hours", "hours", "memory_bytes_per_rank", "fits",
+)  # fmt: skip
+"""Properties of a budget that its JSON has beside the fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +80,7 @@ def _tell_budget(recipe: Recipe, options: Config) -> None:
     gpus = named if options.gpus is None else options.gpus
     found = budget(recipe, gpus=gpus, gpu=options.gpu, mfu=options.mfu)
     if options.json:
-        totals = {name: getattr(found, name) for name in ("tokens", "flops", "gpu_hours", "hours", "fits")}
-        say(json.dumps(asdict(found) | totals))
+        say(json.dumps(asdict(found) | {name: getattr(found, name) for name in _TOTALS}))
         return
     for line in (*cost_lines(found, (gpus,)), *memory_lines(found)):
         say(line)

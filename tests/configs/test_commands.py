@@ -53,7 +53,10 @@ def test_the_budget_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     figures = json.loads(capsys.readouterr().out)
     assert (figures["gpus"], figures["gpu"], figures["fits"]) == (8, "H200", True)
     assert figures["flops"] == figures["stages"][0]["whole"]["flops"]
-    assert figures["stages"][0]["memory"]["weights"] == 2 * figures["parameters"]
+    assert figures["tokens_per_s"] * figures["flops_per_token"] == pytest.approx(8 * 0.4 * 989e12)
+    memory = figures["stages"][0]["memory"]
+    assert memory["weights"] == 2 * figures["parameters"]
+    assert figures["memory_bytes_per_rank"] == sum(memory.values()) - memory["parameters"]
 
 
 def test_the_budget_as_people_read_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,15 @@ def test_cut_parameters() -> None:
     assert rank_parameters(B4_HD128, ParallelConfig(tensor=4)) == whole - matrices + matrices // 4
 
 
+def test_packs_in_flight() -> None:
+    """The first of four stages holds its quarter of the layers of four packs: what one device would."""
+    whole = activation_bytes(B4_HD128, ParallelConfig(), 4096, "bf16")
+    assert activation_bytes(B4_HD128, ParallelConfig(pipeline=4), 4096, "bf16") == whole
+    interleaved = ParallelConfig(pipeline=4, virtual_pipeline=3)
+    assert activation_bytes(B4_HD128, interleaved, 4096, "bf16") == whole * 5 // 4
+    assert activation_bytes(B4_HD128, ParallelConfig(tensor=2, context=2), 4096, "bf16") == whole // 4
+
+
 @pytest.mark.slow
 def test_cuts_and_stages_are_those_of_the_engine() -> None:
     """The names here are a copy of knowledge: the plan that swaps the linears, the stages that the pipeline carves."""
