@@ -54,7 +54,7 @@ class BucketTotal:
     num_tokens: int
     """Visual tokens."""
     size_bytes: int
-    """In the shards, headers of the tar included."""
+    """In the shards, with the headers of the tar's members."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +71,8 @@ class Plan:
     accounts: dict[str, Any]
     """Where every input and every clip went; see `Accounts.to_dict`."""
     buckets: tuple[BucketTotal, ...]
+    size_bytes: int
+    """Of all shards, if no clip fails."""
     parts: tuple[PlanPart, ...]
     storage: Storage
     _read: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -80,11 +82,6 @@ class Plan:
     def shard_sizes(self) -> list[int]:
         """Clips of each shard."""
         return [size for part in self.parts for size in part.shard_sizes]
-
-    @property
-    def size_bytes(self) -> int:
-        """Of all shards."""
-        return sum(total.size_bytes for total in self.buckets)
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -168,7 +165,7 @@ def read_plan(storage: Storage) -> Plan:
     return Plan(
         hash=head["hash"], config_hash=head["config_hash"], num_clips=accounts["num_clips"],
         num_skipped=accounts["num_inputs"] - accounts["num_planned_inputs"], accounts=accounts,
-        buckets=tuple(BucketTotal(**total) for total in head["buckets"]),
+        buckets=tuple(BucketTotal(**total) for total in head["buckets"]), size_bytes=head["size_bytes"],
         parts=tuple(PlanPart(**{**part, "shard_sizes": tuple(part["shard_sizes"])}) for part in head["parts"]),
         storage=storage,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -26,7 +27,6 @@ PLAN_VERSION = 2
 _PARTS = "plan"
 _SHARDS_A_PART = 64
 _ROWS_A_GROUP = 16_384
-_TAR_BLOCK = 512
 
 CLIP_SCHEMA = pyarrow.schema(
     [
@@ -84,6 +84,7 @@ class PlanWriter:
         self._storage, self._layout, self._limits = storage, layout, limits
         self._shard: list[Clip] = []
         self._shard_bytes = 0
+        self._size_bytes = 0
         self._totals: dict[tuple[str, int], _Total] = {}
         self._parts: list[dict[str, Any]] = []
         self._part: _Table | None = None
@@ -101,7 +102,8 @@ class PlanWriter:
                 self._flush_skipped()
             return
         size = self._count(item)
-        is_full = len(self._shard) == self._limits.max_clips or self._shard_bytes + size > self._limits.max_bytes
+        would_be = _tar_bytes(self._shard_bytes + size)
+        is_full = len(self._shard) == self._limits.max_clips or would_be > self._limits.max_bytes
         if self._shard and is_full:
             self._end_shard()
         self._shard.append(item)
@@ -115,8 +117,10 @@ class PlanWriter:
             for (schedule, num_frames), total in sorted(self._totals.items())
         ]
         digest = hashlib.sha256("".join(hashes).encode()).hexdigest()
-        written = {"parts": self._parts, "skipped": self._skipped_sha256, "buckets": totals}
-        return {"version": PLAN_VERSION, "hash": digest, **written}
+        return {
+            "version": PLAN_VERSION, "hash": digest, "parts": self._parts, "skipped": self._skipped_sha256,
+            "buckets": totals, "size_bytes": self._size_bytes,
+        }  # fmt: skip
 
     def __enter__(self) -> PlanWriter:
         return self
@@ -134,7 +138,7 @@ class PlanWriter:
         layout = replace(self._layout, schedule=ScaleSchedule.named(clip.schedule))
         frames = latent_frames(clip.num_frames)
         payload = len(layout.header(frames, 0)) + layout.bits_bytes(frames) + layout.latent_bytes(frames)
-        size = _TAR_BLOCK + -(-payload // _TAR_BLOCK) * _TAR_BLOCK
+        size = tarfile.BLOCKSIZE + _rounded(payload, tarfile.BLOCKSIZE)
         total = self._totals.setdefault((clip.schedule, clip.num_frames), _Total())
         total.num_clips += 1
         total.num_tokens += frames * layout.schedule.tokens_per_frame
@@ -148,6 +152,7 @@ class PlanWriter:
             self._part = _Table(self._stack, CLIP_SCHEMA)
         rows = [{name: getattr(clip, name) for name in CLIP_SCHEMA.names} for clip in self._shard]
         self._part.write(rows)
+        self._size_bytes += _tar_bytes(self._shard_bytes)
         self._shard, self._shard_bytes = [], 0
         if len(self._part.group_sizes) == _SHARDS_A_PART:
             self._end_part()
@@ -166,6 +171,15 @@ class PlanWriter:
         if self._skipped:
             self._skipped_table.write([asdict(item) for item in self._skipped])
         self._skipped = []
+
+
+def _tar_bytes(members: int) -> int:
+    """Of a tar whose members take so many bytes: two empty blocks end it, and it fills whole records."""
+    return _rounded(members + 2 * tarfile.BLOCKSIZE, tarfile.RECORDSIZE)
+
+
+def _rounded(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
 
 
 class _Table:

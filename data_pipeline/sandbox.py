@@ -14,11 +14,13 @@ import struct
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.sampling import Backwards, Cover, clip_times, cover, nearest
@@ -131,6 +133,7 @@ def _cut(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) ->
         for index, second in enumerate(clip_times(cut["start_s"], cut["num_frames"], cut["fps"]))
     )
     waiting: dict[int, np.ndarray] = {}
+    resizers: dict[tuple[int, int, str], VideoReformatter] = defaultdict(VideoReformatter)
     fitted: dict[tuple[int, int, str], np.ndarray] = {}
     fitted_frame = None
     for done, frame in nearest(_frames(container, stream, request), [second for second, _, _ in wanted]):
@@ -139,7 +142,7 @@ def _cut(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) ->
         if fitted_frame is not frame:
             fitted, fitted_frame = {}, frame
         if shape not in fitted:
-            fitted[shape] = _fit(frame, stream, *shape)
+            fitted[shape] = _fit(frame, stream, resizers[shape], *shape)
         length = cuts[clip]["num_frames"]
         waiting.setdefault(clip, np.empty((length, *shape[:2], 3), dtype=np.uint8))[index] = fitted[shape]
         if index == length - 1:
@@ -150,8 +153,9 @@ def _scan(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) -
     """Frames at most every so often within a part of the source, small and as shown, some at a time."""
     times: list[float] = []
     pictures: list[np.ndarray] = []
+    resizer = VideoReformatter()
     for shown, frame in _sparse(_frames(container, stream, request), request):
-        picture = _thumbnail(frame, stream, request["side"])
+        picture = _thumbnail(frame, stream, resizer, request["side"])
         if pictures and (len(pictures) == _THUMBNAILS_A_MESSAGE or picture.shape != pictures[0].shape):
             _send_thumbnails(out, times, pictures)
             times, pictures = [], []
@@ -196,24 +200,24 @@ def _frames(container: Any, stream: Any, request: dict[str, Any]) -> Iterator[tu
         yield shown - first, frame
 
 
-def _fit(frame: Any, stream: Any, height: int, width: int, crop: str) -> UInt8[np.ndarray, "h w 3"]:
+def _fit(
+    frame: Any, stream: Any, resizer: VideoReformatter, height: int, width: int, crop: str
+) -> UInt8[np.ndarray, "h w 3"]:
     """Resized to cover and cropped, as shown: the pixel's aspect and the rotation are applied."""
     turns = _turns(frame)
     target = (width, height) if turns % 2 else (height, width)
     place = cover(frame.height, _square_width(frame, stream), *target, crop)
-    pixels = np.rot90(_crop(_rgb(frame, place), place, *target), turns)
+    pixels = np.rot90(_crop(_rgb(frame, resizer, place), place, *target), turns)
     return np.ascontiguousarray(pixels)
 
 
-def _thumbnail(frame: Any, stream: Any, side: int) -> UInt8[np.ndarray, "h w 3"]:
+def _thumbnail(frame: Any, stream: Any, resizer: VideoReformatter, side: int) -> UInt8[np.ndarray, "h w 3"]:
     """The whole frame with a short side of so many pixels."""
     height, width = frame.height, _square_width(frame, stream)
     factor = side / min(height, width)
     longest = _LONGEST_THUMBNAIL * side
-    picture = frame.reformat(
-        width=min(longest, max(side, round(width * factor))), height=min(longest, max(side, round(height * factor))),
-        format="rgb24", interpolation="AREA",
-    )  # fmt: skip
+    shape = [min(longest, max(side, round(length * factor))) for length in (height, width)]
+    picture = resizer.reformat(frame, height=shape[0], width=shape[1], format="rgb24", interpolation="AREA")
     return np.rot90(picture.to_ndarray(), _turns(frame))
 
 
@@ -233,12 +237,15 @@ def _turns(frame: Any) -> int:
     return round(frame.rotation / 90) % 4
 
 
-def _rgb(frame: Any, place: Cover) -> np.ndarray:
-    """Unlabelled colours are BT.709 in high definition and BT.601 below, as players take them."""
+def _rgb(frame: Any, resizer: VideoReformatter, place: Cover) -> np.ndarray:
+    """Unlabelled colours are BT.709 in high definition and BT.601 below, as players take them.
+
+    A resizer keeps its tables from frame to frame; making them takes longer than using them.
+    """
     unlabelled = "ITU709" if frame.height >= 720 else "ITU601"
     source = unlabelled if frame.colorspace == _UNSPECIFIED_COLOUR else None
-    picture = frame.reformat(
-        width=place.width, height=place.height, format="rgb24", src_colorspace=source, interpolation="BICUBIC"
+    picture = resizer.reformat(
+        frame, width=place.width, height=place.height, format="rgb24", src_colorspace=source, interpolation="BICUBIC"
     )
     return np.asarray(picture.to_ndarray())
 

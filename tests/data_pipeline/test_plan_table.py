@@ -85,10 +85,20 @@ def test_shards_are_full_by_count_or_by_bytes(tmp_path: Path) -> None:
     each = total.size_bytes // 10
     payload = len(LAYOUT.header(2, 0)) + LAYOUT.bits_bytes(2) + LAYOUT.latent_bytes(2)
     assert each == 512 + -(-payload // 512) * 512
-    by_bytes = make(tmp_path / "bytes", shapes(10), max_bytes=3 * each)
-    assert by_bytes.shard_sizes == [3, 3, 3, 1]
+    by_bytes = make(tmp_path / "bytes", shapes(40), max_clips=99, max_bytes=20480)
+    room = (20480 - 1024) // each
+    assert by_bytes.shard_sizes == [room] * (40 // room) + [40 % room]
     assert make(tmp_path / "tiny", shapes(3), max_bytes=1).shard_sizes == [1, 1, 1], "never an empty shard"
-    assert by_bytes.clips == by_count.clips
+    assert by_bytes.clips[:10] == by_count.clips
+
+
+@pytest.mark.slow
+def test_planned_bytes_are_the_bytes_of_the_shards(debug_data: str) -> None:
+    """Storage is bought by the plan."""
+    for folder in Path(debug_data).iterdir():
+        plan = read_plan(Storage.open(str(folder)))
+        written = sum(path.stat().st_size for path in (folder / "shards").iterdir())
+        assert written == plan.size_bytes == stats(str(folder)).size_bytes
 
 
 def test_a_long_plan_has_parts_that_are_read_one_at_a_time(tmp_path: Path) -> None:
