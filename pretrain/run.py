@@ -20,6 +20,7 @@ from videoar.pretrain.faults import is_spike
 from videoar.pretrain.metrics import Reporter
 from videoar.pretrain.resume import Progress, load, meta, resume
 from videoar.pretrain.run_folder import keep_lines, record_event
+from videoar.pretrain.samples import sample
 from videoar.pretrain.saver import Saver
 from videoar.pretrain.stages import Plateau, StagePosition
 from videoar.pretrain.validate import VALIDATION
@@ -77,6 +78,15 @@ class Run:
         self.progress = replace(self.progress, losses=tuple(self.losses))
         self.saved = self.step
         self.blocked_s = self.saver.begin(meta(self.recipe, self.engine, self.datasets, self.progress))
+        every = self.recipe.log.sample_every
+        if every and self.step % every == 0 and not self.stopping:
+            self._sample()
+
+    def _sample(self) -> None:
+        """Videos by the weights of this step, from its checkpoint, which is waited for."""
+        self.finish_save()
+        self.health.enter("samples", self.step)
+        sample(self.recipe, self.engine, self.datasets, self.step, self.folder, self.reporter)
 
     def finish_save(self, *, last: bool = False) -> None:
         """Wait until the save under way is committed; the last one before something that relies on it must succeed."""

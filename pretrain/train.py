@@ -28,6 +28,7 @@ from videoar.pretrain.profile import measured_communication
 from videoar.pretrain.resume import Progress, Resumed, resume
 from videoar.pretrain.run import Run
 from videoar.pretrain.run_folder import HEALTH, checkpoints, keep_lines, open_run, sole_writer
+from videoar.pretrain.samples import check_sampling
 from videoar.pretrain.saver import Saver
 from videoar.pretrain.stages import StagePosition
 from videoar.pretrain.validate import VALIDATION, validate
@@ -49,6 +50,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
             open_run(folder, recipe, world)
         recipe = prepare_data(recipe, folder, world)
         datasets = open_datasets(recipe)
+        check_sampling(recipe, datasets)
         root = checkpoints(folder, recipe)
         resumed = resume(recipe, world, root, datasets)
         health = Health(folder / HEALTH, world.rank, world.world_size, recipe.faults.hang_timeout_s)
@@ -91,7 +93,8 @@ def _train_stage(run: Run) -> None:
             unread = _Step(run.step, position.stage, plan, result, times.step_enqueued(communication.seconds), rate)
             _advance(run, plan, result, after)
             run.agree()
-            saving = run.stopping or (_due(run.step, recipe.log.save_every) and run.step < position.end_step)
+            wanted = _due(run.step, recipe.log.save_every) or _due(run.step, recipe.log.sample_every)
+            saving = run.stopping or (wanted and run.step < position.end_step)
             if saving:
                 spiked, unread = _report(run, unread) or spiked, None
             if spiked:

@@ -133,7 +133,7 @@ def _culprits(evidence: Evidence) -> str:
     """Who holds up the others, by what each process last said of itself."""
     standings = read_standings(evidence.run / HEALTH, len(list((evidence.run / HEALTH).glob("*.json"))))
     now = time.time()
-    return "".join(f": {one.describe(now)}" for one in to_blame(standings, now, silence_s=60)[:3])
+    return "".join(f": {one.describe(now)}" for one in to_blame(standings, now, silence_s=60.0)[:3])
 
 
 def _is_over(evidence: Evidence) -> bool:
