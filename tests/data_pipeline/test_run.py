@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,6 +83,35 @@ def test_the_cluster_listens_on_loopback_alone(cluster: None) -> None:
     found = listening(os.getpid())
     assert found, "Ray has ports"
     assert found <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+
+
+STRANGER = """
+import sys
+from ray._raylet import GcsClient
+from ray.exceptions import AuthenticationError
+try:
+    GcsClient(address=sys.argv[1]).internal_kv_keys(b"")
+    print("let in")
+except AuthenticationError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize(
+    ("stranger", "answer"),
+    [({"RAY_AUTH_MODE": "disabled"}, "refused"), ({"RAY_AUTH_TOKEN": "f" * 64}, "refused"), ({}, "let in")],
+)
+def test_the_cluster_lets_nobody_in_without_its_token(cluster: None, stranger: dict[str, str], answer: str) -> None:
+    """On a machine of several people, loopback alone lets each of them run code as the other."""
+    import ray
+
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    address = ray.get_runtime_context().gcs_address
+    done = subprocess.run(
+        [sys.executable, "-c", STRANGER, address], env={**os.environ, **stranger}, capture_output=True, text=True,
+        check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.strip() == answer
 
 
 def test_an_unfinished_run_is_continued_and_left_overs_are_cleared(cluster: None, tmp_path: Path) -> None:
