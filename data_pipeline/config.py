@@ -290,9 +290,10 @@ class DataConfig:
 class LoaderConfig:
     """How training reads its samples. Nothing here changes which samples a step has, so it may change under a run."""
 
-    source: Literal["shards", "online"] = "shards"
-    """`shards`: what `videoar data run` wrote; `online`: clips of the plan, decoded and tokenized while training, the
-    same samples in the same order."""
+    fetch: Literal["shards", "samples"] = "shards"
+    """From object storage: `shards` whole, into the cache, which must be able to hold the datasets of a stage, as
+    samples come in any order; `samples` a range each and none kept, for datasets larger than that (with 32 or more
+    read_threads: each waits for the store)."""
     cache_dir: str = ""
     """Folder that keeps shards fetched from object storage, shared by the processes of a machine; empty: one in the
     system's folder for temporary files. Shards on a local disk are read where they lie."""
@@ -303,7 +304,7 @@ class LoaderConfig:
     fetch_threads: int = 4
     """Shards that one process fetches at a time."""
     read_threads: int = 2
-    """Packs that one process reads and unpacks at a time."""
+    """Samples that one process reads and unpacks at a time."""
     steps_ahead: int = 2
     """Steps that wait, read, for the trainer."""
     max_missing_shards: int = 0

@@ -1,48 +1,127 @@
-"""From plans to samples: reads the packs of this process a few steps ahead, in a background thread."""
+"""From plans to samples: fetches the shards of coming steps and reads the next ones, in background threads."""
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 
+from videoar.cluster.errors import InputError, StoreError
+from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import PackPlan, Sample, SampleEntry, StepPlan
+from videoar.data_pipeline.config import LoaderConfig
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.packing import LoaderState, PackSampler
+from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.shards import ShardReader
+from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.text import TextTokens
 
 Packs = tuple[tuple[Sample, ...], ...]
 LoadedStep = tuple[StepPlan, Packs, LoaderState]
 """A step as all processes know it, the samples of this process's packs, and the state after the step."""
 
+log = logging.getLogger(__name__)
+
 
 class PackReader:
-    """Reads packs of any of the given datasets."""
+    """Reads packs of any of the given datasets; use `close` when done."""
 
-    def __init__(self, manifests: Sequence[Manifest], text: TextTokens) -> None:
-        self._readers = {manifest.name: ShardReader(manifest) for manifest in manifests}
+    def __init__(self, manifests: Sequence[Manifest], text: TextTokens, config: LoaderConfig | None = None) -> None:
+        self._config = config or LoaderConfig()
+        cache = self._cache(manifests) if config is not None else None
+        self._readers = {manifest.name: ShardReader(manifest, cache) for manifest in manifests}
         self._text = text
+        self._reading = ThreadPoolExecutor(self._config.read_threads, thread_name_prefix="read")
+        self._fetching = ThreadPoolExecutor(self._config.fetch_threads, thread_name_prefix="fetch")
+        self._asked: set[tuple[str, str]] = set()
+        self.missing: set[tuple[str, str]] = set()
+        """(dataset, shard) of the shards that were missing or damaged; other samples stand in for theirs."""
+
+    @property
+    def fetches(self) -> bool:
+        """Whether shards are fetched to this machine, so that looking ahead is of use."""
+        return any(reader.fetches for reader in self._readers.values())
 
     def read(self, plan: PackPlan) -> tuple[Sample, ...]:
         """The samples of a pack, in its order."""
-        return tuple(self._sample(entry) for entry in plan.entries)
+        return self.read_all([plan])[0]
+
+    def read_all(self, plans: Sequence[PackPlan]) -> Packs:
+        """The samples of several packs, read by several threads."""
+        samples = self._reading.map(self._sample, (entry for plan in plans for entry in plan.entries))
+        return tuple(tuple(next(samples) for _ in plan.entries) for plan in plans)
+
+    def prefetch(self, entries: Iterable[SampleEntry]) -> None:
+        """Begin to fetch the shards of these samples, in this order; what goes wrong shows when they are read."""
+        for place in dict.fromkeys((entry.dataset, entry.shard) for entry in entries):
+            if self._readers[place[0]].fetches and place not in self._asked:
+                self._asked.add(place)
+                self._fetching.submit(self._fetch, *place)
 
     def close(self) -> None:
-        """Close the shards that are open."""
+        """Stop the threads and close the shards that are open."""
+        for pool in (self._fetching, self._reading):
+            pool.shutdown(cancel_futures=True)
         for reader in self._readers.values():
             reader.close()
 
+    def _fetch(self, dataset: str, shard: str) -> None:
+        with suppress(CorruptShard, InputError, StoreError, OSError):
+            self._readers[dataset].prefetch(shard)
+        self._asked.discard((dataset, shard))
+
     def _sample(self, entry: SampleEntry) -> Sample:
-        bits, latent = self._readers[entry.dataset].read(entry)
-        return Sample(entry=entry, bits=bits, latent=latent, text=self._text.tokens(entry))
+        """A sample; where its shard is missing, and that many may be, another of the same shape in its place."""
+        limit = self._config.max_missing_shards
+        for candidate in _stand_ins(self._readers[entry.dataset].manifest, entry, self._text):
+            if (candidate.dataset, candidate.shard) in self.missing:
+                continue
+            try:
+                bits, latent = self._readers[entry.dataset].read(candidate)
+                return Sample(entry=candidate, bits=bits, latent=latent, text=self._text.tokens(candidate))
+            except CorruptShard as error:
+                self.missing.add((candidate.dataset, candidate.shard))
+                if len(self.missing) > limit:
+                    raise
+                log.warning("shard passed over (%d of at most %d): %s", len(self.missing), limit, error)
+        raise CorruptShard(f"{entry.dataset}: no sample of the shape of {entry.key} is left beside the missing shards")
+
+    def _cache(self, manifests: Sequence[Manifest]) -> ShardCache | None:
+        """The cache, where there is something to fetch. Samples come in any order: it must hold all their shards."""
+        remote = [manifest for manifest in manifests if not Storage.open(manifest.url).is_local]
+        if not remote or self._config.fetch == "samples":
+            return None
+        needed = sum(manifest.entries.payload_bytes for manifest in remote)
+        if needed > self._config.cache_bytes:
+            raise InputError(
+                "loader.cache_bytes", self._config.cache_bytes,
+                f"is less than the {needed} bytes of {', '.join(m.name for m in remote)}, which are read in any order",
+                "raise it, or set loader.fetch=samples",
+            )  # fmt: skip
+        return ShardCache.of(self._config)
+
+
+def _stand_ins(manifest: Manifest, entry: SampleEntry, text: TextTokens) -> Iterator[SampleEntry]:
+    """The sample itself; then those that fit into its place, from one that its id points at on."""
+    yield entry
+    size, room = len(manifest.entries), text.length(entry)
+    for step in range(size):
+        other = manifest.entries[(entry.sample_id + step) % size]
+        if (other.schedule, other.num_frames) == (entry.schedule, entry.num_frames) and text.length(other) <= room:
+            yield other
 
 
 class StepLoader:
     """Endless iterator over steps from a state on; use as a context manager, so that its thread ends with it.
 
-    `mine` picks the packs of this process out of a step, e.g. `lambda step: deal(step.packs, shares)[share]`.
+    `mine` picks the packs of this process out of a step, e.g. `lambda step: deal(step.packs, shares)[share]`;
+    `following` are samples that come after these steps (those of the next stage), fetched once theirs are under way.
     What goes wrong in the thread is raised by `next`.
     """
 
@@ -52,11 +131,13 @@ class StepLoader:
         reader: PackReader,
         state: LoaderState,
         mine: Callable[[StepPlan], Sequence[int]],
-        *,
-        ahead: int = 2,
+        config: LoaderConfig | None = None,
+        following: Callable[[], Iterable[SampleEntry]] | None = None,
     ) -> None:
-        self._sampler, self._reader, self._mine = sampler, reader, mine
-        self._steps: queue.Queue[LoadedStep | BaseException] = queue.Queue(maxsize=ahead)
+        config = config or LoaderConfig()
+        self._sampler, self._reader, self._mine, self._following = sampler, reader, mine, following
+        self._look_ahead = config.prefetch_steps if reader.fetches else 0
+        self._steps: queue.Queue[LoadedStep | BaseException] = queue.Queue(maxsize=config.steps_ahead)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(state,), name="step-loader", daemon=True)
         self._thread.start()
@@ -88,12 +169,27 @@ class StepLoader:
 
     def _run(self, state: LoaderState) -> None:
         try:
-            while not self._closed.is_set():
-                step, state = self._sampler.next(state)
-                packs = tuple(self._reader.read(step.packs[index]) for index in self._mine(step))
-                self._put((step, packs, state))
+            for step, packs, after in self._planned(state):
+                if self._closed.is_set():
+                    return
+                self._put((step, self._reader.read_all(packs), after))
         except BaseException as error:  # handed to the consumer, which raises it
             self._put(error)
+
+    def _planned(self, state: LoaderState) -> Iterator[tuple[StepPlan, list[PackPlan], LoaderState]]:
+        """Steps in order, with this process's packs and the state after; the shards of later ones are under way."""
+        waiting: deque[tuple[StepPlan, list[PackPlan], LoaderState]] = deque()
+        while True:
+            while len(waiting) <= self._look_ahead:
+                step, state = self._sampler.next(state)
+                packs = [step.packs[index] for index in self._mine(step)]
+                if self._look_ahead:
+                    self._reader.prefetch(entry for pack in packs for entry in pack.entries)
+                waiting.append((step, packs, state))
+            if self._following is not None and self._look_ahead:
+                self._reader.prefetch(self._following())
+                self._following = None
+            yield waiting.popleft()
 
     def _put(self, item: LoadedStep | BaseException) -> None:
         while not self._closed.is_set():

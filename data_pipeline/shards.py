@@ -1,15 +1,16 @@
-"""Shards as they are read: single samples by their place in the manifest, by ranges."""
+"""Shards as they are read: single samples by their place in the manifest."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
 from videoar.cluster.errors import InputError
+from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import SampleEntry, StoredLatent
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.payload import CorruptShard, ForeignShard, read_sample
@@ -19,12 +20,17 @@ _OPEN_SHARDS = 64
 
 
 class ShardReader:
-    """Reads single samples of one dataset by their place in the manifest; safe to share between threads."""
+    """Reads single samples of one dataset by their place in the manifest; safe to share between threads.
 
-    def __init__(self, manifest: Manifest) -> None:
+    Shards on a local disk are read where they lie; those elsewhere from `cache`, which fetches them whole, or without
+    one a range a sample.
+    """
+
+    def __init__(self, manifest: Manifest, cache: ShardCache | None = None) -> None:
         self.manifest = manifest
         self._storage = Storage.open(manifest.url)
-        self._handles: OrderedDict[str, Any] = OrderedDict()
+        self._cache = None if self._storage.is_local else cache
+        self._files: OrderedDict[str, _File] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, entry: SampleEntry) -> tuple[Bool[np.ndarray, "t n k"], StoredLatent | None]:
@@ -41,28 +47,54 @@ class ShardReader:
         except ForeignShard as error:
             raise InputError("data.url", where, str(error), "prepare the data again") from error
 
+    def prefetch(self, shard: str) -> None:
+        """Have a shard in the cache, where one is used."""
+        if self._cache is not None:
+            self._cache.fetch(self._storage, shard)
+
+    @property
+    def fetches(self) -> bool:
+        """Whether shards go through a cache."""
+        return self._cache is not None
+
     def close(self) -> None:
         """Close the shards that are open; reading opens them again."""
         with self._lock:
-            while self._handles:
-                self._handles.popitem()[1].close()
+            self._files.clear()
 
     def _bytes(self, entry: SampleEntry, where: str) -> bytes:
-        with self._lock:
-            try:
-                handle = self._handle(entry.shard)
-                handle.seek(entry.offset)
-                raw = handle.read(entry.size_bytes)
-            except (FileNotFoundError, ValueError) as error:
-                raise CorruptShard(f"{where}: cannot be read ({error}); restore the shard") from error
+        try:
+            raw = self._range(entry)
+        except (FileNotFoundError, ValueError) as error:
+            raise CorruptShard(f"{where}: cannot be read ({error}); restore the shard") from error
         if len(raw) != entry.size_bytes:
             raise CorruptShard(f"{where}: {len(raw)} of {entry.size_bytes} bytes are there; restore the shard")
         return raw
 
-    def _handle(self, shard: str) -> Any:
-        if shard not in self._handles:
-            if len(self._handles) >= _OPEN_SHARDS:
-                self._handles.popitem(last=False)[1].close()
-            self._handles[shard] = self._storage.open_read(shard)
-        self._handles.move_to_end(shard)
-        return self._handles[shard]
+    def _range(self, entry: SampleEntry) -> bytes:
+        if self._storage.is_local:
+            return os.pread(self._file(entry.shard).handle, entry.size_bytes, entry.offset)
+        if self._cache is None:
+            return self._storage.read(entry.shard, entry.offset, entry.offset + entry.size_bytes)
+        with self._cache.open(self._storage, entry.shard) as handle:
+            return os.pread(handle, entry.size_bytes, entry.offset)
+
+    def _file(self, shard: str) -> _File:
+        with self._lock:
+            if shard not in self._files:
+                if len(self._files) >= _OPEN_SHARDS:
+                    self._files.popitem(last=False)
+                self._files[shard] = _File(self._storage.path(shard))
+            self._files.move_to_end(shard)
+            return self._files[shard]
+
+
+class _File:
+    """An open file that closes when the last thread that reads it is done."""
+
+    def __init__(self, path: str) -> None:
+        self.handle = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "handle"):
+            os.close(self.handle)

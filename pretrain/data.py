@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from videoar.cluster.errors import InputError
 from videoar.cluster.process import World
+from videoar.data_pipeline.clip import SampleEntry, StepPlan
+from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import DATASET_KEY, Manifest, open_manifest
-from videoar.data_pipeline.packing import PackSampler
+from videoar.data_pipeline.packing import LoaderState, PackSampler
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.model.videoar import text_tokens
 from videoar.pretrain.run_folder import DATA
+from videoar.pretrain.stages import StagePosition
 
 _POLL_S = 0.5
 
@@ -72,3 +77,32 @@ def make_sampler(recipe: Recipe, stage: StageConfig, datasets: dict[str, Manifes
         [part.weight for part in stage.mixture],
         stage.tokens_per_pack, stage.batch, recipe.seed, text_tokens(recipe.model.text),
     )  # fmt: skip
+
+
+@contextmanager
+def open_steps(
+    recipe: Recipe,
+    position: StagePosition,
+    datasets: dict[str, Manifest],
+    state: LoaderState,
+    mine: Callable[[StepPlan], Sequence[int]],
+) -> Iterator[StepLoader]:
+    """The steps of a stage from a state on; the shards that the next stage begins with are fetched behind its own."""
+    stages = recipe.stages[position.index : position.index + 2]
+    parts = [part.dataset for stage in stages for part in stage.mixture]
+    manifests = [datasets[name] for name in dict.fromkeys(parts)]
+
+    def following() -> Iterator[SampleEntry]:
+        for stage in stages[1:]:
+            sampler, later = make_sampler(recipe, stage, datasets), LoaderState()
+            for _ in range(recipe.loader.prefetch_steps):
+                plan, later = sampler.next(later)
+                for index in mine(plan):
+                    yield from plan.packs[index].entries
+
+    sampler = make_sampler(recipe, position.stage, datasets)
+    with (
+        closing(PackReader(manifests, text_tokens(recipe.model.text), recipe.loader)) as reader,
+        StepLoader(sampler, reader, state, mine, recipe.loader, following) as steps,
+    ):
+        yield steps

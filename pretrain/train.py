@@ -15,10 +15,9 @@ from videoar.cluster.preemption import Preemption
 from videoar.cluster.process import World, mark_preempted
 from videoar.cluster.serialize import to_dict
 from videoar.data_pipeline.clip import Sample, StepPlan
-from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.packing import LoaderState, deal
 from videoar.pretrain.config import Recipe, StageConfig
-from videoar.pretrain.data import make_sampler, open_datasets, prepare_data, text_tokens
+from videoar.pretrain.data import open_datasets, open_steps, prepare_data
 from videoar.pretrain.engine import StepResult
 from videoar.pretrain.faults import skipped_event
 from videoar.pretrain.inputs import Pack, build_pack
@@ -72,13 +71,8 @@ def _train_stage(run: Run) -> None:
     run.lay_out()
     recipe, position = run.recipe, run.position
     run.engine.begin_stage(position.stage)
-    sampler = make_sampler(recipe, position.stage, run.datasets)
-    reader = PackReader([run.datasets[part.dataset] for part in position.stage.mixture], text_tokens(recipe.model.text))
     unread: _Step | None = None
-    with (
-        contextlib.closing(reader),
-        StepLoader(sampler, reader, run.progress.loader, lambda plan: _mine(run, plan)) as steps,
-    ):
+    with open_steps(recipe, position, run.datasets, run.progress.loader, lambda plan: _mine(run, plan)) as steps:
         times = StepTimes.start()
         while not (run.stopping or _is_over(run, position)):
             times.restart()

@@ -43,7 +43,7 @@ def _packs(
     recipe: Recipe, stage: StageConfig, engine: Engine, manifest: Manifest, plans: tuple[PackPlan, ...]
 ) -> Iterator[Pack]:
     """The packs as the model reads them, without corruption, mask or text dropout."""
-    with closing(PackReader([manifest], text_tokens(recipe.model.text))) as reader:
+    with closing(PackReader([manifest], text_tokens(recipe.model.text), recipe.loader)) as reader:
         for plan in plans:
             yield build_pack(
                 reader.read(plan), config=recipe.model, stage=stage, correction=recipe.correction,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from videoar.data_pipeline.clip import SampleEntry
+from videoar.data_pipeline.commits import Commit, CommittedSample, Unit, write_commit
 from videoar.data_pipeline.config import LatentPayload
 from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
 from videoar.data_pipeline.payload import SampleFormat, rebuild, write_sample
@@ -39,22 +41,31 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
         schedule: str = "64x64",
         num_frames: int = 2,
         latent: LatentPayload = "int8",
+        shards: int = 1,
     ) -> Manifest:
         layout = SampleFormat(
             schedule=ScaleSchedule.named(schedule), tokenizer_hash="ab" * 8, latent=latent, latent_dim=16, fps=8.0
         )
         storage = Storage.open(str(tmp_path / name))
         payloads = [(f"clip_{i:06d}", _payload(layout, num_frames, seed=i)) for i in range(count)]
-        tar, offsets = pack_shard(payloads)
-        storage.write("shards/000000.test.tar", tar)
-        entries = [
-            SampleEntry(
-                key=key, sample_id=sample_id(name, key), dataset=name, schedule=schedule, num_frames=num_frames,
-                caption="x" * (i % 7), label=i % 3, shard="shards/000000.test.tar", offset=offset,
-                size_bytes=len(payload),
-            )
-            for i, ((key, payload), offset) in enumerate(zip(payloads, offsets, strict=True))
-        ]  # fmt: skip
+        entries = []
+        for shard in range(shards):
+            first, last = shard * count // shards, (shard + 1) * count // shards
+            tar, offsets = pack_shard(payloads[first:last])
+            name_of_tar = f"shards/{shard:06d}.test.tar"
+            storage.write(name_of_tar, tar)
+            entries += [
+                SampleEntry(
+                    key=key, sample_id=sample_id(name, key), dataset=name, schedule=schedule, num_frames=num_frames,
+                    caption="x" * (i % 7), label=i % 3, shard=name_of_tar, offset=offset, size_bytes=len(payload),
+                )
+                for i, (key, payload), offset in zip(range(first, last), payloads[first:last], offsets, strict=True)
+            ]  # fmt: skip
+            commit = Commit(
+                config_hash="", tar=name_of_tar, size_bytes=len(tar), sha256=hashlib.sha256(tar).hexdigest(),
+                samples=tuple(CommittedSample(e.key, e.offset, e.size_bytes) for e in entries[first:]), failed={},
+            )  # fmt: skip
+            write_commit(storage, Unit(shard, 0, last - first), commit)
         write_manifest(storage, name, layout, entries, {})
         return open_manifest(storage.url)
 

@@ -72,5 +72,5 @@ def test_closing_ends_the_thread(write_dataset: WriteDataset) -> None:
     before = threading.active_count()
     with loader(write_dataset(count=4)) as steps:
         next(steps)
-        assert threading.active_count() == before + 1
+        assert threading.active_count() > before
     assert threading.active_count() == before
