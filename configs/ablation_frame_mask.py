@@ -10,8 +10,8 @@ are the 1,000 of its other ablations, and will not reach its scores from scratch
 stage. A semantic score that falls while the total rises is in the paper's table, too.
 
 Cost:
-    I: 1,000 steps, 9.27 G tokens, 5.74e+19 FLOPs, 40 H200-hours
-    at 40% of the peak, H200: 8 in 5.0 h
+    I: 1,000 steps, 12.1 G tokens, 7.49e+19 FLOPs, 53 H200-hours
+    at 40% of the peak, H200: 8 in 6.6 h
 """
 
 from __future__ import annotations

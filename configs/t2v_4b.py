@@ -7,7 +7,7 @@ Random Frame Mask; guidance 5 -> 3.
 Ours, where the paper is silent:
 - Lengths. It gives no batch, step or token count ("relatively modest"). Samples are about those of the one published
   recipe of the family, InfinityStar's (arXiv:2511.04675: 50k steps of 2,048 clips at 192p, 8k of 1,024 at 480p, 3k at
-  720p): 80 M, 7 M and 1.5 M clips, less than one pass over a collection of 100 M, so that nothing is seen twice.
+  720p): 107 M, 7 M and 1.5 M clips, so about one pass over a collection of 100 M, and twice as many images.
 - Heads: 20 of 128 in place of 32 of 80, which attention kernels pad to 96 or 128; the same weights and FLOPs. The
   paper's are `--model.num-heads 32`, under every layout.
 - p_mask 0.1, and a window of 16 latent frames: all that 65 pixel frames have. Two images a clip in stage I, one in II.
@@ -23,11 +23,11 @@ or where `--data.datasets.NAME.source.path` says, and a tokenizer of 48 bits:
 On 64 and 512 devices the name is `t2v_4b@64` and `t2v_4b@512`, and torchrun or srun starts the processes.
 
 Cost:
-    I: 50,000 steps, 463 G tokens, 1.14e+22 FLOPs, 7,984 H200-hours
+    I: 50,000 steps, 605 G tokens, 1.48e+22 FLOPs, 10,419 H200-hours
     II: 16,000 steps, 195 G tokens, 6.61e+21 FLOPs, 4,642 H200-hours
     III: 6,000 steps, 68.8 G tokens, 3.13e+21 FLOPs, 2,198 H200-hours
-    all: 72,000 steps, 727 G tokens, 2.11e+22 FLOPs, 14,824 H200-hours
-    at 40% of the peak, H200: 8 in 77.2 days, 64 in 9.7 days, 512 in 29.0 h
+    all: 72,000 steps, 868 G tokens, 2.46e+22 FLOPs, 17,258 H200-hours
+    at 40% of the peak, H200: 8 in 89.9 days, 64 in 11.2 days, 512 in 33.7 h
 Steps, batch and so the result are those of every layout. Eight devices are for stage I and for finding mistakes.
 """
 
@@ -99,7 +99,7 @@ def recipe(gpus: int = 8) -> Recipe:
             tokenizer=TokenizerSource(path=TOKENIZER),
         ),
         stages=(
-            _stage("I", {"images256": 2.0, "clips192": 1.0}, steps=50_000, tokens_per_pack=18_432, batch=512),
+            _stage("I", {"images256": 2.0, "clips192": 1.0}, steps=50_000, tokens_per_pack=24_064, batch=512),
             _stage("II", {"images512": 1.0, "clips384": 1.0}, steps=16_000, tokens_per_pack=24_064, batch=512),
             replace(
                 _stage("III", {"long384": 1.0}, steps=6_000, tokens_per_pack=45_056, batch=256),

@@ -60,8 +60,8 @@ def ucf101(name: str, model: ModelConfig) -> Recipe:
         model=replace(model, text=TextConfig(kind="label", num_classes=CLASSES)),
         data=DataConfig(
             datasets=(
-                _clips("ucf101", "train", VariantConfig(windows=4), flip=True),
-                _clips("ucf101_test", "test", VariantConfig(), flip=False),
+                replace(_clips("ucf101", "train"), variants=VariantConfig(windows=4), flip=True),
+                replace(_clips("ucf101_test", "test"), max_clips_per_source=1),
             ),
             tokenizer=TokenizerSource(path=TOKENIZER),
         ),
@@ -85,12 +85,10 @@ def ucf101(name: str, model: ModelConfig) -> Recipe:
     )
 
 
-def _clips(name: str, subset: Literal["train", "test"], variants: VariantConfig, *, flip: bool) -> DatasetConfig:
+def _clips(name: str, subset: Literal["train", "test"]) -> DatasetConfig:
     """17 frames in a row of the dataset's own 25 a second, cut to the centre square."""
     return DatasetConfig(
         name=name,
         source=SourceConfig(kind="ucf101", path=FOLDER, split=1, subset=subset),
         bucket=ClipBucket(schedule="128x128", num_frames=17, fps=25.0),
-        variants=variants,
-        flip=flip,
     )

@@ -8,6 +8,7 @@ from typing import Literal
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import DataConfig, LoaderConfig, TextKind
 from videoar.tokenizer.config import TokenizerSource
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 RopeKind = Literal["centre", "raw", "corner", "learned"]
 Interpolation = Literal["bilinear", "area"]
@@ -332,6 +333,8 @@ class Recipe:
             raise InputError("stages", names, "are not distinct names", "name each stage once")
         if missing := set(self.log.validation) - known:
             raise InputError("log.validation", sorted(missing), "is no dataset of the recipe", "name it in data")
+        for stage in self.stages:
+            self._check_lengths(stage)
         if any(stage.plateau_patience for stage in self.stages) and not (
             self.log.validate_every and self.log.validation
         ):
@@ -349,6 +352,21 @@ class Recipe:
                 "model.latent_dim", self.model.latent_dim,
                 f"differs from data.tokenizer.latent_dim={self.tokenizer.latent_dim}", "make them equal",
             )  # fmt: skip
+
+    def _check_lengths(self, stage: StageConfig) -> None:
+        """A sample with one text token must fit into a pack: found out when a stage begins, it has cost those before."""
+        wanted = {part.dataset for part in stage.mixture} | set(self.log.validation if self.log.validate_every else ())
+        for dataset in self.data.datasets:
+            if dataset.name not in wanted:
+                continue
+            shapes = [(ScaleSchedule.named(b.schedule), latent_frames(b.num_frames)) for b in dataset.buckets]
+            longest = max(schedule.tokens_per_frame * frames for schedule, frames in shapes)
+            if longest + 1 > stage.tokens_per_pack:
+                raise InputError(
+                    f"stages.{stage.name}.tokens_per_pack", stage.tokens_per_pack,
+                    f"is less than the {longest} tokens, and text, of a sample of {dataset.name}",
+                    "raise it, use shorter clips, or leave the dataset out",
+                )  # fmt: skip
 
     @property
     def tokenizer(self) -> TokenizerSource:

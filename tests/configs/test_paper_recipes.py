@@ -19,6 +19,7 @@ from videoar.pretrain.budget_report import CLUSTERS, amount, cost_lines, duratio
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.memory import rank_memory
 from videoar.pretrain.parallel.check import check_layout
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 DOCS = Path(__file__).parents[2] / "docs" / "recipes.md"
 
@@ -68,6 +69,21 @@ def test_layouts_can_be_trained_and_fit(gpus: int) -> None:
     for stage in recipe.stages:
         assert rank_memory(recipe, stage, gpus).total < 0.9 * GPU_MEMORY["H200"]
     check_layout(replace(recipe, model=replace(recipe.model, num_heads=32)), gpus)
+
+
+@pytest.mark.parametrize("name", [*PAPER, *ABLATIONS])
+def test_the_longest_captions_fit(name: str) -> None:
+    """A pack that is too short for a sample of stage III, or of the held-out clips, ends a run that has paid for I."""
+    recipe = pretraining(name)
+    longest = 1 if recipe.model.text.kind == "label" else recipe.model.text.max_tokens
+    tokens = {
+        dataset.name: ScaleSchedule.named(dataset.bucket.schedule).tokens_per_frame
+        * latent_frames(dataset.bucket.num_frames)
+        for dataset in recipe.data.datasets
+    }
+    for stage in recipe.stages:
+        for dataset in (*(part.dataset for part in stage.mixture), *recipe.log.validation):
+            assert tokens[dataset] + longest <= stage.tokens_per_pack
 
 
 def test_layouts_differ_in_nothing_else() -> None:
@@ -131,3 +147,13 @@ def test_what_the_paper_prints() -> None:
     frames = {dataset.bucket.num_frames for dataset in text.data.datasets}
     assert frames == {1, 33, 65}
     assert cost("ucf101_l").stages[0].step.frames == 128 * 5
+
+
+def test_a_sample_longer_than_a_pack_is_refused_before_anything_runs() -> None:
+    """Held-out clips count: they are looked at in every stage."""
+    recipe = pretraining("t2v_4b")
+    short = replace(recipe.stages[0], tokens_per_pack=18_432)
+    with pytest.raises(InputError, match=r"stages\.I\.tokens_per_pack=18432: is less than the 23652 tokens.*held384"):
+        replace(recipe, stages=(short, *recipe.stages[1:]))
+    unwatched = replace(recipe.log, validate_every=0)
+    assert replace(recipe, stages=(short, *recipe.stages[1:]), log=unwatched).stages[0] == short

@@ -65,7 +65,7 @@ def test_the_work_is_that_of_packs_as_they_are_built(toy: Any) -> None:
     assert work.flops == training_flops(toy.config, int(work.tokens), work.attended_pairs)
 
 
-@pytest.mark.parametrize(("stage", "fill"), [(0, 0.983), (1, 0.987), (2, 0.994)])
+@pytest.mark.parametrize(("stage", "fill"), [(0, 0.981), (1, 0.987), (2, 0.994)])
 def test_the_fill_of_the_paper_s_packs(stage: int, fill: float) -> None:
     """The lengths of packs were chosen for their fill: one that wastes a tenth costs a tenth of all hours."""
     recipe = t2v_4b()

@@ -37,10 +37,10 @@ def test_a_process_of_the_4b() -> None:
     assert (held.weights, held.gradients, held.optimizer) == (2 * whole, 4 * whole, 3 * (4 * whole // 8))
     assert held.ema == 4 * whole // 8
     # Five products and its input of each of 36 blocks, and all of one while it is recomputed.
-    assert held.activations == 18_432 * 2560 * (36 * 30 + 80.5)
+    assert held.activations == 24_064 * 2560 * (36 * 30 + 80.5)
     offloaded = replace(recipe, parallel=replace(recipe.parallel, offload=True))
     assert rank_memory(offloaded, recipe.stages[0], 8).optimizer == 0
-    assert rank_memory(recipe, recipe.stages[2], 8).activations < 1.3 * held.activations, "context 2 halves long packs"
+    assert rank_memory(recipe, recipe.stages[2], 8).activations < held.activations, "context 2 halves long packs"
 
 
 def test_cut_parameters() -> None:
