@@ -354,7 +354,7 @@ class Recipe:
             )  # fmt: skip
 
     def _check_lengths(self, stage: StageConfig) -> None:
-        """A sample with one text token must fit into a pack: found out when a stage begins, it has cost those before."""
+        """A sample with one text token must fit into a pack: found out as a stage begins, it has cost those before."""
         wanted = {part.dataset for part in stage.mixture} | set(self.log.validation if self.log.validate_every else ())
         for dataset in self.data.datasets:
             if dataset.name not in wanted:
