@@ -10,6 +10,7 @@ assembles a plain model and takes no part in the training state or its randomnes
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -32,7 +33,7 @@ from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.convert import export_config
 from videoar.pretrain.data import text_tokens
 from videoar.pretrain.engine import Engine
-from videoar.pretrain.evaluate.bits import read_entries
+from videoar.pretrain.evaluate.bits import read_entries, spread
 from videoar.pretrain.evaluate.continuation import psnr
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.guidance import parse_guidance
@@ -48,6 +49,8 @@ from videoar.tokenizer.scales import ScaleSchedule, pixel_frames
 SAMPLES = "samples"
 DESCRIPTION = "samples.json"
 EVERYTHING = "all.mp4"
+CANDIDATES = 256
+"""Samples of a dataset among which those of a fitting size are looked for."""
 
 log = logging.getLogger(__name__)
 
@@ -151,18 +154,21 @@ def choose(
     """
     sizes = {shape.schedule for shape in pipeline.config.shapes}
     for names in (recipe.log.validation, [part.dataset for part in stage.mixture]):
-        pools = [[entry for entry in datasets[name].entries if entry.schedule in sizes] for name in names]
+        some = [spread(datasets[name].entries, CANDIDATES) for name in names]
+        pools = [[entry for entry in entries if entry.schedule in sizes] for entries in some]
         videos = [[entry for entry in pool if entry.num_frames > 1] for pool in pools]
         found = [pool for pool in (videos if any(videos) else pools) if pool]
         if found:
-            return _spread(found, recipe.log.num_samples)
+            return _deal(found, recipe.log.num_samples)
     raise InputError("stages", stage.name, "has no sample of a size that was trained", "check its mixture")
 
 
-def _spread(pools: Sequence[Sequence[SampleEntry]], count: int) -> list[SampleEntry]:
+def _deal(pools: Sequence[Sequence[SampleEntry]], count: int) -> list[SampleEntry]:
+    """So many entries, of each pool in turn."""
     each = -(-count // len(pools))
-    dealt = [pools[i % len(pools)][i // len(pools) * len(pools[i % len(pools)]) // each] for i in range(count)]
-    return list(dict.fromkeys(dealt))
+    hands = [spread(pool, each) for pool in pools]
+    dealt = (hand[place] for place in range(each) for hand in hands if place < len(hand))
+    return list(itertools.islice(dealt, count))
 
 
 def _show(pipeline: VideoPipeline, sample: Sample, seed: int) -> Shown:

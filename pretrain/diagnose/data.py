@@ -8,10 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from jaxtyping import Float64
+from pyarrow import compute
 
 from videoar.cluster.errors import InputError
 from videoar.cluster.finding import Finding
 from videoar.data_pipeline.clip import Sample, SampleEntry
+from videoar.data_pipeline.config import TextKind
+from videoar.data_pipeline.entries import Entries
 from videoar.data_pipeline.packing import LoaderState
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.corruption import Frames, flip_ratios
@@ -73,12 +76,12 @@ def tokenizer(evidence: Evidence) -> Iterator[Finding]:
 
 def schedules(evidence: Evidence) -> Iterator[Finding]:
     """Each dataset was cut by the schedule that the recipe names for it."""
-    buckets = {dataset.name: dataset.bucket for dataset in evidence.recipe.data.datasets}
+    buckets = {dataset.name: dataset.buckets for dataset in evidence.recipe.data.datasets}
     wrong = []
     for name, manifest in evidence.datasets.items():
-        wanted = ScaleSchedule.named(buckets[name].schedule)
-        if manifest.schedule_hashes.get(wanted.name) != wanted.hash:
-            wrong.append(f"{name} has {manifest.schedule_hashes}, the recipe {wanted.name} ({wanted.hash})")
+        wanted = {bucket.schedule: ScaleSchedule.named(bucket.schedule).hash for bucket in buckets[name]}
+        if not manifest.schedule_hashes.items() <= wanted.items():
+            wrong.append(f"{name} has {manifest.schedule_hashes}, the recipe {wanted}")
         elif manifest.latent_dim != evidence.recipe.model.latent_dim:
             wrong.append(f"{name} has {manifest.latent_dim} bits a token, the model {evidence.recipe.model.latent_dim}")
     if wrong:
@@ -94,17 +97,15 @@ def text(evidence: Evidence) -> Iterator[Finding]:
     """Every sample has the kind of condition that the model reads."""
     kind = evidence.recipe.model.text.kind
     for name, manifest in evidence.datasets.items():
-        entries = manifest.entries
-        bare = sum(entry.label is None if kind == "label" else not entry.caption.strip() for entry in entries)
-        lacks = f"{name}: {bare} of {len(entries)} samples have no {'label' if kind == 'label' else 'caption'}"
-        values = {entry.label if kind == "label" else entry.caption for entry in entries}
-        figures = {"dataset": name, "without": bare, "distinct": len(values)}
-        if bare == len(entries) or (kind == "label" and bare):
+        total, (bare, distinct) = len(manifest.entries), _texts(manifest.entries, kind)
+        lacks = f"{name}: {bare} of {total} samples have no {'label' if kind == 'label' else 'caption'}"
+        figures = {"dataset": name, "without": bare, "distinct": distinct}
+        if bare == total or (kind == "label" and bare):
             yield Finding(
                 name="text", state="fail", found=lacks, figures=figures,
                 remedy="give captions or labels to the source (data.datasets), and prepare the data again",
             )  # fmt: skip
-        elif bare > 0.2 * len(entries) or (len(values) == 1 and len(entries) > 1):
+        elif bare > 0.2 * total or (distinct == 1 and total > 1):
             told = lacks if bare else f"{name}: every sample has the same text"
             yield Finding(
                 name="text", state="warn", found=told, figures=figures,
@@ -112,7 +113,7 @@ def text(evidence: Evidence) -> Iterator[Finding]:
             )  # fmt: skip
         else:
             yield Finding(
-                name="text", state="ok", found=f"{name}: {len(values)} different {kind} texts", figures=figures
+                name="text", state="ok", found=f"{name}: {distinct} different texts ({kind})", figures=figures
             )
 
 
@@ -160,6 +161,15 @@ def flips(evidence: Evidence) -> Iterator[Finding]:
             remedy="the correction of the recipe was not what trained: look for other code or data under this run"
             if wrong else "",
         )  # fmt: skip
+
+
+def _texts(entries: Entries, kind: TextKind) -> tuple[int, int]:
+    """(samples without a text, different texts) of a manifest."""
+    column = entries.column("label" if kind == "label" else "caption")
+    if kind == "label":
+        return column.null_count, compute.count_distinct(column).as_py()
+    bare = compute.sum(compute.equal(compute.utf8_trim_whitespace(column), "")).as_py()
+    return int(bare or 0), compute.count_distinct(column).as_py()
 
 
 def _expected_flips(evidence: Evidence, stage: StageConfig, step: int) -> float:

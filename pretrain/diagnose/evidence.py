@@ -18,7 +18,7 @@ from videoar.data_pipeline.storage import Storage
 from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import text_tokens
-from videoar.pretrain.evaluate.bits import read_entries
+from videoar.pretrain.evaluate.bits import read_entries, spread
 from videoar.pretrain.metrics import METRICS
 from videoar.pretrain.run_folder import CONFIG, DATA, EVENTS, checkpoints, read_lines
 from videoar.pretrain.validate import VALIDATION
@@ -96,9 +96,8 @@ class Evidence:
         text = text_tokens(self.recipe.model.text)
         found: dict[str, list[Sample] | Exception] = {}
         for name, manifest in self.datasets.items():
-            entries = manifest.entries[:: max(1, len(manifest.entries) // READ_SAMPLES)][:READ_SAMPLES]
             try:
-                found[name] = read_entries(manifest, text, entries)
+                found[name] = read_entries(manifest, text, spread(manifest.entries, READ_SAMPLES))
             except (CorruptShard, InputError, OSError) as error:
                 found[name] = error
         return found

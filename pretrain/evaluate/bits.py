@@ -110,6 +110,12 @@ def read_samples(manifest: Manifest, text: TextTokens, max_samples: int | None =
     return read_entries(manifest, text, manifest.entries[:max_samples])
 
 
+def spread(entries: Sequence[SampleEntry], count: int) -> tuple[SampleEntry, ...]:
+    """At most `count` of them, at even distances, so that every part of a dataset is seen."""
+    count = min(count, len(entries))
+    return tuple(entries[place * len(entries) // count] for place in range(count))
+
+
 def read_entries(manifest: Manifest, text: TextTokens, entries: Iterable[SampleEntry]) -> list[Sample]:
     """Samples of a prepared dataset, one by one."""
     reader = PackReader([manifest], text)
