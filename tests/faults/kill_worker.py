@@ -1,4 +1,4 @@
-"""Trains in processes that die at a chosen moment, then again: `python kill_worker.py RECIPE.yaml OUT POINT...`.
+"""Trains in processes hit at a chosen moment, then again: `python kill_worker.py RECIPE.yaml OUT POINT...`.
 
 One process imports everything and forks a child for each training, so that a point costs a second. A line of JSON for
 each point tells how its first child ended.
@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from videoar.cluster.preemption import EXIT_PREEMPTED, Preempted
 from videoar.cluster.serialize import from_yaml
 from videoar.data_pipeline import storage
 from videoar.data_pipeline.loader import StepLoader
@@ -26,9 +27,12 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler, open_datasets
 from videoar.pretrain.engine import PlainEngine
 
+fault = signal.SIGKILL
+"""What happens at the point: the machine dies, or the scheduler sends its notice."""
 
-def die(*_: object, **__: object) -> Any:
-    os.kill(os.getpid(), signal.SIGKILL)
+
+def die() -> None:
+    os.kill(os.getpid(), fault)
 
 
 def before(owner: Any, name: str, call: int, wanted: Callable[..., bool] = lambda *_: True) -> None:
@@ -111,6 +115,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "tidying": lambda: before(storage.Storage, "remove_folder", 1),
     "stage ends": lambda: before(run.Run, "end_stage", 1),
     "stage ended": lambda: after(run.Run, "end_stage", 1),
+    "validation": lambda: before(trainer, "validate", 2),
     "rewinding": lambda: before(checkpoint, "amend", 1),
     "rewound": lambda: after(run.Run, "rewind", 1),
 }
@@ -122,8 +127,16 @@ def main(recipe_file: str, out: str, *points: str) -> None:
         spiky(recipe)
     for point in points:
         folder = Path(out) / point.replace(" ", "-")
-        killed = fork(recipe, folder, POINTS[point]) if point != "none" else 0
+        killed = fork(recipe, folder, lambda point=point: arm(point)) if point != "none" else 0
         print(json.dumps({"point": point, "killed": killed, "ended": fork(recipe, folder, lambda: None)}), flush=True)
+
+
+def arm(point: str) -> None:
+    """`step` dies in a step; `SIGTERM in step` gets that signal there."""
+    global fault
+    name, _, place = point.rpartition(" in ")
+    fault = signal.Signals[name] if name else fault
+    POINTS[place]()
 
 
 def fork(recipe: Recipe, folder: Path, arm: Callable[[], None]) -> int:
@@ -133,6 +146,8 @@ def fork(recipe: Recipe, folder: Path, arm: Callable[[], None]) -> int:
         try:
             arm()
             trainer.train(recipe, folder)
+        except Preempted:
+            os._exit(EXIT_PREEMPTED)
         except BaseException:
             import traceback
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from videoar.cluster.preemption import EXIT_PREEMPTED
 from videoar.cluster.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage import Storage
@@ -24,7 +25,14 @@ pytestmark = pytest.mark.slow
 PHASES = (
     "data wait", "step", "reduction", "step over", "copy off the device", "first file of a save",
     "last file of a save", "before the manifest", "after the manifest", "before the pointer", "tidying", "stage ends",
-    "stage ended",
+    "stage ended", "validation",
+)  # fmt: skip
+NOTICES = tuple(
+    f"{name} in {phase}"
+    for name, phase in (
+        ("SIGTERM", "data wait"), ("SIGUSR1", "reduction"), ("SIGTERM", "copy off the device"),
+        ("SIGUSR1", "before the manifest"), ("SIGTERM", "stage ends"), ("SIGTERM", "validation"),
+    )
 )  # fmt: skip
 REWINDS = ("rewinding", "rewound")
 NUMBERS = ("step", "stage", "loss", "bit_accuracy", "grad_norm", "flip_ratio", "tokens", "learning_rate")
@@ -34,7 +42,7 @@ def short(url: str, **fields: Any) -> Recipe:
     """Twelve steps in three stages, saved at every second."""
     base = recipe()
     stages = tuple(replace(stage, steps=steps) for stage, steps in zip(base.stages, (5, 4, 3), strict=True))
-    log = LogConfig(wandb="off", save_every=2, keep_last=2)
+    log = LogConfig(wandb="off", save_every=2, keep_last=2, validate_every=3, validation=("images32",))
     return replace(base, stages=stages, data=replace(base.data, url=url), log=log, **fields)
 
 
@@ -45,13 +53,14 @@ def trained(recipe: Recipe, out: Path, points: tuple[str, ...]) -> dict[str, Pat
     done = subprocess.run([*command, "none", *points], capture_output=True, text=True, timeout=600, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     ends = [(line["point"], line["killed"], line["ended"]) for line in lines]
-    assert ends == [("none", 0, 0), *((point, -9, 0) for point in points)], done.stderr[-5000:]
+    wanted = [(point, EXIT_PREEMPTED if point.startswith("SIG") else -9, 0) for point in points]
+    assert ends == [("none", 0, 0), *wanted], done.stderr[-5000:]
     return {point: out / point.replace(" ", "-") for point in ("none", *points)}
 
 
 @pytest.fixture(scope="module")
 def killed(debug_data: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return trained(short(debug_data), tmp_path_factory.mktemp("killed"), PHASES)
+    return trained(short(debug_data), tmp_path_factory.mktemp("killed"), (*PHASES, *NOTICES))
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +83,7 @@ def assert_equal(found: Path, expected: Path) -> None:
     assert numbers(found) == numbers(expected)
     mine, theirs = weights(found), weights(expected)
     assert all(torch.equal(mine[name], value) for name, value in theirs.items())
+    assert read_lines(found / "validation.jsonl") == read_lines(expected / "validation.jsonl")
     steps = [saved_steps(Storage.open(str(run / "checkpoints"))) for run in (found, expected)]
     assert steps[0] == steps[1]
 
@@ -82,6 +92,12 @@ def assert_equal(found: Path, expected: Path) -> None:
 def test_killed_and_gone_on_with(killed: dict[str, Path], phase: str) -> None:
     """Digit for digit: loader, moments, average, stage, and whatever a half written checkpoint left behind."""
     assert_equal(killed[phase], killed["none"])
+
+
+@pytest.mark.parametrize("notice", NOTICES)
+def test_a_notice_in_any_phase(killed: dict[str, Path], notice: str) -> None:
+    """Exit 75 after a save, whatever the loop was at; the same command goes on, digit for digit."""
+    assert_equal(killed[notice], killed["none"])
 
 
 @pytest.mark.parametrize("phase", PHASES)
