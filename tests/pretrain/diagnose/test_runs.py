@@ -15,9 +15,10 @@ import torch
 from videoar.cluster.entry import main
 from videoar.cluster.errors import Stopped
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.manifest import open_manifest
+from videoar.data_pipeline.manifest import open_manifest, write_manifest
 from videoar.data_pipeline.payload import write_sample
 from videoar.data_pipeline.shards import ShardReader
+from videoar.data_pipeline.storage import Storage
 from videoar.pretrain import engine as engines
 from videoar.pretrain.checkpoint import Checkpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
@@ -181,3 +182,14 @@ def test_data_of_another_preparation(run: Path, debug_data: str, tmp_path: Path)
     (data / "long64" / "dataset.json").write_text(json.dumps(described))
     on_data(run, data)
     assert "data" in failures(run)
+
+
+def test_captions_that_say_nothing(run: Path, debug_data: str, tmp_path: Path) -> None:
+    """The model is asked to draw what nobody named."""
+    data = Path(shutil.copytree(debug_data, tmp_path / "data"))
+    manifest = open_manifest(str(data / "clips64"))
+    bare = [replace(entry, caption=" ") for entry in manifest.entries]
+    write_manifest(Storage.open(manifest.url), manifest.name, manifest.format(bare[0]), bare, {})
+    on_data(run, data)
+    (found,) = [one for one in diagnose(run) if one.name == "text" and one.state == "fail"]
+    assert found.found == "clips64: 24 of 24 samples have no caption"
