@@ -14,6 +14,7 @@ from typing import Literal
 import av
 import torch
 
+from videoar.cluster.doctor_store import listeners, store
 from videoar.cluster.finding import Finding
 from videoar.cluster.process import variable
 
@@ -21,12 +22,12 @@ DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg")
 GIB = 1 << 30
 
 
-def examine() -> list[Finding]:
-    """Look at everything in turn; nothing is changed."""
+def examine(url: str | None = None) -> list[Finding]:
+    """Look at everything in turn, and at the store at a URL where one is given; nothing is changed."""
     checks: list[Callable[[], Finding]] = [
-        torch_device, bf16, decoders, megatron, deepspeed, ray, disk, shared_memory, open_files, wandb,
+        torch_device, bf16, decoders, megatron, deepspeed, ray, disk, shared_memory, open_files, listeners, wandb,
     ]  # fmt: skip
-    return [check() for check in checks]
+    return [check() for check in checks] + ([store(url)] if url else [])
 
 
 def torch_device() -> Finding:

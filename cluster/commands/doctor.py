@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
 
 from videoar.cluster.arguments import parse, say
 from videoar.cluster.finding import as_json, as_text
@@ -13,6 +16,8 @@ from videoar.cluster.finding import as_json, as_text
 class Doctor:
     """Say what this machine can do: each line ok, warn or fail, with the remedy. Exit code 1 if anything fails."""
 
+    store: Annotated[str | None, arg(metavar="URL")] = None
+    """Folder or fsspec URL that shards or checkpoints shall go to: an object is written there, read and removed."""
     json: bool = False
     """One JSON object a line, for scripts."""
 
@@ -21,7 +26,7 @@ def doctor(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.doctor import examine
 
     options = parse(Doctor, words, prog)
-    findings = examine()
+    findings = examine(options.store)
     for finding in findings:
         say(as_json(finding) if options.json else as_text(finding))
     return 1 if any(finding.state == "fail" for finding in findings) else 0

@@ -17,6 +17,7 @@ from s3fs import S3FileSystem
 
 from tests.s3_server import S3Store
 from videoar.cluster.credentials import guard_output, redact
+from videoar.cluster.doctor_store import listeners, store
 from videoar.cluster.errors import InputError, StoreError
 from videoar.data_pipeline import s3 as parts
 from videoar.data_pipeline.storage import Storage
@@ -187,3 +188,28 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path) -> Non
     done = subprocess.run([*unshare, script], capture_output=True, text=True, check=True)
     assert "the disk is full; free some space" in done.stdout
     assert done.stdout.endswith("('old',) b'1'\n"), done.stdout
+
+
+def test_the_doctor_says_whether_a_store_can_be_used(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of days should not begin by finding out that its keys are wrong."""
+    assert store(s3.url).state == "ok"
+    assert Storage.open(s3.url).keys("") == ()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-and-never-shown")
+    S3FileSystem.clear_instance_cache()
+    found = store(s3.url)
+    assert (found.state, "AWS_SECRET_ACCESS_KEY" in found.remedy) == ("fail", True)
+
+
+def test_the_doctor_finds_ray_on_every_interface(tmp_path: Path) -> None:
+    """Whoever reaches such a port runs code here."""
+    code = "import socket, sys, time\ns = socket.socket()\ns.bind((sys.argv[2], 0))\ns.listen()\nprint(s.getsockname()[1], flush=True)"
+    code += "\ntime.sleep(60)"
+    for address, is_open in (("127.0.0.1", False), ("0.0.0.0", True)):
+        words = [sys.executable, "-c", code, "raylet", address]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            found = listeners()
+            process.kill()
+        assert (f"port {port}" in found.found) == is_open
+        assert found.state == "fail" or not is_open
