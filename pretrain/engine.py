@@ -92,7 +92,11 @@ class Engine(Protocol):
         """What this process writes into a checkpoint; each element of the state is one process's."""
 
     def load(self, checkpoint: Checkpoint) -> None:
-        """Continue from a checkpoint of any layout."""
+        """Fill what this process owns from a checkpoint of any layout; `share_weights` follows once all have."""
+
+    def share_weights(self) -> None:
+        """After every process has loaded: the model computes with the loaded weights, on all replicas."""
+        return
 
     def close(self) -> None:
         """Leave the other processes."""

@@ -103,6 +103,8 @@ def load(engine: Engine, saved: Checkpoint) -> bool:
         raise RuntimeError(
             f"processes see different checkpoints, of steps {-lowest} to {highest}; give all of them the same storage"
         )
+    if not damaged:
+        engine.share_weights()
     return not damaged
 
 
@@ -116,6 +118,7 @@ def meta(recipe: Recipe, engine: Engine, datasets: dict[str, Manifest], progress
         "order": _order_hash(recipe, datasets, progress),
         "recipe_hash": recipe_hash(recipe),
         "tokenizer_hash": next(iter(datasets.values())).tokenizer_hash,
+        "text_encoder": recipe.model.text.encoder_hash,
         "data": {name: manifest.hash for name, manifest in datasets.items()},
     }
 
@@ -144,6 +147,12 @@ def _fitting(engine: Engine | None, recipe: Recipe, progress: Progress, world: W
 
 
 def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoint, progress: Progress) -> None:
+    encoder, before = recipe.model.text.encoder_hash, saved.meta.get("text_encoder", "")
+    if encoder != before:
+        raise InputError(
+            "model.text.encoder_hash", encoder, f"is not the {before or 'none'} that {saved.folder} was trained with",
+            "name the states that the run began with",
+        )  # fmt: skip
     if not progress.is_over(recipe) and saved.meta["order"] != _order_hash(recipe, datasets, progress):
         raise InputError(
             "data.url", recipe.data.url, f"gives another order of samples than {saved.folder} was trained on",

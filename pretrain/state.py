@@ -73,13 +73,8 @@ def fragments(holdings: Iterable[Holding], ema: MovingAverage | None) -> Iterato
 
 
 @torch.no_grad()
-def load(
-    holdings: Sequence[Holding], ema: MovingAverage | None, checkpoint: Checkpoint, copies: Iterable[Fragment] = ()
-) -> None:
-    """Fill masters, moments, Adam's step count and the average from a checkpoint of any layout.
-
-    `copies` are further tensors of the same weights: those that a model in low precision computes with.
-    """
-    checkpoint.fill([*fragments(holdings, ema), *copies])
+def load(holdings: Sequence[Holding], ema: MovingAverage | None, checkpoint: Checkpoint) -> None:
+    """Fill masters, moments, Adam's step count and the average from a checkpoint of any layout."""
+    checkpoint.fill(fragments(holdings, ema))
     for held in holdings:
         held.adam.state[held.stepped]["step"].fill_(checkpoint.meta["updates"])

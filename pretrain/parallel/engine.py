@@ -53,7 +53,7 @@ class ShardedEngine(Engine):
         self.data_rank, self.data_size = self._mesh.data_rank, self._mesh.data_size
         self._config = megatron_config(recipe)
         self._stages = make_stages(recipe, self._mesh, self._config)
-        self._shapes = shapes = _whole_shapes(recipe)
+        shapes = _whole_shapes(recipe)
         self._named = self._filled(lambda name: initial_weight(name, shapes[name], recipe.model, recipe.seed))
         self.needs_content = any(stage.is_first or stage.is_last for stage in self._stages)
         for stage in self._stages:
@@ -174,11 +174,12 @@ class ShardedEngine(Engine):
             if speaks and (fragment.place.cut is not None or self._mesh.tensor_rank == 0):
                 yield fragment
 
-    @torch.no_grad()
     def load(self, checkpoint: Checkpoint) -> None:
-        copies = zero.model_copies(self._zero, self._named, self._holdings, self._mesh, self._shapes)
-        load(self._holdings, self._ema, checkpoint, copies)
+        load(self._holdings, self._ema, checkpoint)
         self.updates = checkpoint.meta["updates"]
+
+    def share_weights(self) -> None:
+        zero.spread_masters(self._zero, self._named, self._holdings, self._mesh)
 
     def close(self) -> None:
         zero.close(self._zero)

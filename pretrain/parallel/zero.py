@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.fragment import Fragment, Place
+from videoar.pretrain.fragment import Place
 from videoar.pretrain.optim import adamw
 from videoar.pretrain.parallel.gradients import OwnedGradients, WholeGradients
 from videoar.pretrain.parallel.mesh import Mesh, ModelParallelUnit
@@ -172,23 +172,26 @@ def _flat_group(adam: torch.optim.Optimizer, master: Tensor) -> Tensor:
     raise AssertionError("every master lies in one of the optimizer's flat groups")
 
 
-def model_copies(
-    engine: Any,
-    named: Mapping[str, nn.Parameter],
-    held: Sequence[Holding],
-    mesh: Mesh,
-    shapes: Mapping[str, tuple[int, ...]],
-) -> Iterator[Fragment]:
-    """The weights that the model computes with, where they are not the masters themselves."""
+@torch.no_grad()
+def spread_masters(engine: Any, named: Mapping[str, nn.Parameter], held: Sequence[Holding], mesh: Mesh) -> None:
+    """After the masters were loaded: the same weights into the tensors that the model computes with.
+
+    Under ZeRO 1 and 2 a process has read its own slices only and tells them to the other replicas, so what a resume
+    reads from storage does not grow with their number. Sums begin at -0.0, which changes no value, not even a sign.
+    """
+    masters = {holding.place.parameter: holding for holding in held}
     stage = engine.zero_optimization_stage()
-    if stage == 3:
-        for holding in held:
-            copy = named[holding.place.parameter].ds_tensor.narrow(0, 0, holding.place.numel)  # type: ignore[attr-defined]
-            yield Fragment(holding.place, {"master": copy})
-    elif stage:
-        for name, parameter in named.items():
-            place = Place(name, shapes[name], cut_of(name, mesh), 0, parameter.numel())
-            yield Fragment(place, {"master": parameter.data.view(-1)})
+    for name, parameter in named.items() if stage else ():
+        own = masters.get(name)
+        if stage == 3:
+            if own is not None:
+                parameter.ds_tensor.narrow(0, 0, own.place.numel).copy_(own.master)  # type: ignore[attr-defined]
+            continue
+        whole = torch.full((parameter.numel(),), -0.0, dtype=parameter.dtype, device=parameter.device)
+        if own is not None:
+            whole[own.place.start : own.place.stop] = own.master.to(whole)
+        dist.all_reduce(whole, group=mesh.replicas)
+        parameter.copy_(whole.view_as(parameter))
 
 
 def close(engine: Any) -> None:
