@@ -242,7 +242,7 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             flat.update({f"{key}/{index}": item for index, item in enumerate(value) if not isinstance(item, list)})
         elif isinstance(value, Mapping):
-            flat.update({f"{key}/{name}": item for name, item in value.items()})
+            flat.update({f"{key}/{name}": item for name, item in value.items() if item is not None})
         elif value is not None:
             flat[key] = value
     return flat

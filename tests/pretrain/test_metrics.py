@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from videoar.pretrain.engine import forward_loss
-from videoar.pretrain.metrics import MetricsFile, accuracy, training_flops
+from videoar.cluster.process import World
+from videoar.configs.debug import recipe
+from videoar.data_pipeline.clip import PackPlan, StepPlan
+from videoar.pretrain.engine import forward_loss, make_engine
+from videoar.pretrain.gradients import BlockSums, block_names, block_of
+from videoar.pretrain.metrics import MetricsFile, StepTimes, _flat, accuracy, step_record, training_flops
 from videoar.pretrain.run_folder import read_lines
 
 
@@ -44,3 +49,39 @@ def test_accuracy_is_null_where_nothing_was_counted(toy: Any) -> None:
     table = record["bit_accuracy_by_frame_and_scale"]
     assert 0.3 < record["bit_accuracy"] < 0.7
     assert [[cell is None for cell in row] for row in table] == [[False, False, False], *[[False, False, True]] * 2]
+
+
+def test_every_parameter_belongs_to_one_block(toy: Any) -> None:
+    """Embedding and head get what is theirs, and each block's norm is that of its own parameters alone."""
+    model = toy.model()
+    names = [name for name, _ in model.named_parameters()]
+    heads = [name for name in names if block_of(name, 3) == 4]
+    assert heads
+    assert all(name.startswith("head.") for name in heads)
+    assert all(name.split(".")[0] not in ("blocks", "head") for name in names if block_of(name, 3) == 0)
+    norms = torch.stack([parameter.norm() for parameter in model.parameters()])
+    found = BlockSums(names, 3, torch.device("cpu")).squares(norms).sqrt()
+    second = torch.cat([parameter.flatten() for parameter in model.blocks[1].parameters()]).norm()
+    assert float(found[2].detach()) == pytest.approx(float(second.detach()))
+    assert block_names(3) == ("embedding", "block_00", "block_01", "block_02", "head")
+
+
+def test_the_record_of_a_step(toy: Any) -> None:
+    """Norms by name, memory, and whatever the loop adds; every number a panel of its own elsewhere."""
+    config = recipe()
+    sample = toy.sample(0, "32x32", 1)
+    plan = StepPlan((PackPlan((sample.entry,), (3,)),))
+    engine = make_engine(config, World())
+    bits = toy.with_model(latent_dim=config.model.latent_dim, text=config.model.text)
+    pack = bits.pack(bits.sample(0, "32x32", 1))
+    result = engine.step([pack], 1, 1, 1e-3)
+    record = step_record(
+        config, toy.stage, 7, plan, result.tally, result, StepTimes(0.1, 2.0), 1, {"checkpoint_s": 1.5}
+    )
+    assert set(record["grad_norm_by_block"]) == set(block_names(config.model.num_layers))
+    assert sum(norm**2 for norm in record["grad_norm_by_block"].values()) ** 0.5 == pytest.approx(record["grad_norm"])
+    assert record["peak_memory"] > 1 << 20
+    flat = _flat(record)
+    assert flat["checkpoint_s"] == 1.5
+    assert flat["grad_norm_by_block/head"] == record["grad_norm_by_block"]["head"]
+    assert not any(isinstance(value, list | dict) for value in flat.values())
