@@ -13,6 +13,7 @@ from videoar.data_pipeline.source import Source
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
+_EPSILON = 1e-6
 _VISIBLE_PIXELS = 8
 """Crops that lie closer together than this are one."""
 
@@ -89,8 +90,16 @@ def slots_along(dataset: DatasetConfig, bucket: ClipBucket, window: Window | Non
         fps = bucket.fps / stride
         step_s = (dataset.stride_s or bucket.num_frames / fps) / dataset.variants.windows
         starts = clip_starts(window, source_fps, bucket.num_frames, fps, step_s)
+        if dataset.variants.windows > 1:
+            starts = _on_frames(starts, window, source_fps)
         found += [Slot(start_s=start, stride=stride, bucket=bucket) for start in starts]
     return sorted(found, key=lambda slot: (slot.start_s, slot.stride))
+
+
+def _on_frames(starts: Sequence[float], window: Window, source_fps: float) -> list[float]:
+    """Moved back to a frame of the source: midway between two, the nearest would be now one and now the other."""
+    frames = [int((start - window.start_s) * source_fps + _EPSILON) for start in starts]
+    return [window.start_s + frame / source_fps for frame in dict.fromkeys(frames)]
 
 
 def evenly(slots: Sequence[Slot], limit: int) -> list[Slot]:

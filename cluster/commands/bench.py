@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.arguments import parse, say
 
-Name = Literal["sharding", "pipeline", "memory", "checkpoint"]
+Name = Literal["sharding", "pipeline", "memory", "checkpoint", "cutting", "data_units", "data_overhead"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,18 @@ class Bench:
 
     checkpoint: what the loop waits for at a save, beside a plain copy; writing and loading beside plain writes and
     reads of the same bytes; and the seconds from the command to the first step of a resumed debug run, by parts.
+
+    cutting: all clips of a film whose key frames lie far apart, from one pass as the plan has it, over seeking each
+    (goal: 5 times as fast).
+
+    data_units: units of data preparation scheduled in a second, the driver's memory over 24,000 of them, and a restart
+    that finds all of them done (goals: 200, 50 MiB, 30 s).
+
+    data_overhead: a preparation of real films by one actor over its own decoding and tokenizing (goal: 10 % more).
     """
 
     name: Positional[Annotated[Name, arg(metavar="NAME")]]
-    """What to measure: sharding, pipeline, memory or checkpoint."""
+    """What to measure: sharding, pipeline, memory, checkpoint, cutting, data_units or data_overhead."""
     json: bool = False
     """The result as one JSON line, for scripts."""
 

@@ -29,7 +29,7 @@ from videoar.data_pipeline.scan import scan_source
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
-from .videos import picture, resized, scene, write_frames, write_video
+from .videos import frame_number, picture, resized, scene, write_frames, write_video
 
 BUCKET = ClipBucket(schedule="32x32", num_frames=5, fps=8.0)
 LIMITS = DecodeLimits(wall_s=60.0)
@@ -201,8 +201,8 @@ def test_variants_have_keys_and_content_of_their_own(tmp_path: Path) -> None:
     config = dataset(tmp_path, variants=several, flip=True)
     clips, _ = plan_clips(config, LIMITS)
     slots = {(clip.start_s, clip.fps) for clip in clips}
-    assert {start for start, fps in slots if fps == 8.0} == {i * 0.3125 for i in range(5)}
-    assert {start for start, fps in slots if fps == 4.0} == {0.0, 0.625}, "a stride of 2 spans twice the time"
+    assert {start for start, fps in slots if fps == 8.0} == {int(i * 0.3125 * 25) / 25 for i in range(5)}
+    assert {start for start, fps in slots if fps == 4.0} == {0.0, 15 / 25}, "a stride of 2 spans twice the time"
     assert len(clips) == len({clip.key for clip in clips}) == len(slots) * 3 * 2
     with FootageReader(config.source, LIMITS, 1) as reader:
         footage = list(reader.read(clips))
@@ -212,6 +212,20 @@ def test_variants_have_keys_and_content_of_their_own(tmp_path: Path) -> None:
     square = replace(config, variants=replace(several, windows=1, strides=(1,)), bucket=BUCKET)
     write_frames(tmp_path / "film.mp4", resized(scene(0, 50), (64, 64)))
     assert {clip.crop for clip in plan_clips(square, LIMITS)[0]} == {"centre"}, "a square has no other crop"
+
+
+def test_windows_between_two_frames_do_not_judder(tmp_path: Path) -> None:
+    """Half a frame off, the nearest frame would be now the one before and now the one after: repeats and gaps."""
+    write_video(tmp_path / "film.mp4")
+    bucket = ClipBucket(schedule="32x32", num_frames=17, fps=25.0)
+    config = dataset(tmp_path, bucket=bucket, variants=VariantConfig(windows=2))
+    clips, _ = plan_clips(config, LIMITS)
+    assert len(clips) == 4
+    with FootageReader(config.source, LIMITS, 1) as reader:
+        for item in reader.read(clips):
+            assert item.frames is not None
+            first = round(item.clip.start_s * 25)
+            assert [frame_number(frame) for frame in item.frames] == list(range(first, first + 17))
 
 
 def everything(folder: Path) -> DatasetConfig:
