@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +18,8 @@ from videoar.cluster.overrides import differences
 if TYPE_CHECKING:
     from videoar.pretrain.config import Recipe
 
-_DEFAULT_GPUS = 8
+_MACHINE = 8
+"""Devices of a machine."""
 _TOTALS = (
     "tokens", "flops", "flops_per_token", "tokens_per_s", "gpu_hours", "hours", "memory_bytes_per_rank", "fits",
 )  # fmt: skip
@@ -42,7 +44,7 @@ class Config:
     budget: bool = False
     """Print tokens, FLOPs, hours and bytes, by arithmetic alone: no GPU, no data."""
     gpus: int | None = None
-    """With --budget: devices; otherwise those after the @ of RECIPE, or 8."""
+    """With --budget: devices; otherwise those after the @ of RECIPE, or as many as can share its batch, up to 8."""
     gpu: str = "h200"
     """With --budget: which device (h100, h200, a100, ...)."""
     mfu: float = 0.4
@@ -75,15 +77,21 @@ def _tell_budget(recipe: Recipe, options: Config) -> None:
     from videoar.pretrain.budget import budget
     from videoar.pretrain.budget_report import cost_lines, memory_lines
 
-    after = options.recipe.rpartition("@")[2]
-    named = int(after) if after.isdigit() else _DEFAULT_GPUS
-    gpus = named if options.gpus is None else options.gpus
+    gpus = _devices(recipe, options.recipe) if options.gpus is None else options.gpus
     found = budget(recipe, gpus=gpus, gpu=options.gpu, mfu=options.mfu)
     if options.json:
         say(json.dumps(asdict(found) | {name: getattr(found, name) for name in _TOTALS}))
         return
     for line in (*cost_lines(found, (gpus,)), *memory_lines(found)):
         say(line)
+
+
+def _devices(recipe: Recipe, name: str) -> int:
+    after = name.rpartition("@")[2]
+    if after.isdigit():
+        return int(after)
+    cut = max(recipe.layout(stage).model_processes for stage in recipe.stages)
+    return cut * math.gcd(max(1, _MACHINE // cut), *(stage.batch for stage in recipe.stages))
 
 
 def _as_words(value: Any) -> str:

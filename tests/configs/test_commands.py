@@ -59,6 +59,14 @@ def test_the_budget_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert figures["memory_bytes_per_rank"] == sum(memory.values()) - memory["parameters"]
 
 
+def test_the_budget_of_a_recipe_for_few_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    """`demo` has one pack a step: it is no use to be told that eight devices cannot share it."""
+    assert main(["config", "demo", "--budget"]) == 0
+    assert ", H200: 1 in" in capsys.readouterr().out
+    assert main(["config", "debug", "--budget", "--parallel.tensor", "4"]) == 0
+    assert ", H200: 8 in" in capsys.readouterr().out
+
+
 def test_the_budget_as_people_read_it(capsys: pytest.CaptureFixture[str]) -> None:
     """Every line of both reports, in order."""
     assert main(["config", "ucf101_xl", "--budget"]) == 0
