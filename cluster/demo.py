@@ -25,7 +25,7 @@ from videoar.configs.load import load_recipe, save_recipe
 from videoar.configs.sizes import parameter_count
 from videoar.data_pipeline.manifest import open_manifest
 from videoar.data_pipeline.run import DataProgress, prepare
-from videoar.data_pipeline.sources import VIDEO_SUFFIXES
+from videoar.data_pipeline.source import VIDEO_SUFFIXES
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.convert import export
 from videoar.pretrain.generate import VideoPipeline
