@@ -6,7 +6,19 @@ import difflib
 from collections.abc import Callable, Sequence
 
 from videoar.cluster.arguments import HELP
-from videoar.cluster.commands import bench, config, data, demo, diagnose, doctor, export, generate, tokenizer, train
+from videoar.cluster.commands import (
+    bench,
+    config,
+    data,
+    demo,
+    diagnose,
+    doctor,
+    export,
+    generate,
+    text,
+    tokenizer,
+    train,
+)
 from videoar.cluster.errors import InputError
 
 Run = Callable[[Sequence[str], str], int]
@@ -17,9 +29,11 @@ COMMANDS: dict[str, tuple[Run, type]] = {
     "config": (config.config, config.Config),
     "data plan": (data.plan, data.PlanData),
     "data run": (data.run, data.RunData),
+    "data text": (text.text, text.TextOfData),
     "data stats": (data.stats, data.StatsData),
     "data verify": (data.verify, data.VerifyData),
     "data gc": (data.gc, data.GcData),
+    "data inspect": (data.inspect, data.InspectData),
     "tokenizer train": (tokenizer.train, tokenizer.TrainTokenizer),
     "tokenizer import": (tokenizer.import_weights, tokenizer.ImportTokenizer),
     "tokenizer evaluate": (tokenizer.evaluate, tokenizer.EvaluateTokenizer),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, Shaped
+from jaxtyping import Bool, Float32, Shaped
 
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -57,8 +57,8 @@ class Sample:
     """The stored bits: scales coarse to fine, row-major inside a scale."""
     latent: StoredLatent | None
     """None in a bits-only shard."""
-    text: Int64[np.ndarray, " m"]
-    """Token ids of the caption or label; m >= 1."""
+    text: Shaped[np.ndarray, "m ..."]
+    """Token ids of the caption or label, or an encoder's states (m, e); m >= 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Entries(Sequence[SampleEntry]):
     """A sequence of `SampleEntry`, equal to any other sequence of equal ones; about 80 bytes each, and its caption."""
 
     def __init__(self, dataset: str, table: pyarrow.Table) -> None:
-        self._dataset = dataset
+        self.dataset = dataset
         self._names = [field.name for field in fields(SampleEntry) if field.name != "dataset"]
         self._table = _with_dictionaries(table.select(self._names))
         self._batches = self._table.to_batches()
@@ -53,7 +53,7 @@ class Entries(Sequence[SampleEntry]):
     def __iter__(self) -> Iterator[SampleEntry]:
         for batch in self._batches:
             for row in batch.to_pylist():
-                yield SampleEntry(dataset=self._dataset, **row)
+                yield SampleEntry(dataset=self.dataset, **row)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(_equal, self, other))
@@ -91,7 +91,7 @@ class Entries(Sequence[SampleEntry]):
         values: dict[str, Any] = {
             name: column[row].as_py() for name, column in zip(self._names, batch.columns, strict=True)
         }
-        return SampleEntry(dataset=self._dataset, **values)
+        return SampleEntry(dataset=self.dataset, **values)
 
 
 def _with_dictionaries(table: pyarrow.Table) -> pyarrow.Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from pyarrow import compute
 
 from videoar.cluster.errors import InputError
@@ -34,12 +34,12 @@ class TextTokens(Protocol):
         """`length` of every sample of a manifest."""
         ...
 
-    def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
-        """Token ids of a sample of the manifest."""
+    def tokens(self, entry: SampleEntry) -> Shaped[np.ndarray, "m ..."]:
+        """Token ids, or an encoder's states, of a sample of the manifest."""
         ...
 
-    def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
-        """Token ids of a prompt or a label that a person gives."""
+    def encode(self, text: str | int) -> Shaped[np.ndarray, "m ..."]:
+        """The same of a prompt or a label that a person gives."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from videoar.cluster.errors import InputError
@@ -54,7 +55,7 @@ def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) ->
     ended = tuple(saved.meta["progress"]["ended"])
     stage = stage_at(recipe.stages, max(step - 1, 0), ended)
     return ExportConfig(
-        model=recipe.model,
+        model=replace(recipe.model, text=replace(recipe.model.text, encoder_hash=saved.meta.get("text_encoder", ""))),
         shapes=_shapes(recipe, stage.index),
         window=stage.stage.window,
         guidance=recipe.guidance,

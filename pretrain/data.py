@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +12,17 @@ from videoar.cluster.errors import InputError
 from videoar.cluster.process import World
 from videoar.data_pipeline.clip import SampleEntry, StepPlan
 from videoar.data_pipeline.loader import PackReader, StepLoader
-from videoar.data_pipeline.manifest import DATASET_KEY, Manifest, open_manifest
+from videoar.data_pipeline.manifest import Manifest, open_manifest
 from videoar.data_pipeline.packing import LoaderState, PackSampler
+from videoar.data_pipeline.text import TextTokens
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.model.videoar import text_tokens
 from videoar.pretrain.run_folder import DATA
 from videoar.pretrain.stages import StagePosition
 
 _POLL_S = 0.5
+_READY = ".ready"
+"""File below RUN/data: everything is prepared, the states of captions included."""
 
 
 def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
@@ -31,7 +34,10 @@ def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
         from videoar.data_pipeline.run import prepare  # needs Ray, which reading shards does not
 
         prepare(recipe.data, str(output))
-    while not all((output / dataset.name / DATASET_KEY).exists() for dataset in recipe.data.datasets):
+        if recipe.model.text.kind == "t5":
+            prepare_text(recipe, str(output))
+        (output / _READY).touch()
+    while not (output / _READY).exists():
         time.sleep(_POLL_S)  # the launcher ends this process if the first one fails
     return replace(recipe, data=replace(recipe.data, url=str(output)))
 
@@ -70,12 +76,55 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
         )  # fmt: skip
 
 
+def open_text(recipe: Recipe, datasets: Mapping[str, Manifest]) -> TextTokens:
+    """How the samples of these datasets are conditioned: as the model says, or by the states that lie beside them."""
+    text = recipe.model.text
+    if text.kind != "t5":
+        return text_tokens(text)
+    from videoar.data_pipeline.text_states import StatesText  # needs transformers, which other texts do not
+
+    return StatesText.open(list(datasets.values()), text.encoder_hash, text.max_tokens, text.width)
+
+
+def with_encoder(recipe: Recipe, datasets: Mapping[str, Manifest]) -> Recipe:
+    """The recipe with the hash of the encoder whose states are used, which checkpoints and exports carry."""
+    text = recipe.model.text
+    if text.kind != "t5":
+        return recipe
+    from videoar.data_pipeline.text_states import StatesText
+
+    found = StatesText.open(list(datasets.values()), text.encoder_hash, text.max_tokens, text.width).hash
+    return replace(recipe, model=replace(recipe.model, text=replace(text, encoder_hash=found)))
+
+
+def prepare_text(recipe: Recipe, url: str, told: Callable[[int, int], None] | None = None) -> dict[str, str]:
+    """Encode the captions of every dataset below a URL, on the GPU if there is one; the encoder's hash by dataset."""
+    from videoar.data_pipeline.t5 import T5Encoder
+    from videoar.data_pipeline.text_states import prepare_states
+
+    text = recipe.model.text
+    if text.kind != "t5":
+        raise InputError("model.text.kind", text.kind, "has no encoder", "set it to t5, with model.text.path")
+    encoder = T5Encoder(text.path, text.max_tokens)
+    if encoder.width != text.width:
+        raise InputError("model.text.width", text.width, f"is not the encoder's {encoder.width}", "set it to that")
+    if text.encoder_hash not in ("", encoder.hash):
+        raise InputError(
+            "model.text.path", text.path, f"is encoder {encoder.hash}, model.text.encoder_hash is {text.encoder_hash}",
+            "give the folder of that one, or correct the hash",
+        )  # fmt: skip
+    for dataset in recipe.data.datasets:
+        prepare_states(open_manifest(f"{url.rstrip('/')}/{dataset.name}"), encoder, told)
+    return {dataset.name: encoder.hash for dataset in recipe.data.datasets}
+
+
 def make_sampler(recipe: Recipe, stage: StageConfig, datasets: dict[str, Manifest]) -> PackSampler:
     """The order of a stage's packs: a function of the data, the stage and the seed."""
     return PackSampler(
         [datasets[part.dataset] for part in stage.mixture],
         [part.weight for part in stage.mixture],
-        stage.tokens_per_pack, stage.batch, recipe.seed, text_tokens(recipe.model.text),
+        stage.tokens_per_pack, stage.batch, recipe.seed,
+        open_text(recipe, {part.dataset: datasets[part.dataset] for part in stage.mixture}),
     )  # fmt: skip
 
 
@@ -102,7 +151,7 @@ def open_steps(
 
     sampler = make_sampler(recipe, position.stage, datasets)
     with (
-        closing(PackReader(manifests, text_tokens(recipe.model.text), recipe.loader)) as reader,
+        closing(PackReader(manifests, open_text(recipe, datasets), recipe.loader)) as reader,
         StepLoader(sampler, reader, state, mine, recipe.loader, following) as steps,
     ):
         yield steps

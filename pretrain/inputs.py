@@ -96,7 +96,7 @@ def model_inputs(
     layout: PackLayout,
     config: ModelConfig,
     features: Float32[Tensor, "l k"],
-    text_tokens: Shaped[np.ndarray, " m"],
+    text_tokens: Shaped[np.ndarray, "m ..."],
     text_dropped: Bool[np.ndarray, " m"],
 ) -> ModelInputs:
     """The layout's tables beside the features, on the features' device."""
@@ -110,7 +110,7 @@ def model_inputs(
         positions=_to(layout.positions(config.rope), device),
         places=_to(layout.places(), device),
         text_rows=_to(layout.text_rows, device),
-        text_tokens=_to(text_tokens.astype(np.int64), device),
+        text_tokens=_to(text_tokens, device),
         text_index=_to(layout.text_index, device),
         text_dropped=_to(text_dropped, device),
     )

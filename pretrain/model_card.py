@@ -47,7 +47,7 @@ def _head(config: ExportConfig, parameters: int) -> str:
         (
             "---",
             "library_name: videoar",
-            *(["pipeline_tag: text-to-video"] if model.text.kind == "bytes" else []),
+            *(["pipeline_tag: text-to-video"] if model.text.kind != "label" else []),
             "---",
             "",
             f"# {origin.recipe}, step {origin.step}",
@@ -60,7 +60,7 @@ def _head(config: ExportConfig, parameters: int) -> str:
 
 
 def _usage(config: ExportConfig) -> str:
-    condition = 'prompt="..."' if config.model.text.kind == "bytes" else "label=0"
+    condition = 'prompt="..."' if config.model.text.kind != "label" else "label=0"
     shape = config.shapes[0]
     return "\n".join(
         (

@@ -31,7 +31,7 @@ from videoar.data_pipeline.manifest import Manifest
 from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, step_name
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.convert import export_config
-from videoar.pretrain.data import text_tokens
+from videoar.pretrain.data import open_text
 from videoar.pretrain.engine import Engine
 from videoar.pretrain.evaluate.bits import read_entries, spread
 from videoar.pretrain.evaluate.continuation import psnr
@@ -115,7 +115,7 @@ def write_samples(
     pipeline = open_pipeline(recipe, run, saved, device)
     stage = next(stage for stage in recipe.stages if stage.name == saved.meta["stage"])
     entries = choose(recipe, stage, datasets, pipeline)
-    text = text_tokens(recipe.model.text)
+    text = open_text(recipe, datasets)
     samples = [one for entry in entries for one in read_entries(datasets[entry.dataset], text, [entry])]
     out = run / SAMPLES / step_name(int(saved.meta["step"]))
     writing = out.with_name(f".{out.name}.writing")

@@ -17,7 +17,7 @@ from videoar.cluster.serialize import to_dict
 from videoar.data_pipeline.clip import Sample, StepPlan
 from videoar.data_pipeline.packing import LoaderState, deal
 from videoar.pretrain.config import Recipe, StageConfig
-from videoar.pretrain.data import open_datasets, open_steps, prepare_data
+from videoar.pretrain.data import open_datasets, open_steps, prepare_data, with_encoder
 from videoar.pretrain.engine import StepResult
 from videoar.pretrain.faults import skipped_event
 from videoar.pretrain.inputs import Pack, build_pack
@@ -49,6 +49,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
             open_run(folder, recipe, world)
         recipe = prepare_data(recipe, folder, world)
         datasets = open_datasets(recipe)
+        recipe = with_encoder(recipe, datasets)
         check_sampling(recipe, datasets)
         root = checkpoints(folder, recipe)
         resumed = resume(recipe, world, root, datasets)

@@ -12,7 +12,7 @@ from videoar.data_pipeline.loader import PackReader
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.packing import packs_once
 from videoar.pretrain.config import Recipe, StageConfig
-from videoar.pretrain.data import text_tokens
+from videoar.pretrain.data import open_text
 from videoar.pretrain.engine import Engine
 from videoar.pretrain.inputs import Pack, build_pack
 from videoar.pretrain.metrics import accuracy
@@ -27,7 +27,7 @@ def validate(
     """Evaluate every validation dataset once, a line for each in validation.jsonl; their mean bit accuracy."""
     accuracies = []
     for name in recipe.log.validation:
-        plans = packs_once(datasets[name], stage.tokens_per_pack, text_tokens(recipe.model.text))
+        plans = packs_once(datasets[name], stage.tokens_per_pack, open_text(recipe, {name: datasets[name]}))
         num_frames = sum(plan.num_frames for plan in plans)
         mine = plans[engine.data_rank :: engine.data_size]
         tally = engine.evaluate(_packs(recipe, stage, engine, datasets[name], mine), len(mine), num_frames)
@@ -43,7 +43,7 @@ def _packs(
     recipe: Recipe, stage: StageConfig, engine: Engine, manifest: Manifest, plans: tuple[PackPlan, ...]
 ) -> Iterator[Pack]:
     """The packs as the model reads them, without corruption, mask or text dropout."""
-    with closing(PackReader([manifest], text_tokens(recipe.model.text), recipe.loader)) as reader:
+    with closing(PackReader([manifest], open_text(recipe, {manifest.name: manifest}), recipe.loader)) as reader:
         for plan in plans:
             yield build_pack(
                 reader.read(plan), config=recipe.model, stage=stage, correction=recipe.correction,

@@ -31,6 +31,8 @@ class Generate:
     """Caption, for weights trained on captions."""
     label: Annotated[int | None, arg(metavar="N")] = None
     """Class, for weights trained on labels."""
+    text_encoder: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Folder of the T5 encoder, for weights trained on its states; where it was in training if not given."""
     image: Annotated[Path | None, arg(metavar="FILE")] = None
     """Picture to animate: it becomes the first frame."""
     video: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -61,7 +63,7 @@ def generate(words: Sequence[str], prog: str) -> int:
     from videoar.pretrain.generate import VideoPipeline
     from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
 
-    pipeline = VideoPipeline.from_pretrained(options.weights)
+    pipeline = VideoPipeline.from_pretrained(options.weights, text_encoder=options.text_encoder)
     num_frames = options.num_frames
     if options.seconds is not None:
         frames = options.seconds * pipeline.config.shapes[0].fps

@@ -17,7 +17,7 @@ from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.storage import Storage
 from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.data import text_tokens
+from videoar.pretrain.data import open_text
 from videoar.pretrain.evaluate.bits import read_entries, spread
 from videoar.pretrain.metrics import METRICS
 from videoar.pretrain.run_folder import CONFIG, DATA, EVENTS, checkpoints, read_lines
@@ -93,7 +93,7 @@ class Evidence:
     @cached_property
     def samples(self) -> dict[str, list[Sample] | Exception]:
         """A few samples of each dataset, or why they cannot be read."""
-        text = text_tokens(self.recipe.model.text)
+        text = open_text(self.recipe, self.datasets)
         found: dict[str, list[Sample] | Exception] = {}
         for name, manifest in self.datasets.items():
             try:

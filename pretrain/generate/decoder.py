@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Shaped
 from torch import Tensor
 
 from videoar.pretrain.generate.cache import FrameCache
@@ -27,7 +27,7 @@ class Decoder:
         self,
         model: VideoAR,
         schedule: ScaleSchedule,
-        text: Sequence[Int64[np.ndarray, " _m"]],
+        text: Sequence[Shaped[np.ndarray, "_m ..."]],
         *,
         num_frames: int,
         window: int,
@@ -82,7 +82,7 @@ class Decoder:
         )
         return self._model(inputs, attend).unflatten(0, (self._branches, -1, end - first))
 
-    def _prefill_text(self, text: Sequence[Int64[np.ndarray, " _m"]]) -> None:
+    def _prefill_text(self, text: Sequence[Shaped[np.ndarray, "_m ..."]]) -> None:
         """Keys and values of the text; shorter texts are padded, and nobody sees the padding."""
         device, width = self._scale.device, self.cache.text_tokens
         index = [np.arange(len(tokens)) for tokens in text] * self._branches

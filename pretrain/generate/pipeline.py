@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
 from videoar.cluster.errors import InputError
+from videoar.data_pipeline.text import TextTokens
 from videoar.pretrain.generate.continuation import Clip, Picture, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
@@ -21,6 +24,9 @@ from videoar.pretrain.model.pretrained import TOKENIZER, ClipShape, ExportConfig
 from videoar.pretrain.model.videoar import text_tokens
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
+
+if TYPE_CHECKING:
+    from videoar.data_pipeline.t5 import LiveText
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -64,16 +70,22 @@ class VideoPipeline:
     were: no seam shows where the generated ones begin.
     """
 
-    def __init__(self, model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig) -> None:
+    def __init__(
+        self, model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig, text_encoder: str | Path | None = None
+    ) -> None:
         self.model, self.tokenizer, self.config = model.eval(), tokenizer.eval(), config
-        self._text = text_tokens(config.model.text)
+        self._text_encoder = text_encoder
         _check_pair(model, tokenizer, config)
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+        cls,
+        folder: str | Path,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        text_encoder: str | Path | None = None,
     ) -> VideoPipeline:
-        """Open a folder that `videoar export` wrote.
+        """Open a folder that `videoar export` wrote; `text_encoder` where T5's folder is not where it was in training.
 
         Without `device`: the GPU if there is one. Without `dtype`: bfloat16 weights on a GPU, float32 on a CPU. The
         tokenizer stays in float32.
@@ -82,7 +94,7 @@ class VideoPipeline:
         dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
         model = VideoAR.from_pretrained(folder).to(device, dtype)
         tokenizer = VideoTokenizer.from_pretrained(Path(folder) / TOKENIZER).to(device)
-        return cls(model, tokenizer, read_config(folder))
+        return cls(model, tokenizer, read_config(folder), text_encoder)
 
     def __call__(
         self,
@@ -154,17 +166,28 @@ class VideoPipeline:
             raise InputError("requests", len(requests), "differ in their given frames", "batch requests that are alike")
         return torch.cat(bits)
 
-    def _tokens(self, request: Request) -> Int64[np.ndarray, " m"]:
-        """The condition as token ids; the wrong kind of condition is refused."""
+    def _tokens(self, request: Request) -> Shaped[np.ndarray, "m ..."]:
+        """The condition as token ids or states; the wrong kind of condition is refused."""
         kind = self.config.model.text.kind
-        wanted, other = (("label", "prompt"), ("prompt", "label"))[kind == "bytes"]
+        wanted, other = (("label", "prompt"), ("prompt", "label"))[kind != "label"]
         value = getattr(request, wanted)
         if value is None or getattr(request, other) is not None:
             problem = (
-                f"is needed, and no {other}: the model was trained on {'captions' if kind == 'bytes' else 'labels'}"
+                f"is needed, and no {other}: the model was trained on {'captions' if kind != 'label' else 'labels'}"
             )
             raise InputError(wanted, value, problem, f"give a {wanted}")
         return self._text.encode(value)
+
+    @cached_property
+    def _text(self) -> TextTokens | LiveText:
+        """What encodes conditions; a T5 encoder is opened when the first prompt comes."""
+        text = self.config.model.text
+        if text.kind != "t5":
+            return text_tokens(text)
+        from videoar.data_pipeline.t5 import LiveText  # needs transformers, which other texts do not
+
+        device = self.model.input.weight.device
+        return LiveText(self._text_encoder or text.path, text.max_tokens, text.encoder_hash, device)
 
     def _shape(self, name: str | None) -> ClipShape:
         """A shape of video that the model was trained on."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Int64, Shaped
 from torch import Tensor
 
 from videoar.cluster.errors import InputError
@@ -85,7 +85,7 @@ class Accumulation:
 def sample_frames(
     model: VideoAR,
     schedule: ScaleSchedule,
-    text: Sequence[Int64[np.ndarray, " _m"]],
+    text: Sequence[Shaped[np.ndarray, "_m ..."]],
     sampling: Sampling,
     *,
     num_frames: int,

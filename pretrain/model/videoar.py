@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64, Shaped
 from torch import Tensor, nn
 
 from videoar.data_pipeline.text import BytesText, LabelText, TextTokens
 from videoar.pretrain.config import ModelConfig, TextConfig
 from videoar.pretrain.model.head import Head
-from videoar.pretrain.model.layers import Attend, Block
+from videoar.pretrain.model.layers import Attend, Block, RMSNorm
 from videoar.pretrain.model.pretrained import ExportConfig, load_weights, read_config, write_export
 from videoar.pretrain.model.rope import Rotation, rotation
 
@@ -37,20 +37,38 @@ class ModelInputs:
     """Frame, row and column on the finest grid, for learned positions."""
     text_rows: Int64[Tensor, " m"]
     """Rows where text stands."""
-    text_tokens: Int64[Tensor, " m"]
-    """Token ids of the text."""
+    text_tokens: Shaped[Tensor, "m ..."]
+    """Token ids of the text, or the encoder's states."""
     text_index: Int64[Tensor, " m"]
     """Place of each text token within its sample: its row in the null table."""
     text_dropped: Bool[Tensor, " m"]
     """Text that is replaced by the null table (classifier-free guidance)."""
 
 
+class StatesProjection(nn.Module):
+    """Linear(text width -> d) of an encoder's states, normalised first: a few channels of T5 outweigh all others."""
+
+    def __init__(self, config: TextConfig, width: int) -> None:
+        super().__init__()
+        self.norm = RMSNorm(config.width)
+        self.project = nn.Linear(config.width, width, bias=False)
+
+    def forward(self, states: Shaped[Tensor, "m ..."]) -> Float[Tensor, "m d"]:
+        """A row a text token; no rows where a pass has no text."""
+        states = states.reshape(-1, self.project.in_features).to(self.project.weight.dtype)
+        return self.project(self.norm(states))
+
+
 class TextEmbedding(nn.Module):
-    """A learned vector a token, and the learned null table that stands for dropped text of any length."""
+    """A vector a token, learned or from a frozen encoder's states, and the learned null table for dropped text."""
 
     def __init__(self, config: TextConfig, width: int, *, learned_positions: bool) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(text_tokens(config).vocab_size, width)
+        self.tokens: nn.Module
+        if config.kind == "t5":
+            self.tokens = StatesProjection(config, width)
+        else:
+            self.tokens = nn.Embedding(text_tokens(config).vocab_size, width)
         self.null = nn.Embedding(text_length(config), width)
         self.positions = nn.Embedding(text_length(config), width) if learned_positions else None
 
@@ -128,7 +146,8 @@ class VideoAR(nn.Module):
 
 
 def text_tokens(config: TextConfig) -> TextTokens:
-    """How captions or labels become the token ids that the model embeds."""
+    """How captions or labels become the token ids that the model embeds; an encoder's states need more than this."""
+    assert config.kind != "t5", "states are prepared beside the data, or encoded by the encoder itself"
     return LabelText(config.num_classes) if config.kind == "label" else BytesText(config.max_tokens)
 
 
