@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from videoar.data_pipeline.config import DatasetConfig, SourceConfig, VariantConfig
 from videoar.data_pipeline.decode import Cut, DecodeLimits, Decoder
@@ -94,7 +94,7 @@ def _seek(container: Any, cut: Cut, resizer: VideoReformatter) -> np.ndarray:
     place = cover(HEIGHT, WIDTH, height, width)
     times = clip_times(cut.start_s, cut.num_frames, cut.fps)
     found: list[np.ndarray] = []
-    colours = "ITU709" if HEIGHT >= 720 else "ITU601"
+    colours = Colorspace.ITU709 if HEIGHT >= 720 else Colorspace.ITU601
     stream = container.streams.video[0]
     container.seek(int(cut.start_s / stream.time_base), stream=stream)
     for _, frame in nearest(((frame.time, frame) for frame in container.decode(stream)), times):

@@ -65,7 +65,7 @@ def _left_out(item: PlannedDataset) -> list[tuple[str, ...]]:
             for reason, count in reasons.items():
                 counts.setdefault((kind, reason), [0, 0])[place] = count
     commonest = sorted(counts.items(), key=lambda pair: (-sum(pair[1]), pair[0]))
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (item.dataset.name, kind, f"{inputs:,}", f"{clips:,}", reason)
         for (kind, reason), (inputs, clips) in commonest[:_REASONS]
     ]

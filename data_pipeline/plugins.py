@@ -15,7 +15,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -69,11 +69,8 @@ class ClipEmbedder(ClipModel, abc.ABC):
         """One vector a clip; only its direction counts."""
 
 
-Model = TypeVar("Model", bound=ClipModel)
-
-
-def load_plugin(config: PluginConfig, kind: type[Model]) -> Model:
-    """The model that a configuration names. InputError when it is none of that kind, or its path is not there."""
+def load_plugin(config: PluginConfig, kind: type[ClipModel]) -> Any:
+    """The model of that kind that a configuration names. InputError when it is none, or its path is not there."""
     module_name, colon, class_name = config.plugin.partition(":")
     if not colon or not class_name.isidentifier() or not module_name.replace(".", "_").isidentifier():
         raise InputError(

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.sampling import Backwards, Cover, clip_times, cover, nearest
@@ -242,7 +242,7 @@ def _rgb(frame: Any, resizer: VideoReformatter, place: Cover) -> np.ndarray:
 
     A resizer keeps its tables from frame to frame; making them takes longer than using them.
     """
-    unlabelled = "ITU709" if frame.height >= 720 else "ITU601"
+    unlabelled = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
     source = unlabelled if frame.colorspace == _UNSPECIFIED_COLOUR else None
     picture = resizer.reformat(
         frame, width=place.width, height=place.height, format="rgb24", src_colorspace=source, interpolation="BICUBIC"

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -17,6 +18,7 @@ from videoar.data_pipeline.plugins import (
     FRAMES,
     ClipCaptioner,
     ClipEmbedder,
+    ClipModel,
     ClipScorer,
     ClipView,
     checked_captions,
@@ -43,9 +45,10 @@ class Models:
     """The plug-ins of a dataset."""
 
     def __init__(self, dataset: DatasetConfig) -> None:
-        self._scorers = [(config.name, load_plugin(config, ClipScorer)) for config in dataset.filters.scores]
-        self._captioner = _optional(dataset.captioner, ClipCaptioner)
-        self._embedder = _optional(dataset.duplicates.embedding, ClipEmbedder)
+        scorers = dataset.filters.scores
+        self._scorers: list[tuple[str, ClipScorer]] = [(config.name, _load(config, ClipScorer)) for config in scorers]
+        self._captioner: ClipCaptioner | None = _load(dataset.captioner, ClipCaptioner)
+        self._embedder: ClipEmbedder | None = _load(dataset.duplicates.embedding, ClipEmbedder)
         self._lock = threading.Lock()
 
     def are_needed(self, source: Source) -> bool:
@@ -85,7 +88,7 @@ def model_hashes(dataset: DatasetConfig) -> dict[str, str]:
     return {config.name: model_hash(config) for config in named if config is not None}
 
 
-def _optional(config: PluginConfig | None, kind: type) -> object:
+def _load(config: PluginConfig | None, kind: type[ClipModel]) -> Any:
     return None if config is None else load_plugin(config, kind)
 
 
