@@ -11,13 +11,14 @@ Ours, where the paper is silent:
 - Heads: 20 of 128 in place of 32 of 80, which attention kernels pad to 96 or 128; the same weights and FLOPs. The
   paper's are `--model.num-heads 32`, under every layout.
 - p_mask 0.1, and a window of 16 latent frames: all that 65 pixel frames have. Two images a clip in stage I, one in II.
-- Text: the caption's UTF-8, up to 256 bytes, by a table trained with the model.
+- Text: up to 256 states of a frozen Flan-T5-XL (2,048 wide), as in Infinity, whose tokenizer the paper starts from.
 
 Should reach: VBench 81.74 (quality 82.88, semantic 77.15), the paper's, on data of its own that nobody else has.
 Needs: images and videos with captions (x.txt beside x.mp4), looked for in data/images, data/videos and data/held_out
-or where `--data.datasets.NAME.source.path` says, and a tokenizer of 48 bits:
+or where `--data.datasets.NAME.source.path` says; a tokenizer of 48 bits; the folder of Flan-T5-XL:
 
     videoar data run t2v_4b --output URL --data.tokenizer.path DIR
+    videoar data text t2v_4b --output URL --encoder DIR
     videoar train t2v_4b --data.url URL --processes 8
 
 On 64 and 512 devices the name is `t2v_4b@64` and `t2v_4b@512`, and torchrun or srun starts the processes.
@@ -85,7 +86,7 @@ def recipe(gpus: int = 8) -> Recipe:
     layout = LAYOUTS[gpus]
     return Recipe(
         name="t2v_4b",
-        model=replace(B4_HD128, text=TextConfig(kind="bytes", max_tokens=256)),
+        model=replace(B4_HD128, text=TextConfig(kind="t5", max_tokens=256, width=2048)),
         data=DataConfig(
             datasets=(
                 _dataset("images256", IMAGES, "256x256", num_frames=1),

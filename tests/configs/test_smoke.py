@@ -14,13 +14,14 @@ import av
 import numpy as np
 import pytest
 
+from tests.pretrain.test_t5 import WIDTH, make_encoder
 from videoar.configs.load import find_recipe, save_recipe
 from videoar.data_pipeline.config import DatasetConfig
 from videoar.data_pipeline.packing import LoaderState
 from videoar.data_pipeline.run import prepare
 from videoar.pretrain.budget import Work, work_of
 from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig
-from videoar.pretrain.data import make_sampler, open_datasets
+from videoar.pretrain.data import make_sampler, open_datasets, prepare_text
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
 from videoar.tokenizer.config import TokenizerSource
@@ -53,6 +54,9 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> str:
     data = shrunk(_recipe("ucf101_l"), "").data
     datasets = (*data.datasets, *shrunk(_recipe("t2v_4b"), "").data.datasets)
     prepare(replace(data, datasets=tuple(_below(folder, dataset) for dataset in datasets)), str(output))
+    captioned = shrunk(_recipe("t2v_4b"), str(output))
+    text = replace(captioned.model.text, path=str(make_encoder(folder / "t5", 0)))
+    prepare_text(replace(captioned, model=replace(captioned.model, text=text)), str(output))
     return str(output)
 
 
@@ -118,7 +122,7 @@ def _work(recipe: Recipe, stage: StageConfig, manifests: dict[str, Any]) -> list
 
 def shrunk(recipe: Recipe, url: str) -> Recipe:
     """The recipe with smaller numbers and nothing else: model, sizes, lengths, steps. Blocks are not compiled."""
-    text = replace(recipe.model.text, max_tokens=16)
+    text = replace(recipe.model.text, max_tokens=16, width=WIDTH)
     return replace(
         recipe,
         model=replace(recipe.model, num_layers=2, width=32, num_heads=2, latent_dim=LATENT_DIM, text=text),
