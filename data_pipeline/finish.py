@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import to_dict
 from videoar.data_pipeline.clip import SampleEntry
+from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.commits import Commit, Unit, committed_units, read_commits, remaining_units
 from videoar.data_pipeline.config import DatasetConfig
 from videoar.data_pipeline.manifest import DATASET_KEY, read_dataset, sample_id, write_manifest
@@ -81,9 +82,10 @@ def _entries(
     for unit, commit in read_commits(storage, units):
         if commit is None:
             raise _Gone
-        _check_commit(plan, unit, commit)
+        clips = {clip.key: clip for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
+        _check_commit(plan, unit, commit, clips)
         tally.add(commit)
-        yield from _samples(dataset, plan, unit, commit)
+        yield from _samples(dataset, commit, clips)
     if not tally.num_samples:
         raise InputError(
             f"{dataset.name}.source.path", dataset.source.path, f"gives no sample: {summary(tally.failed)}",
@@ -100,8 +102,7 @@ def _entries(
     }
 
 
-def _samples(dataset: DatasetConfig, plan: Plan, unit: Unit, commit: Commit) -> Iterator[SampleEntry]:
-    clips = {clip.key: clip for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
+def _samples(dataset: DatasetConfig, commit: Commit, clips: Mapping[str, Clip]) -> Iterator[SampleEntry]:
     for sample in commit.samples:
         clip = clips[sample.key]
         yield SampleEntry(
@@ -111,13 +112,14 @@ def _samples(dataset: DatasetConfig, plan: Plan, unit: Unit, commit: Commit) -> 
         )  # fmt: skip
 
 
-def _check_commit(plan: Plan, unit: Unit, commit: Commit) -> None:
+def _check_commit(plan: Plan, unit: Unit, commit: Commit, clips: Mapping[str, Clip]) -> None:
     """Every clip of a unit is a sample or a failure, once, and was made under this plan."""
     if commit.config_hash != plan.config_hash:
         raise InputError(
             "output", unit.name, f"was committed under settings {commit.config_hash}, the plan has {plan.config_hash}",
             "choose another output",
         )  # fmt: skip
-    keys: Sequence[str] = [sample.key for sample in commit.samples] + list(commit.failed)
-    planned = [clip.key for clip in plan.shard(unit.shard)[unit.start : unit.stop]]
-    assert sorted(keys) == sorted(planned), f"commit {unit.name} does not account for every clip of its unit"
+    keys = [sample.key for sample in commit.samples] + list(commit.failed)
+    assert len(keys) == len(clips) == len(clips.keys() & set(keys)), (
+        f"commit {unit.name} does not account for every clip of its unit"
+    )

@@ -95,7 +95,7 @@ class Plan:
             table = parquet.ParquetFile(pyarrow.BufferReader(self._payload(part)))
             self._read.clear()
             self._read[part.key] = table
-        rows = self._read[part.key].read_row_group(index - part.first_shard).to_pylist()
+        rows = self._read[part.key].read_row_group(index - part.first_shard, use_threads=False).to_pylist()
         return tuple(Clip(**{**row, "scores": tuple(row["scores"])}) for row in rows)
 
     def _payload(self, part: PlanPart) -> bytes:

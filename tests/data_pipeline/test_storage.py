@@ -202,8 +202,8 @@ def test_the_doctor_says_whether_a_store_can_be_used(s3: S3Store, monkeypatch: p
 
 def test_the_doctor_finds_ray_on_every_interface(tmp_path: Path) -> None:
     """Whoever reaches such a port runs code here."""
-    code = "import socket, sys, time\ns = socket.socket()\ns.bind((sys.argv[2], 0))\ns.listen()\nprint(s.getsockname()[1], flush=True)"
-    code += "\ntime.sleep(60)"
+    code = "import socket, sys, time\ns = socket.socket()\ns.bind((sys.argv[2], 0))\ns.listen()"
+    code += "\nprint(s.getsockname()[1], flush=True)\ntime.sleep(60)"
     for address, is_open in (("127.0.0.1", False), ("0.0.0.0", True)):
         words = [sys.executable, "-c", code, "raylet", address]
         with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
