@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.arguments import parse, say
 
-Name = Literal["sharding", "pipeline", "memory", "checkpoint", "cutting", "data_units", "data_overhead"]
+Name = Literal["sharding", "pipeline", "memory", "checkpoint", "cutting", "data_units", "data_overhead", "loader"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,13 @@ class Bench:
     that finds all of them done (goals: 200, 50 MiB, 30 s).
 
     data_overhead: a preparation of real films by one actor over its own decoding and tokenizing (goal: 10 % more).
+
+    loader: samples a second of the training loader over the plain webdataset library on the same tars (goal: 2 times as
+    many), and the share of its time that a trainer with steps of a second waits for data (goal: 1 %).
     """
 
     name: Positional[Annotated[Name, arg(metavar="NAME")]]
-    """What to measure: sharding, pipeline, memory, checkpoint, cutting, data_units or data_overhead."""
+    """What to measure: sharding, pipeline, memory, checkpoint, cutting, data_units, data_overhead or loader."""
     json: bool = False
     """The result as one JSON line, for scripts."""
 
