@@ -12,6 +12,7 @@ from pathlib import Path
 from videoar.cluster.finding import Finding
 from videoar.pretrain.diagnose import data, deep, export, gradients, learning, speed, storage
 from videoar.pretrain.diagnose.evidence import Evidence
+from videoar.pretrain.model.pretrained import ExportConfig, read_config
 
 Check = Callable[[Evidence], Iterator[Finding]]
 
@@ -32,14 +33,14 @@ def diagnose(run: Path, *, everything: bool = False, weights: Path | None = None
     `everything` hashes all checkpoints and holds training against inference, which loads the weights; `weights` is an
     export of the run. InputError where a folder is not what it should be.
     """
-    evidence = Evidence.read(run)
-    for check in checks(evidence, everything=everything, weights=weights):
+    evidence, exported = Evidence.read(run), read_config(weights) if weights is not None else None
+    for check in checks(evidence, everything=everything, exported=exported):
         yield from check(evidence)
 
 
-def checks(evidence: Evidence, *, everything: bool, weights: Path | None) -> list[Check]:
+def checks(evidence: Evidence, *, everything: bool, exported: ExportConfig | None) -> list[Check]:
     """What can be looked at: without a step on record only the data and the disk."""
-    of_export: list[Check] = [partial(export.exported, weights=weights)] if weights is not None else []
+    of_export: list[Check] = [partial(export.exported, config=exported)] if exported is not None else []
     if not evidence.records:
         return [*OF_DATA, *of_export, storage.events, storage.disk, nothing]
     inference: list[Check] = [deep.inference] if everything else []

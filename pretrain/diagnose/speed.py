@@ -25,8 +25,8 @@ def data_wait(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         name="data wait", state="fail" if share > 0.5 else "warn" if share > 0.1 else "ok",
         found=f"{share:.1%} of a step of {total:.2f} s", figures={"share": share, "step_s": total},
-        remedy="" if share <= 0.1 else "keep shards on a local disk (loader.cache), or read further ahead; one core a "
-        "process must be free for reading",
+        remedy="" if share <= 0.1 else "raise loader.read_threads and prefetch_steps, and put loader.cache_dir on a "
+        "local disk; one core a process must be free for reading",
     )  # fmt: skip
 
 

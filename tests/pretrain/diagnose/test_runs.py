@@ -193,3 +193,16 @@ def test_captions_that_say_nothing(run: Path, debug_data: str, tmp_path: Path) -
     on_data(run, data)
     (found,) = [one for one in diagnose(run) if one.name == "text" and one.state == "fail"]
     assert found.found == "clips64: 24 of 24 samples have no caption"
+
+
+def test_weights_of_another_run(healthy: Path, run: Path, tmp_path: Path) -> None:
+    """An old export beside a new run generates what the new one was not trained on."""
+    weights = export(healthy, tmp_path / "weights")
+    config = json.loads((weights / "config.json").read_text())
+    config["provenance"]["data"][0]["manifest_hash"] = "f" * 16
+    config["tokenizer_hash"] = "f" * 16
+    (weights / "config.json").write_text(json.dumps(config))
+    (found,) = [one for one in diagnose(run, weights=weights) if one.name == "export"]
+    assert found.state == "fail"
+    assert "tokenizer" in found.found
+    assert "data" in found.found
