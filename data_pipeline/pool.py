@@ -19,12 +19,10 @@ from videoar.cluster.errors import InputError, StoreError
 from videoar.cluster.process import set_variables
 from videoar.data_pipeline.commits import Unit
 from videoar.data_pipeline.config import DataConfig
+from videoar.data_pipeline.planning import OpenTokenizer
 from videoar.data_pipeline.schedule import Job
 from videoar.data_pipeline.work import UnitResult
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.config import TokenizerSource
-
-OpenTokenizer = Callable[[TokenizerSource], VideoTokenizer]
 
 UNITS_IN_FLIGHT = 2
 """Of an actor: one at work, one that waits, so that no actor waits for the driver."""
