@@ -13,7 +13,7 @@ from videoar.cluster.errors import InputError, StoreError
 from videoar.cluster.finding import Finding
 
 _RAY = ("raylet", "gcs_server", "ray::", "ray/dashboard", "ray/_private")
-_EVERYBODY = ("00000000", "0" * 32)
+_ALL = ("00000000", "0" * 32)
 
 
 def store(url: str) -> Finding:
@@ -36,25 +36,32 @@ def store(url: str) -> Finding:
 
 
 def listeners() -> Finding:
-    """Ray runs what it is told to: its ports belong on loopback or a private interface."""
-    found = sorted({f"{name} on port {port}" for name, address, port in _listening() if address in _EVERYBODY})
-    if found:
+    """Ray runs what it is told to: its ports belong on loopback, or behind a token and a firewall."""
+    found = {
+        f"{name} on port {port}": has_token for name, has_token, (address, port) in _listening() if address in _ALL
+    }
+    if not found:
+        return Finding(name="open ports", state="ok", found="no Ray process listens on every interface")
+    told = ", ".join(sorted(found)[:4]) + " listen on every interface"
+    if all(found.values()):
         return Finding(
-            name="open ports", state="fail", found=", ".join(found[:4]) + " listen on every interface",
-            remedy="start Ray with RAY_AUTH_MODE=token and --node-ip-address of loopback or a private interface",
+            name="open ports", state="warn", found=f"{told}, behind a token",
+            remedy="let a firewall close these ports to all but the machines of the cluster",
         )  # fmt: skip
-    return Finding(name="open ports", state="ok", found="no Ray process listens on every interface")
+    return Finding(name="open ports", state="fail", found=told, remedy="start Ray with RAY_AUTH_MODE=token, or stop it")
 
 
-def _listening() -> Iterator[tuple[str, str, int]]:
-    """(name, address as the kernel writes it, port) of what Ray's processes of this user listen on."""
+def _listening() -> Iterator[tuple[str, bool, tuple[str, int]]]:
+    """(name, whether it asks for a token, address as the kernel writes it and port) of Ray's processes of this user."""
     places = dict(_sockets())
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # of somebody else, or it has ended
             name = (folder / "cmdline").read_text().replace("\0", " ")
             if any(word in name for word in _RAY):
+                has_token = b"RAY_AUTH_MODE=token" in (folder / "environ").read_bytes().split(b"\0")
                 links = [os.readlink(link) for link in (folder / "fd").iterdir()]
-                yield from ((name.split()[0].rsplit("/", 1)[-1], *places[link]) for link in links if link in places)
+                short = name.split()[0].rsplit("/", 1)[-1]
+                yield from ((short, has_token, places[link]) for link in links if link in places)
 
 
 def _sockets() -> Iterator[tuple[str, tuple[str, int]]]:

@@ -204,12 +204,15 @@ def test_the_doctor_finds_ray_on_every_interface(tmp_path: Path) -> None:
     """Whoever reaches such a port runs code here."""
     code = "import socket, sys, time\ns = socket.socket()\ns.bind((sys.argv[2], 0))\ns.listen()"
     code += "\nprint(s.getsockname()[1], flush=True)\ntime.sleep(60)"
-    for address, is_open in (("127.0.0.1", False), ("0.0.0.0", True)):
+    cases = (("127.0.0.1", "", "ok"), ("0.0.0.0", "token", "warn"), ("0.0.0.0", "", "fail"))
+    for address, mode, state in cases:
         words = [sys.executable, "-c", code, "raylet", address]
-        with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "RAY_AUTH_MODE": mode}) as process:
             assert process.stdout is not None
             port = int(process.stdout.readline())
             found = listeners()
             process.kill()
-        assert (f"port {port}" in found.found) == is_open
-        assert found.state == "fail" or not is_open
+        order = ("ok", "warn", "fail")  # other clusters of this machine may add to it
+        assert order.index(found.state) >= order.index(state)
+        if found.state == state:
+            assert (f"port {port}" in found.found) == (state != "ok")
