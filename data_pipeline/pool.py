@@ -135,10 +135,14 @@ class Pool:
 
     def __init__(self, settings: Settings, size: int) -> None:
         self._settings, self._dead_starts = settings, 0
-        gpus = settings.config.gpus_per_actor
-        self._class = ray.remote(
-            num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0, concurrency_groups={"heartbeat": 1}
-        )(_Worker)
+        options: dict[str, Any] = {
+            "num_cpus": 1,
+            "num_gpus": settings.config.gpus_per_actor,
+            "max_restarts": 0,
+            "max_task_retries": 0,
+            "concurrency_groups": {"heartbeat": 1},
+        }
+        self._class = ray.remote(**options)(_Worker)
         self._stall_s = settings.config.stall_timeout_s
         self._shared = ray.put(settings)
         self._actors = [self._hire() for _ in range(size)]
@@ -184,7 +188,7 @@ class Pool:
         return (actor for actor in self._actors if actor.start is None and len(actor.units) < UNITS_IN_FLIGHT)
 
     def _hire(self) -> _Actor:
-        handle = self._class.remote()
+        handle: Any = self._class.remote()
         return _Actor(handle, handle.start.remote(self._shared))
 
     def _ask(self) -> None:

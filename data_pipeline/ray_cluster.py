@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import ray
 from ray._private import ray_constants
-from ray._raylet import AuthenticationTokenLoader, Config
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from videoar.cluster.errors import InputError
 from videoar.cluster.process import environment, variable
