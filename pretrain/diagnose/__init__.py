@@ -16,7 +16,9 @@ from videoar.pretrain.model.pretrained import ExportConfig, read_config
 
 Check = Callable[[Evidence], Iterator[Finding]]
 
-OF_DATA: tuple[Check, ...] = (data.datasets, data.tokenizer, data.schedules, data.text, data.bits)
+OF_DATA: tuple[Check, ...] = (
+    data.datasets, data.tokenizer, data.schedules, data.text, data.text_encoder, data.bits,
+)  # fmt: skip
 OF_CURVES: tuple[Check, ...] = (
     data.flips, learning.first_loss, learning.learning_rate, gradients.skipped, gradients.norm, gradients.by_block,
     learning.learning, learning.by_scale, learning.by_frame, learning.plateau, learning.held_out,

@@ -18,7 +18,7 @@ from videoar.data_pipeline.entries import Entries
 from videoar.data_pipeline.packing import LoaderState
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.corruption import Frames, flip_ratios
-from videoar.pretrain.data import make_sampler
+from videoar.pretrain.data import make_sampler, with_encoder
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule
@@ -120,6 +120,9 @@ def text(evidence: Evidence) -> Iterator[Finding]:
 def bits(evidence: Evidence) -> Iterator[Finding]:
     """Each bit takes both values; a constant one is free accuracy that means nothing."""
     for name, samples in evidence.samples.items():
+        if isinstance(samples, InputError) and samples.field.startswith("model.text"):
+            yield Finding(name="bits", state="skip", found=f"{name}: not read without its texts")
+            continue
         if isinstance(samples, Exception):
             yield Finding(
                 name="bits", state="fail", found=f"{name}: {samples}", figures={"dataset": name},
@@ -144,8 +147,8 @@ def bits(evidence: Evidence) -> Iterator[Finding]:
 
 def flips(evidence: Evidence) -> Iterator[Finding]:
     """The flip ratio that steps used is the one that the recipe gives for their very samples."""
-    if any(name not in evidence.datasets for name in evidence.dataset_names):
-        yield Finding(name="flip ratio", state="skip", found="the data cannot be reached")
+    if any(not isinstance(evidence.samples.get(name), list) for name in evidence.dataset_names):
+        yield Finding(name="flip ratio", state="skip", found="the data cannot be read")
         return
     before = None
     for record in evidence.records:
@@ -161,6 +164,24 @@ def flips(evidence: Evidence) -> Iterator[Finding]:
             remedy="the correction of the recipe was not what trained: look for other code or data under this run"
             if wrong else "",
         )  # fmt: skip
+
+
+def text_encoder(evidence: Evidence) -> Iterator[Finding]:
+    """The states of the captions are there, and of the encoder that the checkpoint was trained with."""
+    if evidence.recipe.model.text.kind != "t5" or not evidence.datasets:
+        return
+    trained_with = evidence.saved.meta.get("text_encoder", "") if evidence.saved is not None else ""
+    try:
+        found = with_encoder(evidence.recipe, evidence.datasets).model.text.encoder_hash
+    except (InputError, OSError) as error:
+        yield Finding(name="text encoder", state="fail", found=str(error), remedy="run `videoar data text` again")
+        return
+    other = trained_with not in ("", found)
+    yield Finding(
+        name="text encoder", state="fail" if other else "ok", figures={"data": found, "checkpoint": trained_with},
+        found=f"{found} made the states" + (f", and the checkpoint was trained with {trained_with}" if other else ""),
+        remedy="set model.text.encoder_hash to the one it was trained with" if other else "",
+    )  # fmt: skip
 
 
 def _texts(entries: Entries, kind: TextKind) -> tuple[int, int]:

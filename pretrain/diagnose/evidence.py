@@ -93,10 +93,10 @@ class Evidence:
     @cached_property
     def samples(self) -> dict[str, list[Sample] | Exception]:
         """A few samples of each dataset, or why they cannot be read."""
-        text = open_text(self.recipe, self.datasets)
         found: dict[str, list[Sample] | Exception] = {}
         for name, manifest in self.datasets.items():
             try:
+                text = open_text(self.recipe, {name: manifest})
                 found[name] = read_entries(manifest, text, spread(manifest.entries, READ_SAMPLES))
             except (CorruptShard, InputError, OSError) as error:
                 found[name] = error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from videoar.cluster.finding import Finding
+from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.pretrain.model.pretrained import ExportConfig
 
@@ -19,10 +21,15 @@ def exported(evidence: Evidence, config: ExportConfig) -> Iterator[Finding]:
         manifest = evidence.datasets.get(one.dataset)
         if manifest is not None and manifest.hash != one.manifest_hash:
             wrong.append(f"data {one.dataset} {one.manifest_hash}, the run {manifest.hash}")
-    if config.model != evidence.recipe.model:
+    if _without_encoder(config.model) != _without_encoder(evidence.recipe.model):
         wrong.append("another model configuration than the run's")
     yield Finding(
         name="export", state="fail" if wrong else "ok",
         found="; ".join(wrong) or f"step {config.provenance.step} of {config.provenance.run}",
         remedy="export this run again" if wrong else "",
     )  # fmt: skip
+
+
+def _without_encoder(model: ModelConfig) -> ModelConfig:
+    """A recipe may leave to the data which encoder it is, and where it lies."""
+    return replace(model, text=replace(model.text, encoder_hash="", path=""))

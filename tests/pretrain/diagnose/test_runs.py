@@ -206,3 +206,14 @@ def test_weights_of_another_run(healthy: Path, run: Path, tmp_path: Path) -> Non
     assert found.state == "fail"
     assert "tokenizer" in found.found
     assert "data" in found.found
+
+
+def test_captions_whose_states_are_not_there(run: Path) -> None:
+    """Told by the line of the texts, and what needs them is left out."""
+    config = (run / "config.yaml").read_text()
+    assert "kind: bytes" in config
+    (run / "config.yaml").write_text(config.replace("kind: bytes", "kind: t5"))
+    found = {finding.name: finding for finding in diagnose(run)}
+    assert found["text encoder"].state == "fail"
+    assert "videoar data text" in found["text encoder"].found
+    assert (found["bits"].state, found["flip ratio"].state) == ("skip", "skip")
