@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import math
 import os
 import selectors
 import subprocess
@@ -70,14 +69,6 @@ class Cut:
     crop: CropPlace = "centre"
 
 
-@dataclass(frozen=True, slots=True)
-class Thumbnails:
-    """Some frames of a source, small."""
-
-    times_s: list[float]
-    frames: UInt8[np.ndarray, "f h w 3"]
-
-
 class Decoder:
     """Owns one subprocess (one thread, PyAV), started when first needed and again after it had to be stopped."""
 
@@ -116,14 +107,12 @@ class Decoder:
         for message, pixels in self._ask({"kind": "cut", "path": path, "cuts": wanted}):
             yield message["clip"], np.frombuffer(pixels, dtype=np.uint8).reshape(shapes[message["clip"]])
 
-    def scan(
-        self, path: str, *, start_s: float = 0.0, end_s: float = math.inf, every_s: float = 0.0, side: int = 64
-    ) -> Iterator[Thumbnails]:
-        """The frames of a part of a local file, at most one in every_s, with a short side of so many pixels."""
-        request = {"kind": "scan", "path": path, "start_s": start_s, "every_s": every_s, "side": side}
-        for message, pixels in self._ask({**request, "end_s": min(end_s, self._limits.max_duration_s)}):
-            shape = (len(message["times"]), message["height"], message["width"], 3)
-            yield Thumbnails(message["times"], np.frombuffer(pixels, dtype=np.uint8).reshape(shape))
+    def scan(self, path: str, *, start_s: float, end_s: float, every_s: float, **looks: object) -> dict[str, Any]:
+        """What a `Scanner` made with `looks` finds in a part of a local file, in frames at least every_s apart."""
+        request = {"kind": "scan", "path": path, "start_s": start_s, "every_s": every_s, "looks": looks}
+        answers = [found for found, _ in self._ask({**request, "end_s": min(end_s, self._limits.max_duration_s)})]
+        assert len(answers) == 1, "a scan has one answer"
+        return answers[0]
 
     def close(self) -> None:
         """Stop the subprocess."""

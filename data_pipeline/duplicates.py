@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Num, UInt8, UInt64
+from jaxtyping import Bool, Float32, Float64, Num, UInt64
 
 from videoar.data_pipeline.config import DuplicateConfig
 
@@ -24,13 +24,6 @@ class Look:
     """What candidates are found by."""
     values: Num[np.ndarray, " e"]
     """What is compared: the hashes, or the unit vector."""
-
-
-def difference_hash(gray: UInt8[np.ndarray, "h w"]) -> int:
-    """64 bits: whether each cell of an 8x9 grid is darker than its left neighbour (dHash; Krawetz 2013)."""
-    cells = _means(_means(gray, 8).T, 9).T
-    bits = cells[:, 1:] < cells[:, :-1] - 0.5
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def look_of_hashes(hashes: UInt64[np.ndarray, " i"]) -> Look:
@@ -98,13 +91,3 @@ def _planes(size: int) -> Float64[np.ndarray, "planes e"]:
     """The same random planes for ever: sums of four raw draws, close to normal; numpy guarantees the stream."""
     raw = np.random.PCG64(np.random.SeedSequence([_PLANES, size])).random_raw(_PLANES * size * 4)
     return (raw / 2.0**64).reshape(_PLANES, size, 4).sum(axis=2) - 2.0
-
-
-def _means(pixels: Num[np.ndarray, "i j"], parts: int) -> Float64[np.ndarray, "parts j"]:
-    """Means of equal parts along the first axis, whose edges may lie inside a pixel."""
-    length = len(pixels)
-    sums = np.concatenate([np.zeros((1, pixels.shape[1])), np.cumsum(pixels, axis=0, dtype=np.float64)])
-    edges = np.linspace(0, length, parts + 1)
-    low = np.minimum(edges.astype(np.int64), length - 1)
-    at_edges = sums[low] + (edges - low)[:, None] * (sums[low + 1] - sums[low])
-    return np.diff(at_edges, axis=0) / (length / parts)

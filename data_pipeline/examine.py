@@ -12,7 +12,7 @@ from videoar.data_pipeline.decode import DecodeError, DecodeLimits, Decoder, Pro
 from videoar.data_pipeline.duplicates import Look, look_of_hashes, look_of_vector
 from videoar.data_pipeline.rules import cannot_be_cut, clip_reasons, shot_reasons, source_reasons
 from videoar.data_pipeline.sampling import Window
-from videoar.data_pipeline.scan import Scan, needs_scan, scan_source
+from videoar.data_pipeline.scan import Scan, check_libraries, needs_scan, scan_source
 from videoar.data_pipeline.source import Skipped, SkippedKind, Source, current_etag, local_copy
 from videoar.data_pipeline.views import Models, Opinion
 
@@ -74,6 +74,7 @@ class Examiner:
     def __init__(self, dataset: DatasetConfig, limits: DecodeLimits) -> None:
         self._dataset, self._filters, self._limits = dataset, dataset.filters, limits
         self._models = Models(dataset)
+        check_libraries(dataset)
 
     def examine(self, sources: Sequence[Source], decoder: Decoder) -> list[Finding]:
         """What each of the inputs that lie in one file gives."""

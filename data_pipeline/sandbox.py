@@ -30,7 +30,8 @@ LENGTH = struct.Struct("<I")
 _VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 _IMAGE_FORMATS = {"png": "png_pipe", "jpg": "jpeg_pipe", "jpeg": "jpeg_pipe", "webp": "webp_pipe", "bmp": "bmp_pipe"}
 _UNSPECIFIED_COLOUR = 2
-_THUMBNAILS_A_MESSAGE = 32
+_THUMBNAIL = 64
+"""Pixels of the short side of a frame that is scanned."""
 _LONGEST_THUMBNAIL = 4
 """Of its short side: a frame of one row must not become a wide picture."""
 
@@ -150,25 +151,13 @@ def _cut(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) ->
 
 
 def _scan(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) -> None:
-    """Frames at most every so often within a part of the source, small and as shown, some at a time."""
-    times: list[float] = []
-    pictures: list[np.ndarray] = []
-    resizer = VideoReformatter()
+    """What is found in a part of the source, in small frames as they are shown."""
+    from videoar.data_pipeline.scanner import Scanner  # OpenCV: most decoders have no use for it
+
+    scanner, resizer = Scanner(**request["looks"]), VideoReformatter()
     for shown, frame in _sparse(_frames(container, stream, request), request):
-        picture = _thumbnail(frame, stream, resizer, request["side"])
-        if pictures and (len(pictures) == _THUMBNAILS_A_MESSAGE or picture.shape != pictures[0].shape):
-            _send_thumbnails(out, times, pictures)
-            times, pictures = [], []
-        times.append(shown)
-        pictures.append(picture)
-    if pictures:
-        _send_thumbnails(out, times, pictures)
-
-
-def _send_thumbnails(out: BinaryIO, times: list[float], pictures: list[np.ndarray]) -> None:
-    height, width = pictures[0].shape[:2]
-    message = {"kind": "thumbnails", "times": times, "height": height, "width": width}
-    _send(out, message, np.ascontiguousarray(np.stack(pictures)).data)
+        scanner.add(shown, _thumbnail(frame, stream, resizer))
+    _send(out, {"kind": "scan", **scanner.answer()})
 
 
 def _sparse(frames: Iterator[tuple[float, Any]], request: dict[str, Any]) -> Iterator[tuple[float, Any]]:
@@ -211,11 +200,11 @@ def _fit(
     return np.ascontiguousarray(pixels)
 
 
-def _thumbnail(frame: Any, stream: Any, resizer: VideoReformatter, side: int) -> UInt8[np.ndarray, "h w 3"]:
-    """The whole frame with a short side of so many pixels."""
+def _thumbnail(frame: Any, stream: Any, resizer: VideoReformatter) -> UInt8[np.ndarray, "h w 3"]:
+    """The whole frame, small."""
     height, width = frame.height, _square_width(frame, stream)
+    side, longest = _THUMBNAIL, _LONGEST_THUMBNAIL * _THUMBNAIL
     factor = side / min(height, width)
-    longest = _LONGEST_THUMBNAIL * side
     shape = [min(longest, max(side, round(length * factor))) for length in (height, width)]
     picture = resizer.reformat(frame, height=shape[0], width=shape[1], format="rgb24", interpolation="AREA")
     return np.rot90(picture.to_ndarray(), _turns(frame))

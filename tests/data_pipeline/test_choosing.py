@@ -263,7 +263,7 @@ def test_every_input_and_every_clip_is_in_one_place(tmp_path: Path, processes: i
 
 def test_difference_hashes_ignore_size_and_brightness() -> None:
     """A hash that changed with the encoder's brightness would find no copy."""
-    from videoar.data_pipeline.duplicates import difference_hash
+    from videoar.data_pipeline.scanner import difference_hash
 
     gray = picture(5)[..., 0]
     brighter = np.clip(gray.astype(int) + 20, 0, 255).astype(np.uint8)
