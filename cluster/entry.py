@@ -19,6 +19,7 @@ from videoar.cluster.preemption import EXIT_PREEMPTED, Preempted
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # says at every start where it found keys
     guard_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from videoar.cluster.credentials import refuse_credentials
 from videoar.cluster.errors import InputError
 from videoar.tokenizer.config import ClipBucket, TokenizerConfig, TokenizerSource, TokenizerTrainConfig
 from videoar.tokenizer.scales import same_area
@@ -44,6 +45,7 @@ class SourceConfig:
     """Use each source up to this fraction of its duration."""
 
     def __post_init__(self) -> None:
+        refuse_credentials("source.path", self.path)
         if self.kind != "shapes" and not self.path:
             raise InputError("source.path", "''", "names no folder", "give the folder or table that holds the clips")
         if self.split not in (1, 2, 3):
@@ -270,6 +272,7 @@ class DataConfig:
     """Worker deaths before a unit is halved and, at one clip, the clip is quarantined."""
 
     def __post_init__(self) -> None:
+        refuse_credentials("data.url", self.url)
         names = [dataset.name for dataset in self.datasets]
         if len(set(names)) != len(names) or not names:
             raise InputError("data.datasets", names, "are not distinct names", "name each dataset once")
