@@ -40,6 +40,8 @@ class _Content:
 
     sha256: str
     size_bytes: int
+    path: str
+    """Where the cache keeps it."""
 
 
 class ShardCache:
@@ -70,19 +72,29 @@ class ShardCache:
 
         CorruptShard: the object is missing, or not what was committed.
         """
-        path = self._path(self._content(storage, shard))
-        while (handle := _open_shared(path)) is None:
-            self.fetch(storage, shard)
+        handle = self.hold(storage, shard)
         try:
-            os.utime(handle)
             yield handle
         finally:
             os.close(handle)
 
+    def hold(self, storage: Storage, shard: str) -> int:
+        """A file descriptor as `open` gives it, for the caller to close."""
+        path = self._content(storage, shard).path
+        while (handle := _open_shared(path)) is None:
+            self.fetch(storage, shard)
+        os.utime(handle)
+        return handle
+
+    def has(self, storage: Storage, shard: str) -> bool:
+        """Whether a shard that this process knows is in the folder: a cheap question."""
+        content = self._contents.get((storage.url, shard))
+        return content is not None and os.path.exists(content.path)
+
     def fetch(self, storage: Storage, shard: str) -> None:
         """Have a shard in the folder; does nothing when it is there, waits when another process is fetching it."""
         content = self._content(storage, shard)
-        path = self._path(content)
+        path = Path(content.path)
         with _locked(self.folder / f".fetching-{content.sha256[:2]}"):
             if not path.exists():
                 self._download(storage, shard, content, path)
@@ -117,11 +129,9 @@ class ShardCache:
                 raise CorruptShard(f"{storage.url}/{shard}: has no commit that can be read ({error})") from error
             if commit["tar"] != shard:
                 raise CorruptShard(f"{storage.url}/{shard}: its commit names {commit['tar']}; restore the manifest's")
-            self._contents[place] = _Content(commit["sha256"], commit["size_bytes"])
+            path = str(self.folder / f"{commit['sha256']}.tar")
+            self._contents[place] = _Content(commit["sha256"], commit["size_bytes"], path)
         return self._contents[place]
-
-    def _path(self, content: _Content) -> Path:
-        return self.folder / f"{content.sha256}.tar"
 
     def _reserve(self, part: Path, size_bytes: int) -> int:
         """A locked file of that size, once there is room for it."""
@@ -178,7 +188,7 @@ def _copy(storage: Storage, shard: str, size_bytes: int, handle: int) -> str:
     return digest.hexdigest()
 
 
-def _open_shared(path: Path) -> int | None:
+def _open_shared(path: str) -> int | None:
     """A descriptor under a shared lock; None when the file is not there, or was removed before it was locked."""
     try:
         handle = os.open(path, os.O_RDONLY)

@@ -60,6 +60,19 @@ class Entries(Sequence[SampleEntry]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def take(self, indices: Int64[np.ndarray, " j"]) -> list[SampleEntry]:
+        """Samples in any order, those of one batch of rows together: several times as fast as one by one."""
+        found: list[SampleEntry | None] = [None] * len(indices)
+        numbers = np.searchsorted(self._starts, indices, side="right") - 1
+        for number in np.unique(numbers).tolist():
+            places = np.flatnonzero(numbers == number)
+            rows = self._batches[number].take(pyarrow.array(indices[places] - self._starts[number]))
+            columns = [column.to_pylist() for column in rows.columns]
+            for place, values in zip(places.tolist(), zip(*columns, strict=True), strict=True):
+                fields_of = dict(zip(self._names, values, strict=True))
+                found[place] = SampleEntry(dataset=self.dataset, **fields_of)
+        return [entry for entry in found if entry is not None]
+
     @property
     def size_bytes(self) -> int:
         """Memory of the columns."""

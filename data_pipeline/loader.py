@@ -39,6 +39,8 @@ class PackReader:
         self._text = text
         self._reading = ThreadPoolExecutor(self._config.read_threads, thread_name_prefix="read")
         self._fetching = ThreadPoolExecutor(self._config.fetch_threads, thread_name_prefix="fetch")
+        self._counting = threading.Lock()
+        self._num_shares = self._config.read_threads
         self._asked: set[tuple[str, str]] = set()
         self.missing: set[tuple[str, str]] = set()
         """(dataset, shard) of the shards that were missing or damaged; other samples stand in for theirs."""
@@ -54,13 +56,18 @@ class PackReader:
 
     def read_all(self, plans: Sequence[PackPlan]) -> Packs:
         """The samples of several packs, read by several threads."""
-        samples = self._reading.map(self._sample, (entry for plan in plans for entry in plan.entries))
+        entries = [entry for plan in plans for entry in plan.entries]
+        shares = [entries[i :: self._num_shares] for i in range(self._num_shares)]
+        read = list(self._reading.map(lambda share: [self._sample(entry) for entry in share], shares))
+        for reader in self._readers.values():
+            reader.release()
+        samples = (read[i % self._num_shares][i // self._num_shares] for i in range(len(entries)))
         return tuple(tuple(next(samples) for _ in plan.entries) for plan in plans)
 
     def prefetch(self, entries: Iterable[SampleEntry]) -> None:
         """Begin to fetch the shards of these samples, in this order; what goes wrong shows when they are read."""
         for place in dict.fromkeys((entry.dataset, entry.shard) for entry in entries):
-            if self._readers[place[0]].fetches and place not in self._asked:
+            if place not in self._asked and not self._readers[place[0]].has(place[1]):
                 self._asked.add(place)
                 self._fetching.submit(self._fetch, *place)
 
@@ -78,19 +85,32 @@ class PackReader:
 
     def _sample(self, entry: SampleEntry) -> Sample:
         """A sample; where its shard is missing, and that many may be, another of the same shape in its place."""
-        limit = self._config.max_missing_shards
+        if not self._config.max_missing_shards:
+            return self._read(entry)
         for candidate in _stand_ins(self._readers[entry.dataset].manifest, entry, self._text):
             if (candidate.dataset, candidate.shard) in self.missing:
                 continue
             try:
-                bits, latent = self._readers[entry.dataset].read(candidate)
-                return Sample(entry=candidate, bits=bits, latent=latent, text=self._text.tokens(candidate))
+                return self._read(candidate)
             except CorruptShard as error:
-                self.missing.add((candidate.dataset, candidate.shard))
-                if len(self.missing) > limit:
-                    raise
-                log.warning("shard passed over (%d of at most %d): %s", len(self.missing), limit, error)
+                self._pass_over((candidate.dataset, candidate.shard), error)
         raise CorruptShard(f"{entry.dataset}: no sample of the shape of {entry.key} is left beside the missing shards")
+
+    def _pass_over(self, place: tuple[str, str], error: CorruptShard) -> None:
+        """Count a shard once, however many threads miss it; raise where there are more than the budget."""
+        with self._counting:
+            if place in self.missing:
+                return
+            self.missing.add(place)
+        if len(self.missing) > self._config.max_missing_shards:
+            raise error
+        log.warning(
+            "shard passed over (%d of at most %d): %s", len(self.missing), self._config.max_missing_shards, error
+        )
+
+    def _read(self, entry: SampleEntry) -> Sample:
+        bits, latent = self._readers[entry.dataset].read(entry)
+        return Sample(entry=entry, bits=bits, latent=latent, text=self._text.tokens(entry))
 
     def _cache(self, manifests: Sequence[Manifest]) -> ShardCache | None:
         """The cache, where there is something to fetch. Samples come in any order: it must hold all their shards."""

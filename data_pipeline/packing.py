@@ -96,11 +96,11 @@ class PackSampler:
     def order(self, number: int) -> tuple[tuple[int, int], ...]:
         """(part, index of the sample in its manifest) of the samples of one window, before packing."""
         starts, stops = _counts(self._bounds, number), _counts(self._bounds, number + 1)
-        placed = []
-        for part, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            samples = self._walk(part, start, stop)
-            placed += [((i + 0.5) / (stop - start), part, int(sample)) for i, sample in enumerate(samples)]
-        return tuple((part, sample) for _, part, sample in sorted(placed, key=lambda item: item[:2]))
+        walks = [self._walk(part, *edges) for part, edges in enumerate(zip(starts, stops, strict=True))]
+        places = np.concatenate([(np.arange(len(walk)) + 0.5) / max(1, len(walk)) for walk in walks])
+        parts = np.repeat(np.arange(len(walks)), [len(walk) for walk in walks])
+        order = np.lexsort((parts, places))
+        return tuple(zip(parts[order].tolist(), np.concatenate(walks)[order].tolist(), strict=True))
 
     def _walk(self, part: int, start: int, stop: int) -> Int64[np.ndarray, " i"]:
         """Samples start..stop of a dataset's endless walk through its epochs."""
@@ -112,16 +112,16 @@ class PackSampler:
         return np.concatenate(pieces)
 
     def _pack(self, order: Sequence[tuple[int, int]]) -> tuple[PackPlan, ...]:
-        texts = [int(self._text_lengths[part][sample]) for part, sample in order]
-        visual = [int(self._manifests[part].entries.visual_tokens[sample]) for part, sample in order]
-        packs = first_fit(np.add(visual, texts), self._tokens_per_pack)
-        return tuple(
-            PackPlan(
-                tuple(self._manifests[part].entries[sample] for part, sample in (order[i] for i in pack)),
-                tuple(texts[i] for i in pack),
-            )
-            for pack in packs
-        )
+        parts, samples = (np.array(column, dtype=np.int64) for column in zip(*order, strict=True))
+        texts, visual = np.empty_like(parts), np.empty_like(parts)
+        entries = np.empty(len(order), dtype=object)
+        for part, manifest in enumerate(self._manifests):
+            mine = parts == part
+            texts[mine] = self._text_lengths[part][samples[mine]]
+            visual[mine] = manifest.entries.visual_tokens[samples[mine]]
+            entries[mine] = manifest.entries.take(samples[mine])
+        packs, lengths = first_fit(visual + texts, self._tokens_per_pack), texts.tolist()
+        return tuple(PackPlan(tuple(entries[pack]), tuple(lengths[i] for i in pack)) for pack in packs)
 
 
 def packs_once(manifest: Manifest, tokens_per_pack: int, text: TextTokens) -> tuple[PackPlan, ...]:

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 VERSION = 1
 _MAGIC = b"VARC"
+_CHECKSUM_BYTES = 4
+"""At the end of the header."""
 _HEADER = struct.Struct("<4s H B B 4H I 16s 8s 8s d I")
 _LATENTS: tuple[LatentPayload, ...] = ("none", "int8", "fp16")
 _BIG_BIT_ORDER = 0
@@ -88,9 +91,11 @@ def read_sample(
 ) -> tuple[Bool[np.ndarray, "t n k"], StoredLatent | None]:
     """Bits and latent of one sample. CorruptShard: damaged bytes. ForeignShard: a sample of something else."""
     body = memoryview(raw)[_HEADER.size :]
-    _check_header(layout, num_frames, raw, body)
-    cut = layout.bits_bytes(num_frames)
-    shape = (num_frames, layout.schedule.tokens_per_frame, layout.latent_dim)
+    header, cut, shape = _expected(layout, num_frames)
+    if raw[: len(header)] != header:
+        _refuse_header(layout, num_frames, raw)
+    if zlib.crc32(body) != int.from_bytes(raw[len(header) : _HEADER.size], "little"):
+        raise CorruptShard("the checksum of the sample does not match its bytes")
     packed = np.frombuffer(body[:cut], dtype=np.uint8)
     bits = np.unpackbits(packed, bitorder="big").view(np.bool_).reshape(shape)
     return bits, _unpack_latent(layout, num_frames, body[cut:])
@@ -103,14 +108,19 @@ def header_fields(raw: bytes) -> dict[str, object]:
     return {**_identity(raw[: _HEADER.size]), "magic": _MAGIC.decode()}
 
 
-def _check_header(layout: SampleFormat, num_frames: int, raw: bytes, body: memoryview) -> None:
+@lru_cache(maxsize=256)
+def _expected(layout: SampleFormat, num_frames: int) -> tuple[bytes, int, tuple[int, int, int]]:
+    """The header up to its checksum, the bytes of the bits and their shape: the same for many samples."""
+    shape = (num_frames, layout.schedule.tokens_per_frame, layout.latent_dim)
+    return layout.header(num_frames, 0)[:-_CHECKSUM_BYTES], layout.bits_bytes(num_frames), shape
+
+
+def _refuse_header(layout: SampleFormat, num_frames: int, raw: bytes) -> None:
     found, wanted = header_fields(raw), header_fields(layout.header(num_frames, 0))
-    checksum = _HEADER.unpack(raw[: _HEADER.size])[-1]
     for name, value in wanted.items():
         if found[name] != value:
             raise ForeignShard(f"{name} is {found[name]} in the shard and {value} in the manifest")
-    if zlib.crc32(body) != checksum:
-        raise CorruptShard("the checksum of the sample does not match its bytes")
+    raise CorruptShard("the header holds bytes that mean nothing")
 
 
 def _identity(header: bytes) -> dict[str, object]:

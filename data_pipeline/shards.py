@@ -13,7 +13,7 @@ from videoar.cluster.errors import InputError
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import SampleEntry, StoredLatent
 from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.payload import CorruptShard, ForeignShard, read_sample
+from videoar.data_pipeline.payload import CorruptShard, ForeignShard, SampleFormat, read_sample
 from videoar.data_pipeline.storage import Storage
 
 _OPEN_SHARDS = 64
@@ -31,6 +31,7 @@ class ShardReader:
         self._storage = Storage.open(manifest.url)
         self._cache = None if self._storage.is_local else cache
         self._files: OrderedDict[str, _File] = OrderedDict()
+        self._formats: dict[str, SampleFormat] = {}
         self._lock = threading.Lock()
 
     def read(self, entry: SampleEntry) -> tuple[Bool[np.ndarray, "t n k"], StoredLatent | None]:
@@ -41,7 +42,7 @@ class ShardReader:
         where = f"{self.manifest.url}/{entry.shard}, sample {entry.key}"
         raw = self._bytes(entry, where)
         try:
-            return read_sample(self.manifest.format(entry), entry.num_frames, raw)
+            return read_sample(self._format(entry), entry.num_frames, raw)
         except CorruptShard as error:
             raise CorruptShard(f"{where}: {error}; restore the shard or prepare it again") from error
         except ForeignShard as error:
@@ -52,15 +53,29 @@ class ShardReader:
         if self._cache is not None:
             self._cache.fetch(self._storage, shard)
 
+    def has(self, shard: str) -> bool:
+        """Whether there is nothing to fetch."""
+        return self._cache is None or self._cache.has(self._storage, shard)
+
     @property
     def fetches(self) -> bool:
         """Whether shards go through a cache."""
         return self._cache is not None
 
+    def release(self) -> None:
+        """Let the cache remove what was read: between steps nobody holds a shard."""
+        if self._cache is not None:
+            self.close()
+
     def close(self) -> None:
         """Close the shards that are open; reading opens them again."""
         with self._lock:
             self._files.clear()
+
+    def _format(self, entry: SampleEntry) -> SampleFormat:
+        if entry.schedule not in self._formats:
+            self._formats[entry.schedule] = self.manifest.format(entry)
+        return self._formats[entry.schedule]
 
     def _bytes(self, entry: SampleEntry, where: str) -> bytes:
         try:
@@ -72,29 +87,34 @@ class ShardReader:
         return raw
 
     def _range(self, entry: SampleEntry) -> bytes:
-        if self._storage.is_local:
-            return os.pread(self._file(entry.shard).handle, entry.size_bytes, entry.offset)
-        if self._cache is None:
+        if self._cache is None and not self._storage.is_local:
             return self._storage.read(entry.shard, entry.offset, entry.offset + entry.size_bytes)
-        with self._cache.open(self._storage, entry.shard) as handle:
-            return os.pread(handle, entry.size_bytes, entry.offset)
+        file = self._file(entry.shard)  # kept by this name while it is read: another thread may drop it
+        return os.pread(file.handle, entry.size_bytes, entry.offset)
 
     def _file(self, shard: str) -> _File:
-        with self._lock:
-            if shard not in self._files:
-                if len(self._files) >= _OPEN_SHARDS:
+        found = self._files.get(shard)
+        if found is None:
+            if not self.has(shard):
+                self.release()  # what waits for room must not hold some itself
+            found = _File(self._open(shard))
+            with self._lock:
+                while len(self._files) >= _OPEN_SHARDS:
                     self._files.popitem(last=False)
-                self._files[shard] = _File(self._storage.path(shard))
-            self._files.move_to_end(shard)
-            return self._files[shard]
+                self._files[shard] = found
+        return found
+
+    def _open(self, shard: str) -> int:
+        if self._cache is not None:
+            return self._cache.hold(self._storage, shard)
+        return os.open(self._storage.path(shard), os.O_RDONLY)
 
 
 class _File:
     """An open file that closes when the last thread that reads it is done."""
 
-    def __init__(self, path: str) -> None:
-        self.handle = os.open(path, os.O_RDONLY)
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
 
     def __del__(self) -> None:
-        if hasattr(self, "handle"):
-            os.close(self.handle)
+        os.close(self.handle)

@@ -69,8 +69,11 @@ def test_errors_of_the_thread_reach_the_consumer(write_dataset: WriteDataset) ->
 
 def test_closing_ends_the_thread(write_dataset: WriteDataset) -> None:
     """A full queue must not hold the thread, and with it the process."""
-    before = threading.active_count()
-    with loader(write_dataset(count=4)) as steps:
+    before = set(threading.enumerate())
+    manifest = write_dataset(count=4)
+    sampler, reader = PackSampler([manifest], [1.0], 256, 2, 0, TEXT), PackReader([manifest], TEXT)
+    with StepLoader(sampler, reader, LoaderState(), lambda step: [0]) as steps:
         next(steps)
-        assert threading.active_count() > before
-    assert threading.active_count() == before
+        assert set(threading.enumerate()) - before
+    reader.close()
+    assert not set(threading.enumerate()) - before

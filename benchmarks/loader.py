@@ -1,0 +1,198 @@
+"""Samples a second of the training loader beside the plain webdataset library on the same tars.
+
+Both unpack every sample. webdataset walks the tars in their order; the loader reads the samples of packs, in the random
+order of training, planning and packing included. With a URL, the same shards from there through a warm cache.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import webdataset
+
+from videoar.benchmarks.measure import alternate
+from videoar.data_pipeline.clip import SampleEntry
+from videoar.data_pipeline.commits import Commit, Unit, write_commit
+from videoar.data_pipeline.config import LatentPayload, LoaderConfig
+from videoar.data_pipeline.loader import PackReader, StepLoader
+from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
+from videoar.data_pipeline.packing import LoaderState, PackSampler
+from videoar.data_pipeline.payload import SampleFormat, read_sample, write_sample
+from videoar.data_pipeline.shard_writer import ShardWriter
+from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.text import BytesText
+from videoar.tokenizer.scales import ScaleSchedule
+
+_TEXT = BytesText(256)
+_ROUNDS = 5
+_EPOCHS = 3
+_CAPTION = "a caption of some eighty letters, as people write them about what a clip shows"
+_STEP_S = 1.0
+_CASES: dict[str, tuple[str, int, LatentPayload, int, int]] = {
+    "ucf101": ("128x128", 5, "int8", 4096, 10_496),
+    "video_256": ("256x256", 17, "none", 1024, 25_344),
+}
+"""Schedule, latent frames, payload, samples and tokens a pack."""
+
+
+def run(url: str = "") -> dict[str, Any]:
+    """For two shapes of sample: rates and their ratios; and the wait of a trainer whose steps take a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {case: _case(case, Path(folder), url) for case in _CASES}
+
+
+def _case(case: str, folder: Path, url: str) -> dict[str, Any]:
+    schedule, num_frames, latent, count, tokens_per_pack = _CASES[case]
+    layout = SampleFormat(
+        schedule=ScaleSchedule.named(schedule), tokenizer_hash="00" * 8, latent=latent, latent_dim=48, fps=24.0
+    )
+    local = _write(str(folder / case), case, layout, num_frames, count)
+    with ExitStack() as stack:
+
+        def epoch(manifest: Manifest, config: LoaderConfig) -> Callable[[], None]:
+            steps = stack.enter_context(_steps(manifest, tokens_per_pack, config))
+            return lambda: _epoch(steps, count)
+
+        calls: dict[str, Callable[[], object]] = {
+            "webdataset": lambda: _exhaust(_by_webdataset(local, layout, num_frames)),
+            "one_thread": epoch(local, LoaderConfig(read_threads=1)),
+            "loader": epoch(local, LoaderConfig()),
+        }
+        if url:
+            remote = _copy(local, f"{url.rstrip('/')}/{case}")
+            calls["remote_warm"] = epoch(remote, LoaderConfig(cache_dir=str(folder / "cache")))
+        costs = alternate(calls, _ROUNDS)
+    seconds = {name: statistics.median(cost.wall_s for cost in found) for name, found in costs.items()}
+    rates = {name: _EPOCHS * count / value for name, value in seconds.items()}
+    size_bytes = local.entries.payload_bytes
+    found: dict[str, Any] = {
+        "samples_per_s": rates,
+        "loader_over_webdataset": _ratio(costs, "webdataset", "loader"),
+        "bytes_per_s": _EPOCHS * size_bytes / seconds["loader"],
+        "tokens_per_s": rates["loader"] * float(local.entries.visual_tokens.mean()),
+        "data_wait": _wait(local, tokens_per_pack),
+    }
+    if url:
+        found["remote_over_local"] = _ratio(costs, "loader", "remote_warm")
+    shutil.rmtree(folder / case)
+    return found
+
+
+def _ratio(costs: dict[str, list[Any]], base: str, other: str) -> float:
+    """How many times as fast the other is, round by round."""
+    pairs = zip(costs[base], costs[other], strict=True)
+    return statistics.median(one.wall_s / two.wall_s for one, two in pairs)
+
+
+def _by_webdataset(manifest: Manifest, layout: SampleFormat, num_frames: int) -> Iterator[object]:
+    storage = Storage.open(manifest.url)
+    tars = [storage.path(key) for key in storage.keys("shards")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        dataset = webdataset.WebDataset(tars, shardshuffle=False, empty_check=False)
+        for _ in range(_EPOCHS):
+            yield from (read_sample(layout, num_frames, item["codes"]) for item in dataset)
+
+
+@contextmanager
+def _steps(manifest: Manifest, tokens_per_pack: int, config: LoaderConfig) -> Iterator[StepLoader]:
+    """Steps of eight packs, all of them this process's."""
+    sampler = PackSampler([manifest], [1.0], tokens_per_pack, 8, 0, _TEXT)
+    with (
+        closing(PackReader([manifest], _TEXT, config)) as reader,
+        StepLoader(sampler, reader, LoaderState(), lambda step: range(len(step.packs)), config) as steps,
+    ):
+        yield steps
+
+
+def _epoch(steps: StepLoader, count: int) -> None:
+    """Take the samples of some epochs."""
+    left = _EPOCHS * count
+    while left > 0:
+        left -= sum(len(pack) for pack in next(steps)[1])
+
+
+def _wait(manifest: Manifest, tokens_per_pack: int) -> float:
+    """Share of its time that a trainer waits, with eight packs a step of a second, after the first step."""
+    waited = 0.0
+    with _steps(manifest, tokens_per_pack, LoaderConfig()) as steps:
+        next(steps)
+        for _ in range(5):
+            time.sleep(_STEP_S)
+            begun = time.perf_counter()
+            next(steps)
+            waited += time.perf_counter() - begun
+    return waited / (5 * _STEP_S + waited)
+
+
+def _exhaust(items: Iterator[object]) -> None:
+    for _ in items:
+        pass
+
+
+def _write(url: str, name: str, layout: SampleFormat, num_frames: int, count: int) -> Manifest:
+    """Drawn samples in shards of 256; a few drawn ones stand for all, as drawing takes longer than writing."""
+    draws, storage = np.random.default_rng(0), Storage.open(url)
+    h, w = layout.schedule.grid
+    payloads = [
+        write_sample(
+            layout,
+            draws.random((num_frames, layout.schedule.tokens_per_frame, layout.latent_dim)) > 0.5,
+            draws.standard_normal((num_frames, layout.latent_dim, h, w)).astype(np.float32),
+        )
+        for _ in range(8)
+    ]
+    entries: list[SampleEntry] = []
+    for shard, first in enumerate(range(0, count, 256)):
+        entries += _write_shard(
+            storage, name, layout, num_frames, shard, range(first, min(count, first + 256)), payloads
+        )
+    write_manifest(storage, name, layout, entries, {})
+    return open_manifest(url)
+
+
+def _write_shard(
+    storage: Storage,
+    name: str,
+    layout: SampleFormat,
+    num_frames: int,
+    shard: int,
+    samples: range,
+    payloads: list[bytes],
+) -> list[SampleEntry]:
+    """One tar with its commit; what the manifest says of it."""
+    file, key = io.BytesIO(), f"shards/{shard:06d}.drawn.tar"
+    with ShardWriter(file) as writer:
+        for number in samples:
+            writer.add(f"clip_{number:08d}", payloads[number % len(payloads)])
+    storage.write(key, file.getvalue())
+    commit = Commit(
+        config_hash="", tar=key, size_bytes=writer.size_bytes, sha256=writer.sha256, samples=tuple(writer.samples),
+        failed={},
+    )  # fmt: skip
+    write_commit(storage, Unit(shard, 0, len(samples)), commit)
+    return [
+        SampleEntry(
+            key=place.key, sample_id=sample_id(name, place.key), dataset=name, schedule=layout.schedule.name,
+            num_frames=num_frames, caption=_CAPTION, label=None, shard=key, offset=place.offset,
+            size_bytes=place.size_bytes,
+        )
+        for place in writer.samples
+    ]  # fmt: skip
+
+
+def _copy(manifest: Manifest, url: str) -> Manifest:
+    source, target = Storage.open(manifest.url), Storage.open(url)
+    for key in source.keys(""):
+        target.write(key, source.read(key))
+    return open_manifest(url)
