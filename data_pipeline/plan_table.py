@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,8 +24,9 @@ from videoar.data_pipeline.config import DatasetConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.payload import VERSION, SampleFormat
 from videoar.data_pipeline.plan import Told, iter_plan
-from videoar.data_pipeline.plan_writer import PLAN_VERSION, SKIPPED_KEY, PlanWriter, ShardLimits, read_rows
+from videoar.data_pipeline.plan_writer import PLAN_VERSION, SKIPPED_KEY, PlanWriter, ShardLimits
 from videoar.data_pipeline.sampling import RULES_VERSION
+from videoar.data_pipeline.source import Skipped
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.views import model_hashes
 from videoar.tokenizer.scales import ScaleSchedule
@@ -171,7 +172,8 @@ def read_plan(storage: Storage) -> Plan:
     )  # fmt: skip
 
 
-def read_skipped(storage: Storage) -> Counter[str]:
-    """How many inputs were left out of the plan, by reason."""
-    rows = read_rows(storage, SKIPPED_KEY, ["reason", "is_input"])
-    return Counter(row["reason"] for row in rows if row["is_input"])
+def read_skipped(storage: Storage) -> Iterator[Skipped]:
+    """Every input and clip that a plan leaves out."""
+    table = parquet.ParquetFile(pyarrow.BufferReader(storage.read(SKIPPED_KEY)))
+    for batch in table.iter_batches():
+        yield from (Skipped(**row) for row in batch.to_pylist())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import IO, Any
@@ -206,10 +205,3 @@ class _Table:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         self._file.close()
         return sha256
-
-
-def read_rows(storage: Storage, key: str, columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Some columns of a stored table, row by row."""
-    table = parquet.ParquetFile(pyarrow.BufferReader(storage.read(key)))
-    for batch in table.iter_batches(columns=columns):
-        yield from batch.to_pylist()
