@@ -218,7 +218,7 @@ class Checkpoint:
     def _file(self, stored: StoredFragment, state: str) -> str:
         """The file of a state; a run that begins an average begins it at the weights."""
         name = stored.files.get(state) or (stored.files.get("master") if state == "ema" else None)
-        if name not in self._files:
+        if name is None or name not in self._files:
             raise CorruptCheckpoint(f"{self.folder}: holds no {state} of {stored.place.parameter}")
         return name
 

@@ -162,7 +162,7 @@ class Saver:
     def failed(self) -> bool:
         """Whether this process's part of a save has failed."""
         pending = self._pending
-        task = pending and (pending.committing or pending.writing)
+        task = None if pending is None else pending.committing or pending.writing
         return task is not None and task.done() and task.exception() is not None
 
     def advance(self, *, writing: bool, failed: bool) -> str | None:

@@ -29,6 +29,9 @@ METRICS = "metrics.jsonl"
 WEIGHTS = "tokenizer"
 """Folder of the trained tokenizer within the run."""
 
+_STOP_WITHIN_S = 240.0
+"""Seconds after a signal to finish the step and save."""
+
 
 @runtime_checkable
 class ClipBatches(Protocol):
@@ -61,7 +64,7 @@ def train(
     restore(state, config, recipe, run)
     forget_metrics(run / METRICS, state.step)
     began = time.perf_counter()
-    with Preemption() as preemption:
+    with Preemption(_STOP_WITHIN_S) as preemption, preemption.deferred():
         while state.step < recipe.steps:
             terms = train_step(state, recipe, clips(state.step).to(device))
             if state.step % recipe.log_every == 0 or state.step == recipe.steps:

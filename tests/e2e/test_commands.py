@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from videoar.pretrain.run_folder import read_lines
 from videoar.cluster.preemption import EXIT_PREEMPTED
+from videoar.pretrain.run_folder import read_lines
 
 pytestmark = pytest.mark.slow
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.s3_server import S3Store
 from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import to_yaml
 from videoar.configs.debug import recipe
@@ -17,8 +18,6 @@ from videoar.pretrain.checkpoint import saved_steps, step_name
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
-
-from tests.s3_server import S3Store
 
 pytestmark = pytest.mark.slow
 
