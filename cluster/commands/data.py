@@ -116,8 +116,8 @@ def _figures(now: DataProgress) -> dict[str, object]:
         "clips_per_s": round(now.clips_per_s, 2),
         "shards": f"{now.num_units_done}/{now.num_units}",
         "failed": now.failed,
-        "eta_s": None if now.eta_s is None else round(now.eta_s),
         "size_bytes": now.size_bytes,
+        "eta_s": None if now.eta_s is None else round(now.eta_s),
     }
 
 
