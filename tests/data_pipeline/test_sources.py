@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
 from pathlib import Path
 
 import pyarrow
@@ -18,6 +19,7 @@ from videoar.data_pipeline.footage import FootageReader
 from videoar.data_pipeline.plan import plan_clips
 from videoar.data_pipeline.source import Skipped
 from videoar.data_pipeline.sources import count_inputs, list_sources
+from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.ucf101 import class_words
 from videoar.tokenizer.config import ClipBucket
 
@@ -175,8 +177,6 @@ def test_another_layout_is_answered_with_the_right_one(ucf101: Path, old: str, n
 @pytest.mark.slow
 def test_sources_on_object_storage(s3: S3Store, tmp_path: Path) -> None:
     """Clips on S3 are fetched to be decoded, within a cap; one that was replaced since the plan is not taken."""
-    from videoar.data_pipeline.storage import Storage
-
     local, store = write_video(tmp_path / "a.mp4"), Storage.open(f"{s3.url}/clips")
     for name in ("a.mp4", "b.mp4"):
         store.write_file(name, str(local))
@@ -190,3 +190,30 @@ def test_sources_on_object_storage(s3: S3Store, tmp_path: Path) -> None:
     assert [frame_number(item.frames[0]) for item in found[:3] if item.frames is not None] == [0, 16, 31]
     with pytest.raises(InputError, match=r"2 x cannot be opened: has more than the 1000 bytes accepted"):
         plan_clips(config, DecodeLimits(max_bytes=1000))
+
+
+@pytest.mark.slow
+def test_tables_and_tars_on_object_storage(s3: S3Store, tmp_path: Path) -> None:
+    """A table lies beside its clips or names them anywhere; a member of a tar is fetched by its place alone."""
+    local, store = write_video(tmp_path / "a.mp4"), Storage.open(f"{s3.url}/data")
+    store.write_file("near/a.mp4", str(local))
+    write_table(
+        tmp_path / "t.parquet",
+        [{"uri": "near/a.mp4", "caption": "near"}, {"uri": f"{s3.url}/data/near/a.mp4", "caption": "far"}],
+    )
+    store.write_file("t.parquet", str(tmp_path / "t.parquet"))
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        tar.add(local, "x/1.mp4")
+        tar.add(local, "x/2.mp4")
+    store.write_file("tars/t.tar", str(tmp_path / "t.tar"))
+    for source, wanted in (
+        (SourceConfig(kind="table", path=f"{store.url}/t.parquet"), ["near", "far"]),
+        (SourceConfig(kind="webdataset", path=f"{store.url}/tars"), ["x/1.mp4", "x/2.mp4"]),
+        (SourceConfig(kind="webdataset", path=f"{store.url}/tars/t.tar"), ["x/1.mp4", "x/2.mp4"]),
+    ):
+        clips, skipped = plan_clips(DatasetConfig(name="s3", source=source, bucket=BUCKET), LIMITS)
+        assert not skipped
+        assert list(dict.fromkeys(clip.caption or clip.member for clip in clips)) == wanted
+        with FootageReader(source, LIMITS, 1) as reader:
+            found = [frame_number(item.frames[0]) for item in reader.read(clips) if item.frames is not None]
+        assert found == [0, 16, 31] * 2
