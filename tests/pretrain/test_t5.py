@@ -27,6 +27,8 @@ from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import read_config
 from videoar.pretrain.train import train
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 24
 
 
@@ -122,7 +124,6 @@ def test_another_encoder_and_damaged_states_are_refused(data: Path, encoder: Pat
         [text.tokens(entry) for entry in manifest.entries]
 
 
-@pytest.mark.slow
 def test_a_run_on_states_trains_resumes_exports_and_generates(
     data: Path, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,66 @@
+"""A run on object storage: its numbers are those of the disk, and each shard is fetched once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.s3_server import S3Store
+from videoar.configs.debug import recipe
+from videoar.data_pipeline.config import LoaderConfig
+from videoar.data_pipeline.storage import Storage
+from videoar.pretrain.data import open_datasets, open_steps
+from videoar.pretrain.resume import Progress
+from videoar.pretrain.train import train
+
+pytestmark = pytest.mark.slow
+
+
+def copy(source: str, target: str) -> None:
+    """Every object below one URL to another."""
+    origin, store = Storage.open(source), Storage.open(target)
+    for key in origin.keys(""):
+        store.write(key, origin.read(key))
+
+
+def test_a_run_on_object_storage_has_the_golden_losses(debug_data: str, s3: S3Store, tmp_path: Path) -> None:
+    """Fetching, caching and going from stage to stage must not show in any number."""
+    copy(debug_data, s3.url)
+    base = recipe()
+    loader = LoaderConfig(cache_dir=str(tmp_path / "cache"), prefetch_steps=4)
+    train(replace(base, data=replace(base.data, url=s3.url), loader=loader), tmp_path / "run")
+    golden = json.loads((Path(__file__).parents[1] / "golden" / "debug_loss.json").read_text())
+    found = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert found == pytest.approx(golden, rel=1e-4)
+    shards = [key for key in Storage.open(s3.url).keys("") if key.endswith(".tar")]
+    assert len(list((tmp_path / "cache").glob("*.tar"))) == len(shards)
+
+
+def test_the_next_stage_is_fetched_before_it_begins(debug_data: str, tmp_path: Path) -> None:
+    """The first step of a stage would wait for a whole shard of each of its datasets."""
+    url = f"memory://{tmp_path.name}"
+    copy(debug_data, url)
+    base = recipe()
+    loader = LoaderConfig(cache_dir=str(tmp_path / "cache"), prefetch_steps=4)
+    remote = replace(base, data=replace(base.data, url=url), loader=loader)
+    datasets, position = open_datasets(remote), Progress().position(remote)
+    following = {part.dataset for part in base.stages[1].mixture} - {part.dataset for part in base.stages[0].mixture}
+    with open_steps(remote, position, datasets, Progress().loader, lambda plan: [0]) as steps:
+        next(steps)
+        wanted = {commit_hash(url, name, entry.shard) for name in following for entry in datasets[name].entries[:1]}
+        for _ in range(200):
+            if wanted <= {path.stem for path in (tmp_path / "cache").glob("*.tar")}:
+                break
+            next(steps)
+        else:
+            pytest.fail("the next stage's shards are not there")
+    Storage.open(url).fs.rm(f"/{tmp_path.name}", recursive=True)
+
+
+def commit_hash(url: str, dataset: str, shard: str) -> str:
+    """The sha256 that a shard's commit names."""
+    unit = shard.rpartition("/")[2].rsplit(".", 2)[0]
+    return str(json.loads(Storage.open(f"{url}/{dataset}").read(f"commits/{unit}.json"))["sha256"])
