@@ -1,8 +1,8 @@
 """Models of yours that look at clips while they are planned: scores, captions, embeddings.
 
 A plug-in is a class that is installed or importable, and is given a local path: no network, no code or pickle out of a
-model's folder. Load weights with safetensors or `torch.load(weights_only=True)`; with transformers leave
-`trust_remote_code` off and set `local_files_only=True`.
+model's folder. Load weights with safetensors or `torch.load(weights_only=True)`; with transformers set
+`local_files_only=True`, and let no repository bring code of its own.
 """
 
 from __future__ import annotations
