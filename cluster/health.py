@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-PHASES = ("validation", "samples", "data wait", "step", "save")
-"""What a process may be at within a step; within one step they stand in this order."""
+PHASES = ("start", "save", "samples", "validation", "data wait", "step")
+"""What a process may be at before a step is over, in this order: what follows step 7 is of step 8, the next one."""
 
 _INTERVAL_S = 5.0
 """Seconds between two refreshes of a file, unless the timeout is short."""
@@ -55,6 +55,7 @@ class Health:
         self._folder, self._rank, self._world_size, self._timeout_s = folder, rank, world_size, timeout_s
         self._interval_s = min(_INTERVAL_S, timeout_s / 4)
         self._entered, self._moved, self._step, self._phase = time.time(), time.monotonic(), 0, PHASES[0]
+        self._begun = self._entered
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
 
@@ -100,9 +101,14 @@ class Health:
         for standing in guilty:
             log.error("no progress for %.0f s: %s", self._timeout_s, standing.describe(now))
         for standing in guilty:
-            if standing.host == socket.gethostname() and standing.pid != os.getpid():
+            if self._may_kill(standing):
                 _kill(standing.pid)
         os._exit(1)
+
+    def _may_kill(self, standing: Standing) -> bool:
+        """Another process of this machine and this job; the number in a file of an earlier job may be anybody's now."""
+        here = standing.host == socket.gethostname() and standing.pid != os.getpid()
+        return here and standing.refreshed >= self._begun
 
 
 def read_standings(folder: Path, world_size: int) -> tuple[Standing, ...]:

@@ -134,14 +134,15 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 def launch(arguments: Sequence[str], processes: int, run: Path) -> int:
     """Run `videoar ARGUMENTS` in so many processes of this machine, by torchrun's agent over loopback; its exit code.
 
-    After a signal the agent does not tell how its workers ended: 75 (saved, submit me again) is told by a marker in
-    the run directory.
+    After a signal the agent does not tell how its workers ended, and they may not have come to where they leave the
+    marker: whatever is not done then is 75, submit me again.
     """
-    marker = run / PREEMPTED_MARKER
-    marker.unlink(missing_ok=True)
-    with _forwarding(_start(processes, arguments)) as workers:
-        code = workers.wait()
-    return EXIT_PREEMPTED if marker.exists() else code
+    (run / PREEMPTED_MARKER).unlink(missing_ok=True)
+    with _forwarding(processes, arguments) as job:
+        code = job.workers.wait()
+    if job.signalled and code not in (0, 2):
+        mark_preempted(run)
+    return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else code
 
 
 def _start(processes: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -154,19 +155,28 @@ def _start(processes: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=variables, start_new_session=True)
 
 
+@dataclass(slots=True)
+class _Job:
+    workers: subprocess.Popen[bytes]
+    signalled: bool = False
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """Hand a signal on, once: the agent takes a second one for impatience."""
+        if not self.signalled:
+            self.signalled = True
+            self.workers.terminate()
+
+
 @contextmanager
-def _forwarding(workers: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Hand signals on to the workers; leave none behind."""
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        workers.terminate()
-
-    before = {number: signal.signal(number, forward) for number in STOPPING}
+def _forwarding(processes: int, arguments: Sequence[str]) -> Iterator[_Job]:
+    """The workers, with signals handed on to them; none is left behind."""
+    job = _Job(_start(processes, arguments))
+    before = {number: signal.signal(number, job.stop) for number in STOPPING}
     try:
-        yield workers
+        yield job
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if workers.poll() is None:
-            workers.terminate()
-            workers.wait()
+        if job.workers.poll() is None:
+            job.workers.terminate()
+            job.workers.wait()

@@ -6,6 +6,7 @@ torchrun itself swallows them (everything is 1) and buries a worker's one line u
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import uuid
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ TOLD = (2, 75)
 
 def main(arguments: Sequence[str]) -> int:
     """Run `videoar ARGUMENTS` in N processes over loopback; the exit code of the job."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a scheduler's notice to all: the launcher hands it on as SIGTERM
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=int(arguments[0]), max_restarts=0, run_id=str(uuid.uuid4()),

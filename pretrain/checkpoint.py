@@ -63,7 +63,10 @@ class StoredFragment:
     def from_json(record: Mapping[str, Any]) -> StoredFragment:
         fields = {key: value for key, value in record.items() if key != "files"}
         cut = Cut(**fields.pop("cut")) if fields["cut"] else fields.pop("cut")
-        return StoredFragment(Place(**fields | {"shape": tuple(fields["shape"])}, cut=cut), record["files"])
+        place = Place(**fields | {"shape": tuple(fields["shape"])}, cut=cut)
+        if not place.is_possible:
+            raise ValueError(f"{place} is no part of a parameter")
+        return StoredFragment(place, {str(state): str(name) for state, name in record["files"].items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,10 @@ def saved_steps(root: Storage) -> tuple[int, ...]:
 def tidy(root: Storage, step: int, *, keep_last: int, keep_every: int = 0) -> None:
     """After the commit of a step: remove what earlier, killed saves left, and the checkpoints not kept.
 
-    Folders of later steps are left alone: another process may have begun to write the next one.
+    Later steps are left alone and do not count: a run that passed over damaged ones must not lose for them the one it
+    has just written.
     """
-    steps = saved_steps(root)
+    steps = [saved for saved in saved_steps(root) if saved <= step]
     kept = {*steps[-max(keep_last, 1) :], *(saved for saved in steps if keep_every and saved % keep_every == 0)}
     for old in sorted(set(steps) - kept):
         root.remove(f"{step_name(old)}/{MANIFEST}")  # first: a half removed checkpoint is none
@@ -137,13 +141,13 @@ class Checkpoint:
         self._storage = folder
         body = _read_manifest(folder)
         try:
-            self.meta: dict[str, Any] = body["meta"]
+            self.meta: dict[str, Any] = dict(body["meta"])
             self._files = {name: StoredFile(**entry) for name, entry in body["files"].items()}
             self._fragments: dict[str, list[StoredFragment]] = {}
             for fragment in map(StoredFragment.from_json, body["fragments"]):
                 self._fragments.setdefault(fragment.place.parameter, []).append(fragment)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptCheckpoint(f"{self.folder}/{MANIFEST}: lacks a field ({error!r})") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CorruptCheckpoint(f"{self.folder}/{MANIFEST}: lacks a field, or it is no such ({error!r})") from error
         for name in self._files:
             if not _FILE_NAME.fullmatch(name):
                 raise CorruptCheckpoint(f"{self.folder}/{MANIFEST}: names {name}, which is no file of a checkpoint")
@@ -170,6 +174,9 @@ class Checkpoint:
         by_file: dict[str, list[tuple[StoredFragment, Place, Tensor, int]]] = {}
         for index, (place, state, out) in enumerate(wanted):
             for stored in self._of(place.parameter):
+                if stored.place.shape != place.shape:
+                    shapes = f"as {stored.place.shape}, and the model as {place.shape}"
+                    raise CorruptCheckpoint(f"{self.folder}: holds {place.parameter} {shapes}")
                 if may_overlap(stored.place, place):
                     by_file.setdefault(self._file(stored, state), []).append((stored, place, out, index))
         filled = [0] * len(wanted)
@@ -271,7 +278,7 @@ def _read_manifest(folder: Storage) -> dict[str, Any]:
     try:
         body: dict[str, Any] = json.loads(folder.read(MANIFEST))
         digest, version = body.pop("sha256", None), body["format"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptCheckpoint(f"{folder.url}: has no readable {MANIFEST} ({error})") from error
     if version != FORMAT:
         raise CorruptCheckpoint(f"{folder.url}: has format {version}, and this version reads {FORMAT}")

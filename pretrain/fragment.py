@@ -6,6 +6,7 @@ in the whole parameter, so any layout can be filled from any other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,23 @@ class Place:
     @property
     def stop(self) -> int:
         return self.start + self.numel
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a parameter of this shape can be cut so, and has these elements: asked of what a file says."""
+        cut = self.cut or Cut(0, 0, 1)
+        if not all(
+            isinstance(value, int) for value in (*self.shape, cut.dim, cut.index, cut.parts, self.start, self.numel)
+        ):
+            return False
+        if min(self.start, self.numel, cut.dim, *self.shape) < 0 or not 0 <= cut.index < cut.parts:
+            return False
+        if cut.parts > 1 and (cut.dim >= len(self.shape) or self.shape[cut.dim] % cut.parts):
+            return False
+        cut_columns = cut.dim > 0 and self.cut is not None
+        return self.stop <= math.prod(self.shape) // cut.parts and (
+            not cut_columns or (cut.dim, len(self.shape)) == (1, 2)
+        )
 
     def by_rows(self) -> Place:
         """The same elements without a cut along the first dimension: such a cut is a slice of the whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -130,33 +131,37 @@ class Run:
         self.saver = Saver(self.saver.root, self.engine, self.recipe.log)
 
     def note_loss(self, loss: float) -> bool:
-        """Add a step's loss to the history, unless it is a spike: True then."""
+        """Add a step's loss to the history, unless it is a spike: True then. What is not finite has no place in it."""
         if is_spike(loss, self.losses, self.recipe.faults):
             return True
+        if not math.isfinite(loss):
+            return False
         self.losses = [*self.losses, loss][-self.recipe.faults.spike_window :]
         return False
 
     def rewind(self) -> None:
         """After a spike: back to the weights of the newest checkpoint, and past the samples that led to it."""
-        if self.saved < 0:
+        self.finish_save()
+        steps = [saved for saved in checkpoint.saved_steps(self.saver.root) if saved <= self.step]
+        if not steps:
             return self.tell("spike", remedy="there is no checkpoint yet to go back to")
-        self.finish_save(last=True)
         if self.progress.rewinds >= self.recipe.faults.rewind_budget:
             raise Stopped(f"the loss spiked at step {self.step - 1}, after {self.progress.rewinds} rewinds")
-        spiked_at, past, rewinds = self.step, self.progress.loader, self.progress.rewinds + 1
-        saved = self._newest()
-        self.progress = replace(from_dict(Progress, saved.meta["progress"]), loader=past, rewinds=rewinds)
+        spiked, saved = self.progress, self._reload(steps[-1])
+        before = from_dict(Progress, saved.meta["progress"])
+        loader = spiked.loader if before.ended == spiked.ended else before.loader  # that of an earlier stage
+        self.progress = replace(before, loader=loader, rewinds=spiked.rewinds + 1)
         self.losses = list(self.progress.losses)
         if self.engine.is_first:
             checkpoint.amend(self.saver.root, self.step, {"progress": to_dict(self.progress)})
             keep_lines(self.folder / VALIDATION, lambda line: line["step"] <= self.progress.validated)
         if self.reporter is not None:
             self.reporter.go_back(self.step)
-        self.tell("rewind", spiked_before=spiked_at)
+        self.tell("rewind", spiked_before=spiked.step)
 
-    def _newest(self) -> Checkpoint:
-        """The checkpoint that was written last, loaded into the engine."""
-        saved = Checkpoint(self.saver.root.child(checkpoint.step_name(self.saved)))
+    def _reload(self, step: int) -> Checkpoint:
+        """The checkpoint of a step, loaded into the engine."""
+        saved = Checkpoint(self.saver.root.child(checkpoint.step_name(step)))
         if not load(self.engine, saved):
             raise Stopped(f"the loss spiked at step {self.step - 1}, and {saved.folder} is damaged")
         return saved

@@ -21,7 +21,8 @@ from videoar.cluster.overrides import differences
 from videoar.cluster.process import World
 from videoar.cluster.serialize import from_yaml, to_yaml
 from videoar.data_pipeline.config import LoaderConfig
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.storage import Storage, full_disk_said_plainly
+from videoar.pretrain.checkpoint import saved_steps
 from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Recipe
 
 CONFIG = "config.yaml"
@@ -45,44 +46,61 @@ def sole_writer(run: Path) -> Iterator[None]:
             raise InputError(
                 "run", run, "is in use by another trainer", "wait for it, or give another --run"
             ) from error
-        yield
+        with full_disk_said_plainly(str(run)):
+            yield
 
 
 def open_run(run: Path, recipe: Recipe, world: World) -> None:
     """Save the recipe and the environment, or check that this is the run that the recipe began."""
     saved = run / CONFIG
     if saved.exists() and (run / METRICS).exists():  # a run that never took a step may still be corrected
-        _check_same(from_yaml(Recipe, saved.read_text(), str(saved)), recipe, run)
+        before = from_yaml(Recipe, saved.read_text(), str(saved))
+        _check_same(before, recipe, run)
+        _check_checkpoints(before, recipe, run)
     write_atomically(saved, to_yaml(recipe))
     write_atomically(run / ENVIRONMENT, json.dumps(_environment(world), indent=1) + "\n")
 
 
 def write_atomically(path: Path, text: str) -> None:
     """The old content or the new, never half of either."""
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    aside = _aside(path)
+    aside.write_text(text)
+    os.replace(aside, path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.writing")
 
 
 def append_line(path: Path, line: str) -> None:
-    """One whole line at the end of a file."""
-    with path.open("a") as file:
-        file.write(line + "\n")
+    """One whole line at the end of a file, after one that a killed process may have left unfinished."""
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else "\n" + line
+        file.write(line.encode() + b"\n")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Every whole JSON line of a file; one that a killed process left unfinished is passed over."""
-    records = []
-    for line in path.read_text().splitlines():
-        with suppress(ValueError):
-            records.append(json.loads(line))
-    return records
+    return [record for _, record in _whole_lines(path)]
 
 
 def keep_lines(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
     """Drop the JSON lines that a run is about to write again; nothing where there is no file."""
     if path.exists():
-        write_atomically(path, "".join(json.dumps(line) + "\n" for line in read_lines(path) if wanted(line)))
+        aside = _aside(path)
+        with aside.open("w") as kept:
+            kept.writelines(f"{line}\n" for line, record in _whole_lines(path) if wanted(record))
+        os.replace(aside, path)
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One line at a time: those of a run of weeks need not fit into memory."""
+    with path.open() as file:
+        for line in file:
+            with suppress(ValueError):
+                yield line.rstrip("\n"), json.loads(line)
 
 
 def record_event(run: Path, event: str, **facts: object) -> None:
@@ -101,6 +119,16 @@ def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
         raise InputError(
             field, value, f"differs from {run / CONFIG}, which began this run",
             "give another --run, or the recipe it began with",
+        )  # fmt: skip
+
+
+def _check_checkpoints(before: Recipe, now: Recipe, run: Path) -> None:
+    """Checkpoints may move; a run that looks for them where there are none would begin anew in silence."""
+    old, new = checkpoints(run, before), checkpoints(run, now)
+    if old.url != new.url and not saved_steps(new) and saved_steps(old):
+        raise InputError(
+            "log.checkpoints", new.url, f"holds none, and those of this run are in {old.url}",
+            "name that folder, or copy them first",
         )  # fmt: skip
 
 

@@ -36,10 +36,6 @@ _WRITERS = 2
 log = logging.getLogger(__name__)
 
 
-class SaveFailed(RuntimeError):
-    """Too many checkpoints in a row, or the one at the end, could not be written."""
-
-
 @dataclass(frozen=True, slots=True)
 class Image:
     """A safetensors file in host memory, and where in it each parameter's state lies."""
@@ -146,11 +142,6 @@ class Saver:
         writing = self._pool.submit(write_images, folder, self.engine.rank, self._images)
         self._pending = _Pending(meta, begun, writing)
         return time.perf_counter() - begun
-
-    @property
-    def busy(self) -> bool:
-        """Whether a save is under way, on some process."""
-        return self._pending is not None
 
     @property
     def writing(self) -> bool:

@@ -36,6 +36,13 @@ class Train:
 
 
 def train(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.preemption import leaving_at_once
+
+    with leaving_at_once():
+        return _train(words, prog)
+
+
+def _train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.preemption import Preempted
     from videoar.cluster.process import PREEMPTED_MARKER, World, launch, mark_preempted
     from videoar.pretrain.parallel.check import check_layout

@@ -89,6 +89,36 @@ def test_a_process_that_hangs_is_named_and_the_job_ends(debug_data: str, tmp_pat
     assert f"process 1 ({os.uname().nodename}, pid {stopped}) has been in" in said
 
 
+def descendants(pid: int) -> list[int]:
+    children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*children, *(below for child in children for below in descendants(child))]
+
+
+@pytest.mark.parametrize(("processes", "after_s"), [(1, 2.0), (2, 2.0), (2, 4.0)])
+def test_a_signal_as_it_starts(processes: int, after_s: float, debug_data: str, tmp_path: Path) -> None:
+    """A job that is called back while it imports has lost nothing: it is to be submitted again, not to be mourned."""
+    process = start("--run", tmp_path, "--data.url", debug_data, "--processes", processes, *ENDLESS)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGTERM)
+    ended(process, 40)
+    assert process.returncode == EXIT_PREEMPTED
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_notice_to_every_process_of_the_job(number: signal.Signals, debug_data: str, tmp_path: Path) -> None:
+    """Slurm signals all of a step, the agent between launcher and workers too: it must live until they have saved."""
+    process = start("--run", tmp_path, "--data.url", debug_data, "--processes", 2, *ENDLESS)
+    until(lambda: steps(tmp_path) > 5, process)
+    agent, *workers = descendants(process.pid)
+    for pid in (agent, *workers, process.pid):
+        os.kill(pid, number)
+    assert process.wait(60) == EXIT_PREEMPTED
+    assert not [pid for pid in (agent, *workers) if Path(f"/proc/{pid}").exists()]
+    done = steps(tmp_path)
+    assert saved_steps(Storage.open(str(tmp_path / "checkpoints")))[-1] == done
+    ended(process)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_while_data_is_prepared(number: signal.Signals, tmp_path: Path) -> None:
     """There is nothing to save yet, and hours of preparation must not delay the answer."""

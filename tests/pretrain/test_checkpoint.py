@@ -200,6 +200,53 @@ def test_the_newest_and_every_so_many_are_kept(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("step-*")) == [f"step-{step:08d}" for step in (3, 6, 7)]
 
 
+def test_damaged_later_ones_do_not_push_out_the_newest(tmp_path: Path) -> None:
+    """A run that went back to step 8, past damaged ones, would lose with keep_last=1 what it saves and be left with
+    nothing whole."""
+    for step in (8, 12, 20, 10):
+        root = write(tmp_path, step)
+    tidy(root, 10, keep_last=1)
+    assert saved_steps(root) == (10, 12, 20)
+    opened(tmp_path, 10).verify()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("shape", [12, 8]),
+        ("shape", "ab"),
+        ("start", -5),
+        ("start", "0"),
+        ("start", 0.0),
+        ("numel", 10**15),
+        ("cut", {"dim": 1, "index": 0, "parts": 0}),
+        ("cut", {"dim": 7, "index": 0, "parts": 3}),
+        ("cut", {"dim": 0, "index": 0, "parts": 5}),
+        ("cut", {"dim": 0, "index": 2, "parts": 2}),
+        ("cut", {"dim": 0, "index": "x", "parts": 2}),
+        ("files", []),
+        ("files", {"master": ["x"]}),
+        ("files", {"master": "../../etc/passwd"}),
+    ],
+)
+def test_a_crafted_manifest_is_refused(tmp_path: Path, field: str, value: object) -> None:
+    """Whoever can write the folder can sign it as well: it must be passed over like any other damage."""
+    root = write(tmp_path, 4)
+    body = checkpoint._read_manifest(root.child("step-00000004"))
+    body["fragments"][0][field] = value
+    checkpoint._write_manifest(root, 4, body)
+    with pytest.raises(CorruptCheckpoint):
+        opened(tmp_path, 4).fill([empty(fragment(None, 0, 96))])
+
+
+def test_a_manifest_nested_without_end_is_refused(tmp_path: Path) -> None:
+    """The parser gives up with an error that is no ValueError."""
+    root = write(tmp_path, 4)
+    root.write("step-00000004/manifest.json", b"[" * 200_000)
+    with pytest.raises(CorruptCheckpoint):
+        opened(tmp_path, 4)
+
+
 def test_a_second_save_of_a_step_replaces_the_first(tmp_path: Path) -> None:
     """After a rewind a step is saved again: there is never a moment without a checkpoint, nor files of both after."""
     root = write(tmp_path, 4)

@@ -1,0 +1,57 @@
+"""The files of a run directory, after kills, full disks and changed commands."""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.errors import InputError, StoreError
+from videoar.cluster.process import World
+from videoar.configs.debug import recipe
+from videoar.data_pipeline.storage import Storage
+from videoar.pretrain.run_folder import append_line, keep_lines, open_run, read_lines, record_event, sole_writer
+
+
+def test_an_event_after_a_half_written_one_is_kept(tmp_path: Path) -> None:
+    """Killed within a line: the next process's first event would be glued to it, and both be lost."""
+    record_event(tmp_path, "saved")
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write('{"event": "ha')
+    for event in ("resumed", "stage_ended"):
+        record_event(tmp_path, event)
+    assert [line["event"] for line in read_lines(tmp_path / "events.jsonl")] == ["saved", "resumed", "stage_ended"]
+
+
+def test_lines_that_are_kept_stay_as_they_are(tmp_path: Path) -> None:
+    """A resumed run drops what it writes again, and nothing else; a last line without its end gets one."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps({"step": step}) + "\n" for step in range(4)) + '{"step": 1}')
+    keep_lines(path, lambda line: line["step"] < 2)
+    append_line(path, '{"step": 2}')
+    assert path.read_text() == '{"step": 0}\n{"step": 1}\n{"step": 1}\n{"step": 2}\n'
+
+
+def test_a_run_is_not_begun_anew_where_it_has_no_checkpoints(tmp_path: Path) -> None:
+    """One flag forgotten, and weeks of metrics would be dropped for a run from step 0."""
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    begun = recipe()
+    begun = replace(begun, log=replace(begun.log, checkpoints=str(elsewhere)))
+    run.mkdir()
+    open_run(run, begun, World())
+    append_line(run / "metrics.jsonl", '{"step": 0}')
+    open_run(run, recipe(), World())  # nothing was saved yet
+    open_run(run, begun, World())
+    Storage.open(str(elsewhere)).write("step-00000005/manifest.json", b"{}")
+    with pytest.raises(InputError, match=r"log.checkpoints=.*holds none, and those of this run are in .*elsewhere"):
+        open_run(run, recipe(), World())
+    open_run(run, begun, World())
+
+
+def test_a_full_disk_below_the_run_is_one_line(tmp_path: Path) -> None:
+    """Its metrics or events cannot be written: a person reads what to do, not three tracebacks."""
+    with pytest.raises(StoreError, match="the disk is full"), sole_writer(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
