@@ -127,8 +127,10 @@ def _is_over(run: Run, position: StagePosition) -> bool:
     last = over and position.index == len(run.recipe.stages) - 1
     every, patience = run.recipe.log.validate_every, position.stage.plateau_patience
     if run.step and run.progress.validated != run.step and ((every and last) or _due(run.step, every)):
-        run.health.enter("validation", run.step)
-        accuracy = validate(run.recipe, position.stage, run.engine, run.datasets, run.step, run.folder)
+        accuracy = validate(
+            run.recipe, position.stage, run.engine, run.datasets, run.step, run.folder,
+            moved=lambda: run.health.enter("validation", run.step),
+        )  # fmt: skip
         plateau = run.progress.plateau.after(accuracy, position.stage.plateau_delta)
         run.progress = replace(run.progress, validated=run.step, plateau=plateau)
     return over or bool(patience and run.progress.plateau.stale >= patience)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,15 +22,26 @@ VALIDATION = "validation.jsonl"
 
 
 def validate(
-    recipe: Recipe, stage: StageConfig, engine: Engine, datasets: dict[str, Manifest], step: int, run: Path
+    recipe: Recipe,
+    stage: StageConfig,
+    engine: Engine,
+    datasets: dict[str, Manifest],
+    step: int,
+    run: Path,
+    moved: Callable[[], object] = lambda: None,
 ) -> float:
-    """Evaluate every validation dataset once, a line for each in validation.jsonl; their mean bit accuracy."""
+    """Evaluate every validation dataset once, a line for each in validation.jsonl; their mean bit accuracy.
+
+    `moved` is called before each pack: held-out samples may be many, and their evaluation no hang.
+    """
     accuracies = []
     for name in recipe.log.validation:
         plans = packs_once(datasets[name], stage.tokens_per_pack, open_text(recipe, {name: datasets[name]}))
         num_frames = sum(plan.num_frames for plan in plans)
         mine = plans[engine.data_rank :: engine.data_size]
-        tally = engine.evaluate(_packs(recipe, stage, engine, datasets[name], mine), len(mine), num_frames)
+        moved()
+        packs = _packs(recipe, stage, engine, datasets[name], mine, moved)
+        tally = engine.evaluate(packs, len(mine), num_frames)
         found = accuracy(tally)
         accuracies.append(float(found["bit_accuracy"]))
         if engine.is_first:
@@ -40,11 +51,17 @@ def validate(
 
 
 def _packs(
-    recipe: Recipe, stage: StageConfig, engine: Engine, manifest: Manifest, plans: tuple[PackPlan, ...]
+    recipe: Recipe,
+    stage: StageConfig,
+    engine: Engine,
+    manifest: Manifest,
+    plans: tuple[PackPlan, ...],
+    moved: Callable[[], object],
 ) -> Iterator[Pack]:
     """The packs as the model reads them, without corruption, mask or text dropout."""
     with closing(PackReader([manifest], open_text(recipe, {manifest.name: manifest}), recipe.loader)) as reader:
         for plan in plans:
+            moved()
             yield build_pack(
                 reader.read(plan), config=recipe.model, stage=stage, correction=recipe.correction,
                 text_dropout=0.0, seed=recipe.seed, step=0, training=False, device=engine.device,

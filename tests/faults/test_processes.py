@@ -119,6 +119,16 @@ def test_a_notice_to_every_process_of_the_job(number: signal.Signals, debug_data
     ended(process)
 
 
+def test_a_long_validation_is_no_hang(debug_data: str, tmp_path: Path) -> None:
+    """Each pack is progress; a large held-out set would end the job at every validation, and at every resume again."""
+    packs = ("--stages.images.tokens-per-pack", 512, "--stages.video.tokens-per-pack", 512)
+    asked = ("--log.validate-every", 8, "--log.validation", *["long64", "clips64"] * 6)
+    process = start("--run", tmp_path, "--data.url", debug_data, *packs, *asked, "--faults.hang-timeout-s", 1.5)
+    said = ended(process)
+    assert process.returncode == 0, said
+    assert {line["step"] for line in read_lines(tmp_path / "validation.jsonl")} == {8, 16, 20}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_while_data_is_prepared(number: signal.Signals, tmp_path: Path) -> None:
     """There is nothing to save yet, and hours of preparation must not delay the answer."""
