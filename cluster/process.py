@@ -20,8 +20,10 @@ PREEMPTED_MARKER = "preempted"
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that the launcher hands on to its workers, each as SIGTERM: finish the step, save, leave."""
 
-SHUTDOWN_S = 300
+SHUTDOWN_S = 300.0
 """Seconds that workers have to save after a signal before they are killed (torch 2.11 knows 30 only)."""
+
+_MARGIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,26 +133,27 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def launch(arguments: Sequence[str], processes: int, run: Path) -> int:
+def launch(arguments: Sequence[str], processes: int, run: Path, stop_within_s: float = 0.0) -> int:
     """Run `videoar ARGUMENTS` in so many processes of this machine, by torchrun's agent over loopback; its exit code.
 
+    After a signal they leave within `stop_within_s`, and are given a little longer, no less than SHUTDOWN_S.
     After a signal the agent does not tell how its workers ended, and they may not have come to where they leave the
     marker: whatever is not done then is 75, submit me again.
     """
     (run / PREEMPTED_MARKER).unlink(missing_ok=True)
-    with _forwarding(processes, arguments) as job:
+    with _forwarding(_start(processes, arguments, max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
         code = job.workers.wait()
     if job.signalled and code not in (0, 2):
         mark_preempted(run)
     return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else code
 
 
-def _start(processes: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(processes: int, arguments: Sequence[str], shutdown_s: float) -> subprocess.Popen[bytes]:
     """A process group of its own: the terminal's Ctrl-C reaches the workers once, through us.
 
     One OpenMP thread a process unless the user chose: threads that spin on shared cores slow each other down.
     """
-    variables = {"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SHUTDOWN_S), **os.environ}
+    variables = {"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(int(shutdown_s)), **os.environ}
     command = [sys.executable, "-m", "videoar.cluster.workers", str(processes), *arguments]
     return subprocess.Popen(command, env=variables, start_new_session=True)
 
@@ -168,9 +171,9 @@ class _Job:
 
 
 @contextmanager
-def _forwarding(processes: int, arguments: Sequence[str]) -> Iterator[_Job]:
+def _forwarding(workers: subprocess.Popen[bytes]) -> Iterator[_Job]:
     """The workers, with signals handed on to them; none is left behind."""
-    job = _Job(_start(processes, arguments))
+    job = _Job(workers)
     before = {number: signal.signal(number, job.stop) for number in STOPPING}
     try:
         yield job

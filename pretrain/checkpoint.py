@@ -91,7 +91,7 @@ def step_name(step: int) -> str:
 
 
 def commit(root: Storage, parts: Sequence[Part], meta: Mapping[str, Any]) -> None:
-    """Join the parts and make the checkpoint appear, by one write of its manifest; then point `latest` at it."""
+    """Join the parts and make the checkpoint appear, by one write of its manifest."""
     body = {
         "format": FORMAT,
         "meta": dict(meta),
@@ -99,7 +99,11 @@ def commit(root: Storage, parts: Sequence[Part], meta: Mapping[str, Any]) -> Non
         "files": {name: asdict(file) for part in parts for name, file in part.files.items()},
     }
     _write_manifest(root, meta["step"], body)
-    root.write(LATEST, step_name(meta["step"]).encode())
+
+
+def point(root: Storage, step: int) -> None:
+    """Name the newest step in `latest`, for people; readers list what is there."""
+    root.write(LATEST, step_name(step).encode())
 
 
 def amend(root: Storage, step: int, changes: Mapping[str, Any]) -> None:

@@ -249,7 +249,7 @@ class LogConfig:
     keep_every: int = 0
     """Checkpoints at multiples of so many steps are kept for good; 0: none."""
     checkpoints: str = ""
-    """Folder or fsspec URL of the checkpoints; empty: RUN/checkpoints."""
+    """Folder, below the run directory where it is relative, or fsspec URL; empty: RUN/checkpoints."""
     validate_every: int = 0
     """Steps between two teacher-forced evaluations on `validation`; 0: none."""
     validation: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_ste
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
 from videoar.pretrain.engine import Engine, make_engine
+from videoar.pretrain.run_folder import first_difference, numbers
 from videoar.pretrain.stages import Plateau, StagePosition, nth_stage, stage_at
 
 log = logging.getLogger(__name__)
@@ -73,8 +74,7 @@ def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Mani
     """
     engine: Engine | None = None
     steps = saved_steps(root)
-    for saved in filter(None, (_open(root, step) for step in reversed(steps))):
-        progress = from_dict(Progress, saved.meta["progress"], saved.folder)
+    for saved, progress in filter(None, (_open(root, step) for step in reversed(steps))):
         _check_order(recipe, datasets, saved, progress)
         begun = time.perf_counter()
         engine = _fitting(engine, recipe, progress, world)
@@ -117,6 +117,7 @@ def meta(recipe: Recipe, engine: Engine, datasets: dict[str, Manifest], progress
         "progress": to_dict(progress),
         "order": _order_hash(recipe, datasets, progress),
         "recipe_hash": recipe_hash(recipe),
+        "recipe": to_dict(numbers(recipe)),
         "tokenizer_hash": next(iter(datasets.values())).tokenizer_hash,
         "text_encoder": recipe.model.text.encoder_hash,
         "data": {name: manifest.hash for name, manifest in datasets.items()},
@@ -128,12 +129,16 @@ def recipe_hash(recipe: Recipe) -> str:
     return hashlib.sha256(to_yaml(recipe).encode()).hexdigest()[:16]
 
 
-def _open(root: Storage, step: int) -> Checkpoint | None:
+def _open(root: Storage, step: int) -> tuple[Checkpoint, Progress] | None:
+    """The checkpoint of a step and where the run stood; None where the one is damaged or does not say the other."""
     try:
-        return Checkpoint(root.child(step_name(step)))
-    except CorruptCheckpoint as error:
+        saved = Checkpoint(root.child(step_name(step)))
+        return saved, from_dict(Progress, saved.meta["progress"], saved.folder)
+    except (CorruptCheckpoint, InputError) as error:
         log.warning("checkpoint passed over: %s", error)
-        return None
+    except (KeyError, TypeError, AttributeError) as error:
+        log.warning("checkpoint passed over: %s, step %d, does not say where the run stood (%r)", root.url, step, error)
+    return None
 
 
 def _fitting(engine: Engine | None, recipe: Recipe, progress: Progress, world: World) -> Engine:
@@ -147,6 +152,12 @@ def _fitting(engine: Engine | None, recipe: Recipe, progress: Progress, world: W
 
 
 def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoint, progress: Progress) -> None:
+    """Refuse a checkpoint that another recipe, other text states or other data led to."""
+    if changed := first_difference(from_dict(Recipe, saved.meta["recipe"], saved.folder), recipe):
+        raise InputError(
+            *changed, f"is not what {saved.folder} was trained with",
+            "give each run a place of its own (log.checkpoints), or the recipe that this one began with",
+        )  # fmt: skip
     encoder, before = recipe.model.text.encoder_hash, saved.meta.get("text_encoder", "")
     if encoder != before:
         raise InputError(

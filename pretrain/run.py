@@ -129,6 +129,7 @@ class Run:
         self.engine, self.progress = resumed.engine, resumed.progress
         self.saver.close()
         self.saver = Saver(self.saver.root, self.engine, self.recipe.log)
+        self._tell_again()  # the newest checkpoint may have been damaged meanwhile
 
     def note_loss(self, loss: float) -> bool:
         """Add a step's loss to the history, unless it is a spike: True then. What is not finite has no place in it."""
@@ -151,13 +152,17 @@ class Run:
         before = from_dict(Progress, saved.meta["progress"])
         loader = spiked.loader if before.ended == spiked.ended else before.loader  # that of an earlier stage
         self.progress = replace(before, loader=loader, rewinds=spiked.rewinds + 1)
-        self.losses = list(self.progress.losses)
         if self.engine.is_first:
             checkpoint.amend(self.saver.root, self.step, {"progress": to_dict(self.progress)})
-            keep_lines(self.folder / VALIDATION, lambda line: line["step"] <= self.progress.validated)
+        self._tell_again()
+        self.tell("rewind", spiked_before=spiked.step)
+
+    def _tell_again(self) -> None:
+        """The run stands at another step than before: drop the lines that will be written again."""
+        self.losses = list(self.progress.losses)
         if self.reporter is not None:
             self.reporter.go_back(self.step)
-        self.tell("rewind", spiked_before=spiked.step)
+            keep_lines(self.folder / VALIDATION, lambda line: line["step"] <= self.progress.validated)
 
     def _reload(self, step: int) -> Checkpoint:
         """The checkpoint of a step, loaded into the engine."""

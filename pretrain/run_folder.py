@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import InputError, StoreError
 from videoar.cluster.overrides import differences
 from videoar.cluster.process import World
 from videoar.cluster.serialize import from_yaml, to_yaml
@@ -32,6 +32,7 @@ CHECKPOINTS = "checkpoints"
 EVENTS = "events.jsonl"
 HEALTH = "health"
 DATA = "data"
+_PROBE = ".probe"
 _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "av", "safetensors")
 
 
@@ -109,15 +110,31 @@ def record_event(run: Path, event: str, **facts: object) -> None:
 
 
 def checkpoints(run: Path, recipe: Recipe) -> Storage:
-    """Where the checkpoints of a run lie."""
-    return Storage.open(recipe.log.checkpoints or str((run / CHECKPOINTS).resolve()))
+    """Where the checkpoints of a run lie; a relative path begins at the run directory."""
+    place = recipe.log.checkpoints
+    return Storage.open(place if "://" in place else str((run / (place or CHECKPOINTS)).resolve()))
+
+
+def check_writable(root: Storage) -> None:
+    """Refuse a place for checkpoints that does not keep what is written, before a step is trained."""
+    try:
+        root.write(_PROBE, b"probe")
+        kept = Storage.open(root.url).read(_PROBE) == b"probe" and not root.url.startswith("memory:")
+        root.remove(_PROBE)
+    except (OSError, NotImplementedError, ValueError) as error:
+        if isinstance(error, InputError | StoreError):
+            raise
+        reason = f"cannot be written ({error or type(error).__name__})"
+        raise InputError("log.checkpoints", root.url, reason, "name a folder or store that can be") from error
+    if not kept:
+        raise InputError("log.checkpoints", root.url, "forgets what is written", "name a folder or an object store")
 
 
 def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
     """What decides the numbers must not change under a run; how it is cut, logged and fed may."""
-    for field, (_, value) in differences(_numbers(before), _numbers(now)).items():
+    if changed := first_difference(before, now):
         raise InputError(
-            field, value, f"differs from {run / CONFIG}, which began this run",
+            *changed, f"differs from {run / CONFIG}, which began this run",
             "give another --run, or the recipe it began with",
         )  # fmt: skip
 
@@ -132,8 +149,13 @@ def _check_checkpoints(before: Recipe, now: Recipe, run: Path) -> None:
         )  # fmt: skip
 
 
-def _numbers(recipe: Recipe) -> Recipe:
-    """The recipe without what may change under a run."""
+def first_difference(before: Recipe, now: Recipe) -> tuple[str, object] | None:
+    """A field that must not change under a run and has changed, with its value now; None where there is none."""
+    return next(((field, value) for field, (_, value) in differences(numbers(before), numbers(now)).items()), None)
+
+
+def numbers(recipe: Recipe) -> Recipe:
+    """The recipe without what may change under a run: what decides its numbers."""
     data = replace(recipe.data, url="", actors=1, decode_processes=1)
     model = replace(recipe.model, text=replace(recipe.model.text, path=""))
     stages = tuple(replace(stage, parallel=None) for stage in recipe.stages)

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from videoar.cluster.errors import InputError
 from videoar.data_pipeline.storage import Storage
 from videoar.pretrain import checkpoint
 from videoar.pretrain.checkpoint import Part, StoredFile, StoredFragment
@@ -101,6 +102,7 @@ def write_checkpoint(root: Storage, shares: Sequence[Sequence[Fragment]], meta: 
         fill_images(images, fragments)
         parts.append(write_images(root.child(checkpoint.step_name(meta["step"])), rank, images))
     checkpoint.commit(root, parts, meta)
+    checkpoint.point(root, meta["step"])
 
 
 @dataclass(slots=True)
@@ -195,11 +197,13 @@ class Saver:
             pending.committing = self._pool.submit(self._commit_and_tidy, parts, pending.meta)
 
     def _commit_and_tidy(self, parts: Sequence[Part], meta: Mapping[str, Any]) -> None:
+        """What comes after the manifest is for people and for space: failing at it loses no checkpoint."""
         checkpoint.commit(self.root, parts, meta)
         try:
+            checkpoint.point(self.root, meta["step"])
             checkpoint.tidy(self.root, meta["step"], keep_last=self.config.keep_last, keep_every=self.config.keep_every)
-        except OSError as error:
-            log.warning("older checkpoints below %s could not be removed: %s", self.root.url, error)
+        except (OSError, InputError) as error:
+            log.warning("older checkpoints below %s were not removed: %s", self.root.url, error)
 
     def _give_up(self, pending: _Pending) -> str:
         """Forget the save; every process says what it knows of the reason."""

@@ -26,7 +26,7 @@ from videoar.pretrain.optim import learning_rate
 from videoar.pretrain.profile import measured_communication
 from videoar.pretrain.resume import Progress, Resumed, resume
 from videoar.pretrain.run import Run
-from videoar.pretrain.run_folder import HEALTH, checkpoints, keep_lines, open_run, sole_writer
+from videoar.pretrain.run_folder import HEALTH, check_writable, checkpoints, keep_lines, open_run, sole_writer
 from videoar.pretrain.samples import check_sampling
 from videoar.pretrain.saver import Saver
 from videoar.pretrain.stages import StagePosition
@@ -47,6 +47,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
     ):
         if world.is_first:
             open_run(folder, recipe, world)
+            check_writable(checkpoints(folder, recipe))
         recipe = prepare_data(recipe, folder, world)
         datasets = open_datasets(recipe)
         recipe = with_encoder(recipe, datasets)

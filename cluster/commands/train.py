@@ -58,7 +58,8 @@ def _train(words: Sequence[str], prog: str) -> int:
         check_layout(recipe, options.processes)
     run = make_folder("run", options.run or Path("runs") / recipe.name)
     if options.processes > 1:
-        return launch(["train", options.recipe, "--run", str(run), *_flag_words(flags)], options.processes, run)
+        words = ["train", options.recipe, "--run", str(run), *_flag_words(flags)]
+        return launch(words, options.processes, run, recipe.faults.stop_within_s)
     from videoar.configs.sizes import parameter_summary
     from videoar.pretrain.train import train as train_recipe
 

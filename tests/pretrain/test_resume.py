@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.s3_server import S3Store
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import InputError, StoreError
 from videoar.cluster.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import saved_steps, step_name
+from videoar.pretrain.checkpoint import amend, saved_steps, step_name
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
@@ -68,6 +68,42 @@ def test_a_damaged_checkpoint_is_passed_over(debug_data: str, tmp_path: Path, ca
         damage(root, step)
     with pytest.raises(InputError, match=r"holds checkpoints of steps 4, 6, 8, and none is whole"):
         train(recipe, tmp_path)
+
+
+def test_another_runs_checkpoints_are_not_gone_on_from(debug_data: str, tmp_path: Path) -> None:
+    """Two runs given one place would go on from each other's weights, and remove each other's checkpoints."""
+    place = str(tmp_path / "place")
+    train(short(debug_data, place), tmp_path / "one")
+    with pytest.raises(InputError, match=r"seed=1: is not what .*place/step-00000008 was trained with; give each run"):
+        train(replace(short(debug_data, place), seed=1), tmp_path / "other")
+
+
+@pytest.mark.parametrize("place", ["memory://checkpoints", "/dev/null", "/proc/checkpoints", "http://127.0.0.1:9/x"])
+def test_a_place_that_keeps_nothing_is_refused_at_once(debug_data: str, tmp_path: Path, place: str) -> None:
+    """Found out at the first save, it would have cost the steps until then; in memory, all of them."""
+    with pytest.raises((InputError, StoreError)):
+        train(short(debug_data, place), tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_a_pointer_that_cannot_be_written_loses_no_checkpoint(
+    debug_data: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`latest` is for people; the manifest stands, and the run must not end for it."""
+    (tmp_path / "checkpoints" / "latest").mkdir(parents=True)
+    train(short(debug_data), tmp_path)
+    assert "not removed" in caplog.text
+    assert saved_steps(Storage.open(str(tmp_path / "checkpoints")))[-1] == 8
+
+
+def test_a_manifest_that_does_not_say_where_the_run_stood(debug_data: str, tmp_path: Path) -> None:
+    """Passed over like any damage, not a traceback."""
+    recipe = short(debug_data)
+    train(recipe, tmp_path)
+    root = Storage.open(str(tmp_path / "checkpoints"))
+    amend(root, 8, {"progress": [1]})
+    train(recipe, tmp_path)
+    assert [line["step"] for line in read_lines(tmp_path / "events.jsonl") if line["event"] == "resumed"] == [6]
 
 
 PEAK = """
