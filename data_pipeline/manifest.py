@@ -128,7 +128,9 @@ def open_manifest(url: str) -> Manifest:
                 "data.url", url, f"was cut by schedule {name} with hash {schedule_hash}, and this version's has {ours}",
                 "prepare the data again",
             )  # fmt: skip
-    table = parquet.read_table(pyarrow.BufferReader(payload), read_dictionary=["schedule", "shard"])
+    # Not `read_table`: the dataset engine behind it leaves a thread that can abort the process at its end.
+    file = parquet.ParquetFile(pyarrow.BufferReader(payload), read_dictionary=["schedule", "shard"])
+    table = file.read(use_threads=False)
     return Manifest(
         name=described["name"], url=url, hash=described["hash"], tokenizer_hash=described["tokenizer_hash"],
         entries=Entries(described["name"], table),

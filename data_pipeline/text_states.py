@@ -182,7 +182,7 @@ def _open(manifest: Manifest, encoder_hash: str, max_tokens: int) -> _States:
 
 
 def _read_index(storage: Storage, number: int) -> pyarrow.Table:
-    return parquet.read_table(pyarrow.BufferReader(storage.read(f"{number:06d}.parquet")))
+    return parquet.ParquetFile(pyarrow.BufferReader(storage.read(f"{number:06d}.parquet"))).read(use_threads=False)
 
 
 def _data_start(table: pyarrow.Table) -> int:
