@@ -67,6 +67,7 @@ def straight(debug_data: str, tmp_path_factory: pytest.TempPathFactory) -> list[
     return curve(run)
 
 
+@pytest.mark.drill
 def test_submitted_again_at_every_stage_with_other_processes(
     straight: list[float], debug_data: str, tmp_path: Path
 ) -> None:

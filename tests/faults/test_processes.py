@@ -60,6 +60,7 @@ def losses(run: Path) -> list[float]:
     return [record["loss"] for record in read_lines(run / "metrics.jsonl")]
 
 
+@pytest.mark.drill
 def test_a_dead_process_ends_the_job_and_the_run_goes_on(debug_data: str, tmp_path: Path) -> None:
     """The machine of one rank is gone: the others must not wait for ever, and the curve must not show it."""
     words = ("--data.url", debug_data, "--processes", 2, "--log.save-every", 4, "--stages.images.steps", 60)
