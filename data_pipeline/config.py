@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -63,6 +64,11 @@ class SourceConfig:
             )  # fmt: skip
 
 
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_MOST_WINDOWS = 1000
+_LEAST_STRIDE_S = 1e-3
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VariantConfig:
     """Several samples of one clip, each with a key of its own: codes freeze augmentation, so it is planned.
@@ -78,6 +84,8 @@ class VariantConfig:
     """Which part of a frame is kept where the aspect ratios differ: `start` is left or top."""
 
     def __post_init__(self) -> None:
+        if self.windows > _MOST_WINDOWS:
+            raise InputError("variants.windows", self.windows, f"is more than {_MOST_WINDOWS}", "use fewer")
         if self.windows < 1 or not self.strides or min(self.strides) < 1 or not self.crops:
             raise InputError(
                 "variants", (self.windows, self.strides, self.crops), "(windows, strides, crops) leaves no clip",
@@ -225,6 +233,12 @@ class DatasetConfig:
         return tuple(dict.fromkeys(shapes))
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise InputError("datasets.name", self.name, "is no name of a folder", "use letters, digits, _ and -")
+        if self.stride_s < 0 or 0 < self.stride_s < _LEAST_STRIDE_S:
+            raise InputError(
+                f"{self.name}.stride_s", self.stride_s, f"lies below {_LEAST_STRIDE_S}", "use that or more, or 0"
+            )
         rates = sorted({bucket.fps for bucket in (self.bucket, *self.more_buckets)})
         if len(rates) > 1:
             raise InputError(f"{self.name}.more_buckets", rates, "are several frame rates", "make a dataset of each")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from videoar.cluster.errors import StoreError
 from videoar.data_pipeline.config import SourceConfig
 from videoar.data_pipeline.decode import DecodeError
 from videoar.data_pipeline.storage import Storage
@@ -114,15 +116,34 @@ def etag(info: dict[str, Any]) -> str:
     return f"{info['size']}-{stamp}"
 
 
+def no_file(storage: Storage, path: str, info: dict[str, Any], follow_links: bool) -> str:
+    """Why an entry is not taken: pipes and devices block for ever, links may lead to what was not meant."""
+    if info.get("islink"):
+        target = os.path.realpath(path)
+        is_inside = os.path.commonpath([target, os.path.realpath(storage.root)]) == os.path.realpath(storage.root)
+        if os.path.isdir(target):
+            return "is a link to a folder"
+        if not os.path.exists(target):
+            return "is a broken link"
+        if not is_inside and not follow_links:
+            return "is a link that leads out of the folder (source.follow_links=false)"
+        return "" if os.path.isfile(target) else "is a link to no regular file"
+    return "" if info["type"] == "file" else "is no regular file"
+
+
 def current_etag(config: SourceConfig, item: InFile) -> str:
-    """The etag of the file as it is now. DecodeError when it is gone."""
-    storage, key = locate(config, item.path)
+    """The etag of the file as it is now. DecodeError when it is gone, or was never a file that can be named so."""
     try:
+        storage, key = locate(config, item.path)
         info = storage.fs.info(storage.path(key))
+    except StoreError:
+        raise  # the store does not answer: no word about this file
     except FileNotFoundError as error:
         raise DecodeError("the file is gone") from error
-    if info["type"] == "directory":
-        raise DecodeError("is a folder")
+    except (OSError, ValueError) as error:
+        raise DecodeError(f"cannot be opened ({' '.join(str(error).split())[:200]})") from error
+    if info["type"] != "file":
+        raise DecodeError("is a folder" if info["type"] == "directory" else "is no regular file")
     return etag(info)
 
 

@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
+import math
 import os
 import posixpath
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.shapes import drawing
-from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, etag, suffix
+from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, etag, no_file, suffix
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.tables import checked_rows, row_source, table_sources
 from videoar.data_pipeline.tars import tar_sources
 from videoar.data_pipeline.ucf101 import ucf101_sources
 
+_LARGEST_LABEL = 2**31 - 1
+
 
 def iter_sources(config: SourceConfig, max_bytes: int = DecodeLimits().max_bytes) -> Iterator[Source | Skipped]:
     """Every input in a fixed order: a source, or why it is none."""
+    for item in _inputs(config, max_bytes):
+        reason = _unfit(item) if isinstance(item, Source) else ""
+        yield Skipped(source=_printable(item.name), reason=reason, kind="unreadable") if reason else _named(item)
+
+
+def _named(item: Source | Skipped) -> Source | Skipped:
+    return replace(item, source=_printable(item.source)) if isinstance(item, Skipped) else item
+
+
+def _printable(name: str) -> str:
+    """The name with what is no UTF-8 text escaped: plans hold nothing else."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _unfit(source: Source) -> str:
+    """Why a source cannot stand in a plan, whoever named it; empty where it can."""
+    texts = {"name": source.name, "caption": source.caption}
+    for what, text in texts.items():
+        if _printable(text) != text or "\0" in text:
+            return f"its {what} is no UTF-8 text"
+    if source.label is not None and abs(source.label) > _LARGEST_LABEL:
+        return f"its label has more than {_LARGEST_LABEL.bit_length()} bits"
+    if not all(math.isfinite(time) for time in (source.start_s, source.end_s or 0.0)):
+        return "its start_s or end_s is not finite"
+    if source.end_s is not None and source.end_s <= source.start_s:
+        return f"its end_s={source.end_s:g} does not come after start_s={source.start_s:g}"
+    return ""
+
+
+def _inputs(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
     if config.kind == "shapes":
         yield from (_shape(config.seed, index) for index in range(config.num_clips))
     elif config.kind == "table":
@@ -56,9 +90,9 @@ def _folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     if config.captions:
         yield from _with_table(config, files)
         return
-    texts = set(storage.keys(""))
+    texts = {path: info for path, info in storage.fs.find(storage.root, detail=True).items() if suffix(path) == "txt"}
     for path, tag in files.items():
-        yield _with_text(storage, path, tag, texts)
+        yield _with_text(storage, path, tag, texts, config.follow_links)
 
 
 def _files(storage: Storage, config: SourceConfig) -> tuple[dict[str, str], list[Skipped]]:
@@ -72,7 +106,7 @@ def _files(storage: Storage, config: SourceConfig) -> tuple[dict[str, str], list
         is_link = bool(info.get("islink"))
         if suffix(full) not in MEDIA_SUFFIXES and not (is_link and os.path.isdir(full)):
             continue
-        if reason := _no_file(storage, full, info, config.follow_links):
+        if reason := no_file(storage, full, info, config.follow_links):
             skipped.append(Skipped(source=full[start:], reason=reason, kind="refused"))
         else:
             files[full[start:]] = etag(storage.fs.info(full) if is_link else info)
@@ -84,25 +118,15 @@ def _files(storage: Storage, config: SourceConfig) -> tuple[dict[str, str], list
     return files, skipped
 
 
-def _no_file(storage: Storage, path: str, info: dict[str, Any], follow_links: bool) -> str:
-    """Why an entry is not taken: pipes and devices block for ever, links may lead to what was not meant."""
-    if info.get("islink"):
-        target = os.path.realpath(path)
-        is_inside = os.path.commonpath([target, os.path.realpath(storage.root)]) == os.path.realpath(storage.root)
-        if os.path.isdir(target):
-            return "is a link to a folder"
-        if not os.path.exists(target):
-            return "is a broken link"
-        if not is_inside and not follow_links:
-            return "is a link that leads out of the folder (source.follow_links=false)"
-        return "" if os.path.isfile(target) else "is a link to no regular file"
-    return "" if info["type"] == "file" else "is no regular file"
-
-
-def _with_text(storage: Storage, path: str, tag: str, texts: set[str]) -> Source:
+def _with_text(
+    storage: Storage, path: str, tag: str, texts: dict[str, dict[str, Any]], follow_links: bool
+) -> Source | Skipped:
+    """The file with the caption beside it; a caption is as little followed out of the folder as a clip."""
     beside = posixpath.splitext(path)[0] + ".txt"
-    if beside not in texts:
+    if (info := texts.get(storage.path(beside))) is None:
         return Source(path=path, etag=tag, caption="")
+    if reason := no_file(storage, storage.path(beside), info, follow_links):
+        return Skipped(source=path, reason=f"its caption {posixpath.basename(beside)} {reason}", kind="refused")
     try:
         return Source(path=path, etag=tag, caption=storage.read(beside).decode("utf-8-sig").strip())
     except UnicodeDecodeError as error:

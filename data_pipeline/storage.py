@@ -36,9 +36,16 @@ class Storage:
     @staticmethod
     def open(url: str) -> Storage:
         """The storage at a local path or fsspec URL; nothing is created yet."""
-        refuse_credentials("url", url)
         try:
-            fs, root = fsspec.core.url_to_fs(url, **_options(url))
+            refuse_credentials("url", url)
+            if "://" not in url:  # fsspec would take `a::b` for a chain of stores, and a file may be called so
+                fs, root = LocalFileSystem(), LocalFileSystem._strip_protocol(url)
+            elif "::" in url:
+                raise ValueError("it names a chain of stores")
+            else:
+                fs, root = fsspec.core.url_to_fs(url, **_options(url))
+        except InputError:
+            raise
         except (ValueError, ImportError) as error:
             raise InputError("url", url, str(error), "use a local path or an installed fsspec protocol") from error
         return Storage(fs, root.rstrip("/"), url.rstrip("/"))
@@ -152,7 +159,7 @@ def full_disk_said_plainly(place: str) -> Iterator[None]:
     """A full disk and a folder that may not be written are one line each."""
     try:
         yield
-    except PermissionError as error:
+    except (PermissionError, NotADirectoryError) as error:
         raise InputError("url", place, f"is refused ({error.strerror})", "give a folder that you may use") from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

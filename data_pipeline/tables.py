@@ -39,7 +39,7 @@ def read_rows(field: str, url: str) -> Rows:
                 yield row
     except InputError:
         raise
-    except (ValueError, csv.Error, lib.ArrowException) as error:
+    except (ValueError, RecursionError, IsADirectoryError, csv.Error, lib.ArrowException) as error:
         line = " ".join(str(error).split())[:200]
         raise InputError(field, url, f"cannot be read ({line})", "write CSV, JSON lines or Parquet") from error
 
@@ -76,7 +76,7 @@ def row_source(field: str, row: Row, path: str, tag: str, where: str) -> Source:
             label=_number(row, "label", int), start_s=_number(row, "start_s", float) or 0.0,
             end_s=_number(row, "end_s", float),
         )  # fmt: skip
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(field, where, str(error), "correct the row") from error
 
 

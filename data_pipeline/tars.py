@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
-from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, base, etag, suffix
+from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, base, etag, no_file, suffix
 from videoar.data_pipeline.storage import Storage
 
 _TEXT_SUFFIXES = frozenset({"txt", "json", "cls"})
@@ -30,7 +30,11 @@ def tar_sources(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipp
     storage = base(config)
     for key in _tars(storage, config):
         path = storage.path(key)
-        tag = etag(storage.fs.info(path))
+        info = storage.fs.info(path)
+        if reason := no_file(storage, path, info, config.follow_links):
+            yield Skipped(source=key, reason=reason, kind="refused")
+            continue
+        tag = etag(info)
         with storage.fs.open(path, "rb", block_size=_READ_AHEAD) as file:
             yield from _Tar(key, tag, _Careful(file), max_bytes).sources()
 
@@ -110,7 +114,7 @@ class _Tar:
                     if problem := self._take(sample, member):
                         yield self._skipped(member.name, problem)
                 end = tar.offset
-        except (tarfile.TarError, ValueError, OverflowError) as error:
+        except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
             yield from sample.sources()
             yield Skipped(source=self.path, reason=f"the tar cannot be read ({error})", kind="unreadable")
             return
