@@ -171,7 +171,14 @@ def full_disk_said_plainly(place: str) -> Iterator[None]:
 def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
     """A crash leaves the old file or the new one: write aside, flush to the disk, rename, flush the folder."""
     folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise InputError("url", folder, f"cannot be made ({error.strerror})", "give another folder") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise InputError("url", f"{folder[:80]}…", "is too long a name", "give a shorter one") from error
     aside = f"{path}.{uuid.uuid4().hex[:8]}{_ASIDE}"
     try:
         with open(aside, "wb") as file:
