@@ -15,6 +15,7 @@ from videoar.configs.clips import package_clips
 from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.commits import Unit
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
+from videoar.data_pipeline.encode import ClipEncoder
 from videoar.data_pipeline.footage import Footage
 from videoar.data_pipeline.run import prepare
 from videoar.data_pipeline.work import UnitResult, UnitWorker
@@ -28,20 +29,32 @@ CASES = (("demo", "128x128"), ("tiny", "64x64"))
 _TIMES = "times.jsonl"
 
 
+class _TimedEncoder(ClipEncoder):
+    tokenize_s = 0.0
+
+    def _encode(self, *given: Any) -> Any:
+        began = time.monotonic()
+        made = super()._encode(*given)
+        self.tokenize_s += time.monotonic() - began
+        return made
+
+
 class TimedWorker(UnitWorker):
     """The worker of every preparation, which notes when it waits for decoded clips and when it tokenizes."""
 
     def __init__(self, config: DataConfig, output: str, tokenizer: VideoTokenizer, device: torch.device) -> None:
         super().__init__(config, output, tokenizer, device)
-        self._decode_s, self._tokenize_s = 0.0, 0.0
+        self._encoder = self._timed = _TimedEncoder(config, tokenizer, device)
+        self._decode_s = 0.0
         self._file = Path(output) / _TIMES
 
     def run(self, name: str, unit: Unit) -> UnitResult:
         """One unit, with a line about it."""
-        self._decode_s, self._tokenize_s = 0.0, 0.0
+        self._decode_s, self._timed.tokenize_s = 0.0, 0.0
         began = time.monotonic()
         result = super().run(name, unit)
-        line = {"began": began, "ended": time.monotonic(), "decode_s": self._decode_s, "tokenize_s": self._tokenize_s}
+        line = {"began": began, "ended": time.monotonic(), "decode_s": self._decode_s}
+        line["tokenize_s"] = self._timed.tokenize_s
         with self._file.open("a") as file:
             file.write(json.dumps({**line, "clips": result.num_clips}) + "\n")
         return result
@@ -55,12 +68,6 @@ class TimedWorker(UnitWorker):
             if item is None:
                 return
             yield item
-
-    def _encode(self, *given: Any) -> Any:
-        began = time.monotonic()
-        made = super()._encode(*given)
-        self._tokenize_s += time.monotonic() - began
-        return made
 
 
 def run(cases: tuple[tuple[str, str], ...] = CASES, samples_per_shard: int = 16) -> dict[str, Any]:

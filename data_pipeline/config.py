@@ -262,6 +262,9 @@ class DataConfig:
     tokenizer: TokenizerSource = field(default_factory=TokenizerSource)
     url: str = ""
     """Prepared shards (a folder or fsspec URL); empty: the trainer prepares them under RUN/data first."""
+    online: bool = False
+    """Train on the plan at `url`, without shards: clips are decoded and tokenized on the training device as their turn
+    comes, to the samples that the plan's shards would hold. Empty `url`: the plan is made under RUN/data first."""
     latent: LatentPayload = "int8"
     """The continuous latent beside the bits: `none`, `int8` (of the remainder, a scale a frame and channel) or `fp16`.
     Self-corrected targets need it (VideoAR Eq. 8)."""
@@ -275,7 +278,7 @@ class DataConfig:
     """Fraction of a GPU an actor takes; 0: it tokenizes on the CPU, with one thread, so that shards have the same bytes
     whatever the number of actors."""
     decode_processes: int = 1
-    """Decoder subprocesses an actor owns."""
+    """Decoder subprocesses an actor owns; with `online`, each training process for each dataset."""
     decode_timeout_s: float = 120.0
     """Seconds a decoder may spend on one source before it is killed and its clips are recorded as failed."""
     stall_timeout_s: float = 600.0
@@ -326,15 +329,20 @@ class LoaderConfig:
     """Steps that wait, read, for the trainer."""
     max_missing_shards: int = 0
     """Shards that may be missing or damaged before the run stops; other samples of the same shape stand in for
-    theirs, and every such shard is logged."""
+    theirs, and every such shard is logged. With data.online: clips that may fail."""
+    online_cache_bytes: int = 4 * 2**30
+    """With data.online: samples that a process keeps in memory, so that a small dataset is decoded once; what was read
+    longest ago gives way. It should hold those of `prefetch_steps` steps."""
 
     def __post_init__(self) -> None:
         counts = (self.cache_bytes, self.fetch_threads, self.read_threads, self.steps_ahead)
-        if min(counts) < 1 or min(self.prefetch_steps, self.max_missing_shards) < 0:
+        others = (self.prefetch_steps, self.max_missing_shards, self.online_cache_bytes)
+        if min(counts) < 1 or min(others) < 0:
             raise InputError(
-                "loader", (*counts, self.prefetch_steps, self.max_missing_shards),
-                "(cache_bytes, fetch_threads, read_threads, steps_ahead, prefetch_steps, max_missing_shards) hold one "
-                "that is too low", "use 1 or more of the first four and 0 or more of the others",
+                "loader", (*counts, *others),
+                "(cache_bytes, fetch_threads, read_threads, steps_ahead, prefetch_steps, max_missing_shards, "
+                "online_cache_bytes) hold one that is too low", "use 1 or more of the first four and 0 or more of the "
+                "others",
             )  # fmt: skip
 
 

@@ -13,13 +13,12 @@ from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.commits import Commit, Unit, committed_units, read_commits, remaining_units
 from videoar.data_pipeline.config import DatasetConfig
-from videoar.data_pipeline.manifest import DATASET_KEY, read_dataset, sample_id, write_manifest
+from videoar.data_pipeline.manifest import DATASET_KEY, read_dataset, sample_entry, write_manifest
 from videoar.data_pipeline.payload import SampleFormat
 from videoar.data_pipeline.plan import summary
 from videoar.data_pipeline.plan_table import Plan
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.config import TokenizerSource
-from videoar.tokenizer.scales import latent_frames
 
 
 def is_finished(storage: Storage, plan: Plan) -> bool:
@@ -104,12 +103,9 @@ def _entries(
 
 def _samples(dataset: DatasetConfig, commit: Commit, clips: Mapping[str, Clip]) -> Iterator[SampleEntry]:
     for sample in commit.samples:
-        clip = clips[sample.key]
-        yield SampleEntry(
-            key=clip.key, sample_id=sample_id(dataset.name, clip.key), dataset=dataset.name,
-            schedule=clip.schedule, num_frames=latent_frames(clip.num_frames), caption=clip.caption,
-            label=clip.label, shard=commit.tar, offset=sample.offset, size_bytes=sample.size_bytes,
-        )  # fmt: skip
+        yield sample_entry(
+            dataset.name, clips[sample.key], shard=commit.tar, offset=sample.offset, size_bytes=sample.size_bytes
+        )
 
 
 def _check_commit(plan: Plan, unit: Unit, commit: Commit, clips: Mapping[str, Clip]) -> None:

@@ -16,6 +16,7 @@ from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import PackPlan, Sample, SampleEntry, StepPlan
 from videoar.data_pipeline.config import LoaderConfig
 from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.online import ClipReader, FailedClip, PlannedManifest
 from videoar.data_pipeline.packing import LoaderState, PackSampler
 from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.shards import ShardReader
@@ -35,7 +36,7 @@ class PackReader:
     def __init__(self, manifests: Sequence[Manifest], text: TextTokens, config: LoaderConfig | None = None) -> None:
         self._config = config or LoaderConfig()
         cache = self._cache(manifests) if config is not None else None
-        self._readers = {manifest.name: ShardReader(manifest, cache) for manifest in manifests}
+        self._readers = {manifest.name: _reader(manifest, cache) for manifest in manifests}
         self._text = text
         self._reading = ThreadPoolExecutor(self._config.read_threads, thread_name_prefix="read")
         self._fetching = ThreadPoolExecutor(self._config.fetch_threads, thread_name_prefix="fetch")
@@ -43,7 +44,8 @@ class PackReader:
         self._num_shares = self._config.read_threads
         self._asked: set[tuple[str, str]] = set()
         self.missing: set[tuple[str, str]] = set()
-        """(dataset, shard) of the shards that were missing or damaged; other samples stand in for theirs."""
+        """(dataset, shard) of the shards that were missing or damaged, or (dataset, key) of the clips of a plan that
+        failed; other samples stand in for theirs."""
 
     @property
     def fetches(self) -> bool:
@@ -87,26 +89,26 @@ class PackReader:
         """A sample; where its shard is missing, and that many may be, another of the same shape in its place."""
         if not self._config.max_missing_shards:
             return self._read(entry)
-        for candidate in _stand_ins(self._readers[entry.dataset].manifest, entry, self._text):
-            if (candidate.dataset, candidate.shard) in self.missing:
+        reader = self._readers[entry.dataset]
+        for candidate in _stand_ins(reader.manifest, entry, self._text):
+            place = candidate.dataset, reader.lost_with(candidate)
+            if place in self.missing:
                 continue
             try:
                 return self._read(candidate)
-            except CorruptShard as error:
-                self._pass_over((candidate.dataset, candidate.shard), error)
+            except (CorruptShard, FailedClip) as error:
+                self._pass_over(place, error)
         raise CorruptShard(f"{entry.dataset}: no sample of the shape of {entry.key} is left beside the missing shards")
 
-    def _pass_over(self, place: tuple[str, str], error: CorruptShard) -> None:
-        """Count a shard once, however many threads miss it; raise where there are more than the budget."""
+    def _pass_over(self, place: tuple[str, str], error: CorruptShard | FailedClip) -> None:
+        """Count a shard or clip once, however many threads miss it; raise where there are more than the budget."""
         with self._counting:
             if place in self.missing:
                 return
             self.missing.add(place)
         if len(self.missing) > self._config.max_missing_shards:
             raise error
-        log.warning(
-            "shard passed over (%d of at most %d): %s", len(self.missing), self._config.max_missing_shards, error
-        )
+        log.warning("passed over (%d of at most %d): %s", len(self.missing), self._config.max_missing_shards, error)
 
     def _read(self, entry: SampleEntry) -> Sample:
         bits, latent = self._readers[entry.dataset].read(entry)
@@ -114,7 +116,8 @@ class PackReader:
 
     def _cache(self, manifests: Sequence[Manifest]) -> ShardCache | None:
         """The cache, where there is something to fetch. Samples come in any order: it must hold all their shards."""
-        remote = [manifest for manifest in manifests if not Storage.open(manifest.url).is_local]
+        made = [manifest for manifest in manifests if not isinstance(manifest, PlannedManifest)]
+        remote = [manifest for manifest in made if not Storage.open(manifest.url).is_local]
         if not remote or self._config.fetch == "samples":
             return None
         needed = sum(manifest.entries.payload_bytes for manifest in remote)
@@ -125,6 +128,10 @@ class PackReader:
                 "raise it, or set loader.fetch=samples",
             )  # fmt: skip
         return ShardCache.of(self._config)
+
+
+def _reader(manifest: Manifest, cache: ShardCache | None) -> ShardReader | ClipReader:
+    return ClipReader(manifest) if isinstance(manifest, PlannedManifest) else ShardReader(manifest, cache)
 
 
 def _stand_ins(manifest: Manifest, entry: SampleEntry, text: TextTokens) -> Iterator[SampleEntry]:

@@ -15,11 +15,12 @@ from pyarrow import parquet
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.clip import SampleEntry
+from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.config import LatentPayload
 from videoar.data_pipeline.entries import Entries
 from videoar.data_pipeline.payload import VERSION, SampleFormat
 from videoar.data_pipeline.storage import Storage
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 DATASET_KEY = "dataset.json"
 
@@ -71,6 +72,15 @@ def sample_id(dataset: str, key: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def sample_entry(dataset: str, clip: Clip, *, shard: str, offset: int, size_bytes: int) -> SampleEntry:
+    """A clip of the plan as a sample, and where its payload is."""
+    return SampleEntry(
+        key=clip.key, sample_id=sample_id(dataset, clip.key), dataset=dataset, schedule=clip.schedule,
+        num_frames=latent_frames(clip.num_frames), caption=clip.caption, label=clip.label, shard=shard, offset=offset,
+        size_bytes=size_bytes,
+    )  # fmt: skip
+
+
 def write_manifest(
     storage: Storage, name: str, layout: SampleFormat, entries: Iterable[SampleEntry], facts: Mapping[str, Any]
 ) -> None:
@@ -79,26 +89,20 @@ def write_manifest(
     The table is named by its hash: two drivers that finish at once leave one of two whole datasets. `facts` (counts,
     the configuration, failures by reason) are read after the last entry, and stored for people and `stats`.
     """
-    identity = _identity(name, layout)
-    digest, num_samples = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()), 0
-    schedules: dict[str, str] = {}
+    content, num_samples = ContentHash(name, layout), 0
     with tempfile.NamedTemporaryFile(prefix="videoar-manifest-", suffix=".parquet") as file:
         with parquet.ParquetWriter(file.name, SCHEMA, compression="zstd") as table:
-            for rows in _row_groups(entries):
+            for rows in row_groups(entries):
                 table.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
                 num_samples += len(rows)
-                schedules |= {row["schedule"]: ScaleSchedule.named(row["schedule"]).hash for row in rows}
-                for row in rows:
-                    content = [row[key] for key in ("key", "schedule", "num_frames", "caption", "label")]
-                    digest.update(json.dumps(content).encode())
+                content.add(rows)
         file.seek(0)
         table_hash = hashlib.file_digest(file, "sha256").hexdigest()
         key = f"manifest.{table_hash[:12]}.parquet"
         storage.write_file(key, file.name)
-    digest.update(json.dumps(schedules, sort_keys=True).encode())
-    described = identity | {
-        "schedules": schedules,
-        "hash": digest.hexdigest()[:16],
+    described = _identity(name, layout) | {
+        "schedules": content.schedules,
+        "hash": content.hexdigest(),
         "manifest": key,
         "manifest_sha256": table_hash,
         "num_samples": num_samples,
@@ -107,7 +111,30 @@ def write_manifest(
     storage.write(DATASET_KEY, json.dumps(described, indent=2, sort_keys=True).encode())
 
 
-def _row_groups(entries: Iterable[SampleEntry]) -> Iterator[list[dict[str, Any]]]:
+class ContentHash:
+    """The hash of a manifest: of what made its samples, and of what each is, in order; not of where they lie."""
+
+    def __init__(self, name: str, layout: SampleFormat) -> None:
+        self._digest = hashlib.sha256(json.dumps(_identity(name, layout), sort_keys=True).encode())
+        self.schedules: dict[str, str] = {}
+        """Hash of each schedule that has occurred, by its name."""
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """The next rows of the table."""
+        for row in rows:
+            if row["schedule"] not in self.schedules:
+                self.schedules[row["schedule"]] = ScaleSchedule.named(row["schedule"]).hash
+            content = [row[key] for key in ("key", "schedule", "num_frames", "caption", "label")]
+            self._digest.update(json.dumps(content).encode())
+
+    def hexdigest(self) -> str:
+        """Sixteen hex digits, once all rows are in."""
+        digest = self._digest.copy()
+        digest.update(json.dumps(self.schedules, sort_keys=True).encode())
+        return digest.hexdigest()[:16]
+
+
+def row_groups(entries: Iterable[SampleEntry]) -> Iterator[list[dict[str, Any]]]:
     """Rows of the table, so many at a time that memory stays flat however many there are."""
     rows = ({name: getattr(entry, name) for name in SCHEMA.names} for entry in entries)
     while group := list(islice(rows, _ROWS_A_GROUP)):

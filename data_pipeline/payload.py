@@ -64,6 +64,10 @@ class SampleFormat:
         cells = num_frames * self.latent_dim * h * w
         return {"none": 0, "int8": 4 * num_frames * self.latent_dim + cells, "fp16": 2 * cells}[self.latent]
 
+    def size_bytes(self, num_frames: int) -> int:
+        """Bytes of a sample of so many latent frames."""
+        return _HEADER.size + self.bits_bytes(num_frames) + self.latent_bytes(num_frames)
+
     def header(self, num_frames: int, checksum: int) -> bytes:
         """The fixed header of one sample."""
         h, w = self.schedule.grid

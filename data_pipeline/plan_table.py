@@ -91,13 +91,16 @@ class Plan:
 
     def shard(self, index: int) -> tuple[Clip, ...]:
         """The clips of one shard, in order. InputError when the stored table is damaged."""
+        return clips_of(self.table(index))
+
+    def table(self, index: int) -> pyarrow.Table:
+        """The clips of one shard, in order, as columns. InputError as above."""
         part = next(part for part in reversed(self.parts) if part.first_shard <= index)
         if part.key not in self._read:
             table = parquet.ParquetFile(pyarrow.BufferReader(self._payload(part)))
             self._read.clear()
             self._read[part.key] = table
-        rows = self._read[part.key].read_row_group(index - part.first_shard, use_threads=False).to_pylist()
-        return tuple(Clip(**{**row, "scores": tuple(row["scores"])}) for row in rows)
+        return self._read[part.key].read_row_group(index - part.first_shard, use_threads=False)
 
     def _payload(self, part: PlanPart) -> bytes:
         payload = self.storage.read(part.key)
@@ -106,6 +109,11 @@ class Plan:
                 "output", self.storage.url, f"holds a damaged {part.key}", "remove the folder and prepare it again"
             )
         return payload
+
+
+def clips_of(table: pyarrow.Table) -> tuple[Clip, ...]:
+    """The rows of a plan's table."""
+    return tuple(Clip(**{**row, "scores": tuple(row["scores"])}) for row in table.to_pylist())
 
 
 def config_hash(dataset: DatasetConfig, layout: SampleFormat, shards: ShardLimits) -> str:

@@ -136,8 +136,7 @@ class PlanWriter:
         """Bytes that a clip takes in the tar; they are a function of its shape."""
         layout = replace(self._layout, schedule=ScaleSchedule.named(clip.schedule))
         frames = latent_frames(clip.num_frames)
-        payload = len(layout.header(frames, 0)) + layout.bits_bytes(frames) + layout.latent_bytes(frames)
-        size = tarfile.BLOCKSIZE + _rounded(payload, tarfile.BLOCKSIZE)
+        size = tarfile.BLOCKSIZE + _rounded(layout.size_bytes(frames), tarfile.BLOCKSIZE)
         total = self._totals.setdefault((clip.schedule, clip.num_frames), _Total())
         total.num_clips += 1
         total.num_tokens += frames * layout.schedule.tokens_per_frame

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.accounts import Accounts
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
+from videoar.data_pipeline.encode import limits, sample_format
 from videoar.data_pipeline.payload import SampleFormat
 from videoar.data_pipeline.plan_table import Plan, ensure_plan
 from videoar.data_pipeline.plan_writer import ShardLimits
 from videoar.data_pipeline.sources import count_inputs
 from videoar.data_pipeline.storage import Storage
-from videoar.data_pipeline.work import limits, sample_format
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
 
@@ -61,13 +61,19 @@ def plan_all(
     for dataset in config.datasets:
         layout = sample_format(dataset, config, tokenizer, tokenizer_hash)
         storage = root.child(dataset.name)
-        shards = ShardLimits(max_clips=config.samples_per_shard, max_bytes=config.max_shard_bytes)
         told = _teller(dataset, progress) if progress is not None else None
         processes = min(config.actors * config.decode_processes, os.cpu_count() or 1)
         with _naming(dataset):
-            plan = ensure_plan(storage, dataset, layout, shards, limits(config), processes=processes, told=told)
+            plan = ensure_plan(
+                storage, dataset, layout, shard_limits(config), limits(config), processes=processes, told=told
+            )
         planned.append(PlannedDataset(dataset=dataset, storage=storage, layout=layout, plan=plan))
     return tuple(planned)
+
+
+def shard_limits(config: DataConfig) -> ShardLimits:
+    """When a shard is full, as configured."""
+    return ShardLimits(max_clips=config.samples_per_shard, max_bytes=config.max_shard_bytes)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import struct
 import sys
 import threading
@@ -42,6 +43,8 @@ class Refused(ValueError):
 
 def main() -> None:
     """Serve requests until the owner closes the pipe."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)  # meant for the owner, which may have clips to end before it leaves
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints must not mix with the messages
     av.logging.set_level(av.logging.PANIC)

@@ -48,6 +48,10 @@ class ShardReader:
         except ForeignShard as error:
             raise InputError("data.url", where, str(error), "prepare the data again") from error
 
+    def lost_with(self, entry: SampleEntry) -> str:
+        """What is missing when a sample cannot be read: its shard."""
+        return entry.shard
+
     def prefetch(self, shard: str) -> None:
         """Have a shard in the cache, where one is used."""
         if self._cache is not None:

@@ -5,30 +5,21 @@ from __future__ import annotations
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import IO
 
-import numpy as np
 import torch
-from einops import rearrange
-from jaxtyping import Bool, Float32, UInt8
 
 from videoar.data_pipeline.commits import SHARDS, Commit, Unit, find_commit, write_commit
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
-from videoar.data_pipeline.decode import DecodeLimits
+from videoar.data_pipeline.encode import ClipEncoder, batches, limits
 from videoar.data_pipeline.footage import Footage, FootageReader
-from videoar.data_pipeline.payload import SampleFormat, write_sample
 from videoar.data_pipeline.plan import Clip
 from videoar.data_pipeline.plan_table import Plan, read_plan
 from videoar.data_pipeline.shard_writer import ShardWriter
 from videoar.data_pipeline.storage import Storage, full_disk_said_plainly
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.scales import ScaleSchedule
-
-_PIXELS_A_BATCH = 1 << 22
-_CLIPS_A_BATCH = 16
-_LARGEST_FP16 = 65_504.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,8 +49,7 @@ class UnitWorker:
     def __init__(self, config: DataConfig, output: str, tokenizer: VideoTokenizer, device: torch.device) -> None:
         self._config, self._output = config, Storage.open(output)
         self._datasets = {dataset.name: dataset for dataset in config.datasets}
-        self._tokenizer, self._device = tokenizer.to(device), device
-        self._hash = tokenizer.hash
+        self._encoder = ClipEncoder(config, tokenizer, device)
         self._plans: dict[str, Plan] = {}
         self._readers: dict[str, FootageReader] = {}
         self.num_clips = 0
@@ -81,12 +71,11 @@ class UnitWorker:
 
     def _make(self, dataset: DatasetConfig, unit: Unit, plan: Plan, file: IO[bytes]) -> Commit:
         """The unit's tar, first on the local disk (in memory it could be too large), then where it belongs."""
-        layout = sample_format(dataset, self._config, self._tokenizer, self._hash)
         failed: dict[str, str] = {}
         with full_disk_said_plainly(tempfile.gettempdir()), ShardWriter(file) as writer:
             footage = self._footage(dataset, plan.shard(unit.shard)[unit.start : unit.stop], failed)
-            for batch in batches(footage):
-                for key, payload in self._tokenize(layout, batch, failed):
+            for batch in batches(footage, lambda item: (item.clip.schedule, item.clip.num_frames)):
+                for key, payload in self._encoder.payloads(dataset, batch, failed):
                     writer.add(key, payload)
         file.flush()
         name = f"{SHARDS}/{unit.name}.{uuid.uuid4().hex[:12]}.tar" if writer.samples else ""
@@ -114,59 +103,3 @@ class UnitWorker:
                 failed[item.clip.key] = item.reason
             else:
                 yield item
-
-    def _tokenize(
-        self, layout: SampleFormat, batch: Sequence[Footage], failed: dict[str, str]
-    ) -> Iterator[tuple[str, bytes]]:
-        """Key and payload of each clip of a batch whose latent is usable."""
-        frames = np.stack([item.frames for item in batch if item.frames is not None])
-        layout = replace(layout, schedule=ScaleSchedule.named(batch[0].clip.schedule))
-        latents, bits = self._encode(frames, layout.schedule)
-        largest = _LARGEST_FP16 if layout.latent == "fp16" else float(np.finfo(np.float32).max)
-        for item, latent, code in zip(batch, latents, bits, strict=True):
-            if np.isfinite(latent).all() and np.abs(latent).max() <= largest:
-                yield item.clip.key, write_sample(layout, code, latent)
-            else:
-                failed[item.clip.key] = f"its latent is not finite, or too large for latent={layout.latent}"
-
-    def _encode(
-        self, frames: UInt8[np.ndarray, "b f h w 3"], schedule: ScaleSchedule
-    ) -> tuple[Float32[np.ndarray, "b t k hh ww"], Bool[np.ndarray, "b t n k"]]:
-        pixels = torch.from_numpy(frames).to(self._device)
-        video = rearrange(pixels, "b f h w c -> b c f h w").float() / 127.5 - 1
-        latent = self._tokenizer.encode(video)
-        bits = self._tokenizer.quantize(latent, schedule)
-        return rearrange(latent, "b k t h w -> b t k h w").contiguous().cpu().numpy(), bits.cpu().numpy()
-
-
-def sample_format(
-    dataset: DatasetConfig, config: DataConfig, tokenizer: VideoTokenizer, tokenizer_hash: str
-) -> SampleFormat:
-    """The format of a dataset's samples."""
-    return SampleFormat(
-        schedule=ScaleSchedule.named(dataset.bucket.schedule), tokenizer_hash=tokenizer_hash, latent=config.latent,
-        latent_dim=tokenizer.config.latent_dim, fps=dataset.bucket.fps,
-    )  # fmt: skip
-
-
-def limits(config: DataConfig) -> DecodeLimits:
-    """What one source may cost, as configured."""
-    return DecodeLimits(wall_s=config.decode_timeout_s)
-
-
-def batches(footage: Iterable[Footage]) -> Iterator[list[Footage]]:
-    """Clips of one shape that are tokenized together, each as soon as it is full: a function of the clips alone."""
-    waiting: dict[tuple[str, int], list[Footage]] = {}
-    for item in footage:
-        shape = item.clip.schedule, item.clip.num_frames
-        batch = waiting.setdefault(shape, [])
-        batch.append(item)
-        if len(batch) == clips_a_batch(*shape):
-            yield waiting.pop(shape)
-    yield from waiting.values()
-
-
-def clips_a_batch(schedule: str, num_frames: int) -> int:
-    """Clips that are tokenized together: a function of their shape alone, so that shards do not depend on the pool."""
-    height, width = ScaleSchedule.named(schedule).pixels
-    return max(1, min(_CLIPS_A_BATCH, _PIXELS_A_BATCH // (num_frames * height * width)))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from videoar.cluster.errors import InputError
 from videoar.cluster.process import World
 from videoar.data_pipeline.clip import SampleEntry, StepPlan
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest, open_manifest
+from videoar.data_pipeline.online import open_plans
 from videoar.data_pipeline.packing import LoaderState, PackSampler
+from videoar.data_pipeline.planning import plan_all
 from videoar.data_pipeline.text import TextTokens
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.model.videoar import text_tokens
@@ -23,35 +27,54 @@ from videoar.pretrain.stages import StagePosition
 _POLL_S = 0.5
 _READY = ".ready"
 """File below RUN/data: everything is prepared, the states of captions included."""
+_PLANNED = ".planned"
+"""The same of the plans, where no shards are made."""
 
 
 def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
-    """The recipe with data that exists: where it names no shards the first process writes them under RUN/data."""
+    """The recipe with data that exists: where it names none the first process writes it under RUN/data.
+
+    Shards, or with data.online the plan alone.
+    """
     if recipe.data.url:
         return recipe
     output = run / DATA
+    ready = output / (_PLANNED if recipe.data.online else _READY)
     if world.is_first:
-        from videoar.data_pipeline.run import prepare  # needs Ray, which reading shards does not
+        if recipe.data.online:
+            plan_all(recipe.data, str(output))
+        else:
+            from videoar.data_pipeline.run import prepare  # needs Ray, which reading shards does not
 
-        prepare(recipe.data, str(output))
+            prepare(recipe.data, str(output))
         if recipe.model.text.kind == "t5":
             prepare_text(recipe, str(output))
-        (output / _READY).touch()
-    while not (output / _READY).exists():
+        ready.touch()
+    while not ready.exists():
         time.sleep(_POLL_S)  # the launcher ends this process if the first one fails
     return replace(recipe, data=replace(recipe.data, url=str(output)))
 
 
-def open_datasets(recipe: Recipe) -> dict[str, Manifest]:
-    """Every dataset that a stage or the validation names, checked against the recipe."""
+def open_datasets(recipe: Recipe, device: torch.device | None = None) -> dict[str, Manifest]:
+    """Every dataset that a stage or the validation names, checked against the recipe.
+
+    Those of data.online make their samples on `device` (the CPU where none is given).
+    """
     names = [part.dataset for stage in recipe.stages for part in stage.mixture] + list(recipe.log.validation)
-    manifests = {name: open_manifest(f"{recipe.data.url.rstrip('/')}/{name}") for name in dict.fromkeys(names)}
+    manifests = _open(recipe, recipe.data.url, dict.fromkeys(names), device or torch.device("cpu"))
     for name, manifest in manifests.items():
         _check(recipe, name, manifest)
     if len({manifest.tokenizer_hash for manifest in manifests.values()}) > 1:
         hashes = {name: manifest.tokenizer_hash for name, manifest in manifests.items()}
         raise InputError("data.url", hashes, "were made by different tokenizers", "prepare all with one")
     return manifests
+
+
+def _open(recipe: Recipe, url: str, names: Iterable[str], device: torch.device) -> dict[str, Manifest]:
+    """The datasets of that name below a URL, as shards or as plans."""
+    if recipe.data.online:
+        return open_plans(recipe.data, url, names, device, recipe.loader.online_cache_bytes)
+    return {name: open_manifest(f"{url.rstrip('/')}/{name}") for name in names}
 
 
 def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
@@ -113,8 +136,9 @@ def prepare_text(recipe: Recipe, url: str, told: Callable[[int, int], None] | No
             "model.text.path", text.path, f"is encoder {encoder.hash}, model.text.encoder_hash is {text.encoder_hash}",
             "give the folder of that one, or correct the hash",
         )  # fmt: skip
-    for dataset in recipe.data.datasets:
-        prepare_states(open_manifest(f"{url.rstrip('/')}/{dataset.name}"), encoder, told)
+    names = [dataset.name for dataset in recipe.data.datasets]
+    for manifest in _open(recipe, url, names, torch.device("cpu")).values():
+        prepare_states(manifest, encoder, told)
     return {dataset.name: encoder.hash for dataset in recipe.data.datasets}
 
 

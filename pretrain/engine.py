@@ -204,11 +204,15 @@ def prepare_blocks(model: VideoAR, layout: ParallelConfig) -> None:
             recompute(block, layout.recompute)
 
 
+def training_device(world: World) -> torch.device:
+    """Where this process computes, whatever its engine."""
+    return torch.device("cuda", world.local_rank) if torch.cuda.is_available() else torch.device("cpu")
+
+
 def make_engine(recipe: Recipe, world: World) -> Engine:
     """The plain engine for one uncut process, else the sharded one over torchrun's processes."""
     if world.world_size == 1 and recipe.parallel.model_processes == 1 and recipe.parallel.zero_stage == 0:
-        device = torch.device("cuda", world.local_rank) if torch.cuda.is_available() else torch.device("cpu")
-        return PlainEngine(recipe, device)
+        return PlainEngine(recipe, training_device(world))
     from videoar.pretrain.parallel.engine import ShardedEngine
 
     return ShardedEngine(recipe, world)

@@ -156,7 +156,7 @@ def first_difference(before: Recipe, now: Recipe) -> tuple[str, object] | None:
 
 def numbers(recipe: Recipe) -> Recipe:
     """The recipe without what may change under a run: what decides its numbers."""
-    data = replace(recipe.data, url="", actors=1, decode_processes=1)
+    data = replace(recipe.data, url="", online=False, actors=1, decode_processes=1)
     model = replace(recipe.model, text=replace(recipe.model.text, path=""))
     stages = tuple(replace(stage, parallel=None) for stage in recipe.stages)
     log = LogConfig()

@@ -18,7 +18,7 @@ from videoar.data_pipeline.clip import Sample, StepPlan
 from videoar.data_pipeline.packing import LoaderState, deal
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.data import open_datasets, open_steps, prepare_data, with_encoder
-from videoar.pretrain.engine import StepResult
+from videoar.pretrain.engine import StepResult, training_device
 from videoar.pretrain.faults import skipped_event
 from videoar.pretrain.inputs import Pack, build_pack
 from videoar.pretrain.metrics import Reporter, StepTimes, step_record
@@ -49,7 +49,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
             open_run(folder, recipe, world)
             check_writable(checkpoints(folder, recipe))
         recipe = prepare_data(recipe, folder, world)
-        datasets = open_datasets(recipe)
+        datasets = open_datasets(recipe, training_device(world))
         recipe = with_encoder(recipe, datasets)
         check_sampling(recipe, datasets)
         root = checkpoints(folder, recipe)
