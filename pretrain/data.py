@@ -56,12 +56,9 @@ def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
 
 
 def open_datasets(recipe: Recipe, device: torch.device | None = None) -> dict[str, Manifest]:
-    """Every dataset that a stage or the validation names, checked against the recipe.
-
-    Those of data.online make their samples on `device` (the CPU where none is given).
-    """
+    """Every dataset that a stage or the validation names, checked against the recipe; `device` as below."""
     names = [part.dataset for stage in recipe.stages for part in stage.mixture] + list(recipe.log.validation)
-    manifests = _open(recipe, recipe.data.url, dict.fromkeys(names), device or torch.device("cpu"))
+    manifests = open_manifests(recipe, recipe.data.url, dict.fromkeys(names), device)
     for name, manifest in manifests.items():
         _check(recipe, name, manifest)
     if len({manifest.tokenizer_hash for manifest in manifests.values()}) > 1:
@@ -70,10 +67,15 @@ def open_datasets(recipe: Recipe, device: torch.device | None = None) -> dict[st
     return manifests
 
 
-def _open(recipe: Recipe, url: str, names: Iterable[str], device: torch.device) -> dict[str, Manifest]:
-    """The datasets of that name below a URL, as shards or as plans."""
+def open_manifests(
+    recipe: Recipe, url: str, names: Iterable[str], device: torch.device | None = None
+) -> dict[str, Manifest]:
+    """The datasets of those names below a URL: their shards, or with data.online their plans.
+
+    Samples of a plan are made on `device`, the CPU where none is given.
+    """
     if recipe.data.online:
-        return open_plans(recipe.data, url, names, device, recipe.loader.online_cache_bytes)
+        return open_plans(recipe.data, url, names, device or torch.device("cpu"), recipe.loader.online_cache_bytes)
     return {name: open_manifest(f"{url.rstrip('/')}/{name}") for name in names}
 
 
@@ -137,7 +139,7 @@ def prepare_text(recipe: Recipe, url: str, told: Callable[[int, int], None] | No
             "give the folder of that one, or correct the hash",
         )  # fmt: skip
     names = [dataset.name for dataset in recipe.data.datasets]
-    for manifest in _open(recipe, url, names, torch.device("cpu")).values():
+    for manifest in open_manifests(recipe, url, names).values():
         prepare_states(manifest, encoder, told)
     return {dataset.name: encoder.hash for dataset in recipe.data.datasets}
 

@@ -12,12 +12,12 @@ from typing import Any
 from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import from_yaml
 from videoar.data_pipeline.clip import Sample
-from videoar.data_pipeline.manifest import Manifest, open_manifest
+from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.storage import Storage
 from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.data import open_text
+from videoar.pretrain.data import open_manifests, open_text
 from videoar.pretrain.evaluate.bits import read_entries, spread
 from videoar.pretrain.metrics import METRICS
 from videoar.pretrain.run_folder import CONFIG, DATA, EVENTS, checkpoints, read_lines
@@ -65,7 +65,7 @@ class Evidence:
 
     @property
     def data_url(self) -> str:
-        """Where the shards are; a recipe that names none has them in the run directory."""
+        """Where shards or plans are; a recipe that names none has them in the run directory."""
         return self.recipe.data.url.rstrip("/") or str(self.run / DATA)
 
     @property
@@ -80,7 +80,7 @@ class Evidence:
         found: dict[str, Manifest | Exception] = {}
         for name in self.dataset_names:
             try:
-                found[name] = open_manifest(f"{self.data_url}/{name}")
+                found |= open_manifests(self.recipe, self.data_url, [name])
             except (InputError, OSError) as error:
                 found[name] = error
         return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from videoar.data_pipeline import open_manifest
 from videoar.data_pipeline.clip import Sample, StepPlan
 from videoar.data_pipeline.commits import Unit
 from videoar.data_pipeline.config import DataConfig, DatasetConfig, LatentPayload, LoaderConfig, SourceConfig
+from videoar.data_pipeline.decode import DecodeLimits, Decoder
 from videoar.data_pipeline.finish import finish_dataset
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest
@@ -148,6 +151,25 @@ def test_a_clip_that_fails_ends_the_run_by_name_or_is_stood_in_for(
     assert sum("passed over (1 of at most 1)" in record.message for record in caplog.records) == 1
     for planned, sample in zip(plan.entries, samples, strict=True):
         assert sample.entry.key == planned.key or (planned.key == lost and sample.entry.key != lost)
+
+
+def test_signals_to_the_whole_job_leave_the_decoders_at_work(tmp_path: Path) -> None:
+    """Ctrl-C and preemption reach every process: a decoder that died of them would count as a clip that failed."""
+    path = str(write_video(tmp_path / "a.mp4"))
+    with Decoder(DecodeLimits()) as decoder:
+        first = decoder.probe(path)
+        (pid,) = (int(process) for process in children())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            os.kill(pid, number)
+        assert decoder.probe(path) == first
+        assert [int(process) for process in children()] == [pid]
+
+
+def children() -> list[str]:
+    """Decoders of this process."""
+    own = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    found = [pid for path in own for pid in path.read_text().split()]
+    return [pid for pid in found if b"data_pipeline.sandbox" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_the_plan_of_another_recipe_is_refused(tmp_path: Path) -> None:

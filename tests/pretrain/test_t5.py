@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from videoar.cluster.entry import main
 from videoar.cluster.errors import InputError
+from videoar.cluster.process import World
 from videoar.cluster.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.manifest import open_manifest
@@ -22,7 +23,7 @@ from videoar.data_pipeline.t5 import LiveText, T5Encoder
 from videoar.data_pipeline.text_states import StatesText, prepare_states
 from videoar.pretrain.config import Recipe, TextConfig
 from videoar.pretrain.convert import export
-from videoar.pretrain.data import make_sampler, open_datasets, open_text, with_encoder
+from videoar.pretrain.data import make_sampler, open_datasets, open_text, prepare_data, with_encoder
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import read_config
 from videoar.pretrain.train import train
@@ -84,6 +85,16 @@ def test_states_are_those_of_the_encoder(data: Path, encoder: Path) -> None:
         np.testing.assert_allclose(found.astype(np.float32), states.astype(np.float32), atol=2e-3)
     with pytest.raises(InputError, match=r"model\.text\.width=8"):
         StatesText.open([manifest], "", 16, 8)
+
+
+def test_captions_of_a_plan_without_shards(encoder: Path, tmp_path: Path) -> None:
+    """A run on a plan is conditioned as one on its shards: the states lie beside the plan."""
+    base = with_t5(tmp_path / "none", encoder)
+    planned = prepare_data(replace(base, data=replace(base.data, url="", online=True)), tmp_path, World())
+    manifests = open_datasets(planned)
+    text = open_text(planned, manifests)
+    for manifest in manifests.values():
+        assert len(text.tokens(manifest.entries[0])) == text.lengths(manifest.entries)[0]
 
 
 def test_empty_and_long_captions(encoder: Path) -> None:
