@@ -103,12 +103,15 @@ def _entries(
 
 
 def _samples(dataset: DatasetConfig, commit: Commit, clips: Mapping[str, Clip]) -> Iterator[SampleEntry]:
+    shards = [tar.key for tar in commit.tars]
     for sample in commit.samples:
         clip = clips[sample.key]
         yield SampleEntry(
             key=clip.key, sample_id=sample_id(dataset.name, clip.key), dataset=dataset.name,
             schedule=clip.schedule, num_frames=latent_frames(clip.num_frames), caption=clip.caption,
-            label=clip.label, shard=commit.tar, offset=sample.offset, size_bytes=sample.size_bytes,
+            label=clip.label, shard=shards[0], offset=sample.offset, size_bytes=sample.size_bytes,
+            latent_shard=shards[1] if shards[1:] else None, latent_offset=sample.latent_offset,
+            latent_bytes=sample.latent_bytes,
         )  # fmt: skip
 
 

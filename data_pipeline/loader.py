@@ -30,10 +30,20 @@ log = logging.getLogger(__name__)
 
 
 class PackReader:
-    """Reads packs of any of the given datasets; use `close` when done."""
+    """Reads packs of any of the given datasets; use `close` when done.
 
-    def __init__(self, manifests: Sequence[Manifest], text: TextTokens, config: LoaderConfig | None = None) -> None:
-        self._config = config or LoaderConfig()
+    Latents are several times as large as bits, and lie in tars of their own: without `latents` none is read or fetched.
+    """
+
+    def __init__(
+        self,
+        manifests: Sequence[Manifest],
+        text: TextTokens,
+        config: LoaderConfig | None = None,
+        *,
+        latents: bool = False,
+    ) -> None:
+        self._config, self._latents = config or LoaderConfig(), latents
         cache = self._cache(manifests) if config is not None else None
         self._readers = {manifest.name: ShardReader(manifest, cache) for manifest in manifests}
         self._text = text
@@ -66,7 +76,7 @@ class PackReader:
 
     def prefetch(self, entries: Iterable[SampleEntry]) -> None:
         """Begin to fetch the shards of these samples, in this order; what goes wrong shows when they are read."""
-        for place in dict.fromkeys((entry.dataset, entry.shard) for entry in entries):
+        for place in dict.fromkeys((entry.dataset, shard) for entry in entries for shard in self._shards(entry)):
             if place not in self._asked and not self._readers[place[0]].has(place[1]):
                 self._asked.add(place)
                 self._fetching.submit(self._fetch, *place)
@@ -77,6 +87,12 @@ class PackReader:
             pool.shutdown(cancel_futures=True)
         for reader in self._readers.values():
             reader.close()
+
+    def _shards(self, entry: SampleEntry) -> tuple[str, ...]:
+        """The tars that are read for a sample."""
+        if not self._latents or entry.latent_shard is None:
+            return (entry.shard,)
+        return entry.shard, entry.latent_shard
 
     def _fetch(self, dataset: str, shard: str) -> None:
         with suppress(CorruptShard, InputError, StoreError, OSError):
@@ -109,15 +125,16 @@ class PackReader:
         )
 
     def _read(self, entry: SampleEntry) -> Sample:
-        bits, latent = self._readers[entry.dataset].read(entry)
-        return Sample(entry=entry, bits=bits, latent=latent, text=self._text.tokens(entry))
+        reader = self._readers[entry.dataset]
+        latent = reader.read_latent(entry) if self._latents else None
+        return Sample(entry=entry, codes=reader.read(entry), latent=latent, text=self._text.tokens(entry))
 
     def _cache(self, manifests: Sequence[Manifest]) -> ShardCache | None:
         """The cache, where there is something to fetch. Samples come in any order: it must hold all their shards."""
         remote = [manifest for manifest in manifests if not Storage.open(manifest.url).is_local]
         if not remote or self._config.fetch == "samples":
             return None
-        needed = sum(manifest.entries.payload_bytes for manifest in remote)
+        needed = sum(manifest.entries.payload_bytes(latents=self._latents) for manifest in remote)
         if needed > self._config.cache_bytes:
             raise InputError(
                 "loader.cache_bytes", self._config.cache_bytes,

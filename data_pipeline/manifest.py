@@ -16,7 +16,7 @@ from pyarrow import parquet
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.config import LatentPayload
-from videoar.data_pipeline.entries import Entries
+from videoar.data_pipeline.entries import REPEATED, Entries
 from videoar.data_pipeline.payload import VERSION, SampleFormat
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.scales import ScaleSchedule
@@ -36,6 +36,9 @@ SCHEMA = pyarrow.schema(
         ("shard", pyarrow.string()),
         ("offset", pyarrow.int64()),
         ("size_bytes", pyarrow.int64()),
+        ("latent_shard", pyarrow.string()),
+        ("latent_offset", pyarrow.int64()),
+        ("latent_bytes", pyarrow.int64()),
     ]
 )
 
@@ -128,7 +131,7 @@ def open_manifest(url: str) -> Manifest:
                 "data.url", url, f"was cut by schedule {name} with hash {schedule_hash}, and this version's has {ours}",
                 "prepare the data again",
             )  # fmt: skip
-    table = parquet.read_table(pyarrow.BufferReader(payload), read_dictionary=["schedule", "shard"])
+    table = parquet.read_table(pyarrow.BufferReader(payload), read_dictionary=list(REPEATED))
     return Manifest(
         name=described["name"], url=url, hash=described["hash"], tokenizer_hash=described["tokenizer_hash"],
         entries=Entries(described["name"], table),

@@ -1,4 +1,4 @@
-"""One unit of work: clips of the plan → pixels → latents and bits → one tar and its commit. Knows nothing of Ray."""
+"""One unit of work: clips of the plan → pixels → latents and bits → their tars and one commit. Knows nothing of Ray."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Float32, UInt8
 
-from videoar.data_pipeline.commits import SHARDS, Commit, Unit, find_commit, write_commit
+from videoar.data_pipeline.commits import Commit, Unit, find_commit, write_commit
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.footage import Footage, FootageReader
-from videoar.data_pipeline.payload import SampleFormat, write_sample
+from videoar.data_pipeline.payload import Members, SampleFormat, write_sample
 from videoar.data_pipeline.plan import Clip
 from videoar.data_pipeline.plan_table import Plan, read_plan
 from videoar.data_pipeline.shard_writer import ShardWriter
@@ -69,8 +69,8 @@ class UnitWorker:
         """Make one unit of a dataset and commit it. One that another worker has committed meanwhile stands."""
         plan, storage = self._plan(name), self._output.child(name)
         if (commit := find_commit(storage, unit)) is None:
-            with tempfile.TemporaryFile(prefix="videoar-shard-") as file:
-                commit = self._make(self._datasets[name], unit, plan, file)
+            with _spool() as bits, _spool() as latents:
+                commit = self._make(self._datasets[name], unit, plan, (bits, latents))
             write_commit(storage, unit, commit)
         return UnitResult.of(commit)
 
@@ -79,23 +79,21 @@ class UnitWorker:
         while self._readers:
             self._readers.popitem()[1].close()
 
-    def _make(self, dataset: DatasetConfig, unit: Unit, plan: Plan, file: IO[bytes]) -> Commit:
-        """The unit's tar, first on the local disk (in memory it could be too large), then where it belongs."""
+    def _make(self, dataset: DatasetConfig, unit: Unit, plan: Plan, files: tuple[IO[bytes], IO[bytes]]) -> Commit:
+        """The unit's tars, first on the local disk (in memory they could be too large), then where they belong."""
         layout = sample_format(dataset, self._config, self._tokenizer, self._hash)
         failed: dict[str, str] = {}
-        with full_disk_said_plainly(tempfile.gettempdir()), ShardWriter(file) as writer:
+        latents = files[1] if layout.latent != "none" else None
+        with full_disk_said_plainly(tempfile.gettempdir()), ShardWriter(files[0], latents) as writer:
             footage = self._footage(dataset, plan.shard(unit.shard)[unit.start : unit.stop], failed)
             for batch in batches(footage):
-                for key, payload in self._tokenize(layout, batch, failed):
-                    writer.add(key, payload)
-        file.flush()
-        name = f"{SHARDS}/{unit.name}.{uuid.uuid4().hex[:12]}.tar" if writer.samples else ""
-        if name:  # the file has no name, so that a killed worker leaves nothing behind; Linux opens it again like this
-            self._output.child(dataset.name).write_file(name, f"/proc/self/fd/{file.fileno()}")
-        return Commit(
-            config_hash=plan.config_hash, tar=name, size_bytes=writer.size_bytes if name else 0, failed=failed,
-            sha256=writer.sha256 if name else "", samples=tuple(writer.samples),
-        )  # fmt: skip
+                for key, members in self._tokenize(layout, batch, failed):
+                    writer.add(key, members)
+        tars = writer.tars(f"{unit.name}.{uuid.uuid4().hex[:12]}.tar") if writer.samples else ()
+        for tar, file in zip(tars, files, strict=False):
+            file.flush()  # nameless: a killed worker leaves nothing behind, and Linux opens it again like this
+            self._output.child(dataset.name).write_file(tar.key, f"/proc/self/fd/{file.fileno()}")
+        return Commit(config_hash=plan.config_hash, tars=tars, samples=tuple(writer.samples), failed=failed)
 
     def _plan(self, dataset: str) -> Plan:
         if dataset not in self._plans:
@@ -117,8 +115,8 @@ class UnitWorker:
 
     def _tokenize(
         self, layout: SampleFormat, batch: Sequence[Footage], failed: dict[str, str]
-    ) -> Iterator[tuple[str, bytes]]:
-        """Key and payload of each clip of a batch whose latent is usable."""
+    ) -> Iterator[tuple[str, Members]]:
+        """Key and members of each clip of a batch whose latent is usable."""
         frames = np.stack([item.frames for item in batch if item.frames is not None])
         layout = replace(layout, schedule=ScaleSchedule.named(batch[0].clip.schedule))
         latents, bits = self._encode(frames, layout.schedule)
@@ -137,6 +135,10 @@ class UnitWorker:
         latent = self._tokenizer.encode(video)
         bits = self._tokenizer.quantize(latent, schedule)
         return rearrange(latent, "b k t h w -> b t k h w").contiguous().cpu().numpy(), bits.cpu().numpy()
+
+
+def _spool() -> IO[bytes]:
+    return tempfile.TemporaryFile(prefix="videoar-shard-")
 
 
 def sample_format(

@@ -27,7 +27,7 @@ def loader(manifest: Manifest, share: int = 0, shares: int = 1, state: LoaderSta
         return deal(step.packs, shares)[share]
 
     sampler = PackSampler([manifest], [1.0], 256, 2, 0, TEXT)
-    return StepLoader(sampler, PackReader([manifest], TEXT), state or LoaderState(), mine)
+    return StepLoader(sampler, PackReader([manifest], TEXT, latents=True), state or LoaderState(), mine)
 
 
 def test_samples_are_those_of_the_plan(write_dataset: WriteDataset) -> None:
