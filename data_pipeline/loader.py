@@ -12,6 +12,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from videoar.cluster.errors import InputError, StoreError
+from videoar.data_pipeline.buffers import Buffers
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import PackPlan, Sample, SampleEntry, StepPlan
 from videoar.data_pipeline.config import LoaderConfig
@@ -45,8 +46,8 @@ class PackReader:
     ) -> None:
         self._config, self._latents = config or LoaderConfig(), latents
         cache = self._cache(manifests) if config is not None else None
-        self._readers = {manifest.name: ShardReader(manifest, cache) for manifest in manifests}
-        self._text = text
+        self._readers = {manifest.name: ShardReader(manifest, cache, self.release) for manifest in manifests}
+        self._text, self._buffers = text, Buffers()
         self._reading = ThreadPoolExecutor(self._config.read_threads, thread_name_prefix="read")
         self._fetching = ThreadPoolExecutor(self._config.fetch_threads, thread_name_prefix="fetch")
         self._counting = threading.Lock()
@@ -62,17 +63,23 @@ class PackReader:
 
     def read(self, plan: PackPlan) -> tuple[Sample, ...]:
         """The samples of a pack, in its order."""
-        return self.read_all([plan])[0]
+        (samples,) = self.read_all([plan])
+        self.release()
+        return samples
 
     def read_all(self, plans: Sequence[PackPlan]) -> Packs:
-        """The samples of several packs, read by several threads."""
+        """The samples of several packs, read by several threads. Their shards stay open until `release`."""
         entries = [entry for plan in plans for entry in plan.entries]
-        shares = [entries[i :: self._num_shares] for i in range(self._num_shares)]
-        read = list(self._reading.map(lambda share: [self._sample(entry) for entry in share], shares))
-        for reader in self._readers.values():
-            reader.release()
+        places = list(zip(entries, self._rooms(entries), strict=True))
+        shares = [places[i :: self._num_shares] for i in range(self._num_shares)]
+        read = list(self._reading.map(lambda share: [self._sample(*place) for place in share], shares))
         samples = (read[i % self._num_shares][i // self._num_shares] for i in range(len(entries)))
         return tuple(tuple(next(samples) for _ in plan.entries) for plan in plans)
+
+    def release(self) -> None:
+        """Let go of the shards: to be called before waiting for anything that may wait for room in the cache."""
+        for reader in self._readers.values():
+            reader.release()
 
     def prefetch(self, entries: Iterable[SampleEntry]) -> None:
         """Begin to fetch the shards of these samples, in this order; what goes wrong shows when they are read."""
@@ -88,6 +95,14 @@ class PackReader:
         for reader in self._readers.values():
             reader.close()
 
+    def _rooms(self, entries: Sequence[SampleEntry]) -> Iterator[memoryview]:
+        """Memory for each of the samples, all of it together, so that it can be used again when all are gone."""
+        sizes = [entry.size_bytes + ((self._latents and entry.latent_bytes) or 0) for entry in entries]
+        room, start = self._buffers.lend(sum(sizes)), 0
+        for size in sizes:
+            yield room[start : start + size]
+            start += size
+
     def _shards(self, entry: SampleEntry) -> tuple[str, ...]:
         """The tars that are read for a sample."""
         if not self._latents or entry.latent_shard is None:
@@ -99,15 +114,15 @@ class PackReader:
             self._readers[dataset].prefetch(shard)
         self._asked.discard((dataset, shard))
 
-    def _sample(self, entry: SampleEntry) -> Sample:
+    def _sample(self, entry: SampleEntry, room: memoryview) -> Sample:
         """A sample; where its shard is missing, and that many may be, another of the same shape in its place."""
         if not self._config.max_missing_shards:
-            return self._read(entry)
+            return self._read(entry, room)
         for candidate in _stand_ins(self._readers[entry.dataset].manifest, entry, self._text):
             if (candidate.dataset, candidate.shard) in self.missing:
                 continue
             try:
-                return self._read(candidate)
+                return self._read(candidate, room)
             except CorruptShard as error:
                 self._pass_over((candidate.dataset, candidate.shard), error)
         raise CorruptShard(f"{entry.dataset}: no sample of the shape of {entry.key} is left beside the missing shards")
@@ -124,10 +139,11 @@ class PackReader:
             "shard passed over (%d of at most %d): %s", len(self.missing), self._config.max_missing_shards, error
         )
 
-    def _read(self, entry: SampleEntry) -> Sample:
+    def _read(self, entry: SampleEntry, room: memoryview) -> Sample:
         reader = self._readers[entry.dataset]
-        latent = reader.read_latent(entry) if self._latents else None
-        return Sample(entry=entry, codes=reader.read(entry), latent=latent, text=self._text.tokens(entry))
+        codes = reader.read(entry, room)
+        latent = reader.read_latent(entry, room[entry.size_bytes :]) if self._latents else None
+        return Sample(entry=entry, codes=codes, latent=latent, text=self._text.tokens(entry))
 
     def _cache(self, manifests: Sequence[Manifest]) -> ShardCache | None:
         """The cache, where there is something to fetch. Samples come in any order: it must hold all their shards."""
@@ -229,6 +245,8 @@ class StepLoader:
             yield waiting.popleft()
 
     def _put(self, item: LoadedStep | BaseException) -> None:
+        if self._steps.full():
+            self._reader.release()  # the trainer may be waiting for another process, and that one for room in the cache
         while not self._closed.is_set():
             try:
                 return self._steps.put(item, timeout=0.1)

@@ -103,19 +103,19 @@ def write_sample(
     return Members(packed, stored)
 
 
-def read_bits(layout: SampleFormat, num_frames: int, raw: bytes) -> PackedBits:
-    """The bits of one sample. CorruptShard: damaged bytes. ForeignShard: a sample of something else."""
+def read_bits(layout: SampleFormat, num_frames: int, raw: bytes | memoryview) -> PackedBits:
+    """The bits of one sample, in place. CorruptShard: damaged bytes. ForeignShard: a sample of something else."""
     packed = np.frombuffer(_checked(layout, num_frames, "bits", raw), dtype=np.uint8)
-    return PackedBits(packed, (num_frames, layout.schedule.tokens_per_frame, layout.latent_dim))
+    return PackedBits(packed, _shape(layout, num_frames))
 
 
-def read_latent(layout: SampleFormat, num_frames: int, raw: bytes) -> StoredLatent:
-    """The latent of one sample, of a format that stores one; raises as `read_bits` does."""
+def read_latent(layout: SampleFormat, num_frames: int, raw: bytes | memoryview) -> StoredLatent:
+    """The latent of one sample, in place, of a format that stores one; raises as `read_bits` does."""
     assert layout.latent != "none", "there is no latent to read"
     return _unpack_latent(layout, num_frames, _checked(layout, num_frames, layout.latent, raw))
 
 
-def header_fields(raw: bytes) -> dict[str, object]:
+def header_fields(raw: bytes | memoryview) -> dict[str, object]:
     """What the header of a sample says, by name. CorruptShard: there is none."""
     if len(raw) < _HEADER.size or raw[:4] != _MAGIC:
         raise CorruptShard("the sample does not begin with a header of the shard format")
@@ -126,7 +126,7 @@ def _member(layout: SampleFormat, num_frames: int, body: _Body, payload: bytes) 
     return layout.header(num_frames, body, zlib.crc32(payload)) + payload
 
 
-def _checked(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes) -> memoryview:
+def _checked(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes | memoryview) -> memoryview:
     """What follows the header of a member, which is as it was written and what it should be."""
     header = _expected(layout, num_frames, body)
     if raw[: len(header)] != header:
@@ -138,12 +138,18 @@ def _checked(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes) -> 
 
 
 @lru_cache(maxsize=256)
+def _shape(layout: SampleFormat, num_frames: int) -> tuple[int, int, int]:
+    """That of the bits: the same for many samples."""
+    return num_frames, layout.schedule.tokens_per_frame, layout.latent_dim
+
+
+@lru_cache(maxsize=256)
 def _expected(layout: SampleFormat, num_frames: int, body: _Body) -> bytes:
     """The header up to its checksum: the same for many samples."""
     return layout.header(num_frames, body, 0)[:-_CHECKSUM_BYTES]
 
 
-def _refuse_header(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes) -> None:
+def _refuse_header(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes | memoryview) -> None:
     found, wanted = header_fields(raw), header_fields(layout.header(num_frames, body, 0))
     for name, value in wanted.items():
         if found[name] != value:
@@ -151,7 +157,7 @@ def _refuse_header(layout: SampleFormat, num_frames: int, body: _Body, raw: byte
     raise CorruptShard("the header holds bytes that mean nothing")
 
 
-def _identity(header: bytes) -> dict[str, object]:
+def _identity(header: bytes | memoryview) -> dict[str, object]:
     """The header's fields by name, as a person reads them; the checksum is left out."""
     names = (
         "magic", "format version", "body", "bit order", "latent frames", "bits a token", "grid rows",

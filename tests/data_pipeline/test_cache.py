@@ -243,6 +243,22 @@ def test_a_dataset_beyond_the_cache_is_refused_at_the_start(
     reader.close()
 
 
+def test_a_loader_that_waits_holds_no_shard(
+    write_dataset: WriteDataset, memory: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that each wait for room that the other holds would wait for ever."""
+    monkeypatch.setattr("videoar.data_pipeline.cache._WAIT_S", 10.0)
+    remote = copied(write_dataset(count=4), f"{memory.url}/clips")
+    config = LoaderConfig(cache_dir=str(tmp_path / "cache"), steps_ahead=1)
+    sampler, reader = PackSampler([remote], [1.0], 256, 1, 0, TEXT), PackReader([remote], TEXT, config)
+    cache = ShardCache(tmp_path / "cache", 10 * 1024)
+    with StepLoader(sampler, reader, LoaderState(), lambda step: [0], config) as steps:
+        next(steps)
+        (other,) = put_shards(memory, 1)
+        assert read(cache, memory, other) == memory.read(other), "the bound left no room beside the loader's shard"
+    reader.close()
+
+
 def test_prefetched_shards_are_there_before_they_are_read(
     write_dataset: WriteDataset, memory: Storage, tmp_path: Path
 ) -> None:
