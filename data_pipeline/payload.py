@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int8, Int64
+from jaxtyping import Bool, Float32, Int8, Int64, UInt8
 from torch import Tensor
 
 from videoar.data_pipeline.clip import PackedBits, StoredLatent
@@ -193,9 +193,17 @@ def _unpack_latent(layout: SampleFormat, num_frames: int, stored: memoryview) ->
 
 def unpack(codes: Sequence[PackedBits], device: torch.device | str) -> Bool[Tensor, "f n k"]:
     """The bits of all frames of several samples of one schedule, one sample after the other; unpacked on the device."""
-    packed = torch.from_numpy(np.concatenate([one.packed for one in codes])).to(device)
-    bits = _bits_of_bytes(packed.device).index_select(0, packed.int()).view(torch.bool)
+    packed = np.concatenate([one.packed for one in codes])
+    if torch.device(device).type == "cpu":
+        bits = torch.from_numpy(np.unpackbits(packed, bitorder="big").view(np.bool_))
+    else:
+        bits = unpack_by_table(torch.from_numpy(packed).to(device))
     return bits.view(-1, *codes[0].shape[1:])
+
+
+def unpack_by_table(packed: UInt8[Tensor, " j"]) -> Bool[Tensor, " bits"]:
+    """Eight bits of each byte, big bit order: one gather, where numpy does not reach."""
+    return _bits_of_bytes(packed.device).index_select(0, packed.int()).view(torch.bool)
 
 
 @lru_cache(maxsize=16)

@@ -23,6 +23,7 @@ from videoar.data_pipeline.payload import (
     read_latent,
     restore,
     unpack,
+    unpack_by_table,
     write_sample,
 )
 from videoar.data_pipeline.shards import ShardReader
@@ -61,6 +62,8 @@ def test_bits_unpack_on_the_device_as_on_the_host() -> None:
     codes = [PackedBits.of(sample_arrays(layout("none"), count, seed=count)[0]) for count in (1, 3)]
     wanted = np.concatenate([code.unpack() for code in codes])
     assert np.array_equal(unpack(codes, "cpu").numpy(), wanted)
+    table = unpack_by_table(torch.from_numpy(np.concatenate([code.packed for code in codes])))
+    assert np.array_equal(table.numpy(), wanted.ravel())
     assert np.array_equal(wanted[0], sample_arrays(layout("none"), 1, seed=1)[0][0])
 
 
