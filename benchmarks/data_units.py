@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from videoar.data_pipeline.commits import Commit, CommittedSample, Unit, write_commit
+from videoar.data_pipeline.commits import SHARDS, Commit, CommittedSample, CommittedTar, Unit, write_commit
 from videoar.data_pipeline.config import DataConfig, DatasetConfig, SourceConfig
 from videoar.data_pipeline.manifest import DATASET_KEY
 from videoar.data_pipeline.plan_table import Plan, read_plan
@@ -44,10 +44,9 @@ class CommitOnly:
         plan = self._plans[name]
         clips = plan.shard(unit.shard)[unit.start : unit.stop]
         samples = tuple(CommittedSample(clip.key, i * _SAMPLE_BYTES, _SAMPLE_BYTES) for i, clip in enumerate(clips))
-        commit = Commit(
-            config_hash=plan.config_hash, tar=f"shards/{unit.name}.tar", size_bytes=len(clips) * _SAMPLE_BYTES,
-            sha256=hashlib.sha256(unit.name.encode()).hexdigest(), samples=samples, failed={},
-        )  # fmt: skip
+        sha256 = hashlib.sha256(unit.name.encode()).hexdigest()
+        tar = CommittedTar(f"{SHARDS}/{unit.name}.tar", len(clips) * _SAMPLE_BYTES, sha256)
+        commit = Commit(config_hash=plan.config_hash, tars=(tar,), samples=samples, failed={})
         write_commit(storage, unit, commit)
         self.num_clips += len(clips)
         return UnitResult.of(commit)

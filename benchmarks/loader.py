@@ -1,7 +1,9 @@
 """Samples a second of the training loader beside the plain webdataset library on the same tars.
 
-Both unpack every sample. webdataset walks the tars in their order; the loader reads the samples of packs, in the random
-order of training, planning and packing included. With a URL, the same shards from there through a warm cache.
+Both check every sample. webdataset walks the tars in their order; the loader reads the samples of packs, in the random
+order of training, planning and packing included. Both hand on packed bits, which training unpacks on its device; and a
+second time with each pack (webdataset: each sample) unpacked to a byte a bit on this processor. With a URL, the same
+shards from there through a warm cache.
 """
 
 from __future__ import annotations
@@ -21,17 +23,19 @@ import numpy as np
 import webdataset
 
 from videoar.benchmarks.measure import alternate
-from videoar.data_pipeline.clip import SampleEntry
-from videoar.data_pipeline.commits import Commit, Unit, write_commit
+from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry, StoredLatent
+from videoar.data_pipeline.commits import LATENTS, SHARDS, Commit, Unit, write_commit
 from videoar.data_pipeline.config import LatentPayload, LoaderConfig
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
 from videoar.data_pipeline.packing import LoaderState, PackSampler
-from videoar.data_pipeline.payload import SampleFormat, read_sample, write_sample
+from videoar.data_pipeline.payload import Members, SampleFormat, read_bits, read_latent, unpack, write_sample
 from videoar.data_pipeline.shard_writer import ShardWriter
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.text import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
+
+Pack = tuple[Sample, ...]
 
 _TEXT = BytesText(256)
 _ROUNDS = 5
@@ -59,14 +63,18 @@ def _case(case: str, folder: Path, url: str) -> dict[str, Any]:
     local = _write(str(folder / case), case, layout, num_frames, count)
     with ExitStack() as stack:
 
-        def epoch(manifest: Manifest, config: LoaderConfig) -> Callable[[], None]:
+        def epoch(manifest: Manifest, config: LoaderConfig, use: Callable[[Pack], object] = len) -> Callable[[], None]:
             steps = stack.enter_context(_steps(manifest, tokens_per_pack, config))
-            return lambda: _epoch(steps, count)
+            return lambda: _epoch(steps, count, use)
 
         calls: dict[str, Callable[[], object]] = {
             "webdataset": lambda: _exhaust(_by_webdataset(local, layout, num_frames)),
+            "webdataset_unpacked": lambda: _exhaust(
+                codes.unpack() for codes, _ in _by_webdataset(local, layout, num_frames)
+            ),
             "one_thread": epoch(local, LoaderConfig(read_threads=1)),
             "loader": epoch(local, LoaderConfig()),
+            "loader_unpacked": epoch(local, LoaderConfig(), _unpacked),
         }
         if url:
             remote = _copy(local, f"{url.rstrip('/')}/{case}")
@@ -74,10 +82,11 @@ def _case(case: str, folder: Path, url: str) -> dict[str, Any]:
         costs = alternate(calls, _ROUNDS)
     seconds = {name: statistics.median(cost.wall_s for cost in found) for name, found in costs.items()}
     rates = {name: _EPOCHS * count / value for name, value in seconds.items()}
-    size_bytes = local.entries.payload_bytes
+    size_bytes = local.entries.payload_bytes(latents=True)
     found: dict[str, Any] = {
         "samples_per_s": rates,
         "loader_over_webdataset": _ratio(costs, "webdataset", "loader"),
+        "unpacked_over_webdataset_unpacked": _ratio(costs, "webdataset_unpacked", "loader_unpacked"),
         "bytes_per_s": _EPOCHS * size_bytes / seconds["loader"],
         "tokens_per_s": rates["loader"] * float(local.entries.visual_tokens.mean()),
         "data_wait": _wait(local, tokens_per_pack),
@@ -94,14 +103,25 @@ def _ratio(costs: dict[str, list[Any]], base: str, other: str) -> float:
     return statistics.median(one.wall_s / two.wall_s for one, two in pairs)
 
 
-def _by_webdataset(manifest: Manifest, layout: SampleFormat, num_frames: int) -> Iterator[object]:
-    storage = Storage.open(manifest.url)
-    tars = [storage.path(key) for key in storage.keys("shards")]
+def _by_webdataset(
+    manifest: Manifest, layout: SampleFormat, num_frames: int
+) -> Iterator[tuple[PackedBits, StoredLatent | None]]:
+    """Every sample of some epochs, checked; latents, where there are any, from the tars beside those of the bits."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        dataset = webdataset.WebDataset(tars, shardshuffle=False, empty_check=False)
+        bits, latents = (_tars(manifest, folder) for folder in (SHARDS, LATENTS))
         for _ in range(_EPOCHS):
-            yield from (read_sample(layout, num_frames, item["codes"]) for item in dataset)
+            if layout.latent == "none":
+                yield from ((read_bits(layout, num_frames, item["codes"]), None) for item in bits)
+            else:
+                for one, two in zip(bits, latents, strict=True):
+                    yield read_bits(layout, num_frames, one["codes"]), read_latent(layout, num_frames, two["latent"])
+
+
+def _tars(manifest: Manifest, folder: str) -> webdataset.WebDataset:
+    storage = Storage.open(manifest.url)
+    tars = [storage.path(key) for key in storage.keys(folder)]
+    return webdataset.WebDataset(tars, shardshuffle=False, empty_check=False) if tars else []
 
 
 @contextmanager
@@ -109,17 +129,24 @@ def _steps(manifest: Manifest, tokens_per_pack: int, config: LoaderConfig) -> It
     """Steps of eight packs, all of them this process's."""
     sampler = PackSampler([manifest], [1.0], tokens_per_pack, 8, 0, _TEXT)
     with (
-        closing(PackReader([manifest], _TEXT, config)) as reader,
+        closing(PackReader([manifest], _TEXT, config, latents=True)) as reader,
         StepLoader(sampler, reader, LoaderState(), lambda step: range(len(step.packs)), config) as steps,
     ):
         yield steps
 
 
-def _epoch(steps: StepLoader, count: int) -> None:
+def _epoch(steps: StepLoader, count: int, use: Callable[[Pack], object]) -> None:
     """Take the samples of some epochs."""
     left = _EPOCHS * count
     while left > 0:
-        left -= sum(len(pack) for pack in next(steps)[1])
+        for pack in next(steps)[1]:
+            use(pack)
+            left -= len(pack)
+
+
+def _unpacked(pack: Pack) -> object:
+    """As training does it, on this processor instead of its device."""
+    return unpack([sample.codes for sample in pack], "cpu")
 
 
 def _wait(manifest: Manifest, tokens_per_pack: int) -> float:
@@ -168,24 +195,24 @@ def _write_shard(
     num_frames: int,
     shard: int,
     samples: range,
-    payloads: list[bytes],
+    payloads: list[Members],
 ) -> list[SampleEntry]:
-    """One tar with its commit; what the manifest says of it."""
-    file, key = io.BytesIO(), f"shards/{shard:06d}.drawn.tar"
-    with ShardWriter(file) as writer:
+    """Its tars with their commit; what the manifest says of them."""
+    files = [io.BytesIO() for _ in range(1 + (layout.latent != "none"))]
+    with ShardWriter(*files) as writer:
         for number in samples:
             writer.add(f"clip_{number:08d}", payloads[number % len(payloads)])
-    storage.write(key, file.getvalue())
-    commit = Commit(
-        config_hash="", tar=key, size_bytes=writer.size_bytes, sha256=writer.sha256, samples=tuple(writer.samples),
-        failed={},
-    )  # fmt: skip
+    tars = writer.tars(f"{shard:06d}.drawn.tar")
+    for tar, file in zip(tars, files, strict=True):
+        storage.write(tar.key, file.getvalue())
+    commit = Commit(config_hash="", tars=tars, samples=tuple(writer.samples), failed={})
     write_commit(storage, Unit(shard, 0, len(samples)), commit)
     return [
         SampleEntry(
             key=place.key, sample_id=sample_id(name, place.key), dataset=name, schedule=layout.schedule.name,
-            num_frames=num_frames, caption=_CAPTION, label=None, shard=key, offset=place.offset,
-            size_bytes=place.size_bytes,
+            num_frames=num_frames, caption=_CAPTION, label=None, shard=tars[0].key, offset=place.offset,
+            size_bytes=place.size_bytes, latent_shard=tars[1].key if tars[1:] else None,
+            latent_offset=place.latent_offset, latent_bytes=place.latent_bytes,
         )
         for place in writer.samples
     ]  # fmt: skip

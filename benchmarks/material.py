@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.clip import Sample, SampleEntry, StoredLatent
+from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry, StoredLatent
 from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
 from videoar.pretrain.inputs import Pack, build_pack
 from videoar.tokenizer.residual import quantize_residual
@@ -58,4 +58,5 @@ def _sample(number: int, schedule: str, frames: int, latent_dim: int) -> Sample:
         caption="", label=None, shard="", offset=0, size_bytes=0,
     )  # fmt: skip
     text = np.random.default_rng(number).integers(1, 257, NUM_TEXT)
-    return Sample(entry, quantize_residual(latent, named).numpy(), StoredLatent(latent.numpy()), text)
+    codes = PackedBits.of(quantize_residual(latent, named).numpy())
+    return Sample(entry, codes, StoredLatent(latent.numpy()), text)

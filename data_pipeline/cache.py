@@ -127,10 +127,12 @@ class ShardCache:
                 commit = json.loads(storage.read(f"{COMMITS}/{unit}.json"))
             except (FileNotFoundError, ValueError) as error:
                 raise CorruptShard(f"{storage.url}/{shard}: has no commit that can be read ({error})") from error
-            if commit["tar"] != shard:
-                raise CorruptShard(f"{storage.url}/{shard}: its commit names {commit['tar']}; restore the manifest's")
-            path = str(self.folder / f"{commit['sha256']}.tar")
-            self._contents[place] = _Content(commit["sha256"], commit["size_bytes"], path)
+            tars = {tar["key"]: tar for tar in commit["tars"]}
+            if shard not in tars:
+                named = " and ".join(tars) or "none"
+                raise CorruptShard(f"{storage.url}/{shard}: its commit names {named}; restore the manifest's")
+            sha256 = tars[shard]["sha256"]
+            self._contents[place] = _Content(sha256, tars[shard]["size_bytes"], str(self.folder / f"{sha256}.tar"))
         return self._contents[place]
 
     def _reserve(self, part: Path, size_bytes: int) -> int:

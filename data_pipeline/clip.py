@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -25,14 +26,40 @@ class SampleEntry:
     caption: str
     label: int | None
     shard: str
-    """Object key of the tar, relative to the dataset's URL."""
+    """Object key of the tar of its bits, relative to the dataset's URL."""
     offset: int
     """First byte of the payload within the tar."""
     size_bytes: int
+    latent_shard: str | None = None
+    """Object key of the tar of its latent; None, as the two below, where the dataset holds bits only."""
+    latent_offset: int | None = None
+    latent_bytes: int | None = None
 
     @property
     def num_visual_tokens(self) -> int:
         return self.num_frames * ScaleSchedule.named(self.schedule).tokens_per_frame
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBits:
+    """Bits as the shard holds them, eight a byte; the training device unpacks those of many samples at once."""
+
+    packed: UInt8[np.ndarray, " j"]
+    """In big bit order over (frame, token, bit)."""
+    shape: tuple[int, int, int]
+    """Frames t, tokens a frame n, bits a token k: a multiple of 8."""
+
+    @staticmethod
+    def of(bits: Bool[np.ndarray, "t n k"]) -> PackedBits:
+        """Pack them."""
+        frames, tokens, k = bits.shape
+        assert k % 8 == 0, f"{k} bits a token do not fill whole bytes"
+        return PackedBits(np.packbits(bits.reshape(-1), bitorder="big"), (frames, tokens, k))
+
+    def unpack(self) -> Bool[np.ndarray, "t n k"]:
+        """One byte a bit."""
+        bits = np.unpackbits(self.packed, count=math.prod(self.shape), bitorder="big")
+        return bits.view(np.bool_).reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +80,17 @@ class Sample:
     """One sample read from its shard."""
 
     entry: SampleEntry
-    bits: Bool[np.ndarray, "t n k"]
+    codes: PackedBits
     """The stored bits: scales coarse to fine, row-major inside a scale."""
     latent: StoredLatent | None
-    """None in a bits-only shard."""
+    """None where the reader was not asked for it, or the dataset holds bits only."""
     text: Shaped[np.ndarray, "m ..."]
     """Token ids of the caption or label, or an encoder's states (m, e); m >= 1."""
+
+    @property
+    def bits(self) -> Bool[np.ndarray, "t n k"]:
+        """The stored bits, unpacked anew each time."""
+        return self.codes.unpack()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The commit protocol: a unit of work counts when, and only when, its commit is there.
 
-A worker writes `shards/<unit>.<attempt>.tar`, named by nobody else, then `commits/<unit>.json`, which says what the tar
-holds. A crash between the two leaves a tar that no commit names. Two workers on one unit leave two tars, and the later
-commit wins; either is whole. Nothing leans on renaming or on conditional writes.
+A worker writes `shards/<unit>.<attempt>.tar`, named by nobody else, and where latents are stored the parallel
+`latents/<unit>.<attempt>.tar`; then `commits/<unit>.json`, which says what both hold. A crash before that leaves tars
+that no commit names. Two workers on one unit leave two attempts, and the later commit wins; either is whole. Nothing
+leans on renaming or on conditional writes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from videoar.data_pipeline.storage import Storage
 
 COMMITS = "commits"
 SHARDS = "shards"
+"""Folder of the tars that hold bits."""
+LATENTS = "latents"
+"""Folder of the tars that hold latents, sample for sample those of `SHARDS`."""
 
 _READERS = 16
 """Commits that are read at a time: on object storage each takes some milliseconds, most of them waiting."""
@@ -51,25 +55,40 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class CommittedSample:
-    """Where a sample's payload lies in the tar."""
+    """Where a sample's payloads lie in the tars."""
 
     key: str
     offset: int
     size_bytes: int
+    latent_offset: int | None = None
+    """In the tar of latents; None where there is none."""
+    latent_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedTar:
+    """A tar as it was written."""
+
+    key: str
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """What one unit has become: samples in a tar, and failed clips with reasons."""
+    """What one unit has become: samples in tars, and failed clips with reasons."""
 
     config_hash: str
-    tar: str
-    """Object key; empty when no clip was left."""
-    size_bytes: int
-    sha256: str
+    tars: tuple[CommittedTar, ...]
+    """That of the bits, then that of the latents where they are stored; empty when no clip was left."""
     samples: tuple[CommittedSample, ...]
     failed: dict[str, str]
     """Reason, by the key of the clip."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its tars."""
+        return sum(tar.size_bytes for tar in self.tars)
 
 
 def write_commit(storage: Storage, unit: Unit, commit: Commit) -> None:
@@ -80,6 +99,7 @@ def write_commit(storage: Storage, unit: Unit, commit: Commit) -> None:
 def read_commit(storage: Storage, unit: Unit) -> Commit:
     """The commit of a unit that has one."""
     fields = json.loads(storage.read(_key(unit)))
+    fields["tars"] = tuple(CommittedTar(**tar) for tar in fields["tars"])
     fields["samples"] = tuple(CommittedSample(**sample) for sample in fields["samples"])
     return Commit(**fields)
 

@@ -271,7 +271,7 @@ class DataConfig:
     samples_per_shard: int = 512
     """Clips a shard: the unit of work and of loss."""
     max_shard_bytes: int = 1 << 30
-    """A shard ends early before it would be larger; the bytes are known from the plan."""
+    """A shard ends early before its tars together would be larger; the bytes are known from the plan."""
     actors: int = 1
     """Ray actors that decode and tokenize."""
     gpus_per_actor: float = 0.0
@@ -324,7 +324,7 @@ class LoaderConfig:
     fetch_threads: int = 4
     """Shards that one process fetches at a time."""
     read_threads: int = 2
-    """Samples that one process reads and unpacks at a time."""
+    """Samples that one process reads and checks at a time."""
     steps_ahead: int = 2
     """Steps that wait, read, for the trainer."""
     max_missing_shards: int = 0

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, UInt8
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.footage import Footage
-from videoar.data_pipeline.payload import SampleFormat, write_sample
+from videoar.data_pipeline.payload import Members, SampleFormat, write_sample
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -39,10 +39,10 @@ class ClipEncoder:
         """The format of a dataset's samples."""
         return sample_format(dataset, self._config, self._tokenizer, self._hash)
 
-    def payloads(
+    def members(
         self, dataset: DatasetConfig, batch: Sequence[Footage], failed: dict[str, str]
-    ) -> Iterator[tuple[str, bytes]]:
-        """Key and payload of each clip of a batch whose latent is usable; the reasons of the others go on record."""
+    ) -> Iterator[tuple[str, Members]]:
+        """Key and members of each clip of a batch whose latent is usable; the reasons of the others go on record."""
         frames = np.stack([item.frames for item in batch if item.frames is not None])
         layout = replace(self.layout(dataset), schedule=ScaleSchedule.named(batch[0].clip.schedule))
         with self._alone:

@@ -102,10 +102,13 @@ def _entries(
 
 
 def _samples(dataset: DatasetConfig, commit: Commit, clips: Mapping[str, Clip]) -> Iterator[SampleEntry]:
+    shards = [tar.key for tar in commit.tars]
     for sample in commit.samples:
         yield sample_entry(
-            dataset.name, clips[sample.key], shard=commit.tar, offset=sample.offset, size_bytes=sample.size_bytes
-        )
+            dataset.name, clips[sample.key], shard=shards[0], offset=sample.offset, size_bytes=sample.size_bytes,
+            latent_shard=shards[1] if shards[1:] else None, latent_offset=sample.latent_offset,
+            latent_bytes=sample.latent_bytes,
+        )  # fmt: skip
 
 
 def _check_commit(plan: Plan, unit: Unit, commit: Commit, clips: Mapping[str, Clip]) -> None:

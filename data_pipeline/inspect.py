@@ -43,9 +43,13 @@ def sample_named(manifest: Manifest, key: str) -> SampleEntry:
 
 
 def header_of(manifest: Manifest, entry: SampleEntry) -> dict[str, object]:
-    """The header of a sample as it stands in the shard, by name."""
-    raw = Storage.open(manifest.url).read(entry.shard, entry.offset, entry.offset + entry.size_bytes)
-    return header_fields(raw)
+    """The header of a sample's bits as it stands in the shard, by name, and that of its latent if there is one."""
+    storage = Storage.open(manifest.url)
+    found = header_fields(storage.read(entry.shard, entry.offset, entry.offset + entry.size_bytes))
+    if entry.latent_shard is None or entry.latent_offset is None or entry.latent_bytes is None:
+        return found
+    raw = storage.read(entry.latent_shard, entry.latent_offset, entry.latent_offset + entry.latent_bytes)
+    return {**found, "latent": header_fields(raw)}
 
 
 def check_tokenizer(manifest: Manifest, tokenizer: VideoTokenizer) -> None:
@@ -59,8 +63,8 @@ def check_tokenizer(manifest: Manifest, tokenizer: VideoTokenizer) -> None:
 
 def decoded(reader: ShardReader, entry: SampleEntry, tokenizer: VideoTokenizer) -> Float[Tensor, "1 3 f h w"]:
     """The video that a sample's bits stand for."""
-    bits, _ = reader.read(entry)
-    latent = tokenizer.dequantize(torch.from_numpy(bits)[None], ScaleSchedule.named(entry.schedule))
+    bits = torch.from_numpy(reader.read(entry).unpack())
+    latent = tokenizer.dequantize(bits[None], ScaleSchedule.named(entry.schedule))
     return tokenizer.decode(latent)
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from videoar.cluster.errors import InputError, StoreError
+from videoar.data_pipeline.buffers import Buffers
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import PackPlan, Sample, SampleEntry, StepPlan
 from videoar.data_pipeline.config import LoaderConfig
@@ -31,13 +32,23 @@ log = logging.getLogger(__name__)
 
 
 class PackReader:
-    """Reads packs of any of the given datasets; use `close` when done."""
+    """Reads packs of any of the given datasets; use `close` when done.
 
-    def __init__(self, manifests: Sequence[Manifest], text: TextTokens, config: LoaderConfig | None = None) -> None:
-        self._config = config or LoaderConfig()
+    Latents are several times as large as bits, and lie in tars of their own: without `latents` none is read or fetched.
+    """
+
+    def __init__(
+        self,
+        manifests: Sequence[Manifest],
+        text: TextTokens,
+        config: LoaderConfig | None = None,
+        *,
+        latents: bool = False,
+    ) -> None:
+        self._config, self._latents = config or LoaderConfig(), latents
         cache = self._cache(manifests) if config is not None else None
-        self._readers = {manifest.name: _reader(manifest, cache) for manifest in manifests}
-        self._text = text
+        self._readers = {manifest.name: _reader(manifest, cache, self.release) for manifest in manifests}
+        self._text, self._buffers = text, Buffers()
         self._reading = ThreadPoolExecutor(self._config.read_threads, thread_name_prefix="read")
         self._fetching = ThreadPoolExecutor(self._config.fetch_threads, thread_name_prefix="fetch")
         self._counting = threading.Lock()
@@ -54,21 +65,27 @@ class PackReader:
 
     def read(self, plan: PackPlan) -> tuple[Sample, ...]:
         """The samples of a pack, in its order."""
-        return self.read_all([plan])[0]
+        (samples,) = self.read_all([plan])
+        self.release()
+        return samples
 
     def read_all(self, plans: Sequence[PackPlan]) -> Packs:
-        """The samples of several packs, read by several threads."""
+        """The samples of several packs, read by several threads. Their shards stay open until `release`."""
         entries = [entry for plan in plans for entry in plan.entries]
-        shares = [entries[i :: self._num_shares] for i in range(self._num_shares)]
-        read = list(self._reading.map(lambda share: [self._sample(entry) for entry in share], shares))
-        for reader in self._readers.values():
-            reader.release()
+        places = list(zip(entries, self._rooms(entries), strict=True))
+        shares = [places[i :: self._num_shares] for i in range(self._num_shares)]
+        read = list(self._reading.map(lambda share: [self._sample(*place) for place in share], shares))
         samples = (read[i % self._num_shares][i // self._num_shares] for i in range(len(entries)))
         return tuple(tuple(next(samples) for _ in plan.entries) for plan in plans)
 
+    def release(self) -> None:
+        """Let go of the shards: to be called before waiting for anything that may wait for room in the cache."""
+        for reader in self._readers.values():
+            reader.release()
+
     def prefetch(self, entries: Iterable[SampleEntry]) -> None:
         """Begin to fetch the shards of these samples, in this order; what goes wrong shows when they are read."""
-        for place in dict.fromkeys((entry.dataset, entry.shard) for entry in entries):
+        for place in dict.fromkeys((entry.dataset, shard) for entry in entries for shard in self._shards(entry)):
             if place not in self._asked and not self._readers[place[0]].has(place[1]):
                 self._asked.add(place)
                 self._fetching.submit(self._fetch, *place)
@@ -80,22 +97,36 @@ class PackReader:
         for reader in self._readers.values():
             reader.close()
 
+    def _rooms(self, entries: Sequence[SampleEntry]) -> Iterator[memoryview]:
+        """Memory for each of the samples, all of it together, so that it can be used again when all are gone."""
+        sizes = [entry.size_bytes + ((self._latents and entry.latent_bytes) or 0) for entry in entries]
+        room, start = self._buffers.lend(sum(sizes)), 0
+        for size in sizes:
+            yield room[start : start + size]
+            start += size
+
+    def _shards(self, entry: SampleEntry) -> tuple[str, ...]:
+        """The tars that are read for a sample."""
+        if not self._latents or entry.latent_shard is None:
+            return (entry.shard,)
+        return entry.shard, entry.latent_shard
+
     def _fetch(self, dataset: str, shard: str) -> None:
         with suppress(CorruptShard, InputError, StoreError, OSError):
             self._readers[dataset].prefetch(shard)
         self._asked.discard((dataset, shard))
 
-    def _sample(self, entry: SampleEntry) -> Sample:
+    def _sample(self, entry: SampleEntry, room: memoryview) -> Sample:
         """A sample; where its shard is missing, and that many may be, another of the same shape in its place."""
         if not self._config.max_missing_shards:
-            return self._read(entry)
+            return self._read(entry, room)
         reader = self._readers[entry.dataset]
         for candidate in _stand_ins(reader.manifest, entry, self._text):
             place = candidate.dataset, reader.lost_with(candidate)
             if place in self.missing:
                 continue
             try:
-                return self._read(candidate)
+                return self._read(candidate, room)
             except (CorruptShard, FailedClip) as error:
                 self._pass_over(place, error)
         raise CorruptShard(f"{entry.dataset}: no sample of the shape of {entry.key} is left beside the missing shards")
@@ -110,9 +141,11 @@ class PackReader:
             raise error
         log.warning("passed over (%d of at most %d): %s", len(self.missing), self._config.max_missing_shards, error)
 
-    def _read(self, entry: SampleEntry) -> Sample:
-        bits, latent = self._readers[entry.dataset].read(entry)
-        return Sample(entry=entry, bits=bits, latent=latent, text=self._text.tokens(entry))
+    def _read(self, entry: SampleEntry, room: memoryview) -> Sample:
+        reader = self._readers[entry.dataset]
+        codes = reader.read(entry, room)
+        latent = reader.read_latent(entry, room[entry.size_bytes :]) if self._latents else None
+        return Sample(entry=entry, codes=codes, latent=latent, text=self._text.tokens(entry))
 
     def _cache(self, manifests: Sequence[Manifest]) -> ShardCache | None:
         """The cache, where there is something to fetch. Samples come in any order: it must hold all their shards."""
@@ -120,7 +153,7 @@ class PackReader:
         remote = [manifest for manifest in made if not Storage.open(manifest.url).is_local]
         if not remote or self._config.fetch == "samples":
             return None
-        needed = sum(manifest.entries.payload_bytes for manifest in remote)
+        needed = sum(manifest.entries.payload_bytes(latents=self._latents) for manifest in remote)
         if needed > self._config.cache_bytes:
             raise InputError(
                 "loader.cache_bytes", self._config.cache_bytes,
@@ -130,8 +163,8 @@ class PackReader:
         return ShardCache.of(self._config)
 
 
-def _reader(manifest: Manifest, cache: ShardCache | None) -> ShardReader | ClipReader:
-    return ClipReader(manifest) if isinstance(manifest, PlannedManifest) else ShardReader(manifest, cache)
+def _reader(manifest: Manifest, cache: ShardCache | None, let_go: Callable[[], None]) -> ShardReader | ClipReader:
+    return ClipReader(manifest) if isinstance(manifest, PlannedManifest) else ShardReader(manifest, cache, let_go)
 
 
 def _stand_ins(manifest: Manifest, entry: SampleEntry, text: TextTokens) -> Iterator[SampleEntry]:
@@ -219,6 +252,8 @@ class StepLoader:
             yield waiting.popleft()
 
     def _put(self, item: LoadedStep | BaseException) -> None:
+        if self._steps.full():
+            self._reader.release()  # the trainer may be waiting for another process, and that one for room in the cache
         while not self._closed.is_set():
             try:
                 return self._steps.put(item, timeout=0.1)

@@ -17,7 +17,7 @@ from videoar.cluster.errors import InputError
 from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.config import LatentPayload
-from videoar.data_pipeline.entries import Entries
+from videoar.data_pipeline.entries import REPEATED, Entries
 from videoar.data_pipeline.payload import VERSION, SampleFormat
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
@@ -37,6 +37,9 @@ SCHEMA = pyarrow.schema(
         ("shard", pyarrow.string()),
         ("offset", pyarrow.int64()),
         ("size_bytes", pyarrow.int64()),
+        ("latent_shard", pyarrow.string()),
+        ("latent_offset", pyarrow.int64()),
+        ("latent_bytes", pyarrow.int64()),
     ]
 )
 
@@ -72,12 +75,22 @@ def sample_id(dataset: str, key: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def sample_entry(dataset: str, clip: Clip, *, shard: str, offset: int, size_bytes: int) -> SampleEntry:
-    """A clip of the plan as a sample, and where its payload is."""
+def sample_entry(
+    dataset: str,
+    clip: Clip,
+    *,
+    shard: str,
+    offset: int,
+    size_bytes: int,
+    latent_shard: str | None = None,
+    latent_offset: int | None = None,
+    latent_bytes: int | None = None,
+) -> SampleEntry:
+    """A clip of the plan as a sample, and where its payloads are."""
     return SampleEntry(
         key=clip.key, sample_id=sample_id(dataset, clip.key), dataset=dataset, schedule=clip.schedule,
         num_frames=latent_frames(clip.num_frames), caption=clip.caption, label=clip.label, shard=shard, offset=offset,
-        size_bytes=size_bytes,
+        size_bytes=size_bytes, latent_shard=latent_shard, latent_offset=latent_offset, latent_bytes=latent_bytes,
     )  # fmt: skip
 
 
@@ -156,7 +169,7 @@ def open_manifest(url: str) -> Manifest:
                 "prepare the data again",
             )  # fmt: skip
     # Not `read_table`: the dataset engine behind it leaves a thread that can abort the process at its end.
-    file = parquet.ParquetFile(pyarrow.BufferReader(payload), read_dictionary=["schedule", "shard"])
+    file = parquet.ParquetFile(pyarrow.BufferReader(payload), read_dictionary=list(REPEATED))
     table = file.read(use_threads=False)
     return Manifest(
         name=described["name"], url=url, hash=described["hash"], tokenizer_hash=described["tokenizer_hash"],

@@ -2,7 +2,8 @@
 
 Keys, order, text, bits and latent are those of the shards that `data run` would make of the plan. Clips are made in the
 batches that a shard is made of: rounding depends on which clips are tokenized together. A sample's `shard` is its batch
-here (shard of the plan, dot, number within it), and its `offset` the row in the plan's table.
+here (shard of the plan, dot, number within it), and its `offset` the row in the plan's table; the latent is made with
+the bits, and has no place of its own.
 """
 
 from __future__ import annotations
@@ -14,28 +15,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import pyarrow
 import torch
-from jaxtyping import Bool
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.clip import SampleEntry, StoredLatent
+from videoar.data_pipeline.clip import PackedBits, SampleEntry, StoredLatent
 from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
 from videoar.data_pipeline.encode import ClipEncoder, batches, limits
 from videoar.data_pipeline.entries import Entries
 from videoar.data_pipeline.footage import FootageReader
 from videoar.data_pipeline.manifest import SCHEMA, ContentHash, Manifest, row_groups, sample_entry
-from videoar.data_pipeline.payload import SampleFormat, read_sample
+from videoar.data_pipeline.payload import Members, SampleFormat, read_bits, read_latent
 from videoar.data_pipeline.plan_table import Plan, clips_of, config_hash, read_plan
 from videoar.data_pipeline.planning import OpenTokenizer, shard_limits
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
-Batch = Mapping[str, bytes | str]
-"""By the key of a clip: the bytes of its sample, or (a string) the reason why there is none."""
+Batch = Mapping[str, Members | str]
+"""By the key of a clip: the bytes of its bits and its latent, or (a string) the reason why there is none."""
 
 
 class FailedClip(InputError):
@@ -102,10 +101,9 @@ class PlannedClips:
             number_of = {row: number for number, rows in enumerate(_batches(table)) for row in rows}
             for row, clip in enumerate(clips_of(table)):
                 shape = replace(layout, schedule=ScaleSchedule.named(clip.schedule))
-                yield sample_entry(
-                    self.dataset.name, clip, shard=f"{shard:06d}.{number_of[row]:04d}", offset=row,
-                    size_bytes=shape.size_bytes(latent_frames(clip.num_frames)),
-                )  # fmt: skip
+                size_bytes, _ = shape.member_bytes(latent_frames(clip.num_frames))
+                batch = f"{shard:06d}.{number_of[row]:04d}"
+                yield sample_entry(self.dataset.name, clip, shard=batch, offset=row, size_bytes=size_bytes)
 
     def clip(self, entry: SampleEntry) -> Clip:
         """What the plan says of a sample."""
@@ -135,7 +133,7 @@ class PlannedClips:
             decoders.put(reader)
         failed = {item.clip.key: item.reason for item in footage if item.frames is None}
         decoded = [item for item in footage if item.frames is not None]
-        made = dict(self._encoder.payloads(self.dataset, decoded, failed)) if decoded else {}
+        made = dict(self._encoder.members(self.dataset, decoded, failed)) if decoded else {}
         return made | failed
 
 
@@ -151,8 +149,19 @@ class ClipReader:
         for reader in self._clips.readers():
             self._decoders.put(reader)
 
-    def read(self, entry: SampleEntry) -> tuple[Bool[np.ndarray, "t n k"], StoredLatent | None]:
-        """Bits and latent, as a shard would give them. FailedClip: it cannot be decoded, or its latent is unusable."""
+    def read(self, entry: SampleEntry, room: memoryview | None = None) -> PackedBits:
+        """The bits, as a shard would give them. FailedClip: it cannot be decoded, or its latent is unusable.
+
+        Samples are in memory already: no room is needed.
+        """
+        return read_bits(self.manifest.format(entry), entry.num_frames, self._members(entry).bits)
+
+    def read_latent(self, entry: SampleEntry, room: memoryview | None = None) -> StoredLatent | None:
+        """The latent, as a shard would give it; None where the plan asks for bits only. Takes and raises as `read`."""
+        latent = self._members(entry).latent
+        return None if latent is None else read_latent(self.manifest.format(entry), entry.num_frames, latent)
+
+    def _members(self, entry: SampleEntry) -> Members:
         made = self._clips.batch(entry.shard, self._decoders)[entry.key]
         if isinstance(made, str):
             clip = self._clips.clip(entry)
@@ -161,7 +170,7 @@ class ClipReader:
                 f"gives no clip {entry.key} at {clip.start_s:g} s: {made}",
                 "repair it, plan without it, allow for such clips by loader.max_missing_shards, or train on shards",
             )  # fmt: skip
-        return read_sample(self.manifest.format(entry), entry.num_frames, made)
+        return made
 
     def lost_with(self, entry: SampleEntry) -> str:
         """What is missing when a sample cannot be read: the clip alone."""
@@ -242,4 +251,5 @@ def _place(batch: str) -> tuple[int, int]:
 
 
 def _size_bytes(batch: Batch) -> int:
-    return sum(len(made) for made in batch.values())
+    parts = ((made,) if isinstance(made, str) else made for made in batch.values())
+    return sum(len(one) for made in parts for one in made if one is not None)

@@ -142,8 +142,9 @@ def first_fit(lengths: Int64[np.ndarray, " i"], tokens_per_pack: int) -> list[li
         while first < len(packs) and room[first] < shortest:
             first += 1  # full for every sample there is: what follows need not look at it again
         fits = room[first : len(packs)] >= length
-        pack = first + int(fits.argmax()) if fits.any() else len(packs)
-        if pack == len(packs):
+        pack = first + int(fits.argmax()) if len(fits) else len(packs)
+        if pack == len(packs) or not fits[pack - first]:
+            pack = len(packs)
             room[pack] = tokens_per_pack
             packs.append([])
         packs[pack].append(index)

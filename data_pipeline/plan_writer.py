@@ -61,12 +61,17 @@ SKIPPED_SCHEMA = pyarrow.schema(
 )
 
 
+_Bytes = tuple[int, int]
+"""In the tar of bits and in that of latents."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardLimits:
     """When a shard is full."""
 
     max_clips: int
     max_bytes: int
+    """Of its tars together."""
 
 
 @dataclass(slots=True)
@@ -82,7 +87,7 @@ class PlanWriter:
     def __init__(self, storage: Storage, layout: SampleFormat, limits: ShardLimits) -> None:
         self._storage, self._layout, self._limits = storage, layout, limits
         self._shard: list[Clip] = []
-        self._shard_bytes = 0
+        self._shard_bytes: _Bytes = (0, 0)
         self._size_bytes = 0
         self._totals: dict[tuple[str, int], _Total] = {}
         self._parts: list[dict[str, Any]] = []
@@ -101,12 +106,12 @@ class PlanWriter:
                 self._flush_skipped()
             return
         size = self._count(item)
-        would_be = _tar_bytes(self._shard_bytes + size)
+        would_be = _tar_bytes(_sum(self._shard_bytes, size))
         is_full = len(self._shard) == self._limits.max_clips or would_be > self._limits.max_bytes
         if self._shard and is_full:
             self._end_shard()
         self._shard.append(item)
-        self._shard_bytes += size
+        self._shard_bytes = _sum(self._shard_bytes, size)
 
     def head(self) -> dict[str, Any]:
         """Keys, hashes and totals of what was written."""
@@ -132,15 +137,16 @@ class PlanWriter:
                 self._flush_skipped()
                 self._skipped_sha256 = self._skipped_table.store(self._storage, SKIPPED_KEY)
 
-    def _count(self, clip: Clip) -> int:
-        """Bytes that a clip takes in the tar; they are a function of its shape."""
+    def _count(self, clip: Clip) -> _Bytes:
+        """Bytes that a clip takes in each tar; they are a function of its shape."""
         layout = replace(self._layout, schedule=ScaleSchedule.named(clip.schedule))
         frames = latent_frames(clip.num_frames)
-        size = tarfile.BLOCKSIZE + _rounded(layout.size_bytes(frames), tarfile.BLOCKSIZE)
+        bits, latent = layout.member_bytes(frames)
+        size = _member_bytes(bits), _member_bytes(latent)
         total = self._totals.setdefault((clip.schedule, clip.num_frames), _Total())
         total.num_clips += 1
         total.num_tokens += frames * layout.schedule.tokens_per_frame
-        total.size_bytes += size
+        total.size_bytes += sum(size)
         return size
 
     def _end_shard(self) -> None:
@@ -151,7 +157,7 @@ class PlanWriter:
         rows = [{name: getattr(clip, name) for name in CLIP_SCHEMA.names} for clip in self._shard]
         self._part.write(rows)
         self._size_bytes += _tar_bytes(self._shard_bytes)
-        self._shard, self._shard_bytes = [], 0
+        self._shard, self._shard_bytes = [], (0, 0)
         if len(self._part.group_sizes) == _SHARDS_A_PART:
             self._end_part()
 
@@ -171,9 +177,18 @@ class PlanWriter:
         self._skipped = []
 
 
-def _tar_bytes(members: int) -> int:
-    """Of a tar whose members take so many bytes: two empty blocks end it, and it fills whole records."""
-    return _rounded(members + 2 * tarfile.BLOCKSIZE, tarfile.RECORDSIZE)
+def _sum(one: _Bytes, two: _Bytes) -> _Bytes:
+    return one[0] + two[0], one[1] + two[1]
+
+
+def _member_bytes(payload: int) -> int:
+    """Of a member in its tar, none where there is no payload: its header, and whole blocks."""
+    return payload and tarfile.BLOCKSIZE + _rounded(payload, tarfile.BLOCKSIZE)
+
+
+def _tar_bytes(members: _Bytes) -> int:
+    """Of the tars whose members take so many bytes: two empty blocks end each, and it fills whole records."""
+    return sum(_rounded(size + 2 * tarfile.BLOCKSIZE, tarfile.RECORDSIZE) for size in members if size)
 
 
 def _rounded(size: int, unit: int) -> int:

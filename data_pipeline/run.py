@@ -129,10 +129,8 @@ def _quarantine(storage: Storage, event: Died, deaths: int) -> UnitResult:
     """Commit a single clip as failed."""
     plan, unit = read_plan(storage), event.job.unit
     clip = plan.shard(unit.shard)[unit.start]
-    commit = Commit(
-        config_hash=plan.config_hash, tar="", size_bytes=0, sha256="", samples=(),
-        failed={clip.key: f"{event.how} {deaths} times"},
-    )  # fmt: skip
+    failed = {clip.key: f"{event.how} {deaths} times"}
+    commit = Commit(config_hash=plan.config_hash, tars=(), samples=(), failed=failed)
     write_commit(storage, unit, commit)
     return UnitResult.of(commit)
 

@@ -71,7 +71,7 @@ class BytesText:
         if not isinstance(text, str):
             raise InputError("label", text, "is no caption, which this model is conditioned on", "give a prompt")
         raw = np.frombuffer(text.encode()[: self.max_tokens], dtype=np.uint8)
-        return raw.astype(np.int64) + 1 if raw.size else np.array([NULL_TOKEN], dtype=np.int64)
+        return np.add(raw, 1, dtype=np.int64) if raw.size else np.array([NULL_TOKEN], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

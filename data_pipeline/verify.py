@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.commits import SHARDS, Commit
+from videoar.data_pipeline.commits import LATENTS, SHARDS, CommittedTar
 from videoar.data_pipeline.finish import is_finished, standing_commits
 from videoar.data_pipeline.manifest import open_manifest
 from videoar.data_pipeline.payload import CorruptShard
@@ -40,17 +40,17 @@ def find_datasets(url: str) -> tuple[str, ...]:
 
 
 def verify(url: str) -> Verification:
-    """Re-hash every shard of a finished dataset and read one sample of each through the reader."""
+    """Re-hash every tar of a finished dataset and read one sample of each through the reader."""
     storage, manifest = Storage.open(url), open_manifest(url)
     num_shards, problems = 0, list[str]()
     for _, commit in standing_commits(storage, read_plan(storage)):
-        if commit.tar:
-            num_shards += 1
-            problems += _check(storage, commit)
+        num_shards += bool(commit.tars)
+        problems += [problem for tar in commit.tars for problem in _check(storage, tar)]
     reader = ShardReader(manifest)
     for entry in {entry.shard: entry for entry in manifest.entries}.values():
         try:
             reader.read(entry)
+            reader.read_latent(entry)
         except (CorruptShard, InputError) as error:
             problems.append(str(error))
     reader.close()
@@ -73,25 +73,26 @@ def gc(url: str) -> tuple[str, ...]:
 
 
 def unnamed(storage: Storage) -> tuple[str, ...]:
-    """Keys below the shards' folder that neither a commit nor the manifest names.
+    """Keys below the folders of tars that neither a commit nor the manifest names.
 
     After two drivers on one plan the manifest may name a tar whose unit the other has committed again.
     """
     plan = read_plan(storage)
-    named = {commit.tar for _, commit in standing_commits(storage, plan)}
+    named = {tar.key for _, commit in standing_commits(storage, plan) for tar in commit.tars}
     if is_finished(storage, plan):
-        named |= {entry.shard for entry in open_manifest(storage.url).entries}
-    return tuple(key for key in storage.keys(SHARDS) if key not in named)
+        entries = open_manifest(storage.url).entries
+        named |= {key for column in ("shard", "latent_shard") for key in entries.column(column).unique().to_pylist()}
+    return tuple(key for folder in (SHARDS, LATENTS) for key in storage.keys(folder) if key not in named)
 
 
-def _check(storage: Storage, commit: Commit) -> Iterator[str]:
+def _check(storage: Storage, tar: CommittedTar) -> Iterator[str]:
     try:
-        found = _sha256(storage, commit.tar)
+        found = _sha256(storage, tar.key)
     except FileNotFoundError:
-        yield f"{commit.tar} is missing"
+        yield f"{tar.key} is missing"
         return
-    if found != commit.sha256:
-        yield f"{commit.tar} is damaged: its sha256 is {found[:16]}…, the commit says {commit.sha256[:16]}…"
+    if found != tar.sha256:
+        yield f"{tar.key} is damaged: its sha256 is {found[:16]}…, the commit says {tar.sha256[:16]}…"
 
 
 def _sha256(storage: Storage, key: str) -> str:

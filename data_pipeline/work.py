@@ -1,4 +1,4 @@
-"""One unit of work: clips of the plan → pixels → latents and bits → one tar and its commit. Knows nothing of Ray."""
+"""One unit of work: clips of the plan → pixels → latents and bits → their tars and one commit. Knows nothing of Ray."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 
 import torch
 
-from videoar.data_pipeline.commits import SHARDS, Commit, Unit, find_commit, write_commit
+from videoar.data_pipeline.commits import Commit, Unit, find_commit, write_commit
 from videoar.data_pipeline.config import DataConfig, DatasetConfig
 from videoar.data_pipeline.encode import ClipEncoder, batches, limits
 from videoar.data_pipeline.footage import Footage, FootageReader
@@ -59,8 +59,8 @@ class UnitWorker:
         """Make one unit of a dataset and commit it. One that another worker has committed meanwhile stands."""
         plan, storage = self._plan(name), self._output.child(name)
         if (commit := find_commit(storage, unit)) is None:
-            with tempfile.TemporaryFile(prefix="videoar-shard-") as file:
-                commit = self._make(self._datasets[name], unit, plan, file)
+            with _spool() as bits, _spool() as latents:
+                commit = self._make(self._datasets[name], unit, plan, (bits, latents))
             write_commit(storage, unit, commit)
         return UnitResult.of(commit)
 
@@ -69,22 +69,21 @@ class UnitWorker:
         while self._readers:
             self._readers.popitem()[1].close()
 
-    def _make(self, dataset: DatasetConfig, unit: Unit, plan: Plan, file: IO[bytes]) -> Commit:
-        """The unit's tar, first on the local disk (in memory it could be too large), then where it belongs."""
+    def _make(self, dataset: DatasetConfig, unit: Unit, plan: Plan, files: tuple[IO[bytes], IO[bytes]]) -> Commit:
+        """The unit's tars, first on the local disk (in memory they could be too large), then where they belong."""
+        layout = self._encoder.layout(dataset)
         failed: dict[str, str] = {}
-        with full_disk_said_plainly(tempfile.gettempdir()), ShardWriter(file) as writer:
+        latents = files[1] if layout.latent != "none" else None
+        with full_disk_said_plainly(tempfile.gettempdir()), ShardWriter(files[0], latents) as writer:
             footage = self._footage(dataset, plan.shard(unit.shard)[unit.start : unit.stop], failed)
             for batch in batches(footage, lambda item: (item.clip.schedule, item.clip.num_frames)):
-                for key, payload in self._encoder.payloads(dataset, batch, failed):
-                    writer.add(key, payload)
-        file.flush()
-        name = f"{SHARDS}/{unit.name}.{uuid.uuid4().hex[:12]}.tar" if writer.samples else ""
-        if name:  # the file has no name, so that a killed worker leaves nothing behind; Linux opens it again like this
-            self._output.child(dataset.name).write_file(name, f"/proc/self/fd/{file.fileno()}")
-        return Commit(
-            config_hash=plan.config_hash, tar=name, size_bytes=writer.size_bytes if name else 0, failed=failed,
-            sha256=writer.sha256 if name else "", samples=tuple(writer.samples),
-        )  # fmt: skip
+                for key, members in self._encoder.members(dataset, batch, failed):
+                    writer.add(key, members)
+        tars = writer.tars(f"{unit.name}.{uuid.uuid4().hex[:12]}.tar") if writer.samples else ()
+        for tar, file in zip(tars, files, strict=False):
+            file.flush()  # nameless: a killed worker leaves nothing behind, and Linux opens it again like this
+            self._output.child(dataset.name).write_file(tar.key, f"/proc/self/fd/{file.fileno()}")
+        return Commit(config_hash=plan.config_hash, tars=tars, samples=tuple(writer.samples), failed=failed)
 
     def _plan(self, dataset: str) -> Plan:
         if dataset not in self._plans:
@@ -103,3 +102,7 @@ class UnitWorker:
                 failed[item.clip.key] = item.reason
             else:
                 yield item
+
+
+def _spool() -> IO[bytes]:
+    return tempfile.TemporaryFile(prefix="videoar-shard-")

@@ -101,6 +101,11 @@ class CorrectionConfig:
     ceiling: float = 0.5
     """Bounds are clamped to this: at 0.5 a bit is a coin."""
 
+    @property
+    def needs_latent(self) -> bool:
+        """Whether targets are quantised from the latent; otherwise no latent is read or fetched."""
+        return self.corruption != "off" and self.targets == "corrected"
+
     def __post_init__(self) -> None:
         if not 0 <= self.p_min <= self.p_max <= self.ceiling <= 0.5:
             raise InputError(
@@ -342,7 +347,7 @@ class Recipe:
                 "stages.plateau_patience", [stage.plateau_patience for stage in self.stages],
                 "waits for validations, and there are none", "set log.validate_every and log.validation",
             )  # fmt: skip
-        if self.correction.corruption != "off" and self.data.latent == "none" and self.correction.targets != "stored":
+        if self.correction.needs_latent and self.data.latent == "none":
             raise InputError(
                 "data.latent", "none", "holds no latent, which self-corrected targets are quantised from",
                 "set data.latent=int8, correction.targets=stored or correction.corruption=off",

@@ -93,8 +93,7 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
             f"is not that of the shards: {', '.join(manifest.schedule_hashes)}",
             "correct the recipe, or prepare the data again",
         )  # fmt: skip
-    corrected = recipe.correction.corruption != "off" and recipe.correction.targets == "corrected"
-    if corrected and manifest.latent == "none":
+    if recipe.correction.needs_latent and manifest.latent == "none":
         raise InputError(
             "correction.targets", "corrected", f"needs the latent, and the shards of {name} hold bits only",
             "prepare the data with data.latent=int8, or set correction.targets=stored or correction.corruption=off",
@@ -177,7 +176,9 @@ def open_steps(
 
     sampler = make_sampler(recipe, position.stage, datasets)
     with (
-        closing(PackReader(manifests, open_text(recipe, datasets), recipe.loader)) as reader,
+        closing(
+            PackReader(manifests, open_text(recipe, datasets), recipe.loader, latents=recipe.correction.needs_latent)
+        ) as reader,
         StepLoader(sampler, reader, state, mine, recipe.loader, following) as steps,
     ):
         yield steps

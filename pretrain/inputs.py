@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.clip import Sample, StoredLatent
-from videoar.data_pipeline.payload import restore
+from videoar.data_pipeline.payload import restore, unpack
 from videoar.pretrain.config import CorrectionConfig, ModelConfig, StageConfig
 from videoar.pretrain.corruption import Frames, build_history, flip_ratios
 from videoar.pretrain.draws import Stream, draw
@@ -133,8 +133,8 @@ def _frames(
     """The frames of this schedule's samples, one after the other, on the device."""
     chosen = [sample for sample in samples if sample.entry.schedule == schedule.name]
     counts = [sample.entry.num_frames for sample in chosen]
-    bits, latent = _to(np.concatenate([sample.bits for sample in chosen]), device), None
-    if correction.corruption != "off" and correction.targets == "corrected":
+    bits, latent = unpack([sample.codes for sample in chosen], device), None
+    if correction.needs_latent:
         latent = restore([_latent(sample) for sample in chosen], bits, schedule)
     return Frames(
         bits=bits,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from videoar.data_pipeline.clip import SampleEntry
-from videoar.data_pipeline.commits import Commit, CommittedSample, Unit, write_commit
+from videoar.data_pipeline.commits import Commit, CommittedSample, CommittedTar, Unit, write_commit
 from videoar.data_pipeline.config import LatentPayload
 from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
-from videoar.data_pipeline.payload import SampleFormat, rebuild, write_sample
+from videoar.data_pipeline.payload import Members, SampleFormat, rebuild, write_sample
 from videoar.data_pipeline.shard_writer import ShardWriter
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.scales import ScaleSchedule
@@ -22,13 +21,16 @@ from videoar.tokenizer.scales import ScaleSchedule
 WriteDataset = Callable[..., Manifest]
 
 
-def pack_shard(samples: Iterable[tuple[str, bytes]]) -> tuple[bytes, tuple[int, ...]]:
-    """A whole tar, and where each payload begins in it."""
-    file = io.BytesIO()
-    with ShardWriter(file) as writer:
-        for key, payload in samples:
-            writer.add(key, payload)
-    return file.getvalue(), tuple(sample.offset for sample in writer.samples)
+def pack_shard(
+    samples: Sequence[tuple[str, Members]], name: str = "x.tar"
+) -> tuple[dict[str, bytes], tuple[CommittedTar, ...], list[CommittedSample]]:
+    """Whole tars by key, what a commit says of them, and of the samples."""
+    files = [io.BytesIO() for member in samples[0][1] if member is not None]
+    with ShardWriter(*files) as writer:
+        for key, members in samples:
+            writer.add(key, members)
+    tars = writer.tars(name)
+    return {tar.key: file.getvalue() for tar, file in zip(tars, files, strict=True)}, tars, writer.samples
 
 
 @pytest.fixture
@@ -51,20 +53,19 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
         entries = []
         for shard in range(shards):
             first, last = shard * count // shards, (shard + 1) * count // shards
-            tar, offsets = pack_shard(payloads[first:last])
-            name_of_tar = f"shards/{shard:06d}.test.tar"
-            storage.write(name_of_tar, tar)
+            contents, tars, samples = pack_shard(payloads[first:last], f"{shard:06d}.test.tar")
+            for key, content in contents.items():
+                storage.write(key, content)
             entries += [
                 SampleEntry(
-                    key=key, sample_id=sample_id(name, key), dataset=name, schedule=schedule, num_frames=num_frames,
-                    caption="x" * (i % 7), label=i % 3, shard=name_of_tar, offset=offset, size_bytes=len(payload),
+                    key=sample.key, sample_id=sample_id(name, sample.key), dataset=name, schedule=schedule,
+                    num_frames=num_frames, caption="x" * (i % 7), label=i % 3, shard=tars[0].key, offset=sample.offset,
+                    size_bytes=sample.size_bytes, latent_shard=tars[1].key if tars[1:] else None,
+                    latent_offset=sample.latent_offset, latent_bytes=sample.latent_bytes,
                 )
-                for i, (key, payload), offset in zip(range(first, last), payloads[first:last], offsets, strict=True)
+                for i, sample in zip(range(first, last), samples, strict=True)
             ]  # fmt: skip
-            commit = Commit(
-                config_hash="", tar=name_of_tar, size_bytes=len(tar), sha256=hashlib.sha256(tar).hexdigest(),
-                samples=tuple(CommittedSample(e.key, e.offset, e.size_bytes) for e in entries[first:]), failed={},
-            )  # fmt: skip
+            commit = Commit(config_hash="", tars=tars, samples=tuple(samples), failed={})
             write_commit(storage, Unit(shard, 0, last - first), commit)
         write_manifest(storage, name, layout, entries, {})
         return open_manifest(storage.url)
@@ -81,5 +82,5 @@ def sample_arrays(layout: SampleFormat, num_frames: int, seed: int) -> tuple[np.
     return bits, rebuild(bits, layout.schedule) + noise
 
 
-def _payload(layout: SampleFormat, num_frames: int, seed: int) -> bytes:
+def _payload(layout: SampleFormat, num_frames: int, seed: int) -> Members:
     return write_sample(layout, *sample_arrays(layout, num_frames, seed))

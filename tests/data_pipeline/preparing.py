@@ -70,10 +70,10 @@ def num_commits(url: str) -> int:
 
 
 def contents(url: str) -> dict[str, str]:
-    """sha256 of each shard by its place in the plan; attempts have names of their own."""
+    """sha256 of each tar by its folder and place in the plan; attempts have names of their own."""
     return {
-        path.name.split(".")[0]: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted((Path(url) / "shards").iterdir())
+        f"{path.parent.name}/{path.name.split('.')[0]}": hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(Path(url).glob("*/*.tar"))
     }
 
 

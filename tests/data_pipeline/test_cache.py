@@ -19,7 +19,7 @@ from tests.s3_server import S3Store
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import StepPlan
-from videoar.data_pipeline.commits import Commit, Unit, write_commit
+from videoar.data_pipeline.commits import Commit, CommittedTar, Unit, write_commit
 from videoar.data_pipeline.config import LoaderConfig
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest, open_manifest
@@ -48,7 +48,7 @@ def put_shards(storage: Storage, count: int, size_bytes: int = SHARD_BYTES) -> l
 
 def commit_of(key: str, payload: bytes) -> Commit:
     digest = hashlib.sha256(payload).hexdigest()
-    return Commit(config_hash="", tar=key, size_bytes=len(payload), sha256=digest, samples=(), failed={})
+    return Commit(config_hash="", tars=(CommittedTar(key, len(payload), digest),), samples=(), failed={})
 
 
 @pytest.fixture
@@ -192,6 +192,22 @@ def test_object_storage_gives_what_the_disk_gives(
     assert fetch == "samples" or len(list((tmp_path / "cache").glob("*.tar"))) == 1
 
 
+@pytest.mark.parametrize("latents", [False, True])
+def test_latents_are_fetched_only_where_they_are_read(
+    write_dataset: WriteDataset, memory: Storage, tmp_path: Path, latents: bool
+) -> None:
+    """They are several times as large as the bits: training that has no use for them must not wait for them."""
+    remote = copied(write_dataset(count=4), f"{memory.url}/clips")
+    if not latents:
+        memory.remove(f"clips/{remote.entries[0].latent_shard}")
+    reader = PackReader([remote], TEXT, LoaderConfig(cache_dir=str(tmp_path / "cache")), latents=latents)
+    reader.prefetch(remote.entries[:2])
+    sample = reader.read(PackSampler([remote], [1.0], 768, 1, 0, TEXT).window(0)[0])[0]
+    reader.close()
+    assert (sample.latent is not None) == latents
+    assert len(list((tmp_path / "cache").glob("*.tar"))) == 1 + latents
+
+
 def test_missing_shards_within_the_budget_are_stood_in_for(
     write_dataset: WriteDataset, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -221,9 +237,25 @@ def test_a_dataset_beyond_the_cache_is_refused_at_the_start(
     remote = copied(write_dataset(count=4), f"{memory.url}/clips")
     small = LoaderConfig(cache_dir=str(tmp_path / "cache"), cache_bytes=1000)
     with pytest.raises(InputError, match=r"loader\.cache_bytes=1000.*loader\.fetch=samples"):
-        PackReader([remote], TEXT, small)
+        PackReader([remote], TEXT, small, latents=True)
     reader = PackReader([remote], TEXT, replace(small, fetch="samples"))
     assert not reader.fetches
+    reader.close()
+
+
+def test_a_loader_that_waits_holds_no_shard(
+    write_dataset: WriteDataset, memory: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that each wait for room that the other holds would wait for ever."""
+    monkeypatch.setattr("videoar.data_pipeline.cache._WAIT_S", 10.0)
+    remote = copied(write_dataset(count=4), f"{memory.url}/clips")
+    config = LoaderConfig(cache_dir=str(tmp_path / "cache"), steps_ahead=1)
+    sampler, reader = PackSampler([remote], [1.0], 256, 1, 0, TEXT), PackReader([remote], TEXT, config)
+    cache = ShardCache(tmp_path / "cache", 10 * 1024)
+    with StepLoader(sampler, reader, LoaderState(), lambda step: [0], config) as steps:
+        next(steps)
+        (other,) = put_shards(memory, 1)
+        assert read(cache, memory, other) == memory.read(other), "the bound left no room beside the loader's shard"
     reader.close()
 
 

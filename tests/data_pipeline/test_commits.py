@@ -9,6 +9,7 @@ import pytest
 from videoar.data_pipeline.commits import (
     Commit,
     CommittedSample,
+    CommittedTar,
     Unit,
     committed_units,
     read_commit,
@@ -19,8 +20,8 @@ from videoar.data_pipeline.commits import (
 from videoar.data_pipeline.storage import Storage
 
 COMMIT = Commit(
-    config_hash="c", tar="shards/x.tar", size_bytes=9, sha256="0", samples=(CommittedSample("a", 512, 3),),
-    failed={"b": "reason"},
+    config_hash="c", tars=(CommittedTar("shards/x.tar", 9, "0"), CommittedTar("latents/x.tar", 7, "1")),
+    samples=(CommittedSample("a", 512, 3, 512, 2),), failed={"b": "reason"},
 )  # fmt: skip
 
 

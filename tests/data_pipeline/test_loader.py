@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from videoar.data_pipeline.buffers import Buffers
 from videoar.data_pipeline.clip import StepPlan
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest
@@ -27,7 +28,7 @@ def loader(manifest: Manifest, share: int = 0, shares: int = 1, state: LoaderSta
         return deal(step.packs, shares)[share]
 
     sampler = PackSampler([manifest], [1.0], 256, 2, 0, TEXT)
-    return StepLoader(sampler, PackReader([manifest], TEXT), state or LoaderState(), mine)
+    return StepLoader(sampler, PackReader([manifest], TEXT, latents=True), state or LoaderState(), mine)
 
 
 def test_samples_are_those_of_the_plan(write_dataset: WriteDataset) -> None:
@@ -42,6 +43,22 @@ def test_samples_are_those_of_the_plan(write_dataset: WriteDataset) -> None:
         restored = restore([sample.latent], torch.from_numpy(sample.bits), ScaleSchedule.named("64x64"))
         np.testing.assert_allclose(restored.numpy(), latent, atol=0.005)
         assert sample.text.tolist() == TEXT.encode(sample.entry.caption).tolist()
+
+
+def test_memory_is_used_again_only_when_nobody_holds_a_part_of_it() -> None:
+    """A sample that is still in use would turn into another one under the hands of the trainer."""
+    buffers = Buffers()
+    room = buffers.lend(100)
+    kept = np.frombuffer(room[40:60], dtype=np.uint8)
+    address = np.frombuffer(room, dtype=np.uint8).ctypes.data
+    kept[:] = 7
+    del room
+    other = buffers.lend(100)
+    other[:] = bytes(100)
+    assert (kept == 7).all()
+    del kept
+    assert np.frombuffer(buffers.lend(90), dtype=np.uint8).ctypes.data == address
+    assert len(buffers.lend(5000)) == 5000, "what is too small is left to the collector"
 
 
 def test_two_processes_see_the_packs_of_one(write_dataset: WriteDataset) -> None:

@@ -60,7 +60,9 @@ def test_columns_are_the_entries(write_dataset: WriteDataset) -> None:
     assert entries[-1] == walked[-1]
     assert entries[3:30:5] == tuple(walked[3:30:5])
     assert entries.visual_tokens.tolist() == [entry.num_visual_tokens for entry in walked]
-    assert entries.payload_bytes == sum(entry.size_bytes for entry in walked)
+    bits, latents = sum(entry.size_bytes for entry in walked), sum(entry.latent_bytes or 0 for entry in walked)
+    assert latents > bits, "there are latents"
+    assert (entries.payload_bytes(latents=False), entries.payload_bytes(latents=True)) == (bits, bits + latents)
     for text in (BytesText(4), LabelText(3)):
         assert text.lengths(entries).tolist() == [text.length(entry) for entry in walked]
     with pytest.raises(InputError, match="0 to 1"):
@@ -80,7 +82,7 @@ def test_any_fsspec_store_serves(write_dataset: WriteDataset) -> None:
     manifest = open_manifest(remote.url)
     assert (manifest.entries, manifest.hash) == (local.entries, local.hash)
     for entry in manifest.entries:
-        assert np.array_equal(ShardReader(manifest).read(entry)[0], ShardReader(local).read(entry)[0])
+        assert np.array_equal(ShardReader(manifest).read(entry).packed, ShardReader(local).read(entry).packed)
     remote.fs.rm("/videoar-test", recursive=True)
 
 

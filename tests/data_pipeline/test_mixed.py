@@ -50,7 +50,7 @@ def test_samples_of_several_schedules_and_lengths_share_a_dataset(tmp_path: Path
     assert set(manifest.schedule_hashes) == {"96x96", "64x64", "32x32"}
     reader = ShardReader(manifest)
     for entry in manifest.entries:
-        bits, latent = reader.read(entry)
+        bits, latent = reader.read(entry).unpack(), reader.read_latent(entry)
         assert bits.shape == (entry.num_frames, ScaleSchedule.named(entry.schedule).tokens_per_frame, 16)
         assert latent is not None
         assert np.isfinite(latent.values).all()

@@ -23,6 +23,7 @@ from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.online import BatchCache, FailedClip, open_plans
 from videoar.data_pipeline.packing import LoaderState, PackSampler, deal
+from videoar.data_pipeline.payload import Members
 from videoar.data_pipeline.planning import plan_all
 from videoar.data_pipeline.text import BytesText
 from videoar.data_pipeline.work import UnitWorker
@@ -80,7 +81,7 @@ def steps_of(
 
     loader, packs, state = LoaderConfig(prefetch_steps=2), [], state or LoaderState()
     sampler = PackSampler(manifests, [1.0] * len(manifests), 256, 2, 0, TEXT)
-    reader = PackReader(manifests, TEXT, loader)
+    reader = PackReader(manifests, TEXT, loader, latents=True)
     with StepLoader(sampler, reader, state, mine, loader) as steps:
         for _ in range(count):
             _, read, state = next(steps)
@@ -184,9 +185,9 @@ def test_the_plan_of_another_recipe_is_refused(tmp_path: Path) -> None:
 
 def test_the_cache_is_bounded_and_hands_errors_on() -> None:
     """Memory that grows with the dataset ends a run; a maker that raised must not leave others waiting for ever."""
-    cache = BatchCache(10)
+    cache, made = BatchCache(10), Members(b"123", b"4")
     for number in range(5):
-        assert cache.get(("d", str(number)), lambda: {"k": b"1234"}) == {"k": b"1234"}
+        assert cache.get(("d", str(number)), lambda: {"k": made}) == {"k": made}
     assert cache.size_bytes == 8
     assert [cache.has(("d", str(number))) for number in range(5)] == [False, False, False, True, True]
     with pytest.raises(ZeroDivisionError):

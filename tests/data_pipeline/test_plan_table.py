@@ -78,15 +78,17 @@ def test_the_tables_hold_every_field() -> None:
 
 
 def test_shards_are_full_by_count_or_by_bytes(tmp_path: Path) -> None:
-    """The bytes are promised: a shard that is larger than planned does not fit where it was meant to."""
+    """The bytes are promised: tars that are larger than planned do not fit where they were meant to."""
     by_count = make(tmp_path / "count", shapes(10))
     assert by_count.shard_sizes == [4, 4, 2]
     (total,) = by_count.buckets
     each = total.size_bytes // 10
-    payload = len(LAYOUT.header(2, 0)) + LAYOUT.bits_bytes(2) + LAYOUT.latent_bytes(2)
-    assert each == 512 + -(-payload // 512) * 512
+    header, tokens = len(LAYOUT.header(2, "bits", 0)), LAYOUT.schedule.tokens_per_frame
+    bits, latent = header + 2 * tokens * 16 // 8, header + 2 * 16 * (4 + 2 * 2)
+    assert LAYOUT.member_bytes(2) == (bits, latent)
+    assert each == 512 + -(-bits // 512) * 512 + 512 + -(-latent // 512) * 512
     by_bytes = make(tmp_path / "bytes", shapes(40), max_clips=99, max_bytes=20480)
-    room = (20480 - 1024) // each
+    room = (20480 // 2 - 1024) // (512 + max(-(-bits // 512), -(-latent // 512)) * 512)
     assert by_bytes.shard_sizes == [room] * (40 // room) + [40 % room]
     assert make(tmp_path / "tiny", shapes(3), max_bytes=1).shard_sizes == [1, 1, 1], "never an empty shard"
     assert by_bytes.clips[:10] == by_count.clips
@@ -97,7 +99,7 @@ def test_planned_bytes_are_the_bytes_of_the_shards(debug_data: str) -> None:
     """Storage is bought by the plan."""
     for folder in Path(debug_data).iterdir():
         plan = read_plan(Storage.open(str(folder)))
-        written = sum(path.stat().st_size for path in (folder / "shards").iterdir())
+        written = sum(path.stat().st_size for path in folder.glob("*/*.tar"))
         assert written == plan.size_bytes == stats(str(folder)).size_bytes
 
 

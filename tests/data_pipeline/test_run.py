@@ -70,7 +70,7 @@ def test_the_pool_changes_nothing_and_samples_are_what_the_tokenizer_gives(clust
     assert entry.caption.startswith("a ")
     pixels = torch.from_numpy(draw_clip(0, 3, shapes().bucket)).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
     latent = tokenizer.encode(pixels)
-    bits, stored = ShardReader(manifest).read(entry)
+    bits, stored = ShardReader(manifest).read(entry).unpack(), ShardReader(manifest).read_latent(entry)
     wanted = tokenizer.quantize(latent, ScaleSchedule.named("32x32"))[0].numpy()
     assert (bits == wanted).mean() > 0.999, "one clip alone and in a batch may differ by rounding"
     restored = restore([stored], torch.from_numpy(bits), ScaleSchedule.named("32x32")).numpy()
@@ -123,7 +123,9 @@ def test_an_unfinished_run_is_continued_and_left_overs_are_cleared(cluster: None
     UnitWorker(data, out, open_tokenizer(TOKENIZER), torch.device("cpu")).run("shapes", Unit(1, 0, 4))
     url = find_datasets(out)[0]
     (first,) = (Path(url) / "shards").iterdir()
-    (first.parent / "000002.dead.tar").write_bytes(b"half")
+    dead = [Path(url) / folder / "000002.dead.tar" for folder in ("latents", "shards")]
+    for path in dead:
+        path.write_bytes(b"half")
     assert (stats(url).num_samples, stats(url).is_finished) == (4, False)
     with pytest.raises(InputError, match="no finished dataset"):
         open_manifest(url)
@@ -133,15 +135,16 @@ def test_an_unfinished_run_is_continued_and_left_overs_are_cleared(cluster: None
     assert keys(open_manifest(url)) == [clip.key for clip in read_plan(Storage.open(url)).clips]
     report = verify(url)
     assert (report.num_shards, report.num_samples, report.problems) == (3, 10, ())
-    assert report.unnamed == ("shards/000002.dead.tar",) == gc(url)
+    assert sorted(report.unnamed) == [str(path.relative_to(url)) for path in dead] == list(gc(url))
     assert verify(url).unnamed == ()
     counts = stats(url)
     assert (counts.num_planned, counts.num_samples, counts.is_finished) == (10, 10, True)
     assert counts.num_tokens == sum(entry.num_visual_tokens for entry in open_manifest(url).entries)
-    raw = bytearray(first.read_bytes())
-    raw[700] ^= 1
-    first.write_bytes(raw)
-    assert any("sha256" in problem for problem in verify(url).problems)
+    for path in (first, first.parents[1] / "latents" / first.name):
+        raw = bytearray(path.read_bytes())
+        raw[700] ^= 1
+        path.write_bytes(raw)
+        assert any(f"{path.name} is damaged: its sha256" in problem for problem in verify(url).problems)
     with pytest.raises(InputError, match="other settings"):
         prepare(config(shapes(), samples_per_shard=5), out)
 

@@ -11,13 +11,19 @@ import torch
 import webdataset
 
 from videoar.cluster.errors import InputError
+from videoar.data_pipeline.clip import PackedBits
 from videoar.data_pipeline.config import LatentPayload
 from videoar.data_pipeline.payload import (
     CorruptShard,
+    ForeignShard,
+    Members,
     SampleFormat,
     quantise_remainder,
-    read_sample,
+    read_bits,
+    read_latent,
     restore,
+    unpack,
+    unpack_by_table,
     write_sample,
 )
 from videoar.data_pipeline.shards import ShardReader
@@ -37,19 +43,38 @@ def test_round_trip(latent: LatentPayload) -> None:
     """Bits come back exactly; the latent within half a step of int8, or of fp16's eleven bits."""
     form = layout(latent)
     bits, wanted = sample_arrays(form, num_frames=3, seed=0)
-    raw = write_sample(form, bits, wanted)
-    found_bits, found = read_sample(form, 3, raw)
-    assert np.array_equal(found_bits, bits)
-    if latent == "none":
-        assert found is None
+    members = write_sample(form, bits, wanted)
+    assert np.array_equal(read_bits(form, 3, members.bits).unpack(), bits)
+    if members.latent is None:
+        assert latent == "none"
         return
-    found = restore([found], torch.from_numpy(bits), form.schedule).numpy()
+    found = restore([read_latent(form, 3, members.latent)], torch.from_numpy(bits), form.schedule).numpy()
     if latent == "fp16":
         np.testing.assert_allclose(found, wanted, rtol=2**-10)
     else:
         step = np.abs(found - wanted).max(axis=(2, 3))
         assert (step <= 0.1 * 6 / 127 / 2).all(), "the remainder is about 0.1 wide, so half a step is below 0.0024"
-    assert len(raw) - form.bits_bytes(3) - form.latent_bytes(3) == len(form.header(3, 0))
+    assert members.bits == write_sample(layout("none"), bits, None).bits, "bits do not depend on the latent"
+
+
+def test_bits_unpack_on_the_device_as_on_the_host() -> None:
+    """Two orders of the bits in a byte would train on other codes than the tokenizer decodes."""
+    codes = [PackedBits.of(sample_arrays(layout("none"), count, seed=count)[0]) for count in (1, 3)]
+    wanted = np.concatenate([code.unpack() for code in codes])
+    assert np.array_equal(unpack(codes, "cpu").numpy(), wanted)
+    table = unpack_by_table(torch.from_numpy(np.concatenate([code.packed for code in codes])))
+    assert np.array_equal(table.numpy(), wanted.ravel())
+    assert np.array_equal(wanted[0], sample_arrays(layout("none"), 1, seed=1)[0][0])
+
+
+def test_a_member_of_the_other_kind_is_refused() -> None:
+    """Offsets of one tar in the other would read latents as bits."""
+    members = write_sample(layout("int8"), *sample_arrays(layout("int8"), 3, seed=0))
+    assert members.latent is not None
+    with pytest.raises(ForeignShard, match="body is int8 in the shard and bits in the manifest"):
+        read_bits(layout("int8"), 3, members.latent)
+    with pytest.raises(ForeignShard, match="body is bits in the shard and int8 in the manifest"):
+        read_latent(layout("int8"), 3, members.bits)
 
 
 def test_remainder_error_is_half_a_scale_and_zero_stays_zero() -> None:
@@ -64,39 +89,53 @@ def test_remainder_error_is_half_a_scale_and_zero_stays_zero() -> None:
 
 def test_tar_bytes_depend_on_nothing_but_the_samples() -> None:
     """Times, users or modes in the tar would make every attempt at a shard differ."""
-    samples = [("b", b"12"), ("a", b"345")]
-    tar, offsets = pack_shard(samples)
-    assert pack_shard(samples) == (tar, offsets)
-    assert [tar[start : start + len(payload)] for start, (_, payload) in zip(offsets, samples, strict=True)] == [
-        b"12", b"345",
-    ]  # fmt: skip
+    samples = [("b", Members(b"12", b"6")), ("a", Members(b"345", b"789"))]
+    tars, described, placed = pack_shard(samples)
+    assert pack_shard(samples) == (tars, described, placed)
+    assert list(tars) == ["shards/x.tar", "latents/x.tar"]
+    for place, (key, members) in zip(placed, samples, strict=True):
+        assert place.key == key
+        assert tars["shards/x.tar"][place.offset :][: place.size_bytes] == members.bits
+        assert tars["latents/x.tar"][place.latent_offset :][: place.latent_bytes] == members.latent
+    bits_only = pack_shard([(key, Members(members.bits, None)) for key, members in samples])
+    assert bits_only[0] == {"shards/x.tar": tars["shards/x.tar"]}, "latents change nothing about the tar of the bits"
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # webdataset leaves its last shard to the collector
 def test_webdataset_reads_our_tars(write_dataset: WriteDataset) -> None:
     """Shards are promised to be WebDataset tars: the library must find every key and the same bytes."""
-    manifest = write_dataset(count=5)
-    shard = Path(manifest.url) / manifest.entries[0].shard
-    found = {item["__key__"]: item["codes"] for item in webdataset.WebDataset(str(shard), shardshuffle=False)}
-    assert list(found) == [entry.key for entry in manifest.entries]
+    manifest, found = write_dataset(count=5), {}
+    first = manifest.entries[0]
+    for kind, key in (("codes", first.shard), ("latent", first.latent_shard)):
+        tar = webdataset.WebDataset(str(Path(manifest.url) / key), shardshuffle=False)
+        found[kind] = {item["__key__"]: item[kind] for item in tar}
+        assert list(found[kind]) == [entry.key for entry in manifest.entries]
+    reader = ShardReader(manifest)
     for entry in manifest.entries:
-        bits, _ = read_sample(manifest.format(entry), entry.num_frames, found[entry.key])
-        assert np.array_equal(bits, ShardReader(manifest).read(entry)[0])
+        bits = read_bits(manifest.format(entry), entry.num_frames, found["codes"][entry.key])
+        assert np.array_equal(bits.packed, reader.read(entry).packed)
+        latent = read_latent(manifest.format(entry), entry.num_frames, found["latent"][entry.key])
+        assert np.array_equal(latent.values, reader.read_latent(entry).values)
 
 
 @pytest.mark.parametrize("place", [0, 60, 200, -1])
-def test_a_damaged_byte_is_refused_by_name(write_dataset: WriteDataset, place: int) -> None:
-    """A flipped byte in header or payload must not become training data."""
+@pytest.mark.parametrize("damaged", ["bits", "latent"])
+def test_a_damaged_byte_is_refused_by_name(write_dataset: WriteDataset, damaged: str, place: int) -> None:
+    """A flipped byte in header or payload must not become training data; the other tar is not to blame."""
     manifest = write_dataset(count=3)
-    entry = manifest.entries[1]
-    shard = Path(manifest.url) / entry.shard
-    raw = bytearray(shard.read_bytes())
-    raw[entry.offset + place % entry.size_bytes] ^= 0x10
-    shard.write_bytes(raw)
-    reader = ShardReader(manifest)
-    reader.read(manifest.entries[0])
-    with pytest.raises((CorruptShard, InputError), match=entry.key):
-        reader.read(entry)
+    entry, reader = manifest.entries[1], ShardReader(manifest)
+    offset, size_bytes, key = entry.offset, entry.size_bytes, entry.shard
+    good, bad = reader.read_latent, reader.read
+    if damaged == "latent":
+        offset, size_bytes, key = entry.latent_offset, entry.latent_bytes, entry.latent_shard
+        good, bad = bad, good
+    raw = bytearray((Path(manifest.url) / key).read_bytes())
+    raw[offset + place % size_bytes] ^= 0x10
+    (Path(manifest.url) / key).write_bytes(raw)
+    bad(manifest.entries[0])
+    good(entry)
+    with pytest.raises((CorruptShard, InputError), match=f"{key}, sample {entry.key}"):
+        bad(entry)
     reader.close()
 
 
@@ -117,5 +156,7 @@ def test_missing_and_short_shards_are_refused(write_dataset: WriteDataset) -> No
 def test_another_tokenizer_is_refused_with_both_hashes(write_dataset: WriteDataset) -> None:
     """Bits of another tokenizer decode to noise; the message must show what met what."""
     manifest = dataclasses.replace(write_dataset(), tokenizer_hash="cd" * 8)
-    with pytest.raises(InputError, match="tokenizer hash is abababababababab in the shard and cdcdcdcdcdcdcdcd"):
-        ShardReader(manifest).read(manifest.entries[0])
+    reader = ShardReader(manifest)
+    for read in (reader.read, reader.read_latent):
+        with pytest.raises(InputError, match="tokenizer hash is abababababababab in the shard and cdcdcdcdcdcdcdcd"):
+            read(manifest.entries[0])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from videoar.data_pipeline.clip import Sample, SampleEntry, StoredLatent
+from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry, StoredLatent
 from videoar.pretrain.config import CorrectionConfig, MixturePart, ModelConfig, RopeKind, StageConfig, TextConfig
 from videoar.pretrain.inputs import Pack, build_pack
 from videoar.pretrain.model import VideoAR, init_weights
@@ -50,7 +50,7 @@ class Toy:
         )  # fmt: skip
         bits = quantize_residual(latent, ScaleSchedule.named(schedule))
         text = np.random.default_rng(number).integers(0, 257, num_text)
-        return Sample(entry, bits.numpy(), StoredLatent(latent.numpy()), text)
+        return Sample(entry, PackedBits.of(bits.numpy()), StoredLatent(latent.numpy()), text)
 
     def pack(self, *samples: Sample, seed: int = 0, step: int = 0, training: bool = True) -> Pack:
         return build_pack(

@@ -50,7 +50,7 @@ def test_the_next_stage_is_fetched_before_it_begins(debug_data: str, tmp_path: P
     following = {part.dataset for part in base.stages[1].mixture} - {part.dataset for part in base.stages[0].mixture}
     with open_steps(remote, position, datasets, Progress().loader, lambda plan: [0]) as steps:
         next(steps)
-        wanted = {commit_hash(url, name, entry.shard) for name in following for entry in datasets[name].entries[:1]}
+        wanted = {sha256 for name in following for sha256 in hashes(url, name, datasets[name].entries[0].shard)}
         for _ in range(200):
             if wanted <= {path.stem for path in (tmp_path / "cache").glob("*.tar")}:
                 break
@@ -60,7 +60,9 @@ def test_the_next_stage_is_fetched_before_it_begins(debug_data: str, tmp_path: P
     Storage.open(url).fs.rm(f"/{tmp_path.name}", recursive=True)
 
 
-def commit_hash(url: str, dataset: str, shard: str) -> str:
-    """The sha256 that a shard's commit names."""
+def hashes(url: str, dataset: str, shard: str) -> list[str]:
+    """The sha256 of a shard's bits and of its latents, by their commit."""
     unit = shard.rpartition("/")[2].rsplit(".", 2)[0]
-    return str(json.loads(Storage.open(f"{url}/{dataset}").read(f"commits/{unit}.json"))["sha256"])
+    commit = json.loads(Storage.open(f"{url}/{dataset}").read(f"commits/{unit}.json"))
+    assert len(commit["tars"]) == 2
+    return [tar["sha256"] for tar in commit["tars"]]

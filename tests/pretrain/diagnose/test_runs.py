@@ -88,13 +88,12 @@ def test_a_constant_bit_in_the_shards(run: Path, debug_data: str, tmp_path: Path
     manifest = open_manifest(str(data / "long64"))
     reader = ShardReader(manifest)
     for entry in manifest.entries:
-        bits, _ = reader.read(entry)
-        changed = bits.copy()
+        changed = reader.read(entry).unpack()
         changed[..., [3, 7]] = True
-        latent = np.zeros((len(bits), manifest.latent_dim, *manifest.format(entry).schedule.grid), np.float32)
+        latent = np.zeros((len(changed), manifest.latent_dim, *manifest.format(entry).schedule.grid), np.float32)
         with (data / "long64" / entry.shard).open("r+b") as tar:
             tar.seek(entry.offset)
-            tar.write(write_sample(manifest.format(entry), changed, latent))
+            tar.write(write_sample(manifest.format(entry), changed, latent).bits)
     reader.close()
     on_data(run, data)
     (found,) = [one for one in diagnose(run) if one.name == "bits" and one.state == "warn"]

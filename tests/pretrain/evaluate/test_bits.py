@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from videoar.data_pipeline.clip import Sample, SampleEntry
+from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry
 from videoar.pretrain.config import ModelConfig, TextConfig
 from videoar.pretrain.evaluate.bits import (
     bit_frequencies,
@@ -23,7 +23,7 @@ MODEL = ModelConfig(num_layers=1, width=16, num_heads=2, latent_dim=K, text=Text
 
 def _sample(index: int, bits: np.ndarray) -> Sample:
     entry = SampleEntry(str(index), index, "clips", SCHEDULE.name, len(bits), "", None, "", 0, 0)
-    return Sample(entry, bits, None, np.array([1 + index]))
+    return Sample(entry, PackedBits.of(bits), None, np.array([1 + index]))
 
 
 def _samples(count: int, probability: float = 0.5, num_frames: int = 3) -> list[Sample]:

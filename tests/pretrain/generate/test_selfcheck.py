@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from videoar.data_pipeline.clip import Sample, SampleEntry
+from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry
 from videoar.pretrain.config import CorrectionConfig, MixturePart, ModelConfig, StageConfig, TextConfig
 from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.guidance import Guidance
@@ -28,7 +28,7 @@ def _samples() -> tuple[Sample, ...]:
     generator = np.random.default_rng(0)
     bits = generator.random((2, 4, SCHEDULE.tokens_per_frame, 8)) < 0.5
     entries = [SampleEntry(str(i), i, "clips", SCHEDULE.name, 4, "", None, "", 0, 0) for i in range(2)]
-    return tuple(Sample(entry, bits[i], None, TEXT[i]) for i, entry in enumerate(entries))
+    return tuple(Sample(entry, PackedBits.of(bits[i]), None, TEXT[i]) for i, entry in enumerate(entries))
 
 
 def _pack() -> Pack:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from videoar.data_pipeline.clip import Sample
+from videoar.data_pipeline.clip import PackedBits, Sample
 from videoar.pretrain.config import RopeKind, TextConfig
 from videoar.pretrain.inputs import Pack
 from videoar.pretrain.loss import bitwise_loss
@@ -26,9 +26,9 @@ def changed_rows(before: torch.Tensor, after: torch.Tensor, rows: Iterable[int])
 
 def flipped(sample: Sample, frame: int, scale: int) -> Sample:
     """The sample with all bits of one scale of one frame changed."""
-    offsets, bits = ScaleSchedule.named(sample.entry.schedule).offsets, sample.bits.copy()
+    offsets, bits = ScaleSchedule.named(sample.entry.schedule).offsets, sample.bits
     bits[frame, offsets[scale] : offsets[scale + 1]] ^= True
-    return replace(sample, bits=bits)
+    return replace(sample, codes=PackedBits.of(bits))
 
 
 def visible_packs(toy, visible: np.ndarray, text_attention: str = "full") -> tuple[Pack, PackLayout]:
