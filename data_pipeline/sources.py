@@ -26,12 +26,12 @@ _LARGEST_LABEL = 2**31 - 1
 def iter_sources(config: SourceConfig, max_bytes: int = DecodeLimits().max_bytes) -> Iterator[Source | Skipped]:
     """Every input in a fixed order: a source, or why it is none."""
     for item in _inputs(config, max_bytes):
-        reason = _unfit(item) if isinstance(item, Source) else ""
-        yield Skipped(source=_printable(item.name), reason=reason, kind="unreadable") if reason else _named(item)
-
-
-def _named(item: Source | Skipped) -> Source | Skipped:
-    return replace(item, source=_printable(item.source)) if isinstance(item, Skipped) else item
+        if isinstance(item, Skipped):
+            yield replace(item, source=_printable(item.source))
+        elif reason := _unfit(item):
+            yield Skipped(source=_printable(item.name), reason=reason, kind="unreadable")
+        else:
+            yield item
 
 
 def _printable(name: str) -> str:
