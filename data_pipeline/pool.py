@@ -91,17 +91,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """An actor ended over a unit."""
+    """An actor ended with these units at hand, in the order in which it worked.
 
-    job: Job
+    It may have committed the first of them: a process that dies does not always get its last answer out.
+    """
+
+    jobs: tuple[Job, ...]
     how: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unrun:
-    """A unit waited at an actor that ended."""
-
-    job: Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +108,7 @@ class Refused:
     error: StoreError
 
 
-Event = Done | Died | Unrun | Refused
+Event = Done | Died | Refused
 
 
 @dataclass(eq=False, slots=True)
@@ -233,7 +229,7 @@ class Pool:
                 yield from self._bury(actor, f"hung its worker for {self._stall_s:g} s,")
 
     def _bury(self, actor: _Actor, how: str) -> Iterator[Event]:
-        """Replace an actor that ended, or is ended here; its first unit is what it was at."""
+        """Replace an actor that ended, or is ended here."""
         ray.kill(actor.handle)
         self._dead_starts += actor.start is not None
         if self._dead_starts > _MOST_DEAD_STARTS:
@@ -242,11 +238,8 @@ class Pool:
                 "use fewer, or machines with more memory",
             )  # fmt: skip
         self._actors[self._actors.index(actor)] = self._hire()
-        jobs = [job for _, job in actor.units]
-        for job in reversed(jobs[1:]):
-            yield Unrun(job)
-        if jobs:
-            yield Died(jobs[0], how)
+        if actor.units:
+            yield Died(tuple(job for _, job in actor.units), how)
 
 
 def _tasks(actor: _Actor) -> list[Any]:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from videoar.cluster.errors import InputError, StoreError
 from videoar.cluster.process import store_variables
-from videoar.data_pipeline.commits import Commit, committed_units, remaining_units, write_commit
+from videoar.data_pipeline.commits import Commit, Unit, committed_units, find_commit, remaining_units, write_commit
 from videoar.data_pipeline.config import DataConfig
 from videoar.data_pipeline.finish import finish_dataset, is_finished
 from videoar.data_pipeline.plan import summary
 from videoar.data_pipeline.plan_table import read_plan
 from videoar.data_pipeline.planning import PlannedDataset, plan_all
-from videoar.data_pipeline.pool import Died, Done, Event, OpenRunner, OpenTokenizer, Pool, Refused, Settings, Unrun
+from videoar.data_pipeline.pool import Died, Done, Event, OpenRunner, OpenTokenizer, Pool, Refused, Settings
 from videoar.data_pipeline.ray_cluster import ray_cluster
 from videoar.data_pipeline.schedule import Job, Schedule
 from videoar.data_pipeline.storage import Storage
@@ -116,20 +116,29 @@ def _settle(event: Event, schedule: Schedule, counts: _Counts, root: Storage) ->
     """Count what is done; decide about what ended badly."""
     if isinstance(event, Done):
         counts.add(event.result)
-    elif isinstance(event, Unrun):
-        schedule.put_back(event.job)
     elif isinstance(event, Refused):
         if not schedule.refused(event.job):
             raise event.error
-    elif deaths := schedule.died(event.job):
-        counts.add(_quarantine(root.child(event.job.dataset), event, deaths))
+    else:
+        _settle_death(event, schedule, counts, root)
 
 
-def _quarantine(storage: Storage, event: Died, deaths: int) -> UnitResult:
+def _settle_death(event: Died, schedule: Schedule, counts: _Counts, root: Storage) -> None:
+    """Of the units of an actor that ended, those it committed count, the next is what it died of, the rest wait."""
+    jobs = deque(event.jobs)
+    while jobs and (commit := find_commit(root.child(jobs[0].dataset), jobs[0].unit)) is not None:
+        counts.add(UnitResult.of(commit))
+        jobs.popleft()
+    while len(jobs) > 1:
+        schedule.put_back(jobs.pop())
+    if jobs and (deaths := schedule.died(jobs[0])):
+        counts.add(_quarantine(root.child(jobs[0].dataset), jobs[0].unit, f"{event.how} {deaths} times"))
+
+
+def _quarantine(storage: Storage, unit: Unit, reason: str) -> UnitResult:
     """Commit a single clip as failed."""
-    plan, unit = read_plan(storage), event.job.unit
-    clip = plan.shard(unit.shard)[unit.start]
-    failed = {clip.key: f"{event.how} {deaths} times"}
+    plan = read_plan(storage)
+    failed = {plan.shard(unit.shard)[unit.start].key: reason}
     commit = Commit(config_hash=plan.config_hash, tars=(), samples=(), failed=failed)
     write_commit(storage, unit, commit)
     return UnitResult.of(commit)

@@ -24,7 +24,7 @@ from videoar.data_pipeline.shapes import draw_clip
 from videoar.data_pipeline.stats import stats
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.verify import find_datasets, gc, verify
-from videoar.data_pipeline.work import UnitWorker
+from videoar.data_pipeline.work import UnitResult, UnitWorker
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 from videoar.tokenizer.scales import ScaleSchedule
@@ -211,6 +211,26 @@ def test_a_clip_that_kills_its_worker_is_quarantined_alone(cluster: None, tmp_pa
     assert keys(open_manifest(url)) == [f"shape_{i:08d}" for i in range(10) if i != 6]
     assert verify(url).problems == ()
     assert len(marker.read_text().splitlines()) == 2 * 2, "a shard of two clips, then one: two deaths each"
+
+
+class _LastWords(UnitWorker):
+    """Commits a unit and dies before it can say so."""
+
+    def run(self, name: str, unit: Unit) -> UnitResult:
+        super().run(name, unit)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("a killed process goes on")
+
+
+def test_a_worker_that_dies_after_its_commit_has_done_its_unit(cluster: None, tmp_path: Path) -> None:
+    """Blamed for the death, what is made would be halved and made again; each death here follows a commit."""
+    from videoar.data_pipeline.run import prepare
+
+    data = config(shapes(num_clips=4), max_attempts=2, samples_per_shard=2, actors=1)
+    url = prepare(data, str(tmp_path / "out"), runner=_LastWords)["shapes"]
+    assert sorted(Storage.open(url).keys("commits")) == ["commits/000000.json", "commits/000001.json"]
+    assert len(Storage.open(url).keys("shards")) == 2, "a unit was made twice"
+    assert stats(url).failed == {}
 
 
 def test_an_actor_that_cannot_start_is_the_jobs_failure(cluster: None, tmp_path: Path) -> None:
