@@ -115,6 +115,11 @@ def say(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
+def complain(error: Exception) -> None:
+    """An error that is for people, in one line on stderr."""
+    sys.stderr.write(" ".join(str(error).split()) + "\n")
+
+
 def _show_fields(value: object, prog: str) -> None:
     """Print every field of a recipe with its meaning and value."""
     with contextlib.suppress(SystemExit):

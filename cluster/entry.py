@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from videoar.cluster.arguments import complain
 from videoar.cluster.cli import COMMANDS, find_command, overview
 from videoar.cluster.credentials import guard_output
 from videoar.cluster.errors import InputError, Stopped, StoreError
@@ -29,10 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return COMMANDS[name][0](rest, f"videoar {name}")
     except InputError as error:
-        sys.stderr.write(" ".join(str(error).split()) + "\n")
+        complain(error)
         return 2
     except (StoreError, Stopped) as error:
-        sys.stderr.write(" ".join(str(error).split()) + "\n")
+        complain(error)
         return 1
     except Preempted:
         return EXIT_PREEMPTED

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-from videoar.data_pipeline.storage import Storage
+from videoar.cluster.errors import InputError
+from videoar.data_pipeline.storage import Storage, damage_said_plainly
 
 COMMITS = "commits"
 SHARDS = "shards"
@@ -42,6 +43,11 @@ class Unit:
     def name(self) -> str:
         part = "" if self.is_whole else f".{self.start}-{self.stop}"
         return f"{self.shard:06d}{part}"
+
+    @property
+    def commit_key(self) -> str:
+        """Where its commit is, once there is one."""
+        return f"{COMMITS}/{self.name}.json"
 
     @property
     def size(self) -> int:
@@ -93,15 +99,17 @@ class Commit:
 
 def write_commit(storage: Storage, unit: Unit, commit: Commit) -> None:
     """Make a unit count."""
-    storage.write(_key(unit), json.dumps(asdict(commit)).encode())
+    storage.write(unit.commit_key, json.dumps(asdict(commit)).encode())
 
 
 def read_commit(storage: Storage, unit: Unit) -> Commit:
-    """The commit of a unit that has one."""
-    fields = json.loads(storage.read(_key(unit)))
-    fields["tars"] = tuple(CommittedTar(**tar) for tar in fields["tars"])
-    fields["samples"] = tuple(CommittedSample(**sample) for sample in fields["samples"])
-    return Commit(**fields)
+    """The commit of a unit that has one. FileNotFoundError: it has none. InputError: it is damaged."""
+    payload = storage.read(unit.commit_key)
+    with damage_said_plainly(storage.url, unit.commit_key, "make its unit again: `videoar data verify URL --repair`"):
+        fields = json.loads(payload)
+        fields["tars"] = tuple(CommittedTar(**tar) for tar in fields["tars"])
+        fields["samples"] = tuple(CommittedSample(**sample) for sample in fields["samples"])
+        return Commit(**fields)
 
 
 def find_commit(storage: Storage, unit: Unit) -> Commit | None:
@@ -128,14 +136,18 @@ def read_commits(storage: Storage, units: Iterable[Unit]) -> Iterator[tuple[Unit
 def committed_units(storage: Storage, shard_sizes: Sequence[int]) -> list[Unit]:
     """The units that count, in the plan's order, from the names of the commits alone.
 
-    A commit of a whole shard stands for it; parts beside it are left-overs of an earlier attempt.
+    A commit of a whole shard stands for it; parts beside it are left-overs of an earlier attempt. InputError: a commit
+    is of no shard of the plan.
     """
     by_shard: dict[int, list[Unit]] = defaultdict(list)
     for key in storage.keys(COMMITS):
         if found := _NAME.fullmatch(key.removeprefix(f"{COMMITS}/")):
-            shard, is_whole = int(found[1]), found[2] is None
-            start, stop = (0, shard_sizes[shard]) if is_whole else (int(found[2]), int(found[3]))
-            by_shard[shard].append(Unit(shard, start, stop, is_whole))
+            shard = int(found[1])
+            size = shard_sizes[shard] if shard < len(shard_sizes) else 0
+            unit = Unit(shard, int(found[2] or 0), int(found[3] or size), is_whole=found[2] is None)
+            if not 0 <= unit.start < unit.stop <= size:
+                raise InputError("url", storage.url, f"holds {key}, of no clips of its plan", "remove that file")
+            by_shard[shard].append(unit)
     return [unit for shard in sorted(by_shard) for unit in _standing(by_shard[shard])]
 
 
@@ -164,7 +176,3 @@ def _standing(units: Sequence[Unit]) -> list[Unit]:
         if not parts or parts[-1].stop <= unit.start:
             parts.append(unit)
     return parts
-
-
-def _key(unit: Unit) -> str:
-    return f"{COMMITS}/{unit.name}.json"

@@ -74,6 +74,11 @@ class Entries(Sequence[SampleEntry]):
                 found[place] = entry
         return [entry for entry in found if entry is not None]
 
+    def first_of_each(self, name: str) -> list[SampleEntry]:
+        """The first sample of each value of one of the `REPEATED` columns."""
+        column = self.column(name).unify_dictionaries().combine_chunks()
+        return self.take(np.sort(np.unique(column.indices.to_numpy(), return_index=True)[1]))
+
     @property
     def size_bytes(self) -> int:
         """Memory of the columns."""

@@ -115,10 +115,12 @@ def _check_commit(plan: Plan, unit: Unit, commit: Commit, clips: Mapping[str, Cl
     """Every clip of a unit is a sample or a failure, once, and was made under this plan."""
     if commit.config_hash != plan.config_hash:
         raise InputError(
-            "output", unit.name, f"was committed under settings {commit.config_hash}, the plan has {plan.config_hash}",
+            "output", unit.commit_key, f"was made with settings {commit.config_hash}, the plan with {plan.config_hash}",
             "choose another output",
         )  # fmt: skip
     keys = [sample.key for sample in commit.samples] + list(commit.failed)
-    assert len(keys) == len(clips) == len(clips.keys() & set(keys)), (
-        f"commit {unit.name} does not account for every clip of its unit"
-    )
+    if not len(keys) == len(clips) == len(clips.keys() & set(keys)):
+        raise InputError(
+            "output", unit.commit_key, "tells of other clips than the plan has there: it was made for another plan",
+            "choose another output",
+        )  # fmt: skip

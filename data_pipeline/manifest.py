@@ -19,11 +19,12 @@ from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.config import LatentPayload
 from videoar.data_pipeline.entries import REPEATED, Entries
 from videoar.data_pipeline.payload import VERSION, SampleFormat
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.storage import Storage, damage_said_plainly
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 DATASET_KEY = "dataset.json"
 
+_REMEDY = f"restore it, or remove {DATASET_KEY} and run `videoar data run` again: what is committed is kept"
 _ROWS_A_GROUP = 32_768
 
 SCHEMA = pyarrow.schema(
@@ -158,10 +159,22 @@ def open_manifest(url: str) -> Manifest:
     """The manifest of a prepared dataset; InputError when it is unfinished, damaged or of another version."""
     storage = Storage.open(url)
     described = read_dataset(storage)
-    key = described["manifest"]
-    payload = storage.read(key)
-    if hashlib.sha256(payload).hexdigest() != described["manifest_sha256"]:
-        raise InputError("data.url", url, f"{key} is damaged: its hash is not the one recorded", "restore it")
+    with damage_said_plainly(url, DATASET_KEY, _REMEDY):
+        payload = _table(storage, described["manifest"], described["manifest_sha256"])
+        return _manifest(url, described, payload)
+
+
+def _table(storage: Storage, key: str, sha256: str) -> bytes:
+    """The bytes of the table, as they were written."""
+    with damage_said_plainly(storage.url, key, _REMEDY):
+        payload = storage.read(key)
+        if hashlib.sha256(payload).hexdigest() != sha256:
+            raise ValueError(f"its sha256 is not the one in {DATASET_KEY}")
+        return payload
+
+
+def _manifest(url: str, described: Mapping[str, Any], payload: bytes) -> Manifest:
+    """What the description and the table say, checked against what this version knows."""
     for name, schedule_hash in described["schedules"].items():
         if (ours := ScaleSchedule.named(name).hash) != schedule_hash:
             raise InputError(
@@ -185,16 +198,14 @@ def read_dataset(storage: Storage) -> dict[str, Any]:
         raise InputError(
             "data.url", storage.url, f"holds no finished dataset (no {DATASET_KEY})", "run `videoar data run` first"
         )
-    try:
-        described = json.loads(storage.read(DATASET_KEY))
+    with damage_said_plainly(storage.url, DATASET_KEY, _REMEDY):
+        described = dict(json.loads(storage.read(DATASET_KEY)))
         version = described["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError("data.url", storage.url, f"{DATASET_KEY} is damaged ({error})", "restore it") from error
     if version != VERSION:
         raise InputError(
             "data.url", storage.url, f"has shard format {version}; this version reads {VERSION}", "prepare it again"
         )
-    return dict(described)
+    return described
 
 
 def _identity(name: str, layout: SampleFormat) -> dict[str, Any]:

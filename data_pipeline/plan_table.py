@@ -17,7 +17,7 @@ import pyarrow
 from pyarrow import parquet
 
 from videoar.cluster.errors import InputError
-from videoar.cluster.serialize import to_dict
+from videoar.cluster.serialize import from_dict, to_dict
 from videoar.data_pipeline.accounts import Accounts
 from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.config import DatasetConfig
@@ -27,11 +27,13 @@ from videoar.data_pipeline.plan import Told, iter_plan
 from videoar.data_pipeline.plan_writer import PLAN_VERSION, SKIPPED_KEY, PlanWriter, ShardLimits
 from videoar.data_pipeline.sampling import RULES_VERSION
 from videoar.data_pipeline.source import Skipped
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.storage import Storage, damage_said_plainly
 from videoar.data_pipeline.views import model_hashes
 from videoar.tokenizer.scales import ScaleSchedule
 
 HEAD_KEY = "plan.json"
+
+_REMEDY = "restore it, or prepare the dataset in another folder"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,12 +105,11 @@ class Plan:
         return self._read[part.key].read_row_group(index - part.first_shard, use_threads=False)
 
     def _payload(self, part: PlanPart) -> bytes:
-        payload = self.storage.read(part.key)
-        if hashlib.sha256(payload).hexdigest() != part.sha256:
-            raise InputError(
-                "output", self.storage.url, f"holds a damaged {part.key}", "remove the folder and prepare it again"
-            )
-        return payload
+        with damage_said_plainly(self.storage.url, part.key, _REMEDY):
+            payload = self.storage.read(part.key)
+            if hashlib.sha256(payload).hexdigest() != part.sha256:
+                raise ValueError("its sha256 is not the one in the plan")
+            return payload
 
 
 def clips_of(table: pyarrow.Table) -> tuple[Clip, ...]:
@@ -161,27 +162,32 @@ def ensure_plan(
 
 
 def read_plan(storage: Storage) -> Plan:
-    """The plan stored in a dataset's folder."""
+    """The plan stored in a dataset's folder. InputError: there is none, or it is damaged or of another version."""
     if not storage.exists(HEAD_KEY):
         raise InputError("url", storage.url, f"holds no plan (no {HEAD_KEY})", "run `videoar data plan` first")
-    head = json.loads(storage.read(HEAD_KEY))
-    if head.get("version") != PLAN_VERSION:
+    with damage_said_plainly(storage.url, HEAD_KEY, _REMEDY):
+        return _plan(storage, dict(json.loads(storage.read(HEAD_KEY))))
+
+
+def _plan(storage: Storage, head: dict[str, Any]) -> Plan:
+    """As its head tells."""
+    if head["version"] != PLAN_VERSION:
         raise InputError(
-            "output", storage.url, f"holds a plan of version {head.get('version', 1)}, this one reads {PLAN_VERSION}",
+            "output", storage.url, f"holds a plan of version {head['version']}, this one reads {PLAN_VERSION}",
             "choose another output, or remove that folder",
         )  # fmt: skip
-    accounts = head["accounts"]
+    accounts, where = head["accounts"], f"{storage.url}/{HEAD_KEY}"
     return Plan(
         hash=head["hash"], config_hash=head["config_hash"], num_clips=accounts["num_clips"],
         num_skipped=accounts["num_inputs"] - accounts["num_planned_inputs"], accounts=accounts,
-        buckets=tuple(BucketTotal(**total) for total in head["buckets"]), size_bytes=head["size_bytes"],
-        parts=tuple(PlanPart(**{**part, "shard_sizes": tuple(part["shard_sizes"])}) for part in head["parts"]),
-        storage=storage,
+        buckets=tuple(from_dict(BucketTotal, total, where) for total in head["buckets"]), size_bytes=head["size_bytes"],
+        parts=tuple(from_dict(PlanPart, part, where) for part in head["parts"]), storage=storage,
     )  # fmt: skip
 
 
 def read_skipped(storage: Storage) -> Iterator[Skipped]:
-    """Every input and clip that a plan leaves out."""
-    table = parquet.ParquetFile(pyarrow.BufferReader(storage.read(SKIPPED_KEY)))
-    for batch in table.iter_batches():
-        yield from (Skipped(**row) for row in batch.to_pylist())
+    """Every input and clip that a plan leaves out. InputError: the table is damaged."""
+    with damage_said_plainly(storage.url, SKIPPED_KEY, _REMEDY):
+        table = parquet.ParquetFile(pyarrow.BufferReader(storage.read(SKIPPED_KEY)))
+        for batch in table.iter_batches():
+            yield from (Skipped(**row) for row in batch.to_pylist())

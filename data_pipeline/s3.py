@@ -53,8 +53,8 @@ def put_file(fs: Any, path: str, local_path: str) -> None:
     _check_stored(fs, path, size, _etags(local_path, part))
 
 
-def abort_uploads(fs: Any, root: str) -> Iterator[str]:
-    """End the uploads in parts below a prefix that were begun and not completed; bucket and key of each.
+def abort_uploads(fs: Any, root: str, before_s: float) -> Iterator[str]:
+    """End the uploads in parts below a prefix that were begun before then and not completed; bucket and key of each.
 
     Nobody sees them, and the store bills them.
     """
@@ -63,6 +63,8 @@ def abort_uploads(fs: Any, root: str) -> Iterator[str]:
     while True:
         page = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", **marks)
         for upload in page.get("Uploads", ()):
+            if upload["Initiated"].timestamp() > before_s:
+                continue
             fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
             yield f"{bucket}/{upload['Key']}"
         if not page.get("IsTruncated"):

@@ -48,6 +48,8 @@ class Storage:
             raise
         except (ValueError, ImportError) as error:
             raise InputError("url", url, str(error), "use a local path or an installed fsspec protocol") from error
+        except OSError as error:  # some protocols connect at once
+            raise StoreError(url, f"cannot be reached ({error})", "check the address") from error
         return Storage(fs, root.rstrip("/"), url.rstrip("/"))
 
     @property
@@ -122,12 +124,15 @@ class Storage:
             with self._plainly():
                 self.fs.rm([self.path(key) for key in found])
 
-    def remove_unfinished(self) -> tuple[str, ...]:
-        """Remove what writers that died have left below here, visible to nobody: parts of objects. Their keys."""
+    def remove_unfinished(self, before_s: float) -> tuple[str, ...]:
+        """Remove what writers that died have left below here, visible to nobody: parts of objects. Their keys.
+
+        What was begun after `before_s` (seconds since 1970) is left alone: its writer may live.
+        """
         if self._is_s3:
             with self._plainly():
-                return tuple(key[len(self.root) + 1 :] for key in s3.abort_uploads(self.fs, self.root))
-        left = tuple(key for key in self.keys("") if key.endswith(_ASIDE))
+                return tuple(key[len(self.root) + 1 :] for key in s3.abort_uploads(self.fs, self.root, before_s))
+        left = tuple(key for key in self.keys("") if key.endswith(_ASIDE) and self.modified_s(key) <= before_s)
         for key in left:
             self.remove(key)
         return left
@@ -146,12 +151,47 @@ class Storage:
         protocol = self.fs.protocol
         return not {protocol, *protocol}.isdisjoint(s3.PROTOCOLS)
 
+    def modified_s(self, key: str) -> float:
+        """When an object was last written, by the store's clock, in seconds since 1970."""
+        with self._plainly():
+            return float(self.fs.modified(self.path(key)).timestamp())
+
     def _plainly(self) -> AbstractContextManager[None]:
-        return full_disk_said_plainly(self.url) if self.is_local else s3.said_plainly(self.url)
+        if self.is_local:
+            return full_disk_said_plainly(self.url)
+        return s3.said_plainly(self.url) if self._is_s3 else _failure_said_plainly(self.url)
 
 
 def _options(url: str) -> dict[str, Any]:
     return s3.OPTIONS if url.split("://")[0] in s3.PROTOCOLS else {}
+
+
+@contextmanager
+def damage_said_plainly(url: str, key: str, remedy: str) -> Iterator[None]:
+    """InputError for an object that is missing, or does not hold what it should, while it is read and taken apart."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError("url", url, f"{key} is missing", remedy) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError("url", url, f"{key} is damaged ({type(error).__name__}: {error})", remedy) from error
+
+
+@contextmanager
+def _failure_said_plainly(url: str) -> Iterator[None]:
+    """InputError for what a store of another kind cannot do, StoreError for its failures, which are of any class."""
+    try:
+        yield
+    except (FileNotFoundError, InputError, StoreError):
+        raise
+    except (NotImplementedError, PermissionError) as error:
+        told = str(error) or "it does not do that"
+        raise InputError("url", url, f"is refused by its store ({told})", "use another") from error
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StoreError(url, f"failed ({told})", "check the address, then run the same command again") from error
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.arguments import RecipeName, for_pretraining, make_folder, parse, parse_with_recipe, say
+from videoar.cluster.arguments import RecipeName, complain, for_pretraining, make_folder, parse, parse_with_recipe, say
 from videoar.cluster.errors import InputError
 
 if TYPE_CHECKING:
@@ -135,56 +136,70 @@ class StatsData:
 def stats(words: Sequence[str], prog: str) -> int:
     options = parse(StatsData, words, prog)
     from videoar.data_pipeline.stats import stats as count
-    from videoar.data_pipeline.verify import find_datasets
 
-    is_balanced = True
-    for url in find_datasets(_prepared(options.url)):
+    def tell(url: str) -> bool:
         found = count(url)
-        is_balanced = is_balanced and found.is_balanced
         say(json.dumps(asdict(found)))
-    return 0 if is_balanced else 1
+        return found.is_balanced
+
+    return _each_dataset(options.url, tell)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyData:
-    """Read what is prepared at URL again: the sha256 of every shard, and a sample of each.
+    """Read what is prepared at URL again, finished or not: the sha256 of every shard, and a sample of each.
 
-    One JSON line a dataset; exit code 1 if anything is wrong.
+    One JSON line a dataset; exit code 1 if anything is wrong. Then --repair takes what is damaged off the record, and
+    `videoar data run` with the same recipe makes it again; the rest stays as it is.
     """
 
     url: Prepared
     """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""
+    repair: bool = False
+    """Take damaged shards off the record. The dataset counts as unfinished until they are made again."""
 
 
 def verify(words: Sequence[str], prog: str) -> int:
     options = parse(VerifyData, words, prog)
-    from videoar.data_pipeline.verify import find_datasets
+    from videoar.cluster.progress import ProgressLine
     from videoar.data_pipeline.verify import verify as read_again
 
-    is_sound = True
-    for url in find_datasets(_prepared(options.url)):
-        found = read_again(url)
-        is_sound = is_sound and not found.problems
+    def tell(url: str) -> bool:
+        began = time.monotonic()
+        with ProgressLine("verify") as line:
+
+            def progress(done: int, total: int, size_bytes: int) -> None:
+                seconds = max(1e-9, time.monotonic() - began)
+                line(done, total, {"mb_per_s": size_bytes / seconds / 1e6, "eta_s": (total - done) * seconds / done})
+
+            found = read_again(url, repair=options.repair, progress=progress)
         say(json.dumps({"url": url, **asdict(found)}))
-    return 0 if is_sound else 1
+        return not found.problems
+
+    return _each_dataset(options.url, tell)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GcData:
-    """Remove shards that no commit names, left by attempts that died. Not while `data run` works on the same URL."""
+    """Remove shards that no commit names and uploads that were never completed, left by attempts that died."""
 
     url: Prepared
     """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""
+    min_age_s: float = 3600.0
+    """What was written in the last so many seconds stays: a run that is going on may be about to commit it."""
 
 
 def gc(words: Sequence[str], prog: str) -> int:
     options = parse(GcData, words, prog)
-    from videoar.data_pipeline.verify import find_datasets
+    if not options.min_age_s >= 0:
+        raise InputError("min-age-s", options.min_age_s, "is no age", "give seconds, 0 or more")
     from videoar.data_pipeline.verify import gc as clear
 
-    for url in find_datasets(_prepared(options.url)):
-        say(json.dumps({"url": url, "removed": clear(url)}))
-    return 0
+    def tell(url: str) -> bool:
+        say(json.dumps({"url": url, "removed": clear(url, min_age_s=options.min_age_s)}))
+        return True
+
+    return _each_dataset(options.url, tell)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +225,8 @@ class InspectData:
 
 def inspect(words: Sequence[str], prog: str) -> int:
     options = parse(InspectData, words, prog)
+    if options.clips < 1:
+        raise InputError("clips", options.clips, "is no number of clips to decode", "give 1 or more")
     import torch
 
     from videoar.data_pipeline.inspect import check_tokenizer, contact_sheet, decoded, header_of, save_png
@@ -229,7 +246,7 @@ def inspect(words: Sequence[str], prog: str) -> int:
         clips = {entry.key: to_frames(decoded(reader, entry, tokenizer))[0] for entry in entries[: options.clips]}
     reader.close()
     for key, frames in clips.items():
-        save_mp4(frames, folder / f"{key}.mp4", manifest.fps)
+        save_mp4(frames, folder / f"{re.sub(r'[^A-Za-z0-9_-]', '_', key)}.mp4", manifest.fps)
     say(json.dumps({"sheet": str(save_png(contact_sheet(list(clips.values())), folder / "sheet.png"))}))
     return 0
 
@@ -253,6 +270,20 @@ def _tokenizer(options: InspectData) -> VideoTokenizer:
         return open_tokenizer(TokenizerSource(path=options.tokenizer))
     recorded = read_dataset(Storage.open(options.url)).get("tokenizer", {})
     return open_tokenizer(from_dict(TokenizerSource, recorded, "tokenizer"))
+
+
+def _each_dataset(target: str, work: Callable[[str], bool]) -> int:
+    """Exit code over all datasets there: 1 where work on one says no; 2 where one cannot be read, told in one line."""
+    from videoar.data_pipeline.verify import find_datasets
+
+    code = 0
+    for url in find_datasets(_prepared(target)):
+        try:
+            code = max(code, 0 if work(url) else 1)
+        except InputError as error:
+            complain(error)
+            code = 2
+    return code
 
 
 def _output(recipe: Recipe, given: str | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import InputError, StoreError
 from videoar.data_pipeline.config import DatasetConfig, SourceConfig, VariantConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.plan import plan_clips
@@ -138,6 +138,15 @@ def test_a_url_that_is_none_is_one_line(url: str) -> None:
     """A typing error is no traceback."""
     with pytest.raises(InputError, match="url="):
         Storage.open(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/data", "ftp://127.0.0.1:9/data"])
+def test_a_store_that_does_not_answer_is_one_line(url: str) -> None:
+    """Each protocol raises errors of its own, and some as soon as they are named."""
+    with pytest.raises(StoreError, match=url):
+        Storage.open(url).write("key", b"1")
+    with pytest.raises(StoreError, match=url):
+        Storage.open(url).folders()
 
 
 def test_a_local_name_with_colons_is_that_file(tmp_path: Path) -> None:

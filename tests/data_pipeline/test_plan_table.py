@@ -117,7 +117,7 @@ def test_a_long_plan_has_parts_that_are_read_one_at_a_time(tmp_path: Path) -> No
     part.write_bytes(raw)
     damaged = read_plan(Storage.open(str(tmp_path / "out")))
     assert len(damaged.shard(0)) == 2
-    with pytest.raises(InputError, match=r"damaged plan/000001\.parquet"):
+    with pytest.raises(InputError, match=r"plan/000001\.parquet is damaged"):
         damaged.shard(64)
 
 

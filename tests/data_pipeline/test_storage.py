@@ -134,8 +134,8 @@ def test_what_a_killed_writer_left_is_found_and_removed(s3: S3Store, tmp_path: P
     for storage in (remote, local):
         storage.write("shards/b.tar", b"whole")
         assert storage.folders() == ("shards",)
-        assert [key.split(".")[0] for key in storage.remove_unfinished()] == ["shards/a"]
-        assert storage.remove_unfinished() == ()
+        assert [key.split(".")[0] for key in storage.remove_unfinished(time.time() + 60)] == ["shards/a"]
+        assert storage.remove_unfinished(time.time() + 60) == ()
         assert storage.keys("") == ("shards/b.tar",)
 
 
