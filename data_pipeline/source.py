@@ -6,7 +6,7 @@ import os
 import posixpath
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -135,7 +135,7 @@ def current_etag(config: SourceConfig, item: InFile) -> str:
     """The etag of the file as it is now. DecodeError when it is gone, or was never a file that can be named so."""
     try:
         storage, key = locate(config, item.path)
-        info = storage.fs.info(storage.path(key))
+        info = storage.info(key)
     except StoreError:
         raise  # the store does not answer: no word about this file
     except FileNotFoundError as error:
@@ -169,11 +169,12 @@ def _fetch(storage: Storage, key: str, item: InFile, local: str, max_bytes: int)
     left = item.size_bytes if item.member else max_bytes + 1
     if left > max_bytes and item.member:
         raise DecodeError(f"has {left} bytes, more than the {max_bytes} accepted")
-    with storage.fs.open(storage.path(key), "rb", block_size=_COPY_BYTES) as remote, open(local, "wb") as file:
-        remote.seek(item.offset)
-        while left > 0 and (part := remote.read(min(left, _COPY_BYTES))):
-            file.write(part)
-            left -= len(part)
+    try:
+        with open(local, "wb") as file, closing(storage.parts(key, _COPY_BYTES, item.offset)) as parts:
+            while left > 0 and (part := next(parts, b"")):
+                left -= file.write(part[:left])
+    except FileNotFoundError as error:
+        raise DecodeError("the file is gone") from error
     if item.member and left:
         raise DecodeError("the tar ends within it")
     if not item.member and not left:

@@ -85,31 +85,32 @@ def _shape(seed: int, index: int) -> Source:
 
 def _folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     storage = Storage.open(config.path)
-    files, skipped = _files(storage, config)
+    if not storage.is_folder():
+        raise InputError("source.path", config.path, "is not a folder", "give the folder that holds the clips")
+    infos = storage.infos()
+    files, skipped = _files(storage, config, infos)
     yield from skipped
     if config.captions:
         yield from _with_table(config, files)
         return
-    texts = {path: info for path, info in storage.fs.find(storage.root, detail=True).items() if suffix(path) == "txt"}
     for path, tag in files.items():
-        yield _with_text(storage, path, tag, texts, config.follow_links)
+        yield _with_text(storage, path, tag, infos, config.follow_links)
 
 
-def _files(storage: Storage, config: SourceConfig) -> tuple[dict[str, str], list[Skipped]]:
+def _files(
+    storage: Storage, config: SourceConfig, infos: dict[str, dict[str, Any]]
+) -> tuple[dict[str, str], list[Skipped]]:
     """Etag of every video and image below the folder, by relative path, sorted; and what has such a name but is no
     file of that folder."""
-    if not storage.fs.isdir(storage.root):
-        raise InputError("source.path", config.path, "is not a folder", "give the folder that holds the clips")
-    start = len(storage.root) + 1
     files, skipped = {}, []
-    for full, info in sorted(storage.fs.find(storage.root, detail=True).items()):
-        is_link = bool(info.get("islink"))
-        if suffix(full) not in MEDIA_SUFFIXES and not (is_link and os.path.isdir(full)):
+    for key, info in infos.items():
+        full, is_link = storage.path(key), bool(info.get("islink"))
+        if suffix(key) not in MEDIA_SUFFIXES and not (is_link and os.path.isdir(full)):
             continue
         if reason := no_file(storage, full, info, config.follow_links):
-            skipped.append(Skipped(source=full[start:], reason=reason, kind="refused"))
+            skipped.append(Skipped(source=key, reason=reason, kind="refused"))
         else:
-            files[full[start:]] = etag(storage.fs.info(full) if is_link else info)
+            files[key] = etag(storage.info(key) if is_link else info)
     if not files:
         raise InputError(
             "source.path", config.path, "holds no video or image file",
@@ -119,11 +120,11 @@ def _files(storage: Storage, config: SourceConfig) -> tuple[dict[str, str], list
 
 
 def _with_text(
-    storage: Storage, path: str, tag: str, texts: dict[str, dict[str, Any]], follow_links: bool
+    storage: Storage, path: str, tag: str, infos: dict[str, dict[str, Any]], follow_links: bool
 ) -> Source | Skipped:
     """The file with the caption beside it; a caption is as little followed out of the folder as a clip."""
     beside = posixpath.splitext(path)[0] + ".txt"
-    if (info := texts.get(storage.path(beside))) is None:
+    if (info := infos.get(beside)) is None:
         return Source(path=path, etag=tag, caption="")
     if reason := no_file(storage, storage.path(beside), info, follow_links):
         return Skipped(source=path, reason=f"its caption {posixpath.basename(beside)} {reason}", kind="refused")

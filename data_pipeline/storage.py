@@ -74,10 +74,33 @@ class Storage:
         with self._plainly():
             return bytes(self.fs.cat_file(self.path(key), start=start, end=end))
 
-    def open_read(self, key: str) -> Any:
-        """A seekable handle that fetches the ranges asked for and nothing ahead of them."""
+    def open_stream(self, key: str, ahead_bytes: int) -> Any:
+        """A seekable handle that fetches so much ahead of what is read."""
         with self._plainly():
-            return self.fs.open(self.path(key), "rb", cache_type="none")
+            return self.fs.open(self.path(key), "rb", block_size=ahead_bytes)
+
+    def parts(self, key: str, part_bytes: int, start: int = 0) -> Iterator[bytes]:
+        """The bytes of an object from `start` on, in parts."""
+        with self.open_stream(key, part_bytes) as file, self._plainly():
+            file.seek(start)
+            while part := file.read(part_bytes):
+                yield bytes(part)
+
+    def info(self, key: str) -> dict[str, Any]:
+        """What the filesystem says of an object or folder: type, size, and when it was written."""
+        with self._plainly():
+            return dict(self.fs.info(self.path(key)))
+
+    def infos(self, prefix: str = "") -> dict[str, dict[str, Any]]:
+        """`info` of every object below a folder, by its key, sorted."""
+        start = len(self.root) + 1
+        with self._plainly():
+            found = self.fs.find(self.path(prefix), detail=True)
+        return {path[start:]: found[path] for path in sorted(found)}
+
+    def is_folder(self, key: str = "") -> bool:
+        with self._plainly():
+            return bool(self.fs.isdir(self.path(key)))
 
     def write(self, key: str, payload: bytes | memoryview) -> None:
         """Write the whole object: after this returns it is there and durable; before, it is not visible at all."""

@@ -22,6 +22,7 @@ Rows = Generator[Row, None, None]
 
 _LONGEST_LINE = 1 << 20
 _ROWS_A_BATCH = 4096
+_READ_AHEAD = 4 << 20
 
 
 def read_rows(field: str, url: str) -> Rows:
@@ -32,7 +33,7 @@ def read_rows(field: str, url: str) -> Rows:
         raise InputError(field, url, "is not there", "give the path of the table")
     reader = {"csv": _csv, "parquet": _parquet}.get(suffix(name), _json_lines)
     try:
-        with storage.fs.open(storage.path(name), "rb") as file, closing(reader(file)) as rows:
+        with storage.open_stream(name, _READ_AHEAD) as file, closing(reader(file)) as rows:
             for number, row in enumerate(rows, start=1):
                 if not isinstance(row, dict):
                     raise InputError(field, f"{url}, row {number}", "is no object", "write one object a line")

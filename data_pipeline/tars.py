@@ -29,13 +29,12 @@ def tar_sources(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipp
     """Every media member of a tar, or of all tars below a folder, with the caption beside it; and what is refused."""
     storage = base(config)
     for key in _tars(storage, config):
-        path = storage.path(key)
-        info = storage.fs.info(path)
-        if reason := no_file(storage, path, info, config.follow_links):
+        info = storage.info(key)
+        if reason := no_file(storage, storage.path(key), info, config.follow_links):
             yield Skipped(source=key, reason=reason, kind="refused")
             continue
         tag = etag(info)
-        with storage.fs.open(path, "rb", block_size=_READ_AHEAD) as file:
+        with storage.open_stream(key, _READ_AHEAD) as file:
             yield from _Tar(key, tag, _Careful(file), max_bytes).sources()
 
 

@@ -65,12 +65,9 @@ def _lines(storage: Storage, config: SourceConfig, name: str) -> list[str]:
 
 def _tags(storage: Storage, config: SourceConfig) -> dict[str, str]:
     """Etag of each video, by its path."""
-    root = storage.path(_VIDEOS)
-    if not storage.fs.isdir(root):
+    if not storage.is_folder(_VIDEOS):
         raise _wrong(config, f"holds no folder {_VIDEOS}")
-    start = len(storage.root) + 1
-    found = storage.fs.find(root, detail=True)
-    return {path[start:]: etag(info) for path, info in found.items() if info["type"] == "file"}
+    return {path: etag(info) for path, info in storage.infos(_VIDEOS).items() if info["type"] == "file"}
 
 
 def _wrong(config: SourceConfig, problem: str) -> InputError:

@@ -185,7 +185,6 @@ def _shards(manifest: Manifest) -> set[str]:
 def _sha256(storage: Storage, key: str) -> str:
     """Of an object, a part at a time."""
     digest = hashlib.sha256()
-    with storage.open_read(key) as file:
-        while part := file.read(_READ_BYTES):
-            digest.update(part)
+    for part in storage.parts(key, _READ_BYTES):
+        digest.update(part)
     return digest.hexdigest()

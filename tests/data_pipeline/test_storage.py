@@ -37,9 +37,19 @@ def test_objects_of_an_s3_store(s3: S3Store, tmp_path: Path) -> None:
     assert not storage.exists("run/b.json")
     assert storage.read("run/a.json", 2, 5) == b"234"
     assert storage.read("run/step/large.bin") == local.read_bytes()
-    with storage.open_read("run/step/large.bin") as handle:
+    with storage.open_stream("run/step/large.bin", 4096) as handle:
         handle.seek(1000)
         assert handle.read(10) == local.read_bytes()[1000:1010]
+    parts = list(storage.parts("run/step/large.bin", 1 << 20, 5))
+    assert [len(part) for part in parts] == [1 << 20, 1 << 20, local.stat().st_size - 5 - (2 << 20)]
+    assert b"".join(parts) == local.read_bytes()[5:]
+    assert {key: info["size"] for key, info in storage.infos("run").items()} == {
+        "run/a.json": 10, "run/step/large.bin": local.stat().st_size, "run/step2/kept.json": 2
+    }  # fmt: skip
+    assert storage.is_folder("run")
+    assert not storage.is_folder("run/a.json")
+    assert storage.info("run/a.json")["size"] == 10
+    assert abs(storage.modified_s("run/a.json") - time.time()) < 600
     storage.remove_folder("run/step")
     storage.remove_folder("run/never")
     assert storage.keys("") == ("run/a.json", "run/step2/kept.json")
