@@ -20,7 +20,8 @@ from videoar.cluster.preemption import EXIT_PREEMPTED, Preempted
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("botocore").setLevel(logging.WARNING)  # says at every start where it found keys
+    for library in ("botocore", "aiobotocore"):  # say at every start where they found keys
+        logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:

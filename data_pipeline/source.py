@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -129,6 +130,18 @@ def no_file(storage: Storage, path: str, info: dict[str, Any], follow_links: boo
             return "is a link that leads out of the folder (source.follow_links=false)"
         return "" if os.path.isfile(target) else "is a link to no regular file"
     return "" if info["type"] == "file" else "is no regular file"
+
+
+def unlisted(storage: Storage) -> Iterator[Skipped]:
+    """Folders below a local one whose files are not known, as they may not be read: a listing passes over them."""
+    errors: list[OSError] = []
+    if storage.is_local:
+        deque(os.walk(storage.root, onerror=errors.append), maxlen=0)
+    for error in errors:
+        folder = os.path.relpath(os.fsdecode(error.filename), storage.root)
+        yield Skipped(
+            source=f"{folder}/", reason=f"is a folder that cannot be listed ({error.strerror})", kind="unreadable"
+        )
 
 
 def current_etag(config: SourceConfig, item: InFile) -> str:

@@ -14,7 +14,7 @@ from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.shapes import drawing
-from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, etag, no_file, suffix
+from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, etag, no_file, suffix, unlisted
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.tables import checked_rows, row_source, table_sources
 from videoar.data_pipeline.tars import tar_sources
@@ -90,6 +90,7 @@ def _folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     infos = storage.infos()
     files, skipped = _files(storage, config, infos)
     yield from skipped
+    yield from unlisted(storage)
     if config.captions:
         yield from _with_table(config, files)
         return

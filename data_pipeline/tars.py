@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
-from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, base, etag, no_file, suffix
+from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, base, etag, no_file, suffix, unlisted
 from videoar.data_pipeline.storage import Storage
 
 _TEXT_SUFFIXES = frozenset({"txt", "json", "cls"})
@@ -28,6 +28,8 @@ _READ_AHEAD = 64 << 10
 def tar_sources(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
     """Every media member of a tar, or of all tars below a folder, with the caption beside it; and what is refused."""
     storage = base(config)
+    if suffix(config.path) != "tar":
+        yield from unlisted(storage)
     for key in _tars(storage, config):
         info = storage.info(key)
         if reason := no_file(storage, storage.path(key), info, config.follow_links):

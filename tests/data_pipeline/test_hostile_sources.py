@@ -6,6 +6,9 @@ import io
 import json
 import os
 import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,35 @@ def test_a_pipe_does_not_hang_the_plan(folder: Path, name: str) -> None:
     sources, skipped = listed(kind=kind, path=str(folder))
     assert not sources
     assert "is no regular file" in "".join(skipped.values())
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without the rights of root, where the tests have them."""
+    user = os.geteuid()
+    os.seteuid(65534 if user == 0 else user)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_folder_that_may_not_be_read_is_on_record() -> None:
+    """Listings pass over it: a dataset half as large as one thinks."""
+    with tempfile.TemporaryDirectory() as name:
+        open_folder, closed = Path(name), Path(name) / "closed"
+        closed.mkdir()
+        write_video(open_folder / "a.mp4")
+        write_video(closed / "b.mp4")
+        open_folder.chmod(0o755)
+        closed.chmod(0)
+        with as_nobody():
+            found, skipped = list_sources(SourceConfig(path=name))
+        closed.chmod(0o755)
+    assert [source.name for source in found] == ["a.mp4"]
+    assert [(item.source, item.reason) for item in skipped] == [
+        ("closed/", "is a folder that cannot be listed (Permission denied)")
+    ]
 
 
 def test_a_name_that_is_no_text_is_escaped(folder: Path) -> None:
