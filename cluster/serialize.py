@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import types
 import typing
@@ -152,7 +153,7 @@ def _check_fields(cls: Any, data: Mapping[str, Any], path: tuple[str, ...], pref
 
 
 def _fits(kind: Any, value: Any) -> bool:
-    """Whether a plain value is of the type, the items of lists and mappings aside. True is no number."""
+    """Whether a plain value is of the type, the items of lists and mappings aside. True is no number, nor is NaN."""
     if get_origin(kind) is Literal:
         return any(value == choice and type(value) is type(choice) for choice in get_args(kind))
     if get_origin(kind) in (Union, types.UnionType):
@@ -162,7 +163,7 @@ def _fits(kind: Any, value: Any) -> bool:
     if dataclasses.is_dataclass(kind):
         return isinstance(value, Mapping)
     if kind in (int, float):
-        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+        return isinstance(value, (int, kind)) and not isinstance(value, bool) and math.isfinite(value)
     return isinstance(value, kind)
 
 

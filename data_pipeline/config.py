@@ -134,6 +134,9 @@ class PluginConfig:
     """Clips that score more are left out (scorers)."""
 
 
+_LIMITS = "min_duration_s max_duration_s min_side max_enlarge min_fps max_fps min_motion max_motion".split()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilterConfig:
     """Which clips are left out, each with its reason on record; the defaults leave nothing out."""
@@ -165,6 +168,9 @@ class FilterConfig:
         names = [plugin.name for plugin in self.scores]
         if len(set(names)) < len(names):
             raise InputError("filters.scores", names, "are not distinct names", "name each score once")
+        for name in _LIMITS:
+            if (value := getattr(self, name)) is not None and value < 0:
+                raise InputError(f"filters.{name}", value, "is negative", "use 0 or more, or leave it out")
         for low, high in (("min_duration_s", "max_duration_s"), ("min_fps", "max_fps"), ("min_motion", "max_motion")):
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
@@ -298,6 +304,14 @@ class DataConfig:
                 "data.actors", (self.actors, self.decode_processes, self.samples_per_shard, self.max_attempts),
                 "(actors, decode_processes, samples_per_shard, max_attempts) below 1", "use 1 or more",
             )  # fmt: skip
+        if min(self.decode_timeout_s, self.max_shard_bytes) <= 0 or self.gpus_per_actor < 0:
+            raise InputError(
+                "data.decode_timeout_s", (self.decode_timeout_s, self.max_shard_bytes, self.gpus_per_actor),
+                "(decode_timeout_s, max_shard_bytes, gpus_per_actor) is too low",
+                "use more than 0 of the first two and 0 or more of the last",
+            )  # fmt: skip
+        if not 0 <= self.max_failed_fraction <= 1:
+            raise InputError("data.max_failed_fraction", self.max_failed_fraction, "is no fraction", "use 0 to 1")
         if self.stall_timeout_s <= self.decode_timeout_s:
             raise InputError(
                 "data.stall_timeout_s", self.stall_timeout_s,

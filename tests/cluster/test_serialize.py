@@ -52,6 +52,8 @@ def test_numbers_as_people_write_them() -> None:
         ("parts: []\nkind: c", "x.yaml: kind=c: is not one of a, b; correct the value"),
         ("parts: []\nstage: true", "x.yaml: stage=True: is not one of 0, 1; correct the value"),
         ("parts: []\nlabel: x", "x.yaml: label=x: is not a whole number or null; correct the value"),
+        ("parts: []\nrate: .nan", "x.yaml: rate=nan: is not a number; correct the value"),
+        ("parts: []\nrate: .inf", "x.yaml: rate=inf: is not a number; correct the value"),
         ("parts: []\nrate: fast", "x.yaml: rate=fast: is not a number; correct the value"),
         ("parts: []\nenabled: 3", "x.yaml: enabled=3: is not true or false; correct the value"),
         ("parts: [{name: a, rates: [1, x]}]", "x.yaml: parts.0.rates.1=x: is not a number; correct the value"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.errors import InputError, StoreError
-from videoar.data_pipeline.config import DatasetConfig, SourceConfig, VariantConfig
+from videoar.data_pipeline.config import DataConfig, DatasetConfig, FilterConfig, SourceConfig, VariantConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.plan import plan_clips
 from videoar.data_pipeline.source import Source
@@ -163,6 +163,13 @@ def test_bounds_of_a_dataset() -> None:
             DatasetConfig(**{"name": "d", "source": source, "bucket": BUCKET, **fields})  # type: ignore[arg-type]
     with pytest.raises(InputError):
         VariantConfig(windows=10**9)
+    for limit in ("min_duration_s", "max_motion", "max_enlarge"):
+        with pytest.raises(InputError, match=f"filters.{limit}=-1.0: is negative"):
+            FilterConfig(**{limit: -1.0})
+    whole = {"datasets": (DatasetConfig(name="d", source=source, bucket=BUCKET),)}
+    for fields in ({"decode_timeout_s": 0.0}, {"max_failed_fraction": 2.0}, {"gpus_per_actor": -1.0}):
+        with pytest.raises(InputError):
+            DataConfig(**whole, **fields)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("url", ["s3://[b/x", "memory://a::file://b", "foo://x"])
