@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from videoar.pretrain.config import LogConfig, ModelConfig, Recipe, StageConfig
 from videoar.pretrain.engine import StepResult
 from videoar.pretrain.gradients import block_names
 from videoar.pretrain.loss import Tally
-from videoar.pretrain.run_folder import METRICS, keep_lines
+from videoar.pretrain.run_folder import METRICS, WANDB_ID, keep_lines
 
 
 def training_flops(config: ModelConfig, tokens: int, attended_pairs: float) -> float:
@@ -208,7 +209,7 @@ class Reporter:
         """One step, in order."""
         self._metrics.write(record)
         if self._wandb is not None:
-            self._wandb.log(_flat(record), step=record["step"])
+            self._wandb.log(_flat(record))
         told = f"loss {record['loss']:.4f}  bits {record['bit_accuracy']:.3f}  {record['tokens_per_s']:,.0f} tokens/s"
         self._progress.update(self._task, description=record["stage"], completed=record["step"] + 1, told=told)
         self._line(record)
@@ -223,7 +224,7 @@ class Reporter:
             f"samples/{index}": wandb.Video(str(folder / one["file"]), caption=one["caption"] or one["key"])
             for index, one in enumerate(description["samples"])
         }
-        self._wandb.log({**videos, "samples/step": description["step"]})
+        self._wandb.log({**videos, "step": description["step"]})
 
     def _line(self, record: Mapping[str, Any]) -> None:
         now = time.monotonic()
@@ -249,11 +250,19 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _start_wandb(run: Path, config: LogConfig, recipe: Mapping[str, Any]) -> Any:
+    """One run there, however often this one is resumed, with the step as its axis."""
     if config.wandb == "off":
         return None
     import wandb
 
-    return wandb.init(
+    identity = run / WANDB_ID
+    if not identity.exists():
+        identity.write_text(uuid.uuid4().hex[:8])
+    logged = wandb.init(
         project="videoar", name=run.name, dir=str(run), mode=config.wandb, config=dict(recipe),
+        id=identity.read_text(), resume="allow",
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True, save_code=False),
     )  # fmt: skip
+    # Its own count of steps only grows: it would drop those that a rewind or a resumed run tells again.
+    logged.define_metric("*", step_metric="step")
+    return logged

@@ -31,6 +31,8 @@ ENVIRONMENT = "environment.json"
 CHECKPOINTS = "checkpoints"
 EVENTS = "events.jsonl"
 HEALTH = "health"
+WANDB_ID = "wandb.id"
+"""The run's name there, which it keeps when it is resumed."""
 DATA = "data"
 _PROBE = ".probe"
 _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "av", "safetensors")
