@@ -46,7 +46,7 @@ class CommitOnly:
         samples = tuple(CommittedSample(clip.key, i * _SAMPLE_BYTES, _SAMPLE_BYTES) for i, clip in enumerate(clips))
         sha256 = hashlib.sha256(unit.name.encode()).hexdigest()
         tar = CommittedTar(f"{SHARDS}/{unit.name}.tar", len(clips) * _SAMPLE_BYTES, sha256)
-        commit = Commit(config_hash=plan.config_hash, tars=(tar,), samples=samples, failed={})
+        commit = Commit(plan=plan.identity, tars=(tar,), samples=samples, failed={})
         write_commit(storage, unit, commit)
         self.num_clips += len(clips)
         return UnitResult.of(commit)

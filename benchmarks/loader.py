@@ -24,7 +24,7 @@ import webdataset
 
 from videoar.benchmarks.measure import alternate
 from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry, StoredLatent
-from videoar.data_pipeline.commits import LATENTS, SHARDS, Commit, Unit, write_commit
+from videoar.data_pipeline.commits import LATENTS, SHARDS, CommittedTar
 from videoar.data_pipeline.config import LatentPayload, LoaderConfig
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
@@ -179,12 +179,11 @@ def _write(url: str, name: str, layout: SampleFormat, num_frames: int, count: in
         )
         for _ in range(8)
     ]
-    entries: list[SampleEntry] = []
+    entries, tars = list[SampleEntry](), list[CommittedTar]()
     for shard, first in enumerate(range(0, count, 256)):
-        entries += _write_shard(
-            storage, name, layout, num_frames, shard, range(first, min(count, first + 256)), payloads
-        )
-    write_manifest(storage, name, layout, entries, {})
+        samples = range(first, min(count, first + 256))
+        entries += _write_shard(storage, name, layout, num_frames, shard, samples, payloads, tars)
+    write_manifest(storage, name, layout, entries, tars, {})
     return open_manifest(url)
 
 
@@ -196,8 +195,9 @@ def _write_shard(
     shard: int,
     samples: range,
     payloads: list[Members],
+    written: list[CommittedTar],
 ) -> list[SampleEntry]:
-    """Its tars with their commit; what the manifest says of them."""
+    """Its tars; what the manifest says of its samples."""
     files = [io.BytesIO() for _ in range(1 + (layout.latent != "none"))]
     with ShardWriter(*files) as writer:
         for number in samples:
@@ -205,8 +205,7 @@ def _write_shard(
     tars = writer.tars(f"{shard:06d}.drawn.tar")
     for tar, file in zip(tars, files, strict=True):
         storage.write(tar.key, file.getvalue())
-    commit = Commit(config_hash="", tars=tars, samples=tuple(writer.samples), failed={})
-    write_commit(storage, Unit(shard, 0, len(samples)), commit)
+    written += tars
     return [
         SampleEntry(
             key=place.key, sample_id=sample_id(name, place.key), dataset=name, schedule=layout.schedule.name,

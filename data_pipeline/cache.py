@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import logging
 import os
 import tempfile
@@ -17,11 +16,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.commits import COMMITS
+from videoar.data_pipeline.commits import CommittedTar
 from videoar.data_pipeline.config import LoaderConfig
 from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.storage import Storage, full_disk_said_plainly
@@ -34,23 +32,12 @@ _PART = ".part"
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """What a shard must be, by its commit."""
-
-    sha256: str
-    size_bytes: int
-    path: str
-    """Where the cache keeps it."""
-
-
 class ShardCache:
     """A folder of fetched shards; what was read longest ago gives way. Safe between threads and processes."""
 
     def __init__(self, folder: str | Path, max_bytes: int) -> None:
         self.folder, self._max_bytes = Path(folder), max_bytes
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._contents: dict[tuple[str, str], _Content] = {}
         self._counting = threading.Lock()
         self.num_fetched = 0
         """Shards that this process has fetched."""
@@ -67,47 +54,44 @@ class ShardCache:
         return sum(size for _, size, _ in self._files())
 
     @contextmanager
-    def open(self, storage: Storage, shard: str) -> Iterator[int]:
+    def open(self, storage: Storage, tar: CommittedTar) -> Iterator[int]:
         """A file descriptor of a shard, fetched where it is not there; it is not removed while this is open.
 
         CorruptShard: the object is missing, or not what was committed.
         """
-        handle = self.hold(storage, shard)
+        handle = self.hold(storage, tar)
         try:
             yield handle
         finally:
             os.close(handle)
 
-    def hold(self, storage: Storage, shard: str) -> int:
+    def hold(self, storage: Storage, tar: CommittedTar) -> int:
         """A file descriptor as `open` gives it, for the caller to close."""
-        path = self._content(storage, shard).path
-        while (handle := _open_shared(path)) is None:
-            self.fetch(storage, shard)
+        while (handle := _open_shared(self._path(tar))) is None:
+            self.fetch(storage, tar)
         os.utime(handle)
         return handle
 
-    def has(self, storage: Storage, shard: str) -> bool:
-        """Whether a shard that this process knows is in the folder: a cheap question."""
-        content = self._contents.get((storage.url, shard))
-        return content is not None and os.path.exists(content.path)
+    def has(self, tar: CommittedTar) -> bool:
+        """Whether a shard is in the folder: a cheap question."""
+        return self._path(tar).exists()
 
-    def fetch(self, storage: Storage, shard: str) -> None:
+    def fetch(self, storage: Storage, tar: CommittedTar) -> None:
         """Have a shard in the folder; does nothing when it is there, waits when another process is fetching it."""
-        content = self._content(storage, shard)
-        path = Path(content.path)
-        with _locked(self.folder / f".fetching-{content.sha256[:2]}"):
+        path = self._path(tar)
+        with _locked(self.folder / f".fetching-{tar.sha256[:2]}"):
             if not path.exists():
-                self._download(storage, shard, content, path)
+                self._download(storage, tar, path)
 
-    def _download(self, storage: Storage, shard: str, content: _Content, path: Path) -> None:
+    def _download(self, storage: Storage, tar: CommittedTar, path: Path) -> None:
         part = path.with_suffix(_PART)
         with full_disk_said_plainly(str(self.folder)):
-            handle = self._reserve(part, content.size_bytes)
+            handle = self._reserve(part, tar.size_bytes)
         try:
-            found = _copy(storage, shard, content.size_bytes, handle)
-            if found != content.sha256:
+            found = _copy(storage, tar, handle)
+            if found != tar.sha256:
                 raise CorruptShard(
-                    f"{storage.url}/{shard}: its sha256 is {found[:16]}…, the commit says {content.sha256[:16]}…; "
+                    f"{storage.url}/{tar.key}: its sha256 is {found[:16]}…, the manifest says {tar.sha256[:16]}…; "
                     "restore the shard or prepare it again"
                 )
             os.replace(part, path)
@@ -119,21 +103,8 @@ class ShardCache:
         with self._counting:
             self.num_fetched += 1
 
-    def _content(self, storage: Storage, shard: str) -> _Content:
-        place = storage.url, shard
-        if place not in self._contents:
-            unit = shard.rpartition("/")[2].rsplit(".", 2)[0]
-            try:
-                commit = json.loads(storage.read(f"{COMMITS}/{unit}.json"))
-            except (FileNotFoundError, ValueError) as error:
-                raise CorruptShard(f"{storage.url}/{shard}: has no commit that can be read ({error})") from error
-            tars = {tar["key"]: tar for tar in commit["tars"]}
-            if shard not in tars:
-                named = " and ".join(tars) or "none"
-                raise CorruptShard(f"{storage.url}/{shard}: its commit names {named}; restore the manifest's")
-            sha256 = tars[shard]["sha256"]
-            self._contents[place] = _Content(sha256, tars[shard]["size_bytes"], str(self.folder / f"{sha256}.tar"))
-        return self._contents[place]
+    def _path(self, tar: CommittedTar) -> Path:
+        return self.folder / f"{tar.sha256}.tar"
 
     def _reserve(self, part: Path, size_bytes: int) -> int:
         """A locked file of that size, once there is room for it."""
@@ -177,20 +148,20 @@ class ShardCache:
                     yield facts.st_mtime_ns, facts.st_size, Path(item.path)
 
 
-def _copy(storage: Storage, shard: str, size_bytes: int, handle: int) -> str:
+def _copy(storage: Storage, tar: CommittedTar, handle: int) -> str:
     """Write the object's bytes into the file; their sha256."""
     digest = hashlib.sha256()
-    for start in range(0, size_bytes, _PIECE_BYTES):
+    for start in range(0, tar.size_bytes, _PIECE_BYTES):
         try:
-            piece = storage.read(shard, start, min(size_bytes, start + _PIECE_BYTES))
+            piece = storage.read(tar.key, start, min(tar.size_bytes, start + _PIECE_BYTES))
         except (FileNotFoundError, ValueError) as error:
-            raise CorruptShard(f"{storage.url}/{shard}: cannot be read ({error}); restore the shard") from error
+            raise CorruptShard(f"{storage.url}/{tar.key}: cannot be read ({error}); restore the shard") from error
         digest.update(piece)
         os.pwrite(handle, piece, start)
     return digest.hexdigest()
 
 
-def _open_shared(path: str) -> int | None:
+def _open_shared(path: Path) -> int | None:
     """A descriptor under a shared lock; None when the file is not there, or was removed before it was locked."""
     try:
         handle = os.open(path, os.O_RDONLY)

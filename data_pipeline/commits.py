@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.storage import Storage, damage_said_plainly
+from videoar.data_pipeline.storage import UNFINISHED, Storage, damage_said_plainly
 
 COMMITS = "commits"
 SHARDS = "shards"
@@ -27,7 +27,7 @@ LATENTS = "latents"
 _READERS = 16
 """Commits that are read at a time: on object storage each takes some milliseconds, most of them waiting."""
 
-_NAME = re.compile(r"(\d{6,})(?:\.(\d+)-(\d+))?\.json")
+_NAME = re.compile(rf"{COMMITS}/(\d{{6,}})(?:\.(\d+)-(\d+))?\.json")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,7 +84,8 @@ class CommittedTar:
 class Commit:
     """What one unit has become: samples in tars, and failed clips with reasons."""
 
-    config_hash: str
+    plan: str
+    """Of the plan it was made for: `Plan.identity`."""
     tars: tuple[CommittedTar, ...]
     """That of the bits, then that of the latents where they are stored; empty when no clip was left."""
     samples: tuple[CommittedSample, ...]
@@ -102,30 +103,38 @@ def write_commit(storage: Storage, unit: Unit, commit: Commit) -> None:
     storage.write(unit.commit_key, json.dumps(asdict(commit)).encode())
 
 
-def read_commit(storage: Storage, unit: Unit) -> Commit:
-    """The commit of a unit that has one. FileNotFoundError: it has none. InputError: it is damaged."""
+def read_commit(storage: Storage, unit: Unit, plan: str) -> Commit:
+    """The commit of a unit that has one. FileNotFoundError: it has none. InputError: it is damaged, or was made for
+    another plan than that of this identity."""
     payload = storage.read(unit.commit_key)
     with damage_said_plainly(storage.url, unit.commit_key, "make its unit again: `videoar data verify URL --repair`"):
         fields = json.loads(payload)
         fields["tars"] = tuple(CommittedTar(**tar) for tar in fields["tars"])
         fields["samples"] = tuple(CommittedSample(**sample) for sample in fields["samples"])
-        return Commit(**fields)
+        commit = Commit(**fields)
+        _check(unit, commit)
+    if commit.plan != plan:
+        raise InputError(
+            "output", storage.url, f"holds {unit.commit_key} of another plan ({commit.plan}, now {plan})",
+            "choose another output, or remove the old plan's commits and shards",
+        )  # fmt: skip
+    return commit
 
 
-def find_commit(storage: Storage, unit: Unit) -> Commit | None:
-    """The commit of a unit, or None; asked by name, which sees what a listing may not show yet."""
+def find_commit(storage: Storage, unit: Unit, plan: str) -> Commit | None:
+    """The commit of a unit, or None; asked by name, which sees what a listing may not show yet. Raises as above."""
     try:
-        return read_commit(storage, unit)
+        return read_commit(storage, unit, plan)
     except FileNotFoundError:
         return None
 
 
-def read_commits(storage: Storage, units: Iterable[Unit]) -> Iterator[tuple[Unit, Commit | None]]:
+def read_commits(storage: Storage, units: Iterable[Unit], plan: str) -> Iterator[tuple[Unit, Commit | None]]:
     """The units in order, each with its commit (None: it was listed and is gone), a few read at a time."""
     with ThreadPoolExecutor(_READERS, thread_name_prefix="commits") as pool:
         ahead: deque[tuple[Unit, Future[Commit | None]]] = deque()
         for unit in units:
-            ahead.append((unit, pool.submit(find_commit, storage, unit)))
+            ahead.append((unit, pool.submit(find_commit, storage, unit, plan)))
             if len(ahead) > 2 * _READERS:
                 first, commit = ahead.popleft()
                 yield first, commit.result()
@@ -136,18 +145,17 @@ def read_commits(storage: Storage, units: Iterable[Unit]) -> Iterator[tuple[Unit
 def committed_units(storage: Storage, shard_sizes: Sequence[int]) -> list[Unit]:
     """The units that count, in the plan's order, from the names of the commits alone.
 
-    A commit of a whole shard stands for it; parts beside it are left-overs of an earlier attempt. InputError: a commit
-    is of no shard of the plan.
+    A commit of a whole shard stands for it; parts beside it are left-overs of an earlier attempt. InputError: something
+    there is no commit of this plan, and may be one that somebody renamed.
     """
     by_shard: dict[int, list[Unit]] = defaultdict(list)
     for key in storage.keys(COMMITS):
-        if found := _NAME.fullmatch(key.removeprefix(f"{COMMITS}/")):
-            shard = int(found[1])
-            size = shard_sizes[shard] if shard < len(shard_sizes) else 0
-            unit = Unit(shard, int(found[2] or 0), int(found[3] or size), is_whole=found[2] is None)
-            if not 0 <= unit.start < unit.stop <= size:
-                raise InputError("url", storage.url, f"holds {key}, of no clips of its plan", "remove that file")
-            by_shard[shard].append(unit)
+        if key.endswith(UNFINISHED):
+            continue
+        unit = _named(key, shard_sizes)
+        if unit is None or unit.commit_key != key:
+            raise InputError("url", storage.url, f"holds {key}, which is no commit of its plan", "remove that file")
+        by_shard[unit.shard].append(unit)
     return [unit for shard in sorted(by_shard) for unit in _standing(by_shard[shard])]
 
 
@@ -164,6 +172,32 @@ def remaining_units(shard_sizes: Iterable[int], committed: Iterable[Unit]) -> It
             edge = unit.stop
         if edge < size:
             yield Unit(shard, edge, size, is_whole=edge == 0)
+
+
+def _named(key: str, shard_sizes: Sequence[int]) -> Unit | None:
+    """The unit that a commit of this name is of; None where the plan has none."""
+    if (found := _NAME.fullmatch(key)) is None or int(found[1]) >= len(shard_sizes):
+        return None
+    shard = int(found[1])
+    unit = Unit(shard, int(found[2] or 0), int(found[3] or shard_sizes[shard]), is_whole=found[2] is None)
+    return unit if unit.start < unit.stop <= shard_sizes[shard] else None
+
+
+def _check(unit: Unit, commit: Commit) -> None:
+    """ValueError where a commit says what none can: what it names decides what is read, and what `gc` keeps."""
+    folders = [tar.key.split("/")[0] for tar in commit.tars]
+    if folders != [SHARDS, LATENTS][: len(folders)] or bool(folders) != bool(commit.samples):
+        raise ValueError(f"its tars lie in {folders}, and it has {len(commit.samples)} samples")
+    for tar in commit.tars:
+        if not re.fullmatch(rf"\w+/{re.escape(unit.name)}(\.[\w-]+)?\.tar", tar.key):
+            raise ValueError(f"it names {tar.key}")
+    for sample in commit.samples:
+        places = [(sample.offset, sample.size_bytes), (sample.latent_offset, sample.latent_bytes)][: len(folders)]
+        for (start, size), tar in zip(places, commit.tars, strict=True):
+            if start is None or size is None or not 0 <= start < start + size <= tar.size_bytes:
+                raise ValueError(f"it places {sample.key} at {start}, {size} bytes, in {tar.key}")
+    if unit.size != len(commit.samples) + len(commit.failed):
+        raise ValueError(f"it tells of {len(commit.samples)} samples and {len(commit.failed)} failures")
 
 
 def _standing(units: Sequence[Unit]) -> list[Unit]:

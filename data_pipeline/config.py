@@ -290,7 +290,7 @@ class DataConfig:
     stall_timeout_s: float = 600.0
     """Seconds an actor may go without working through a clip before it is killed and its unit tried again."""
     max_failed_fraction: float = 0.5
-    """The job stops when more than this fraction of the clips has failed."""
+    """The job stops when more than this fraction of a dataset's clips has failed, in all runs together."""
     max_attempts: int = 3
     """Worker deaths before a unit is halved and, at one clip, the clip is quarantined."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import to_dict
 from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.clips import Clip
-from videoar.data_pipeline.commits import Commit, Unit, committed_units, read_commits, remaining_units
+from videoar.data_pipeline.commits import Commit, CommittedTar, Unit, committed_units, read_commits, remaining_units
 from videoar.data_pipeline.config import DatasetConfig
 from videoar.data_pipeline.manifest import DATASET_KEY, read_dataset, sample_entry, write_manifest
 from videoar.data_pipeline.payload import SampleFormat
@@ -22,52 +22,90 @@ from videoar.tokenizer.config import TokenizerSource
 
 
 def is_finished(storage: Storage, plan: Plan) -> bool:
-    """Whether the manifest of this very plan is written."""
-    return storage.exists(DATASET_KEY) and read_dataset(storage).get("plan_hash") == plan.hash
+    """Whether the manifest of this very plan is there."""
+    if not storage.exists(DATASET_KEY):
+        return False
+    described = read_dataset(storage)
+    return described.get("plan_hash") == plan.hash and storage.exists(str(described.get("manifest")))
 
 
 def finish_dataset(
-    storage: Storage, dataset: DatasetConfig, layout: SampleFormat, plan: Plan, tokenizer: TokenizerSource
+    storage: Storage,
+    dataset: DatasetConfig,
+    layout: SampleFormat,
+    plan: Plan,
+    tokenizer: TokenizerSource,
+    max_failed_fraction: float,
 ) -> bool:
     """Write the manifest from the commits, one after another; True when it is there.
 
     False where a unit has no commit after all: stores may go on listing what is gone. The rest is to be made first.
+    InputError: too many clips have failed, in whichever run.
     """
     if is_finished(storage, plan):
         return True
     committed = committed_units(storage, plan.shard_sizes)
     if next(remaining_units(plan.shard_sizes, committed), None) is not None:
         return False
-    tally = Tally()
+    tally = Tally(name=dataset.name, num_clips=plan.num_clips, max_failed_fraction=max_failed_fraction)
     facts: dict[str, Any] = {"tokenizer": to_dict(tokenizer)}
+    entries = _entries(storage, dataset, layout, plan, committed, tally, facts)
     try:
-        write_manifest(storage, dataset.name, layout, _entries(storage, dataset, plan, committed, tally, facts), facts)
+        write_manifest(storage, dataset.name, layout, entries, tally.tars, facts)
     except _Gone:
         return False
     return True
 
 
-@dataclass(slots=True)
+@dataclass(kw_only=True, slots=True)
 class Tally:
-    """Counts over commits that pass by."""
+    """Counts over the commits of a dataset that pass by; ends the work where too many clips have failed."""
 
+    name: str
+    num_clips: int
+    """Of the plan."""
+    max_failed_fraction: float = 1.0
     num_samples: int = 0
-    size_bytes: int = 0
+    tars: list[CommittedTar] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     """Clips by reason."""
 
+    @property
+    def size_bytes(self) -> int:
+        return sum(tar.size_bytes for tar in self.tars)
+
     def add(self, commit: Commit) -> None:
-        """Count one more."""
+        """Count one more. InputError when more clips have failed than allowed."""
         self.num_samples += len(commit.samples)
-        self.size_bytes += commit.size_bytes
+        self.tars += commit.tars
         self.failed.update(commit.failed.values())
+        check_failures(self.name, self.num_clips, self.failed, self.max_failed_fraction)
+
+
+def check_failures(name: str, num_clips: int, failed: Counter[str], most: float) -> None:
+    """InputError when more than this fraction of a dataset's clips has failed."""
+    if failed.total() > most * num_clips:
+        raise InputError(
+            "data.max_failed_fraction", most,
+            f"is passed: {failed.total()} of {num_clips} clips of {name} failed ({summary(failed)})",
+            "mend what is wrong and add --retry-failed, or raise it",
+        )  # fmt: skip
 
 
 def standing_commits(storage: Storage, plan: Plan) -> Iterator[tuple[Unit, Commit]]:
     """The commits that count, in the plan's order, one after another."""
-    for unit, commit in read_commits(storage, committed_units(storage, plan.shard_sizes)):
+    for unit, commit in read_commits(storage, committed_units(storage, plan.shard_sizes), plan.identity):
         if commit is not None:
             yield unit, commit
+
+
+def forget(storage: Storage, units: Iterable[Unit]) -> None:
+    """Take units off the record, to be made again. First dataset.json: half-way, the dataset is unfinished, not short
+    of samples."""
+    if storage.exists(DATASET_KEY):
+        storage.remove(DATASET_KEY)
+    for unit in units:
+        storage.remove(unit.commit_key)
 
 
 class _Gone(Exception):
@@ -75,14 +113,24 @@ class _Gone(Exception):
 
 
 def _entries(
-    storage: Storage, dataset: DatasetConfig, plan: Plan, units: Sequence[Unit], tally: Tally, facts: dict[str, Any]
+    storage: Storage,
+    dataset: DatasetConfig,
+    layout: SampleFormat,
+    plan: Plan,
+    units: Sequence[Unit],
+    tally: Tally,
+    facts: dict[str, Any],
 ) -> Iterator[SampleEntry]:
     """The samples in the plan's order; the facts of the dataset are known, and told, at the end."""
-    for unit, commit in read_commits(storage, units):
+    for unit, commit in read_commits(storage, units, plan.identity):
         if commit is None:
             raise _Gone
-        clips = {clip.key: clip for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
-        _check_commit(plan, unit, commit, clips)
+        clips = clips_of_unit(plan, unit, commit)
+        if commit.tars and len(commit.tars) != 1 + (layout.latent != "none"):
+            raise InputError(
+                "output", storage.url, f"holds {unit.commit_key} of {len(commit.tars)} tars for latent={layout.latent}",
+                "make its unit again: remove that commit",
+            )  # fmt: skip
         tally.add(commit)
         yield from _samples(dataset, commit, clips)
     if not tally.num_samples:
@@ -111,16 +159,13 @@ def _samples(dataset: DatasetConfig, commit: Commit, clips: Mapping[str, Clip]) 
         )  # fmt: skip
 
 
-def _check_commit(plan: Plan, unit: Unit, commit: Commit, clips: Mapping[str, Clip]) -> None:
-    """Every clip of a unit is a sample or a failure, once, and was made under this plan."""
-    if commit.config_hash != plan.config_hash:
-        raise InputError(
-            "output", unit.commit_key, f"was made with settings {commit.config_hash}, the plan with {plan.config_hash}",
-            "choose another output",
-        )  # fmt: skip
+def clips_of_unit(plan: Plan, unit: Unit, commit: Commit) -> dict[str, Clip]:
+    """The plan's clips of a committed unit, by key. InputError: the commit does not tell of each of them once."""
+    clips = {clip.key: clip for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
     keys = [sample.key for sample in commit.samples] + list(commit.failed)
     if not len(keys) == len(clips) == len(clips.keys() & set(keys)):
         raise InputError(
-            "output", unit.commit_key, "tells of other clips than the plan has there: it was made for another plan",
-            "choose another output",
+            "output", plan.storage.url, f"holds {unit.commit_key}, which tells of other clips than the plan has there",
+            "make its unit again: remove that commit",
         )  # fmt: skip
+    return clips

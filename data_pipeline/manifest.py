@@ -6,9 +6,9 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import islice
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pyarrow
 from pyarrow import parquet
@@ -16,6 +16,7 @@ from pyarrow import parquet
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.clips import Clip
+from videoar.data_pipeline.commits import CommittedTar
 from videoar.data_pipeline.config import LatentPayload
 from videoar.data_pipeline.entries import REPEATED, Entries
 from videoar.data_pipeline.payload import VERSION, SampleFormat
@@ -25,6 +26,9 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 DATASET_KEY = "dataset.json"
 
 _REMEDY = f"restore it, or remove {DATASET_KEY} and run `videoar data run` again: what is committed is kept"
+_TARS = "tars"
+"""Key of the table's metadata: key, size and sha256 of each tar."""
+
 _ROWS_A_GROUP = 32_768
 
 SCHEMA = pyarrow.schema(
@@ -52,6 +56,8 @@ class Manifest:
     name: str
     url: str
     entries: Entries
+    tars: Mapping[str, CommittedTar]
+    """What each tar that the entries name must be, by its key."""
     hash: str
     """Of the samples (keys, shapes, captions) and of what made them; where the bytes lie does not enter, so the same
     plan prepared twice has one hash."""
@@ -96,12 +102,18 @@ def sample_entry(
 
 
 def write_manifest(
-    storage: Storage, name: str, layout: SampleFormat, entries: Iterable[SampleEntry], facts: Mapping[str, Any]
+    storage: Storage,
+    name: str,
+    layout: SampleFormat,
+    entries: Iterable[SampleEntry],
+    tars: Iterable[CommittedTar],
+    facts: Mapping[str, Any],
 ) -> None:
     """Write the table, row group by row group, then dataset.json, whose presence says that the dataset is finished.
 
-    The table is named by its hash: two drivers that finish at once leave one of two whole datasets. `facts` (counts,
-    the configuration, failures by reason) are read after the last entry, and stored for people and `stats`.
+    The table is named by its hash: two drivers that finish at once leave one of two whole datasets. `tars` (what the
+    entries lie in) and `facts` (counts, the configuration, failures by reason, for people and `stats`) are read after
+    the last entry.
     """
     content, num_samples = ContentHash(name, layout), 0
     with tempfile.NamedTemporaryFile(prefix="videoar-manifest-", suffix=".parquet") as file:
@@ -110,6 +122,7 @@ def write_manifest(
                 table.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
                 num_samples += len(rows)
                 content.add(rows)
+            table.add_key_value_metadata({_TARS: json.dumps([astuple(tar) for tar in tars])})
         file.seek(0)
         table_hash = hashlib.file_digest(file, "sha256").hexdigest()
         key = f"manifest.{table_hash[:12]}.parquet"
@@ -175,6 +188,8 @@ def _table(storage: Storage, key: str, sha256: str) -> bytes:
 
 def _manifest(url: str, described: Mapping[str, Any], payload: bytes) -> Manifest:
     """What the description and the table say, checked against what this version knows."""
+    if described["latent"] not in get_args(LatentPayload) or len(bytes.fromhex(described["tokenizer_hash"])) != 8:
+        raise ValueError(f"latent={described['latent']}, tokenizer_hash={described['tokenizer_hash']}")
     for name, schedule_hash in described["schedules"].items():
         if (ours := ScaleSchedule.named(name).hash) != schedule_hash:
             raise InputError(
@@ -184,11 +199,12 @@ def _manifest(url: str, described: Mapping[str, Any], payload: bytes) -> Manifes
     # Not `read_table`: the dataset engine behind it leaves a thread that can abort the process at its end.
     file = parquet.ParquetFile(pyarrow.BufferReader(payload), read_dictionary=list(REPEATED))
     table = file.read(use_threads=False)
+    tars = [CommittedTar(*facts) for facts in json.loads(file.metadata.metadata[_TARS.encode()])]
     return Manifest(
         name=described["name"], url=url, hash=described["hash"], tokenizer_hash=described["tokenizer_hash"],
-        entries=Entries(described["name"], table),
+        entries=Entries(described["name"], table), tars={tar.key: tar for tar in tars},
         schedule_hashes=described["schedules"], latent=cast(LatentPayload, described["latent"]),
-        latent_dim=described["latent_dim"], fps=described["fps"],
+        latent_dim=int(described["latent_dim"]), fps=float(described["fps"]),
     )  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def _manifest(name: str, url: str, layout: SampleFormat, clips: PlannedClips) ->
         content.add(rows)
         tables.append(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
     return PlannedManifest(
-        name=name, url=url, entries=Entries(name, pyarrow.concat_tables(tables)), hash=content.hexdigest(),
+        name=name, url=url, entries=Entries(name, pyarrow.concat_tables(tables)), tars={}, hash=content.hexdigest(),
         tokenizer_hash=layout.tokenizer_hash, schedule_hashes=content.schedules, latent=layout.latent,
         latent_dim=layout.latent_dim, fps=layout.fps, clips=clips,
     )  # fmt: skip

@@ -82,6 +82,11 @@ class Plan:
     """The part that was read last."""
 
     @property
+    def identity(self) -> str:
+        """What a commit is made for: these clips, under these settings."""
+        return f"{self.config_hash}-{self.hash[:16]}"
+
+    @property
     def shard_sizes(self) -> list[int]:
         """Clips of each shard."""
         return [size for part in self.parts for size in part.shard_sizes]

@@ -20,7 +20,7 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 SKIPPED_KEY = "skipped.parquet"
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 """Of the tables and their head."""
 
 _PARTS = "plan"

@@ -9,21 +9,18 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from videoar.cluster.errors import InputError, StoreError
+from videoar.cluster.errors import StoreError
 from videoar.cluster.process import store_variables
-from videoar.data_pipeline.commits import Commit, Unit, committed_units, find_commit, remaining_units, write_commit
+from videoar.data_pipeline.commits import Commit, committed_units, find_commit, remaining_units, write_commit
 from videoar.data_pipeline.config import DataConfig
-from videoar.data_pipeline.finish import finish_dataset, is_finished
-from videoar.data_pipeline.plan import summary
-from videoar.data_pipeline.plan_table import read_plan
+from videoar.data_pipeline.finish import check_failures, finish_dataset, forget, is_finished, standing_commits
 from videoar.data_pipeline.planning import PlannedDataset, plan_all
 from videoar.data_pipeline.pool import Died, Done, Event, OpenRunner, OpenTokenizer, Pool, Refused, Settings
 from videoar.data_pipeline.ray_cluster import ray_cluster
 from videoar.data_pipeline.schedule import Job, Schedule
-from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.work import UnitResult, UnitWorker
 from videoar.tokenizer import open_tokenizer
 
@@ -63,15 +60,20 @@ def prepare(
     output: str,
     *,
     address: str = "",
+    retry_failed: bool = False,
     progress: Callable[[DataProgress], None] | None = None,
     opener: OpenTokenizer = open_tokenizer,
     runner: OpenRunner = UnitWorker,
 ) -> dict[str, str]:
     """Plan and make every dataset under OUTPUT/<name>; the URL of each, by its name. What is there is not redone.
 
-    `address` is a running Ray cluster's; empty: the one that this process belongs to, or one of its own.
+    `address` is a running Ray cluster's; empty: the one that this process belongs to, or one of its own. With
+    `retry_failed` the units in which clips failed are made again.
     """
     planned = plan_all(config, output, opener=opener)
+    if retry_failed:
+        for item in planned:
+            forget(item.storage, [unit for unit, commit in standing_commits(item.storage, item.plan) if commit.failed])
     counts = _Counts(planned, config, progress)
     settings = Settings(
         config=config, output=output, opener=opener, runner=runner, folder=os.getcwd(), variables=store_variables()
@@ -81,14 +83,16 @@ def prepare(
         size = min(config.actors, counts.begin_pass(left))
         if size:
             with ray_cluster(size, config.gpus_per_actor, address), Pool(settings, size) as pool:
-                _drive(pool, Schedule(_jobs(left), config.max_attempts), counts, Storage.open(output))
+                _drive(pool, Schedule(_jobs(left), config.max_attempts), counts, planned)
         if all([_finish(item, config) for item in left]):
             return {item.dataset.name: item.storage.url for item in planned}
     raise StoreError(output, f"lists commits that it does not hold, {_PASSES} times", "run the same command later")
 
 
 def _finish(item: PlannedDataset, config: DataConfig) -> bool:
-    return finish_dataset(item.storage, item.dataset, item.layout, item.plan, config.tokenizer)
+    return finish_dataset(
+        item.storage, item.dataset, item.layout, item.plan, config.tokenizer, config.max_failed_fraction
+    )
 
 
 def _jobs(planned: Sequence[PlannedDataset]) -> Iterator[Job]:
@@ -99,8 +103,9 @@ def _jobs(planned: Sequence[PlannedDataset]) -> Iterator[Job]:
             yield Job(item.dataset.name, unit)
 
 
-def _drive(pool: Pool, schedule: Schedule, counts: _Counts, root: Storage) -> None:
+def _drive(pool: Pool, schedule: Schedule, counts: _Counts, planned: Sequence[PlannedDataset]) -> None:
     """Until every unit is committed."""
+    datasets = {item.dataset.name: item for item in planned}
     while True:
         while pool.has_room and (job := schedule.next()) is not None:
             pool.submit(job)
@@ -109,38 +114,42 @@ def _drive(pool: Pool, schedule: Schedule, counts: _Counts, root: Storage) -> No
         if pool.is_started:
             counts.begin()
         for event in pool.wait():
-            _settle(event, schedule, counts, root)
+            _settle(event, schedule, counts, datasets)
 
 
-def _settle(event: Event, schedule: Schedule, counts: _Counts, root: Storage) -> None:
+def _settle(event: Event, schedule: Schedule, counts: _Counts, datasets: Mapping[str, PlannedDataset]) -> None:
     """Count what is done; decide about what ended badly."""
     if isinstance(event, Done):
-        counts.add(event.result)
+        counts.add(event.job, event.result)
     elif isinstance(event, Refused):
         if not schedule.refused(event.job):
             raise event.error
     else:
-        _settle_death(event, schedule, counts, root)
+        _settle_death(event, schedule, counts, datasets)
 
 
-def _settle_death(event: Died, schedule: Schedule, counts: _Counts, root: Storage) -> None:
+def _settle_death(event: Died, schedule: Schedule, counts: _Counts, datasets: Mapping[str, PlannedDataset]) -> None:
     """Of the units of an actor that ended, those it committed count, the next is what it died of, the rest wait."""
     jobs = deque(event.jobs)
-    while jobs and (commit := find_commit(root.child(jobs[0].dataset), jobs[0].unit)) is not None:
-        counts.add(UnitResult.of(commit))
-        jobs.popleft()
+    while jobs and (commit := _commit_of(jobs[0], datasets)) is not None:
+        counts.add(jobs.popleft(), UnitResult.of(commit))
     while len(jobs) > 1:
         schedule.put_back(jobs.pop())
     if jobs and (deaths := schedule.died(jobs[0])):
-        counts.add(_quarantine(root.child(jobs[0].dataset), jobs[0].unit, f"{event.how} {deaths} times"))
+        counts.add(jobs[0], _quarantine(jobs[0], datasets, f"{event.how} {deaths} times"))
 
 
-def _quarantine(storage: Storage, unit: Unit, reason: str) -> UnitResult:
+def _commit_of(job: Job, datasets: Mapping[str, PlannedDataset]) -> Commit | None:
+    item = datasets[job.dataset]
+    return find_commit(item.storage, job.unit, item.plan.identity)
+
+
+def _quarantine(job: Job, datasets: Mapping[str, PlannedDataset], reason: str) -> UnitResult:
     """Commit a single clip as failed."""
-    plan = read_plan(storage)
-    failed = {plan.shard(unit.shard)[unit.start].key: reason}
-    commit = Commit(config_hash=plan.config_hash, tars=(), samples=(), failed=failed)
-    write_commit(storage, unit, commit)
+    item = datasets[job.dataset]
+    clip = item.plan.shard(job.unit.shard)[job.unit.start]
+    commit = Commit(plan=item.plan.identity, tars=(), samples=(), failed={clip.key: reason})
+    write_commit(item.storage, job.unit, commit)
     return UnitResult.of(commit)
 
 
@@ -153,11 +162,11 @@ class _Counts:
         config: DataConfig,
         progress: Callable[[DataProgress], None] | None,
     ) -> None:
-        self._num_clips = sum(sum(item.plan.shard_sizes) for item in planned)
+        self._clips_of = {item.dataset.name: item.plan.num_clips for item in planned}
+        self._failed_of: dict[str, Counter[str]] = {name: Counter() for name in self._clips_of}
         self._config, self._progress = config, progress
         self._left, self._num_units, self._units_done = 0, 0, 0
         self._samples, self._size_bytes = 0, 0
-        self._failed: Counter[str] = Counter()
         self._began: float | None = None
 
     def begin_pass(self, planned: Sequence[PlannedDataset]) -> int:
@@ -175,28 +184,24 @@ class _Counts:
         if self._began is None:
             self._began = time.monotonic()
 
-    def add(self, result: UnitResult) -> None:
-        """Count a committed unit. InputError when more clips have failed than allowed."""
+    def add(self, job: Job, result: UnitResult) -> None:
+        """Count a committed unit. InputError when more clips of its dataset have failed than allowed."""
+        name, failed = job.dataset, self._failed_of[job.dataset]
         self._samples += result.num_samples
         self._size_bytes += result.size_bytes
-        self._failed.update(result.failed)
+        failed.update(result.failed)
         self._left -= result.num_clips
         self._units_done += 1
         if self._progress is not None:
             self._progress(self._now())
-        failed = self._failed.total()
-        if failed > self._config.max_failed_fraction * self._num_clips:
-            raise InputError(
-                "data.max_failed_fraction", self._config.max_failed_fraction,
-                f"is passed: {failed} of {self._num_clips} clips failed ({summary(self._failed)})",
-                "repair the clips, or raise it",
-            )  # fmt: skip
+        check_failures(name, self._clips_of[name], failed, self._config.max_failed_fraction)
 
     def _now(self) -> DataProgress:
-        num_done = self._samples + self._failed.total()
+        failed = sum(self._failed_of.values(), Counter[str]())
+        num_clips, num_done = sum(self._clips_of.values()), self._samples + failed.total()
         rate = num_done / max(1e-9, time.monotonic() - (self._began or time.monotonic()))
         return DataProgress(
-            num_clips=self._num_clips, num_done=self._num_clips - self._left, num_units=self._num_units,
-            num_units_done=self._units_done, failed=dict(self._failed.most_common()), size_bytes=self._size_bytes,
+            num_clips=num_clips, num_done=num_clips - self._left, num_units=self._num_units,
+            num_units_done=self._units_done, failed=dict(failed.most_common()), size_bytes=self._size_bytes,
             clips_per_s=rate, eta_s=self._left / rate if rate > 0 else None,
         )  # fmt: skip

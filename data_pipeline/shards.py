@@ -11,6 +11,7 @@ from typing import TypeVar
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import PackedBits, SampleEntry, StoredLatent
+from videoar.data_pipeline.commits import CommittedTar
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.payload import CorruptShard, ForeignShard, SampleFormat, read_bits, read_latent
 from videoar.data_pipeline.storage import Storage
@@ -61,11 +62,11 @@ class ShardReader:
     def prefetch(self, shard: str) -> None:
         """Have a shard in the cache, where one is used."""
         if self._cache is not None:
-            self._cache.fetch(self._storage, shard)
+            self._cache.fetch(self._storage, self._tar(shard))
 
     def has(self, shard: str) -> bool:
         """Whether there is nothing to fetch."""
-        return self._cache is None or self._cache.has(self._storage, shard)
+        return self._cache is None or self._cache.has(self._tar(shard))
 
     @property
     def fetches(self) -> bool:
@@ -136,9 +137,14 @@ class ShardReader:
                 self._files[shard] = found
         return found
 
+    def _tar(self, shard: str) -> CommittedTar:
+        if shard not in self.manifest.tars:
+            raise CorruptShard(f"{self.manifest.url}/{shard}: the manifest does not say what it must be")
+        return self.manifest.tars[shard]
+
     def _open(self, shard: str) -> int:
         if self._cache is not None:
-            return self._cache.hold(self._storage, shard)
+            return self._cache.hold(self._storage, self._tar(shard))
         return os.open(self._storage.path(shard), os.O_RDONLY)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from videoar.data_pipeline.clips import Clip
 from videoar.data_pipeline.commits import committed_units, remaining_units
-from videoar.data_pipeline.finish import Tally, is_finished, standing_commits
+from videoar.data_pipeline.finish import Tally, clips_of_unit, is_finished, standing_commits
 from videoar.data_pipeline.plan_table import Plan, read_plan
 from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
@@ -41,7 +41,7 @@ class DatasetStats:
     num_remaining: int
     """Clips that are still to be made."""
     is_balanced: bool
-    """Whether these sums come out: every input and every clip is in one place."""
+    """Whether these sums come out: every input and every clip is in one place, and what is finished lacks nothing."""
     num_tokens: int
     """Visual tokens of the samples."""
     size_bytes: int
@@ -62,21 +62,23 @@ class DatasetStats:
 def stats(url: str) -> DatasetStats:
     """Counts of a dataset, finished or not, from its plan and commits."""
     storage = Storage.open(url)
-    plan, tally, num_tokens = read_plan(storage), Tally(), 0
+    plan, num_tokens = read_plan(storage), 0
+    tally = Tally(name=posixpath.basename(storage.url), num_clips=plan.num_clips)
     for unit, commit in standing_commits(storage, plan):
         tally.add(commit)
-        clips = {clip.key: clip for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
+        clips = clips_of_unit(plan, unit, commit)
         num_tokens += sum(_tokens(clips[sample.key]) for sample in commit.samples)
     left = remaining_units(plan.shard_sizes, committed_units(storage, plan.shard_sizes))
     remaining = sum(unit.size for unit in left)
-    made = tally.num_samples + tally.failed.total()
+    made, finished = tally.num_samples + tally.failed.total(), is_finished(storage, plan)
     facts = plan.accounts
     return DatasetStats(
-        name=posixpath.basename(storage.url), is_finished=is_finished(storage, plan), num_inputs=facts["num_inputs"],
+        name=tally.name, is_finished=finished, num_inputs=facts["num_inputs"],
         num_planned_inputs=facts["num_planned_inputs"], inputs_out=facts["inputs_out"],
         num_candidates=facts["num_candidates"], clips_out=facts["clips_out"], num_planned=plan.num_clips,
         num_samples=tally.num_samples, failed=dict(tally.failed.most_common()), num_remaining=remaining,
-        is_balanced=_is_balanced(plan) and made + remaining == plan.num_clips, num_tokens=num_tokens,
+        is_balanced=_is_balanced(plan) and made + remaining == plan.num_clips and not (finished and remaining),
+        num_tokens=num_tokens,
         size_bytes=tally.size_bytes,
         buckets={f"{total.schedule}x{total.num_frames}": total.num_clips for total in plan.buckets},
     )  # fmt: skip

@@ -20,7 +20,7 @@ from videoar.cluster.errors import InputError, StoreError
 from videoar.data_pipeline import s3
 
 _COPY_BYTES = 1 << 20
-_ASIDE = ".part"
+UNFINISHED = ".part"
 """End of the name of a local file that is not whole yet."""
 
 
@@ -155,7 +155,7 @@ class Storage:
         if self._is_s3:
             with self._plainly():
                 return tuple(key[len(self.root) + 1 :] for key in s3.abort_uploads(self.fs, self.root, before_s))
-        left = tuple(key for key in self.keys("") if key.endswith(_ASIDE) and self.modified_s(key) <= before_s)
+        left = tuple(key for key in self.keys("") if key.endswith(UNFINISHED) and self.modified_s(key) <= before_s)
         for key in left:
             self.remove(key)
         return left
@@ -242,7 +242,7 @@ def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
         if error.errno != errno.ENAMETOOLONG:
             raise
         raise InputError("url", f"{folder[:80]}…", "is too long a name", "give a shorter one") from error
-    aside = f"{path}.{uuid.uuid4().hex[:8]}{_ASIDE}"
+    aside = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
     try:
         with open(aside, "wb") as file:
             fill(file)

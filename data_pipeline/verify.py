@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.commits import (
+    COMMITS,
     LATENTS,
     SHARDS,
+    Commit,
     CommittedTar,
     Unit,
     committed_units,
     read_commit,
+    read_commits,
     remaining_units,
 )
-from videoar.data_pipeline.finish import is_finished, standing_commits
+from videoar.data_pipeline.finish import clips_of_unit, forget, is_finished
 from videoar.data_pipeline.manifest import DATASET_KEY, Manifest, open_manifest
 from videoar.data_pipeline.payload import CorruptShard
-from videoar.data_pipeline.plan_table import HEAD_KEY, read_plan
+from videoar.data_pipeline.plan_table import HEAD_KEY, Plan, read_plan
 from videoar.data_pipeline.shards import ShardReader
 from videoar.data_pipeline.storage import Storage
 
@@ -50,13 +53,17 @@ class Verification:
 
 
 def find_datasets(url: str) -> tuple[str, ...]:
-    """URLs of the planned datasets at a URL or one folder below it. InputError when there is none."""
+    """URLs of the datasets at a URL or one folder below it, damaged ones too. InputError when there is none."""
     storage = Storage.open(url)
-    places = [storage] if storage.exists(HEAD_KEY) else [storage.child(name) for name in storage.folders()]
-    found = tuple(place.url for place in places if place.exists(HEAD_KEY))
+    places = [storage] if _is_dataset(storage) else [storage.child(name) for name in storage.folders()]
+    found = tuple(place.url for place in places if _is_dataset(place))
     if not found:
         raise InputError("url", url, "holds no planned dataset", "run `videoar data run` first")
     return found
+
+
+def _is_dataset(storage: Storage) -> bool:
+    return any(storage.exists(key) for key in (HEAD_KEY, DATASET_KEY, COMMITS))
 
 
 def verify(url: str, *, repair: bool = False, progress: Progress | None = None) -> Verification:
@@ -68,26 +75,22 @@ def verify(url: str, *, repair: bool = False, progress: Progress | None = None) 
     plan = read_plan(storage)
     manifest = open_manifest(url) if is_finished(storage, plan) else None
     committed = committed_units(storage, plan.shard_sizes)
-    checks = _check_units(storage, committed, progress)
+    checks = _check_units(storage, plan, committed, progress)
+    named = {tar.key for check in checks for tar in check.tars}
     problems = [problem for check in checks for problem in check.problems]
     if manifest is not None:
         problems += [f"{unit.commit_key} is missing" for unit in remaining_units(plan.shard_sizes, committed)]
-        problems += _unreadable(manifest)
+        problems += _check_manifest(storage, manifest, named)
+        named |= manifest.tars.keys()
+    elif storage.exists(DATASET_KEY):
+        problems.append(f"{DATASET_KEY} is of another plan, or the manifest that it names is missing")
     if repair and problems:
-        _forget(storage, [check.unit for check in checks if check.problems])
+        forget(storage, [check.unit for check in checks if check.problems])
     return Verification(
         num_shards=sum(bool(check.tars) for check in checks), num_samples=sum(check.num_samples for check in checks),
         is_finished=manifest is not None, problems=tuple(problems), repaired=repair and bool(problems),
-        unnamed=_unnamed(storage, manifest, checks),
+        unnamed=tuple(key for key in _tars(storage) if key not in named),
     )  # fmt: skip
-
-
-def _forget(storage: Storage, units: Iterable[Unit]) -> None:
-    """Take units off the record. The manifest goes first: half-way, the dataset is unfinished, not short of samples."""
-    if storage.exists(DATASET_KEY):
-        storage.remove(DATASET_KEY)
-    for unit in units:
-        storage.remove(unit.commit_key)
 
 
 def gc(url: str, *, min_age_s: float = 3600.0) -> tuple[str, ...]:
@@ -97,9 +100,13 @@ def gc(url: str, *, min_age_s: float = 3600.0) -> tuple[str, ...]:
     """
     storage = Storage.open(url)
     plan = read_plan(storage)
-    named = {tar.key for _, commit in standing_commits(storage, plan) for tar in commit.tars}
+    named = set[str]()
+    for unit, commit in read_commits(storage, committed_units(storage, plan.shard_sizes), plan.identity):
+        if commit is None:
+            raise InputError("url", url, f"lists {unit.commit_key} and does not hold it", "run the same command later")
+        named |= {tar.key for tar in commit.tars}
     if is_finished(storage, plan):
-        named |= _shards(open_manifest(url))
+        named |= open_manifest(url).tars.keys()
     oldest = time.time() - min_age_s
     unfinished = storage.remove_unfinished(oldest)
     unnamed = [key for key in _tars(storage) if key not in named and storage.modified_s(key) <= oldest]
@@ -113,31 +120,48 @@ class _Check:
     """What a unit's commit names, and what is wrong with that."""
 
     unit: Unit
-    tars: tuple[CommittedTar, ...]
-    num_samples: int
+    commit: Commit | None
     problems: tuple[str, ...]
 
+    @property
+    def tars(self) -> tuple[CommittedTar, ...]:
+        return () if self.commit is None else self.commit.tars
 
-def _check_units(storage: Storage, units: Sequence[Unit], progress: Progress | None) -> list[_Check]:
+    @property
+    def num_samples(self) -> int:
+        return 0 if self.commit is None else len(self.commit.samples)
+
+
+def _check_units(storage: Storage, plan: Plan, units: Sequence[Unit], progress: Progress | None) -> list[_Check]:
     checks, size_bytes = list[_Check](), 0
     with ThreadPoolExecutor(_CHECKED_AT_ONCE, thread_name_prefix="verify") as pool:
-        for check in pool.map(lambda unit: _check_unit(storage, unit), units):
-            checks.append(check)
-            size_bytes += sum(tar.size_bytes for tar in check.tars)
+        found = pool.map(lambda unit: _check_unit(storage, plan, unit), units)
+        for unit, (commit, problems) in zip(units, found, strict=True):
+            if commit is not None:
+                problems += _of_other_clips(plan, unit, commit)
+            checks.append(_Check(unit, commit, tuple(problems)))
+            size_bytes += 0 if commit is None else commit.size_bytes
             if progress is not None:
                 progress(len(checks), len(units), size_bytes)
     return checks
 
 
-def _check_unit(storage: Storage, unit: Unit) -> _Check:
+def _check_unit(storage: Storage, plan: Plan, unit: Unit) -> tuple[Commit | None, list[str]]:
     try:
-        commit = read_commit(storage, unit)
+        commit = read_commit(storage, unit, plan.identity)
     except FileNotFoundError:
-        return _Check(unit, (), 0, (f"{unit.commit_key} is listed and missing",))
+        return None, [f"{unit.commit_key} is listed and missing"]
     except InputError as error:
-        return _Check(unit, (), 0, (error.problem,))
-    problems = tuple(problem for tar in commit.tars for problem in _check_tar(storage, tar))
-    return _Check(unit, commit.tars, len(commit.samples), problems)
+        return None, [error.problem]
+    return commit, [problem for tar in commit.tars for problem in _check_tar(storage, tar)]
+
+
+def _of_other_clips(plan: Plan, unit: Unit, commit: Commit) -> list[str]:
+    try:
+        clips_of_unit(plan, unit, commit)
+    except InputError as error:
+        return [error.problem]
+    return []
 
 
 def _check_tar(storage: Storage, tar: CommittedTar) -> Iterator[str]:
@@ -147,39 +171,28 @@ def _check_tar(storage: Storage, tar: CommittedTar) -> Iterator[str]:
         yield f"{tar.key} is missing"
         return
     if found != tar.sha256:
-        yield f"{tar.key} is damaged: its sha256 is {found[:16]}…, the commit says {tar.sha256[:16]}…"
+        yield f"{tar.key} is damaged: its sha256 is {found[:16]}…, and was {tar.sha256[:16]}…"
 
 
-def _unreadable(manifest: Manifest) -> Iterator[str]:
-    """What is wrong with one sample of each shard that the manifest names."""
+def _check_manifest(storage: Storage, manifest: Manifest, checked: Collection[str]) -> Iterator[str]:
+    """What is wrong with one sample of each shard that the manifest names, and with tars not `checked` yet.
+
+    After two drivers on one plan it may name a tar whose unit the other has committed again.
+    """
+    for key in manifest.tars.keys() - checked:
+        yield from _check_tar(storage, manifest.tars[key])
     with closing(ShardReader(manifest)) as reader:
         for entry in manifest.entries.first_of_each("shard"):
             try:
                 reader.read(entry)
-                reader.read_latent(entry)
+                if reader.read_latent(entry) is None and manifest.latent != "none":
+                    yield f"{entry.shard}: sample {entry.key} lacks its latent"
             except (CorruptShard, InputError) as error:
                 yield str(error)
 
 
-def _unnamed(storage: Storage, manifest: Manifest | None, checks: Iterable[_Check]) -> tuple[str, ...]:
-    """Keys of the tars that neither a commit nor the manifest names.
-
-    After two drivers on one plan the manifest may name a tar whose unit the other has committed again.
-    """
-    named = {tar.key for check in checks for tar in check.tars}
-    if manifest is not None:
-        named |= _shards(manifest)
-    return tuple(key for key in _tars(storage) if key not in named)
-
-
 def _tars(storage: Storage) -> Iterator[str]:
     return (key for folder in (SHARDS, LATENTS) for key in storage.keys(folder))
-
-
-def _shards(manifest: Manifest) -> set[str]:
-    """The tars that the manifest names."""
-    columns = (manifest.entries.column(name) for name in ("shard", "latent_shard"))
-    return {key for column in columns for key in column.unique().to_pylist() if key is not None}
 
 
 def _sha256(storage: Storage, key: str) -> str:

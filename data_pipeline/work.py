@@ -58,7 +58,7 @@ class UnitWorker:
     def run(self, name: str, unit: Unit) -> UnitResult:
         """Make one unit of a dataset and commit it. One that another worker has committed meanwhile stands."""
         plan, storage = self._plan(name), self._output.child(name)
-        if (commit := find_commit(storage, unit)) is None:
+        if (commit := find_commit(storage, unit, plan.identity)) is None:
             with _spool() as bits, _spool() as latents:
                 commit = self._make(self._datasets[name], unit, plan, (bits, latents))
             write_commit(storage, unit, commit)
@@ -83,7 +83,7 @@ class UnitWorker:
         for tar, file in zip(tars, files, strict=False):
             file.flush()  # nameless: a killed worker leaves nothing behind, and Linux opens it again like this
             self._output.child(dataset.name).write_file(tar.key, f"/proc/self/fd/{file.fileno()}")
-        return Commit(config_hash=plan.config_hash, tars=tars, samples=tuple(writer.samples), failed=failed)
+        return Commit(plan=plan.identity, tars=tars, samples=tuple(writer.samples), failed=failed)
 
     def _plan(self, dataset: str) -> Plan:
         if dataset not in self._plans:

@@ -223,7 +223,7 @@ def _manifest(recipe: Recipe, config: DatasetConfig) -> Manifest:
         for index, bucket in zip(range(WINDOW), itertools.cycle(config.buckets), strict=False)
     )  # fmt: skip
     return Manifest(
-        name=config.name, url="", entries=Entries.of(config.name, entries, SCHEMA), hash="", tokenizer_hash="",
+        name=config.name, url="", entries=Entries.of(config.name, entries, SCHEMA), tars={}, hash="", tokenizer_hash="",
         schedule_hashes={}, latent=recipe.data.latent, latent_dim=recipe.model.latent_dim, fps=config.bucket.fps,
     )  # fmt: skip
 

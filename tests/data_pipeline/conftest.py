@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from videoar.data_pipeline.clip import SampleEntry
-from videoar.data_pipeline.commits import Commit, CommittedSample, CommittedTar, Unit, write_commit
+from videoar.data_pipeline.commits import CommittedSample, CommittedTar
 from videoar.data_pipeline.config import LatentPayload
 from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
 from videoar.data_pipeline.payload import Members, SampleFormat, rebuild, write_sample
@@ -50,7 +50,7 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
         )
         storage = Storage.open(str(tmp_path / name))
         payloads = [(f"clip_{i:06d}", _payload(layout, num_frames, seed=i)) for i in range(count)]
-        entries = []
+        entries, written = [], list[CommittedTar]()
         for shard in range(shards):
             first, last = shard * count // shards, (shard + 1) * count // shards
             contents, tars, samples = pack_shard(payloads[first:last], f"{shard:06d}.test.tar")
@@ -65,9 +65,8 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
                 )
                 for i, sample in zip(range(first, last), samples, strict=True)
             ]  # fmt: skip
-            commit = Commit(config_hash="", tars=tars, samples=tuple(samples), failed={})
-            write_commit(storage, Unit(shard, 0, last - first), commit)
-        write_manifest(storage, name, layout, entries, {})
+            written += tars
+        write_manifest(storage, name, layout, entries, written, {})
         return open_manifest(storage.url)
 
     return write

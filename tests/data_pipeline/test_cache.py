@@ -19,7 +19,7 @@ from tests.s3_server import S3Store
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import StepPlan
-from videoar.data_pipeline.commits import Commit, CommittedTar, Unit, write_commit
+from videoar.data_pipeline.commits import CommittedTar
 from videoar.data_pipeline.config import LoaderConfig
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest, open_manifest
@@ -35,20 +35,14 @@ TEXT = BytesText(16)
 SHARD_BYTES = 1000
 
 
-def put_shards(storage: Storage, count: int, size_bytes: int = SHARD_BYTES) -> list[str]:
-    """Shards of drawn bytes with their commits; their keys."""
-    keys = []
+def put_shards(storage: Storage, count: int, size_bytes: int = SHARD_BYTES) -> list[CommittedTar]:
+    """Shards of drawn bytes, as a manifest tells of them."""
+    tars = []
     for number in range(count):
         payload = np.random.default_rng(number).bytes(size_bytes)
-        keys.append(f"shards/{number:06d}.attempt.tar")
-        storage.write(keys[-1], payload)
-        write_commit(storage, Unit(number, 0, 1), commit_of(keys[-1], payload))
-    return keys
-
-
-def commit_of(key: str, payload: bytes) -> Commit:
-    digest = hashlib.sha256(payload).hexdigest()
-    return Commit(config_hash="", tars=(CommittedTar(key, len(payload), digest),), samples=(), failed={})
+        tars.append(CommittedTar(f"shards/{number:06d}.attempt.tar", size_bytes, hashlib.sha256(payload).hexdigest()))
+        storage.write(tars[-1].key, payload)
+    return tars
 
 
 @pytest.fixture
@@ -59,8 +53,8 @@ def memory(tmp_path: Path) -> Iterator[Storage]:
     storage.fs.rm(storage.root, recursive=True)
 
 
-def read(cache: ShardCache, storage: Storage, key: str) -> bytes:
-    with cache.open(storage, key) as handle:
+def read(cache: ShardCache, storage: Storage, tar: CommittedTar) -> bytes:
+    with cache.open(storage, tar) as handle:
         return os.pread(handle, 1 << 20, 0)
 
 
@@ -69,7 +63,7 @@ def test_the_oldest_give_way_and_the_bound_holds(memory: Storage, tmp_path: Path
     keys = put_shards(memory, 4)
     cache = ShardCache(tmp_path / "cache", 3 * SHARD_BYTES)
     for key in (*keys[:3], keys[0], keys[3]):
-        assert read(cache, memory, key) == memory.read(key)
+        assert read(cache, memory, key) == memory.read(key.key)
         assert cache.size_bytes <= 3 * SHARD_BYTES
     assert cache.num_fetched == 4
     read(cache, memory, keys[0])
@@ -88,7 +82,7 @@ def test_a_shard_in_use_stays(memory: Storage, tmp_path: Path) -> None:
         other.join(0.2)
         assert other.is_alive()
         assert len(list(cache.folder.glob("*.tar"))) == 1
-        assert os.pread(handle, SHARD_BYTES, 0) == memory.read(keys[0])
+        assert os.pread(handle, SHARD_BYTES, 0) == memory.read(keys[0].key)
     other.join(10)
     assert not other.is_alive()
     assert cache.size_bytes == SHARD_BYTES
@@ -99,7 +93,7 @@ def test_what_a_killed_process_left_is_cleared(memory: Storage, tmp_path: Path) 
     keys = put_shards(memory, 1)
     cache = ShardCache(tmp_path / "cache", SHARD_BYTES)
     (cache.folder / "dead.part").write_bytes(bytes(SHARD_BYTES))
-    assert read(cache, memory, keys[0]) == memory.read(keys[0])
+    assert read(cache, memory, keys[0]) == memory.read(keys[0].key)
     assert not (cache.folder / "dead.part").exists()
 
 
@@ -107,12 +101,12 @@ def test_damage_absence_and_size_are_refused_by_name(memory: Storage, tmp_path: 
     """A flipped byte on the way must not become training data, and a person must know which object it is."""
     keys = put_shards(memory, 3)
     cache = ShardCache(tmp_path / "cache", SHARD_BYTES)
-    raw = bytearray(memory.read(keys[0]))
+    raw = bytearray(memory.read(keys[0].key))
     raw[500] ^= 1
-    memory.write(keys[0], bytes(raw))
+    memory.write(keys[0].key, bytes(raw))
     with pytest.raises(CorruptShard, match=r"shards/000000.*sha256"):
         read(cache, memory, keys[0])
-    memory.remove(keys[1])
+    memory.remove(keys[1].key)
     with pytest.raises(CorruptShard, match=r"shards/000001.*cannot be read"):
         read(cache, memory, keys[1])
     with pytest.raises(InputError, match=r"loader\.cache_bytes=10"):
@@ -121,7 +115,7 @@ def test_damage_absence_and_size_are_refused_by_name(memory: Storage, tmp_path: 
     assert not list(cache.folder.glob("*.part"))
 
 
-def _read_all(folder: str, url: str, keys: list[str], fetched: object) -> None:
+def _read_all(folder: str, url: str, keys: list[CommittedTar], fetched: object) -> None:
     cache, storage = ShardCache(folder, 10**9), Storage.open(url)
     for key in keys:
         with cache.open(storage, key) as handle:
@@ -255,7 +249,7 @@ def test_a_loader_that_waits_holds_no_shard(
     with StepLoader(sampler, reader, LoaderState(), lambda step: [0], config) as steps:
         next(steps)
         (other,) = put_shards(memory, 1)
-        assert read(cache, memory, other) == memory.read(other), "the bound left no room beside the loader's shard"
+        assert read(cache, memory, other) == memory.read(other.key), "the bound left no room beside the loader's shard"
     reader.close()
 
 

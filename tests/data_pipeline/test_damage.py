@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from videoar.cluster.entry import main
+from videoar.cluster.errors import InputError
 from videoar.data_pipeline import open_manifest
 from videoar.data_pipeline.commits import Unit, remaining_units
 from videoar.data_pipeline.config import DataConfig
@@ -34,7 +35,7 @@ def prepare(data: DataConfig, out: Path) -> None:
     for item in plan_all(data, str(out)):
         for unit in remaining_units(item.plan.shard_sizes, ()):
             worker.run(item.dataset.name, unit)
-        assert finish_dataset(item.storage, item.dataset, item.layout, item.plan, data.tokenizer)
+        assert finish_dataset(item.storage, item.dataset, item.layout, item.plan, data.tokenizer, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +89,8 @@ def only(pattern: str, work: Damage) -> Damage:
         (put("commits/000001.json", ""), "commits/000001.json is damaged (JSONDecodeError"),
         (put("commits/000001.json", "null"), "commits/000001.json is damaged (TypeError"),
         (put("commits/000001.json", '{"tars": [{}], "samples": []}'), "commits/000001.json is damaged (TypeError"),
-        (put("commits/999999.json", "{}"), "holds commits/999999.json, of no clips of its plan"),
-        (put("commits/000001.2-9.json", "{}"), "holds commits/000001.2-9.json, of no clips of its plan"),
+        (put("commits/999999.json", "{}"), "holds commits/999999.json, which is no commit of its plan"),
+        (put("commits/000001.2-9.json", "{}"), "holds commits/000001.2-9.json, which is no commit of its plan"),
     ],
 )
 def test_stats_say_in_one_line_what_is_damaged_and_go_on(
@@ -104,8 +105,21 @@ def test_stats_say_in_one_line_what_is_damaged_and_go_on(
     assert [json.loads(line)["name"] for line in said.out.splitlines()] == ["others"]
 
 
+def rename(key: str, other: str) -> Damage:
+    return lambda folder: (folder / key).rename(folder / other)
+
+
 @pytest.mark.parametrize(
-    "damage", [put("plan.json", "{}"), put("commits/000001.json", ""), only("manifest.*", Path.unlink)]
+    "damage",
+    [
+        put("plan.json", "{}"),
+        put("commits/000001.json", ""),
+        put("dataset.json", ""),
+        change("commits/000001.json", tars=[], samples=[]),
+        change("commits/000001.json", tars=[{"key": "../x/000001.a.tar", "size_bytes": 9, "sha256": ""}]),
+        rename("commits/000001.json", "commits/0000001.json"),
+        rename("plan.json", "plan.old"),
+    ],
 )
 def test_gc_takes_nothing_where_it_cannot_read_what_is_named(
     out: Path, damage: Damage, capsys: pytest.CaptureFixture[str]
@@ -113,6 +127,9 @@ def test_gc_takes_nothing_where_it_cannot_read_what_is_named(
     """Shards of a commit that cannot be read look like left-overs."""
     before = contents(str(out / "shapes"))
     damage(out / "shapes")
+    unfinished = out / "shapes" / "dataset.json"
+    if unfinished.stat().st_size:  # otherwise the manifest would keep them
+        unfinished.unlink()
     assert main(["data", "gc", str(out / "shapes"), "--min-age-s", "0"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert contents(str(out / "shapes")) == before
@@ -137,6 +154,7 @@ def test_gc_leaves_what_a_run_may_be_about_to_commit(out: Path) -> None:
         (only("shards/000001.*", lambda path: os.truncate(path, 700)), "is damaged: its sha256"),
         (put("commits/000001.json", "{"), "commits/000001.json is damaged"),
         (lambda folder: (folder / "commits" / "000001.json").unlink(), "commits/000001.json is missing"),
+        (only("latents/000001.*", Path.unlink), "is missing"),
     ],
 )
 def test_what_is_damaged_is_made_again_and_nothing_else(out: Path, damage: Damage, told: str) -> None:
@@ -159,13 +177,36 @@ def test_what_is_damaged_is_made_again_and_nothing_else(out: Path, damage: Damag
 
 def test_commits_of_another_plan_are_refused(out: Path) -> None:
     """Left behind where a plan was removed and made anew, they would give captions to other clips."""
-    from videoar.cluster.errors import InputError
-
-    commits = out / "shapes" / "commits"
-    shutil.copy(commits / "000000.json", commits / "000001.json")
+    change("commits/000001.json", plan="settings-otherclips")(out / "shapes")
     (out / "shapes" / "dataset.json").unlink()
-    with pytest.raises(InputError, match=r"commits/000001.json: tells of other clips than the plan has there"):
+    with pytest.raises(InputError, match=r"holds commits/000001.json of another plan \(settings-otherclips, now "):
         prepare(DATA, out)
+
+
+def test_a_manifest_that_is_gone_is_written_again(out: Path) -> None:
+    """A run that says done, beside a dataset that nothing can open, helps nobody."""
+    url = str(out / "shapes")
+    wanted = open_manifest(url).hash
+    only("manifest.*", Path.unlink)(out / "shapes")
+    assert verify(url).problems == ("dataset.json is of another plan, or the manifest that it names is missing",)
+    prepare(DATA, out)
+    assert open_manifest(url).hash == wanted
+    assert verify(url).problems == ()
+
+
+def test_what_two_drivers_left_is_read_by_the_manifest(out: Path) -> None:
+    """The other may commit a unit again after the manifest is written: its tar is another, and both stay."""
+    folder = out / "shapes"
+    (tar,) = (folder / "shards").glob("000001.*")
+    late = shutil.copy(tar, tar.with_name("000001.late.tar"))
+    commit = json.loads((folder / "commits" / "000001.json").read_text())
+    commit["tars"][0]["key"] = "shards/000001.late.tar"
+    put("commits/000001.json", json.dumps(commit))(folder)
+    assert gc(str(folder), min_age_s=0.0) == ()
+    assert verify(str(folder)).problems == ()
+    os.truncate(tar, 700)
+    assert any(tar.name in problem for problem in verify(str(folder)).problems), "the manifest names it"
+    assert Path(late).exists()
 
 
 def test_a_unit_has_one_name() -> None:

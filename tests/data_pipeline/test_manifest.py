@@ -23,12 +23,12 @@ def test_hash_ignores_where_the_bytes_lie(write_dataset: WriteDataset) -> None:
     manifest = write_dataset()
     moved = [dataclasses.replace(entry, shard="shards/other.tar", offset=9) for entry in manifest.entries]
     storage = Storage.open(manifest.url)
-    write_manifest(storage, manifest.name, manifest.format(moved[0]), moved, {})
+    write_manifest(storage, manifest.name, manifest.format(moved[0]), moved, manifest.tars.values(), {})
     again = open_manifest(manifest.url)
     assert again.hash == manifest.hash
     assert again.entries == tuple(moved)
     renamed = [dataclasses.replace(moved[0], caption="another"), *moved[1:]]
-    write_manifest(storage, manifest.name, manifest.format(moved[0]), renamed, {})
+    write_manifest(storage, manifest.name, manifest.format(moved[0]), renamed, manifest.tars.values(), {})
     assert open_manifest(manifest.url).hash != manifest.hash
 
 

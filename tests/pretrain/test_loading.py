@@ -11,6 +11,7 @@ import pytest
 from tests.s3_server import S3Store
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.config import LoaderConfig
+from videoar.data_pipeline.manifest import open_manifest
 from videoar.data_pipeline.storage import Storage
 from videoar.pretrain.data import open_datasets, open_steps
 from videoar.pretrain.resume import Progress
@@ -61,8 +62,6 @@ def test_the_next_stage_is_fetched_before_it_begins(debug_data: str, tmp_path: P
 
 
 def hashes(url: str, dataset: str, shard: str) -> list[str]:
-    """The sha256 of a shard's bits and of its latents, by their commit."""
-    unit = shard.rpartition("/")[2].rsplit(".", 2)[0]
-    commit = json.loads(Storage.open(f"{url}/{dataset}").read(f"commits/{unit}.json"))
-    assert len(commit["tars"]) == 2
-    return [tar["sha256"] for tar in commit["tars"]]
+    """The sha256 of a shard's bits and of its latents, by the manifest."""
+    tars = open_manifest(f"{url}/{dataset}").tars
+    return [tars[key].sha256 for key in (shard, shard.replace("shards/", "latents/"))]

@@ -67,7 +67,7 @@ def test_shards_without_a_clip_that_failed_are_another_order(debug_data: str, tm
     shutil.copytree(debug_data, lacking)
     manifest = open_manifest(str(lacking / "images32"))
     layout = manifest.format(manifest.entries[0])
-    write_manifest(Storage.open(manifest.url), manifest.name, layout, manifest.entries[1:], {})
+    write_manifest(Storage.open(manifest.url), manifest.name, layout, manifest.entries[1:], manifest.tars.values(), {})
     train(short(str(lacking)), run)
     with pytest.raises(InputError, match=r"data\.url=.*another order of samples"):
         go_on_from_step_3(run, short(debug_data, online=True))
