@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from videoar.cluster.arguments import complain
 from videoar.cluster.cli import COMMANDS, find_command, overview
 from videoar.cluster.credentials import guard_output
-from videoar.cluster.errors import InputError, Stopped, StoreError
+from videoar.cluster.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.preemption import EXIT_PREEMPTED, Preempted
 
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         complain(error)
         return 2
-    except (StoreError, Stopped) as error:
+    except (StoreError, Stopped, CorruptShard) as error:
         complain(error)
         return 1
     except Preempted:

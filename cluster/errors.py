@@ -23,6 +23,10 @@ class Stopped(RuntimeError):
     """A run gave up by a rule of its own: a budget is spent. One line; the command line prints it and exits with 1."""
 
 
+class CorruptShard(RuntimeError):
+    """Bytes of a shard are not what was written. One line that names it; the command line exits with 1."""
+
+
 class StoreError(OSError):
     """A disk or object store does not do what it should: full, unreachable, damaging what it is given.
 

@@ -18,10 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import CorruptShard, InputError
 from videoar.data_pipeline.commits import CommittedTar
 from videoar.data_pipeline.config import LoaderConfig
-from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.storage import Storage, full_disk_said_plainly
 
 _PIECE_BYTES = 16 << 20

@@ -55,6 +55,8 @@ class SourceConfig:
             raise InputError(
                 "source.captions", self.captions, f"belongs to kind folder, not {self.kind}", "leave it out"
             )
+        if self.seed < 0:
+            raise InputError("source.seed", self.seed, "is negative", "use 0 or more")
         if self.kind == "shapes" and self.num_clips < 1:
             raise InputError("source.num_clips", self.num_clips, "draws no clip", "use 1 or more")
         if not 0 <= self.start_fraction < self.end_fraction <= 1:
@@ -245,6 +247,10 @@ class DatasetConfig:
             raise InputError(
                 f"{self.name}.stride_s", self.stride_s, f"lies below {_LEAST_STRIDE_S}", "use that or more, or 0"
             )
+        if self.max_clips_per_source < 0:
+            raise InputError(
+                f"{self.name}.max_clips_per_source", self.max_clips_per_source, "is negative", "use 0 for no limit"
+            )
         rates = sorted({bucket.fps for bucket in (self.bucket, *self.more_buckets)})
         if len(rates) > 1:
             raise InputError(f"{self.name}.more_buckets", rates, "are several frame rates", "make a dataset of each")
@@ -297,13 +303,13 @@ class DataConfig:
     def __post_init__(self) -> None:
         refuse_credentials("data.url", self.url)
         names = [dataset.name for dataset in self.datasets]
-        if len(set(names)) != len(names) or not names:
+        if not names:
+            raise InputError("data.datasets", "[]", "names no dataset", "name at least one")
+        if len(set(names)) != len(names):
             raise InputError("data.datasets", names, "are not distinct names", "name each dataset once")
-        if min(self.actors, self.decode_processes, self.samples_per_shard, self.max_attempts) < 1:
-            raise InputError(
-                "data.actors", (self.actors, self.decode_processes, self.samples_per_shard, self.max_attempts),
-                "(actors, decode_processes, samples_per_shard, max_attempts) below 1", "use 1 or more",
-            )  # fmt: skip
+        for name in ("actors", "decode_processes", "samples_per_shard", "max_attempts"):
+            if getattr(self, name) < 1:
+                raise InputError(f"data.{name}", getattr(self, name), "is below 1", "use 1 or more")
         if min(self.decode_timeout_s, self.max_shard_bytes) <= 0 or self.gpus_per_actor < 0:
             raise InputError(
                 "data.decode_timeout_s", (self.decode_timeout_s, self.max_shard_bytes, self.gpus_per_actor),

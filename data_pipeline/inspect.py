@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import CorruptShard, InputError
 from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.payload import header_fields
@@ -44,12 +44,18 @@ def sample_named(manifest: Manifest, key: str) -> SampleEntry:
 
 def header_of(manifest: Manifest, entry: SampleEntry) -> dict[str, object]:
     """The header of a sample's bits as it stands in the shard, by name, and that of its latent if there is one."""
-    storage = Storage.open(manifest.url)
-    found = header_fields(storage.read(entry.shard, entry.offset, entry.offset + entry.size_bytes))
+    found = _header(manifest, entry.shard, entry.offset, entry.size_bytes)
     if entry.latent_shard is None or entry.latent_offset is None or entry.latent_bytes is None:
         return found
-    raw = storage.read(entry.latent_shard, entry.latent_offset, entry.latent_offset + entry.latent_bytes)
-    return {**found, "latent": header_fields(raw)}
+    return {**found, "latent": _header(manifest, entry.latent_shard, entry.latent_offset, entry.latent_bytes)}
+
+
+def _header(manifest: Manifest, shard: str, offset: int, size_bytes: int) -> dict[str, object]:
+    try:
+        return header_fields(Storage.open(manifest.url).read(shard, offset, offset + size_bytes))
+    except (FileNotFoundError, CorruptShard) as error:
+        problem = "is missing" if isinstance(error, FileNotFoundError) else str(error)
+        raise CorruptShard(f"{manifest.url}/{shard}: {problem}; see `videoar data verify`") from error
 
 
 def check_tokenizer(manifest: Manifest, tokenizer: VideoTokenizer) -> None:

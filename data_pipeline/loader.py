@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
 
-from videoar.cluster.errors import InputError, StoreError
+from videoar.cluster.errors import CorruptShard, InputError, StoreError
 from videoar.data_pipeline.buffers import Buffers
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import PackPlan, Sample, SampleEntry, StepPlan
@@ -19,7 +19,6 @@ from videoar.data_pipeline.config import LoaderConfig
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.online import ClipReader, FailedClip, PlannedManifest
 from videoar.data_pipeline.packing import LoaderState, PackSampler
-from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.shards import ShardReader
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.text import TextTokens

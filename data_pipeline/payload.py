@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float32, Int8, Int64, UInt8
 from torch import Tensor
 
+from videoar.cluster.errors import CorruptShard
 from videoar.data_pipeline.clip import PackedBits, StoredLatent
 from videoar.data_pipeline.config import LatentPayload
 from videoar.tokenizer.residual import accumulate
@@ -34,10 +35,6 @@ _Body = Literal["bits", "int8", "fp16"]
 _BODIES: tuple[_Body, ...] = ("bits", "int8", "fp16")
 """What may follow a header: the bits, or the latent in one of its forms."""
 _BIG_BIT_ORDER = 0
-
-
-class CorruptShard(Exception):
-    """Bytes of a shard are not what was written."""
 
 
 class ForeignShard(Exception):

@@ -8,12 +8,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import CorruptShard, InputError
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import PackedBits, SampleEntry, StoredLatent
 from videoar.data_pipeline.commits import CommittedTar
 from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.payload import CorruptShard, ForeignShard, SampleFormat, read_bits, read_latent
+from videoar.data_pipeline.payload import ForeignShard, SampleFormat, read_bits, read_latent
 from videoar.data_pipeline.storage import Storage
 
 _OPEN_SHARDS = 64

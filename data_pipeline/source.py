@@ -145,18 +145,28 @@ def unlisted(storage: Storage) -> Iterator[Skipped]:
 
 
 def current_etag(config: SourceConfig, item: InFile) -> str:
-    """The etag of the file as it is now. DecodeError when it is gone, or was never a file that can be named so."""
+    """The etag of the file as it is now. DecodeError when it is gone, or was never a file that can be named so.
+
+    StoreError where the folder of all is gone or the store does not answer: no word about this file.
+    """
     try:
         storage, key = locate(config, item.path)
         info = storage.info(key)
+        reason = no_file(storage, storage.path(key), info, config.follow_links) if not is_absolute(item.path) else ""
     except StoreError:
-        raise  # the store does not answer: no word about this file
+        raise
     except FileNotFoundError as error:
+        if not is_absolute(item.path) and not base(config).is_folder():
+            raise StoreError(
+                base(config).url, "is not there", "mount it, or start where the plan's relative paths begin"
+            ) from error
         raise DecodeError("the file is gone") from error
     except (OSError, ValueError) as error:
         raise DecodeError(f"cannot be opened ({' '.join(str(error).split())[:200]})") from error
-    if info["type"] != "file":
-        raise DecodeError("is a folder" if info["type"] == "directory" else "is no regular file")
+    if info["type"] == "directory":
+        raise DecodeError("is a folder")
+    if reason or (info["type"] != "file" and not info.get("islink")):
+        raise DecodeError(reason or "is no regular file")
     return etag(info)
 
 

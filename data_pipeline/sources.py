@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mimetypes
 import os
 import posixpath
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+from videoar.cluster.credentials import redact
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
 from videoar.data_pipeline.decode import DecodeLimits
@@ -35,15 +37,15 @@ def iter_sources(config: SourceConfig, max_bytes: int = DecodeLimits().max_bytes
 
 
 def _printable(name: str) -> str:
-    """The name with what is no UTF-8 text escaped: plans hold nothing else."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    """The name with what is no UTF-8 text escaped, as plans hold nothing else, and without credentials."""
+    return redact(name.encode("utf-8", "backslashreplace").decode())
 
 
 def _unfit(source: Source) -> str:
     """Why a source cannot stand in a plan, whoever named it; empty where it can."""
     texts = {"name": source.name, "caption": source.caption}
     for what, text in texts.items():
-        if _printable(text) != text or "\0" in text:
+        if text.encode("utf-8", "replace").decode() != text or "\0" in text:
             return f"its {what} is no UTF-8 text"
     if source.label is not None and abs(source.label) > _LARGEST_LABEL:
         return f"its label has more than {_LARGEST_LABEL.bit_length()} bits"
@@ -107,6 +109,9 @@ def _files(
     for key, info in infos.items():
         full, is_link = storage.path(key), bool(info.get("islink"))
         if suffix(key) not in MEDIA_SUFFIXES and not (is_link and os.path.isdir(full)):
+            if (mimetypes.guess_type(key)[0] or "").startswith(("video/", "image/")):
+                reason = f"is of a kind that is not read; convert it to one of {', '.join(sorted(MEDIA_SUFFIXES))}"
+                skipped.append(Skipped(source=key, reason=reason, kind="refused"))
             continue
         if reason := no_file(storage, full, info, config.follow_links):
             skipped.append(Skipped(source=key, reason=reason, kind="refused"))
@@ -137,16 +142,20 @@ def _with_text(
 
 def _with_table(config: SourceConfig, files: dict[str, str]) -> Iterator[Source | Skipped]:
     sources: list[Source] = []
+    named: set[str] = set()
     with closing(checked_rows("source.captions", config.captions, (("path",), ("caption",)))) as rows:
         for number, row in enumerate(rows, start=1):
             path = posixpath.normpath(str(row.get("path") or ""))
+            named.add(path)
             if path in files:
-                where = f"{config.captions}, row {number}"
-                sources.append(row_source("source.captions", row, path, files[path], where))
+                source = row_source(row, path, files[path], number)
+                if isinstance(source, Source):
+                    sources.append(source)
+                else:
+                    yield source
             else:
                 reason = "the captions table names it and the folder does not hold it"
                 yield Skipped(source=path, reason=reason, kind="unreadable")
-    named = {source.path for source in sources}
     for path in files:
         if path not in named:
             yield Skipped(source=path, reason="the captions table does not name it", kind="filtered")

@@ -38,6 +38,8 @@ class Storage:
         """The storage at a local path or fsspec URL; nothing is created yet."""
         try:
             refuse_credentials("url", url)
+            if not url.strip():
+                raise InputError("url", repr(url), "names no folder", "give a folder or fsspec URL")
             if "://" not in url:  # fsspec would take `a::b` for a chain of stores, and a file may be called so
                 fs, root = LocalFileSystem(), LocalFileSystem._strip_protocol(url)
             elif "::" in url:
@@ -50,6 +52,8 @@ class Storage:
             raise InputError("url", url, str(error), "use a local path or an installed fsspec protocol") from error
         except OSError as error:  # some protocols connect at once
             raise StoreError(url, f"cannot be reached ({error})", "check the address") from error
+        if not root.strip("/"):
+            raise InputError("url", url, "names no folder of its store", "name one below it")
         return Storage(fs, root.rstrip("/"), url.rstrip("/"))
 
     @property
@@ -57,7 +61,9 @@ class Storage:
         return isinstance(self.fs, LocalFileSystem)
 
     def path(self, key: str) -> str:
-        """The filesystem's own path of a key."""
+        """The filesystem's own path of a key. InputError for one that leads elsewhere: keys also come from files."""
+        if key.startswith("/") or ".." in key.split("/"):
+            raise InputError("url", self.url, f"has no place for {key[:200]!r}", "correct what names it")
         return posixpath.join(self.root, key) if key else self.root
 
     def child(self, key: str) -> Storage:
@@ -248,7 +254,10 @@ def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, path)
+        try:
+            os.replace(aside, path)
+        except FileNotFoundError as error:
+            raise StoreError(folder, "lost a file while it was written", "run the same command again") from error
     except BaseException:
         if os.path.exists(aside):
             os.unlink(aside)

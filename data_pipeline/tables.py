@@ -12,6 +12,7 @@ from typing import Any
 
 from pyarrow import lib, parquet
 
+from videoar.cluster.credentials import redact, refuse_credentials
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
 from videoar.data_pipeline.source import Skipped, Source, is_absolute, suffix
@@ -63,27 +64,36 @@ def table_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
         for number, row in enumerate(rows, start=1):
             uri = str(row.get("uri") or "")
             if reason := _refused(uri):
-                yield Skipped(source=uri or f"row {number}", reason=reason, kind="refused")
+                yield Skipped(source=redact(uri) or f"row {number}", reason=reason, kind="refused")
             else:
                 path = uri if is_absolute(uri) else posixpath.normpath(uri)
-                yield row_source("source.path", row, path, "", f"{config.path}, row {number}")
+                yield row_source(row, path, "", number)
 
 
-def row_source(field: str, row: Row, path: str, tag: str, where: str) -> Source:
-    """The source that a row describes."""
+def row_source(row: Row, path: str, tag: str, number: int) -> Source | Skipped:
+    """The source that a row of that number describes, or why it is none."""
     try:
         return Source(
-            path=path, etag=tag, caption=str(row.get("caption") or ""),
+            path=path, etag=tag, caption=_text(row.get("caption")),
             label=_number(row, "label", int), start_s=_number(row, "start_s", float) or 0.0,
             end_s=_number(row, "end_s", float),
         )  # fmt: skip
     except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(field, where, str(error), "correct the row") from error
+        return Skipped(source=path, reason=f"row {number} of the table: {error}", kind="unreadable")
 
 
 def _refused(uri: str) -> str:
     if not uri:
         return "the row names no file"
+    if "://" in uri:
+        try:
+            refuse_credentials("uri", uri)
+        except InputError as error:
+            return error.problem
+        except ValueError as error:
+            return f"the row's URL is none ({error})"
+        if "/" not in uri.split("://", 1)[1]:
+            return "the row names no file of a store"
     if not is_absolute(uri) and posixpath.normpath(uri).startswith(".."):
         return "the path leads out of the table's folder"
     return ""
@@ -91,7 +101,20 @@ def _refused(uri: str) -> str:
 
 def _number(row: Row, column: str, kind: type) -> Any:
     value = row.get(column)
-    return None if value is None or value == "" else kind(value)
+    if value is None or value == "":
+        return None
+    if kind is int and isinstance(value, float) and not value.is_integer():
+        raise ValueError(f"{column}={value} is no whole number")
+    return kind(value)
+
+
+def _text(value: Any) -> str:
+    """A caption; what another type would look like as text is none."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bytes):
+        return value.decode()
+    raise ValueError(f"its caption is of type {type(value).__name__}, not text")
 
 
 def _csv(file: Any) -> Rows:

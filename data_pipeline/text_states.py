@@ -21,11 +21,10 @@ from jaxtyping import Float16, Int64, Shaped
 from pyarrow import compute, parquet
 from safetensors.numpy import save
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import CorruptShard, InputError
 from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.entries import Entries
 from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.t5 import T5Encoder
 

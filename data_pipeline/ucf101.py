@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
-from videoar.data_pipeline.source import Skipped, Source, etag
+from videoar.data_pipeline.source import Skipped, Source, etag, no_file
 from videoar.data_pipeline.storage import Storage
 
 NUM_CLASSES = 101
@@ -30,10 +30,13 @@ def ucf101_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     if not any(f"{_VIDEOS}/{line.split()[0]}" in tags for line in listed):
         raise _wrong(config, f"holds none of the {len(listed)} videos of its split file")
     for line in listed:
-        name = line.split()[0]
+        name, *number = line.split()
         path, class_name = f"{_VIDEOS}/{name}", name.split("/")[0]
         if class_name not in labels:
             raise _wrong(config, f"names the class {class_name}, which classInd.txt does not")
+        if number and number != [str(labels[class_name] + 1)]:
+            told = f"gives {name} the class {' '.join(number)}, and classInd.txt {labels[class_name] + 1}"
+            raise _wrong(config, told)
         if path in tags:
             yield Source(path=path, etag=tags[path], caption=class_words(class_name), label=labels[class_name])
         else:
@@ -47,12 +50,14 @@ def class_words(class_name: str) -> str:
 
 def _classes(storage: Storage, config: SourceConfig) -> dict[str, int]:
     """Label of each class, from 0, by its name."""
-    labels = {}
+    labels: dict[str, int] = {}
     for line in _lines(storage, config, "classInd.txt"):
         number, _, name = line.partition(" ")
-        if not number.isdigit() or not name:
+        if not number.isdecimal() or not name:
             raise _wrong(config, f"has a line {line!r} in classInd.txt, which is no `number class`")
         labels[name] = int(number) - 1
+    if len(set(labels.values())) < len(labels) or min(labels.values(), default=0) < 0:
+        raise _wrong(config, "numbers two classes alike, or one 0, in classInd.txt")
     return labels
 
 
@@ -60,14 +65,22 @@ def _lines(storage: Storage, config: SourceConfig, name: str) -> list[str]:
     key = f"{_LISTS}/{name}"
     if not storage.exists(key):
         raise _wrong(config, f"holds no {key}")
-    return [line.strip() for line in storage.read(key).decode("utf-8-sig").splitlines() if line.strip()]
+    try:
+        text = storage.read(key).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _wrong(config, f"holds a {key} that is no text") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _tags(storage: Storage, config: SourceConfig) -> dict[str, str]:
     """Etag of each video, by its path."""
     if not storage.is_folder(_VIDEOS):
         raise _wrong(config, f"holds no folder {_VIDEOS}")
-    return {path: etag(info) for path, info in storage.infos(_VIDEOS).items() if info["type"] == "file"}
+    return {
+        path: etag(storage.info(path) if info.get("islink") else info)
+        for path, info in storage.infos(_VIDEOS).items()
+        if not no_file(storage, storage.path(path), info, config.follow_links)
+    }
 
 
 def _wrong(config: SourceConfig, problem: str) -> InputError:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import CorruptShard, InputError
 from videoar.data_pipeline.commits import (
     COMMITS,
     LATENTS,
@@ -24,7 +24,6 @@ from videoar.data_pipeline.commits import (
 )
 from videoar.data_pipeline.finish import clips_of_unit, forget, is_finished
 from videoar.data_pipeline.manifest import DATASET_KEY, Manifest, open_manifest
-from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.plan_table import HEAD_KEY, Plan, read_plan
 from videoar.data_pipeline.shards import ShardReader
 from videoar.data_pipeline.storage import Storage

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from videoar.cluster.credentials import refuse_credentials
 from videoar.cluster.errors import InputError
+
+MAX_FPS = 240
+"""Frames a second that a clip may be sampled at: what films have, and a bound for how many clips a second gives."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +67,9 @@ class TokenizerSource:
     seed: int = 0
     """Seed of the untrained preset's weights."""
 
+    def __post_init__(self) -> None:
+        refuse_credentials("tokenizer.path", self.path)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenizerLossConfig:
@@ -92,6 +99,13 @@ class ClipBucket:
     """Pixel frames a clip, 1 + 4n; 1 is an image."""
     fps: float = 8.0
     """Frames a second that the clip is sampled at."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fps <= MAX_FPS or self.num_frames < 1:
+            raise InputError(
+                "bucket.fps", (self.fps, self.num_frames), "(fps, num_frames) is no frame rate or no length",
+                f"use more than 0 and at most {MAX_FPS} frames a second, and 1 + 4n frames",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -80,6 +80,8 @@ class RunData:
     """Name in configs/, or path of a saved YAML file."""
     output: Output = None
     """Folder or fsspec URL to write to; data.url of the recipe where not given."""
+    retry_failed: bool = False
+    """Make the units again in which clips failed, once what was wrong is mended; the others stay as they are."""
     address: str = ""
     """HOST:PORT of a running Ray head to work on; its token comes from RAY_AUTH_TOKEN_PATH."""
     json: bool = False
@@ -101,7 +103,10 @@ def run(words: Sequence[str], prog: str) -> int:
             line(now.num_done, now.num_clips, _figures(now))
 
         with redirect_stdout(sys.stderr):  # Ray prints there what it thinks of workers that died
-            made = prepare(recipe.data, _output(recipe, options.output), address=options.address, progress=tell)
+            made = prepare(
+                recipe.data, _output(recipe, options.output), address=options.address,
+                retry_failed=options.retry_failed, progress=tell,
+            )  # fmt: skip
     if options.json:
         figures = _figures(last[0]) if last else {}
         say(json.dumps({"datasets": made, "seconds": round(time.monotonic() - began, 2), **figures}))
@@ -227,6 +232,8 @@ def inspect(words: Sequence[str], prog: str) -> int:
     options = parse(InspectData, words, prog)
     if options.clips < 1:
         raise InputError("clips", options.clips, "is no number of clips to decode", "give 1 or more")
+    if options.shard is not None and options.sample is not None:
+        raise InputError("sample", options.sample, f"is given beside the shard {options.shard}", "give one of both")
     import torch
 
     from videoar.data_pipeline.inspect import check_tokenizer, contact_sheet, decoded, header_of, save_png
@@ -234,14 +241,14 @@ def inspect(words: Sequence[str], prog: str) -> int:
     from videoar.data_pipeline.shards import ShardReader
     from videoar.pretrain.generate.video import save_mp4, to_frames
 
-    manifest = open_manifest(options.url)
+    manifest, folder = open_manifest(options.url), make_folder("out", options.out)
     entries = _inspected(manifest, options)
     tokenizer = _tokenizer(options)
     check_tokenizer(manifest, tokenizer)
     say(json.dumps({"shard": entries[0].shard, "num_samples": len(entries), **header_of(manifest, entries[0])}))
     for entry in entries:
         say(json.dumps(asdict(entry)))
-    reader, folder = ShardReader(manifest), make_folder("out", options.out)
+    reader = ShardReader(manifest)
     with torch.inference_mode():
         clips = {entry.key: to_frames(decoded(reader, entry, tokenizer))[0] for entry in entries[: options.clips]}
     reader.close()
@@ -295,7 +302,7 @@ def _output(recipe: Recipe, given: str | None) -> str:
 
 def _prepared(target: str) -> str:
     """The URL that a person means: a URL or folder as it is, otherwise data.url of the recipe of that name."""
-    if "/" in target and not target.endswith((".yaml", ".yml")):
+    if ("/" in target and not target.endswith((".yaml", ".yml"))) or Path(target).is_dir():
         return target
     from videoar.configs.load import find_recipe
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import CorruptShard, InputError
 from videoar.cluster.serialize import from_yaml
 from videoar.data_pipeline.clip import Sample
 from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.storage import Storage
 from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe

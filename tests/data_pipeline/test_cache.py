@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.s3_server import S3Store
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import CorruptShard, InputError
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import StepPlan
 from videoar.data_pipeline.commits import CommittedTar
@@ -24,7 +24,6 @@ from videoar.data_pipeline.config import LoaderConfig
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest, open_manifest
 from videoar.data_pipeline.packing import LoaderState, PackSampler, deal
-from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.shards import ShardReader
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.text import BytesText

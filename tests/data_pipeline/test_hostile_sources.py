@@ -16,6 +16,7 @@ import pytest
 from videoar.cluster.errors import InputError, StoreError
 from videoar.data_pipeline.config import DataConfig, DatasetConfig, FilterConfig, SourceConfig, VariantConfig
 from videoar.data_pipeline.decode import DecodeLimits
+from videoar.data_pipeline.footage import FootageReader
 from videoar.data_pipeline.plan import plan_clips
 from videoar.data_pipeline.source import Source
 from videoar.data_pipeline.sources import list_sources
@@ -140,6 +141,14 @@ ROWS = {
     "half a surrogate": {"uri": "\ud800.mp4"},
     "end before start": {"uri": "good.mp4", "start_s": 2, "end_s": 1},
     "not a number": {"uri": "good.mp4", "start_s": float("nan")},
+    "words for a time": {"uri": "good.mp4", "start_s": "two"},
+    "half a label": {"uri": "good.mp4", "label": 1.7},
+    "an object for a caption": {"uri": "good.mp4", "caption": {"en": "a dog"}},
+    "a name for a store": {"uri": "file://good.mp4"},
+    "a key": {"uri": "s3://KEY:CANARY@bucket/x.mp4"},
+    "a signature": {"uri": "http://127.0.0.1:9/x.mp4?X-Amz-Signature=CANARY"},
+    "a token": {"uri": "http://127.0.0.1:9/x.mp4?access_token=CANARY&x=1"},
+    "a link that leads out": {"uri": "out.mp4"},
 }
 
 
@@ -147,12 +156,36 @@ ROWS = {
 def test_one_bad_row_of_a_table(folder: Path, row: str) -> None:
     """A table of a million rows has them all; each is a reason, and the others are planned."""
     os.mkfifo(folder / "pipe.mp4")
+    (folder / "out.mp4").symlink_to(write_video(folder.parent / "elsewhere" / "x.mp4"))
     rows = [{"caption": "bad", **ROWS[row]}, {"caption": "good", "uri": "good.mp4"}]
     (folder / "clips.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
     source = SourceConfig(kind="table", path=str(folder / "clips.jsonl"))
     clips, skipped = plan_clips(DatasetConfig(name="d", source=source, bucket=BUCKET), DecodeLimits(wall_s=30.0))
     assert [bool(item.reason) for item in skipped] == [True]
+    assert "CANARY" not in f"{skipped} {clips}"
     assert {clip.caption for clip in clips} == {"good"}
+
+
+def test_a_folder_that_is_not_mounted_is_no_word_about_its_clips(folder: Path) -> None:
+    """On record as failures, all clips would be lost to a worker that started before its disk."""
+    dataset = DatasetConfig(name="d", source=SourceConfig(path=str(folder)), bucket=BUCKET)
+    clips, _ = plan_clips(dataset, DecodeLimits(wall_s=30.0))
+    aside = folder.rename(folder.with_name("aside"))
+    with FootageReader(dataset.source, DecodeLimits(wall_s=30.0), 1) as reader:
+        with pytest.raises(StoreError, match="raw: is not there; mount it"):
+            list(reader.read(clips))
+        aside.rename(folder)
+        (folder / "good.mp4").unlink()
+        assert [item.reason for item in reader.read(clips)] == ["the file is gone"] * len(clips)
+
+
+def test_media_of_a_kind_that_is_not_read_are_on_record(folder: Path) -> None:
+    """Left out without a word, half of a folder is missing and nobody knows."""
+    for name in ("a.wmv", "b.gif", "notes.txt", "c.flv"):
+        (folder / name).write_bytes(b"x")
+    _, reasons = listed(path=str(folder))
+    assert sorted(reasons) == ["a.wmv", "b.gif", "c.flv"]
+    assert all("is of a kind that is not read; convert it" in reason for reason in reasons.values())
 
 
 def test_bounds_of_a_dataset() -> None:

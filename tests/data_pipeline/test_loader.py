@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from videoar.cluster.errors import CorruptShard
 from videoar.data_pipeline.buffers import Buffers
 from videoar.data_pipeline.clip import StepPlan
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.packing import LoaderState, PackSampler, deal
-from videoar.data_pipeline.payload import CorruptShard, restore
+from videoar.data_pipeline.payload import restore
 from videoar.data_pipeline.text import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
 

@@ -105,7 +105,7 @@ def test_a_table_names_clips_wherever_they_are(tmp_path: Path, suffix: str) -> N
         ("t.jsonl", b'{"uri": "a.mp4"}\n', "lacks the column caption or label"),
         ("t.jsonl", b'{"uri": "a.mp4", "caption": "x"}\n{"uri"', "cannot be read"),
         ("t.parquet", b"PAR1 no table PAR1", "cannot be read"),
-        ("t.csv", b"uri,caption,label\na.mp4,x,seven\n", "row 1: invalid literal"),
+        ("t.csv", b"uri,caption,label\na.mp4,x,seven\n", "row 1 of the table: invalid literal"),
         ("t.csv", b"uri,caption\ns3://key:secret@bucket/a.mp4,x\n", "carries a credential"),
     ],
 )
@@ -172,6 +172,33 @@ def test_another_layout_is_answered_with_the_right_one(ucf101: Path, old: str, n
     (ucf101 / old).rename(ucf101 / new)
     with pytest.raises(InputError, match=f"{problem}.*lay it out as UCF-101/CLASS/v_CLASS_gNN_cNN.avi and ucfTrain"):
         list_sources(SourceConfig(kind="ucf101", path=str(ucf101)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("classInd.txt", "0 ApplyEyeMakeup\n1 Basketball\n2 TaiChi\n", "numbers two classes alike, or one 0"),
+        ("classInd.txt", "1 ApplyEyeMakeup\n1 Basketball\n2 TaiChi\n", "numbers two classes alike, or one 0"),
+        ("classInd.txt", "\u00b2 ApplyEyeMakeup\n", "which is no `number class`"),
+        ("trainlist01.txt", "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 3\n", "the class 3, and classInd.txt 1"),
+    ],
+)
+def test_lists_that_contradict_themselves_are_refused(ucf101: Path, name: str, text: str, problem: str) -> None:
+    """Wrong labels train a model that draws the wrong thing, and nothing else shows it."""
+    (ucf101 / "ucfTrainTestlist" / name).write_text(text)
+    with pytest.raises(InputError, match=problem):
+        list_sources(SourceConfig(kind="ucf101", path=str(ucf101)))
+
+
+def test_ucf101_may_be_made_of_links(ucf101: Path) -> None:
+    """As on many clusters: the videos in one place, a folder of links in another."""
+    (ucf101 / "UCF-101").rename(ucf101 / "store")
+    for video in sorted((ucf101 / "store").rglob("*.avi")):
+        link = ucf101 / "UCF-101" / video.relative_to(ucf101 / "store")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(video)
+    found, _ = list_sources(SourceConfig(kind="ucf101", path=str(ucf101)))
+    assert len(found) == 3
 
 
 @pytest.mark.slow

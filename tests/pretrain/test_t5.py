@@ -13,12 +13,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from videoar.cluster.entry import main
-from videoar.cluster.errors import InputError
+from videoar.cluster.errors import CorruptShard, InputError
 from videoar.cluster.process import World
 from videoar.cluster.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.manifest import open_manifest
-from videoar.data_pipeline.payload import CorruptShard
 from videoar.data_pipeline.t5 import LiveText, T5Encoder
 from videoar.data_pipeline.text_states import StatesText, prepare_states
 from videoar.pretrain.config import Recipe, TextConfig
