@@ -7,7 +7,7 @@ import os
 import posixpath
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -85,7 +85,7 @@ class Storage:
         with self._plainly():
             return self.fs.open(self.path(key), "rb", block_size=ahead_bytes)
 
-    def parts(self, key: str, part_bytes: int, start: int = 0) -> Iterator[bytes]:
+    def parts(self, key: str, part_bytes: int, start: int = 0) -> Generator[bytes, None, None]:
         """The bytes of an object from `start` on, in parts."""
         with self.open_stream(key, part_bytes) as file, self._plainly():
             file.seek(start)
