@@ -175,7 +175,8 @@ def verify(words: Sequence[str], prog: str) -> int:
 
             def progress(done: int, total: int, size_bytes: int) -> None:
                 seconds = max(1e-9, time.monotonic() - began)
-                line(done, total, {"mb_per_s": size_bytes / seconds / 1e6, "eta_s": (total - done) * seconds / done})
+                left_s = (total - done) * seconds / done
+                line(done, total, {"mb_per_s": round(size_bytes / seconds / 1e6, 1), "eta_s": round(left_s)})
 
             found = read_again(url, repair=options.repair, progress=progress)
         say(json.dumps({"url": url, **asdict(found)}))
