@@ -9,7 +9,6 @@ the training device. Every member carries the identity of what made it, and a ch
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +24,11 @@ from videoar.data_pipeline.clip import PackedBits, StoredLatent
 from videoar.data_pipeline.config import LatentPayload
 from videoar.tokenizer.residual import accumulate
 from videoar.tokenizer.scales import ScaleSchedule
+
+try:
+    from isal.isal_zlib import crc32  # ten times as fast as Python's own
+except ImportError:  # the same sums; machines that only train may lack it
+    from zlib import crc32
 
 VERSION = 2
 _MAGIC = b"VARC"
@@ -120,7 +124,7 @@ def header_fields(raw: bytes | memoryview) -> dict[str, object]:
 
 
 def _member(layout: SampleFormat, num_frames: int, body: _Body, payload: bytes) -> bytes:
-    return layout.header(num_frames, body, zlib.crc32(payload)) + payload
+    return layout.header(num_frames, body, crc32(payload)) + payload
 
 
 def _checked(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes | memoryview) -> memoryview:
@@ -129,7 +133,7 @@ def _checked(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes | me
     if raw[: len(header)] != header:
         _refuse_header(layout, num_frames, body, raw)
     payload = memoryview(raw)[_HEADER.size :]
-    if zlib.crc32(payload) != int.from_bytes(raw[len(header) : _HEADER.size], "little"):
+    if crc32(payload) != int.from_bytes(raw[len(header) : _HEADER.size], "little"):
         raise CorruptShard("the checksum of the sample does not match its bytes")
     return payload
 

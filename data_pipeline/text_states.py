@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from videoar.cluster.errors import CorruptShard, InputError
 from videoar.data_pipeline.clip import SampleEntry
 from videoar.data_pipeline.entries import Entries
 from videoar.data_pipeline.manifest import Manifest
+from videoar.data_pipeline.payload import crc32
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.t5 import T5Encoder
 
@@ -94,7 +94,7 @@ class _States:
             raw = self.storage.read(key, start, start + size_bytes)
         except (FileNotFoundError, ValueError) as error:
             raise CorruptShard(f"{self.storage.url}/{key}: cannot be read ({error}); restore it") from error
-        if zlib.crc32(raw) != self.checksums[index]:
+        if crc32(raw) != self.checksums[index]:
             raise CorruptShard(f"{self.storage.url}/{key}: the checksum of byte {start} on does not match; restore it")
         return np.frombuffer(raw, dtype="<f2").reshape(-1, self.width)
 
@@ -217,7 +217,7 @@ def _write_file(
         "id": ids[: len(states)],
         "num_tokens": counts,
         "row": np.cumsum(counts) - counts,
-        "crc": [zlib.crc32(one.tobytes()) for one in states],
+        "crc": [crc32(one.tobytes()) for one in states],
     }
     start = 8 + int.from_bytes(payload[:8], "little")
     table = pyarrow.table(columns, schema=_SCHEMA).replace_schema_metadata({"data_start": str(start)})

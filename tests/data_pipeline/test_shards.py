@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,14 @@ def test_round_trip(latent: LatentPayload) -> None:
         step = np.abs(found - wanted).max(axis=(2, 3))
         assert (step <= 0.1 * 6 / 127 / 2).all(), "the remainder is about 0.1 wide, so half a step is below 0.0024"
     assert members.bits == write_sample(layout("none"), bits, None).bits, "bits do not depend on the latent"
+
+
+@pytest.mark.parametrize("num_frames", [1, 3, 64])
+def test_checksums_are_those_of_zlib(num_frames: int) -> None:
+    """Shards must be the same bytes, and be read, with the fast checksum or without it."""
+    packed = write_sample(layout("none"), *sample_arrays(layout("none"), num_frames, seed=0)).bits
+    header = len(packed) - layout("none").bits_bytes(num_frames)
+    assert int.from_bytes(packed[header - 4 : header], "little") == zlib.crc32(packed[header:])
 
 
 def test_bits_unpack_on_the_device_as_on_the_host() -> None:
