@@ -344,7 +344,7 @@ class LoaderConfig:
     fetch_threads: int = 4
     """Shards that one process fetches at a time."""
     read_threads: int = 2
-    """Samples that one process reads and checks at a time."""
+    """Samples that one process waits for at a time; those that lie in memory are read by the thread that asks."""
     steps_ahead: int = 2
     """Steps that wait, read, for the trainer."""
     max_missing_shards: int = 0

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import accumulate, chain, islice, pairwise
 from types import TracebackType
 
 from videoar.cluster.errors import CorruptShard, InputError, StoreError
@@ -69,13 +70,21 @@ class PackReader:
         return samples
 
     def read_all(self, plans: Sequence[PackPlan]) -> Packs:
-        """The samples of several packs, read by several threads. Their shards stay open until `release`."""
+        """The samples of several packs. Their shards stay open until `release`.
+
+        This thread reads those that lie in memory: to hand them to others costs more than to read them. The others
+        must be waited for, and several threads do so at once.
+        """
         entries = [entry for plan in plans for entry in plan.entries]
-        places = list(zip(entries, self._rooms(entries), strict=True))
-        shares = [places[i :: self._num_shares] for i in range(self._num_shares)]
-        read = list(self._reading.map(lambda share: [self._sample(*place) for place in share], shares))
-        samples = (read[i % self._num_shares][i // self._num_shares] for i in range(len(entries)))
-        return tuple(tuple(next(samples) for _ in plan.entries) for plan in plans)
+        rooms = self._rooms(entries)
+        at_hand = enumerate(map(self._at_hand, entries, rooms))
+        samples = {i: sample for i, sample in at_hand if sample is not None}
+        away = [i for i in range(len(entries)) if i not in samples]
+        shares = [away[i :: self._num_shares] for i in range(min(self._num_shares, len(away)))]
+        read = self._reading.map(lambda share: [(i, self._sample(entries[i], rooms[i])) for i in share], shares)
+        samples.update(chain.from_iterable(read))
+        in_order = map(samples.__getitem__, range(len(entries)))
+        return tuple(tuple(islice(in_order, len(plan.entries))) for plan in plans)
 
     def release(self) -> None:
         """Let go of the shards: to be called before waiting for anything that may wait for room in the cache."""
@@ -84,10 +93,11 @@ class PackReader:
 
     def prefetch(self, entries: Iterable[SampleEntry]) -> None:
         """Begin to fetch the shards of these samples, in this order; what goes wrong shows when they are read."""
-        for place in dict.fromkeys((entry.dataset, shard) for entry in entries for shard in self._shards(entry)):
-            if place not in self._asked and not self._readers[place[0]].has(place[1]):
-                self._asked.add(place)
-                self._fetching.submit(self._fetch, *place)
+        for dataset, *shards in dict.fromkeys(map(self._tars, entries)):
+            for shard in shards:
+                if not self._readers[dataset].has(shard) and (dataset, shard) not in self._asked:
+                    self._asked.add((dataset, shard))
+                    self._fetching.submit(self._fetch, dataset, shard)
 
     def close(self) -> None:
         """Stop the threads and close the shards that are open."""
@@ -96,24 +106,32 @@ class PackReader:
         for reader in self._readers.values():
             reader.close()
 
-    def _rooms(self, entries: Sequence[SampleEntry]) -> Iterator[memoryview]:
+    def _rooms(self, entries: Sequence[SampleEntry]) -> list[memoryview]:
         """Memory for each of the samples, all of it together, so that it can be used again when all are gone."""
         sizes = [entry.size_bytes + ((self._latents and entry.latent_bytes) or 0) for entry in entries]
-        room, start = self._buffers.lend(sum(sizes)), 0
-        for size in sizes:
-            yield room[start : start + size]
-            start += size
+        edges = list(accumulate(sizes, initial=0))
+        room = self._buffers.lend(edges[-1])
+        return [room[start:stop] for start, stop in pairwise(edges)]
 
-    def _shards(self, entry: SampleEntry) -> tuple[str, ...]:
-        """The tars that are read for a sample."""
+    def _tars(self, entry: SampleEntry) -> tuple[str, ...]:
+        """A sample's dataset, and the tars that are read for it."""
         if not self._latents or entry.latent_shard is None:
-            return (entry.shard,)
-        return entry.shard, entry.latent_shard
+            return entry.dataset, entry.shard
+        return entry.dataset, entry.shard, entry.latent_shard
 
     def _fetch(self, dataset: str, shard: str) -> None:
         with suppress(CorruptShard, InputError, StoreError, OSError):
             self._readers[dataset].prefetch(shard)
         self._asked.discard((dataset, shard))
+
+    def _at_hand(self, entry: SampleEntry, room: memoryview) -> Sample | None:
+        """A sample that need not be waited for; None also where it cannot be read: `_sample` says why, or stands in."""
+        if self.missing or not self._text.in_memory:
+            return None
+        try:
+            return self._read(entry, room, wait=False)
+        except (OSError, CorruptShard, InputError):
+            return None
 
     def _sample(self, entry: SampleEntry, room: memoryview) -> Sample:
         """A sample; where its shard is missing, and that many may be, another of the same shape in its place."""
@@ -140,11 +158,11 @@ class PackReader:
             raise error
         log.warning("passed over (%d of at most %d): %s", len(self.missing), self._config.max_missing_shards, error)
 
-    def _read(self, entry: SampleEntry, room: memoryview) -> Sample:
+    def _read(self, entry: SampleEntry, room: memoryview, wait: bool = True) -> Sample:
         reader = self._readers[entry.dataset]
-        codes = reader.read(entry, room)
-        latent = reader.read_latent(entry, room[entry.size_bytes :]) if self._latents else None
-        return Sample(entry=entry, codes=codes, latent=latent, text=self._text.tokens(entry))
+        codes = reader.read(entry, room, wait)
+        latent = reader.read_latent(entry, room[entry.size_bytes :], wait) if self._latents else None
+        return Sample(entry, codes, latent, self._text.tokens(entry))
 
     def _cache(self, manifests: Sequence[Manifest]) -> ShardCache | None:
         """The cache, where there is something to fetch. Samples come in any order: it must hold all their shards."""
@@ -251,10 +269,8 @@ class StepLoader:
             yield waiting.popleft()
 
     def _put(self, item: LoadedStep | BaseException) -> None:
-        if self._steps.full():
-            self._reader.release()  # the trainer may be waiting for another process, and that one for room in the cache
         while not self._closed.is_set():
             try:
                 return self._steps.put(item, timeout=0.1)
-            except queue.Full:
-                continue
+            except queue.Full:  # the trainer may be waiting for another process, and that one for room in the cache
+                self._reader.release()

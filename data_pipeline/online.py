@@ -149,14 +149,16 @@ class ClipReader:
         for reader in self._clips.readers():
             self._decoders.put(reader)
 
-    def read(self, entry: SampleEntry, room: memoryview | None = None) -> PackedBits:
+    def read(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> PackedBits:
         """The bits, as a shard would give them. FailedClip: it cannot be decoded, or its latent is unusable.
 
-        Samples are in memory already: no room is needed.
+        Samples are in memory already: no room is needed. Without `wait` BlockingIOError: this one is still to be made.
         """
+        if not wait and not self.has(entry.shard):
+            raise BlockingIOError
         return read_bits(self.manifest.format(entry), entry.num_frames, self._members(entry).bits)
 
-    def read_latent(self, entry: SampleEntry, room: memoryview | None = None) -> StoredLatent | None:
+    def read_latent(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> StoredLatent | None:
         """The latent, as a shard would give it; None where the plan asks for bits only. Takes and raises as `read`."""
         latent = self._members(entry).latent
         return None if latent is None else read_latent(self.manifest.format(entry), entry.num_frames, latent)

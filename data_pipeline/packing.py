@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from videoar.cluster.errors import InputError
-from videoar.data_pipeline.clip import PackPlan, StepPlan
+from videoar.data_pipeline.clip import PackPlan, SampleEntry, StepPlan
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.text import TextTokens
 
@@ -120,16 +120,21 @@ class PackSampler:
             texts[mine] = self._text_lengths[part][samples[mine]]
             visual[mine] = manifest.entries.visual_tokens[samples[mine]]
             entries[mine] = manifest.entries.take(samples[mine])
-        packs, lengths = first_fit(visual + texts, self._tokens_per_pack), texts.tolist()
-        return tuple(PackPlan(tuple(entries[pack]), tuple(lengths[i] for i in pack)) for pack in packs)
+        packs = first_fit(visual + texts, self._tokens_per_pack)
+        return _plans(packs, entries.tolist(), texts.tolist())
 
 
 def packs_once(manifest: Manifest, tokens_per_pack: int, text: TextTokens) -> tuple[PackPlan, ...]:
     """Every sample of a dataset exactly once, in the manifest's order: for validation."""
     entries, texts = manifest.entries, text.lengths(manifest.entries)
     _refuse_too_long(manifest, texts, tokens_per_pack)
-    packs = first_fit(entries.visual_tokens + texts, tokens_per_pack)
-    return tuple(PackPlan(tuple(entries[i] for i in pack), tuple(int(texts[i]) for i in pack)) for pack in packs)
+    return _plans(first_fit(entries.visual_tokens + texts, tokens_per_pack), entries, texts.tolist())
+
+
+def _plans(
+    packs: Sequence[Sequence[int]], entries: Sequence[SampleEntry], text_lengths: Sequence[int]
+) -> tuple[PackPlan, ...]:
+    return tuple(PackPlan(tuple(entries[i] for i in pack), tuple(text_lengths[i] for i in pack)) for pack in packs)
 
 
 def first_fit(lengths: Int64[np.ndarray, " i"], tokens_per_pack: int) -> list[list[int]]:

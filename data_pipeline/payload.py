@@ -194,12 +194,10 @@ def _unpack_latent(layout: SampleFormat, num_frames: int, stored: memoryview) ->
 
 def unpack(codes: Sequence[PackedBits], device: torch.device | str) -> Bool[Tensor, "f n k"]:
     """The bits of all frames of several samples of one schedule, one sample after the other; unpacked on the device."""
-    packed = np.concatenate([one.packed for one in codes])
+    packed, shape = np.concatenate([one.packed for one in codes]), (-1, *codes[0].shape[1:])
     if torch.device(device).type == "cpu":
-        bits = torch.from_numpy(np.unpackbits(packed, bitorder="big").view(np.bool_))
-    else:
-        bits = unpack_by_table(torch.from_numpy(packed).to(device))
-    return bits.view(-1, *codes[0].shape[1:])
+        return torch.from_numpy(np.unpackbits(packed, bitorder="big").view(np.bool_).reshape(shape))
+    return unpack_by_table(torch.from_numpy(packed).to(device)).view(shape)
 
 
 def unpack_by_table(packed: UInt8[Tensor, " j"]) -> Bool[Tensor, " bits"]:

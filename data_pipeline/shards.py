@@ -35,25 +35,28 @@ class ShardReader:
         self.manifest, self._let_go = manifest, let_go or self.release
         self._storage = Storage.open(manifest.url)
         self._cache = None if self._storage.is_local else cache
+        self._by_range = self._cache is None and not self._storage.is_local
         self._files: OrderedDict[str, _File] = OrderedDict()
         self._formats: dict[str, SampleFormat] = {}
         self._lock = threading.Lock()
 
-    def read(self, entry: SampleEntry, room: memoryview | None = None) -> PackedBits:
+    def read(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> PackedBits:
         """The bits of a sample; in `room`, where it is given and what is read is not handed over by the store.
 
-        CorruptShard: the object is missing, short or damaged. InputError: it was made by something else.
+        CorruptShard: the object is missing, short or damaged. InputError: it was made by something else. Without
+        `wait` OSError: the bytes do not lie in memory, or the filesystem cannot tell.
         """
-        return self._member(entry, entry.shard, entry.offset, entry.size_bytes, room, read_bits)
+        return self._member(entry, entry.shard, entry.offset, _place(room, entry.size_bytes), read_bits, wait)
 
-    def read_latent(self, entry: SampleEntry, room: memoryview | None = None) -> StoredLatent | None:
+    def read_latent(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> StoredLatent | None:
         """The latent of a sample, from the tar beside that of its bits; None in a bits-only dataset.
 
         Takes room and raises as `read` does.
         """
         if entry.latent_shard is None or entry.latent_offset is None or entry.latent_bytes is None:
             return None
-        return self._member(entry, entry.latent_shard, entry.latent_offset, entry.latent_bytes, room, read_latent)
+        place = _place(room, entry.latent_bytes)
+        return self._member(entry, entry.latent_shard, entry.latent_offset, place, read_latent, wait)
 
     def lost_with(self, entry: SampleEntry) -> str:
         """What is missing when a sample cannot be read: its shard."""
@@ -66,7 +69,7 @@ class ShardReader:
 
     def has(self, shard: str) -> bool:
         """Whether there is nothing to fetch."""
-        return self._cache is None or self._cache.has(self._tar(shard))
+        return self._cache is None or shard in self._files or self._cache.has(self._tar(shard))
 
     @property
     def fetches(self) -> bool:
@@ -88,47 +91,51 @@ class ShardReader:
         entry: SampleEntry,
         shard: str,
         offset: int,
-        size_bytes: int,
-        room: memoryview | None,
+        room: memoryview,
         parse: Callable[[SampleFormat, int, bytes | memoryview], _T],
+        wait: bool,
     ) -> _T:
         """A member of a sample; what is wrong with it is said of its place."""
-        where = f"{self.manifest.url}/{shard}, sample {entry.key}"
-        raw = self._bytes(
-            shard, offset, memoryview(bytearray(size_bytes)) if room is None else room[:size_bytes], where
-        )
+        raw = self._bytes(entry, shard, offset, room, wait)
         try:
             return parse(self._format(entry), entry.num_frames, raw)
         except CorruptShard as error:
+            where = self._where(entry, shard)
             raise CorruptShard(f"{where}: {error}; restore the shard or prepare it again") from error
         except ForeignShard as error:
-            raise InputError("data.url", where, str(error), "prepare the data again") from error
+            raise InputError("data.url", self._where(entry, shard), str(error), "prepare the data again") from error
+
+    def _where(self, entry: SampleEntry, shard: str) -> str:
+        return f"{self.manifest.url}/{shard}, sample {entry.key}"
 
     def _format(self, entry: SampleEntry) -> SampleFormat:
         if entry.schedule not in self._formats:
             self._formats[entry.schedule] = self.manifest.format(entry)
         return self._formats[entry.schedule]
 
-    def _bytes(self, shard: str, offset: int, room: memoryview, where: str) -> bytes | memoryview:
+    def _bytes(self, entry: SampleEntry, shard: str, offset: int, room: memoryview, wait: bool) -> bytes | memoryview:
         """As many bytes as there is room for."""
         try:
-            raw = self._range(shard, offset, room)
+            raw = self._range(shard, offset, room, wait)
         except (FileNotFoundError, ValueError) as error:
-            raise CorruptShard(f"{where}: cannot be read ({error}); restore the shard") from error
+            raise CorruptShard(f"{self._where(entry, shard)}: cannot be read ({error}); restore the shard") from error
         if len(raw) != len(room):
-            raise CorruptShard(f"{where}: {len(raw)} of {len(room)} bytes are there; restore the shard")
+            missing = f"{len(raw)} of {len(room)} bytes are there"
+            raise CorruptShard(f"{self._where(entry, shard)}: {missing}; restore the shard")
         return raw
 
-    def _range(self, shard: str, offset: int, room: memoryview) -> bytes | memoryview:
-        if self._cache is None and not self._storage.is_local:
+    def _range(self, shard: str, offset: int, room: memoryview, wait: bool) -> bytes | memoryview:
+        if self._by_range:
+            _refuse_to(wait)
             return self._storage.read(shard, offset, offset + len(room))
-        file = self._file(shard)  # kept by this name while it is read: another thread may drop it
-        return room[: os.preadv(file.handle, [room], offset)]
+        file = self._file(shard, wait)  # kept by this name while it is read: another thread may drop it
+        return room[: os.preadv(file.handle, [room], offset, 0 if wait else os.RWF_NOWAIT)]
 
-    def _file(self, shard: str) -> _File:
+    def _file(self, shard: str, wait: bool) -> _File:
         found = self._files.get(shard)
         if found is None:
             if not self.has(shard):
+                _refuse_to(wait)
                 self._let_go()  # what waits for room must not hold some itself
             found = _File(self._open(shard))
             with self._lock:
@@ -146,6 +153,15 @@ class ShardReader:
         if self._cache is not None:
             return self._cache.hold(self._storage, self._tar(shard))
         return os.open(self._storage.path(shard), os.O_RDONLY)
+
+
+def _place(room: memoryview | None, size_bytes: int) -> memoryview:
+    return memoryview(bytearray(size_bytes)) if room is None else room[:size_bytes]
+
+
+def _refuse_to(wait: bool) -> None:
+    if not wait:
+        raise BlockingIOError
 
 
 class _File:

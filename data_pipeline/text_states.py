@@ -104,6 +104,7 @@ class StatesText:
 
     vocab_size = 0
     """States are no ids."""
+    in_memory = False
 
     def __init__(self, states: Mapping[str, _States], encoder_hash: str) -> None:
         self._states, self.hash = states, encoder_hash

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from videoar.cluster.errors import CorruptShard
 from videoar.data_pipeline.buffers import Buffers
-from videoar.data_pipeline.clip import StepPlan
+from videoar.data_pipeline.clip import SampleEntry, StepPlan
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.packing import LoaderState, PackSampler, deal
@@ -60,6 +61,28 @@ def test_memory_is_used_again_only_when_nobody_holds_a_part_of_it() -> None:
     del kept
     assert np.frombuffer(buffers.lend(90), dtype=np.uint8).ctypes.data == address
     assert len(buffers.lend(5000)) == 5000, "what is too small is left to the collector"
+
+
+class SlowText(BytesText):
+    """Tokens that come from somewhere else than memory."""
+
+    in_memory = False
+    asked_by: ClassVar[set[str]] = set()
+
+    def tokens(self, entry: SampleEntry) -> np.ndarray:
+        self.asked_by.add(threading.current_thread().name)
+        return super().tokens(entry)
+
+
+def test_what_must_be_waited_for_is_read_by_the_threads(write_dataset: WriteDataset) -> None:
+    """The asking thread alone would wait for one sample, or one caption, after the other."""
+    manifest = write_dataset(count=9)
+    plan = PackSampler([manifest], [1.0], 256, 1, 0, TEXT).window(0)[0]
+    reader = PackReader([manifest], SlowText(16))
+    assert [sample.text.tolist() for sample in reader.read(plan)] == [TEXT.tokens(e).tolist() for e in plan.entries]
+    reader.close()
+    assert SlowText.asked_by
+    assert all(name.startswith("read") for name in SlowText.asked_by)
 
 
 def test_two_processes_see_the_packs_of_one(write_dataset: WriteDataset) -> None:

@@ -12,8 +12,10 @@ import torch
 import webdataset
 
 from videoar.cluster.errors import InputError
+from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import PackedBits
 from videoar.data_pipeline.config import LatentPayload
+from videoar.data_pipeline.manifest import open_manifest
 from videoar.data_pipeline.payload import (
     CorruptShard,
     ForeignShard,
@@ -28,6 +30,7 @@ from videoar.data_pipeline.payload import (
     write_sample,
 )
 from videoar.data_pipeline.shards import ShardReader
+from videoar.data_pipeline.storage import Storage
 from videoar.tokenizer.scales import ScaleSchedule
 
 from .conftest import WriteDataset, pack_shard, sample_arrays
@@ -64,6 +67,23 @@ def test_checksums_are_those_of_zlib(num_frames: int) -> None:
     packed = write_sample(layout("none"), *sample_arrays(layout("none"), num_frames, seed=0)).bits
     header = len(packed) - layout("none").bits_bytes(num_frames)
     assert int.from_bytes(packed[header - 4 : header], "little") == zlib.crc32(packed[header:])
+
+
+def test_a_sample_that_must_be_waited_for_is_refused_to_who_does_not(
+    write_dataset: WriteDataset, tmp_path: Path
+) -> None:
+    """A thread that reads what lies in memory would wait for a store instead."""
+    local = write_dataset(count=2)
+    storage = Storage.open(f"memory://{tmp_path.name}")
+    for key in Storage.open(local.url).keys(""):
+        storage.write(key, Storage.open(local.url).read(key))
+    for cache in (None, ShardCache(tmp_path / "cache", 10**9)):
+        reader, entry = ShardReader(open_manifest(storage.url), cache), local.entries[0]
+        with pytest.raises(BlockingIOError):
+            reader.read(entry, wait=False)
+        assert np.array_equal(reader.read(entry).packed, ShardReader(local).read(entry).packed)
+    reader.close()
+    storage.fs.rm(storage.root, recursive=True)
 
 
 def test_bits_unpack_on_the_device_as_on_the_host() -> None:
