@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import accumulate, chain, islice, pairwise
+from operator import attrgetter
 from types import TracebackType
 
 from videoar.cluster.errors import CorruptShard, InputError, StoreError
@@ -27,6 +28,9 @@ from videoar.data_pipeline.text import TextTokens
 Packs = tuple[tuple[Sample, ...], ...]
 LoadedStep = tuple[StepPlan, Packs, LoaderState]
 """A step as all processes know it, the samples of this process's packs, and the state after the step."""
+
+_TARS = attrgetter("dataset", "shard", "latent_shard")
+"""Where the bits and the latent of a sample lie."""
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +97,9 @@ class PackReader:
 
     def prefetch(self, entries: Iterable[SampleEntry]) -> None:
         """Begin to fetch the shards of these samples, in this order; what goes wrong shows when they are read."""
-        for dataset, *shards in dict.fromkeys(map(self._tars, entries)):
-            for shard in shards:
-                if not self._readers[dataset].has(shard) and (dataset, shard) not in self._asked:
+        for dataset, *shards in dict.fromkeys(map(_TARS, entries)):
+            for shard in shards[: 1 + self._latents]:
+                if shard and not self._readers[dataset].has(shard) and (dataset, shard) not in self._asked:
                     self._asked.add((dataset, shard))
                     self._fetching.submit(self._fetch, dataset, shard)
 
@@ -112,12 +116,6 @@ class PackReader:
         edges = list(accumulate(sizes, initial=0))
         room = self._buffers.lend(edges[-1])
         return [room[start:stop] for start, stop in pairwise(edges)]
-
-    def _tars(self, entry: SampleEntry) -> tuple[str, ...]:
-        """A sample's dataset, and the tars that are read for it."""
-        if not self._latents or entry.latent_shard is None:
-            return entry.dataset, entry.shard
-        return entry.dataset, entry.shard, entry.latent_shard
 
     def _fetch(self, dataset: str, shard: str) -> None:
         with suppress(CorruptShard, InputError, StoreError, OSError):
@@ -261,7 +259,7 @@ class StepLoader:
                 step, state = self._sampler.next(state)
                 packs = [step.packs[index] for index in self._mine(step)]
                 if self._look_ahead:
-                    self._reader.prefetch(entry for pack in packs for entry in pack.entries)
+                    self._reader.prefetch(chain.from_iterable(pack.entries for pack in packs))
                 waiting.append((step, packs, state))
             if self._following is not None and self._look_ahead:
                 self._reader.prefetch(self._following())
