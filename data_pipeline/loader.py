@@ -64,8 +64,8 @@ class PackReader:
 
     @property
     def fetches(self) -> bool:
-        """Whether shards are fetched to this machine, so that looking ahead is of use."""
-        return any(reader.fetches for reader in self._readers.values())
+        """Whether shards are still to be fetched to this machine, so that looking ahead is of use."""
+        return any(reader.fetches(self._latents) for reader in self._readers.values())
 
     def read(self, plan: PackPlan) -> tuple[Sample, ...]:
         """The samples of a pack, in its order."""

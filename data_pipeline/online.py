@@ -140,9 +140,6 @@ class PlannedClips:
 class ClipReader:
     """Reads samples of one planned dataset as `ShardReader` reads those of shards; owns decoders."""
 
-    fetches = True
-    """What is read ahead is decoded meanwhile."""
-
     def __init__(self, manifest: PlannedManifest) -> None:
         self.manifest, self._clips = manifest, manifest.clips
         self._decoders: queue.SimpleQueue[FootageReader] = queue.SimpleQueue()
@@ -173,6 +170,10 @@ class ClipReader:
                 "repair it, plan without it, allow for such clips by loader.max_missing_shards, or train on shards",
             )  # fmt: skip
         return made
+
+    def fetches(self, latents: bool) -> bool:
+        """Always: what is read ahead is decoded meanwhile."""
+        return True
 
     def lost_with(self, entry: SampleEntry) -> str:
         """What is missing when a sample cannot be read: the clip alone."""

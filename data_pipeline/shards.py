@@ -11,7 +11,7 @@ from typing import TypeVar
 from videoar.cluster.errors import CorruptShard, InputError
 from videoar.data_pipeline.cache import ShardCache
 from videoar.data_pipeline.clip import PackedBits, SampleEntry, StoredLatent
-from videoar.data_pipeline.commits import CommittedTar
+from videoar.data_pipeline.commits import SHARDS, CommittedTar
 from videoar.data_pipeline.manifest import Manifest
 from videoar.data_pipeline.payload import ForeignShard, SampleFormat, read_bits, read_latent
 from videoar.data_pipeline.storage import Storage
@@ -71,10 +71,14 @@ class ShardReader:
         """Whether there is nothing to fetch."""
         return self._cache is None or shard in self._files or self._cache.has(self._tar(shard))
 
-    @property
-    def fetches(self) -> bool:
-        """Whether shards go through a cache."""
-        return self._cache is not None
+    def fetches(self, latents: bool) -> bool:
+        """Whether shards that will be read, those of latents among them or not, are still to be fetched to a cache."""
+        if self._cache is None:
+            return False
+        kept = map(
+            self._cache.has, (tar for key, tar in self.manifest.tars.items() if latents or key.startswith(SHARDS))
+        )
+        return not all(kept)
 
     def release(self) -> None:
         """Let the cache remove what was read: while nobody reads, nobody holds a shard."""

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +24,7 @@ from videoar.data_pipeline.commits import CommittedTar
 from videoar.data_pipeline.config import LoaderConfig
 from videoar.data_pipeline.loader import PackReader, StepLoader
 from videoar.data_pipeline.manifest import Manifest, open_manifest
-from videoar.data_pipeline.packing import LoaderState, PackSampler, deal
+from videoar.data_pipeline.packing import LoaderState, PackSampler, deal, packs_once
 from videoar.data_pipeline.shards import ShardReader
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.text import BytesText
@@ -234,6 +235,18 @@ def test_a_dataset_beyond_the_cache_is_refused_at_the_start(
     reader = PackReader([remote], TEXT, replace(small, fetch="samples"))
     assert not reader.fetches
     reader.close()
+
+
+def test_a_warm_cache_is_not_looked_ahead_for(write_dataset: WriteDataset, memory: Storage, tmp_path: Path) -> None:
+    """Plans of many steps are kept for that, which costs as much as reading a small sample."""
+    remote = copied(write_dataset(count=8, shards=2), f"{memory.url}/clips")
+    with closing(PackReader([remote], TEXT, LoaderConfig(cache_dir=str(tmp_path / "cache")))) as reader:
+        assert reader.fetches
+        (pack,) = packs_once(remote, 10**6, TEXT)
+        reader.read(pack)
+        assert not reader.fetches, "its bits are here; latents, which it does not read, need not be"
+    with closing(PackReader([remote], TEXT, LoaderConfig(cache_dir=str(tmp_path / "cache")), latents=True)) as reader:
+        assert reader.fetches
 
 
 def test_a_loader_that_waits_holds_no_shard(
