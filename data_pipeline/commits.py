@@ -108,9 +108,10 @@ def read_commit(storage: Storage, unit: Unit, plan: str) -> Commit:
     another plan than that of this identity."""
     payload = storage.read(unit.commit_key)
     with damage_said_plainly(storage.url, unit.commit_key, "make its unit again: `videoar data verify URL --repair`"):
-        fields = json.loads(payload)
+        fields = dict(json.loads(payload))
         fields["tars"] = tuple(CommittedTar(**tar) for tar in fields["tars"])
         fields["samples"] = tuple(CommittedSample(**sample) for sample in fields["samples"])
+        fields["failed"] = {str(key): str(reason) for key, reason in dict(fields["failed"]).items()}
         commit = Commit(**fields)
         _check(unit, commit)
     if commit.plan != plan:
@@ -150,7 +151,7 @@ def committed_units(storage: Storage, shard_sizes: Sequence[int]) -> list[Unit]:
     """
     by_shard: dict[int, list[Unit]] = defaultdict(list)
     for key in storage.keys(COMMITS):
-        if key.endswith(UNFINISHED):
+        if key.endswith(UNFINISHED) or key.startswith(f"{COMMITS}/."):  # what file systems leave is hidden
             continue
         unit = _named(key, shard_sizes)
         if unit is None or unit.commit_key != key:
@@ -191,6 +192,8 @@ def _check(unit: Unit, commit: Commit) -> None:
     for tar in commit.tars:
         if not re.fullmatch(rf"\w+/{re.escape(unit.name)}(\.[\w-]+)?\.tar", tar.key):
             raise ValueError(f"it names {tar.key}")
+        if not re.fullmatch("[0-9a-f]{64}", tar.sha256):
+            raise ValueError(f"it gives {tar.key} the sha256 {tar.sha256!r}")
     for sample in commit.samples:
         places = [(sample.offset, sample.size_bytes), (sample.latent_offset, sample.latent_bytes)][: len(folders)]
         for (start, size), tar in zip(places, commit.tars, strict=True):

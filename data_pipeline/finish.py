@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,6 +108,9 @@ def forget(storage: Storage, units: Iterable[Unit]) -> None:
         storage.remove(unit.commit_key)
 
 
+OTHER_CLIPS = "which tells of other clips than the plan has there"
+
+
 class _Gone(Exception):
     """A commit was listed and cannot be read."""
 
@@ -160,12 +163,18 @@ def _samples(dataset: DatasetConfig, commit: Commit, clips: Mapping[str, Clip]) 
 
 
 def clips_of_unit(plan: Plan, unit: Unit, commit: Commit) -> dict[str, Clip]:
-    """The plan's clips of a committed unit, by key. InputError: the commit does not tell of each of them once."""
+    """The plan's clips of a committed unit, by key. InputError: the commit does not tell of each of them once, or the
+    plan is damaged."""
     clips = {clip.key: clip for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
-    keys = [sample.key for sample in commit.samples] + list(commit.failed)
-    if not len(keys) == len(clips) == len(clips.keys() & set(keys)):
+    if not tells_of(commit, clips.keys()):
         raise InputError(
-            "output", plan.storage.url, f"holds {unit.commit_key}, which tells of other clips than the plan has there",
-            "make its unit again: remove that commit",
+            "output", plan.storage.url, f"holds {unit.commit_key}, {OTHER_CLIPS}",
+            "make its unit again: `videoar data verify URL --repair`",
         )  # fmt: skip
     return clips
+
+
+def tells_of(commit: Commit, keys: Collection[str]) -> bool:
+    """Whether each of these clips is a sample of the commit or a failure, once."""
+    told = [sample.key for sample in commit.samples] + list(commit.failed)
+    return len(told) == len(keys) == len(set(keys) & set(told))

@@ -73,7 +73,8 @@ def prepare(
     planned = plan_all(config, output, opener=opener)
     if retry_failed:
         for item in planned:
-            forget(item.storage, [unit for unit, commit in standing_commits(item.storage, item.plan) if commit.failed])
+            if failed := [unit for unit, commit in standing_commits(item.storage, item.plan) if commit.failed]:
+                forget(item.storage, failed)
     counts = _Counts(planned, config, progress)
     settings = Settings(
         config=config, output=output, opener=opener, runner=runner, folder=os.getcwd(), variables=store_variables()

@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass
 
 from videoar.data_pipeline.clips import Clip
-from videoar.data_pipeline.commits import committed_units, remaining_units
+from videoar.data_pipeline.commits import Unit, remaining_units
 from videoar.data_pipeline.finish import Tally, clips_of_unit, is_finished, standing_commits
 from videoar.data_pipeline.plan_table import Plan, read_plan
 from videoar.data_pipeline.storage import Storage
@@ -64,20 +64,22 @@ def stats(url: str) -> DatasetStats:
     storage = Storage.open(url)
     plan, num_tokens = read_plan(storage), 0
     tally = Tally(name=posixpath.basename(storage.url), num_clips=plan.num_clips)
+    made: list[Unit] = []  # what a run commits meanwhile is in neither sum
     for unit, commit in standing_commits(storage, plan):
+        made.append(unit)
         tally.add(commit)
         clips = clips_of_unit(plan, unit, commit)
         num_tokens += sum(_tokens(clips[sample.key]) for sample in commit.samples)
-    left = remaining_units(plan.shard_sizes, committed_units(storage, plan.shard_sizes))
-    remaining = sum(unit.size for unit in left)
-    made, finished = tally.num_samples + tally.failed.total(), is_finished(storage, plan)
+    finished = is_finished(storage, plan)
+    remaining = sum(unit.size for unit in remaining_units(plan.shard_sizes, made))
+    num_made = tally.num_samples + tally.failed.total()
     facts = plan.accounts
     return DatasetStats(
         name=tally.name, is_finished=finished, num_inputs=facts["num_inputs"],
         num_planned_inputs=facts["num_planned_inputs"], inputs_out=facts["inputs_out"],
         num_candidates=facts["num_candidates"], clips_out=facts["clips_out"], num_planned=plan.num_clips,
         num_samples=tally.num_samples, failed=dict(tally.failed.most_common()), num_remaining=remaining,
-        is_balanced=_is_balanced(plan) and made + remaining == plan.num_clips and not (finished and remaining),
+        is_balanced=_is_balanced(plan) and num_made + remaining == plan.num_clips and not (finished and remaining),
         num_tokens=num_tokens,
         size_bytes=tally.size_bytes,
         buckets={f"{total.schedule}x{total.num_frames}": total.num_clips for total in plan.buckets},

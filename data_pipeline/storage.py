@@ -8,7 +8,7 @@ import posixpath
 import shutil
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -20,6 +20,8 @@ from videoar.cluster.errors import InputError, StoreError
 from videoar.data_pipeline import s3
 
 _COPY_BYTES = 1 << 20
+_READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
+"""By whether the disk is this machine's, which reads ahead by itself."""
 UNFINISHED = ".part"
 """End of the name of a local file that is not whole yet."""
 
@@ -83,7 +85,7 @@ class Storage:
     def open_stream(self, key: str, ahead_bytes: int) -> Any:
         """A seekable handle that fetches so much ahead of what is read."""
         with self._plainly():
-            return self.fs.open(self.path(key), "rb", block_size=ahead_bytes)
+            return self.fs.open(self.path(key), "rb", block_size=ahead_bytes, **_READ_AHEAD[self.is_local])
 
     def parts(self, key: str, part_bytes: int, start: int = 0) -> Generator[bytes, None, None]:
         """The bytes of an object from `start` on, in parts."""
@@ -99,9 +101,11 @@ class Storage:
 
     def infos(self, prefix: str = "") -> dict[str, dict[str, Any]]:
         """`info` of every object below a folder, by its key, sorted."""
-        start = len(self.root) + 1
+        start, folder = len(self.root) + 1, self.path(prefix)
         with self._plainly():
-            found = self.fs.find(self.path(prefix), detail=True)
+            self.fs.invalidate_cache()
+            found = self.fs.find(folder, detail=True)
+        found.pop(folder, None)  # some list a folder as itself while its first object is being made
         return {path[start:]: found[path] for path in sorted(found)}
 
     def is_folder(self, key: str = "") -> bool:
@@ -131,17 +135,15 @@ class Storage:
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below a folder, sorted; none when the folder is not there."""
-        start = len(self.root) + 1
-        with self._plainly():
-            self.fs.invalidate_cache()
-            return tuple(sorted(path[start:] for path in self.fs.find(self.path(prefix))))
+        return tuple(self.infos(prefix))
 
     def size_bytes(self, key: str) -> int:
         with self._plainly():
             return int(self.fs.size(self.path(key)))
 
     def remove(self, key: str) -> None:
-        with self._plainly():
+        """Have it gone, whoever removed it."""
+        with self._plainly(), suppress(FileNotFoundError):
             self.fs.rm_file(self.path(key))
 
     def remove_folder(self, prefix: str) -> None:
@@ -161,7 +163,7 @@ class Storage:
         if self._is_s3:
             with self._plainly():
                 return tuple(key[len(self.root) + 1 :] for key in s3.abort_uploads(self.fs, self.root, before_s))
-        left = tuple(key for key in self.keys("") if key.endswith(UNFINISHED) and self.modified_s(key) <= before_s)
+        left = tuple(key for key in self.keys("") if key.endswith(UNFINISHED) and self.is_older(key, before_s))
         for key in left:
             self.remove(key)
         return left
@@ -180,10 +182,13 @@ class Storage:
         protocol = self.fs.protocol
         return not {protocol, *protocol}.isdisjoint(s3.PROTOCOLS)
 
-    def modified_s(self, key: str) -> float:
-        """When an object was last written, by the store's clock, in seconds since 1970."""
-        with self._plainly():
-            return float(self.fs.modified(self.path(key)).timestamp())
+    def is_older(self, key: str, before_s: float) -> bool:
+        """Whether an object is there that was written before then (seconds since 1970), by the store's clock."""
+        try:
+            with self._plainly():
+                return float(self.fs.modified(self.path(key)).timestamp()) <= before_s
+        except FileNotFoundError:
+            return False
 
     def _plainly(self) -> AbstractContextManager[None]:
         if self.is_local:

@@ -22,7 +22,7 @@ from videoar.data_pipeline.commits import (
     read_commits,
     remaining_units,
 )
-from videoar.data_pipeline.finish import clips_of_unit, forget, is_finished
+from videoar.data_pipeline.finish import OTHER_CLIPS, forget, is_finished, tells_of
 from videoar.data_pipeline.manifest import DATASET_KEY, Manifest, open_manifest
 from videoar.data_pipeline.plan_table import HEAD_KEY, Plan, read_plan
 from videoar.data_pipeline.shards import ShardReader
@@ -72,17 +72,15 @@ def verify(url: str, *, repair: bool = False, progress: Progress | None = None) 
     """
     storage = Storage.open(url)
     plan = read_plan(storage)
-    manifest = open_manifest(url) if is_finished(storage, plan) else None
+    manifest, unread = _open(storage, plan)
     committed = committed_units(storage, plan.shard_sizes)
     checks = _check_units(storage, plan, committed, progress)
     named = {tar.key for check in checks for tar in check.tars}
-    problems = [problem for check in checks for problem in check.problems]
+    problems = [*unread, *(problem for check in checks for problem in check.problems)]
     if manifest is not None:
         problems += [f"{unit.commit_key} is missing" for unit in remaining_units(plan.shard_sizes, committed)]
         problems += _check_manifest(storage, manifest, named)
         named |= manifest.tars.keys()
-    elif storage.exists(DATASET_KEY):
-        problems.append(f"{DATASET_KEY} is of another plan, or the manifest that it names is missing")
     if repair and problems:
         forget(storage, [check.unit for check in checks if check.problems])
     return Verification(
@@ -97,6 +95,7 @@ def gc(url: str, *, min_age_s: float = 3600.0) -> tuple[str, ...]:
 
     What was written in the last `min_age_s` seconds is left: a run may be about to commit it.
     """
+    oldest = time.time() - min_age_s  # before it looks: what is committed meanwhile is younger
     storage = Storage.open(url)
     plan = read_plan(storage)
     named = set[str]()
@@ -106,12 +105,22 @@ def gc(url: str, *, min_age_s: float = 3600.0) -> tuple[str, ...]:
         named |= {tar.key for tar in commit.tars}
     if is_finished(storage, plan):
         named |= open_manifest(url).tars.keys()
-    oldest = time.time() - min_age_s
     unfinished = storage.remove_unfinished(oldest)
-    unnamed = [key for key in _tars(storage) if key not in named and storage.modified_s(key) <= oldest]
+    unnamed = [key for key in _tars(storage) if key not in named and storage.is_older(key, oldest)]
     for key in unnamed:
         storage.remove(key)
     return tuple(sorted({*unfinished, *unnamed}))
+
+
+def _open(storage: Storage, plan: Plan) -> tuple[Manifest | None, list[str]]:
+    """The manifest of a finished dataset; what is wrong where it cannot be read."""
+    try:
+        if is_finished(storage, plan):
+            return open_manifest(storage.url), []
+    except InputError as error:
+        return None, [error.problem]
+    broken = storage.exists(DATASET_KEY)
+    return None, [f"{DATASET_KEY} is of another plan, or the manifest that it names is missing"] if broken else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,8 @@ def _check_units(storage: Storage, plan: Plan, units: Sequence[Unit], progress: 
         found = pool.map(lambda unit: _check_unit(storage, plan, unit), units)
         for unit, (commit, problems) in zip(units, found, strict=True):
             if commit is not None:
-                problems += _of_other_clips(plan, unit, commit)
+                keys = {clip.key for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
+                problems += [] if tells_of(commit, keys) else [f"{unit.commit_key}, {OTHER_CLIPS}"]
             checks.append(_Check(unit, commit, tuple(problems)))
             size_bytes += 0 if commit is None else commit.size_bytes
             if progress is not None:
@@ -155,18 +165,10 @@ def _check_unit(storage: Storage, plan: Plan, unit: Unit) -> tuple[Commit | None
     return commit, [problem for tar in commit.tars for problem in _check_tar(storage, tar)]
 
 
-def _of_other_clips(plan: Plan, unit: Unit, commit: Commit) -> list[str]:
-    try:
-        clips_of_unit(plan, unit, commit)
-    except InputError as error:
-        return [error.problem]
-    return []
-
-
 def _check_tar(storage: Storage, tar: CommittedTar) -> Iterator[str]:
     try:
         found = _sha256(storage, tar.key)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         yield f"{tar.key} is missing"
         return
     if found != tar.sha256:

@@ -22,12 +22,12 @@ from videoar.data_pipeline.commits import (
 )
 from videoar.data_pipeline.storage import Storage
 
-PLAN = "settings-clips"
+PLAN, SHA256 = "settings-clips", "0" * 64
 
 
 def commit_of(unit: Unit) -> Commit:
     """One sample of two tars; the other clips have failed."""
-    tars = tuple(CommittedTar(f"{folder}/{unit.name}.a1.tar", 600, "0") for folder in ("shards", "latents"))
+    tars = tuple(CommittedTar(f"{folder}/{unit.name}.a1.tar", 600, SHA256) for folder in ("shards", "latents"))
     failed = {str(number): "reason" for number in range(1, unit.size)}
     return Commit(plan=PLAN, tars=tars, samples=(CommittedSample("a", 512, 3, 512, 2),), failed=failed)
 
@@ -76,12 +76,13 @@ def test_parts_that_overlap_are_settled_the_same_by_everybody(tmp_path: Path) ->
         ({"plan": "settings-others"}, "of another plan"),
         ({"failed": {}}, "1 samples and 0 failures"),
         ({"tars": ()}, "its tars lie in"),
-        ({"tars": (CommittedTar("../000000.a1.tar", 600, "0"),)}, "its tars lie in"),
-        ({"tars": (CommittedTar("shards/../000000.a1.tar", 600, "0"),)}, "it names shards/../000000"),
-        ({"tars": (CommittedTar("shards/000001.a1.tar", 600, "0"),)}, "it names shards/000001"),
+        ({"tars": (CommittedTar("../000000.a1.tar", 600, SHA256),)}, "its tars lie in"),
+        ({"tars": (CommittedTar("shards/../000000.a1.tar", 600, SHA256),)}, "it names shards/../000000"),
+        ({"tars": (CommittedTar("shards/000001.a1.tar", 600, SHA256),)}, "it names shards/000001"),
         ({"samples": (CommittedSample("a", -1, 3, 512, 2),)}, "it places a at -1"),
         ({"samples": (CommittedSample("a", 512, 99, 512, 2),)}, "it places a at 512, 99 bytes"),
         ({"samples": (CommittedSample("a", 512, 3),)}, "it places a at None"),
+        ({"tars": (CommittedTar("shards/000000.a1.tar", 600, ""),)}, "the sha256 ''"),
     ],
 )
 def test_a_commit_that_says_what_none_can_is_refused(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:

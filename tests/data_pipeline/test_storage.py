@@ -49,7 +49,10 @@ def test_objects_of_an_s3_store(s3: S3Store, tmp_path: Path) -> None:
     assert storage.is_folder("run")
     assert not storage.is_folder("run/a.json")
     assert storage.info("run/a.json")["size"] == 10
-    assert abs(storage.modified_s("run/a.json") - time.time()) < 600
+    assert storage.is_older("run/a.json", time.time() + 600)
+    assert not storage.is_older("run/a.json", time.time() - 600)
+    assert not storage.is_older("run/b.json", time.time() + 600)
+    storage.remove("run/b.json")
     storage.remove_folder("run/step")
     storage.remove_folder("run/never")
     assert storage.keys("") == ("run/a.json", "run/step2/kept.json")
