@@ -15,7 +15,9 @@ from videoar.cluster.process import secret_values
 MASK = "***"
 
 _SECRET_WORDS = ("key", "secret", "token", "password", "credential", "signature", "sig")
-_IN_URL = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)|(?i:(?<=signature=)|(?<=credential=)|(?<=token=))[^&\s'\"]+")
+_BEHIND_WORD = "|".join(f"(?<={word}=)" for word in _SECRET_WORDS)
+_IN_URL = re.compile(rf"(?<=://)(?:[^/@\s'\"]+|[^/@:\s'\"]+:(?!\d+/)[^@\s'\"]+)(?=@)|(?i:{_BEHIND_WORD})[^&\s'\"]+")
+_PORT = re.compile(r"\d*")
 
 
 def refuse_credentials(field: str, url: str) -> None:
@@ -24,7 +26,9 @@ def refuse_credentials(field: str, url: str) -> None:
         split = urlsplit(part)
         names = {name.lower().replace("-", "_") for name in parse_qs(split.query, keep_blank_values=True)}
         named = any(name.endswith(_SECRET_WORDS) for name in names)
-        if "://" in part and ("@" in split.netloc or named):
+        _, colon, port = split.netloc.rpartition("]")[2].partition(":")
+        cut = colon and not _PORT.fullmatch(port)  # a secret with a slash in it
+        if "://" in part and ("@" in split.netloc or named or cut):
             raise InputError(
                 field, f"{split.scheme}://{MASK}", "carries a credential",
                 "leave it out: the standard chain (environment, configuration file, role of the machine) is used",

@@ -182,6 +182,8 @@ def _plan(storage: Storage, head: dict[str, Any]) -> Plan:
             "choose another output, or remove that folder",
         )  # fmt: skip
     accounts, where = head["accounts"], f"{storage.url}/{HEAD_KEY}"
+    if missing := Accounts().to_dict().keys() - accounts.keys():
+        raise KeyError(*missing)
     return Plan(
         hash=head["hash"], config_hash=head["config_hash"], num_clips=accounts["num_clips"],
         num_skipped=accounts["num_inputs"] - accounts["num_planned_inputs"], accounts=accounts,

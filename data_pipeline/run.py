@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from videoar.cluster.errors import StoreError
+from videoar.cluster.errors import InputError, StoreError
 from videoar.cluster.process import store_variables
 from videoar.data_pipeline.commits import Commit, committed_units, find_commit, remaining_units, write_commit
 from videoar.data_pipeline.config import DataConfig
@@ -85,15 +85,26 @@ def prepare(
         if size:
             with ray_cluster(size, config.gpus_per_actor, address), Pool(settings, size) as pool:
                 _drive(pool, Schedule(_jobs(left), config.max_attempts), counts, planned)
-        if all([_finish(item, config) for item in left]):
+        if _finish(left, config):
             return {item.dataset.name: item.storage.url for item in planned}
     raise StoreError(output, f"lists commits that it does not hold, {_PASSES} times", "run the same command later")
 
 
-def _finish(item: PlannedDataset, config: DataConfig) -> bool:
-    return finish_dataset(
-        item.storage, item.dataset, item.layout, item.plan, config.tokenizer, config.max_failed_fraction
-    )
+def _finish(planned: Sequence[PlannedDataset], config: DataConfig) -> bool:
+    """Whether every dataset is finished. One that cannot be does not keep the others from it; its error comes last."""
+    finished, errors = list[bool](), list[InputError]()
+    for item in planned:
+        try:
+            finished.append(
+                finish_dataset(
+                    item.storage, item.dataset, item.layout, item.plan, config.tokenizer, config.max_failed_fraction
+                )
+            )
+        except InputError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return all(finished)
 
 
 def _jobs(planned: Sequence[PlannedDataset]) -> Iterator[Job]:

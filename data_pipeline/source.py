@@ -19,6 +19,8 @@ from videoar.data_pipeline.storage import Storage
 VIDEO_SUFFIXES = frozenset("mp4 mov m4v mkv webm avi ts mts m2ts mpg mpeg".split())
 IMAGE_SUFFIXES = frozenset("png jpg jpeg webp bmp".split())
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+OTHER_MEDIA = frozenset("wmv flv f4v gif 3gp ogv asf vob mxf rm rmvb y4m mpe tif tiff heic heif avif svg dng".split())
+"""Videos and images too, of kinds that are not read: each is on record, as it may have been meant."""
 
 SkippedKind = Literal["unreadable", "refused", "filtered", "duplicate"]
 """Could not be opened or decoded; was not opened, for safety; broke a rule; is there already."""
@@ -144,6 +146,11 @@ def unlisted(storage: Storage) -> Iterator[Skipped]:
         )
 
 
+def _holds_anything(storage: Storage) -> bool:
+    """Where a disk is to be mounted there often is an empty folder."""
+    return storage.is_folder() and not (storage.is_local and not os.listdir(storage.root))
+
+
 def current_etag(config: SourceConfig, item: InFile) -> str:
     """The etag of the file as it is now. DecodeError when it is gone, or was never a file that can be named so.
 
@@ -156,9 +163,9 @@ def current_etag(config: SourceConfig, item: InFile) -> str:
     except StoreError:
         raise
     except FileNotFoundError as error:
-        if not is_absolute(item.path) and not base(config).is_folder():
+        if not is_absolute(item.path) and not _holds_anything(base(config)):
             raise StoreError(
-                base(config).url, "is not there", "mount it, or start where the plan's relative paths begin"
+                base(config).url, "is not there, or empty", "mount it, or start where the plan's relative paths begin"
             ) from error
         raise DecodeError("the file is gone") from error
     except (OSError, ValueError) as error:

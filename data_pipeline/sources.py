@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import mimetypes
 import os
 import posixpath
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.shapes import drawing
-from videoar.data_pipeline.source import MEDIA_SUFFIXES, Skipped, Source, etag, no_file, suffix, unlisted
+from videoar.data_pipeline.source import MEDIA_SUFFIXES, OTHER_MEDIA, Skipped, Source, etag, no_file, suffix, unlisted
 from videoar.data_pipeline.storage import Storage
 from videoar.data_pipeline.tables import checked_rows, row_source, table_sources
 from videoar.data_pipeline.tars import tar_sources
@@ -89,10 +88,13 @@ def _folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     storage = Storage.open(config.path)
     if not storage.is_folder():
         raise InputError("source.path", config.path, "is not a folder", "give the folder that holds the clips")
+    hidden = list(unlisted(storage))
+    if any(item.source == "./" for item in hidden):
+        raise InputError("source.path", config.path, hidden[0].reason, "make it readable")
     infos = storage.infos()
     files, skipped = _files(storage, config, infos)
     yield from skipped
-    yield from unlisted(storage)
+    yield from hidden
     if config.captions:
         yield from _with_table(config, files)
         return
@@ -109,7 +111,7 @@ def _files(
     for key, info in infos.items():
         full, is_link = storage.path(key), bool(info.get("islink"))
         if suffix(key) not in MEDIA_SUFFIXES and not (is_link and os.path.isdir(full)):
-            if (mimetypes.guess_type(key)[0] or "").startswith(("video/", "image/")):
+            if suffix(key) in OTHER_MEDIA:
                 reason = f"is of a kind that is not read; convert it to one of {', '.join(sorted(MEDIA_SUFFIXES))}"
                 skipped.append(Skipped(source=key, reason=reason, kind="refused"))
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -25,10 +26,11 @@ def ucf101_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     """
     storage = Storage.open(config.path)
     labels = _classes(storage, config)
-    tags = _tags(storage, config)
+    tags, reasons = _tags(storage, config)
     listed = _lines(storage, config, f"{config.subset}list{config.split:02d}.txt")
     if not any(f"{_VIDEOS}/{line.split()[0]}" in tags for line in listed):
-        raise _wrong(config, f"holds none of the {len(listed)} videos of its split file")
+        told = next((f"; {path} {reason}" for path, reason in reasons.items()), "")
+        raise _wrong(config, f"holds none of the {len(listed)} videos of its split file{told}")
     for line in listed:
         name, *number = line.split()
         path, class_name = f"{_VIDEOS}/{name}", name.split("/")[0]
@@ -40,7 +42,9 @@ def ucf101_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
         if path in tags:
             yield Source(path=path, etag=tags[path], caption=class_words(class_name), label=labels[class_name])
         else:
-            yield Skipped(source=path, reason="the split names it and the folder does not hold it", kind="unreadable")
+            missing = "the split names it and the folder does not hold it"
+            reason = reasons.get(path) or reasons.get(posixpath.dirname(path))
+            yield Skipped(source=path, reason=reason or missing, kind="refused" if reason else "unreadable")
 
 
 def class_words(class_name: str) -> str:
@@ -72,15 +76,17 @@ def _lines(storage: Storage, config: SourceConfig, name: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _tags(storage: Storage, config: SourceConfig) -> dict[str, str]:
-    """Etag of each video, by its path."""
+def _tags(storage: Storage, config: SourceConfig) -> tuple[dict[str, str], dict[str, str]]:
+    """Etag of each video, and why others, or their folders, are not taken, by path."""
     if not storage.is_folder(_VIDEOS):
         raise _wrong(config, f"holds no folder {_VIDEOS}")
-    return {
-        path: etag(storage.info(path) if info.get("islink") else info)
-        for path, info in storage.infos(_VIDEOS).items()
-        if not no_file(storage, storage.path(path), info, config.follow_links)
-    }
+    tags, reasons = {}, {}
+    for path, info in storage.infos(_VIDEOS).items():
+        if reason := no_file(storage, storage.path(path), info, config.follow_links):
+            reasons[path] = reason
+        else:
+            tags[path] = etag(storage.info(path) if info.get("islink") else info)
+    return tags, reasons
 
 
 def _wrong(config: SourceConfig, problem: str) -> InputError:

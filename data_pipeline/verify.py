@@ -167,12 +167,12 @@ def _check_unit(storage: Storage, plan: Plan, unit: Unit) -> tuple[Commit | None
 
 def _check_tar(storage: Storage, tar: CommittedTar) -> Iterator[str]:
     try:
-        found = _sha256(storage, tar.key)
+        found = _content(storage, tar.key)
     except (FileNotFoundError, IsADirectoryError):
         yield f"{tar.key} is missing"
         return
-    if found != tar.sha256:
-        yield f"{tar.key} is damaged: its sha256 is {found[:16]}…, and was {tar.sha256[:16]}…"
+    if found != (tar.sha256, tar.size_bytes):
+        yield f"{tar.key} is damaged: its sha256 is {found[0][:16]}…, and was {tar.sha256[:16]}… ({found[1]} bytes)"
 
 
 def _check_manifest(storage: Storage, manifest: Manifest, checked: Collection[str]) -> Iterator[str]:
@@ -196,9 +196,10 @@ def _tars(storage: Storage) -> Iterator[str]:
     return (key for folder in (SHARDS, LATENTS) for key in storage.keys(folder))
 
 
-def _sha256(storage: Storage, key: str) -> str:
-    """Of an object, a part at a time."""
-    digest = hashlib.sha256()
+def _content(storage: Storage, key: str) -> tuple[str, int]:
+    """sha256 and size of an object, read a part at a time."""
+    digest, size = hashlib.sha256(), 0
     for part in storage.parts(key, _READ_BYTES):
         digest.update(part)
-    return digest.hexdigest()
+        size += len(part)
+    return digest.hexdigest(), size

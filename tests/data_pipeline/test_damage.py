@@ -83,7 +83,8 @@ def only(pattern: str, work: Damage) -> Damage:
         (put("plan.json", "{}"), "plan.json is damaged (KeyError: 'version')"),
         (change("plan.json", version=99), "a plan of version 99"),
         (change("plan.json", parts=[{"key": 3}]), "plan.json: key=3: is not"),
-        (change("plan.json", accounts=None), "plan.json is damaged (TypeError"),
+        (change("plan.json", accounts=None), "plan.json is damaged (AttributeError"),
+        (change("plan.json", accounts={}), "plan.json is damaged (KeyError"),
         (only("plan/*.parquet", Path.unlink), "plan/000000.parquet is missing"),
         (only("plan/*.parquet", lambda path: path.write_bytes(b"PAR1")), "its sha256 is not the one in the plan"),
         (put("commits/000001.json", ""), "commits/000001.json is damaged (JSONDecodeError"),
@@ -135,6 +136,16 @@ def test_gc_takes_nothing_where_it_cannot_read_what_is_named(
     assert contents(str(out / "shapes")) == before
 
 
+def test_repair_of_a_damaged_plan_forgets_nothing(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Taken for damage of the commits, one lost file would cost every shard that it tells of."""
+    before = sorted(path.name for path in (out / "shapes" / "commits").iterdir())
+    only("plan/*.parquet", Path.unlink)(out / "shapes")
+    assert main(["data", "verify", str(out / "shapes"), "--repair"]) == 2
+    assert "plan/000000.parquet is missing; restore it" in capsys.readouterr().err
+    assert sorted(path.name for path in (out / "shapes" / "commits").iterdir()) == before
+    assert (out / "shapes" / "dataset.json").exists()
+
+
 def test_gc_leaves_what_a_run_may_be_about_to_commit(out: Path) -> None:
     """Removed between its upload and its commit, a shard would be named and gone."""
     url, young = str(out / "others"), out / "others" / "shards" / "000000.young.tar"
@@ -155,6 +166,8 @@ def test_gc_leaves_what_a_run_may_be_about_to_commit(out: Path) -> None:
         (put("commits/000001.json", "{"), "commits/000001.json is damaged"),
         (lambda folder: (folder / "commits" / "000001.json").unlink(), "commits/000001.json is missing"),
         (only("latents/000001.*", Path.unlink), "is missing"),
+        (put("dataset.json", "{"), "dataset.json is damaged"),
+        (only("manifest.*", lambda path: os.truncate(path, 99)), "its sha256 is not the one in dataset.json"),
     ],
 )
 def test_what_is_damaged_is_made_again_and_nothing_else(out: Path, damage: Damage, told: str) -> None:
@@ -167,7 +180,7 @@ def test_what_is_damaged_is_made_again_and_nothing_else(out: Path, damage: Damag
     assert (out / "shapes" / "dataset.json").exists(), "to look is not to repair"
     assert verify(url, repair=True).repaired
     assert not verify(url).is_finished
-    assert stats(url).num_remaining == 4
+    assert stats(url).num_remaining == (0 if "its sha256 is not" in told or "dataset" in told else 4)
     prepare(DATA, out)
     gc(url, min_age_s=0.0)
     assert verify(url).problems == ()

@@ -147,6 +147,8 @@ ROWS = {
     "a name for a store": {"uri": "file://good.mp4"},
     "a key": {"uri": "s3://KEY:CANARY@bucket/x.mp4"},
     "a signature": {"uri": "http://127.0.0.1:9/x.mp4?X-Amz-Signature=CANARY"},
+    "a secret with a slash": {"uri": "s3://KEY:CANA/RYX@bucket/x.mp4"},
+    "a key of an interface": {"uri": "http://127.0.0.1:9/x.mp4?api_key=CANARY"},
     "a token": {"uri": "http://127.0.0.1:9/x.mp4?access_token=CANARY&x=1"},
     "a link that leads out": {"uri": "out.mp4"},
 }
@@ -162,7 +164,7 @@ def test_one_bad_row_of_a_table(folder: Path, row: str) -> None:
     source = SourceConfig(kind="table", path=str(folder / "clips.jsonl"))
     clips, skipped = plan_clips(DatasetConfig(name="d", source=source, bucket=BUCKET), DecodeLimits(wall_s=30.0))
     assert [bool(item.reason) for item in skipped] == [True]
-    assert "CANARY" not in f"{skipped} {clips}"
+    assert "CANA" not in f"{skipped} {clips}"
     assert {clip.caption for clip in clips} == {"good"}
 
 
@@ -172,10 +174,14 @@ def test_a_folder_that_is_not_mounted_is_no_word_about_its_clips(folder: Path) -
     clips, _ = plan_clips(dataset, DecodeLimits(wall_s=30.0))
     aside = folder.rename(folder.with_name("aside"))
     with FootageReader(dataset.source, DecodeLimits(wall_s=30.0), 1) as reader:
-        with pytest.raises(StoreError, match="raw: is not there; mount it"):
+        with pytest.raises(StoreError, match="raw: is not there, or empty; mount it"):
             list(reader.read(clips))
+        folder.mkdir()
+        with pytest.raises(StoreError, match="or empty; mount it"):
+            list(reader.read(clips))
+        folder.rmdir()
+        (aside / "good.mp4").rename(aside / "other.mp4")
         aside.rename(folder)
-        (folder / "good.mp4").unlink()
         assert [item.reason for item in reader.read(clips)] == ["the file is gone"] * len(clips)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -199,6 +200,10 @@ def test_ucf101_may_be_made_of_links(ucf101: Path) -> None:
         link.symlink_to(video)
     found, _ = list_sources(SourceConfig(kind="ucf101", path=str(ucf101)))
     assert len(found) == 3
+    shutil.rmtree(ucf101 / "UCF-101" / "TaiChi")
+    (ucf101 / "UCF-101" / "TaiChi").symlink_to(ucf101 / "store" / "TaiChi")
+    _, skipped = list_sources(SourceConfig(kind="ucf101", path=str(ucf101)))
+    assert reasons(skipped)["UCF-101/TaiChi/v_TaiChi_g08_c01.avi"] == "is a link to a folder"
 
 
 @pytest.mark.slow
