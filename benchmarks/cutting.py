@@ -1,4 +1,4 @@
-"""Clips cut from one pass over a film, beside clips that are sought one by one."""
+"""Clips cut from one pass over a film, all of them or a few, beside clips that are sought one by one."""
 
 from __future__ import annotations
 
@@ -32,20 +32,32 @@ CASES = {
 """Clips end to end at the film's own rate, or at two offsets; a shape of text to video, at four."""
 
 
+LONG = 60
+"""Films end to end, in the long one."""
+
+
 def run(num_frames: int = 500, repeats: int = 5) -> dict[str, Any]:
     """Every clip of a plan both ways, in turn, the best of each; both give the same pixels."""
     with tempfile.TemporaryDirectory(prefix="videoar-bench-") as folder, Decoder(DecodeLimits()) as decoder:
-        film = _film(Path(folder) / "film.mp4", num_frames)
-        cases = {name: _compare(decoder, film, *case, repeats) for name, case in CASES.items()}
+        film = _film(Path(folder) / "short" / "film.mp4", num_frames)
+        cases = {name: _compare(decoder, film, _cuts(film, *case), repeats) for name, case in CASES.items()}
+        long = _end_to_end(film, Path(folder) / "long" / "film.mp4", LONG)
+        every = _cuts(long, *CASES["adjacent"])
+        few = [every[len(every) * sixth // 6] for sixth in (1, 3, 5)]
+        cases["three_clips_of_a_long_film"] = _compare(decoder, long, few, repeats) | {"frames": num_frames * LONG}
     size = f"{HEIGHT}x{WIDTH}"
     return {"film": {"frames": num_frames, "size": size, "fps": FPS, "frames_between_key_frames": GOP}, **cases}
 
 
-def _compare(decoder: Decoder, film: str, bucket: ClipBucket, variants: VariantConfig, repeats: int) -> dict[str, Any]:
+def _cuts(film: str, bucket: ClipBucket, variants: VariantConfig) -> list[Cut]:
+    """As a plan has them."""
     dataset = DatasetConfig(
         name="film", source=SourceConfig(path=str(Path(film).parent)), bucket=bucket, variants=variants
     )
-    cuts = [clip.cut for clip in plan_clips(dataset, DecodeLimits())[0]]
+    return [clip.cut for clip in plan_clips(dataset, DecodeLimits())[0]]
+
+
+def _compare(decoder: Decoder, film: str, cuts: Sequence[Cut], repeats: int) -> dict[str, Any]:
     decoder.probe(film)  # starts the process, which a job does once
     one_pass, sought = [], []
     for _ in range(repeats):
@@ -67,6 +79,7 @@ def _film(path: Path, num_frames: int) -> str:
     draws = np.random.default_rng(0)
     coarse = draws.integers(40, 200, (HEIGHT // 16, WIDTH // 16, 3)).repeat(16, axis=0).repeat(16, axis=1)
     still = np.clip(coarse + draws.normal(0, 12, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
+    path.parent.mkdir()
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=int(FPS))
         stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
@@ -76,6 +89,23 @@ def _film(path: Path, num_frames: int) -> str:
             pixels = np.minimum(np.roll(still, -3 * i, axis=1), 247) + grain
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode(None))
+    return str(path)
+
+
+def _end_to_end(film: str, path: Path, times: int) -> str:
+    """A film so many times over: its packets, each time later."""
+    path.parent.mkdir()
+    with av.open(film) as source, av.open(str(path), "w") as container:
+        shown: Any = source.streams.video[0]
+        stream = container.add_stream_from_template(shown)
+        packets: list[tuple[int, int, Any]] = [
+            (packet.pts, packet.dts, packet) for packet in source.demux(shown) if packet.dts is not None
+        ]
+        for later in range(0, times * shown.duration, shown.duration):
+            for pts, dts, packet in packets:
+                packet.stream, packet.time_base = stream, shown.time_base
+                packet.pts, packet.dts = pts + later, dts + later
+                container.mux(packet)
     return str(path)
 
 

@@ -70,7 +70,10 @@ class Cut:
 
 
 class Decoder:
-    """Owns one subprocess (one thread, PyAV), started when first needed and again after it had to be stopped."""
+    """Owns one subprocess, started when first needed and again after it had to be stopped.
+
+    It reads by PyAV; of a film that is cut, one thread decodes ahead while the other resizes.
+    """
 
     def __init__(self, limits: DecodeLimits) -> None:
         self._limits = limits

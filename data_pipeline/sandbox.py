@@ -17,6 +17,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import av
@@ -24,6 +25,7 @@ import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
+from videoar.data_pipeline.film import Film, Refused, ahead, check_size
 from videoar.data_pipeline.sampling import Backwards, Cover, clip_times, cover, nearest
 
 LENGTH = struct.Struct("<I")
@@ -35,10 +37,6 @@ _THUMBNAIL = 64
 """Pixels of the short side of a frame that is scanned."""
 _LONGEST_THUMBNAIL = 4
 """Of its short side: a frame of one row must not become a wide picture."""
-
-
-class Refused(ValueError):
-    """The source is outside what is accepted."""
 
 
 def main() -> None:
@@ -80,16 +78,24 @@ def _limit_cpu(seconds: int) -> None:
 
 
 def _serve(request: dict[str, Any], out: BinaryIO) -> None:
+    if request["kind"] == "cut":
+        _cut(request, out)
+        return
+    with _opened(request) as (container, stream):
+        if request["kind"] == "probe":
+            _send(out, {"kind": "probe", **_probe(container, stream, request)})
+        else:
+            _scan(container, stream, request, out)
+
+
+@contextmanager
+def _opened(request: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """A source and its first video stream, decoded by one thread."""
     with _open(request) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
-        if request["kind"] == "probe":
-            _send(out, {"kind": "probe", **_probe(container, stream, request)})
-        elif request["kind"] == "scan":
-            _scan(container, stream, request, out)
-        else:
-            _cut(container, stream, request, out)
+        yield container, stream
 
 
 def _open(request: dict[str, Any]) -> Any:
@@ -104,8 +110,8 @@ def _open(request: dict[str, Any]) -> Any:
 
 def _probe(container: Any, stream: Any, request: dict[str, Any]) -> dict[str, Any]:
     """What the header says, and the size at which the first frame is shown: a source without one is none."""
-    _check_size(stream.codec_context.height, stream.codec_context.width, request)
-    first = next(_frames(container, stream, request), None)
+    check_size(stream.codec_context.height, stream.codec_context.width, request)
+    first = next(Film(container, stream, request).frames(), None)
     if first is None:
         raise Refused("holds no frame")
     height, width = _shown_size(first[1], stream)
@@ -128,7 +134,7 @@ def _duration_s(container: Any, stream: Any) -> float:
     return (max(ends) - float(stream.start_time or 0)) * float(stream.time_base) if ends else 0.0
 
 
-def _cut(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) -> None:
+def _cut(request: dict[str, Any], out: BinaryIO) -> None:
     """All clips of a source from one pass: each is sent when its last frame has come."""
     cuts = request["cuts"]
     wanted = sorted(
@@ -140,17 +146,37 @@ def _cut(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) ->
     resizers: dict[tuple[int, int, str], VideoReformatter] = defaultdict(VideoReformatter)
     fitted: dict[tuple[int, int, str], np.ndarray] = {}
     fitted_frame = None
-    for done, frame in nearest(_frames(container, stream, request), [second for second, _, _ in wanted]):
+    for done, frame, aspect in ahead(_chosen(request, [second for second, _, _ in wanted])):
         _, clip, index = wanted[done]
         shape = cuts[clip]["height"], cuts[clip]["width"], cuts[clip]["crop"]
         if fitted_frame is not frame:
             fitted, fitted_frame = {}, frame
         if shape not in fitted:
-            fitted[shape] = _fit(frame, stream, resizers[shape], *shape)
+            fitted[shape] = _fit(frame, aspect, resizers[shape], *shape)
         length = cuts[clip]["num_frames"]
-        waiting.setdefault(clip, np.empty((length, *shape[:2], 3), dtype=np.uint8))[index] = fitted[shape]
+        if clip not in waiting:
+            waiting[clip] = np.empty((length, *shape[:2], 3), dtype=np.uint8)
+        waiting[clip][index] = fitted[shape]
         if index == length - 1:
             _send(out, {"kind": "clip", "clip": clip}, waiting.pop(clip).data)
+
+
+def _chosen(request: dict[str, Any], times: list[float]) -> Iterator[tuple[int, Any, float]]:
+    """(index of the time, the frame nearest to it, the stream's pixel aspect) for ascending times."""
+    done = 0
+    with _opened(request) as (container, stream):
+        film = Film(container, stream, request)
+        try:
+            for index, frame in nearest(film.frames_around(times), times):
+                yield index, frame, _aspect(stream)
+                done = index + 1
+            return
+        except (av.error.FFmpegError, ValueError):
+            if not film.has_leapt:
+                raise
+    with _opened(request) as (container, stream):  # without leaps: what is wrong now is the source's own fault
+        for index, frame in nearest(Film(container, stream, request).frames(), times[done:]):
+            yield done + index, frame, _aspect(stream)
 
 
 def _scan(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) -> None:
@@ -158,7 +184,7 @@ def _scan(container: Any, stream: Any, request: dict[str, Any], out: BinaryIO) -
     from videoar.data_pipeline.scanner import Scanner  # OpenCV: most decoders have no use for it
 
     scanner, resizer = Scanner(**request["looks"]), VideoReformatter()
-    for shown, frame in _sparse(_frames(container, stream, request), request):
+    for shown, frame in _sparse(Film(container, stream, request).frames(), request):
         scanner.add(shown, _thumbnail(frame, stream, resizer))
     _send(out, {"kind": "scan", **scanner.answer()})
 
@@ -177,35 +203,19 @@ def _sparse(frames: Iterator[tuple[float, Any]], request: dict[str, Any]) -> Ite
             yield shown, frame
 
 
-def _frames(container: Any, stream: Any, request: dict[str, Any]) -> Iterator[tuple[float, Any]]:
-    """(seconds from the first frame, frame), checked against the caps."""
-    first: float | None = None
-    rate = float(stream.average_rate or stream.guessed_rate or 1)
-    for count, frame in enumerate(container.decode(stream)):
-        if count >= request["max_frames"]:
-            raise Refused(f"has more than the {request['max_frames']} frames accepted")
-        _check_size(frame.height, frame.width, request)
-        if frame.is_corrupt:
-            raise Refused(f"frame {count} is damaged")
-        shown = float(frame.time) if frame.time is not None else count / rate
-        first = shown if first is None else first
-        yield shown - first, frame
-
-
 def _fit(
-    frame: Any, stream: Any, resizer: VideoReformatter, height: int, width: int, crop: str
+    frame: Any, aspect: float, resizer: VideoReformatter, height: int, width: int, crop: str
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Resized to cover and cropped, as shown: the pixel's aspect and the rotation are applied."""
     turns = _turns(frame)
     target = (width, height) if turns % 2 else (height, width)
-    place = cover(frame.height, _square_width(frame, stream), *target, crop)
-    pixels = np.rot90(_crop(_rgb(frame, resizer, place), place, *target), turns)
-    return np.ascontiguousarray(pixels)
+    place = cover(frame.height, _square_width(frame, aspect), *target, crop)
+    return np.rot90(_crop(_rgb(frame, resizer, place), place, *target), turns)
 
 
 def _thumbnail(frame: Any, stream: Any, resizer: VideoReformatter) -> UInt8[np.ndarray, "h w 3"]:
     """The whole frame, small."""
-    height, width = frame.height, _square_width(frame, stream)
+    height, width = frame.height, _square_width(frame, _aspect(stream))
     side, longest = _THUMBNAIL, _LONGEST_THUMBNAIL * _THUMBNAIL
     factor = side / min(height, width)
     shape = [min(longest, max(side, round(length * factor))) for length in (height, width)]
@@ -215,12 +225,16 @@ def _thumbnail(frame: Any, stream: Any, resizer: VideoReformatter) -> UInt8[np.n
 
 def _shown_size(frame: Any, stream: Any) -> tuple[int, int]:
     """(height, width) on the screen, in square pixels and upright."""
-    height, width = frame.height, _square_width(frame, stream)
+    height, width = frame.height, _square_width(frame, _aspect(stream))
     return (width, height) if _turns(frame) % 2 else (height, width)
 
 
-def _square_width(frame: Any, stream: Any) -> int:
-    aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+def _aspect(stream: Any) -> float:
+    """Width of a pixel over its height."""
+    return float(stream.sample_aspect_ratio or 1) or 1.0
+
+
+def _square_width(frame: Any, aspect: float) -> int:
     return max(1, round(frame.width * aspect))
 
 
@@ -232,23 +246,21 @@ def _turns(frame: Any) -> int:
 def _rgb(frame: Any, resizer: VideoReformatter, place: Cover) -> np.ndarray:
     """Unlabelled colours are BT.709 in high definition and BT.601 below, as players take them.
 
-    A resizer keeps its tables from frame to frame; making them takes longer than using them.
+    A resizer keeps its tables from frame to frame; making them takes longer than using them. The pixels are those of
+    the picture, not a copy.
     """
     unlabelled = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
     source = unlabelled if frame.colorspace == _UNSPECIFIED_COLOUR else None
     picture = resizer.reformat(
         frame, width=place.width, height=place.height, format="rgb24", src_colorspace=source, interpolation="BICUBIC"
     )
-    return np.asarray(picture.to_ndarray())
+    plane: Any = picture.planes[0]
+    rows = np.frombuffer(plane, dtype=np.uint8).reshape(place.height, plane.line_size)
+    return rows[:, : 3 * place.width].reshape(place.height, place.width, 3)
 
 
 def _crop(pixels: np.ndarray, place: Cover, height: int, width: int) -> np.ndarray:
     return pixels[place.top : place.top + height, place.left : place.left + width]
-
-
-def _check_size(height: int, width: int, request: dict[str, Any]) -> None:
-    if height < 1 or width < 1 or height * width > request["max_pixels"]:
-        raise Refused(f"frames of {height}x{width} pixels are not accepted")
 
 
 def _send(out: BinaryIO, message: dict[str, Any], pixels: memoryview | None = None) -> None:

@@ -16,3 +16,5 @@ def test_both_ways_give_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None
     for case in cutting.CASES:
         assert found[case]["same_pixels"]
         assert found[case]["clips"] >= 16
+    assert found["three_clips_of_a_long_film"]["clips"] == 3
+    assert found["three_clips_of_a_long_film"]["same_pixels"]
