@@ -79,6 +79,7 @@ def run(num_units: int = 24_000, actors: int = 2) -> dict[str, Any]:
             ),
         ),
         tokenizer=TokenizerSource(preset="tiny", latent_dim=16), samples_per_shard=_CLIPS_A_UNIT, actors=actors,
+        latent="none",
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="videoar-bench-") as folder:
         watch = _Watch()
