@@ -193,7 +193,7 @@ class GcData:
     """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""
     min_age_s: float = 3600.0
     """What was written in the last so many seconds stays: a run may be about to commit it. Use 0 only when none goes
-    on: shards that it loses so are to be made again."""
+    on, or shards of its may be lost, which `videoar data verify --repair` finds."""
 
 
 def gc(words: Sequence[str], prog: str) -> int:
