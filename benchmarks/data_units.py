@@ -42,7 +42,7 @@ class CommitOnly:
         if name not in self._plans:
             self._plans[name] = read_plan(storage)
         plan = self._plans[name]
-        clips = plan.shard(unit.shard)[unit.start : unit.stop]
+        clips = plan.clips_of(unit)
         samples = tuple(CommittedSample(clip.key, i * _SAMPLE_BYTES, _SAMPLE_BYTES) for i, clip in enumerate(clips))
         sha256 = hashlib.sha256(unit.name.encode()).hexdigest()
         tar = CommittedTar(f"{SHARDS}/{unit.name}.tar", len(clips) * _SAMPLE_BYTES, sha256)

@@ -27,6 +27,7 @@ LATENTS = "latents"
 _READERS = 16
 """Commits that are read at a time: on object storage each takes some milliseconds, most of them waiting."""
 
+_ATTEMPT, _SHA256 = re.compile(r"(\.[\w-]+)?"), re.compile("[0-9a-f]{64}")
 _NAME = re.compile(rf"{COMMITS}/(\d{{6,}})(?:\.(\d+)-(\d+))?\.json")
 
 
@@ -189,10 +190,11 @@ def _check(unit: Unit, commit: Commit) -> None:
     folders = [tar.key.split("/")[0] for tar in commit.tars]
     if folders != [SHARDS, LATENTS][: len(folders)] or bool(folders) != bool(commit.samples):
         raise ValueError(f"its tars lie in {folders}, and it has {len(commit.samples)} samples")
-    for tar in commit.tars:
-        if not re.fullmatch(rf"\w+/{re.escape(unit.name)}(\.[\w-]+)?\.tar", tar.key):
+    for folder, tar in zip(folders, commit.tars, strict=True):
+        attempt = tar.key.removeprefix(f"{folder}/{unit.name}").removesuffix(".tar")
+        if f"{folder}/{unit.name}{attempt}.tar" != tar.key or not _ATTEMPT.fullmatch(attempt):
             raise ValueError(f"it names {tar.key}")
-        if not re.fullmatch("[0-9a-f]{64}", tar.sha256):
+        if not _SHA256.fullmatch(tar.sha256):
             raise ValueError(f"it gives {tar.key} the sha256 {tar.sha256!r}")
     for sample in commit.samples:
         places = [(sample.offset, sample.size_bytes), (sample.latent_offset, sample.latent_bytes)][: len(folders)]

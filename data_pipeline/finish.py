@@ -165,7 +165,7 @@ def _samples(dataset: DatasetConfig, commit: Commit, clips: Mapping[str, Clip]) 
 def clips_of_unit(plan: Plan, unit: Unit, commit: Commit) -> dict[str, Clip]:
     """The plan's clips of a committed unit, by key. InputError: the commit does not tell of each of them once, or the
     plan is damaged."""
-    clips = {clip.key: clip for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
+    clips = {clip.key: clip for clip in plan.clips_of(unit)}
     if not tells_of(commit, clips.keys()):
         raise InputError(
             "output", plan.storage.url, f"holds {unit.commit_key}, {OTHER_CLIPS}",

@@ -20,6 +20,7 @@ from videoar.cluster.errors import InputError
 from videoar.cluster.serialize import from_dict, to_dict
 from videoar.data_pipeline.accounts import Accounts
 from videoar.data_pipeline.clips import Clip
+from videoar.data_pipeline.commits import Unit
 from videoar.data_pipeline.config import DatasetConfig
 from videoar.data_pipeline.decode import DecodeLimits
 from videoar.data_pipeline.payload import VERSION, SampleFormat
@@ -99,6 +100,10 @@ class Plan:
     def shard(self, index: int) -> tuple[Clip, ...]:
         """The clips of one shard, in order. InputError when the stored table is damaged."""
         return clips_of(self.table(index))
+
+    def clips_of(self, unit: Unit) -> tuple[Clip, ...]:
+        """The clips of a unit of work, in order. InputError as above."""
+        return self.shard(unit.shard)[unit.start : unit.stop]
 
     def table(self, index: int) -> pyarrow.Table:
         """The clips of one shard, in order, as columns. InputError as above."""

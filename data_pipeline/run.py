@@ -159,7 +159,7 @@ def _commit_of(job: Job, datasets: Mapping[str, PlannedDataset]) -> Commit | Non
 def _quarantine(job: Job, datasets: Mapping[str, PlannedDataset], reason: str) -> UnitResult:
     """Commit a single clip as failed."""
     item = datasets[job.dataset]
-    clip = item.plan.shard(job.unit.shard)[job.unit.start]
+    (clip,) = item.plan.clips_of(job.unit)
     commit = Commit(plan=item.plan.identity, tars=(), samples=(), failed={clip.key: reason})
     write_commit(item.storage, job.unit, commit)
     return UnitResult.of(commit)

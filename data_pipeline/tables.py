@@ -12,7 +12,7 @@ from typing import Any
 
 from pyarrow import lib, parquet
 
-from videoar.cluster.credentials import redact, refuse_credentials
+from videoar.cluster.credentials import refuse_credentials
 from videoar.cluster.errors import InputError
 from videoar.data_pipeline.config import SourceConfig
 from videoar.data_pipeline.source import Skipped, Source, is_absolute, suffix
@@ -64,7 +64,7 @@ def table_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
         for number, row in enumerate(rows, start=1):
             uri = str(row.get("uri") or "")
             if reason := _refused(uri):
-                yield Skipped(source=redact(uri) or f"row {number}", reason=reason, kind="refused")
+                yield Skipped(source=uri or f"row {number}", reason=reason, kind="refused")
             else:
                 path = uri if is_absolute(uri) else posixpath.normpath(uri)
                 yield row_source(row, path, "", number)

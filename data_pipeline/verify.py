@@ -146,7 +146,7 @@ def _check_units(storage: Storage, plan: Plan, units: Sequence[Unit], progress: 
         found = pool.map(lambda unit: _check_unit(storage, plan, unit), units)
         for unit, (commit, problems) in zip(units, found, strict=True):
             if commit is not None:
-                keys = {clip.key for clip in plan.shard(unit.shard)[unit.start : unit.stop]}
+                keys = {clip.key for clip in plan.clips_of(unit)}
                 problems += [] if tells_of(commit, keys) else [f"{unit.commit_key}, {OTHER_CLIPS}"]
             checks.append(_Check(unit, commit, tuple(problems)))
             size_bytes += 0 if commit is None else commit.size_bytes

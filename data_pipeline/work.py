@@ -75,7 +75,7 @@ class UnitWorker:
         failed: dict[str, str] = {}
         latents = files[1] if layout.latent != "none" else None
         with full_disk_said_plainly(tempfile.gettempdir()), ShardWriter(files[0], latents) as writer:
-            footage = self._footage(dataset, plan.shard(unit.shard)[unit.start : unit.stop], failed)
+            footage = self._footage(dataset, plan.clips_of(unit), failed)
             for batch in batches(footage, lambda item: (item.clip.schedule, item.clip.num_frames)):
                 for key, members in self._encoder.members(dataset, batch, failed):
                     writer.add(key, members)
