@@ -18,12 +18,13 @@ import torch
 
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.configs.debug import recipe as debug_recipe
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import Checkpoint, commit, step_name
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import Checkpoint, commit, step_name
+from videoar.pretrain.checkpoint.saver import Image, Saver, write_images
 from videoar.pretrain.config import ModelConfig
-from videoar.pretrain.engine import Engine, PlainEngine
+from videoar.pretrain.engine.plain import PlainEngine
+from videoar.pretrain.engine.protocol import Engine
 from videoar.pretrain.run_folder import read_lines
-from videoar.pretrain.saver import Image, Saver, write_images
 
 MODEL = model_of(num_layers=12, width=512, num_heads=4)
 ROUNDS = 3

@@ -12,10 +12,10 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 
-from videoar.data_pipeline.config import DatasetConfig, SourceConfig, VariantConfig
-from videoar.data_pipeline.decode import Cut, DecodeLimits, Decoder
-from videoar.data_pipeline.plan import plan_clips
-from videoar.data_pipeline.sampling import clip_times, cover, nearest
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig, VariantConfig
+from videoar.data_pipeline.decoding.client import Cut, DecodeLimits, Decoder
+from videoar.data_pipeline.decoding.frame_sampling import clip_times, cover, nearest
+from videoar.data_pipeline.planning.choose import plan_clips
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -129,9 +129,13 @@ def _seek(container: Any, cut: Cut, resizer: VideoReformatter) -> np.ndarray:
     container.seek(int(cut.start_s / stream.time_base), stream=stream)
     for _, frame in nearest(((frame.time, frame) for frame in container.decode(stream)), times):
         picture = resizer.reformat(
-            frame, width=place.width, height=place.height, format="rgb24", src_colorspace=colours,
+            frame,
+            width=place.width,
+            height=place.height,
+            format="rgb24",
+            src_colorspace=colours,
             interpolation="BICUBIC",
-        ).to_ndarray()  # fmt: skip
+        ).to_ndarray()
         found.append(picture[place.top : place.top + height, place.left : place.left + width])
     return np.stack(found)
 

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 
 from videoar.configs.clips import package_clips
-from videoar.data_pipeline.clips import Clip
-from videoar.data_pipeline.commits import Unit
-from videoar.data_pipeline.config import DataConfig, DatasetConfig
-from videoar.data_pipeline.encode import ClipEncoder
-from videoar.data_pipeline.footage import Footage
-from videoar.data_pipeline.run import prepare
-from videoar.data_pipeline.work import UnitResult, UnitWorker
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.encoding.encode import ClipEncoder
+from videoar.data_pipeline.encoding.footage import Footage
+from videoar.data_pipeline.planning.clip import Clip
+from videoar.data_pipeline.preparing.prepare import prepare
+from videoar.data_pipeline.preparing.worker import UnitResult, UnitWorker
+from videoar.data_pipeline.shards.commits import Unit
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 
@@ -80,9 +81,11 @@ def run(cases: tuple[tuple[str, str], ...] = CASES, samples_per_shard: int = 16)
 
 def _case(tokenizer: str, size: str, samples_per_shard: int) -> dict[str, Any]:
     films = DatasetConfig(
-        name="films", source=package_clips(0.0, 1.0), bucket=ClipBucket(schedule=size, num_frames=17, fps=8.0),
+        name="films",
+        source=package_clips(0.0, 1.0),
+        bucket=ClipBucket(schedule=size, num_frames=17, fps=8.0),
         stride_s=0.25,
-    )  # fmt: skip
+    )
     source = TokenizerSource(path=tokenizer) if tokenizer == "demo" else TokenizerSource(preset=tokenizer)
     config = DataConfig(datasets=(films,), tokenizer=source, samples_per_shard=samples_per_shard)
     with tempfile.TemporaryDirectory(prefix="videoar-bench-") as folder:
@@ -97,6 +100,10 @@ def _figures(lines: list[dict[str, float]]) -> dict[str, Any]:
     between_s = wall_s - sum(line["ended"] - line["began"] for line in lines)
     own_s = total["decode_s"] + total["tokenize_s"]
     return {
-        "units": len(lines), "wall_s": wall_s, **total, "between_units_s": between_s,
-        "clips_per_s": total["clips"] / wall_s, "overhead": wall_s / own_s - 1,
-    }  # fmt: skip
+        "units": len(lines),
+        "wall_s": wall_s,
+        **total,
+        "between_units_s": between_s,
+        "clips_per_s": total["clips"] / wall_s,
+        "overhead": wall_s / own_s - 1,
+    }

@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 
-from videoar.data_pipeline.commits import SHARDS, Commit, CommittedSample, CommittedTar, Unit, write_commit
-from videoar.data_pipeline.config import DataConfig, DatasetConfig, SourceConfig
-from videoar.data_pipeline.manifest import DATASET_KEY
-from videoar.data_pipeline.plan_table import Plan, read_plan
-from videoar.data_pipeline.run import DataProgress, prepare
-from videoar.data_pipeline.storage import Storage
-from videoar.data_pipeline.work import UnitResult
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.planning.stored_plan import Plan, read_plan
+from videoar.data_pipeline.preparing.prepare import DataProgress, prepare
+from videoar.data_pipeline.preparing.worker import UnitResult
+from videoar.data_pipeline.shards.commits import SHARDS, Commit, CommittedSample, CommittedTar, Unit, write_commit
+from videoar.data_pipeline.shards.manifest import DATASET_KEY
+from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 
@@ -74,13 +75,16 @@ def run(num_units: int = 24_000, actors: int = 2) -> dict[str, Any]:
     config = DataConfig(
         datasets=(
             DatasetConfig(
-                name="units", source=SourceConfig(kind="shapes", num_clips=num_units * _CLIPS_A_UNIT),
+                name="units",
+                source=SourceConfig(kind="shapes", num_clips=num_units * _CLIPS_A_UNIT),
                 bucket=ClipBucket(schedule="32x32", num_frames=5),
             ),
         ),
-        tokenizer=TokenizerSource(preset="tiny", latent_dim=16), samples_per_shard=_CLIPS_A_UNIT, actors=actors,
+        tokenizer=TokenizerSource(preset="tiny", latent_dim=16),
+        samples_per_shard=_CLIPS_A_UNIT,
+        actors=actors,
         latent="none",
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory(prefix="videoar-bench-") as folder:
         watch = _Watch()
         prepare(config, folder, progress=watch, runner=CommitOnly)

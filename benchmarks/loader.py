@@ -23,16 +23,24 @@ import numpy as np
 import webdataset
 
 from videoar.benchmarks.measure import alternate
-from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry, StoredLatent
-from videoar.data_pipeline.commits import LATENTS, SHARDS, CommittedTar
-from videoar.data_pipeline.config import LatentPayload, LoaderConfig
-from videoar.data_pipeline.loader import PackReader, StepLoader
-from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
-from videoar.data_pipeline.packing import LoaderState, PackSampler
-from videoar.data_pipeline.payload import Members, SampleFormat, read_bits, read_latent, unpack, write_sample
-from videoar.data_pipeline.shard_writer import ShardWriter
-from videoar.data_pipeline.storage import Storage
-from videoar.data_pipeline.text import BytesText
+from videoar.data_pipeline.config.data import LatentPayload
+from videoar.data_pipeline.config.loader import LoaderConfig
+from videoar.data_pipeline.loading.loader import PackReader, StepLoader
+from videoar.data_pipeline.loading.packing import LoaderState, PackSampler
+from videoar.data_pipeline.shards.commits import LATENTS, SHARDS, CommittedTar
+from videoar.data_pipeline.shards.manifest import Manifest, open_manifest, sample_id, write_manifest
+from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry, StoredLatent
+from videoar.data_pipeline.shards.sample_format import (
+    Members,
+    SampleFormat,
+    read_bits,
+    read_latent,
+    unpack,
+    write_sample,
+)
+from videoar.data_pipeline.shards.writer import ShardWriter
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.data_pipeline.text.tokens import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
 
 Pack = tuple[Sample, ...]
@@ -210,13 +218,22 @@ def _write_shard(
     written += tars
     return [
         SampleEntry(
-            key=place.key, sample_id=sample_id(name, place.key), dataset=name, schedule=layout.schedule.name,
-            num_frames=num_frames, caption=_CAPTION, label=None, shard=tars[0].key, offset=place.offset,
-            size_bytes=place.size_bytes, latent_shard=tars[1].key if tars[1:] else None,
-            latent_offset=place.latent_offset, latent_bytes=place.latent_bytes,
+            key=place.key,
+            sample_id=sample_id(name, place.key),
+            dataset=name,
+            schedule=layout.schedule.name,
+            num_frames=num_frames,
+            caption=_CAPTION,
+            label=None,
+            shard=tars[0].key,
+            offset=place.offset,
+            size_bytes=place.size_bytes,
+            latent_shard=tars[1].key if tars[1:] else None,
+            latent_offset=place.latent_offset,
+            latent_bytes=place.latent_bytes,
         )
         for place in writer.samples
-    ]  # fmt: skip
+    ]
 
 
 def _copy(manifest: Manifest, url: str) -> Manifest:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry, StoredLatent
+from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry, StoredLatent
+from videoar.pretrain.batch.pack import Pack, build_pack
 from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
-from videoar.pretrain.inputs import Pack, build_pack
 from videoar.tokenizer.residual import quantize_residual
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -37,11 +37,17 @@ def make_packs(recipe: Recipe, count: int, schedule: str = "64x64") -> list[Pack
     frames = (stage.tokens_per_pack - NUM_TEXT) // ScaleSchedule.named(schedule).tokens_per_frame
     return [
         build_pack(
-            (_sample(number, schedule, frames, recipe.model.latent_dim),), config=recipe.model, stage=stage,
-            correction=recipe.correction, text_dropout=recipe.text_dropout, seed=recipe.seed, step=0, training=True,
+            (_sample(number, schedule, frames, recipe.model.latent_dim),),
+            config=recipe.model,
+            stage=stage,
+            correction=recipe.correction,
+            text_dropout=recipe.text_dropout,
+            seed=recipe.seed,
+            step=0,
+            training=True,
         )
         for number in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def num_frames(packs: Sequence[Pack]) -> int:
@@ -54,9 +60,17 @@ def _sample(number: int, schedule: str, frames: int, latent_dim: int) -> Sample:
     named = ScaleSchedule.named(schedule)
     latent = torch.randn(frames, latent_dim, *named.grid, generator=generator)
     entry = SampleEntry(
-        key=str(number), sample_id=number * 7919 + 5, dataset="drawn", schedule=schedule, num_frames=frames,
-        caption="", label=None, shard="", offset=0, size_bytes=0,
-    )  # fmt: skip
+        key=str(number),
+        sample_id=number * 7919 + 5,
+        dataset="drawn",
+        schedule=schedule,
+        num_frames=frames,
+        caption="",
+        label=None,
+        shard="",
+        offset=0,
+        size_bytes=0,
+    )
     text = np.random.default_rng(number).integers(1, 257, NUM_TEXT)
     codes = PackedBits.of(quantize_residual(latent, named).numpy())
     return Sample(entry, codes, StoredLatent(latent.numpy()), text)

@@ -11,17 +11,23 @@ from torch import Tensor
 
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.benchmarks.processes import run_processes
-from videoar.cluster.process import World
+from videoar.cluster.ground.process import World
+from videoar.pretrain.budget.memory import Precision, parameter_sizes, state_bytes
 from videoar.pretrain.config import ModelConfig, ParallelConfig
-from videoar.pretrain.memory import Precision, parameter_sizes, state_bytes
 from videoar.pretrain.parallel.engine import ShardedEngine
 from videoar.pretrain.parallel.zero import adam_of
 
 Case = tuple[int, Precision]
 """(ZeRO stage, precision)."""
 CASES: tuple[Case, ...] = (
-    (0, "float32"), (1, "float32"), (2, "float32"), (2, "bf16"), (3, "float32"), (3, "bf16"), (1, "bf16"),
-)  # fmt: skip
+    (0, "float32"),
+    (1, "float32"),
+    (2, "float32"),
+    (2, "bf16"),
+    (3, "float32"),
+    (3, "bf16"),
+    (1, "bf16"),
+)
 """ZeRO 1 in bf16 last: what DeepSpeed frees late would be missing from the next case's `other`."""
 MODEL = model_of(num_layers=4, width=128, num_heads=4)
 REPLICAS = 2

@@ -14,10 +14,10 @@ from torch.nn.modules.module import register_module_forward_hook
 from videoar.benchmarks.bubble import Event, formula, idle_share
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.benchmarks.processes import run_processes
-from videoar.cluster.process import World
+from videoar.cluster.ground.process import World
 from videoar.pretrain.config import ParallelConfig
-from videoar.pretrain.engine import make_engine
-from videoar.pretrain.parallel.pipeline import Stage
+from videoar.pretrain.make_engine import make_engine
+from videoar.pretrain.parallel.pipeline_stages import Stage
 
 MODEL = model_of(num_layers=8, width=32, num_heads=2)
 Case = tuple[int, int]

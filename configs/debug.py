@@ -10,7 +10,8 @@ Cost: two CPU cores for about a minute, preparing the data included.
 
 from __future__ import annotations
 
-from videoar.data_pipeline.config import DataConfig, DatasetConfig, SourceConfig
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.pretrain.config import (
     LogConfig,
     MixturePart,
@@ -29,13 +30,7 @@ def recipe() -> Recipe:
     """Twenty steps through three stages, in float32 on one thread: repeatable to the digit."""
     return Recipe(
         name="debug",
-        model=ModelConfig(
-            num_layers=4,
-            width=64,
-            num_heads=4,
-            latent_dim=LATENT_DIM,
-            text=TextConfig(max_tokens=64),
-        ),
+        model=ModelConfig(num_layers=4, width=64, num_heads=4, latent_dim=LATENT_DIM, text=TextConfig(max_tokens=64)),
         data=DataConfig(
             datasets=(
                 shapes("images32", "32x32", num_frames=1, seed=1),

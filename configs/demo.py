@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from videoar.configs.clips import package_clips
-from videoar.data_pipeline.config import DataConfig, DatasetConfig, SourceConfig
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.pretrain.config import (
     CorrectionConfig,
     LogConfig,
@@ -88,14 +89,10 @@ class HeldOut:
 
 HELD_OUT = (
     HeldOut(
-        title="films", about="the last fifth of every film, by time",
-        dataset="held_films128", trained="films_long128",
+        title="films", about="the last fifth of every film, by time", dataset="held_films128", trained="films_long128"
     ),
-    HeldOut(
-        title="shapes", about="drawings of another seed",
-        dataset="held_shapes128", trained="shapes_long128",
-    ),
-)  # fmt: skip
+    HeldOut(title="shapes", about="drawings of another seed", dataset="held_shapes128", trained="shapes_long128"),
+)
 
 
 def recipe(films: Films | None = None) -> Recipe:
@@ -104,7 +101,11 @@ def recipe(films: Films | None = None) -> Recipe:
     return Recipe(
         name="demo",
         model=ModelConfig(
-            num_layers=4, width=128, num_heads=2, latent_dim=LATENT_DIM, rope_base=ROPE_BASE,
+            num_layers=4,
+            width=128,
+            num_heads=2,
+            latent_dim=LATENT_DIM,
+            rope_base=ROPE_BASE,
             text=TextConfig(max_tokens=32),
         ),
         data=DataConfig(
@@ -130,12 +131,15 @@ def recipe(films: Films | None = None) -> Recipe:
         correction=CorrectionConfig(p_max=0.1),
         optimizer=OptimizerConfig(warmup_steps=50, ema_decay=0.99),
         log=LogConfig(
-            wandb="off", save_every=400, keep_last=1, validate_every=200,
+            wandb="off",
+            save_every=400,
+            keep_last=1,
+            validate_every=200,
             validation=("held_films64", "held_films128", "held_shapes128"),
         ),
         precision="float32",
         threads=1,  # two that wait for each other on a shared core are slower than one
-    )  # fmt: skip
+    )
 
 
 def _both(

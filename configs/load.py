@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 import videoar.configs
-from videoar.cluster.errors import InputError
-from videoar.cluster.serialize import MAX_BYTES, from_dict, parse_yaml, to_yaml
-from videoar.data_pipeline.config import TokenizerRecipe
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.serialize import MAX_BYTES, from_dict, parse_yaml, to_yaml
+from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.pretrain.config import Recipe
 
 AnyRecipe = Recipe | TokenizerRecipe

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.budget.memory import parameter_sizes
 from videoar.pretrain.config import ModelConfig
-from videoar.pretrain.memory import parameter_sizes
 
 L = ModelConfig(num_layers=24, width=1536, num_heads=12)
 """0.91B; the paper's VideoAR-L."""

@@ -37,7 +37,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from videoar.configs.sizes import B4_HD128
-from videoar.data_pipeline.config import DataConfig, DatasetConfig, FilterConfig, ShotConfig, SourceConfig
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig, FilterConfig, ShotConfig, SourceConfig
 from videoar.pretrain.config import (
     CorrectionConfig,
     LogConfig,

@@ -12,7 +12,7 @@ Cost: about 25 minutes of one CPU core that does nothing else, after the 7 of th
 from __future__ import annotations
 
 from videoar.configs.tokenizer_demo_images import LOSS, augment, clips, network
-from videoar.data_pipeline.config import TokenizerRecipe
+from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.tokenizer.config import ClipBucket, TokenizerTrainConfig
 
 

@@ -10,7 +10,8 @@ Cost: about 7 minutes of one CPU core.
 from __future__ import annotations
 
 from videoar.configs.clips import package_clips
-from videoar.data_pipeline.config import AugmentConfig, ClipShare, SourceConfig, TokenizerRecipe
+from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig, ClipShare, TokenizerRecipe
 from videoar.tokenizer.config import ClipBucket, TokenizerConfig, TokenizerLossConfig, TokenizerTrainConfig
 
 LOSS = TokenizerLossConfig(gradient=0.5, scale_dropout=0.1)

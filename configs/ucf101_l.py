@@ -25,7 +25,8 @@ from dataclasses import replace
 from typing import Literal
 
 from videoar.configs.sizes import L
-from videoar.data_pipeline.config import DataConfig, DatasetConfig, SourceConfig, VariantConfig
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig, VariantConfig
 from videoar.pretrain.config import (
     CorrectionConfig,
     LogConfig,

@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from videoar.data_pipeline.manifest import open_manifest
-    from videoar.data_pipeline.shards import ShardReader
+    from videoar.data_pipeline.shards.manifest import open_manifest
+    from videoar.data_pipeline.shards.reader import ShardReader
 
 __all__ = ["ShardReader", "open_manifest"]
 
 
 def __getattr__(name: str) -> object:
     if name == "ShardReader":
-        from videoar.data_pipeline.shards import ShardReader
+        from videoar.data_pipeline.shards.reader import ShardReader
 
         return ShardReader
     if name == "open_manifest":
-        from videoar.data_pipeline.manifest import open_manifest
+        from videoar.data_pipeline.shards.manifest import open_manifest
 
         return open_manifest
     raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from videoar.cluster.errors import InputError
-from videoar.data_pipeline.config import DataConfig, LoaderConfig, TextKind
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
@@ -41,9 +42,11 @@ class TextConfig:
             raise InputError("model.text.num_classes", self.num_classes, "leaves no label", "use 1 or more classes")
         if self.kind == "t5" and min(self.width, self.max_tokens) < 1:
             raise InputError(
-                "model.text.width", (self.width, self.max_tokens), "(width, max_tokens) below 1",
+                "model.text.width",
+                (self.width, self.max_tokens),
+                "(width, max_tokens) below 1",
                 "use the encoder's width and 1 or more tokens",
-            )  # fmt: skip
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,9 +77,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.width % self.num_heads or self.width // self.num_heads % 2:
             raise InputError(
-                "model.num_heads", self.num_heads, f"does not cut model.width={self.width} into heads of even width",
+                "model.num_heads",
+                self.num_heads,
+                f"does not cut model.width={self.width} into heads of even width",
                 "use a divisor of the width",
-            )  # fmt: skip
+            )
 
     @property
     def head_dim(self) -> int:
@@ -109,9 +114,11 @@ class CorrectionConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.p_min <= self.p_max <= self.ceiling <= 0.5:
             raise InputError(
-                "correction.p_max", self.p_max,
-                f"breaks 0 <= p_min={self.p_min} <= p_max <= ceiling={self.ceiling} <= 0.5", "order the bounds",
-            )  # fmt: skip
+                "correction.p_max",
+                self.p_max,
+                f"breaks 0 <= p_min={self.p_min} <= p_max <= ceiling={self.ceiling} <= 0.5",
+                "order the bounds",
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,15 +170,18 @@ class ParallelConfig:
                 raise InputError(f"parallel.{name}", getattr(self, name), "is below 1", "use 1 or more")
         if self.pipeline > 1 and self.zero_stage > 1:
             raise InputError(
-                "parallel.zero_stage", self.zero_stage,
+                "parallel.zero_stage",
+                self.zero_stage,
                 f"frees gradients that the pipeline (parallel.pipeline={self.pipeline}) still adds to",
                 "use parallel.zero_stage 0 or 1, or parallel.pipeline 1",
-            )  # fmt: skip
+            )
         if self.virtual_pipeline > 1 and self.pipeline == 1:
             raise InputError(
-                "parallel.virtual_pipeline", self.virtual_pipeline, "interleaves the chunks of one stage alone",
+                "parallel.virtual_pipeline",
+                self.virtual_pipeline,
+                "interleaves the chunks of one stage alone",
                 "use parallel.pipeline 2 or more",
-            )  # fmt: skip
+            )
         if self.offload and self.zero_stage == 0:
             raise InputError("parallel.offload", True, "moves ZeRO's state, and there is none", "set zero_stage 1 to 3")
 
@@ -220,9 +230,11 @@ class StageConfig:
         where = f"stages.{self.name}"
         if self.plateau_patience < 0 or self.plateau_delta < 0:
             raise InputError(
-                f"{where}.plateau_patience", (self.plateau_patience, self.plateau_delta),
-                "(patience, delta) below 0", "use 0 or more",
-            )  # fmt: skip
+                f"{where}.plateau_patience",
+                (self.plateau_patience, self.plateau_delta),
+                "(patience, delta) below 0",
+                "use 0 or more",
+            )
         if not self.mixture:
             raise InputError(f"{where}.mixture", "()", "trains on nothing", "name at least one dataset")
         if self.steps < 1 or self.batch < 1:
@@ -233,9 +245,11 @@ class StageConfig:
             )
         if self.window < 1 or not 0 <= self.p_mask < 1:
             raise InputError(
-                f"{where}.window", (self.window, self.p_mask), "(window, p_mask) out of range",
+                f"{where}.window",
+                (self.window, self.p_mask),
+                "(window, p_mask) out of range",
                 "use window >= 1 and 0 <= p_mask < 1",
-            )  # fmt: skip
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -293,9 +307,11 @@ class FaultConfig:
                 raise InputError(f"faults.{name}", getattr(self, name), "is below 0", "use 0 or more")
         if self.spike_factor and (self.spike_factor <= 1 or self.spike_window < 2):
             raise InputError(
-                "faults.spike_factor", (self.spike_factor, self.spike_window),
-                "(factor, window) would call ordinary steps spikes", "use a factor above 1 and a window of 2 or more",
-            )  # fmt: skip
+                "faults.spike_factor",
+                (self.spike_factor, self.spike_window),
+                "(factor, window) would call ordinary steps spikes",
+                "use a factor above 1 and a window of 2 or more",
+            )
         for name in ("stop_within_s", "hang_timeout_s"):
             if getattr(self, name) <= 0:
                 raise InputError(f"faults.{name}", getattr(self, name), "leaves no time", "use seconds above 0")
@@ -330,9 +346,11 @@ class Recipe:
             for part in stage.mixture:
                 if part.dataset not in known:
                     raise InputError(
-                        f"stages.{stage.name}.mixture", part.dataset, "is no dataset of the recipe",
+                        f"stages.{stage.name}.mixture",
+                        part.dataset,
+                        "is no dataset of the recipe",
                         f"use one of: {', '.join(sorted(known))}",
-                    )  # fmt: skip
+                    )
         names = [stage.name for stage in self.stages]
         if len(set(names)) != len(names) or not names:
             raise InputError("stages", names, "are not distinct names", "name each stage once")
@@ -344,19 +362,25 @@ class Recipe:
             self.log.validate_every and self.log.validation
         ):
             raise InputError(
-                "stages.plateau_patience", [stage.plateau_patience for stage in self.stages],
-                "waits for validations, and there are none", "set log.validate_every and log.validation",
-            )  # fmt: skip
+                "stages.plateau_patience",
+                [stage.plateau_patience for stage in self.stages],
+                "waits for validations, and there are none",
+                "set log.validate_every and log.validation",
+            )
         if self.correction.needs_latent and self.data.latent == "none":
             raise InputError(
-                "data.latent", "none", "holds no latent, which self-corrected targets are quantised from",
+                "data.latent",
+                "none",
+                "holds no latent, which self-corrected targets are quantised from",
                 "set data.latent=int8, correction.targets=stored or correction.corruption=off",
-            )  # fmt: skip
+            )
         if self.tokenizer.path == "" and self.tokenizer.latent_dim != self.model.latent_dim:
             raise InputError(
-                "model.latent_dim", self.model.latent_dim,
-                f"differs from data.tokenizer.latent_dim={self.tokenizer.latent_dim}", "make them equal",
-            )  # fmt: skip
+                "model.latent_dim",
+                self.model.latent_dim,
+                f"differs from data.tokenizer.latent_dim={self.tokenizer.latent_dim}",
+                "make them equal",
+            )
 
     def _check_lengths(self, stage: StageConfig) -> None:
         """A sample with one text token must fit into a pack: found out as a stage begins, it has cost those before."""
@@ -368,10 +392,11 @@ class Recipe:
             longest = max(schedule.tokens_per_frame * frames for schedule, frames in shapes)
             if longest + 1 > stage.tokens_per_pack:
                 raise InputError(
-                    f"stages.{stage.name}.tokens_per_pack", stage.tokens_per_pack,
+                    f"stages.{stage.name}.tokens_per_pack",
+                    stage.tokens_per_pack,
                     f"is less than the {longest} tokens, and text, of a sample of {dataset.name}",
                     "raise it, use shorter clips, or leave the dataset out",
-                )  # fmt: skip
+                )
 
     @property
     def tokenizer(self) -> TokenizerSource:
@@ -386,3 +411,6 @@ class Recipe:
     def num_steps(self) -> int:
         """Optimizer steps over all stages, where none ends early."""
         return sum(stage.steps for stage in self.stages)
+
+
+TextKind = Literal["bytes", "label", "t5"]

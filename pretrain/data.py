@@ -10,15 +10,15 @@ from pathlib import Path
 
 import torch
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.process import World
-from videoar.data_pipeline.clip import SampleEntry, StepPlan
-from videoar.data_pipeline.loader import PackReader, StepLoader
-from videoar.data_pipeline.manifest import Manifest, open_manifest
-from videoar.data_pipeline.online import open_plans
-from videoar.data_pipeline.packing import LoaderState, PackSampler
-from videoar.data_pipeline.planning import plan_all
-from videoar.data_pipeline.text import TextTokens
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.process import World
+from videoar.data_pipeline.loading.loader import PackReader, StepLoader
+from videoar.data_pipeline.loading.online import open_plans
+from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan
+from videoar.data_pipeline.planning.all_datasets import plan_all
+from videoar.data_pipeline.shards.manifest import Manifest, open_manifest
+from videoar.data_pipeline.shards.sample import SampleEntry
+from videoar.data_pipeline.text.tokens import TextTokens
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.model.videoar import text_tokens
 from videoar.pretrain.run_folder import DATA
@@ -44,7 +44,7 @@ def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
         if recipe.data.online:
             plan_all(recipe.data, str(output))
         else:
-            from videoar.data_pipeline.run import prepare  # needs Ray, which reading shards does not
+            from videoar.data_pipeline.preparing.prepare import prepare  # needs Ray, which reading shards does not
 
             prepare(recipe.data, str(output))
         if recipe.model.text.kind == "t5":
@@ -82,22 +82,27 @@ def open_manifests(
 def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
     if manifest.latent_dim != recipe.model.latent_dim:
         raise InputError(
-            "model.latent_dim", recipe.model.latent_dim, f"is not the {manifest.latent_dim} bits a token of {name}",
+            "model.latent_dim",
+            recipe.model.latent_dim,
+            f"is not the {manifest.latent_dim} bits a token of {name}",
             "set it to that, or prepare the data with another tokenizer",
-        )  # fmt: skip
+        )
     dataset = next(dataset for dataset in recipe.data.datasets if dataset.name == name)
     wanted = sorted({bucket.schedule for bucket in dataset.buckets})
     if not set(manifest.schedule_hashes) <= set(wanted):
         raise InputError(
-            f"data.{name}.bucket.schedule", ", ".join(wanted),
+            f"data.{name}.bucket.schedule",
+            ", ".join(wanted),
             f"is not that of the shards: {', '.join(manifest.schedule_hashes)}",
             "correct the recipe, or prepare the data again",
-        )  # fmt: skip
+        )
     if recipe.correction.needs_latent and manifest.latent == "none":
         raise InputError(
-            "correction.targets", "corrected", f"needs the latent, and the shards of {name} hold bits only",
+            "correction.targets",
+            "corrected",
+            f"needs the latent, and the shards of {name} hold bits only",
             "prepare the data with data.latent=int8, or set correction.targets=stored or correction.corruption=off",
-        )  # fmt: skip
+        )
 
 
 def open_text(recipe: Recipe, datasets: Mapping[str, Manifest]) -> TextTokens:
@@ -105,7 +110,7 @@ def open_text(recipe: Recipe, datasets: Mapping[str, Manifest]) -> TextTokens:
     text = recipe.model.text
     if text.kind != "t5":
         return text_tokens(text)
-    from videoar.data_pipeline.text_states import StatesText  # needs transformers, which other texts do not
+    from videoar.data_pipeline.text.states import StatesText  # needs transformers, which other texts do not
 
     return StatesText.open(list(datasets.values()), text.encoder_hash, text.max_tokens, text.width)
 
@@ -115,7 +120,7 @@ def with_encoder(recipe: Recipe, datasets: Mapping[str, Manifest]) -> Recipe:
     text = recipe.model.text
     if text.kind != "t5":
         return recipe
-    from videoar.data_pipeline.text_states import StatesText
+    from videoar.data_pipeline.text.states import StatesText
 
     found = StatesText.open(list(datasets.values()), text.encoder_hash, text.max_tokens, text.width).hash
     return replace(recipe, model=replace(recipe.model, text=replace(text, encoder_hash=found)))
@@ -123,8 +128,8 @@ def with_encoder(recipe: Recipe, datasets: Mapping[str, Manifest]) -> Recipe:
 
 def prepare_text(recipe: Recipe, url: str, told: Callable[[int, int], None] | None = None) -> dict[str, str]:
     """Encode the captions of every dataset below a URL, on the GPU if there is one; the encoder's hash by dataset."""
-    from videoar.data_pipeline.t5 import T5Encoder
-    from videoar.data_pipeline.text_states import prepare_states
+    from videoar.data_pipeline.text.states import prepare_states
+    from videoar.data_pipeline.text.t5 import T5Encoder
 
     text = recipe.model.text
     if text.kind != "t5":
@@ -134,9 +139,11 @@ def prepare_text(recipe: Recipe, url: str, told: Callable[[int, int], None] | No
         raise InputError("model.text.width", text.width, f"is not the encoder's {encoder.width}", "set it to that")
     if text.encoder_hash not in ("", encoder.hash):
         raise InputError(
-            "model.text.path", text.path, f"is encoder {encoder.hash}, model.text.encoder_hash is {text.encoder_hash}",
+            "model.text.path",
+            text.path,
+            f"is encoder {encoder.hash}, model.text.encoder_hash is {text.encoder_hash}",
             "give the folder of that one, or correct the hash",
-        )  # fmt: skip
+        )
     names = [dataset.name for dataset in recipe.data.datasets]
     for manifest in open_manifests(recipe, url, names).values():
         prepare_states(manifest, encoder, told)
@@ -148,9 +155,11 @@ def make_sampler(recipe: Recipe, stage: StageConfig, datasets: dict[str, Manifes
     return PackSampler(
         [datasets[part.dataset] for part in stage.mixture],
         [part.weight for part in stage.mixture],
-        stage.tokens_per_pack, stage.batch, recipe.seed,
+        stage.tokens_per_pack,
+        stage.batch,
+        recipe.seed,
         open_text(recipe, {part.dataset: datasets[part.dataset] for part in stage.mixture}),
-    )  # fmt: skip
+    )
 
 
 @contextmanager

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from videoar.data_pipeline.clip import StepPlan
+from videoar.data_pipeline.loading.packing import StepPlan
 from videoar.pretrain.config import FaultConfig
-from videoar.pretrain.engine import StepResult
+from videoar.pretrain.engine.protocol import StepResult
 
 
 def is_spike(loss: float, before: Sequence[float], config: FaultConfig) -> bool:

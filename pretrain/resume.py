@@ -9,16 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.process import World
-from videoar.cluster.serialize import from_dict, to_dict, to_yaml
-from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.packing import LoaderState
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.process import World
+from videoar.cluster.ground.serialize import from_dict, to_dict, to_yaml
+from videoar.data_pipeline.loading.packing import LoaderState
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
-from videoar.pretrain.engine import Engine, make_engine
+from videoar.pretrain.engine.protocol import Engine
+from videoar.pretrain.make_engine import make_engine
 from videoar.pretrain.run_folder import first_difference, numbers
 from videoar.pretrain.stages import Plateau, StagePosition, nth_stage, stage_at
 
@@ -83,9 +84,11 @@ def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Mani
             return Resumed(engine, progress, built - begun, time.perf_counter() - built)
     if steps:
         raise InputError(
-            "run", root.url, f"holds checkpoints of steps {', '.join(map(str, steps))}, and none is whole",
+            "run",
+            root.url,
+            f"holds checkpoints of steps {', '.join(map(str, steps))}, and none is whole",
             "restore one, or remove them to begin anew",
-        )  # fmt: skip
+        )
     return Resumed(_fitting(engine, recipe, Progress(), world), Progress())
 
 
@@ -155,20 +158,25 @@ def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoin
     """Refuse a checkpoint that another recipe, other text states or other data led to."""
     if changed := first_difference(from_dict(Recipe, saved.meta["recipe"], saved.folder), recipe):
         raise InputError(
-            *changed, f"is not what {saved.folder} was trained with",
+            *changed,
+            f"is not what {saved.folder} was trained with",
             "give each run a place of its own (log.checkpoints), or the recipe that this one began with",
-        )  # fmt: skip
+        )
     encoder, before = recipe.model.text.encoder_hash, saved.meta.get("text_encoder", "")
     if encoder != before:
         raise InputError(
-            "model.text.encoder_hash", encoder, f"is not the {before or 'none'} that {saved.folder} was trained with",
+            "model.text.encoder_hash",
+            encoder,
+            f"is not the {before or 'none'} that {saved.folder} was trained with",
             "name the states that the run began with",
-        )  # fmt: skip
+        )
     if not progress.is_over(recipe) and saved.meta["order"] != _order_hash(recipe, datasets, progress):
         raise InputError(
-            "data.url", recipe.data.url, f"gives another order of samples than {saved.folder} was trained on",
+            "data.url",
+            recipe.data.url,
+            f"gives another order of samples than {saved.folder} was trained on",
             "name the data that the run began with",
-        )  # fmt: skip
+        )
 
 
 def _order_hash(recipe: Recipe, datasets: Mapping[str, Manifest], progress: Progress) -> str:

@@ -6,25 +6,24 @@ import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from videoar.cluster.errors import Stopped
-from videoar.cluster.health import Health
-from videoar.cluster.preemption import Preempted, Preemption
-from videoar.cluster.process import World
-from videoar.cluster.serialize import from_dict, to_dict
-from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.packing import LoaderState
-from videoar.pretrain import checkpoint
-from videoar.pretrain.checkpoint import Checkpoint
+from videoar.cluster.ground.errors import Stopped
+from videoar.cluster.ground.health import Health
+from videoar.cluster.ground.preemption import Preempted, Preemption
+from videoar.cluster.ground.process import World
+from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.data_pipeline.loading.packing import LoaderState
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.pretrain.checkpoint import format as checkpoint
+from videoar.pretrain.checkpoint.format import Checkpoint
+from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.engine import Engine
+from videoar.pretrain.engine.protocol import Engine
 from videoar.pretrain.faults import is_spike
-from videoar.pretrain.metrics import Reporter
+from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.resume import Progress, load, meta, resume
-from videoar.pretrain.run_folder import keep_lines, record_event
+from videoar.pretrain.run_folder import VALIDATION, keep_lines, record_event
 from videoar.pretrain.samples import sample
-from videoar.pretrain.saver import Saver
 from videoar.pretrain.stages import Plateau, StagePosition
-from videoar.pretrain.validate import VALIDATION
 
 
 @dataclass(slots=True)

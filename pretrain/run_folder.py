@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 
-from videoar.cluster.errors import InputError, StoreError
-from videoar.cluster.overrides import differences
-from videoar.cluster.process import World
-from videoar.cluster.serialize import from_yaml, to_yaml
-from videoar.data_pipeline.config import LoaderConfig
-from videoar.data_pipeline.storage import Storage, full_disk_said_plainly
-from videoar.pretrain.checkpoint import saved_steps
+from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.process import World
+from videoar.cluster.ground.serialize import from_yaml, to_yaml
+from videoar.data_pipeline.config.loader import LoaderConfig
+from videoar.data_pipeline.storage.objects import Storage, full_disk_said_plainly
+from videoar.pretrain.checkpoint.format import saved_steps
 from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Recipe
 
 CONFIG = "config.yaml"
@@ -136,9 +136,10 @@ def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
     """What decides the numbers must not change under a run; how it is cut, logged and fed may."""
     if changed := first_difference(before, now):
         raise InputError(
-            *changed, f"differs from {run / CONFIG}, which began this run",
+            *changed,
+            f"differs from {run / CONFIG}, which began this run",
             "give another --run, or the recipe it began with",
-        )  # fmt: skip
+        )
 
 
 def _check_checkpoints(before: Recipe, now: Recipe, run: Path) -> None:
@@ -146,9 +147,11 @@ def _check_checkpoints(before: Recipe, now: Recipe, run: Path) -> None:
     old, new = checkpoints(run, before), checkpoints(run, now)
     if old.url != new.url and not saved_steps(new) and saved_steps(old):
         raise InputError(
-            "log.checkpoints", new.url, f"holds none, and those of this run are in {old.url}",
+            "log.checkpoints",
+            new.url,
+            f"holds none, and those of this run are in {old.url}",
             "name that folder, or copy them first",
-        )  # fmt: skip
+        )
 
 
 def first_difference(before: Recipe, now: Recipe) -> tuple[str, object] | None:
@@ -165,9 +168,16 @@ def numbers(recipe: Recipe) -> Recipe:
     if any(stage.plateau_patience for stage in stages):  # then validations decide when stages end
         log = LogConfig(validate_every=recipe.log.validate_every, validation=recipe.log.validation)
     return replace(
-        recipe, model=model, data=data, stages=stages, loader=LoaderConfig(), parallel=ParallelConfig(),
-        log=log, faults=FaultConfig(), threads=0,
-    )  # fmt: skip
+        recipe,
+        model=model,
+        data=data,
+        stages=stages,
+        loader=LoaderConfig(),
+        parallel=ParallelConfig(),
+        log=log,
+        faults=FaultConfig(),
+        threads=0,
+    )
 
 
 def _environment(world: World) -> dict[str, object]:
@@ -185,3 +195,6 @@ def _environment(world: World) -> dict[str, object]:
         "processes": world.world_size,
         "cores": os.cpu_count(),
     }
+
+
+VALIDATION = "validation.jsonl"

@@ -25,23 +25,23 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
-from videoar.data_pipeline.clip import Sample, SampleEntry
-from videoar.data_pipeline.manifest import Manifest
-from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, step_name
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.data_pipeline.shards.sample import Sample, SampleEntry
+from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, step_name
 from videoar.pretrain.config import Recipe, StageConfig
-from videoar.pretrain.convert import export_config
 from videoar.pretrain.data import open_text
-from videoar.pretrain.engine import Engine
+from videoar.pretrain.engine.protocol import Engine
 from videoar.pretrain.evaluate.bits import read_entries, spread
 from videoar.pretrain.evaluate.continuation import psnr
+from videoar.pretrain.export.convert import export_config
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.guidance import parse_guidance
 from videoar.pretrain.generate.panels import Clip, one_below_the_other, side_by_side
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import save_mp4, to_frames
-from videoar.pretrain.metrics import Reporter
 from videoar.pretrain.model import VideoAR
+from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.run_folder import checkpoints, record_event
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule, pixel_frames
@@ -73,10 +73,11 @@ def check_sampling(recipe: Recipe, datasets: dict[str, Manifest]) -> None:
     found, wanted = open_tokenizer(recipe.tokenizer).hash, next(iter(datasets.values())).tokenizer_hash
     if found != wanted:
         raise InputError(
-            "data.tokenizer", recipe.tokenizer.path or recipe.tokenizer.preset,
+            "data.tokenizer",
+            recipe.tokenizer.path or recipe.tokenizer.preset,
             f"is {found}, and the data was made by {wanted}: log.sample_every decodes with it",
             "name the tokenizer that made the data, or set log.sample_every=0",
-        )  # fmt: skip
+        )
 
 
 def sample(
@@ -188,10 +189,15 @@ def _show(pipeline: VideoPipeline, sample: Sample, seed: int) -> Shown:
 def _made(pipeline: VideoPipeline, sample: Sample, seed: int, history: Bool[Tensor, "1 known tokens k"] | None) -> Clip:
     """What the model makes of the sample's text, after the given bits, sampled as an export samples by default."""
     frames = sample_frames(
-        pipeline.model, ScaleSchedule.named(sample.entry.schedule), [sample.text],
+        pipeline.model,
+        ScaleSchedule.named(sample.entry.schedule),
+        [sample.text],
         Sampling(guidance=parse_guidance(pipeline.config.guidance)),
-        num_frames=sample.entry.num_frames, window=pipeline.config.window, seeds=[seed], history=history,
-    )  # fmt: skip
+        num_frames=sample.entry.num_frames,
+        window=pipeline.config.window,
+        seeds=[seed],
+        history=history,
+    )
     latents = (frame.latent[:, :, None] for frame in frames)
     return np.concatenate([to_frames(pixels)[0] for pixels in pipeline.tokenizer.decode_stream(latents)])
 

@@ -10,27 +10,36 @@ from pathlib import Path
 
 import torch
 
-from videoar.cluster.health import Health
-from videoar.cluster.preemption import Preemption
-from videoar.cluster.process import World, mark_preempted
-from videoar.cluster.serialize import to_dict
-from videoar.data_pipeline.clip import Sample, StepPlan
-from videoar.data_pipeline.packing import LoaderState, deal
+from videoar.cluster.ground.health import Health
+from videoar.cluster.ground.preemption import Preemption
+from videoar.cluster.ground.process import World, mark_preempted
+from videoar.cluster.ground.serialize import to_dict
+from videoar.data_pipeline.loading.packing import LoaderState, StepPlan, deal
+from videoar.data_pipeline.shards.sample import Sample
+from videoar.pretrain.batch.pack import Pack, build_pack
+from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.data import open_datasets, open_steps, prepare_data, with_encoder
-from videoar.pretrain.engine import StepResult, training_device
+from videoar.pretrain.engine.optim import learning_rate
+from videoar.pretrain.engine.profile import measured_communication
+from videoar.pretrain.engine.protocol import StepResult, training_device
 from videoar.pretrain.faults import skipped_event
-from videoar.pretrain.inputs import Pack, build_pack
-from videoar.pretrain.metrics import Reporter, StepTimes, step_record
-from videoar.pretrain.optim import learning_rate
-from videoar.pretrain.profile import measured_communication
+from videoar.pretrain.record.reporter import Reporter
+from videoar.pretrain.record.step import StepTimes, step_record
 from videoar.pretrain.resume import Progress, Resumed, resume
 from videoar.pretrain.run import Run
-from videoar.pretrain.run_folder import HEALTH, check_writable, checkpoints, keep_lines, open_run, sole_writer
+from videoar.pretrain.run_folder import (
+    HEALTH,
+    VALIDATION,
+    check_writable,
+    checkpoints,
+    keep_lines,
+    open_run,
+    sole_writer,
+)
 from videoar.pretrain.samples import check_sampling
-from videoar.pretrain.saver import Saver
 from videoar.pretrain.stages import StagePosition
-from videoar.pretrain.validate import VALIDATION, validate
+from videoar.pretrain.validate import validate
 
 
 def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
@@ -58,9 +67,18 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
         with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
             saver = Saver(root, resumed.engine, recipe.log)
             run = Run(
-                recipe, folder, world, datasets, resumed.engine, saver, resumed.progress, health, preemption, reporter,
+                recipe,
+                folder,
+                world,
+                datasets,
+                resumed.engine,
+                saver,
+                resumed.progress,
+                health,
+                preemption,
+                reporter,
                 losses=list(resumed.progress.losses),
-            )  # fmt: skip
+            )
             _tell_resumed(run, resumed)
             while not run.progress.is_over(recipe):
                 _train_stage(run)
@@ -129,9 +147,14 @@ def _is_over(run: Run, position: StagePosition) -> bool:
     every, patience = run.recipe.log.validate_every, position.stage.plateau_patience
     if run.step and run.progress.validated != run.step and ((every and last) or _due(run.step, every)):
         accuracy = validate(
-            run.recipe, position.stage, run.engine, run.datasets, run.step, run.folder,
+            run.recipe,
+            position.stage,
+            run.engine,
+            run.datasets,
+            run.step,
+            run.folder,
             moved=lambda: run.health.enter("validation", run.step),
-        )  # fmt: skip
+        )
         plateau = run.progress.plateau.after(accuracy, position.stage.plateau_delta)
         run.progress = replace(run.progress, validated=run.step, plateau=plateau)
     return over or bool(patience and run.progress.plateau.stale >= patience)
@@ -142,10 +165,17 @@ def _packs(run: Run, stage: StageConfig, packs: Sequence[tuple[Sample, ...]]) ->
     recipe = run.recipe
     for samples in packs:
         yield build_pack(
-            samples, config=recipe.model, stage=stage, correction=recipe.correction, text_dropout=recipe.text_dropout,
-            seed=recipe.seed, step=run.step, training=True, device=run.engine.device,
+            samples,
+            config=recipe.model,
+            stage=stage,
+            correction=recipe.correction,
+            text_dropout=recipe.text_dropout,
+            seed=recipe.seed,
+            step=run.step,
+            training=True,
+            device=run.engine.device,
             content=run.engine.needs_content,
-        )  # fmt: skip
+        )
 
 
 def _mine(run: Run, plan: StepPlan) -> list[int]:
@@ -177,9 +207,16 @@ def _report(run: Run, unread: _Step | None) -> bool:
         }
         run.blocked_s = run.saver.seconds = None
         record = step_record(
-            run.recipe, unread.stage, unread.step, unread.plan, tally, unread.result, unread.times,
-            run.engine.num_processes, extra,
-        )  # fmt: skip
+            run.recipe,
+            unread.stage,
+            unread.step,
+            unread.plan,
+            tally,
+            unread.result,
+            unread.times,
+            run.engine.num_processes,
+            extra,
+        )
         run.reporter.record(record)
     if not run.recipe.faults.spike_factor:
         return False
@@ -200,6 +237,9 @@ def _tell_resumed(run: Run, resumed: Resumed) -> None:
     if run.step:
         run.saved = run.step
         run.tell(
-            "resumed", processes=run.world.world_size, layout=to_dict(run.engine.layout), engine_s=resumed.engine_s,
+            "resumed",
+            processes=run.world.world_size,
+            layout=to_dict(run.engine.layout),
+            engine_s=resumed.engine_s,
             load_s=resumed.load_s,
-        )  # fmt: skip
+        )

@@ -7,18 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from videoar.data_pipeline.clip import PackPlan
-from videoar.data_pipeline.loader import PackReader
-from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.packing import packs_once
+from videoar.data_pipeline.loading.loader import PackReader
+from videoar.data_pipeline.loading.packing import PackPlan, packs_once
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.pretrain.batch.pack import Pack, build_pack
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.data import open_text
-from videoar.pretrain.engine import Engine
-from videoar.pretrain.inputs import Pack, build_pack
-from videoar.pretrain.metrics import accuracy
-from videoar.pretrain.run_folder import append_line
-
-VALIDATION = "validation.jsonl"
+from videoar.pretrain.engine.protocol import Engine
+from videoar.pretrain.record.step import accuracy
+from videoar.pretrain.run_folder import VALIDATION, append_line
 
 
 def validate(
@@ -63,7 +60,14 @@ def _packs(
         for plan in plans:
             moved()
             yield build_pack(
-                reader.read(plan), config=recipe.model, stage=stage, correction=recipe.correction,
-                text_dropout=0.0, seed=recipe.seed, step=0, training=False, device=engine.device,
+                reader.read(plan),
+                config=recipe.model,
+                stage=stage,
+                correction=recipe.correction,
+                text_dropout=0.0,
+                seed=recipe.seed,
+                step=0,
+                training=False,
+                device=engine.device,
                 content=engine.needs_content,
-            )  # fmt: skip
+            )

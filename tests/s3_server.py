@@ -56,8 +56,10 @@ class S3Server:
         with tempfile.TemporaryFile() as said:
             self._process = subprocess.Popen(
                 [*command, str(self._folder), str(self._port)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
-            )  # fmt: skip
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+            )
             assert self._process.stdin is not None
             self._process.stdin.write(f"{SECRET}\n".encode())
             self._process.stdin.flush()

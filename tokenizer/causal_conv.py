@@ -30,9 +30,12 @@ class CausalConv3d(nn.Conv3d):
         """`time` and `side` are the kernel's. With a spatial stride the caller pads rows and columns itself."""
         side_padding = side // 2 if side_stride == 1 else 0
         super().__init__(
-            in_channels, out_channels, (time, side, side),
-            stride=(time_stride, side_stride, side_stride), padding=(0, side_padding, side_padding),
-        )  # fmt: skip
+            in_channels,
+            out_channels,
+            (time, side, side),
+            stride=(time_stride, side_stride, side_stride),
+            padding=(0, side_padding, side_padding),
+        )
 
     def forward(
         self, x: Float[Tensor, "b c_in f h w"], memory: Memory | None = None

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.serialize import to_dict
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.serialize import to_dict
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
 from videoar.tokenizer.files import load_weights
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
@@ -68,9 +68,11 @@ def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainCo
     for field, value in _settings(config, recipe).items():
         if described["settings"].get(field) != value:
             raise InputError(
-                field, value, f"differs from {described['settings'].get(field)}, which {run} was started with",
+                field,
+                value,
+                f"differs from {described['settings'].get(field)}, which {run} was started with",
                 "name another run folder, or use the settings of this one",
-            )  # fmt: skip
+            )
     device = next(state.tokenizer.parameters()).device
     load_weights(state.tokenizer, folders[-1], in_place=True)
     moments = load_file(folders[-1] / MOMENTS, device=str(device))

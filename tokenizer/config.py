@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from videoar.cluster.credentials import refuse_credentials
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.credentials import refuse_credentials
+from videoar.cluster.ground.errors import InputError
 
 MAX_FPS = 240
 """Frames a second that a clip may be sampled at: what films have, and a bound for how many clips a second gives."""
@@ -48,10 +48,11 @@ class TokenizerConfig:
         for multiplier in self.multipliers:
             if self.base_channels * multiplier % self.norm_groups:
                 raise InputError(
-                    "tokenizer.norm_groups", self.norm_groups,
+                    "tokenizer.norm_groups",
+                    self.norm_groups,
                     f"does not divide the {self.base_channels * multiplier} channels of a level",
                     "use a divisor of base_channels",
-                )  # fmt: skip
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,9 +104,11 @@ class ClipBucket:
     def __post_init__(self) -> None:
         if not 0 < self.fps <= MAX_FPS or self.num_frames < 1:
             raise InputError(
-                "bucket.fps", (self.fps, self.num_frames), "(fps, num_frames) is no frame rate or no length",
+                "bucket.fps",
+                (self.fps, self.num_frames),
+                "(fps, num_frames) is no frame rate or no length",
                 f"use more than 0 and at most {MAX_FPS} frames a second, and 1 + 4n frames",
-            )  # fmt: skip
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

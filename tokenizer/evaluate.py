@@ -12,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Float32, Float64
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer.scales import ScaleSchedule
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 

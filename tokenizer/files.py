@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.serialize import from_dict, to_dict
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.tokenizer.config import TokenizerConfig
 
 CONFIG = "config.json"

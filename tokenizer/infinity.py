@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
@@ -60,9 +60,11 @@ def import_infinity(path: str | Path, *, latent_dim: int | None = None, seed: in
     strange = [name for name in kept if name not in own or own[name].numel() != kept[name].numel()]
     if missing or strange:
         raise InputError(
-            "FILE", path, f"is another network: without {missing[:2]}, with {strange[:2]}",
+            "FILE",
+            path,
+            f"is another network: without {missing[:2]}, with {strange[:2]}",
             "give infinity_vae_d16.pth, d24, d32 or d64",
-        )  # fmt: skip
+        )
     tokenizer.load_state_dict({**own, **{name: value.reshape(own[name].shape) for name, value in kept.items()}})
     return Imported(tokenizer, tuple(layer.rstrip(".") for layer in reinitialised))
 
@@ -100,6 +102,8 @@ def _config(weights: dict[str, Tensor], path: Path) -> TokenizerConfig:
     except KeyError as error:
         raise InputError("FILE", path, f"has no {error}", "give infinity_vae_d16.pth, d24, d32 or d64") from error
     return TokenizerConfig(
-        base_channels=base, multipliers=tuple(width // base for width in widths), latent_dim=latent_dim,
+        base_channels=base,
+        multipliers=tuple(width // base for width in widths),
+        latent_dim=latent_dim,
         temporal_kernel=1,
-    )  # fmt: skip
+    )

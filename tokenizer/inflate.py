@@ -10,7 +10,7 @@ import dataclasses
 
 import torch
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
 
@@ -18,9 +18,11 @@ def inflate(image: VideoTokenizer, *, temporal_kernel: int = 3, seed: int = 0) -
     """A video tokenizer that equals `image` on one frame; the other temporal slices are those of the seed."""
     if image.config.temporal_kernel != 1:
         raise InputError(
-            "inflate_from", f"temporal_kernel {image.config.temporal_kernel}", "is a video tokenizer already",
+            "inflate_from",
+            f"temporal_kernel {image.config.temporal_kernel}",
+            "is a video tokenizer already",
             "inflate an image tokenizer, or continue this one without inflating it",
-        )  # fmt: skip
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         video = VideoTokenizer(dataclasses.replace(image.config, temporal_kernel=temporal_kernel))
@@ -34,9 +36,11 @@ def fill_last_slices(video: VideoTokenizer, image: VideoTokenizer) -> None:
     expected = dataclasses.replace(video.config, temporal_kernel=1)
     if image.config != expected:
         raise InputError(
-            "inflate_from", image.config, f"is not the image tokenizer of this configuration, {expected}",
+            "inflate_from",
+            image.config,
+            f"is not the image tokenizer of this configuration, {expected}",
             "make the two equal but for temporal_kernel",
-        )  # fmt: skip
+        )
     weights = dict(video.named_parameters())
     for name, value in image.named_parameters():
         target = weights[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer.config import TokenizerConfig
 
 PRESETS: dict[str, TokenizerConfig] = {

@@ -14,7 +14,7 @@ import json
 import math
 from dataclasses import dataclass
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 
 PIXELS_PER_CELL = 16
 """Spatial stride of the tokenizer: pixels a latent cell is wide and high."""
@@ -30,9 +30,11 @@ def latent_frames(pixel_frames: int) -> int:
     if pixel_frames < 1 or (pixel_frames - 1) % FRAMES_PER_LATENT:
         below = max(1, (pixel_frames - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT + 1)
         raise InputError(
-            "num_frames", pixel_frames, "is not 1 + 4n, the lengths the causal tokenizer can halve twice",
+            "num_frames",
+            pixel_frames,
+            "is not 1 + 4n, the lengths the causal tokenizer can halve twice",
             f"use {below} or {below + FRAMES_PER_LATENT}",
-        )  # fmt: skip
+        )
     return 1 + (pixel_frames - 1) // FRAMES_PER_LATENT
 
 

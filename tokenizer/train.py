@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from videoar.cluster.preemption import Preempted, Preemption
+from videoar.cluster.ground.preemption import Preempted, Preemption
 from videoar.tokenizer.checkpoint import TrainState, restore, save
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
 from videoar.tokenizer.inflate import fill_last_slices

@@ -12,8 +12,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.serialize import to_dict
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.serialize import to_dict
 from videoar.tokenizer import residual
 from videoar.tokenizer.autoencoder import Decoder, Encoder
 from videoar.tokenizer.causal_conv import Memory
@@ -94,9 +94,11 @@ class VideoTokenizer(nn.Module):
         if tuple(latent.shape[-2:]) != schedule.grid:
             height, width = (PIXELS_PER_CELL * side for side in latent.shape[-2:])
             raise InputError(
-                "schedule", schedule.name, f"ends in grid {schedule.grid}, the latent is {tuple(latent.shape[-2:])}",
+                "schedule",
+                schedule.name,
+                f"ends in grid {schedule.grid}, the latent is {tuple(latent.shape[-2:])}",
                 f"use the schedule of the video's size, {height}x{width}",
-            )  # fmt: skip
+            )
         frames = rearrange(latent, "b k t h w -> (b t) k h w")
         return residual.quantize_residual(frames, schedule).unflatten(0, (latent.shape[0], -1))
 
@@ -104,10 +106,12 @@ class VideoTokenizer(nn.Module):
         """The quantised latent: the sum over scales of the up-sampled codes."""
         if bits.shape[2] != schedule.tokens_per_frame or bits.shape[3] != self.config.latent_dim:
             raise InputError(
-                "schedule", schedule.name,
+                "schedule",
+                schedule.name,
                 f"has {schedule.tokens_per_frame} tokens a frame of {self.config.latent_dim} bits, and the bits are "
-                f"{tuple(bits.shape)}", "use the schedule and tokenizer that the bits were made with",
-            )  # fmt: skip
+                f"{tuple(bits.shape)}",
+                "use the schedule and tokenizer that the bits were made with",
+            )
         frames = residual.accumulate(rearrange(bits, "b t l k -> (b t) l k"), schedule)
         return rearrange(frames, "(b t) k h w -> b k t h w", b=bits.shape[0])
 
@@ -139,25 +143,31 @@ class VideoTokenizer(nn.Module):
         height, width = video.shape[-2:]
         if height % PIXELS_PER_CELL or width % PIXELS_PER_CELL or not height * width:
             raise InputError(
-                "video", f"{height}x{width}", f"is not a multiple of {PIXELS_PER_CELL} pixels each way",
+                "video",
+                f"{height}x{width}",
+                f"is not a multiple of {PIXELS_PER_CELL} pixels each way",
                 "resize or crop it to a size with a scale schedule",
-            )  # fmt: skip
+            )
         self._check_frames("video", video.shape[2])
 
     def _check_latent(self, latent: Tensor) -> None:
         if latent.shape[1] != self.config.latent_dim:
             raise InputError(
-                "latent", tuple(latent.shape), f"has {latent.shape[1]} channels and the tokenizer "
-                f"{self.config.latent_dim}", "decode with the tokenizer that encoded it",
-            )  # fmt: skip
+                "latent",
+                tuple(latent.shape),
+                f"has {latent.shape[1]} channels and the tokenizer {self.config.latent_dim}",
+                "decode with the tokenizer that encoded it",
+            )
         self._check_frames("latent", latent.shape[2])
 
     def _check_frames(self, field: str, frames: int) -> None:
         if self.config.temporal_kernel == 1 and frames != 1:
             raise InputError(
-                field, f"{frames} frames", "does not fit an image tokenizer, which has no temporal weights",
+                field,
+                f"{frames} frames",
+                "does not fit an image tokenizer, which has no temporal weights",
                 "pass one frame at a time, or inflate the tokenizer",
-            )  # fmt: skip
+            )
 
 
 def open_tokenizer(source: TokenizerSource) -> VideoTokenizer:
@@ -165,9 +175,11 @@ def open_tokenizer(source: TokenizerSource) -> VideoTokenizer:
     if source.path:
         if not (find_weights(source.path) / CONFIG).is_file():
             raise InputError(
-                "data.tokenizer.path", source.path, "is no tokenizer's folder",
+                "data.tokenizer.path",
+                source.path,
+                "is no tokenizer's folder",
                 "give one that `videoar tokenizer train` or `import` wrote: --data.tokenizer.path DIR",
-            )  # fmt: skip
+            )
         return VideoTokenizer.from_pretrained(source.path)
     return VideoTokenizer.preset(source.preset, source.latent_dim, source.seed)
 

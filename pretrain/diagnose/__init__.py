@@ -9,24 +9,36 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from videoar.cluster.finding import Finding
+from videoar.cluster.ground.finding import Finding
 from videoar.pretrain.diagnose import data, deep, export, gradients, learning, speed, storage
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.pretrain.model.pretrained import ExportConfig, read_config
 
 Check = Callable[[Evidence], Iterator[Finding]]
 
-OF_DATA: tuple[Check, ...] = (
-    data.datasets, data.tokenizer, data.schedules, data.text, data.text_encoder, data.bits,
-)  # fmt: skip
+OF_DATA: tuple[Check, ...] = (data.datasets, data.tokenizer, data.schedules, data.text, data.text_encoder, data.bits)
 OF_CURVES: tuple[Check, ...] = (
-    data.flips, learning.first_loss, learning.learning_rate, gradients.skipped, gradients.norm, gradients.by_block,
-    learning.learning, learning.by_scale, learning.by_frame, learning.plateau, learning.held_out,
-)  # fmt: skip
+    data.flips,
+    learning.first_loss,
+    learning.learning_rate,
+    gradients.skipped,
+    gradients.norm,
+    gradients.by_block,
+    learning.learning,
+    learning.by_scale,
+    learning.by_frame,
+    learning.plateau,
+    learning.held_out,
+)
 OF_PROGRESS: tuple[Check, ...] = (storage.progress, storage.events)
 OF_SPEED: tuple[Check, ...] = (
-    speed.data_wait, speed.communication, speed.utilisation, speed.fill, speed.memory, speed.checkpoint_time,
-)  # fmt: skip
+    speed.data_wait,
+    speed.communication,
+    speed.utilisation,
+    speed.fill,
+    speed.memory,
+    speed.checkpoint_time,
+)
 
 
 def diagnose(run: Path, *, everything: bool = False, weights: Path | None = None) -> Iterator[Finding]:

@@ -10,14 +10,13 @@ import torch
 from jaxtyping import Float64
 from pyarrow import compute
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.finding import Finding
-from videoar.data_pipeline.clip import Sample, SampleEntry
-from videoar.data_pipeline.config import TextKind
-from videoar.data_pipeline.entries import Entries
-from videoar.data_pipeline.packing import LoaderState
-from videoar.pretrain.config import Recipe, StageConfig
-from videoar.pretrain.corruption import Frames, flip_ratios
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.finding import Finding
+from videoar.data_pipeline.loading.packing import LoaderState
+from videoar.data_pipeline.shards.entries import Entries
+from videoar.data_pipeline.shards.sample import Sample, SampleEntry
+from videoar.pretrain.batch.history import Frames, flip_ratios
+from videoar.pretrain.config import Recipe, StageConfig, TextKind
 from videoar.pretrain.data import make_sampler, with_encoder
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.tokenizer import open_tokenizer
@@ -33,15 +32,20 @@ def datasets(evidence: Evidence) -> Iterator[Finding]:
     for name, manifest in evidence.manifests.items():
         if isinstance(manifest, Exception):
             yield Finding(
-                name="data", state="fail", found=f"{name}: {manifest}", figures={"dataset": name},
+                name="data",
+                state="fail",
+                found=f"{name}: {manifest}",
+                figures={"dataset": name},
                 remedy="make the shards reachable; checks of the data are left out until then",
-            )  # fmt: skip
+            )
         elif trained_on.get(name, manifest.hash) != manifest.hash:
             yield Finding(
-                name="data", state="fail", figures={"dataset": name, "hash": manifest.hash},
+                name="data",
+                state="fail",
+                figures={"dataset": name, "hash": manifest.hash},
                 found=f"{name} is {manifest.hash}, and the newest checkpoint was trained on {trained_on[name]}",
                 remedy="name the data that the run began with",
-            )  # fmt: skip
+            )
     opened = evidence.datasets.values()
     if opened:
         found = f"{len(opened)} datasets, {sum(len(manifest.entries) for manifest in opened):,} samples"
@@ -57,21 +61,28 @@ def tokenizer(evidence: Evidence) -> Iterator[Finding]:
         hashes["recipe"] = open_tokenizer(evidence.recipe.tokenizer).hash
     except (InputError, OSError) as error:
         yield Finding(
-            name="tokenizer", state="warn", found=f"cannot be opened: {error}",
+            name="tokenizer",
+            state="warn",
+            found=f"cannot be opened: {error}",
             remedy="make data.tokenizer.path reachable: samples and exports decode with it",
-        )  # fmt: skip
+        )
     if len(set(hashes.values())) > 1:
         usual = Counter(hashes.values()).most_common(1)[0][0]
         others = ", ".join(f"{where} {value}" for where, value in hashes.items() if value != usual)
         yield Finding(
-            name="tokenizer", state="fail", found=f"{others}; all others {usual}", figures={"hashes": hashes},
+            name="tokenizer",
+            state="fail",
+            found=f"{others}; all others {usual}",
+            figures={"hashes": hashes},
             remedy="bits of another tokenizer mean nothing to this one: prepare that data again, or name its tokenizer",
-        )  # fmt: skip
+        )
     elif hashes:
         yield Finding(
-            name="tokenizer", state="ok", found=f"{next(iter(hashes.values()))} made all data",
+            name="tokenizer",
+            state="ok",
+            found=f"{next(iter(hashes.values()))} made all data",
             figures={"hashes": hashes},
-        )  # fmt: skip
+        )
 
 
 def schedules(evidence: Evidence) -> Iterator[Finding]:
@@ -102,15 +113,21 @@ def text(evidence: Evidence) -> Iterator[Finding]:
         figures = {"dataset": name, "without": bare, "distinct": distinct}
         if bare == total or (kind == "label" and bare):
             yield Finding(
-                name="text", state="fail", found=lacks, figures=figures,
+                name="text",
+                state="fail",
+                found=lacks,
+                figures=figures,
                 remedy="give captions or labels to the source (data.datasets), and prepare the data again",
-            )  # fmt: skip
+            )
         elif bare > 0.2 * total or (distinct == 1 and total > 1):
             told = lacks if bare else f"{name}: every sample has the same text"
             yield Finding(
-                name="text", state="warn", found=told, figures=figures,
+                name="text",
+                state="warn",
+                found=told,
+                figures=figures,
                 remedy="a text that says nothing cannot be learned: look at the source's captions",
-            )  # fmt: skip
+            )
         else:
             yield Finding(
                 name="text", state="ok", found=f"{name}: {distinct} different texts ({kind})", figures=figures
@@ -125,9 +142,12 @@ def bits(evidence: Evidence) -> Iterator[Finding]:
             continue
         if isinstance(samples, Exception):
             yield Finding(
-                name="bits", state="fail", found=f"{name}: {samples}", figures={"dataset": name},
+                name="bits",
+                state="fail",
+                found=f"{name}: {samples}",
+                figures={"dataset": name},
                 remedy="`videoar data verify` names every bad shard; prepare those again",
-            )  # fmt: skip
+            )
             continue
         ones = _share_of_ones(samples)
         rarer = np.minimum(ones, 1 - ones)
@@ -137,10 +157,12 @@ def bits(evidence: Evidence) -> Iterator[Finding]:
         figures = {"dataset": name, "constant": dead, "entropy": entropy, "share_of_ones": ones.round(4).tolist()}
         if dead:
             yield Finding(
-                name="bits", state="fail" if len(dead) > len(ones) / 8 else "warn", figures=figures,
+                name="bits",
+                state="fail" if len(dead) > len(ones) / 8 else "warn",
+                figures=figures,
                 found=f"{found}; {len(dead)} of {len(ones)} are constant: {', '.join(map(str, dead[:12]))}",
                 remedy="a tokenizer with dead bits wastes them and flatters the accuracy: raise its entropy loss",
-            )  # fmt: skip
+            )
         else:
             yield Finding(name="bits", state="ok", found=found, figures=figures)
 
@@ -160,10 +182,14 @@ def flips(evidence: Evidence) -> Iterator[Finding]:
         found = f"{used:.4f} at step {record['step']} ({stage.name}), {expected:.4f} by the recipe"
         wrong = abs(used - expected) > 1e-3
         yield Finding(
-            name="flip ratio", state="fail" if wrong else "ok", found=found, figures={"used": used, "recipe": expected},
+            name="flip ratio",
+            state="fail" if wrong else "ok",
+            found=found,
+            figures={"used": used, "recipe": expected},
             remedy="the correction of the recipe was not what trained: look for other code or data under this run"
-            if wrong else "",
-        )  # fmt: skip
+            if wrong
+            else "",
+        )
 
 
 def text_encoder(evidence: Evidence) -> Iterator[Finding]:
@@ -178,10 +204,12 @@ def text_encoder(evidence: Evidence) -> Iterator[Finding]:
         return
     other = trained_with not in ("", found)
     yield Finding(
-        name="text encoder", state="fail" if other else "ok", figures={"data": found, "checkpoint": trained_with},
+        name="text encoder",
+        state="fail" if other else "ok",
+        figures={"data": found, "checkpoint": trained_with},
         found=f"{found} made the states" + (f", and the checkpoint was trained with {trained_with}" if other else ""),
         remedy="set model.text.encoder_hash to the one it was trained with" if other else "",
-    )  # fmt: skip
+    )
 
 
 def _texts(entries: Entries, kind: TextKind) -> tuple[int, int]:

@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
 
-from videoar.cluster.finding import Finding
-from videoar.data_pipeline.clip import Sample
-from videoar.pretrain.checkpoint import Checkpoint
+from videoar.cluster.ground.finding import Finding
+from videoar.data_pipeline.shards.sample import Sample
+from videoar.pretrain.batch.pack import build_pack
+from videoar.pretrain.checkpoint.format import Checkpoint
 from videoar.pretrain.config import CorrectionConfig, Recipe, StageConfig
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
 from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.sampler import Accumulation
-from videoar.pretrain.inputs import build_pack
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.attention.reference import reference_attention
 from videoar.tokenizer.scales import ScaleSchedule
@@ -56,17 +56,23 @@ def inference(evidence: Evidence) -> Iterator[Finding]:
     told = f"{full:.3f} on sample {sample.entry.key} of {sample.entry.dataset}, {trained:.3f} in training"
     lost = trained > 0.55 and full < 0.5 + (trained - 0.5) / 3
     yield Finding(
-        name="weights", state="fail" if lost else "ok", found=f"bit accuracy {told}", figures=figures,
+        name="weights",
+        state="fail" if lost else "ok",
+        found=f"bit accuracy {told}",
+        figures=figures,
         remedy="the checkpoint does not hold what was trained, or this sample is of other data" if lost else "",
-    )  # fmt: skip
+    )
     if evidence.saved.has("ema"):
         average = both_ways(_model(evidence.recipe, evidence.saved, ema=True), evidence.recipe, stage, sample)
         accuracy = average.accuracy(average.full)
         behind = accuracy < full - 0.05
         yield Finding(
-            name="EMA accuracy", state="warn" if behind else "ok", found=f"{accuracy:.3f}, trained weights {full:.3f}",
-            remedy="export without --ema, or lower optimizer.ema_decay" if behind else "", figures={"ema": accuracy},
-        )  # fmt: skip
+            name="EMA accuracy",
+            state="warn" if behind else "ok",
+            found=f"{accuracy:.3f}, trained weights {full:.3f}",
+            remedy="export without --ema, or lower optimizer.ema_decay" if behind else "",
+            figures={"ema": accuracy},
+        )
 
 
 @torch.inference_mode()
@@ -77,9 +83,15 @@ def both_ways(model: VideoAR, recipe: Recipe, stage: StageConfig, sample: Sample
 
 def _full(model: VideoAR, recipe: Recipe, stage: StageConfig, sample: Sample) -> Float32[Tensor, "t n k"]:
     pack = build_pack(
-        (sample,), config=model.config, stage=stage, correction=CorrectionConfig(corruption="off"), text_dropout=0.0,
-        seed=recipe.seed, step=0, training=False,
-    )  # fmt: skip
+        (sample,),
+        config=model.config,
+        stage=stage,
+        correction=CorrectionConfig(corruption="off"),
+        text_dropout=0.0,
+        seed=recipe.seed,
+        step=0,
+        training=False,
+    )
     logits = model(pack.inputs, reference_attention(pack.layout.dense_mask()))
     return logits[pack.layout.segments[0].visual].unflatten(0, sample.bits.shape[:2])
 
@@ -103,10 +115,14 @@ def _agreement(difference: float, full: float, cached: float, figures: dict[str,
     found = f"largest difference of a logit {difference:.1e}; bit accuracy {full:.3f} in full, {cached:.3f} cached"
     wrong = difference > TOLERANCE
     return Finding(
-        name="inference", state="fail" if wrong else "ok", found=found, figures=figures,
+        name="inference",
+        state="fail" if wrong else "ok",
+        found=found,
+        figures=figures,
         remedy="sampling does not compute what training computed: look at positions, masks and the cache's window"
-        if wrong else "",
-    )  # fmt: skip
+        if wrong
+        else "",
+    )
 
 
 def _sample(evidence: Evidence) -> tuple[Sample, StageConfig] | None:

@@ -9,18 +9,16 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from videoar.cluster.errors import CorruptShard, InputError
-from videoar.cluster.serialize import from_yaml
-from videoar.data_pipeline.clip import Sample
-from videoar.data_pipeline.manifest import Manifest
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
+from videoar.cluster.ground.errors import CorruptShard, InputError
+from videoar.cluster.ground.serialize import from_yaml
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.data_pipeline.shards.sample import Sample
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import open_manifests, open_text
 from videoar.pretrain.evaluate.bits import read_entries, spread
-from videoar.pretrain.metrics import METRICS
-from videoar.pretrain.run_folder import CONFIG, DATA, EVENTS, checkpoints, read_lines
-from videoar.pretrain.validate import VALIDATION
+from videoar.pretrain.run_folder import CONFIG, DATA, EVENTS, METRICS, VALIDATION, checkpoints, read_lines
 
 Record = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from videoar.cluster.finding import Finding
+from videoar.cluster.ground.finding import Finding
 from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.pretrain.model.pretrained import ExportConfig
@@ -24,10 +24,11 @@ def exported(evidence: Evidence, config: ExportConfig) -> Iterator[Finding]:
     if _without_encoder(config.model) != _without_encoder(evidence.recipe.model):
         wrong.append("another model configuration than the run's")
     yield Finding(
-        name="export", state="fail" if wrong else "ok",
+        name="export",
+        state="fail" if wrong else "ok",
         found="; ".join(wrong) or f"step {config.provenance.step} of {config.provenance.run}",
         remedy="export this run again" if wrong else "",
-    )  # fmt: skip
+    )
 
 
 def _without_encoder(model: ModelConfig) -> ModelConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from videoar.cluster.finding import Finding
+from videoar.cluster.ground.finding import Finding
 from videoar.pretrain.diagnose.evidence import ENOUGH, Evidence, median_of
 
 
@@ -24,10 +24,13 @@ def skipped(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name="skipped steps", state="ok", found=found, figures=figures)
         return
     yield Finding(
-        name="skipped steps", state=state, found=found + where, figures=figures,  # type: ignore[arg-type]
+        name="skipped steps",
+        state=state,  # type: ignore[arg-type]
+        found=found + where,
+        figures=figures,
         remedy="lower the learning rate; events.jsonl names the samples of each skipped step, `videoar data verify` "
         "reads them",
-    )  # fmt: skip
+    )
 
 
 def norm(evidence: Evidence) -> Iterator[Finding]:
@@ -43,19 +46,28 @@ def norm(evidence: Evidence) -> Iterator[Finding]:
     found, figures = f"{now:.2g} now, {before:.2g} after the warm-up, clipped to {clip:g}", {"now": now, "then": before}
     if now > 100 * max(before, clip):
         yield Finding(
-            name=name, state="fail", found=f"{found}: it explodes", figures=figures,
+            name=name,
+            state="fail",
+            found=f"{found}: it explodes",
+            figures=figures,
             remedy="go back to a checkpoint before, with half the learning rate",
-        )  # fmt: skip
+        )
     elif now > 10 * max(before, clip):
         yield Finding(
-            name=name, state="warn", found=f"{found}: it grows", figures=figures,
+            name=name,
+            state="warn",
+            found=f"{found}: it grows",
+            figures=figures,
             remedy="lower the learning rate before it diverges",
-        )  # fmt: skip
+        )
     elif now < 1e-6:
         yield Finding(
-            name=name, state="fail", found=f"{found}: it vanishes", figures=figures,
+            name=name,
+            state="fail",
+            found=f"{found}: it vanishes",
+            figures=figures,
             remedy="look for a constant head or frozen weights",
-        )  # fmt: skip
+        )
     else:
         yield Finding(name=name, state="ok", found=found, figures=figures)
 
@@ -74,14 +86,20 @@ def by_block(evidence: Evidence) -> Iterator[Finding]:
     figures = {"grad_norm_by_block": norms}
     if dead or middle == 0:
         yield Finding(
-            name=name, state="fail", found=f"no gradient in {', '.join(dead) or 'any block'}", figures=figures,
+            name=name,
+            state="fail",
+            found=f"no gradient in {', '.join(dead) or 'any block'}",
+            figures=figures,
             remedy="look for frozen or constant weights there, and for an input that is always 0",
-        )  # fmt: skip
+        )
     elif loud:
         yield Finding(
-            name=name, state="warn", found=f"{', '.join(loud)}: over 100 times the others' {middle:.2g}",
-            remedy="lower the learning rate; a block that runs away takes the loss with it", figures=figures,
-        )  # fmt: skip
+            name=name,
+            state="warn",
+            found=f"{', '.join(loud)}: over 100 times the others' {middle:.2g}",
+            remedy="lower the learning rate; a block that runs away takes the loss with it",
+            figures=figures,
+        )
     else:
         low, high = min(norms, key=norms.__getitem__), max(norms, key=norms.__getitem__)
         found = f"{norms[low]:.2g} ({low}) to {norms[high]:.2g} ({high})"

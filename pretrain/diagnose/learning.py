@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from statistics import fmean
 
-from videoar.cluster.finding import Finding
+from videoar.cluster.ground.finding import Finding
 from videoar.pretrain.diagnose.evidence import ENOUGH, Evidence, Record, mean_list, mean_of, median_of
 
 CHANCE = math.log(2)
@@ -41,18 +41,23 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding]:
     name, highest = "learning rate", max(record["learning_rate"] for record in evidence.records)
     if highest == 0:
         yield Finding(
-            name=name, state="fail", found=f"0 at each of {len(evidence.records)} steps: no weight moves",
-            remedy="set stages.NAME.learning_rate (1e-4 in the paper)", figures={"highest": 0.0},
-        )  # fmt: skip
+            name=name,
+            state="fail",
+            found=f"0 at each of {len(evidence.records)} steps: no weight moves",
+            remedy="set stages.NAME.learning_rate (1e-4 in the paper)",
+            figures={"highest": 0.0},
+        )
         return
     climb, lowest, now = _climb(evidence)
     figures = {"highest": highest, "lowest_loss": lowest, "loss": now}
     if climb > 0.05:
         yield Finding(
-            name=name, state="fail" if now > CHANCE else "warn", figures=figures,
+            name=name,
+            state="fail" if now > CHANCE else "warn",
+            figures=figures,
             found=f"the loss climbed from {lowest:.3f} back to {now:.3f} at a rate of up to {highest:.1e}",
             remedy="halve the learning rate or lengthen optimizer.warmup_steps, and go on from before the climb",
-        )  # fmt: skip
+        )
         return
     yield Finding(name=name, state="ok", found=f"up to {highest:.1e}; the loss does not climb", figures=figures)
 
@@ -72,9 +77,12 @@ def learning(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name=name, state="ok", found=f"{found}; chance is {CHANCE:.4f} and 0.5", figures=figures)
         return
     yield Finding(
-        name=name, state="fail", found=f"{found} after {len(evidence.records)} steps: chance, nothing is learned",
-        remedy=_why_nothing(evidence), figures=figures,
-    )  # fmt: skip
+        name=name,
+        state="fail",
+        found=f"{found} after {len(evidence.records)} steps: chance, nothing is learned",
+        remedy=_why_nothing(evidence),
+        figures=figures,
+    )
 
 
 def plateau(evidence: Evidence) -> Iterator[Finding]:
@@ -91,10 +99,13 @@ def plateau(evidence: Evidence) -> Iterator[Finding]:
     found = f"bit accuracy {now:.3f}, half way {before:.3f}, at a flip ratio of {flips:.2f}"
     if now - before < 0.005 and now < 0.76:
         yield Finding(
-            name=name, state="warn", figures=figures, found=f"{found}: stuck below the healthy {HEALTHY}",
+            name=name,
+            state="warn",
+            figures=figures,
+            found=f"{found}: stuck below the healthy {HEALTHY}",
             remedy="in this order: the tokenizer, data and text lines above; an untrained or poor tokenizer (noise in "
             "the finest scale); correction.p_max above 0.25; `--deep` for training against inference",
-        )  # fmt: skip
+        )
         return
     yield Finding(name=name, state="ok", found=found, figures=figures)
 
@@ -111,17 +122,23 @@ def by_scale(evidence: Evidence) -> Iterator[Finding]:
     others = sorted(values)[len(values) // 2]
     if values[0] < 0.52 and others > 0.6:
         yield Finding(
-            name=name, state="fail", found=f"{found}: the first scale guesses", figures=figures,
+            name=name,
+            state="fail",
+            found=f"{found}: the first scale guesses",
+            figures=figures,
             remedy="it sees the text and the previous frame alone: look at the text line, and at captions that do "
             "not belong to their clips",
-        )  # fmt: skip
+        )
         return
     if values[-1] < 0.51 and others > 0.6:
         yield Finding(
-            name=name, state="warn", found=f"{found}: the last scale guesses", figures=figures,
+            name=name,
+            state="warn",
+            found=f"{found}: the last scale guesses",
+            figures=figures,
             remedy="its bits are noise to the model: a tokenizer trained without multi-scale residuals, or another "
             "scale schedule than the tokenizer's",
-        )  # fmt: skip
+        )
         return
     yield Finding(name=name, state="ok", found=found, figures=figures)
 
@@ -137,10 +154,13 @@ def by_frame(evidence: Evidence) -> Iterator[Finding]:
     figures = {"bit_accuracy_by_frame": frames}
     if fmean(later) < frames[0] - 0.03:
         yield Finding(
-            name=name, state="warn", found=f"{found}: the past does not help", figures=figures,
+            name=name,
+            state="warn",
+            found=f"{found}: the past does not help",
+            figures=figures,
             remedy="look at stages.NAME.window and p_mask, at correction.delta (the ratio rises with the frame), and "
             "at the frame rate of the clips",
-        )  # fmt: skip
+        )
         return
     yield Finding(name=name, state="ok", found=found, figures=figures)
 
@@ -159,10 +179,12 @@ def held_out(evidence: Evidence) -> Iterator[Finding]:
         found = f"{dataset}: {last['loss']:.4f} at step {last['step']}, lowest {best['loss']:.4f} at {best['step']}"
         risen = last["loss"] - best["loss"] > 0.02
         yield Finding(
-            name="held-out loss", state="warn" if risen else "ok", found=found,
+            name="held-out loss",
+            state="warn" if risen else "ok",
+            found=found,
             remedy="more data or variants of each clip, or stop at the lowest" if risen else "",
             figures={"dataset": dataset, "last": last["loss"], "lowest": best["loss"], "lowest_step": best["step"]},
-        )  # fmt: skip
+        )
 
 
 def _climb(evidence: Evidence) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from videoar.cluster.finding import Finding
+from videoar.cluster.ground.finding import Finding
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
 
 PEERS = "0.33 to 0.47"
@@ -23,11 +23,15 @@ def data_wait(evidence: Evidence) -> Iterator[Finding]:
         return
     share = waited / total
     yield Finding(
-        name="data wait", state="fail" if share > 0.5 else "warn" if share > 0.1 else "ok",
-        found=f"{share:.1%} of a step of {total:.2f} s", figures={"share": share, "step_s": total},
-        remedy="" if share <= 0.1 else "raise loader.read_threads and prefetch_steps, and put loader.cache_dir on a "
+        name="data wait",
+        state="fail" if share > 0.5 else "warn" if share > 0.1 else "ok",
+        found=f"{share:.1%} of a step of {total:.2f} s",
+        figures={"share": share, "step_s": total},
+        remedy=""
+        if share <= 0.1
+        else "raise loader.read_threads and prefetch_steps, and put loader.cache_dir on a "
         "local disk; one core a process must be free for reading",
-    )  # fmt: skip
+    )
 
 
 def communication(evidence: Evidence) -> Iterator[Finding]:
@@ -38,10 +42,12 @@ def communication(evidence: Evidence) -> Iterator[Finding]:
         return
     share = sum(record["communication"] for record in measured) / sum(record["step_s"] for record in measured)
     yield Finding(
-        name="communication", state="warn" if share > 0.3 else "ok", found=f"{share:.1%} of {len(measured)} steps",
+        name="communication",
+        state="warn" if share > 0.3 else "ok",
+        found=f"{share:.1%} of {len(measured)} steps",
         remedy="keep parallel.tensor within one NVLink domain, or raise the packs a process" if share > 0.3 else "",
         figures={"share": share},
-    )  # fmt: skip
+    )
 
 
 def utilisation(evidence: Evidence) -> Iterator[Finding]:
@@ -51,10 +57,12 @@ def utilisation(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name="MFU", state="skip", found="the peak of this device is not known")
         return
     yield Finding(
-        name="MFU", state="warn" if mfu < 0.2 else "ok", found=f"{mfu:.3f}; peers reach {PEERS}",
+        name="MFU",
+        state="warn" if mfu < 0.2 else "ok",
+        found=f"{mfu:.3f}; peers reach {PEERS}",
         remedy="precision=bf16, parallel.compile=true, longer packs, less recomputation" if mfu < 0.2 else "",
         figures={"mfu": mfu},
-    )  # fmt: skip
+    )
 
 
 def fill(evidence: Evidence) -> Iterator[Finding]:
@@ -65,10 +73,12 @@ def fill(evidence: Evidence) -> Iterator[Finding]:
         return
     stage = evidence.records[-1]["stage"]
     yield Finding(
-        name="fill", state="warn" if share < 0.9 else "ok", found=f"{share:.1%} of the tokens of a pack are samples",
+        name="fill",
+        state="warn" if share < 0.9 else "ok",
+        found=f"{share:.1%} of the tokens of a pack are samples",
         remedy=f"choose stages.{stage}.tokens_per_pack near a multiple of a clip's tokens" if share < 0.9 else "",
         figures={"fill": share},
-    )  # fmt: skip
+    )
 
 
 def memory(evidence: Evidence) -> Iterator[Finding]:
@@ -79,12 +89,14 @@ def memory(evidence: Evidence) -> Iterator[Finding]:
         return
     share = peak / _capacity()
     yield Finding(
-        name="memory", state="warn" if share > 0.92 else "ok",
+        name="memory",
+        state="warn" if share > 0.92 else "ok",
         found=f"{peak / GIB:.1f} GiB at the highest, of {_capacity() / GIB:.0f} GiB here",
         remedy="the next longer pack does not fit: parallel.recompute, a higher zero_stage, or shorter packs"
-        if share > 0.92 else "",
+        if share > 0.92
+        else "",
         figures={"peak_bytes": peak, "share": share},
-    )  # fmt: skip
+    )
 
 
 def checkpoint_time(evidence: Evidence) -> Iterator[Finding]:
@@ -93,9 +105,12 @@ def checkpoint_time(evidence: Evidence) -> Iterator[Finding]:
     total = sum(record["step_s"] for record in evidence.records) + blocked
     share = blocked / total if total else 0.0
     yield Finding(
-        name="saving", state="warn" if share > 0.05 else "ok", found=f"{share:.1%} of the time, {blocked:.1f} s in all",
-        remedy="raise log.save_every" if share > 0.05 else "", figures={"share": share, "blocked_s": blocked},
-    )  # fmt: skip
+        name="saving",
+        state="warn" if share > 0.05 else "ok",
+        found=f"{share:.1%} of the time, {blocked:.1f} s in all",
+        remedy="raise log.save_every" if share > 0.05 else "",
+        figures={"share": share, "blocked_s": blocked},
+    )
 
 
 def _capacity() -> int:

@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from videoar.cluster.finding import Finding
-from videoar.cluster.health import read_standings, to_blame
-from videoar.pretrain.checkpoint import Checkpoint, CorruptCheckpoint, saved_steps, step_name
+from videoar.cluster.ground.finding import Finding
+from videoar.cluster.ground.health import read_standings, to_blame
+from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
-from videoar.pretrain.metrics import METRICS
-from videoar.pretrain.run_folder import HEALTH
+from videoar.pretrain.run_folder import HEALTH, METRICS
 
 GIB = 1 << 30
 QUIET_S = 900.0
@@ -31,16 +30,22 @@ def progress(evidence: Evidence) -> Iterator[Finding]:
     if _is_held(evidence.run / ".lock"):
         hung = quiet > patience
         yield Finding(
-            name="progress", state="fail" if hung else "ok", figures=figures,
+            name="progress",
+            state="fail" if hung else "ok",
+            figures=figures,
             found=f"{found}; a trainer holds the run" + (f" and does not step{_culprits(evidence)}" if hung else ""),
             remedy="look at the processes' stacks (py-spy dump), end them, and start the same command again"
-            if hung else "",
-        )  # fmt: skip
+            if hung
+            else "",
+        )
     elif not _is_over(evidence) and quiet > patience:
         yield Finding(
-            name="progress", state="warn", found=f"{found}; no trainer runs here", figures=figures,
+            name="progress",
+            state="warn",
+            found=f"{found}; no trainer runs here",
+            figures=figures,
             remedy="start the same command again: it goes on from the newest checkpoint",
-        )  # fmt: skip
+        )
     else:
         yield Finding(name="progress", state="ok", found=found, figures=figures)
 
@@ -53,9 +58,12 @@ def events(evidence: Evidence) -> Iterator[Finding]:
     if failed:
         why = failed[-1].get("error") or failed[-1].get("reason") or "no reason given"
         yield Finding(
-            name="events", state="warn", found=f"{found}; the last failure: {why}", figures=dict(counts),
+            name="events",
+            state="warn",
+            found=f"{found}; the last failure: {why}",
+            figures=dict(counts),
             remedy="make room and check the storage; a run without checkpoints is one fault from its start",
-        )  # fmt: skip
+        )
     else:
         yield Finding(name="events", state="ok", found=found, figures=dict(counts))
 
@@ -66,9 +74,11 @@ def checkpoints(evidence: Evidence, *, everything: bool) -> Iterator[Finding]:
     if not steps:
         due = evidence.records[-1]["step"] + 1 >= evidence.recipe.log.save_every
         yield Finding(
-            name="checkpoints", state="fail" if due else "skip", found=f"none in {evidence.root.url}",
+            name="checkpoints",
+            state="fail" if due else "skip",
+            found=f"none in {evidence.root.url}",
             remedy="look for failed saves in events.jsonl" if due else "",
-        )  # fmt: skip
+        )
         return
     for step in steps[:-1] if everything else ():
         try:
@@ -79,10 +89,12 @@ def checkpoints(evidence: Evidence, *, everything: bool) -> Iterator[Finding]:
     if damaged:
         whole = [step for step in steps if step not in damaged]
         yield Finding(
-            name="checkpoints", state="fail" if steps[-1] in damaged or not whole else "warn",
-            found="; ".join(f"step {step}: {error}" for step, error in damaged.items()), figures={"damaged": damaged},
+            name="checkpoints",
+            state="fail" if steps[-1] in damaged or not whole else "warn",
+            found="; ".join(f"step {step}: {error}" for step, error in damaged.items()),
+            figures={"damaged": damaged},
             remedy=f"the run will go on from step {whole[-1]}; check the disk" if whole else "restore one",
-        )  # fmt: skip
+        )
     else:
         yield Finding(name="checkpoints", state="ok", found=told, figures={"steps": steps})
 
@@ -98,10 +110,12 @@ def disk(evidence: Evidence) -> Iterator[Finding]:
     size = max((_size(one) for one in folder.glob("step-*")), default=0)
     state = "fail" if free < 1.2 * size else "warn" if free < max(3 * size, GIB) else "ok"
     yield Finding(
-        name="disk", state=state, found=f"{free / GIB:.1f} GiB free, a checkpoint takes {size / GIB:.2f} GiB",  # type: ignore[arg-type]
+        name="disk",
+        state=state,  # type: ignore[arg-type]
+        found=f"{free / GIB:.1f} GiB free, a checkpoint takes {size / GIB:.2f} GiB",
         remedy="" if state == "ok" else "free some space, lower log.keep_last, or set log.checkpoints to another store",
         figures={"free_bytes": free, "checkpoint_bytes": size},
-    )  # fmt: skip
+    )
 
 
 def moving_average(evidence: Evidence) -> Iterator[Finding]:
@@ -117,14 +131,20 @@ def moving_average(evidence: Evidence) -> Iterator[Finding]:
     found = f"{away:.2%} from the trained head after {updates} updates"
     if away == 0 and updates > 1:
         yield Finding(
-            name="EMA", state="warn", found=f"{found}: the weights do not move", figures=figures,
+            name="EMA",
+            state="warn",
+            found=f"{found}: the weights do not move",
+            figures=figures,
             remedy="look at the learning rate and the skipped steps",
-        )  # fmt: skip
+        )
     elif away > 0.5:
         yield Finding(
-            name="EMA", state="warn", found=f"{found}: it lags far behind", figures=figures,
+            name="EMA",
+            state="warn",
+            found=f"{found}: it lags far behind",
+            figures=figures,
             remedy="lower optimizer.ema_decay (its memory is 1 / (1 - decay) updates), or export without --ema",
-        )  # fmt: skip
+        )
     else:
         yield Finding(name="EMA", state="ok", found=found, figures=figures)
 

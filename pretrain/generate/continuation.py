@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.generate.video import fit, read_video, to_tensor
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames, pixel_frames
@@ -41,9 +41,11 @@ def given_frames(
         frames = _last(frames, keep)
     if latent_frames(len(frames)) >= latent_frames(num_frames):
         raise InputError(
-            "num_frames", num_frames, f"leaves nothing to generate after the {len(frames)} given frames",
+            "num_frames",
+            num_frames,
+            f"leaves nothing to generate after the {len(frames)} given frames",
             "ask for more frames in all, or keep fewer of the given ones",
-        )  # fmt: skip
+        )
     return frames
 
 

@@ -37,9 +37,16 @@ class Decoder:
         self._model, self._schedule, self._branches = model, schedule, branches
         lengths = [len(tokens) for tokens in text] * branches
         self.cache = FrameCache(
-            schedule, lengths, num_layers=config.num_layers, num_heads=config.num_heads, head_dim=config.head_dim,
-            num_frames=num_frames, window=window, dtype=model.input.weight.dtype, device=device,
-        )  # fmt: skip
+            schedule,
+            lengths,
+            num_layers=config.num_layers,
+            num_heads=config.num_heads,
+            head_dim=config.head_dim,
+            num_frames=num_frames,
+            window=window,
+            dtype=model.input.weight.dtype,
+            device=device,
+        )
         layout = _first_frame(schedule, lengths)
         self._text_positions, self._positions = _by_sample(layout, layout.positions(config.rope), device)
         _, self._places = _by_sample(layout, layout.places(), device)

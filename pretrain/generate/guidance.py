@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,11 @@ def parse_guidance(value: str | float | Guidance) -> Guidance:
         return Guidance.constant(corners[0]) if len(corners) == 1 else Guidance(*corners)
     except (ValueError, TypeError) as error:
         raise InputError(
-            "guidance", value, "is neither a preset nor a number",
+            "guidance",
+            value,
+            "is neither a preset nor a number",
             f"use {', '.join(_NAMED)}, a constant such as 3, or four corners such as 5,4,4,3",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def guided(logits: Float[Tensor, "branches b l k"], gamma: float) -> Float[Tensor, "b l k"]:

@@ -28,9 +28,7 @@ def side_by_side(panels: Sequence[Clip], made_from: Sequence[int], zoom: int = 2
     return np.concatenate(spaced, axis=2).repeat(zoom, axis=1).repeat(zoom, axis=2)
 
 
-def one_below_the_other(
-    rows: Sequence[UInt8[np.ndarray, "_f _h _w 3"]],
-) -> UInt8[np.ndarray, "_g _i _j 3"]:
+def one_below_the_other(rows: Sequence[UInt8[np.ndarray, "_f _h _w 3"]]) -> UInt8[np.ndarray, "_g _i _j 3"]:
     """Clips of any sizes and lengths as one: smaller ones keep to the left, shorter ones stand still at their end."""
     length, width = (max(row.shape[axis] for row in rows) for axis in (0, 2))
     fitted = []

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
-from videoar.data_pipeline.text import TextTokens
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.text.tokens import TextTokens
 from videoar.pretrain.generate.continuation import Clip, Picture, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
@@ -26,7 +26,7 @@ from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 if TYPE_CHECKING:
-    from videoar.data_pipeline.t5 import LiveText
+    from videoar.data_pipeline.text.t5 import LiveText
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -114,9 +114,19 @@ class VideoPipeline:
     ) -> Video:
         """Make one video; the arguments are those of `Request`. A seed fixes the result on a device."""
         request = Request(
-            prompt=prompt, label=label, image=image, video=video, given_frames=given_frames, num_frames=num_frames,
-            schedule=schedule, guidance=guidance, temperature=temperature, top_p=top_p, seed=seed, window=window,
-        )  # fmt: skip
+            prompt=prompt,
+            label=label,
+            image=image,
+            video=video,
+            given_frames=given_frames,
+            num_frames=num_frames,
+            schedule=schedule,
+            guidance=guidance,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            window=window,
+        )
         return self.batch([request])[0]
 
     def batch(self, requests: Sequence[Request]) -> list[Video]:
@@ -140,12 +150,15 @@ class VideoPipeline:
         num_frames = shape.num_frames if first.num_frames is None else first.num_frames
         guidance = parse_guidance(self.config.guidance if first.guidance is None else first.guidance)
         frames = sample_frames(
-            self.model, schedule, [self._tokens(request) for request in requests],
+            self.model,
+            schedule,
+            [self._tokens(request) for request in requests],
             Sampling(guidance=guidance, temperature=first.temperature, top_p=first.top_p),
-            num_frames=latent_frames(num_frames), window=first.window or self.config.window,
+            num_frames=latent_frames(num_frames),
+            window=first.window or self.config.window,
             seeds=[request.seed for request in requests],
             history=self._history(requests, schedule, num_frames, shape.fps),
-        )  # fmt: skip
+        )
         for pixels in self.tokenizer.decode_stream(frame.latent[:, :, None] for frame in frames):
             yield to_frames(pixels)
 
@@ -184,7 +197,7 @@ class VideoPipeline:
         text = self.config.model.text
         if text.kind != "t5":
             return text_tokens(text)
-        from videoar.data_pipeline.t5 import LiveText  # needs transformers, which other texts do not
+        from videoar.data_pipeline.text.t5 import LiveText  # needs transformers, which other texts do not
 
         device = self.model.input.weight.device
         return LiveText(self._text_encoder or text.path, text.max_tokens, text.encoder_hash, device)
@@ -195,9 +208,11 @@ class VideoPipeline:
         chosen = self.config.shapes[0].schedule if name is None else name
         if chosen not in shapes:
             raise InputError(
-                "schedule", chosen, "is no frame size that these weights were trained on",
+                "schedule",
+                chosen,
+                "is no frame size that these weights were trained on",
                 f"use one of: {', '.join(reversed(shapes))}",
-            )  # fmt: skip
+            )
         return shapes[chosen]
 
     @staticmethod
@@ -214,11 +229,15 @@ def _check_pair(model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig)
         raise InputError("weights", "config.json", "names no shape of video", "use `videoar export` to write it")
     if tokenizer.config.latent_dim != model.config.latent_dim:
         raise InputError(
-            "tokenizer", f"{tokenizer.config.latent_dim} bits a token", f"the model has {model.config.latent_dim}",
+            "tokenizer",
+            f"{tokenizer.config.latent_dim} bits a token",
+            f"the model has {model.config.latent_dim}",
             "use the tokenizer that was exported with it",
-        )  # fmt: skip
+        )
     if tokenizer.hash != config.tokenizer_hash:
         raise InputError(
-            "tokenizer", tokenizer.hash, f"is not the tokenizer {config.tokenizer_hash} that made the model's data",
+            "tokenizer",
+            tokenizer.hash,
+            f"is not the tokenizer {config.tokenizer_hash} that made the model's data",
             "use the tokenizer/ folder that was exported with it",
-        )  # fmt: skip
+        )

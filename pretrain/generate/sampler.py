@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float32, Int64, Shaped
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
-from videoar.pretrain.draws import Stream, draw
+from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.batch.draws import Stream, draw
 from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.guidance import Guidance, guided
 from videoar.pretrain.model import VideoAR
@@ -158,18 +158,24 @@ def check_fit(model: VideoAR, schedule: ScaleSchedule, num_frames: int) -> None:
     config = model.config
     if schedule.num_scales > config.max_scales:
         raise InputError(
-            "schedule", schedule.name, f"has {schedule.num_scales} scales, the weights embed {config.max_scales}",
+            "schedule",
+            schedule.name,
+            f"has {schedule.num_scales} scales, the weights embed {config.max_scales}",
             "use a smaller frame size",
-        )  # fmt: skip
+        )
     if config.rope != "learned":
         return
     if num_frames > config.max_frames:
         raise InputError(
-            "num_frames", num_frames, f"latent frames are more than the {config.max_frames} learned positions",
+            "num_frames",
+            num_frames,
+            f"latent frames are more than the {config.max_frames} learned positions",
             "ask for a shorter video, or train with a rotary position",
-        )  # fmt: skip
+        )
     if max(schedule.grid) > config.max_side:
         raise InputError(
-            "schedule", schedule.name, f"is wider than the {config.max_side} learned positions of a side",
+            "schedule",
+            schedule.name,
+            f"is wider than the {config.max_side} learned positions of a side",
             "use a smaller frame size",
-        )  # fmt: skip
+        )

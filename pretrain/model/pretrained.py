@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.serialize import from_dict, to_dict
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.pretrain.config import ModelConfig
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -45,9 +45,11 @@ class ClipShape:
     def __post_init__(self) -> None:
         if ScaleSchedule.named(self.schedule).hash != self.schedule_hash:
             raise InputError(
-                "config.json: shapes.schedule_hash", self.schedule_hash,
-                f"is not that of {self.schedule} in this version", "use the version that exported the weights",
-            )  # fmt: skip
+                "config.json: shapes.schedule_hash",
+                self.schedule_hash,
+                f"is not that of {self.schedule} in this version",
+                "use the version that exported the weights",
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,9 +147,11 @@ def load_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> dict[str
         for name, value in _read_shard(folder / file, [name for name, place in places.items() if place == file]):
             if value.shape != expected[name].shape:
                 raise InputError(
-                    "weights", folder, f"{name} is {tuple(value.shape)}, the model's {tuple(expected[name].shape)}",
+                    "weights",
+                    folder,
+                    f"{name} is {tuple(value.shape)}, the model's {tuple(expected[name].shape)}",
                     f"use the {CONFIG} that was exported with them",
-                )  # fmt: skip
+                )
             loaded[name] = value
     return loaded
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64, Shaped
 from torch import Tensor, nn
 
-from videoar.data_pipeline.text import BytesText, LabelText, TextTokens
+from videoar.data_pipeline.text.tokens import BytesText, LabelText, TextTokens
 from videoar.pretrain.config import ModelConfig, TextConfig
 from videoar.pretrain.model.head import Head
 from videoar.pretrain.model.layers import Attend, Block, RMSNorm

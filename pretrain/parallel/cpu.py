@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from videoar.cluster.process import World
+from videoar.cluster.ground.process import World
 
 
 class _CudaMeansCpu(TorchFunctionMode):
@@ -71,7 +71,11 @@ def join(world: World, device: torch.device, timeout_s: float) -> None:
     # A process alone meets nobody, so it needs no torchrun around it.
     meeting = {"init_method": world.rendezvous} if world.world_size > 1 else {"store": torch.distributed.HashStore()}
     torch.distributed.init_process_group(
-        communication_backend(), **meeting, rank=world.rank, world_size=world.world_size,
-        timeout=timedelta(seconds=timeout_s), device_id=device if device.type == "cuda" else None,
-    )  # fmt: skip
+        communication_backend(),
+        **meeting,
+        rank=world.rank,
+        world_size=world.world_size,
+        timeout=timedelta(seconds=timeout_s),
+        device_id=device if device.type == "cuda" else None,
+    )
     atexit.register(torch.distributed.destroy_process_group)

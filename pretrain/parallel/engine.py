@@ -13,24 +13,26 @@ from megatron.core.pipeline_parallel import get_forward_backward_func
 from megatron.core.transformer import TransformerConfig
 from torch import Tensor, nn
 
-from videoar.cluster.process import World
-from videoar.pretrain.checkpoint import Checkpoint
+from videoar.cluster.ground.process import World
+from videoar.pretrain.batch.pack import Pack
+from videoar.pretrain.checkpoint.format import Checkpoint
+from videoar.pretrain.checkpoint.fragment import Fragment
+from videoar.pretrain.checkpoint.holdings import fragments, load, moving_average
 from videoar.pretrain.config import Recipe, StageConfig
-from videoar.pretrain.engine import Engine, StepResult, prepare_blocks
-from videoar.pretrain.fragment import Fragment
-from videoar.pretrain.inputs import Pack
-from videoar.pretrain.loss import Tally, bitwise_loss
+from videoar.pretrain.engine.loss import Tally, bitwise_loss
+from videoar.pretrain.engine.profile import peak_memory
+from videoar.pretrain.engine.protocol import Engine, StepResult
+from videoar.pretrain.engine.recompute import prepare_blocks
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.parallel import cpu, zero
 from videoar.pretrain.parallel.check import check_layout
-from videoar.pretrain.parallel.gradients import OwnedGradients, WholeGradients
+from videoar.pretrain.parallel.gradient_norms import OwnedGradients, WholeGradients
 from videoar.pretrain.parallel.mesh import Mesh, leave_mesh, make_mesh
-from videoar.pretrain.parallel.pipeline import Stage, split_layers
+from videoar.pretrain.parallel.pipeline_stages import Stage
+from videoar.pretrain.parallel.plan import cut_of, split_layers
 from videoar.pretrain.parallel.sequence import TokenCut
-from videoar.pretrain.parallel.tensor import cut_of, mark_cut, shard
-from videoar.pretrain.profile import peak_memory
-from videoar.pretrain.state import fragments, load, moving_average
+from videoar.pretrain.parallel.tensor import mark_cut, shard
 
 Value = TypeVar("Value")
 

@@ -7,53 +7,15 @@ only this process's heads or tokens, all others see the same on every process, a
 
 from __future__ import annotations
 
-import re
-from typing import Literal
-
 import torch
 from megatron.core import ModelParallelConfig
-from megatron.core.tensor_parallel import (
-    ColumnParallelLinear,
-    RowParallelLinear,
-    copy_to_tensor_model_parallel_region,
-)
+from megatron.core.tensor_parallel import ColumnParallelLinear, RowParallelLinear, copy_to_tensor_model_parallel_region
 from torch import Tensor, nn
 
-from videoar.pretrain.fragment import Cut
+from videoar.pretrain.checkpoint.fragment import Cut
 from videoar.pretrain.model.layers import RMSNorm
 from videoar.pretrain.parallel.mesh import Mesh
-
-Role = Literal["column", "row", "partial"]
-
-PLAN: dict[str, Role] = {
-    r"blocks\.\d+\.attention\.qkv": "column",
-    r"blocks\.\d+\.attention\.out": "row",
-    r"blocks\.\d+\.attention\.(q_norm|k_norm)": "partial",
-    r"blocks\.\d+\.feed_forward\.gate_up": "column",
-    r"blocks\.\d+\.feed_forward\.down": "row",
-}
-SEQUENCE_PLAN: dict[str, Role] = PLAN | {
-    r"blocks\.\d+\.(attention_norm|feed_forward_norm)": "partial",
-}
-"""With sequence parallelism the norms between the cut layers see only this process's tokens."""
-
-_CUT_DIM: dict[Role, int] = {"column": 0, "row": 1}
-
-
-def role_of(module_name: str, plan: dict[str, Role]) -> Role | None:
-    """What the plan says of a module; None: every process of the tensor group holds and computes the same."""
-    for pattern, role in plan.items():
-        if re.fullmatch(pattern, module_name):
-            return role
-    return None
-
-
-def cut_of(parameter_name: str, mesh: Mesh) -> Cut | None:
-    """Which part of a parameter this process holds; None: all of it."""
-    role = role_of(parameter_name.rpartition(".")[0], PLAN)
-    if role not in _CUT_DIM or mesh.tensor_size == 1:
-        return None
-    return Cut(_CUT_DIM[role], mesh.tensor_rank, mesh.tensor_size)
+from videoar.pretrain.parallel.plan import PLAN, SEQUENCE_PLAN, Role, role_of
 
 
 class ColumnLinear(ColumnParallelLinear):

@@ -11,13 +11,13 @@ import torch.distributed as dist
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from videoar.pretrain.checkpoint.fragment import Place
+from videoar.pretrain.checkpoint.holdings import Holding
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.fragment import Place
-from videoar.pretrain.optim import adamw
-from videoar.pretrain.parallel.gradients import OwnedGradients, WholeGradients
+from videoar.pretrain.engine.optim import adamw
+from videoar.pretrain.parallel.gradient_norms import OwnedGradients, WholeGradients
 from videoar.pretrain.parallel.mesh import Mesh, ModelParallelUnit
-from videoar.pretrain.parallel.tensor import cut_of
-from videoar.pretrain.state import Holding
+from videoar.pretrain.parallel.plan import cut_of
 
 _BUCKET = 50_000_000
 """Elements that DeepSpeed reduces and gathers at once, at most; it allocates the buffer."""

@@ -7,7 +7,7 @@ import torch.distributed as dist
 
 from videoar.benchmarks.measure import Cost, alternate, counted_collectives, median_ratios, medians, rounded
 from videoar.benchmarks.processes import run_processes
-from videoar.cluster.process import World
+from videoar.cluster.ground.process import World
 
 
 def test_calls_take_turns() -> None:

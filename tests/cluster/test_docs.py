@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.arguments import own_flags
-from videoar.cluster.cli import COMMANDS, find_command
-from videoar.cluster.overrides import override, split_flags
+from videoar.cluster.cli.arguments import own_flags
+from videoar.cluster.cli.command_table import COMMANDS, find_command
+from videoar.cluster.ground.overrides import override, split_flags
 from videoar.configs.load import find_recipe
 
 ROOT = Path(__file__).parents[2]

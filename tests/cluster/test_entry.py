@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.cli import COMMANDS
+from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.entry import main
-from videoar.cluster.serialize import from_yaml
+from videoar.cluster.ground.serialize import from_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import Recipe
 
@@ -91,9 +91,11 @@ def test_the_overview_names_every_command_at_once(capsys: pytest.CaptureFixture[
     assert all(f"  {name} " in shown for name in COMMANDS)
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "videoar.cluster.entry", "--help"], capture_output=True, text=True,
+        [sys.executable, "-X", "importtime", "-m", "videoar.cluster.entry", "--help"],
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     assert time.perf_counter() - began < 5
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "numpy", "ray", "yaml.loader.CLoader"}

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.arguments import own_flags
-from videoar.cluster.cli import COMMANDS, find_command
+from videoar.cluster.cli.arguments import own_flags
+from videoar.cluster.cli.command_table import COMMANDS, find_command
 from videoar.cluster.entry import main
-from videoar.cluster.overrides import override, split_flags
+from videoar.cluster.ground.overrides import override, split_flags
 from videoar.configs.load import find_recipe, recipe_names
-from videoar.pretrain.budget import budget
-from videoar.pretrain.budget_report import cost_lines, memory_lines
+from videoar.pretrain.budget.budget import budget
+from videoar.pretrain.budget.report import cost_lines, memory_lines
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
 
@@ -97,12 +97,16 @@ def test_a_budget_that_is_refused(words: tuple[str, ...], message: str, capsys: 
     [
         (("train", "ucf101_l"), "--data.tokenizer.path DIR"),
         (("data", "plan", "ucf101_l", "--output", "o", "--data.tokenizer.path", "tiny"), "--data.tokenizer.path DIR"),
-        (("data", "plan", "ucf101_l", "--output", "o", "--data.tokenizer.path", "demo"),
-         "data.datasets.ucf101.source.path=data/ucf101: "),
-        (("data", "plan", "t2v_4b", "--output", "o", "--data.tokenizer.path", "demo"),
-         "data.datasets.images256.source.path=data/images: is not a folder"),
+        (
+            ("data", "plan", "ucf101_l", "--output", "o", "--data.tokenizer.path", "demo"),
+            "data.datasets.ucf101.source.path=data/ucf101: ",
+        ),
+        (
+            ("data", "plan", "t2v_4b", "--output", "o", "--data.tokenizer.path", "demo"),
+            "data.datasets.images256.source.path=data/images: is not a folder",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_recipe_of_the_paper_lacks_is_said(
     words: tuple[str, ...],
     message: str,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.configs.load import find_recipe, load_recipe, recipe_names, save_recipe
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.overrides import differences
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.overrides import differences
 from videoar.configs.load import find_recipe, layout_counts
-from videoar.pretrain.budget import GPU_MEMORY, Budget, budget
-from videoar.pretrain.budget_report import CLUSTERS, amount, cost_lines, duration
+from videoar.pretrain.budget.budget import GPU_MEMORY, Budget, budget
+from videoar.pretrain.budget.memory import rank_memory
+from videoar.pretrain.budget.report import CLUSTERS, amount, cost_lines, duration
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.memory import rank_memory
 from videoar.pretrain.parallel.check import check_layout
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
@@ -56,9 +56,13 @@ def test_the_cost_in_the_docs_is_that_of_the_recipe(name: str) -> None:
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     steps = sum(stage.steps for stage in found.stages)
     assert cells[1:7] == [
-        f"{found.parameters / 1e9:.2f} B", cells[2], f"{steps:,}", amount(found.tokens), f"{found.flops:.1e}",
+        f"{found.parameters / 1e9:.2f} B",
+        cells[2],
+        f"{steps:,}",
+        amount(found.tokens),
+        f"{found.flops:.1e}",
         f"{found.gpu_hours:,.0f} ({duration(found.hours)})" if found.gpu_hours > 10 else duration(found.gpu_hours),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("gpus", layout_counts("t2v_4b"))

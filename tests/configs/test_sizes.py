@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.configs.sizes import PUBLISHED_PARAMETERS, SIZES, parameter_count, parameter_summary, size
 from videoar.pretrain.model import VideoAR
 
@@ -24,8 +24,11 @@ def test_counts(name: str, millions: int) -> None:
 def test_heads_of_the_sizes() -> None:
     """Kernels pad heads of 80: the second 4B exists for its 128."""
     assert {name: config.head_dim for name, config in SIZES.items() if name != "tiny"} == {
-        "l": 128, "xl": 128, "4b": 80, "4b-hd128": 128,
-    }  # fmt: skip
+        "l": 128,
+        "xl": 128,
+        "4b": 80,
+        "4b-hd128": 128,
+    }
 
 
 def test_the_count_is_that_of_a_real_model() -> None:

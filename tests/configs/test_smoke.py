@@ -16,10 +16,10 @@ import pytest
 
 from tests.pretrain.test_t5 import WIDTH, make_encoder
 from videoar.configs.load import find_recipe, save_recipe
-from videoar.data_pipeline.config import DatasetConfig
-from videoar.data_pipeline.packing import LoaderState
-from videoar.data_pipeline.run import prepare
-from videoar.pretrain.budget import Work, work_of
+from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.loading.packing import LoaderState
+from videoar.data_pipeline.preparing.prepare import prepare
+from videoar.pretrain.budget.budget import Work, work_of
 from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.data import make_sampler, open_datasets, prepare_text
 from videoar.pretrain.run_folder import read_lines
@@ -31,9 +31,7 @@ pytestmark = pytest.mark.slow
 WHOLE = ("ucf101_l", "ucf101_xl", "t2v_4b")
 """Trained under their layouts, in two processes; the ablations of these in one, under none."""
 
-ABLATIONS = (
-    "ablation_baseline", "ablation_rope", "ablation_corruption", "ablation_inheritance", "ablation_frame_mask",
-)  # fmt: skip
+ABLATIONS = ("ablation_baseline", "ablation_rope", "ablation_corruption", "ablation_inheritance", "ablation_frame_mask")
 
 LATENT_DIM = 8
 STEPS = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from videoar.data_pipeline.plugins import ClipCaptioner, ClipEmbedder, ClipScorer, ClipView
+from videoar.data_pipeline.planning.plugins import ClipCaptioner, ClipEmbedder, ClipScorer, ClipView
 
 
 class Brightness(ClipScorer):

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videoar.data_pipeline.clip import SampleEntry
-from videoar.data_pipeline.commits import CommittedSample, CommittedTar
-from videoar.data_pipeline.config import LatentPayload
-from videoar.data_pipeline.manifest import Manifest, open_manifest, sample_id, write_manifest
-from videoar.data_pipeline.payload import Members, SampleFormat, rebuild, write_sample
-from videoar.data_pipeline.shard_writer import ShardWriter
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.config.data import LatentPayload
+from videoar.data_pipeline.shards.commits import CommittedSample, CommittedTar
+from videoar.data_pipeline.shards.manifest import Manifest, open_manifest, sample_id, write_manifest
+from videoar.data_pipeline.shards.sample import SampleEntry
+from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, rebuild, write_sample
+from videoar.data_pipeline.shards.writer import ShardWriter
+from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer.scales import ScaleSchedule
 
 WriteDataset = Callable[..., Manifest]
@@ -58,13 +58,22 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
                 storage.write(key, content)
             entries += [
                 SampleEntry(
-                    key=sample.key, sample_id=sample_id(name, sample.key), dataset=name, schedule=schedule,
-                    num_frames=num_frames, caption="x" * (i % 7), label=i % 3, shard=tars[0].key, offset=sample.offset,
-                    size_bytes=sample.size_bytes, latent_shard=tars[1].key if tars[1:] else None,
-                    latent_offset=sample.latent_offset, latent_bytes=sample.latent_bytes,
+                    key=sample.key,
+                    sample_id=sample_id(name, sample.key),
+                    dataset=name,
+                    schedule=schedule,
+                    num_frames=num_frames,
+                    caption="x" * (i % 7),
+                    label=i % 3,
+                    shard=tars[0].key,
+                    offset=sample.offset,
+                    size_bytes=sample.size_bytes,
+                    latent_shard=tars[1].key if tars[1:] else None,
+                    latent_offset=sample.latent_offset,
+                    latent_bytes=sample.latent_bytes,
                 )
                 for i, sample in zip(range(first, last), samples, strict=True)
-            ]  # fmt: skip
+            ]
             written += tars
         write_manifest(storage, name, layout, entries, written, {})
         return open_manifest(storage.url)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.pretrain.run_folder import read_lines
 
 pytestmark = pytest.mark.slow

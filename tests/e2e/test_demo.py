@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.demo import FIGURES, PAGE, demo, run_demo
-from videoar.cluster.errors import InputError
+from videoar.cluster.demo.demo import FIGURES, PAGE, demo, run_demo
+from videoar.cluster.ground.errors import InputError
 from videoar.configs.demo import Films, recipe
-from videoar.data_pipeline.config import SourceConfig
+from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.pretrain.config import Recipe
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 

@@ -16,16 +16,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from videoar.cluster.preemption import EXIT_PREEMPTED, Preempted
-from videoar.cluster.serialize import from_yaml
-from videoar.data_pipeline import storage
-from videoar.data_pipeline.loader import StepLoader
-from videoar.data_pipeline.packing import LoaderState
-from videoar.pretrain import checkpoint, run, saver
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+from videoar.cluster.ground.serialize import from_yaml
+from videoar.data_pipeline.loading.loader import StepLoader
+from videoar.data_pipeline.loading.packing import LoaderState
+from videoar.data_pipeline.storage import objects as storage
+from videoar.pretrain import run
 from videoar.pretrain import train as trainer
+from videoar.pretrain.checkpoint import format as checkpoint
+from videoar.pretrain.checkpoint import saver
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler, open_datasets
-from videoar.pretrain.engine import PlainEngine
+from videoar.pretrain.engine.plain import PlainEngine
 
 fault = signal.SIGKILL
 """What happens at the point: the machine dies, or the scheduler sends its notice."""

@@ -12,28 +12,43 @@ from typing import Any
 import pytest
 import torch
 
-from videoar.cluster.preemption import EXIT_PREEMPTED
-from videoar.cluster.serialize import to_yaml
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import STATES, Checkpoint, saved_steps, step_name
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import STATES, Checkpoint, saved_steps, step_name
 from videoar.pretrain.config import FaultConfig, LogConfig, Recipe
 from videoar.pretrain.run_folder import read_lines
 
 pytestmark = pytest.mark.slow
 
 PHASES = (
-    "data wait", "step", "reduction", "step over", "copy off the device", "first file of a save",
-    "last file of a save", "before the manifest", "after the manifest", "before the pointer", "tidying", "stage ends",
-    "stage ended", "validation",
-)  # fmt: skip
+    "data wait",
+    "step",
+    "reduction",
+    "step over",
+    "copy off the device",
+    "first file of a save",
+    "last file of a save",
+    "before the manifest",
+    "after the manifest",
+    "before the pointer",
+    "tidying",
+    "stage ends",
+    "stage ended",
+    "validation",
+)
 NOTICES = tuple(
     f"{name} in {phase}"
     for name, phase in (
-        ("SIGTERM", "data wait"), ("SIGUSR1", "reduction"), ("SIGTERM", "copy off the device"),
-        ("SIGUSR1", "before the manifest"), ("SIGTERM", "stage ends"), ("SIGTERM", "validation"),
+        ("SIGTERM", "data wait"),
+        ("SIGUSR1", "reduction"),
+        ("SIGTERM", "copy off the device"),
+        ("SIGUSR1", "before the manifest"),
+        ("SIGTERM", "stage ends"),
+        ("SIGTERM", "validation"),
     )
-)  # fmt: skip
+)
 REWINDS = ("rewinding", "rewound")
 NUMBERS = ("step", "stage", "loss", "bit_accuracy", "grad_norm", "flip_ratio", "tokens", "learning_rate")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.preemption import EXIT_PREEMPTED
-from videoar.cluster.serialize import to_yaml
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.run_folder import read_lines
@@ -34,9 +34,12 @@ def staged(url: str, layouts: tuple[ParallelConfig | None, ...], **faults: objec
 
     stages = tuple(stage(index, layout) for index, layout in enumerate(layouts))
     return replace(
-        base, stages=stages, data=replace(base.data, url=url), log=LogConfig(wandb="off", save_every=3),
+        base,
+        stages=stages,
+        data=replace(base.data, url=url),
+        log=LogConfig(wandb="off", save_every=3),
         faults=FaultConfig(**faults),  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
 
 
 def submit(recipe: Recipe, run: Path, processes: int) -> int:
@@ -84,5 +87,7 @@ def test_recut_in_the_same_processes(straight: list[float], debug_data: str, tmp
     assert curve(tmp_path / "run") == pytest.approx(straight, rel=1e-4)
     told = [line["layout"] for line in read_lines(tmp_path / "run" / "events.jsonl") if line["event"] == "relayout"]
     assert [(layout["tensor"], layout["pipeline"], layout["zero_stage"]) for layout in told] == [
-        (1, 2, 1), (1, 1, 0), (1, 1, 3),
-    ]  # fmt: skip
+        (1, 2, 1),
+        (1, 1, 0),
+        (1, 1, 3),
+    ]

@@ -10,10 +10,10 @@ import torch
 
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.benchmarks.processes import run_processes
-from videoar.cluster.process import World
+from videoar.cluster.ground.process import World
+from videoar.pretrain.batch.pack import Pack
 from videoar.pretrain.config import ParallelConfig
-from videoar.pretrain.engine import make_engine
-from videoar.pretrain.inputs import Pack
+from videoar.pretrain.make_engine import make_engine
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.preemption import EXIT_PREEMPTED
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import Checkpoint, saved_steps, step_name
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import Checkpoint, saved_steps, step_name
 from videoar.pretrain.run_folder import read_lines
 
 pytestmark = pytest.mark.slow

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import Checkpoint, step_name
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import Checkpoint, step_name
 from videoar.pretrain.run_folder import read_lines
 
 pytestmark = pytest.mark.slow

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from videoar.cluster.process import World
+from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import OptimizerConfig, ParallelConfig, Recipe
 from videoar.pretrain.parallel import tensor
-from videoar.pretrain.parallel.tensor import Role
+from videoar.pretrain.parallel.plan import Role
 from videoar.pretrain.train import train
 
 

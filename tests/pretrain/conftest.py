@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry, StoredLatent
+from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry, StoredLatent
+from videoar.pretrain.batch.pack import Pack, build_pack
 from videoar.pretrain.config import CorrectionConfig, MixturePart, ModelConfig, RopeKind, StageConfig, TextConfig
-from videoar.pretrain.inputs import Pack, build_pack
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention.reference import reference_attention
 from videoar.tokenizer.residual import quantize_residual
@@ -45,18 +45,32 @@ class Toy:
         grid = ScaleSchedule.named(schedule).grid
         latent = torch.randn(num_frames, self.config.latent_dim, *grid, generator=generator)
         entry = SampleEntry(
-            key=str(number), sample_id=number * 7919 + 5, dataset="d", schedule=schedule, num_frames=num_frames,
-            caption="", label=None, shard="", offset=0, size_bytes=0,
-        )  # fmt: skip
+            key=str(number),
+            sample_id=number * 7919 + 5,
+            dataset="d",
+            schedule=schedule,
+            num_frames=num_frames,
+            caption="",
+            label=None,
+            shard="",
+            offset=0,
+            size_bytes=0,
+        )
         bits = quantize_residual(latent, ScaleSchedule.named(schedule))
         text = np.random.default_rng(number).integers(0, 257, num_text)
         return Sample(entry, PackedBits.of(bits.numpy()), StoredLatent(latent.numpy()), text)
 
     def pack(self, *samples: Sample, seed: int = 0, step: int = 0, training: bool = True) -> Pack:
         return build_pack(
-            samples, config=self.config, stage=self.stage, correction=self.correction, text_dropout=self.text_dropout,
-            seed=seed, step=step, training=training,
-        )  # fmt: skip
+            samples,
+            config=self.config,
+            stage=self.stage,
+            correction=self.correction,
+            text_dropout=self.text_dropout,
+            seed=seed,
+            step=step,
+            training=training,
+        )
 
     def model(self, scale: float = 10.0) -> VideoAR:
         """A model whose weights are large enough for every dependency to show in the logits."""

@@ -10,9 +10,9 @@ import pytest
 
 from tests.s3_server import S3Store
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.config import LoaderConfig
-from videoar.data_pipeline.manifest import open_manifest
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.config.loader import LoaderConfig
+from videoar.data_pipeline.shards.manifest import open_manifest
+from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.data import open_datasets, open_steps
 from videoar.pretrain.resume import Progress
 from videoar.pretrain.train import train

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.manifest import open_manifest, write_manifest
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.shards.manifest import open_manifest, write_manifest
+from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train

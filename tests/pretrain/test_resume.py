@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.s3_server import S3Store
-from videoar.cluster.errors import InputError, StoreError
-from videoar.cluster.serialize import to_yaml
+from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import amend, saved_steps, step_name
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import amend, saved_steps, step_name
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
@@ -108,9 +108,9 @@ def test_a_manifest_that_does_not_say_where_the_run_stood(debug_data: str, tmp_p
 
 PEAK = """
 import sys
-from videoar.cluster.serialize import from_yaml
+from videoar.cluster.ground.serialize import from_yaml
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.profile import peak_memory
+from videoar.pretrain.engine.profile import peak_memory
 from videoar.pretrain.train import train
 from pathlib import Path
 train(from_yaml(Recipe, Path(sys.argv[1]).read_text(), sys.argv[1]), Path(sys.argv[2]))

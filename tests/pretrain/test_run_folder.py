@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.errors import InputError, StoreError
-from videoar.cluster.process import World
+from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.storage import Storage
+from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.run_folder import append_line, keep_lines, open_run, read_lines, record_event, sole_writer
 
 

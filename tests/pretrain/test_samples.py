@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.process import World
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.manifest import Manifest
-from videoar.pretrain.checkpoint import saved_steps
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.pretrain.checkpoint.format import saved_steps
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.data import open_datasets
-from videoar.pretrain.engine import make_engine
 from videoar.pretrain.generate.video import read_video
-from videoar.pretrain.metrics import Reporter
+from videoar.pretrain.make_engine import make_engine
+from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.run_folder import checkpoints, read_lines
 from videoar.pretrain.samples import check_sampling, sample
 from videoar.pretrain.train import train

@@ -13,16 +13,16 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from videoar.cluster.entry import main
-from videoar.cluster.errors import CorruptShard, InputError
-from videoar.cluster.process import World
-from videoar.cluster.serialize import to_yaml
+from videoar.cluster.ground.errors import CorruptShard, InputError
+from videoar.cluster.ground.process import World
+from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.manifest import open_manifest
-from videoar.data_pipeline.t5 import LiveText, T5Encoder
-from videoar.data_pipeline.text_states import StatesText, prepare_states
+from videoar.data_pipeline.shards.manifest import open_manifest
+from videoar.data_pipeline.text.states import StatesText, prepare_states
+from videoar.data_pipeline.text.t5 import LiveText, T5Encoder
 from videoar.pretrain.config import Recipe, TextConfig
-from videoar.pretrain.convert import export
 from videoar.pretrain.data import make_sampler, open_datasets, open_text, prepare_data, with_encoder
+from videoar.pretrain.export.convert import export
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import read_config
 from videoar.pretrain.train import train

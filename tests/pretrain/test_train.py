@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError, Stopped
+from videoar.cluster.ground.errors import InputError, Stopped
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import STATES, Checkpoint, saved_steps, step_name
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import STATES, Checkpoint, saved_steps, step_name
 from videoar.pretrain.config import CorrectionConfig, LogConfig, Recipe
 from videoar.pretrain.run_folder import read_lines, sole_writer
 from videoar.pretrain.train import train

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from videoar.data_pipeline.shapes import draw_clip
+from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.evaluate import evaluate

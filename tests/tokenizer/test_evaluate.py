@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
 from videoar.tokenizer.evaluate import binary_entropy, evaluate, ones, psnr, reconstruct, ssim
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer.infinity import import_infinity
 from videoar.tokenizer.inflate import inflate
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer.inflate import fill_last_slices, inflate
 from videoar.tokenizer.presets import PRESETS
 from videoar.tokenizer.video_tokenizer import VideoTokenizer

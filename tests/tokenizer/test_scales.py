@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames, pixel_frames
 
 PUBLISHED = {
-    "256x256": (7, 521), "512x512": (10, 2521), "768x768": (12, 6425), "1024x1024": (13, 10521),
-    "320x240": (7, 665), "576x432": (10, 2657), "960x720": (12, 7085), "1152x864": (13, 10973),
-    "192x336": (7, 472), "384x672": (10, 2628), "640x1120": (12, 7220), "768x1344": (13, 11252),
+    "256x256": (7, 521),
+    "512x512": (10, 2521),
+    "768x768": (12, 6425),
+    "1024x1024": (13, 10521),
+    "320x240": (7, 665),
+    "576x432": (10, 2657),
+    "960x720": (12, 7085),
+    "1152x864": (13, 10973),
+    "192x336": (7, 472),
+    "384x672": (10, 2628),
+    "640x1120": (12, 7220),
+    "768x1344": (13, 11252),
     "128x128": (6, 130),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("name", "expected"), PUBLISHED.items())

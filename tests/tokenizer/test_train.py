@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError
-from videoar.cluster.preemption import Preempted
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.preemption import Preempted
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerLossConfig, TokenizerTrainConfig
 from videoar.tokenizer.presets import preset_config
@@ -21,8 +21,14 @@ from videoar.tokenizer.train import learning_rate, train
 CONFIG = preset_config("tiny", 16)
 RECIPE = TokenizerTrainConfig(
     buckets=(ClipBucket(schedule="32x32", num_frames=5),),
-    steps=6, batch_size=2, learning_rate=1e-3, warmup_steps=2, final_fraction=0.1, log_every=1, save_every=2,
-)  # fmt: skip
+    steps=6,
+    batch_size=2,
+    learning_rate=1e-3,
+    warmup_steps=2,
+    final_fraction=0.1,
+    log_every=1,
+    save_every=2,
+)
 
 
 def clips(step: int) -> torch.Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.presets import PRESETS

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.finding import Finding
-from videoar.cluster.health import Standing
-from videoar.cluster.serialize import to_yaml
+from videoar.cluster.ground.finding import Finding
+from videoar.cluster.ground.health import Standing
+from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.diagnose import OF_CURVES, OF_PROGRESS, OF_SPEED
 from videoar.pretrain.diagnose.evidence import Evidence
@@ -28,14 +28,27 @@ def healthy() -> Records:
     """Twenty steps of a run that learns."""
     return [
         {
-            "step": step, "stage": "long", "loss": 0.6932 - 0.01 * step, "grad_norm": 0.5, "learning_rate": 1e-3,
-            "grad_norm_by_block": {"embedding": 0.1, "block_00": 0.2, "block_01": 0.2, "head": 0.4}, "applied": True,
-            "flip_ratio": 0.15, "fill": 0.99, "step_s": 1.0, "data_wait": 0.001, "communication": None, "mfu": 0.45,
-            "peak_memory": 1 << 28, "bit_accuracy": 0.5 + 0.01 * step, "checkpoint_blocked_s": None,
-            "bit_accuracy_by_scale": [0.7, 0.7, 0.65, 0.6], "bit_accuracy_by_frame": [0.6, 0.7],
+            "step": step,
+            "stage": "long",
+            "loss": 0.6932 - 0.01 * step,
+            "grad_norm": 0.5,
+            "learning_rate": 1e-3,
+            "grad_norm_by_block": {"embedding": 0.1, "block_00": 0.2, "block_01": 0.2, "head": 0.4},
+            "applied": True,
+            "flip_ratio": 0.15,
+            "fill": 0.99,
+            "step_s": 1.0,
+            "data_wait": 0.001,
+            "communication": None,
+            "mfu": 0.45,
+            "peak_memory": 1 << 28,
+            "bit_accuracy": 0.5 + 0.01 * step,
+            "checkpoint_blocked_s": None,
+            "bit_accuracy_by_scale": [0.7, 0.7, 0.65, 0.6],
+            "bit_accuracy_by_frame": [0.6, 0.7],
         }
         for step in range(20)
-    ]  # fmt: skip
+    ]
 
 
 def write(run: Path, records: Records, events: Records = ()) -> Path:  # type: ignore[assignment]

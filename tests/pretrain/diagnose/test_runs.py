@@ -13,22 +13,22 @@ import pytest
 import torch
 
 from videoar.cluster.entry import main
-from videoar.cluster.errors import Stopped
+from videoar.cluster.ground.errors import Stopped
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.manifest import open_manifest, write_manifest
-from videoar.data_pipeline.payload import write_sample
-from videoar.data_pipeline.shards import ShardReader
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain import engine as engines
-from videoar.pretrain.checkpoint import Checkpoint, saved_steps, step_name
+from videoar.data_pipeline.shards.manifest import open_manifest, write_manifest
+from videoar.data_pipeline.shards.reader import ShardReader
+from videoar.data_pipeline.shards.sample_format import write_sample
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import Checkpoint, saved_steps, step_name
+from videoar.pretrain.checkpoint.fragment import Fragment, Place
+from videoar.pretrain.checkpoint.saver import write_checkpoint
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.convert import export
 from videoar.pretrain.diagnose import deep, diagnose
-from videoar.pretrain.fragment import Fragment, Place
+from videoar.pretrain.engine import plain as engines
+from videoar.pretrain.export.convert import export
 from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.run_folder import checkpoints
-from videoar.pretrain.saver import write_checkpoint
 from videoar.pretrain.train import train
 
 pytestmark = pytest.mark.slow

@@ -4,15 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry
+from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
 from videoar.pretrain.config import ModelConfig, TextConfig
-from videoar.pretrain.evaluate.bits import (
-    bit_frequencies,
-    copy_tables,
-    evaluate_bits,
-    majority_tables,
-    model_tables,
-)
+from videoar.pretrain.evaluate.bits import bit_frequencies, copy_tables, evaluate_bits, majority_tables, model_tables
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.tokenizer.scales import ScaleSchedule
 

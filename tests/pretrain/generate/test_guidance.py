@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.generate.guidance import Guidance, guided, parse_guidance
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.config import ModelConfig, TextConfig
 from videoar.pretrain.generate import Request, Video, VideoPipeline
 from videoar.pretrain.generate.continuation import encode_history, given_frames

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.batch.frame_mask import window_mask
+from videoar.pretrain.batch.pack import model_inputs
 from videoar.pretrain.config import ModelConfig, RopeKind, TextConfig
-from videoar.pretrain.frame_mask import window_mask
 from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_bits, sample_frames
-from videoar.pretrain.inputs import model_inputs
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.attention.reference import reference_attention

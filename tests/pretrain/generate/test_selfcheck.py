@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from videoar.data_pipeline.clip import PackedBits, Sample, SampleEntry
+from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
+from videoar.pretrain.batch.pack import Pack, build_pack
 from videoar.pretrain.config import CorrectionConfig, MixturePart, ModelConfig, StageConfig, TextConfig
+from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_frames
-from videoar.pretrain.inputs import Pack, build_pack
-from videoar.pretrain.loss import bitwise_loss
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention.reference import reference_attention
 from videoar.tokenizer.scales import ScaleSchedule
@@ -33,9 +33,15 @@ def _samples() -> tuple[Sample, ...]:
 
 def _pack() -> Pack:
     return build_pack(
-        _samples(), config=MODEL, stage=STAGE, correction=CorrectionConfig(corruption="off"), text_dropout=0.0,
-        seed=0, step=0, training=False,
-    )  # fmt: skip
+        _samples(),
+        config=MODEL,
+        stage=STAGE,
+        correction=CorrectionConfig(corruption="off"),
+        text_dropout=0.0,
+        seed=0,
+        step=0,
+        training=False,
+    )
 
 
 def _train(steps: int) -> VideoAR:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.generate.video import Video, fit, read_video, to_frames, to_tensor
 
 

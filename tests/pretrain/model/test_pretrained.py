@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from videoar.cluster.errors import InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.model.pretrained import (
     ClipShape,

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from videoar.data_pipeline.clip import PackedBits, Sample
+from videoar.data_pipeline.shards.sample import PackedBits, Sample
+from videoar.pretrain.batch.pack import Pack
 from videoar.pretrain.config import RopeKind, TextConfig
-from videoar.pretrain.inputs import Pack
-from videoar.pretrain.loss import bitwise_loss
+from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.attention.reference import reference_attention
@@ -207,9 +207,11 @@ def test_a_cut_of_rows_is_a_cut_of_heads(toy) -> None:
     for part in range(2):
         half = toy.model().blocks[0]
         for module, name, dim in (
-            (half.attention, "qkv", 0), (half.attention, "out", 1),
-            (half.feed_forward, "gate_up", 0), (half.feed_forward, "down", 1),
-        ):  # fmt: skip
+            (half.attention, "qkv", 0),
+            (half.attention, "out", 1),
+            (half.feed_forward, "gate_up", 0),
+            (half.feed_forward, "down", 1),
+        ):
             weight = getattr(module, name).weight.detach().chunk(2, dim)[part]
             linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
             linear.weight = nn.Parameter(weight)

@@ -11,13 +11,14 @@ import torch
 
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.benchmarks.processes import run_processes
-from videoar.cluster.process import World
-from videoar.data_pipeline.storage import Storage
-from videoar.pretrain.checkpoint import Checkpoint, saved_steps, step_name
+from videoar.cluster.ground.process import World
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import Checkpoint, saved_steps, step_name
+from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import LogConfig, ParallelConfig
-from videoar.pretrain.engine import Engine, make_engine
+from videoar.pretrain.engine.protocol import Engine
+from videoar.pretrain.make_engine import make_engine
 from videoar.pretrain.resume import load
-from videoar.pretrain.saver import Saver
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import torch
 from videoar.configs.debug import recipe
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.parallel.mesh import Mesh
-from videoar.pretrain.parallel.tensor import PLAN, SEQUENCE_PLAN, cut_of, role_of
+from videoar.pretrain.parallel.plan import PLAN, SEQUENCE_PLAN, cut_of, role_of
 
 
 class Place(Mesh):

@@ -1,0 +1,180 @@
+"""Words of the command line to values; whatever is wrong with them is one InputError."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import tyro
+from tyro.conf import Positional
+
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.overrides import Flags, override, split_flags, unknown_flag
+
+if TYPE_CHECKING:
+    from videoar.configs.load import AnyRecipe
+    from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
+    from videoar.pretrain.config import Recipe
+
+Command = TypeVar("Command")
+
+RecipeName = Positional[Annotated[str, tyro.conf.arg(metavar="RECIPE")]]
+RunFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
+OutFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="OUT")]]
+Weights = Positional[Annotated[Path, tyro.conf.arg(metavar="WEIGHTS")]]
+
+HELP = ("-h", "--help")
+
+_CONFIG = (tyro.conf.FlagCreatePairsOff,)
+
+# What tyro says of a value, inside a box; the groups become the parts of an InputError.
+_PATTERNS = (
+    re.compile(r"invalid choice '(?P<value>[^']*)' for argument '(?P<field>[^']*)'\. (?P<remedy>Expected one of .*)"),
+    re.compile(r"Missing value for argument '(?P<field>[^']*)'\. (?P<remedy>Expected .*)"),
+    re.compile(r"Error parsing (?P<field>[^\s:]+): (?P<problem>.*)"),
+)
+
+# What Python says of a word that is no number, and what a person would.
+_PLAIN_WORDS = (
+    (re.compile(r"invalid literal for int|no type matching \{None\}\|INT"), "is not a whole number"),
+    (re.compile(r"could not convert string to float|no type matching \{None\}\|FLOAT"), "is not a number"),
+)
+
+
+def parse(command: type[Command], words: Sequence[str], prog: str) -> Command:
+    """The command's options as its dataclass; `--help` prints them and leaves with SystemExit(0)."""
+    flags = split_flags(words)[1]
+    known = own_flags(command)
+    for flag in flags:
+        if flag.replace("-", "_") not in known and f"--{flag}" not in HELP:
+            raise unknown_flag(flag, flags[flag], known)
+    return _quiet(command, words, prog, flags)
+
+
+def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -> tuple[Command, AnyRecipe, Flags]:
+    """The command's options, the recipe it names with fields overridden, and the flags that did so.
+
+    `--help` after the recipe's name shows the command's options and then every field of the recipe.
+    """
+    from videoar.configs.load import find_recipe
+
+    own, flags = _split_own(command, words)
+    if any(word in HELP for word in words):
+        _help_with_recipe(command, own[:1], prog)
+    options = parse(command, own, prog)
+    recipe = find_recipe(options.recipe)  # type: ignore[attr-defined]
+    return options, override(recipe, flags, own_flags(command)), flags
+
+
+def _help_with_recipe(command: type, recipe: Sequence[str], prog: str) -> None:
+    """Print the help and leave with SystemExit(0)."""
+    from videoar.configs.load import find_recipe
+
+    if recipe and not recipe[0].startswith("-"):
+        _show_fields(find_recipe(recipe[0]), f"{prog} {recipe[0]}")
+    parse(command, ["--help"], prog)
+
+
+def for_pretraining(recipe: AnyRecipe) -> Recipe:
+    """The recipe of a generator, or an InputError."""
+    from videoar.pretrain.config import Recipe
+
+    if not isinstance(recipe, Recipe):
+        raise InputError("RECIPE", recipe.name, "trains a tokenizer", "run `videoar tokenizer train` with it")
+    return recipe
+
+
+def for_a_tokenizer(recipe: AnyRecipe) -> TokenizerRecipe:
+    """The recipe of a tokenizer, or an InputError."""
+    from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
+
+    if not isinstance(recipe, TokenizerRecipe):
+        raise InputError("RECIPE", recipe.name, "trains a generator", "run `videoar train` with it")
+    return recipe
+
+
+def make_folder(field: str, path: Path) -> Path:
+    """The folder, made where it is not there; InputError where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            field, path, f"cannot be made ({error.strerror})", "give a folder that you can write"
+        ) from error
+    return path
+
+
+def say(line: str) -> None:
+    """One line on stdout: what a command was asked for."""
+    sys.stdout.write(line + "\n")
+
+
+def complain(error: Exception) -> None:
+    """An error that is for people, in one line on stderr."""
+    sys.stderr.write(" ".join(str(error).split()) + "\n")
+
+
+def _show_fields(value: object, prog: str) -> None:
+    """Print every field of a recipe with its meaning and value."""
+    with contextlib.suppress(SystemExit):
+        tyro.cli(type(value), default=value, args=["--help"], prog=prog, config=(tyro.conf.FlagConversionOff,))
+
+
+def own_flags(command: type) -> tuple[str, ...]:
+    """Names of a command's options, positional ones aside."""
+    (marker,) = Positional[int].__metadata__  # type: ignore[attr-defined]
+    hints = get_type_hints(command, include_extras=True)
+    return tuple(name for name, kind in hints.items() if marker not in getattr(kind, "__metadata__", ()))
+
+
+def _split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
+    """The command's own words, and the other flags: fields of a recipe."""
+    positional, flags = split_flags([word for word in words if word not in HELP])
+    known, own, others = own_flags(command), list(positional), {}
+    for flag, values in flags.items():
+        if flag.replace("-", "_") in known:
+            own += [f"--{flag}", *values]
+        else:
+            others[flag] = values
+    return own, others
+
+
+def _quiet(command: type[Command], words: Sequence[str], prog: str, flags: Flags) -> Command:
+    """tyro's parse; its boxes of several lines become one."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(command, args=list(words), prog=prog, config=_CONFIG)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+    raise _one_line(said.getvalue(), words, flags, prog)
+
+
+def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputError:
+    """The first paragraph below the title; rules and frames, of whatever characters the terminal has, are stripped."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" │╭╮╰╯─-") for line in box.splitlines()]
+    body = itertools.dropwhile(lambda line: not line, lines[1:])
+    text = " ".join(itertools.takewhile(bool, body))
+    remedy = f"see {prog} --help"
+    for pattern in _PATTERNS:
+        if match := pattern.search(text):
+            part: dict[str, Any] = match.groupdict()
+            name = part["field"].removeprefix("--")
+            value = part.get("value") or " ".join(flags.get(name, flags.get(name.replace("_", "-"), []))) or "''"
+            return InputError(name, value, _plainly(part.get("problem")), part.get("remedy") or remedy)
+    text = re.sub(r"^Missing from [^:]*: (.*)", r"leave out \1", text)
+    return InputError("arguments", " ".join(words) or "''", text or "are refused", remedy)
+
+
+def _plainly(problem: str | None) -> str:
+    for pattern, words in _PLAIN_WORDS:
+        if problem and pattern.search(problem):
+            return words
+    return problem or "is refused"

@@ -1,0 +1,96 @@
+"""`videoar config`: a recipe, resolved; or what it costs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import arg
+
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe, say
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.overrides import differences
+
+if TYPE_CHECKING:
+    from videoar.pretrain.config import Recipe
+
+_MACHINE = 8
+"""Devices of a machine."""
+_TOTALS = ("tokens", "flops", "flops_per_token", "tokens_per_s", "gpu_hours", "hours", "memory_bytes_per_rank", "fits")
+"""Properties of a budget that its JSON has beside the fields."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Show the resolved recipe as YAML; with --diff, the fields in which two recipes differ; with --budget, its cost.
+
+    RECIPE is a name in configs/ (`debug`), with the number of devices where it has layouts for several (`t2v_4b@64`),
+    or the path of a saved config.yaml. Any field can be overridden:
+    `videoar config debug --model.width 128 --stages.video.steps 4`; `videoar config debug --help` lists them all.
+    """
+
+    recipe: RecipeName
+    """Name in configs/, or path of a saved YAML file."""
+    diff: Annotated[str | None, arg(metavar="OTHER")] = None
+    """Another recipe: print only the fields that differ, as `field: RECIPE -> OTHER`."""
+    overrides: bool = False
+    """Print each field as the option that sets it."""
+    budget: bool = False
+    """Print tokens, FLOPs, hours and bytes, by arithmetic alone: no GPU, no data."""
+    gpus: int | None = None
+    """With --budget: devices; otherwise those after the @ of RECIPE, or as many as can share its batch, up to 8."""
+    gpu: str = "h200"
+    """With --budget: which device (h100, h200, a100, ...)."""
+    mfu: float = 0.4
+    """With --budget: share of the peak that hours are told for."""
+    json: bool = False
+    """With --budget: every figure as one JSON object."""
+
+
+def config(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.ground.serialize import leaves, to_yaml
+    from videoar.configs.load import find_recipe
+
+    options, recipe, _ = parse_with_recipe(Config, words, prog)
+    if options.json and not options.budget:
+        raise InputError("json", True, "is a form of --budget alone", "add --budget")
+    if options.budget:
+        _tell_budget(for_pretraining(recipe), options)
+    elif options.diff is not None:
+        for path, (ours, theirs) in differences(recipe, find_recipe(options.diff)).items():
+            say(f"{path}: {ours} -> {theirs}")
+    elif options.overrides:
+        for path, _, value in leaves(recipe):
+            say(f"--{path.replace('_', '-')} {_as_words(value)}")
+    else:
+        sys.stdout.write(to_yaml(recipe))
+    return 0
+
+
+def _tell_budget(recipe: Recipe, options: Config) -> None:
+    from videoar.pretrain.budget.budget import budget
+    from videoar.pretrain.budget.report import cost_lines, memory_lines
+
+    gpus = _devices(recipe, options.recipe) if options.gpus is None else options.gpus
+    found = budget(recipe, gpus=gpus, gpu=options.gpu, mfu=options.mfu)
+    if options.json:
+        say(json.dumps(asdict(found) | {name: getattr(found, name) for name in _TOTALS}))
+        return
+    for line in (*cost_lines(found, (gpus,)), *memory_lines(found)):
+        say(line)
+
+
+def _devices(recipe: Recipe, name: str) -> int:
+    after = name.rpartition("@")[2]
+    if after.isdigit():
+        return int(after)
+    cut = max(recipe.layout(stage).model_processes for stage in recipe.stages)
+    return cut * math.gcd(max(1, _MACHINE // cut), *(stage.batch for stage in recipe.stages))
+
+
+def _as_words(value: Any) -> str:
+    return " ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)

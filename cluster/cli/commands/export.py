@@ -1,0 +1,36 @@
+"""`videoar export`: from a training checkpoint to weights that generate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
+
+from videoar.cluster.cli.arguments import OutFolder, RunFolder, parse, say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Turn a training checkpoint into a folder of weights that generates.
+
+    OUT gets config.json, safetensors, tokenizer/ and a model card; `VideoPipeline.from_pretrained(OUT)` opens it.
+    """
+
+    run: RunFolder
+    """Folder that `videoar train` wrote."""
+    out: OutFolder
+    """Folder to write; an earlier export there is replaced."""
+    step: Annotated[int | None, arg(metavar="N")] = None
+    """Checkpoint to export, by its step; the newest whole one where not given."""
+    ema: bool = False
+    """Export the moving average of the weights instead of the weights."""
+
+
+def export(words: Sequence[str], prog: str) -> int:
+    options = parse(Export, words, prog)
+    from videoar.pretrain.export.convert import export as write_export
+
+    say(str(write_export(options.run, options.out, options.step, ema=options.ema)))
+    return 0

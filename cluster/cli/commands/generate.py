@@ -1,0 +1,106 @@
+"""`videoar generate`: from words, a label, a picture or a clip to a video file."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from videoar.cluster.cli.arguments import Weights, make_folder, parse, say
+from videoar.cluster.ground.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate:
+    """Make a video from a caption or a label, animate a picture, or continue a clip.
+
+    `videoar generate WEIGHTS --prompt "a red square moves right" --out square.mp4`
+    `videoar generate WEIGHTS --prompt "" --video clip.mp4 --num-frames 33 --out longer.mp4`
+    """
+
+    weights: Weights
+    """Folder that `videoar export` wrote."""
+    out: Annotated[Path, arg(metavar="FILE.mp4")] = Path("video.mp4")
+    """File to write."""
+    prompt: Annotated[str | None, arg(metavar="TEXT")] = None
+    """Caption, for weights trained on captions."""
+    label: Annotated[int | None, arg(metavar="N")] = None
+    """Class, for weights trained on labels."""
+    text_encoder: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Folder of the T5 encoder, for weights trained on its states; where it was in training if not given."""
+    image: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Picture to animate: it becomes the first frame."""
+    video: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Clip to continue."""
+    given_frames: Annotated[int | None, arg(metavar="N")] = None
+    """Last pixel frames of the clip to go on from, 1 + 4n; half of the result where not given."""
+    num_frames: Annotated[int | None, arg(metavar="N")] = None
+    """Pixel frames of the result, 1 + 4n, given ones included; as in training where not given."""
+    seconds: Annotated[float | None, arg(metavar="S")] = None
+    """Duration of the result, rounded up to a length the model can make; instead of --num-frames."""
+    size: Annotated[str | None, arg(metavar="HxW")] = None
+    """Frame size in pixels, one that the weights were trained on; the largest where not given."""
+    guidance: Annotated[str | None, arg(metavar="RAMP")] = None
+    """`t2v`, `ucf101`, a constant such as 3 (1 is none), or four corners such as 5,4,4,3; that of training where not
+    given."""
+    temperature: float = 1.0
+    """Divides the logits; 0 takes the likelier bit."""
+    top_p: float = 1.0
+    """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
+    seed: int = 0
+    """The same seed gives the same video on the same device."""
+
+
+def generate(words: Sequence[str], prog: str) -> int:
+    options = parse(Generate, words, prog)
+    _check_seconds(options)
+    _check_out(options.out)
+    from videoar.pretrain.generate import VideoPipeline
+    from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
+
+    pipeline = VideoPipeline.from_pretrained(options.weights, text_encoder=options.text_encoder)
+    num_frames = options.num_frames
+    if options.seconds is not None:
+        frames = options.seconds * pipeline.config.shapes[0].fps
+        num_frames = pixel_frames(1 + math.ceil(max(0.0, frames - 1) / FRAMES_PER_LATENT))
+    video = pipeline(
+        options.prompt,
+        label=options.label,
+        image=options.image,
+        video=options.video,
+        given_frames=options.given_frames,
+        num_frames=num_frames,
+        schedule=options.size,
+        guidance=options.guidance,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        seed=options.seed,
+    )
+    say(str(video.save(options.out)))
+    return 0
+
+
+def _check_seconds(options: Generate) -> None:
+    """A duration is a positive number, and the only word on the length."""
+    if options.seconds is None:
+        return
+    if options.num_frames is not None:
+        raise InputError("seconds", options.seconds, "stands beside num_frames", "give one of them")
+    if not (math.isfinite(options.seconds) and options.seconds > 0):
+        raise InputError("seconds", options.seconds, "is no duration above 0", "give a number such as 2")
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a file that cannot be written before a minute is spent on sampling."""
+    if out.is_dir():
+        raise InputError("out", out, "is a folder", "name a file such as video.mp4")
+    if out.suffix.lower() != ".mp4":
+        raise InputError("out", out, "is no name of an MP4 file", "let it end in .mp4")
+    make_folder("out", out.parent)
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise InputError("out", out, "cannot be written", "give a file in a folder that you can write")

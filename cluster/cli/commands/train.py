@@ -1,0 +1,82 @@
+"""`videoar train`: every stage of a recipe, alone or in several processes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, make_folder, parse_with_recipe, say
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.overrides import Flags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a generator through every stage of a recipe; the same command again resumes.
+
+    RUN gets config.yaml, environment.json, metrics.jsonl and checkpoints/. A recipe that names no shards prepares
+    them under RUN/data first. Any field can be overridden, `videoar train RECIPE --help` lists them all:
+
+    `videoar train debug --processes 2 --parallel.tensor 2 --stages.video.steps 4`
+
+    Exit codes: 0 done, 1 failed, 2 wrong input, 75 saved after a signal (run it again).
+    """
+
+    recipe: RecipeName
+    """Name in configs/, or path of a saved YAML file."""
+    run: Annotated[Path | None, arg(metavar="PATH")] = None
+    """Folder of the run; runs/NAME of the recipe where not given."""
+    processes: int = 1
+    """Processes to start on this machine, by torchrun; under an outer torchrun leave it out."""
+
+
+def train(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.ground.preemption import leaving_at_once
+
+    with leaving_at_once():
+        return _train(words, prog)
+
+
+def _train(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.ground.preemption import Preempted
+    from videoar.cluster.ground.process import PREEMPTED_MARKER, World, launch, mark_preempted
+    from videoar.pretrain.parallel.check import check_layout
+
+    options, recipe, flags = parse_with_recipe(Train, words, prog)
+    recipe, world = for_pretraining(recipe), World.here()
+    if options.processes < 1 or (options.processes > 1 and world.world_size > 1):
+        raise InputError(
+            "processes",
+            options.processes,
+            f"cannot be started here, where WORLD_SIZE is {world.world_size}",
+            "give 1 or more, and leave it out under torchrun",
+        )
+    if options.processes > 1:
+        check_layout(recipe, options.processes)
+    run = make_folder("run", options.run or Path("runs") / recipe.name)
+    if options.processes > 1:
+        words = ["train", options.recipe, "--run", str(run), *_flag_words(flags)]
+        return launch(words, options.processes, run, recipe.faults.stop_within_s)
+    from videoar.configs.sizes import parameter_summary
+    from videoar.pretrain.train import train as train_recipe
+
+    if world.is_first:
+        (run / PREEMPTED_MARKER).unlink(missing_ok=True)
+        logging.getLogger(__name__).info("%s: %s", recipe.name, parameter_summary(recipe.model))
+    try:
+        train_recipe(recipe, run, world)
+    except Preempted:
+        mark_preempted(run)
+        raise
+    if world.is_first:
+        say(str(run))
+    return 0
+
+
+def _flag_words(flags: Flags) -> list[str]:
+    return [word for flag, values in flags.items() for word in (f"--{flag}", *values)]

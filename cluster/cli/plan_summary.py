@@ -1,0 +1,86 @@
+"""A plan in a few lines: what goes in, what comes out by shape, and what is left out by reason."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from videoar.data_pipeline.planning.all_datasets import PlannedDataset
+
+_REASONS = 8
+"""Reasons shown a dataset; all of them are in the plan."""
+
+
+def facts(item: PlannedDataset) -> dict[str, Any]:
+    """A planned dataset for scripts."""
+    plan = item.plan
+    return {
+        "dataset": item.dataset.name,
+        "url": item.storage.url,
+        "hash": plan.hash,
+        "num_shards": len(plan.shard_sizes),
+        "size_bytes": plan.size_bytes,
+        "num_skipped": plan.num_skipped,
+        **plan.accounts,
+        "buckets": [asdict(total) for total in plan.buckets],
+    }
+
+
+def tables(planned: Sequence[PlannedDataset]) -> str:
+    """Planned datasets for people: by shape, then what is left out."""
+    clips = Table("dataset", "shape", *_right("inputs", "clips", "tokens", "shards", "bytes"), box=None, pad_edge=False)
+    left = Table("left out of", "kind", *_right("inputs", "clips"), "reason", box=None, pad_edge=False)
+    for item in planned:
+        for row in _by_shape(item):
+            clips.add_row(*row)
+        for row in _left_out(item):
+            left.add_row(*row)
+    return _text(clips) + (f"\n\n{_text(left)}" if left.row_count else "")
+
+
+def _by_shape(item: PlannedDataset) -> Iterator[tuple[str, ...]]:
+    """One row a shape; what belongs to the whole dataset stands in the first."""
+    plan = item.plan
+    whole = [
+        item.dataset.name,
+        f"{plan.accounts['num_planned_inputs']:,} of {plan.accounts['num_inputs']:,}",
+        f"{len(plan.shard_sizes):,}",
+    ]
+    for total in plan.buckets:
+        name, inputs, shards = whole
+        shape = f"{total.schedule}, {total.num_frames} frames" if total.num_frames > 1 else total.schedule
+        yield name, shape, inputs, f"{total.num_clips:,}", f"{total.num_tokens:,}", shards, f"{total.size_bytes:,}"
+        whole = ["", "", ""]
+
+
+def _left_out(item: PlannedDataset) -> list[tuple[str, ...]]:
+    """The commonest reasons, of inputs and of clips."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for place, part in enumerate(("inputs_out", "clips_out")):
+        for kind, reasons in item.plan.accounts[part].items():
+            for reason, count in reasons.items():
+                counts.setdefault((kind, reason), [0, 0])[place] = count
+    commonest = sorted(counts.items(), key=lambda pair: (-sum(pair[1]), pair[0]))
+    rows: list[tuple[str, ...]] = [
+        (item.dataset.name, kind, f"{inputs:,}", f"{clips:,}", reason)
+        for (kind, reason), (inputs, clips) in commonest[:_REASONS]
+    ]
+    hidden = len(commonest) - len(rows)
+    return rows + ([(item.dataset.name, "", "", "", f"and {hidden} more reasons (--json)")] if hidden > 0 else [])
+
+
+def _right(*names: str) -> list[Column]:
+    return [Column(name, justify="right") for name in names]
+
+
+def _text(table: Table) -> str:
+    """As wide as it is: a log file has no edge."""
+    page = Console(file=io.StringIO(), width=400, highlight=False, color_system=None)
+    page.print(table)
+    assert isinstance(page.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in page.file.getvalue().splitlines())

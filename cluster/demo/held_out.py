@@ -1,0 +1,165 @@
+"""How the demo's model does on clips that it has not seen: figures beside baselines, and videos to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from videoar.cluster.demo.report import Judged, Row
+from videoar.configs.demo import GIVEN, HeldOut
+from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.decoding.client import DecodeLimits
+from videoar.data_pipeline.encoding.footage import Footage, FootageReader
+from videoar.data_pipeline.planning.choose import plan_clips
+from videoar.data_pipeline.shards.manifest import open_manifest
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.evaluate.bits import evaluate_bits, read_samples
+from videoar.pretrain.evaluate.continuation import compare, continue_clips, psnr, rebuild
+from videoar.pretrain.generate import Request, VideoPipeline
+from videoar.pretrain.generate.panels import side_by_side
+from videoar.pretrain.generate.video import save_mp4
+from videoar.pretrain.model.videoar import text_tokens
+from videoar.tokenizer.scales import ScaleSchedule
+
+Clip = UInt8[np.ndarray, "f h w 3"]
+Rows = dict[str, tuple[Row, ...]]
+"""Videos of the page by section."""
+
+SAMPLINGS = {"temperature 0.7": 0.7, "temperature 1": 1.0}
+"""Ways of sampling; guidance is off, so that the figures are the model's own."""
+
+SHOWN = 3
+"""Clips of a kind that are shown."""
+
+SLOWDOWN = 2
+"""Videos play at this fraction of their speed: half a second is over too soon."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Played:
+    """Held-out clips of one kind in every version: as they are, through the tokenizer, and made by the model."""
+
+    group: HeldOut
+    dataset: DatasetConfig
+    titles: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    through: tuple[Clip, ...]
+    """The clips as their bits show them."""
+    shown: tuple[int, ...]
+    """Which of the clips stand on the page: one of each source."""
+    continued: Mapping[str, list[Clip]]
+    """Every clip gone on with after GIVEN frames, by way of sampling."""
+    animated: Mapping[str, list[Clip]]
+    """Shown clips gone on with after their first frame."""
+
+
+def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut) -> Played:
+    """Read the held-out clips, and let the model go on with them."""
+    dataset = _dataset(recipe, group.dataset)
+    footage = read_clips(dataset)
+    clips = [item.frames for item in footage if item.frames is not None]
+    shown = one_of_each([item.clip.path for item in footage])
+    requests = {name: _requests(footage, dataset, temperature) for name, temperature in SAMPLINGS.items()}
+    return Played(
+        group=group,
+        dataset=dataset,
+        shown=shown,
+        clips=tuple(clips),
+        titles=tuple(item.clip.caption or item.clip.path for item in footage),
+        through=tuple(rebuild(pipeline, clip) for clip in clips),
+        continued={name: continue_clips(pipeline, clips, GIVEN, asked) for name, asked in requests.items()},
+        animated={
+            name: continue_clips(pipeline, [clips[i] for i in shown], 1, [asked[i] for i in shown])
+            for name, asked in requests.items()
+        },
+    )
+
+
+def judge(recipe: Recipe, pipeline: VideoPipeline, data: Path, played: Played) -> Judged:
+    """Bits and continuations of one kind of held-out clips, beside what needs no model."""
+    text, group, bucket = text_tokens(recipe.model.text), played.group, played.dataset.bucket
+    held, trained = (open_manifest(str(data / name)) for name in (group.dataset, group.trained))
+    bits = evaluate_bits(pipeline.model, read_samples(held, text), read_samples(trained, text), pipeline.config.window)
+    return Judged(
+        title=group.title,
+        about=group.about,
+        scales=tuple(f"{h}x{w}" for h, w in ScaleSchedule.named(bucket.schedule).grids),
+        bits=bits.to_dict(),
+        continuations={
+            name: compare(made, played.clips, played.through, GIVEN).to_dict()
+            for name, made in played.continued.items()
+        },
+        given_frames=GIVEN,
+        num_frames=bucket.num_frames,
+        fps=bucket.fps,
+    )
+
+
+def show(played: Sequence[Played], folder: Path) -> Rows:
+    """A few clips of every kind in their versions, side by side; also as files."""
+    rows: dict[str, list[Row]] = {"continued": [], "animated": [], "reconstructed": []}
+    for one in played:
+        for place, i in enumerate(one.shown):
+            original = {"original": one.clips[i], "through the tokenizer": one.through[i]}
+            continued = {f"model, {name}": made[i] for name, made in one.continued.items()}
+            animated = {f"model, {name}": made[place] for name, made in one.animated.items()}
+            file = f"{one.group.title}-{place + 1}.mp4"
+            for section, made, given in (("continued", continued, GIVEN), ("animated", animated, 1)):
+                rows[section].append(
+                    _row(one, i, original | _still(one, i, given) | made, given, folder / section / file)
+                )
+            rows["reconstructed"].append(_row(one, i, original, 0, folder / "reconstructed" / file))
+    return {section: tuple(found) for section, found in rows.items()}
+
+
+def read_clips(dataset: DatasetConfig) -> list[Footage]:
+    """The pixels of a dataset's clips; those that cannot be decoded are left out."""
+    limits = DecodeLimits()
+    clips, _ = plan_clips(dataset, limits)
+    with FootageReader(dataset.source, limits, processes=1) as reader:
+        return [footage for footage in reader.read(clips) if footage.frames is not None]
+
+
+def one_of_each(sources: Sequence[str]) -> tuple[int, ...]:
+    """The middle clip of each source, of a few sources."""
+    by_source: dict[str, list[int]] = {}
+    for i, source in enumerate(sources):
+        by_source.setdefault(source, []).append(i)
+    return tuple(found[len(found) // 2] for found in list(by_source.values())[:SHOWN])
+
+
+def _still(played: Played, i: int, given: int) -> dict[str, Clip]:
+    clip = played.clips[i]
+    return {"last frame repeated": np.concatenate([clip[:given], clip[given - 1 : given].repeat(len(clip) - given, 0)])}
+
+
+def _row(played: Played, i: int, panels: Mapping[str, Clip], given: int, file: Path) -> Row:
+    """One clip's versions as a video, with the PSNR of each after the given frames."""
+    clip = played.clips[i]
+    made_from = [given if name.startswith("model") else len(clip) for name in panels]
+    save_mp4(side_by_side(list(panels.values()), made_from), file, played.dataset.bucket.fps / SLOWDOWN)
+    figures = [f"{psnr(frames[given:], clip[given:]).mean():.1f} dB" for frames in panels.values()]
+    return Row(title=played.titles[i], panels=tuple(panels), notes=("", *figures[1:]), video=file.read_bytes())
+
+
+def _requests(footage: Sequence[Footage], dataset: DatasetConfig, temperature: float) -> list[Request]:
+    bucket = dataset.bucket
+    return [
+        Request(
+            prompt=item.clip.caption,
+            schedule=bucket.schedule,
+            num_frames=bucket.num_frames,
+            guidance=1.0,
+            temperature=temperature,
+            seed=seed,
+        )
+        for seed, item in enumerate(footage)
+    ]
+
+
+def _dataset(recipe: Recipe, name: str) -> DatasetConfig:
+    return next(dataset for dataset in recipe.data.datasets if dataset.name == name)

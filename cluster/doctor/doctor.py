@@ -1,0 +1,152 @@
+"""What this machine can do: a list of findings, each ok, warn or fail, with the remedy."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import av
+import torch
+
+from videoar.cluster.doctor.store import listeners, store
+from videoar.cluster.ground.finding import Finding
+from videoar.cluster.ground.process import variable
+
+DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg")
+GIB = 1 << 30
+
+
+def examine(url: str | None = None) -> list[Finding]:
+    """Look at everything in turn, and at the store at a URL where one is given; nothing is changed."""
+    checks: list[Callable[[], Finding]] = [
+        torch_device,
+        bf16,
+        decoders,
+        megatron,
+        deepspeed,
+        ray,
+        disk,
+        shared_memory,
+        open_files,
+        listeners,
+        wandb,
+    ]
+    return [check() for check in checks] + ([store(url)] if url else [])
+
+
+def torch_device() -> Finding:
+    """The device that a training run would take."""
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_properties(0)
+        found = f"{torch.cuda.device_count()} x {gpu.name}, {gpu.total_memory / GIB:.0f} GiB, CUDA {torch.version.cuda}"
+        return Finding(name="torch", state="ok", found=f"{torch.__version__}, {found}")
+    return Finding(
+        name="torch",
+        state="warn",
+        found=f"{torch.__version__}, no GPU",
+        remedy="small recipes run on the CPU; larger ones need a CUDA device and its driver",
+    )
+
+
+def bf16() -> Finding:
+    """A bfloat16 product is computed, whatever the hardware claims."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    one = torch.ones(16, 16, dtype=torch.bfloat16, device=device)
+    if not torch.equal(one @ one, 16 * one):
+        return Finding(name="bf16", state="fail", found="wrong product", remedy="use precision=float32")
+    return Finding(name="bf16", state="ok", found=f"computed on the {device}")
+
+
+def decoders() -> Finding:
+    """Video codecs that PyAV can read."""
+    missing = [name for name in DECODERS if name not in av.codecs_available]
+    if missing:
+        return Finding(
+            name="decoders",
+            state="warn",
+            found=f"PyAV {av.__version__} without {', '.join(missing)}",
+            remedy="install the PyAV wheel (pip install av), or convert such clips",
+        )
+    return Finding(name="decoders", state="ok", found=f"PyAV {av.__version__}: {', '.join(DECODERS)}")
+
+
+def megatron() -> Finding:
+    """Needed by parallel.tensor above 1."""
+    return _imports("megatron.core", "megatron-core", "train")
+
+
+def deepspeed() -> Finding:
+    """Needed by parallel.zero_stage 1."""
+    return _imports("deepspeed", "deepspeed", "train")
+
+
+def ray() -> Finding:
+    """Needed by `videoar data run`."""
+    return _imports("ray", "ray", "data")
+
+
+def disk() -> Finding:
+    """Room for shards and checkpoints where the command was called."""
+    free = shutil.disk_usage(Path.cwd()).free / GIB
+    state: Literal["ok", "warn"] = "ok" if free >= 5 else "warn"
+    remedy = "" if state == "ok" else "free some space, or give --run and --output on another disk"
+    return Finding(name="disk", state=state, found=f"{free:.1f} GiB free in {Path.cwd()}", remedy=remedy)
+
+
+def shared_memory() -> Finding:
+    """Ray keeps objects there; containers often have 64 MiB."""
+    folder = Path("/dev/shm")
+    if not folder.is_dir():
+        return Finding(name="shared memory", state="warn", found="no /dev/shm", remedy="Ray falls back to /tmp")
+    free = shutil.disk_usage(folder).free / GIB
+    if free < 0.25:
+        return Finding(
+            name="shared memory",
+            state="warn",
+            found=f"{free * 1024:.0f} MiB free in /dev/shm",
+            remedy="start the container with --shm-size=1g or more",
+        )
+    return Finding(name="shared memory", state="ok", found=f"{free:.1f} GiB free in /dev/shm")
+
+
+def open_files() -> Finding:
+    """Ray and loaders hold many files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 1024:
+        return Finding(
+            name="open files", state="warn", found=f"limit {soft} (at most {hard})", remedy="ulimit -n 65536"
+        )
+    return Finding(name="open files", state="ok", found=f"limit {soft}")
+
+
+def wandb() -> Finding:
+    """What log.wandb=online would find; the key itself is not shown."""
+    mode = variable("WANDB_MODE") or ("online" if variable("WANDB_API_KEY") else "offline: no key")
+    return Finding(name="wandb", state="ok", found=f"{_version('wandb')}, {mode}")
+
+
+def _imports(module: str, distribution: str, extra: str) -> Finding:
+    """Import a library in a process of its own: a broken installation has a version too, and may crash."""
+    done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return Finding(
+            name=distribution,
+            state="fail",
+            found=said[-1][:120],
+            remedy=f"pip install -c constraints.txt -e '.[{extra}]'",
+        )
+    return Finding(name=distribution, state="ok", found=_version(distribution))
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

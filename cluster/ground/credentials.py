@@ -1,0 +1,66 @@
+"""Credentials stay where they belong: refused in URLs, masked in whatever this process writes."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+from types import TracebackType
+from urllib.parse import parse_qs, urlsplit
+
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.process import secret_values
+
+MASK = "***"
+
+_SECRET_WORDS = ("key", "secret", "token", "password", "credential", "signature", "sig")
+_BEHIND_WORD = "|".join(f"(?<={word}=)" for word in _SECRET_WORDS)
+_IN_URL = re.compile(rf"(?<=://)(?:[^/@\s'\"]+|[^/@:\s'\"]+:(?!\d+/)[^@\s'\"]+)(?=@)|(?i:{_BEHIND_WORD})[^&\s'\"]+")
+_PORT = re.compile(r"\d*")
+
+
+def refuse_credentials(field: str, url: str) -> None:
+    """InputError where a URL carries a key: it would end up in logs, plans and manifests. It is not repeated."""
+    for part in url.split("::"):
+        split = urlsplit(part)
+        names = {name.lower().replace("-", "_") for name in parse_qs(split.query, keep_blank_values=True)}
+        named = any(name.endswith(_SECRET_WORDS) for name in names)
+        _, colon, port = split.netloc.rpartition("]")[2].partition(":")
+        cut = colon and not _PORT.fullmatch(port)  # a secret with a slash in it
+        if "://" in part and ("@" in split.netloc or named or cut):
+            raise InputError(
+                field,
+                f"{split.scheme}://{MASK}",
+                "carries a credential",
+                "leave it out: the standard chain (environment, configuration file, role of the machine) is used",
+            )
+
+
+def redact(text: str) -> str:
+    """The text without the values of this process's credentials and without those in URLs."""
+    for value in secret_values():
+        text = text.replace(value, MASK)
+    return _IN_URL.sub(MASK, text)
+
+
+def guard_output() -> None:
+    """From here on log lines and the traceback of an uncaught exception are redacted."""
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(kept, _Redacting) for kept in handler.filters):
+            handler.addFilter(_Redacting())
+    sys.excepthook = _redacted_traceback
+
+
+class _Redacting(logging.Filter):
+    """Masks credentials in every record, those of libraries included."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)))
+        return True
+
+
+def _redacted_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))

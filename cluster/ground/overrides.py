@@ -1,0 +1,122 @@
+"""Fields of a recipe from the command line: `--stages.video.steps 4` on any dataclass tree.
+
+A part of a tuple is addressed by its index or by its `name`; hyphens and underscores are the same. Values pass the
+same checks as a file, so both say the same of a mistake.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.serialize import from_dict, leaves, optional_part, parse_scalar, to_dict
+
+Value = TypeVar("Value")
+
+Flags = dict[str, list[str]]
+"""Each flag, without its hyphens, and the words that follow it."""
+
+
+def split_flags(words: Sequence[str]) -> tuple[list[str], Flags]:
+    """The words before the first flag, and every flag with its words (`--a b c` or `--a=b`)."""
+    positional: list[str] = []
+    flags: Flags = {}
+    current = positional
+    for word in words:
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            if name in flags:
+                raise InputError(f"--{name}", value, "is given twice", "give it once")
+            current = flags.setdefault(name, [])
+            current.extend([value] if equals else [])
+        else:
+            current.append(word)
+    return positional, flags
+
+
+def override(value: Value, flags: Mapping[str, Sequence[str]], also: Iterable[str] = ()) -> Value:
+    """The dataclass tree with fields replaced; `also` names flags that a typing error may have meant instead."""
+    kinds = {path: kind for path, kind, _ in leaves(value)}
+    mapping = to_dict(value)
+    for flag, words in flags.items():
+        path = _canonical(value, flag)
+        kinds |= _below_null(kinds, path)
+        if path not in kinds:
+            raise unknown_flag(flag, words, (*kinds, *also))
+        _put(mapping, path.split("."), _plain(kinds[path], words, flag))
+    return from_dict(type(value), mapping)
+
+
+def unknown_flag(flag: str, words: Sequence[str], known: Iterable[str]) -> InputError:
+    """The error for a flag that is no field, with the nearest one that is."""
+    names = [name.replace("_", "-") for name in known]
+    wanted = flag.replace("_", "-")
+    below = [name for name in names if name.startswith(f"{wanted}.")]
+    ending = [name for name in names if name.endswith(f".{wanted}")]
+    close = below or difflib.get_close_matches(wanted, names, n=1) or ending
+    remedy = f"did you mean --{close[0]}?" if close else "see --help"
+    return InputError(f"--{flag}", " ".join(words) or "''", "is no field", remedy)
+
+
+def differences(value: object, other: object) -> dict[str, tuple[Any, Any]]:
+    """Every dotted field that differs, with both values; None where one side has no such field."""
+    ours, theirs = ({path: item for path, _, item in leaves(side)} for side in (value, other))
+    paths = (*ours, *(path for path in theirs if path not in ours))
+    return {
+        path: (ours.get(path), theirs.get(path))
+        for path in paths
+        if path not in ours or path not in theirs or ours[path] != theirs[path]
+    }
+
+
+def _canonical(value: object, flag: str) -> str:
+    """The dotted path with underscores and indices: `data.datasets.a-b.flip` -> `data.datasets.1.flip`."""
+    path: list[str] = []
+    for segment in flag.split("."):
+        segment = segment.replace("-", "_")
+        if isinstance(value, tuple):
+            names = [str(getattr(part, "name", index)).replace("-", "_") for index, part in enumerate(value)]
+            segment = str(names.index(segment)) if segment in names else segment
+            value = value[int(segment)] if segment.isdigit() and int(segment) < len(value) else None
+        else:
+            value = getattr(value, segment, None) if dataclasses.is_dataclass(value) else None
+        path.append(segment)
+    return ".".join(path)
+
+
+def _below_null(kinds: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The fields of an optional part that is null, where the path goes into it: naming one makes the part."""
+    above, _, name = path.rpartition(".")
+    part = optional_part(kinds.get(above))
+    hints = get_type_hints(part) if part else {}
+    return {path: hints[name]} if name in hints else {}
+
+
+def _plain(kind: Any, words: Sequence[str], flag: str) -> Any:
+    """What a YAML file would hold for these words."""
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        each = parts[:1] * len(words) if parts[-1] is Ellipsis else parts
+        return [_scalar(part, word) for part, word in zip(each, words, strict=False)] + list(words[len(each) :])
+    if len(words) != 1:
+        raise InputError(f"--{flag}", " ".join(words) or "''", "is not one value", f"write --{flag} VALUE")
+    return _scalar(kind, words[0])
+
+
+def _scalar(kind: Any, word: str) -> Any:
+    if kind is str:
+        return word
+    if get_origin(kind) is Literal:
+        return next((choice for choice in get_args(kind) if str(choice) == word), word)
+    return parse_scalar(word)
+
+
+def _put(mapping: Any, path: Sequence[str], value: Any) -> None:
+    for segment in path[:-1]:
+        if not isinstance(mapping, list) and mapping[segment] is None:
+            mapping[segment] = {}
+        mapping = mapping[int(segment)] if isinstance(mapping, list) else mapping[segment]
+    mapping[path[-1]] = value

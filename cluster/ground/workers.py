@@ -1,0 +1,57 @@
+"""torchrun's agent for one machine: `python -m videoar.cluster.ground.workers N ARGUMENTS`.
+
+torchrun itself swallows them (everything is 1) and buries a worker's one line under its own traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import uuid
+from collections.abc import Sequence
+
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+TOLD = (2, 75)
+"""Exit codes of a worker that are the job's: wrong input, and saved after a signal."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `videoar ARGUMENTS` in N processes over loopback; the exit code of the job."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a scheduler's notice to all: the launcher hands it on as SIGTERM
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=int(arguments[0]),
+        max_restarts=0,
+        run_id=str(uuid.uuid4()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="127.0.0.1",
+    )
+    try:
+        elastic_launch(config, sys.executable)("-u", "-m", "videoar.cluster.entry", *arguments[1:])
+    except ChildFailedError as error:
+        return _outcome(error)
+    except SignalException:
+        return 1
+    return 0
+
+
+def _outcome(error: ChildFailedError) -> int:
+    """The code that a worker told; otherwise 1, and the culprit's name."""
+    codes = {failure.exitcode for failure in error.failures.values()}
+    for code in TOLD:
+        if code in codes:
+            return code
+    rank, failure = error.get_first_failure()
+    sys.stderr.write(f"process {rank} failed first, with exit code {failure.exitcode}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,241 @@
+"""Decoding in a subprocess that may die or hang: the owner's side. A bad source is a reason, never a hang."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import CropPlace
+from videoar.data_pipeline.decoding.sandbox.main import LENGTH
+from videoar.tokenizer.config import ClipBucket
+from videoar.tokenizer.scales import ScaleSchedule
+
+_PIPE_BYTES = 1 << 20
+
+
+class DecodeError(Exception):
+    """A source cannot be decoded; the message is the reason for the record."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodeLimits:
+    """What one source may cost."""
+
+    wall_s: float = 120.0
+    """Seconds that its owner waits for it, all together."""
+    memory_bytes: int = 4 << 30
+    """Address space of the decoder."""
+    max_pixels: int = 8192 * 4320
+    """Pixels a frame."""
+    max_frames: int = 1_000_000
+    max_duration_s: float = 6 * 3600.0
+    max_bytes: int = 64 << 30
+    """Of a source that is fetched, or copied out of a tar, before it is opened."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """What a container says about its first video stream, and how its first frame is shown."""
+
+    height: int
+    """In square pixels, upright."""
+    width: int
+    fps: float
+    duration_s: float
+    """0 for an image."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """Frames wanted of a source, and the shape that they are fitted to."""
+
+    start_s: float
+    num_frames: int
+    fps: float
+    """Frames a second of the source's time."""
+    schedule: str
+    crop: CropPlace = "centre"
+
+
+class Decoder:
+    """Owns one subprocess, started when first needed and again after it had to be stopped.
+
+    It reads by PyAV; of a film that is cut, one thread decodes ahead while the other resizes.
+    """
+
+    def __init__(self, limits: DecodeLimits) -> None:
+        self._limits = limits
+        self._process: subprocess.Popen[bytes] | None = None
+        self._selector = selectors.DefaultSelector()
+
+    def probe(self, path: str) -> Probe:
+        """Size, rate and duration of a local file."""
+        answers = [message for message, _ in self._ask({"kind": "probe", "path": path})]
+        assert len(answers) == 1, "a probe has one answer"
+        return Probe(**{name: answers[0][name] for name in Probe.__slots__})
+
+    def cut(
+        self, path: str, starts_s: Sequence[float], bucket: ClipBucket
+    ) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
+        """(index of the start, frames) of clips of one shape; see `cut_all`."""
+        cuts = [
+            Cut(start_s=start_s, num_frames=bucket.num_frames, fps=bucket.fps, schedule=bucket.schedule)
+            for start_s in starts_s
+        ]
+        yield from self.cut_all(path, cuts)
+
+    def cut_all(self, path: str, cuts: Sequence[Cut]) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
+        """(index of the cut, frames) of the clips of a local file, in order of their ends, from one pass.
+
+        DecodeError ends it early; clips already given are good. A clip that the source is too short for is left out.
+        """
+        shapes = [(cut.num_frames, *ScaleSchedule.named(cut.schedule).pixels, 3) for cut in cuts]
+        wanted = [
+            {"start_s": cut.start_s, "num_frames": cut.num_frames, "fps": cut.fps, "crop": cut.crop}
+            | {"height": shape[1], "width": shape[2]}
+            for cut, shape in zip(cuts, shapes, strict=True)
+        ]
+        for message, pixels in self._ask({"kind": "cut", "path": path, "cuts": wanted}):
+            yield message["clip"], np.frombuffer(pixels, dtype=np.uint8).reshape(shapes[message["clip"]])
+
+    def scan(self, path: str, *, start_s: float, end_s: float, every_s: float, **looks: object) -> dict[str, Any]:
+        """What a `Scanner` made with `looks` finds in a part of a local file, in frames at least every_s apart."""
+        request = {"kind": "scan", "path": path, "start_s": start_s, "every_s": every_s, "looks": looks}
+        answers = [found for found, _ in self._ask({**request, "end_s": min(end_s, self._limits.max_duration_s)})]
+        assert len(answers) == 1, "a scan has one answer"
+        return answers[0]
+
+    def close(self) -> None:
+        """Stop the subprocess."""
+        if self._process is not None:
+            self._selector.unregister(self._out)
+            self._process.kill()
+            with contextlib.suppress(BrokenPipeError):
+                self._in.close()
+            self._out.close()
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def _in(self) -> Any:
+        assert self._process is not None
+        return self._process.stdin
+
+    @property
+    def _out(self) -> Any:
+        assert self._process is not None
+        return self._process.stdout
+
+    def _ask(self, request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bytearray]]:
+        """The messages that answer a request. An answer left half-read stops the process: its rest would come next."""
+        self._start()
+        is_whole = False
+        try:
+            self._write(request)
+            clock = _Clock(self._limits.wall_s)
+            while True:
+                message, pixels = self._receive(clock)
+                if message["kind"] in ("done", "error"):
+                    is_whole = True
+                    if message["kind"] == "error":
+                        raise DecodeError(message["reason"])
+                    return
+                yield message, pixels
+        finally:
+            if not is_whole:
+                self.close()
+
+    def _start(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.close()
+        # The child inherits no variable of ours (they may hold credentials); it finds modules where we do.
+        environment = {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "videoar.data_pipeline.decoding.sandbox.main", str(self._limits.memory_bytes)]
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+        )
+        os.set_blocking(self._out.fileno(), False)
+        with contextlib.suppress(OSError):  # a larger pipe saves wake-ups; the system may refuse it
+            fcntl.fcntl(self._out.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._selector.register(self._out, selectors.EVENT_READ)
+
+    def _write(self, request: dict[str, Any]) -> None:
+        limits = self._limits
+        caps = {
+            "max_pixels": limits.max_pixels,
+            "max_frames": limits.max_frames,
+            "max_duration_s": limits.max_duration_s,
+            "cpu_s": int(limits.wall_s) + 1,
+        }
+        try:
+            self._in.write(json.dumps({**request, **caps}).encode() + b"\n")
+        except BrokenPipeError as error:
+            raise self._died() from error
+
+    def _receive(self, clock: _Clock) -> tuple[dict[str, Any], bytearray]:
+        (length,) = LENGTH.unpack(self._read(LENGTH.size, clock))
+        message = json.loads(self._read(length, clock))
+        return message, self._read(message["size_bytes"], clock)
+
+    def _read(self, size: int, clock: _Clock) -> bytearray:
+        """Exactly so many bytes; only the time spent waiting for the decoder counts against it."""
+        buffer = bytearray(size)
+        view, filled = memoryview(buffer), 0
+        while filled < size:
+            if not clock.wait(self._selector):
+                raise DecodeError(f"took longer than {self._limits.wall_s:g} s and was stopped")
+            count = os.readv(self._out.fileno(), [view[filled:]])
+            if not count:
+                raise self._died()
+            filled += count
+        return buffer
+
+    def _died(self) -> DecodeError:
+        assert self._process is not None
+        code = self._process.wait()
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return DecodeError(f"the decoder died of {how}")
+
+
+class _Clock:
+    """Wall time that is left, counted down while waiting only."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left_s = seconds
+
+    def wait(self, selector: selectors.BaseSelector) -> bool:
+        """True when there is something to read; False when the time is up."""
+        before = time.monotonic()
+        ready = selector.select(max(0.0, self._left_s))
+        self._left_s -= time.monotonic() - before
+        return bool(ready)
+
+
+def limits(config: DataConfig) -> DecodeLimits:
+    """What one source may cost, as configured."""
+    return DecodeLimits(wall_s=config.decode_timeout_s)

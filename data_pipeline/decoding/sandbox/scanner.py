@@ -1,0 +1,152 @@
+"""What is measured on a source's small frames, one after the other. Runs in the decoder's process.
+
+PySceneDetect and OpenCV get arrays and never a file: OpenCV returns part of a damaged file without an error, and has
+decoders of its own that nobody limits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Num, UInt8
+
+from videoar.cluster.ground.errors import InputError
+
+GRID_S = 1 / 8
+"""Motion is measured between, and hashes are taken of, frames so far apart (or farther, in slow sources)."""
+
+Gray = UInt8[np.ndarray, "h w"]
+
+
+class Scanner:
+    """Takes every frame of a scan; `answer` says what was found, in plain values."""
+
+    def __init__(self, *, detector: str, threshold: float, min_shot_s: float, fps: float, with_motion: bool) -> None:
+        has_shots = detector != "off"
+        self._shots = _ShotDetector(detector, threshold, min_shot_s, fps) if has_shots else None
+        self._meter = _Meter(with_motion)
+
+    def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+        """The next frame."""
+        if self._shots is not None:
+            self._shots.add(time_s, frame)
+        self._meter.add(time_s, frame)
+
+    def answer(self) -> dict[str, list[Any]]:
+        """First timestamps of new shots; times, motion (NaN where there is none) and hashes on a grid."""
+        return {"cuts": self._shots.cuts_s() if self._shots is not None else [], **self._meter.answer()}
+
+
+def difference_hash(gray: Gray) -> int:
+    """64 bits: whether each cell of an 8x9 grid is darker than its left neighbour (dHash; Krawetz 2013)."""
+    cells = _means(_means(gray, 8).T, 9).T
+    bits = cells[:, 1:] < cells[:, :-1] - 0.5
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+class _ShotDetector:
+    """PySceneDetect, one frame at a time; it counts frames, so their timestamps are kept here."""
+
+    def __init__(self, detector: str, threshold: float, min_shot_s: float, fps: float) -> None:
+        library = scenedetect()
+        self._timecode, self._fps, self._times = library.FrameTimecode, fps, list[float]()
+        shortest = max(1, round(min_shot_s * fps))
+        if detector == "content":
+            self._detector = library.ContentDetector(threshold=threshold or 27.0, min_scene_len=shortest)
+        else:
+            self._detector = library.AdaptiveDetector(adaptive_threshold=threshold or 3.0, min_scene_len=shortest)
+        self._cuts: list[int] = []
+
+    def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+        at = self._timecode(len(self._times), self._fps)
+        self._times.append(time_s)
+        found = self._detector.process_frame(at, np.ascontiguousarray(frame[:, :, ::-1]))
+        self._cuts += [cut.frame_num for cut in found]
+
+    def cuts_s(self) -> list[float]:
+        if self._times:
+            last = self._timecode(len(self._times) - 1, self._fps)
+            self._cuts += [cut.frame_num for cut in self._detector.post_process(last)]
+        return sorted({self._times[cut] for cut in self._cuts if cut > 0})
+
+
+class _Meter:
+    """Hashes and motion of the frames on a grid of times."""
+
+    def __init__(self, with_motion: bool) -> None:
+        self._flow = _Flow() if with_motion else None
+        self._times: list[float] = []
+        self._motion: list[float] = []
+        self._hashes: list[int] = []
+
+    def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+        if self._times and time_s < self._times[-1] + GRID_S - 1e-6:
+            return
+        gray = _gray(frame)
+        since = time_s - self._times[-1] if self._times else 0.0
+        self._motion.append(self._flow.step(gray, since) if self._flow is not None else float("nan"))
+        self._hashes.append(difference_hash(gray))
+        self._times.append(time_s)
+
+    def answer(self) -> dict[str, list[Any]]:
+        return {"times": self._times, "motion": self._motion, "hashes": self._hashes}
+
+
+class _Flow:
+    """Dense optical flow (DIS; Kroeger et al. 2016, arXiv:1603.03590) from one frame to the next."""
+
+    def __init__(self) -> None:
+        cv2 = opencv()
+        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._before: Gray | None = None
+
+    def step(self, gray: Gray, seconds: float) -> float:
+        """Mean length of the flow from the frame before, in short sides a second; NaN for the first frame."""
+        before, self._before = self._before, gray
+        if before is None or before.shape != gray.shape or seconds <= 0:
+            return float("nan")
+        flow = self._flow.calc(before, gray, None)
+        return float(np.hypot(flow[..., 0], flow[..., 1]).mean()) / min(gray.shape) / seconds
+
+
+def _gray(frame: UInt8[np.ndarray, "h w 3"]) -> Gray:
+    """Luma of BT.601."""
+    weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return np.rint(frame.astype(np.float32) @ weights).astype(np.uint8)
+
+
+def opencv() -> Any:
+    """OpenCV, on one thread: it is used in a decoder's process. InputError where it is not installed."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise InputError(
+            "filters.min_motion", "optical flow", f"needs OpenCV ({error})", "run: pip install opencv-python-headless"
+        ) from error
+    cv2.setNumThreads(1)
+    return cv2
+
+
+def scenedetect() -> Any:
+    """PySceneDetect. InputError where it, or an OpenCV that loads, is not installed."""
+    try:
+        import scenedetect as library
+    except ImportError as error:
+        raise InputError(
+            "shots.detector",
+            "PySceneDetect",
+            f"cannot be imported ({error})",
+            "run: pip install opencv-python-headless platformdirs tqdm && pip install --no-deps scenedetect",
+        ) from error
+    return library
+
+
+def _means(pixels: Num[np.ndarray, "i j"], parts: int) -> Float64[np.ndarray, "parts j"]:
+    """Means of equal parts along the first axis, whose edges may lie inside a pixel."""
+    length = len(pixels)
+    sums = np.concatenate([np.zeros((1, pixels.shape[1])), np.cumsum(pixels, axis=0, dtype=np.float64)])
+    edges = np.linspace(0, length, parts + 1)
+    low = np.minimum(edges.astype(np.int64), length - 1)
+    at_edges = sums[low] + (edges - low)[:, None] * (sums[low + 1] - sums[low])
+    return np.diff(at_edges, axis=0) / (length / parts)

@@ -1,0 +1,117 @@
+"""From the pixels of clips to the bytes of samples: one way for shards and for training without any."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float32, UInt8
+
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.encoding.footage import Footage
+from videoar.data_pipeline.planning.clip import Clip
+from videoar.data_pipeline.shards.manifest import sample_id
+from videoar.data_pipeline.shards.sample import SampleEntry
+from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, sample_format, write_sample
+from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
+
+Item = TypeVar("Item")
+
+_PIXELS_A_BATCH = 1 << 22
+_CLIPS_A_BATCH = 16
+_LARGEST_FP16 = 65_504.0
+
+
+class ClipEncoder:
+    """Owns a tokenizer on a device. Threads may share it: one batch is tokenized at a time, so memory is bounded."""
+
+    def __init__(self, config: DataConfig, tokenizer: VideoTokenizer, device: torch.device) -> None:
+        self._config, self._device = config, device
+        self._hash = tokenizer.hash
+        self._tokenizer = tokenizer.to(device)
+        self._alone = threading.Lock()
+
+    def layout(self, dataset: DatasetConfig) -> SampleFormat:
+        """The format of a dataset's samples."""
+        return sample_format(dataset, self._config, self._tokenizer, self._hash)
+
+    def members(
+        self, dataset: DatasetConfig, batch: Sequence[Footage], failed: dict[str, str]
+    ) -> Iterator[tuple[str, Members]]:
+        """Key and members of each clip of a batch whose latent is usable; the reasons of the others go on record."""
+        frames = np.stack([item.frames for item in batch if item.frames is not None])
+        layout = replace(self.layout(dataset), schedule=ScaleSchedule.named(batch[0].clip.schedule))
+        with self._alone:
+            latents, bits = self._encode(frames, layout.schedule)
+        largest = _LARGEST_FP16 if layout.latent == "fp16" else float(np.finfo(np.float32).max)
+        for item, latent, code in zip(batch, latents, bits, strict=True):
+            if np.isfinite(latent).all() and np.abs(latent).max() <= largest:
+                yield item.clip.key, write_sample(layout, code, latent)
+            else:
+                failed[item.clip.key] = f"its latent is not finite, or too large for latent={layout.latent}"
+
+    def _encode(
+        self, frames: UInt8[np.ndarray, "b f h w 3"], schedule: ScaleSchedule
+    ) -> tuple[Float32[np.ndarray, "b t k hh ww"], Bool[np.ndarray, "b t n k"]]:
+        pixels = torch.from_numpy(frames).to(self._device)
+        video = rearrange(pixels, "b f h w c -> b c f h w").float() / 127.5 - 1
+        latent = self._tokenizer.encode(video)
+        bits = self._tokenizer.quantize(latent, schedule)
+        return rearrange(latent, "b k t h w -> b t k h w").contiguous().cpu().numpy(), bits.cpu().numpy()
+
+
+def batches(items: Iterable[Item], shape: Callable[[Item], tuple[str, int]]) -> Iterator[list[Item]]:
+    """Clips of one shape (schedule, pixel frames) that are tokenized together, each batch as soon as it is full.
+
+    A function of the clips of a shard alone. What a clip becomes depends, by rounding, on how many are tokenized with
+    it: whoever wants a sample as a shard holds it must make its whole batch.
+    """
+    waiting: dict[tuple[str, int], list[Item]] = {}
+    for item in items:
+        batch = waiting.setdefault(shape(item), [])
+        batch.append(item)
+        if len(batch) == clips_a_batch(*shape(item)):
+            yield waiting.pop(shape(item))
+    yield from waiting.values()
+
+
+def clips_a_batch(schedule: str, num_frames: int) -> int:
+    """Clips that are tokenized together: a function of their shape alone, so that shards do not depend on the pool."""
+    height, width = ScaleSchedule.named(schedule).pixels
+    return max(1, min(_CLIPS_A_BATCH, _PIXELS_A_BATCH // (num_frames * height * width)))
+
+
+def sample_entry(
+    dataset: str,
+    clip: Clip,
+    *,
+    shard: str,
+    offset: int,
+    size_bytes: int,
+    latent_shard: str | None = None,
+    latent_offset: int | None = None,
+    latent_bytes: int | None = None,
+) -> SampleEntry:
+    """A clip of the plan as a sample, and where its payloads are."""
+    return SampleEntry(
+        key=clip.key,
+        sample_id=sample_id(dataset, clip.key),
+        dataset=dataset,
+        schedule=clip.schedule,
+        num_frames=latent_frames(clip.num_frames),
+        caption=clip.caption,
+        label=clip.label,
+        shard=shard,
+        offset=offset,
+        size_bytes=size_bytes,
+        latent_shard=latent_shard,
+        latent_offset=latent_offset,
+        latent_bytes=latent_bytes,
+    )

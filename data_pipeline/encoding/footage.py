@@ -1,0 +1,187 @@
+"""Planned clips as pixels, in the plan's order: drawn, or decoded by a few subprocesses that work ahead."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.decoding.client import Cut, DecodeError, DecodeLimits, Decoder
+from videoar.data_pipeline.decoding.frame_sampling import mirrored
+from videoar.data_pipeline.planning.choose import Clip, plan_clips
+from videoar.data_pipeline.sources.shapes import draw_clip
+from videoar.data_pipeline.sources.source import current_etag, local_copy
+from videoar.tokenizer.config import ClipBucket
+
+_CLIPS_AHEAD = 4
+"""Decoded clips that may wait, a source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """A clip's frames, RGB; or None and the reason."""
+
+    clip: Clip
+    frames: UInt8[np.ndarray, "f h w 3"] | None
+    reason: str = ""
+
+
+def open_clips(
+    source: SourceConfig,
+    bucket: ClipBucket,
+    *,
+    stride_s: float = 0.0,
+    max_clips_per_source: int = 0,
+    flip: bool = False,
+    limits: DecodeLimits | None = None,
+    processes: int = 1,
+) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
+    """The clips of a source in one shape, for uses that need pixels rather than shards (training a tokenizer).
+
+    They come in a fixed order, each source decoded once; what cannot be decoded is left out. InputError when nothing
+    fits the bucket.
+    """
+    limits = limits or DecodeLimits()
+    dataset = DatasetConfig(
+        name="clips",
+        source=source,
+        bucket=bucket,
+        stride_s=stride_s,
+        max_clips_per_source=max_clips_per_source,
+        flip=flip,
+    )
+    clips, _ = plan_clips(dataset, limits)
+    with FootageReader(source, limits, processes) as reader:
+        for footage in reader.read(clips):
+            if footage.frames is not None:
+                yield footage.frames
+
+
+class FootageReader:
+    """Reads clips of one source configuration; owns the decoders. Use as a context manager."""
+
+    def __init__(self, source: SourceConfig, limits: DecodeLimits, processes: int) -> None:
+        self._source, self._limits, self._processes = source, limits, processes
+        self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        for _ in range(processes):
+            self._decoders.put(Decoder(limits))
+
+    def read(self, clips: Sequence[Clip]) -> Iterator[Footage]:
+        """Every clip, in order, as frames or with a reason. Neighbours of one file are cut from one pass over it."""
+        if self._source.kind == "shapes":
+            for clip in clips:
+                bucket = ClipBucket(schedule=clip.schedule, num_frames=clip.num_frames, fps=clip.fps)
+                yield Footage(clip, draw_clip(self._source.seed, int(clip.path), bucket))
+            return
+        groups = [tuple(group) for _, group in itertools.groupby(clips, key=lambda clip: (clip.path, clip.member))]
+        stop = threading.Event()
+        with ThreadPoolExecutor(self._processes, thread_name_prefix="decode") as pool:
+            try:
+                channels = [_Channel(stop) for _ in groups]
+                for group, channel in zip(groups, channels, strict=True):
+                    pool.submit(self._decode_into, channel, group)
+                for channel in channels:
+                    yield from channel.drain()
+            finally:
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Stop the decoders."""
+        while not self._decoders.empty():
+            self._decoders.get().close()
+
+    def __enter__(self) -> FootageReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _decode_into(self, channel: _Channel, clips: Sequence[Clip]) -> None:
+        decoder = self._decoders.get()
+        try:
+            channel.fill(self._decode(decoder, clips))
+        finally:
+            self._decoders.put(decoder)
+
+    def _decode(self, decoder: Decoder, clips: Sequence[Clip]) -> Iterator[Footage]:
+        """All clips of one file, in order; what has no frames when the pass ends has the reason why it ended."""
+        uses = Counter(clip.cut for clip in clips)
+        cuts, rest = list(uses), deque(clips)
+        ready: dict[Cut, UInt8[np.ndarray, "f h w 3"]] = {}
+        reason, path = "the source ends before the clip does", ""
+        try:
+            _check_unchanged(self._source, clips[0])
+            with local_copy(self._source, clips[0], self._limits.max_bytes) as path:
+                for index, frames in decoder.cut_all(path, cuts):
+                    ready[cuts[index]] = frames
+                    yield from _whole(rest, ready, uses)
+        except DecodeError as error:
+            reason = str(error).replace(path, "the file") if path else str(error)
+        for clip in rest:
+            found = ready.get(clip.cut)
+            yield Footage(clip, _turned(clip, found), reason if found is None else "")
+
+
+def _whole(rest: deque[Clip], ready: dict[Cut, UInt8[np.ndarray, "f h w 3"]], uses: Counter[Cut]) -> Iterator[Footage]:
+    """The next clips whose frames have come. Clips stand by their ends, as they come: few wait for one before them."""
+    while rest and (frames := ready.get(rest[0].cut)) is not None:
+        clip = rest.popleft()
+        uses[clip.cut] -= 1
+        if not uses[clip.cut]:
+            del ready[clip.cut]
+        yield Footage(clip, _turned(clip, frames))
+
+
+def _turned(clip: Clip, frames: UInt8[np.ndarray, "f h w 3"] | None) -> UInt8[np.ndarray, "f h w 3"] | None:
+    return mirrored(frames) if clip.mirrored and frames is not None else frames
+
+
+def _check_unchanged(source: SourceConfig, clip: Clip) -> None:
+    if current_etag(source, clip) != clip.etag:
+        raise DecodeError("the file has changed since the plan was made")
+
+
+class _Channel:
+    """The clips of one file on their way from a decoding thread to the reader, a few at a time."""
+
+    _END = object()
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._items: queue.Queue[object] = queue.Queue(maxsize=_CLIPS_AHEAD)
+        self._stop = stop
+
+    def fill(self, items: Iterable[Footage]) -> None:
+        """Put the items, then the end, or the exception that ended them; gives up when the reader has stopped."""
+        try:
+            for item in items:
+                if not self._put(item):
+                    return
+            self._put(self._END)
+        except BaseException as error:  # raised again where the items are read
+            self._put(error)
+
+    def drain(self) -> Iterator[Footage]:
+        """The items, until the end."""
+        while (item := self._items.get()) is not self._END:
+            if isinstance(item, BaseException):
+                raise item
+            assert isinstance(item, Footage)
+            yield item
+
+    def _put(self, item: object) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._items.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False

@@ -1,0 +1,270 @@
+"""A plan without shards: its clips are decoded and tokenized on the training device when their turn comes.
+
+Keys, order, text, bits and latent are those of the shards that `data run` would make of the plan. Clips are made in the
+batches that a shard is made of: rounding depends on which clips are tokenized together. A sample's `shard` is its batch
+here (shard of the plan, dot, number within it), and its `offset` the row in the plan's table; the latent is made with
+the bits, and has no place of its own.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+import pyarrow
+import torch
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.decoding.client import limits
+from videoar.data_pipeline.encoding.encode import ClipEncoder, batches, sample_entry
+from videoar.data_pipeline.encoding.footage import FootageReader
+from videoar.data_pipeline.planning.all_datasets import OpenTokenizer, shard_limits
+from videoar.data_pipeline.planning.clip import Clip
+from videoar.data_pipeline.planning.stored_plan import Plan, clips_of, config_hash, read_plan
+from videoar.data_pipeline.shards.entries import Entries
+from videoar.data_pipeline.shards.manifest import SCHEMA, ContentHash, Manifest, row_groups
+from videoar.data_pipeline.shards.sample import PackedBits, SampleEntry, StoredLatent
+from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, read_bits, read_latent
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.tokenizer import open_tokenizer
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
+
+Batch = Mapping[str, Members | str]
+"""By the key of a clip: the bytes of its bits and its latent, or (a string) the reason why there is none."""
+
+
+class FailedClip(InputError):
+    """A clip of the plan cannot be made a sample: found out in training, where there are no shards."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedManifest(Manifest):
+    """The manifest that the shards of a plan will have if no clip fails; its hash is that one's, too."""
+
+    clips: PlannedClips = field(repr=False, compare=False)
+
+
+def open_plans(
+    config: DataConfig,
+    url: str,
+    names: Iterable[str],
+    device: torch.device,
+    cache_bytes: int,
+    opener: OpenTokenizer = open_tokenizer,
+) -> dict[str, Manifest]:
+    """Manifests of planned datasets, whose samples are made on `device`. InputError: a plan is missing, or another."""
+    encoder, cache = ClipEncoder(config, opener(config.tokenizer), device), BatchCache(cache_bytes)
+    datasets = {dataset.name: dataset for dataset in config.datasets}
+    root, found = Storage.open(url), {}
+    for name in names:
+        plan, layout = read_plan(root.child(name)), encoder.layout(datasets[name])
+        wanted = config_hash(datasets[name], layout, shard_limits(config))
+        if plan.config_hash != wanted:
+            raise InputError(
+                "data.url",
+                plan.storage.url,
+                f"was planned with other settings (hash {plan.config_hash}, now {wanted})",
+                "name the plan of this recipe, or make one with `videoar data plan`",
+            )
+        clips = PlannedClips(datasets[name], plan, encoder, config, cache)
+        found[name] = _manifest(name, plan.storage.url, layout, clips)
+    return found
+
+
+def _manifest(name: str, url: str, layout: SampleFormat, clips: PlannedClips) -> Manifest:
+    content, tables = ContentHash(name, layout), []
+    for rows in row_groups(clips.entries(layout)):
+        content.add(rows)
+        tables.append(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
+    return PlannedManifest(
+        name=name,
+        url=url,
+        entries=Entries(name, pyarrow.concat_tables(tables)),
+        tars={},
+        hash=content.hexdigest(),
+        tokenizer_hash=layout.tokenizer_hash,
+        schedule_hashes=content.schedules,
+        latent=layout.latent,
+        latent_dim=layout.latent_dim,
+        fps=layout.fps,
+        clips=clips,
+    )
+
+
+class PlannedClips:
+    """The clips of one plan, held as columns, and how a batch of them is made. Threads may share it."""
+
+    def __init__(
+        self, dataset: DatasetConfig, plan: Plan, encoder: ClipEncoder, config: DataConfig, cache: BatchCache
+    ) -> None:
+        self.dataset, self._encoder, self._config, self._cache = dataset, encoder, config, cache
+        self._tables = [plan.table(shard) for shard in range(len(plan.shard_sizes))]
+
+    def entries(self, layout: SampleFormat) -> Iterator[SampleEntry]:
+        """A sample for each clip, in the plan's order."""
+        for shard, table in enumerate(self._tables):
+            number_of = {row: number for number, rows in enumerate(_batches(table)) for row in rows}
+            for row, clip in enumerate(clips_of(table)):
+                shape = replace(layout, schedule=ScaleSchedule.named(clip.schedule))
+                size_bytes, _ = shape.member_bytes(latent_frames(clip.num_frames))
+                batch = f"{shard:06d}.{number_of[row]:04d}"
+                yield sample_entry(self.dataset.name, clip, shard=batch, offset=row, size_bytes=size_bytes)
+
+    def clip(self, entry: SampleEntry) -> Clip:
+        """What the plan says of a sample."""
+        shard, _ = _place(entry.shard)
+        return clips_of(self._tables[shard].slice(entry.offset, 1))[0]
+
+    def has(self, batch: str) -> bool:
+        """Whether a batch is in memory, or on its way."""
+        return self._cache.has((self.dataset.name, batch))
+
+    def batch(self, batch: str, decoders: queue.SimpleQueue[FootageReader]) -> Batch:
+        """The samples of a batch: from memory, or made with one of the decoders."""
+        return self._cache.get((self.dataset.name, batch), lambda: self._make(batch, decoders))
+
+    def readers(self) -> list[FootageReader]:
+        """Decoders of this dataset's source, as many as configured; each serves one batch at a time."""
+        source, caps = self.dataset.source, limits(self._config)
+        return [FootageReader(source, caps, 1) for _ in range(self._config.decode_processes)]
+
+    def _make(self, batch: str, decoders: queue.SimpleQueue[FootageReader]) -> Batch:
+        shard, number = _place(batch)
+        clips = clips_of(self._tables[shard].take(pyarrow.array(_batches(self._tables[shard])[number])))
+        reader = decoders.get()
+        try:
+            footage = list(reader.read(clips))
+        finally:
+            decoders.put(reader)
+        failed = {item.clip.key: item.reason for item in footage if item.frames is None}
+        decoded = [item for item in footage if item.frames is not None]
+        made = dict(self._encoder.members(self.dataset, decoded, failed)) if decoded else {}
+        return made | failed
+
+
+class ClipReader:
+    """Reads samples of one planned dataset as `ShardReader` reads those of shards; owns decoders."""
+
+    def __init__(self, manifest: PlannedManifest) -> None:
+        self.manifest, self._clips = manifest, manifest.clips
+        self._decoders: queue.SimpleQueue[FootageReader] = queue.SimpleQueue()
+        for reader in self._clips.readers():
+            self._decoders.put(reader)
+
+    def read(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> PackedBits:
+        """The bits, as a shard would give them. FailedClip: it cannot be decoded, or its latent is unusable.
+
+        Samples are in memory already: no room is needed. Without `wait` BlockingIOError: this one is still to be made.
+        """
+        if not wait and not self.has(entry.shard):
+            raise BlockingIOError
+        return read_bits(self.manifest.format(entry), entry.num_frames, self._members(entry).bits)
+
+    def read_latent(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> StoredLatent | None:
+        """The latent, as a shard would give it; None where the plan asks for bits only. Takes and raises as `read`."""
+        latent = self._members(entry).latent
+        return None if latent is None else read_latent(self.manifest.format(entry), entry.num_frames, latent)
+
+    def _members(self, entry: SampleEntry) -> Members:
+        made = self._clips.batch(entry.shard, self._decoders)[entry.key]
+        if isinstance(made, str):
+            clip = self._clips.clip(entry)
+            raise FailedClip(
+                f"data.datasets.{entry.dataset}.source",
+                f"{clip.path}{clip.member and '!' + clip.member}",
+                f"gives no clip {entry.key} at {clip.start_s:g} s: {made}",
+                "repair it, plan without it, allow for such clips by loader.max_missing_shards, or train on shards",
+            )
+        return made
+
+    def fetches(self, latents: bool) -> bool:
+        """Always: what is read ahead is decoded meanwhile."""
+        return True
+
+    def lost_with(self, entry: SampleEntry) -> str:
+        """What is missing when a sample cannot be read: the clip alone."""
+        return entry.key
+
+    def prefetch(self, shard: str) -> None:
+        """Have a batch in memory."""
+        self._clips.batch(shard, self._decoders)
+
+    def has(self, shard: str) -> bool:
+        """Whether there is nothing to do ahead."""
+        return self._clips.has(shard)
+
+    def release(self) -> None:
+        """Nothing is held between steps."""
+
+    def close(self) -> None:
+        """Stop the decoders; what was made stays in memory for the next reader."""
+        while not self._decoders.empty():
+            self._decoders.get().close()
+
+
+class BatchCache:
+    """Batches of samples in memory; what was read longest ago gives way. One that is being made is waited for."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes, self.size_bytes = max_bytes, 0
+        self._made: OrderedDict[tuple[str, str], Batch] = OrderedDict()
+        self._making: dict[tuple[str, str], Future[Batch]] = {}
+        self._lock = threading.Lock()
+        self.num_made = 0
+        """Batches that were decoded and tokenized so far."""
+
+    def has(self, place: tuple[str, str]) -> bool:
+        """Whether a batch is there, or being made."""
+        return place in self._made or place in self._making
+
+    def get(self, place: tuple[str, str], make: Callable[[], Batch]) -> Batch:
+        """The batch at a place; `make` is called by one thread alone, and what it raises reaches all that wait."""
+        with self._lock:
+            if place in self._made:
+                self._made.move_to_end(place)
+                return self._made[place]
+            begun = self._making.get(place)
+            future = self._making.setdefault(place, Future())
+        return begun.result() if begun is not None else self._fill(place, future, make)
+
+    def _fill(self, place: tuple[str, str], future: Future[Batch], make: Callable[[], Batch]) -> Batch:
+        try:
+            batch = make()
+        except BaseException as error:
+            del self._making[place]
+            future.set_exception(error)
+            raise
+        with self._lock:
+            self._made[place] = batch
+            del self._making[place]
+            self.size_bytes += _size_bytes(batch)
+            self.num_made += 1
+            while self.size_bytes > self._max_bytes:
+                self.size_bytes -= _size_bytes(self._made.popitem(last=False)[1])
+        future.set_result(batch)
+        return batch
+
+
+def _batches(table: pyarrow.Table) -> list[list[int]]:
+    """Rows of a shard's table that are tokenized together."""
+    shapes: Sequence[tuple[str, int]] = list(
+        zip(table.column("schedule").to_pylist(), table.column("num_frames").to_pylist(), strict=True)
+    )
+    return list(batches(range(table.num_rows), lambda row: shapes[row]))
+
+
+def _place(batch: str) -> tuple[int, int]:
+    """Shard of the plan, and number of the batch within it."""
+    shard, _, number = batch.partition(".")
+    return int(shard), int(number)
+
+
+def _size_bytes(batch: Batch) -> int:
+    parts = ((made,) if isinstance(made, str) else made for made in batch.values())
+    return sum(len(one) for made in parts for one in made if one is not None)

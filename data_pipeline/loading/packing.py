@@ -1,0 +1,309 @@
+"""The order of training: which samples stand in which pack of which step, a pure function of the data and a seed.
+
+Every dataset is walked in epochs, each a permutation of its own; the parts of a mixture interleave by weight into one
+global order; the order is cut into windows of 1,024 samples, and inside each window samples are packed by first-fit.
+A window depends on nothing but its number, so resuming costs one window; no process count enters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Int64
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.data_pipeline.shards.sample import SampleEntry
+from videoar.data_pipeline.text.tokens import TextTokens
+
+WINDOW = 1024
+"""Samples of the global order that are packed together."""
+
+_BAND = 1 << 18
+"""Places of an epoch's order that are worked out together."""
+
+_DRAWS = 1 << 20
+"""Draws that are in memory at a time."""
+
+_PAIRS_A_TOKEN = 16_384
+"""Attended pairs that cost as much as one token's matrix products: 32 d^2 / 4 d at a width d of 2,048."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderState:
+    """Where in the order the next step begins."""
+
+    window: int = 0
+    pack: int = 0
+    """Packs of that window which are used up."""
+
+
+class PackSampler:
+    """Steps of `batch` packs, from any state on; see the module's text for the order."""
+
+    def __init__(
+        self,
+        manifests: Sequence[Manifest],
+        weights: Sequence[float],
+        tokens_per_pack: int,
+        batch: int,
+        seed: int,
+        text: TextTokens,
+    ) -> None:
+        assert len(manifests) == len(weights) > 0, "one weight a manifest"
+        self._manifests, self._tokens_per_pack, self._batch, self._seed = manifests, tokens_per_pack, batch, seed
+        self._bounds = _window_bounds(manifests, weights)
+        self._text_lengths = [text.lengths(manifest.entries) for manifest in manifests]
+        self._orders = [Orders(seed, manifest.name, len(manifest.entries)) for manifest in manifests]
+        for manifest, lengths in zip(manifests, self._text_lengths, strict=True):
+            _refuse_too_long(manifest, lengths, tokens_per_pack)
+        self._cached: tuple[int, tuple[PackPlan, ...]] | None = None
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits of everything the order depends on; a state is valid under this hash only."""
+        texts = [hashlib.sha256(lengths.tobytes()).hexdigest() for lengths in self._text_lengths]
+        shares = [str(bound) for bound in self._bounds]
+        manifests = [(manifest.name, manifest.hash) for manifest in self._manifests]
+        facts = [manifests, shares, texts, self._tokens_per_pack, self._batch, self._seed, WINDOW]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+    def next(self, state: LoaderState) -> tuple[StepPlan, LoaderState]:
+        """The step that begins at a state, and the state after it."""
+        packs: list[PackPlan] = []
+        window, used = state.window, state.pack
+        while len(packs) < self._batch:
+            here = self.window(window)
+            take = here[used : used + self._batch - len(packs)]
+            packs += take
+            used += len(take)
+            if used >= len(here):
+                window, used = window + 1, 0
+        return StepPlan(tuple(packs)), LoaderState(window, used)
+
+    def window(self, number: int) -> tuple[PackPlan, ...]:
+        """The packs of one window, in order; the last one computed is kept."""
+        if self._cached is None or self._cached[0] != number:
+            self._cached = (number, self._pack(self.order(number)))
+        return self._cached[1]
+
+    def order(self, number: int) -> tuple[tuple[int, int], ...]:
+        """(part, index of the sample in its manifest) of the samples of one window, before packing."""
+        starts, stops = _counts(self._bounds, number), _counts(self._bounds, number + 1)
+        walks = [self._walk(part, *edges) for part, edges in enumerate(zip(starts, stops, strict=True))]
+        places = np.concatenate([(np.arange(len(walk)) + 0.5) / max(1, len(walk)) for walk in walks])
+        parts = np.repeat(np.arange(len(walks)), [len(walk) for walk in walks])
+        order = np.lexsort((parts, places))
+        return tuple(zip(parts[order].tolist(), np.concatenate(walks)[order].tolist(), strict=True))
+
+    def _walk(self, part: int, start: int, stop: int) -> Int64[np.ndarray, " i"]:
+        """Samples start..stop of a dataset's endless walk through its epochs."""
+        size = len(self._manifests[part].entries)
+        pieces = [np.empty(0, dtype=np.int64)]
+        for epoch in range(start // size, -(-stop // size)):
+            first, last = max(0, start - epoch * size), min(size, stop - epoch * size)
+            pieces.append(self._orders[part].slice(epoch, first, last))
+        return np.concatenate(pieces)
+
+    def _pack(self, order: Sequence[tuple[int, int]]) -> tuple[PackPlan, ...]:
+        parts, samples = (np.array(column, dtype=np.int64) for column in zip(*order, strict=True))
+        texts, visual = np.empty_like(parts), np.empty_like(parts)
+        entries = np.empty(len(order), dtype=object)
+        for part, manifest in enumerate(self._manifests):
+            mine = parts == part
+            texts[mine] = self._text_lengths[part][samples[mine]]
+            visual[mine] = manifest.entries.visual_tokens[samples[mine]]
+            entries[mine] = manifest.entries.take(samples[mine])
+        packs = first_fit(visual + texts, self._tokens_per_pack)
+        return _plans(packs, entries.tolist(), texts.tolist())
+
+
+def packs_once(manifest: Manifest, tokens_per_pack: int, text: TextTokens) -> tuple[PackPlan, ...]:
+    """Every sample of a dataset exactly once, in the manifest's order: for validation."""
+    entries, texts = manifest.entries, text.lengths(manifest.entries)
+    _refuse_too_long(manifest, texts, tokens_per_pack)
+    return _plans(first_fit(entries.visual_tokens + texts, tokens_per_pack), entries, texts.tolist())
+
+
+def _plans(
+    packs: Sequence[Sequence[int]], entries: Sequence[SampleEntry], text_lengths: Sequence[int]
+) -> tuple[PackPlan, ...]:
+    return tuple(PackPlan(tuple(entries[i] for i in pack), tuple(text_lengths[i] for i in pack)) for pack in packs)
+
+
+def first_fit(lengths: Int64[np.ndarray, " i"], tokens_per_pack: int) -> list[list[int]]:
+    """Indices by pack: each sample goes to the first pack with room; packs stand in order of their first sample."""
+    room = np.empty(len(lengths), dtype=np.int64)
+    packs: list[list[int]] = []
+    first = 0
+    shortest = int(lengths.min(initial=tokens_per_pack))
+    for index, length in enumerate(lengths.tolist()):
+        while first < len(packs) and room[first] < shortest:
+            first += 1  # full for every sample there is: what follows need not look at it again
+        fits = room[first : len(packs)] >= length
+        pack = first + int(fits.argmax()) if len(fits) else len(packs)
+        if pack == len(packs) or not fits[pack - first]:
+            pack = len(packs)
+            room[pack] = tokens_per_pack
+            packs.append([])
+        packs[pack].append(index)
+        room[pack] -= length
+    return packs
+
+
+def deal(packs: Sequence[PackPlan], shares: int) -> list[list[int]]:
+    """Indices of the packs of each share (rank): equal counts, about equal cost, ascending inside a share."""
+    if len(packs) % shares:
+        raise InputError(
+            "stages.batch",
+            len(packs),
+            f"packs cannot be dealt evenly to {shares} data-parallel processes",
+            "use a multiple of it",
+        )
+    costs = [estimated_cost(pack) for pack in packs]
+    hands: list[list[int]] = [[] for _ in range(shares)]
+    loads = [0.0] * shares
+    for index in sorted(range(len(packs)), key=lambda i: (-costs[i], i)):
+        open_hands = [share for share in range(shares) if len(hands[share]) < len(packs) // shares]
+        share = min(open_hands, key=lambda s: (loads[s], s))
+        hands[share].append(index)
+        loads[share] += costs[index]
+    return [sorted(hand) for hand in hands]
+
+
+def estimated_cost(pack: PackPlan) -> float:
+    """Cost of a pack in units of one token's matrix products: its tokens, and its attended pairs.
+
+    A frame's tokens see the text, the frames before and about two thirds of their own frame; windows are ignored.
+    """
+    pairs = 0.0
+    for entry, text in zip(pack.entries, pack.text_lengths, strict=True):
+        t, n = entry.num_frames, entry.num_visual_tokens // entry.num_frames
+        pairs += text * text + t * n * (text + 2 * n / 3) + n * n * t * (t - 1) / 2
+    return pack.num_tokens + pairs / _PAIRS_A_TOKEN
+
+
+def _window_bounds(manifests: Sequence[Manifest], weights: Sequence[float]) -> tuple[Fraction, ...]:
+    """Cumulative shares of the parts, 0 first and 1 last, as exact fractions."""
+    total = sum(Fraction(weight).limit_denominator(10**6) for weight in weights)
+    bounds = [Fraction(0)]
+    for manifest, weight in zip(manifests, weights, strict=True):
+        share = Fraction(weight).limit_denominator(10**6) / total if total > 0 else Fraction(0)
+        if share * WINDOW < 1:
+            raise InputError(
+                "stages.mixture.weight",
+                weight,
+                f"gives {manifest.name} less than one sample in {WINDOW}",
+                "raise it or leave the dataset out",
+            )
+        if not len(manifest.entries):
+            raise InputError("stages.mixture.dataset", manifest.name, "has no samples", "prepare it again")
+        bounds.append(bounds[-1] + share)
+    return tuple(bounds)
+
+
+def _counts(bounds: Sequence[Fraction], number: int) -> list[int]:
+    """Samples of each part before a window. Rounding cumulative shares keeps the sum exact at every window."""
+    edges = [int(number * WINDOW * bound) for bound in bounds]
+    return [high - low for low, high in itertools.pairwise(edges)]
+
+
+class Orders:
+    """The orders of a dataset's epochs, in bands: a window of a hundred million samples costs no sort of them all.
+
+    An epoch's order sorts raw generator output (whose stream numpy guarantees across versions). Sorted places
+    first..last of uniform draws lie in a narrow range of values, known beforehand but for chance; so one pass keeps the
+    draws in that range and counts those below it, and only the kept ones are sorted. The last band is remembered.
+    """
+
+    def __init__(self, seed: int, dataset: str, size: int, band: int = _BAND) -> None:
+        self._seed, self._dataset, self._size, self._width = seed, dataset, size, band
+        self._bands: dict[int, tuple[int, Int64[np.ndarray, " i"]]] = {}
+        """First place and samples of the band, by epoch; of the last two epochs that were asked for."""
+
+    def slice(self, epoch: int, first: int, last: int) -> Int64[np.ndarray, " i"]:
+        """Samples at the places first..last of an epoch."""
+        start, samples = self._bands.get(epoch, (0, np.empty(0, dtype=np.int64)))
+        if not start <= first <= last <= start + len(samples):
+            self._bands.pop(epoch, None)
+            while len(self._bands) > 1:
+                del self._bands[next(iter(self._bands))]
+            start, samples = self._bands[epoch] = self._band(epoch, first, max(last, first + self._width))
+        return samples[first - start : last - start]
+
+    def _band(self, epoch: int, first: int, last: int) -> tuple[int, Int64[np.ndarray, " i"]]:
+        """At least the samples at places first..last (or to the end), and the place of the first of them."""
+        margin = 8.0 * self._size**0.5
+        while True:
+            low, high = (first - margin) / self._size, (last + margin) / self._size
+            below, draws, samples = self._between(epoch, _as_word(low), _as_word(high))
+            if below <= first and min(last, self._size) <= below + len(samples):
+                return below, samples[np.argsort(draws, kind="stable")]
+            margin *= 4  # chance of about 1e-50
+
+    def _between(self, epoch: int, low: int, high: int) -> tuple[int, np.ndarray, Int64[np.ndarray, " i"]]:
+        """How many draws lie below `low`; the draws from there to `high` (included), and whose they are."""
+        digest = hashlib.sha256(f"{self._seed}\0{epoch}\0{self._dataset}".encode()).digest()
+        generator = np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest[:16], "big")))
+        below, draws, samples = 0, [np.empty(0, dtype=np.uint64)], [np.empty(0, dtype=np.int64)]
+        for start in range(0, self._size, _DRAWS):
+            raw = generator.random_raw(min(_DRAWS, self._size - start))
+            below += int((raw < np.uint64(low)).sum())
+            inside = np.flatnonzero((raw >= np.uint64(low)) & (raw <= np.uint64(high)))
+            draws.append(raw[inside])
+            samples.append(inside + start)
+        return below, np.concatenate(draws), np.concatenate(samples)
+
+
+def _as_word(fraction: float) -> int:
+    """A share of the range of raw draws."""
+    return min(max(int(fraction * 2.0**64), 0), 2**64 - 1)
+
+
+def _refuse_too_long(manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_per_pack: int) -> None:
+    lengths = manifest.entries.visual_tokens + texts
+    for index in np.flatnonzero(lengths > tokens_per_pack)[:1].tolist():
+        entry = manifest.entries[index]
+        raise InputError(
+            "stages.tokens_per_pack",
+            tokens_per_pack,
+            f"is less than the {lengths[index]} tokens of sample {entry.key} of {manifest.name} "
+            f"({entry.num_frames} latent frames of {entry.schedule}, {texts[index]} text tokens)",
+            "raise it, or use shorter clips",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PackPlan:
+    """Which samples stand in one pack, in order. A pack is one sequence of at most `tokens_per_pack` tokens."""
+
+    entries: tuple[SampleEntry, ...]
+    text_lengths: tuple[int, ...]
+    """Text tokens m of each sample."""
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(self.text_lengths) + sum(entry.num_visual_tokens for entry in self.entries)
+
+    @property
+    def num_frames(self) -> int:
+        """Latent frames in the pack."""
+        return sum(entry.num_frames for entry in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """The packs of one optimizer step, the same for every number of processes."""
+
+    packs: tuple[PackPlan, ...]
+
+    @property
+    def num_frames(self) -> int:
+        """Latent frames of the whole step: N of the loss."""
+        return sum(pack.num_frames for pack in self.packs)

@@ -1,0 +1,67 @@
+"""Where every input and every clip of a plan went: sums that must come out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from videoar.data_pipeline.sources.source import Skipped
+
+Reason = tuple[str, str]
+"""(kind, reason)."""
+
+
+@dataclass(slots=True)
+class Accounts:
+    """Counts of a plan while it is made."""
+
+    num_inputs: int = 0
+    """Files, rows, members or drawings that were listed."""
+    num_planned_inputs: int = 0
+    """Those that give at least one clip."""
+    num_candidates: int = 0
+    """Clips that could be cut, variants included."""
+    num_clips: int = 0
+    """Clips of the plan."""
+    inputs_out: Counter[Reason] = field(default_factory=Counter)
+    """Inputs that give no clip."""
+    clips_out: Counter[Reason] = field(default_factory=Counter)
+    """Clips that are not taken."""
+
+    @property
+    def num_done(self) -> int:
+        """Inputs whose fate is known."""
+        return self.num_planned_inputs + self.inputs_out.total()
+
+    def leave_out(self, item: Skipped) -> None:
+        """Count an input, or clips of one, as left out."""
+        if item.is_input:
+            self.inputs_out[item.kind, item.reason] += 1
+        else:
+            self.clips_out[item.kind, item.reason] += item.num_clips
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every input and every clip is accounted for."""
+        return self.num_inputs == self.num_done and self.num_candidates == self.num_clips + self.clips_out.total()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a plan's head."""
+        return {
+            "num_inputs": self.num_inputs,
+            "num_planned_inputs": self.num_planned_inputs,
+            "num_candidates": self.num_candidates,
+            "num_clips": self.num_clips,
+            "inputs_out": _by_kind(self.inputs_out),
+            "clips_out": _by_kind(self.clips_out),
+        }
+
+
+def _by_kind(counts: Counter[Reason]) -> dict[str, dict[str, int]]:
+    """{kind: {reason: count}}, the commonest first."""
+    found: dict[str, dict[str, int]] = {}
+    for (kind, reason), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        if count:
+            found.setdefault(kind, {})[reason] = count
+    return found

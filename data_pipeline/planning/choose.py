@@ -1,0 +1,222 @@
+"""Planning: every input is looked at once, and cut into clips or left out, with a reason on record."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from queue import SimpleQueue
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.decoding.client import DecodeLimits, Decoder
+from videoar.data_pipeline.planning.accounts import Accounts
+from videoar.data_pipeline.planning.clip import Clip, shape_clip
+from videoar.data_pipeline.planning.duplicates import SeenClips
+from videoar.data_pipeline.planning.examine import Candidate, Examiner, Finding
+from videoar.data_pipeline.sources.listing import iter_sources
+from videoar.data_pipeline.sources.source import Skipped, Source
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
+
+Told = Callable[[Accounts], None]
+
+_WAITING_A_PROCESS = 4
+"""Files whose findings may wait for those before them."""
+
+
+def plan_clips(dataset: DatasetConfig, limits: DecodeLimits) -> tuple[list[Clip], list[Skipped]]:
+    """The clips of a dataset in order, and what was left out. InputError when nothing is left."""
+    found = list(iter_plan(dataset, limits, Accounts()))
+    return [item for item in found if isinstance(item, Clip)], [item for item in found if isinstance(item, Skipped)]
+
+
+def iter_plan(
+    dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, *, processes: int = 1, told: Told | None = None
+) -> Iterator[Clip | Skipped]:
+    """Clips and left-out inputs in a fixed order, as they are found; `accounts` counts them.
+
+    The number of processes changes nothing but the time. InputError, at the end, when there is no clip.
+    """
+    for bucket in dataset.buckets:
+        latent_frames(bucket.num_frames)
+        ScaleSchedule.named(bucket.schedule)
+    reasons: Counter[str] = Counter()
+    for item in _items(dataset, limits, accounts, processes):
+        if isinstance(item, Clip):
+            accounts.num_clips += 1
+        else:
+            accounts.leave_out(item)
+            reasons[item.reason] += item.is_input
+        yield item
+        if told is not None:
+            told(accounts)
+    assert accounts.is_balanced, f"inputs or clips went without a word: {accounts}"
+    if not accounts.num_clips:
+        raise InputError(
+            f"{dataset.name}.source.path",
+            dataset.source.path,
+            f"gives no clip of {dataset.bucket.num_frames} frames at {dataset.bucket.fps:g} frames/s "
+            f"({summary(reasons)})",
+            "use other clips or a smaller bucket",
+        )
+
+
+def summary(reasons: Counter[str], most: int = 3) -> str:
+    """The commonest reasons in one line."""
+    return "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(most)) or "nothing was there"
+
+
+def _items(
+    dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, processes: int
+) -> Iterator[Clip | Skipped]:
+    inputs = _counted(iter_sources(dataset.source, limits.max_bytes), accounts)
+    if dataset.source.kind == "shapes":
+        yield from _shape_clips(dataset, inputs, accounts)
+        return
+    choice = _Choice(dataset, accounts)
+    for found in _examined(Examiner(dataset, limits), _files(inputs), limits, processes):
+        yield from choice.of(found)
+
+
+def _counted(inputs: Iterable[Source | Skipped], accounts: Accounts) -> Iterator[Source | Skipped]:
+    for item in inputs:
+        accounts.num_inputs += 1
+        yield item
+
+
+def _shape_clips(dataset: DatasetConfig, inputs: Iterable[Source | Skipped], accounts: Accounts) -> Iterator[Clip]:
+    if dataset.flip:
+        raise InputError(
+            f"{dataset.name}.flip", True, "would contradict captions that say left and right", "leave it off for shapes"
+        )
+    for source in inputs:
+        assert isinstance(source, Source)
+        accounts.num_candidates += 1
+        accounts.num_planned_inputs += 1
+        yield shape_clip(source, dataset.bucket)
+
+
+def _files(inputs: Iterable[Source | Skipped]) -> Iterator[tuple[Source | Skipped, ...]]:
+    """Neighbouring inputs that lie in one file are looked at together."""
+
+    def place(item: Source | Skipped) -> tuple[str, str, bool]:
+        return (item.path, item.member, True) if isinstance(item, Source) else (item.source, "", False)
+
+    for _, group in itertools.groupby(inputs, key=place):
+        yield tuple(group)
+
+
+def _examined(
+    examiner: Examiner, files: Iterable[tuple[Source | Skipped, ...]], limits: DecodeLimits, processes: int
+) -> Iterator[Sequence[Finding | Skipped]]:
+    """What is found in each file, in order; some are looked at ahead, each by a decoder of its own."""
+    decoders: SimpleQueue[Decoder] = SimpleQueue()
+
+    def look(group: tuple[Source | Skipped, ...]) -> Sequence[Finding | Skipped]:
+        sources = [item for item in group if isinstance(item, Source)]
+        if not sources:
+            return [item for item in group if isinstance(item, Skipped)]
+        decoder = decoders.get()
+        try:
+            return examiner.examine(sources, decoder)
+        finally:
+            decoders.put(decoder)
+
+    with ExitStack() as stack:
+        for _ in range(processes):
+            decoders.put(stack.enter_context(Decoder(limits)))
+        pool = stack.enter_context(ThreadPoolExecutor(processes, thread_name_prefix="examine"))
+        waiting: deque[Future[Sequence[Finding | Skipped]]] = deque()
+        stack.callback(lambda: pool.shutdown(wait=False, cancel_futures=True))
+        for group in files:
+            waiting.append(pool.submit(look, group))
+            if len(waiting) > _WAITING_A_PROCESS * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+class _Choice:
+    """Goes through the findings in order: keeps what is new, records the rest. Of two alike the first is kept."""
+
+    def __init__(self, dataset: DatasetConfig, accounts: Accounts) -> None:
+        self._score_only = dataset.filters.score_only
+        self._accounts = accounts
+        self._seen = SeenClips(dataset.duplicates) if dataset.duplicates.method != "off" else None
+        self._keys: set[int] = set()
+
+    def of(self, findings: Sequence[Finding | Skipped]) -> Iterator[Clip | Skipped]:
+        """The clips of one file, by their ends; then what is left out of it."""
+        clips: list[Clip] = []
+        left: list[Skipped] = []
+        for finding in findings:
+            if isinstance(finding, Skipped):
+                left.append(finding)
+                continue
+            kept, dropped = self._choose(finding)
+            clips += kept
+            left += finding.skipped + dropped
+            self._accounts.num_candidates += finding.num_candidates
+            self._accounts.num_planned_inputs += bool(kept)
+            if not kept and not finding.is_closed:
+                why = (dropped or finding.skipped)[0]
+                left.append(Skipped(source=finding.source.name, reason=why.reason, kind=why.kind))
+        yield from sorted(clips, key=lambda clip: (clip.end_s, clip.start_s))
+        yield from left
+
+    def _choose(self, finding: Finding) -> tuple[list[Clip], list[Skipped]]:
+        """The clips of one input that are new, and those that are not."""
+        kept: list[Clip] = []
+        dropped: list[Skipped] = []
+        for candidate in finding.candidates:
+            reason, repeated = self._repeats(candidate)
+            if reason and not (repeated and self._score_only):
+                first = candidate.clips[0]
+                dropped.append(
+                    Skipped(
+                        source=finding.source.name,
+                        reason=reason,
+                        kind="duplicate",
+                        is_input=False,
+                        start_s=first.start_s,
+                        num_clips=len(candidate.clips),
+                        repeats=repeated,
+                    )
+                )
+            else:
+                kept += _remarked(candidate.clips, f"repeats {repeated}" if repeated else "")
+                self._remember(candidate, is_new=not repeated)
+        return kept, dropped
+
+    def _repeats(self, candidate: Candidate) -> tuple[str, str]:
+        """Why a candidate is no new one, and the clip that it repeats."""
+        first = candidate.clips[0]
+        if _short(first.key) in self._keys:
+            return "the table names the same part of it twice", ""
+        if self._seen is None or candidate.look is None:
+            return "", ""
+        repeated = self._seen.find(candidate.look, _file(first))
+        return ("shows what a clip of another source shows", repeated) if repeated else ("", "")
+
+    def _remember(self, candidate: Candidate, is_new: bool) -> None:
+        self._keys.add(_short(candidate.clips[0].key))
+        if self._seen is not None and candidate.look is not None and is_new:
+            first = candidate.clips[0]
+            self._seen.add(candidate.look, _file(first), first.key)
+
+
+def _file(clip: Clip) -> str:
+    return f"{clip.path}!{clip.member}"
+
+
+def _short(key: str) -> int:
+    """Eight bytes for a key: of a hundred million, two alike happen once in thousands of plans."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
+
+
+def _remarked(clips: Sequence[Clip], remark: str) -> list[Clip]:
+    return [replace(clip, remark="; ".join(filter(None, (clip.remark, remark)))) if remark else clip for clip in clips]

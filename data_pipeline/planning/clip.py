@@ -1,0 +1,162 @@
+"""Which clips a source gives: a bucket for each shot, windows along it, and the variants of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from videoar.data_pipeline.config.datasets import CropPlace, DatasetConfig
+from videoar.data_pipeline.decoding.client import Cut, Probe
+from videoar.data_pipeline.decoding.frame_sampling import Window, clip_starts, clip_times, cover
+from videoar.data_pipeline.sources.source import Source
+from videoar.tokenizer.config import ClipBucket
+from videoar.tokenizer.scales import ScaleSchedule
+
+_EPSILON = 1e-6
+_VISIBLE_PIXELS = 8
+"""Crops that lie closer together than this are one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clip:
+    """One clip of the plan: a key for ever, where its frames come from, and what is known of it."""
+
+    key: str
+    path: str
+    """Source file, relative to its folder or a URL of its own; the index of a drawing."""
+    etag: str
+    start_s: float
+    """Of its first frame, in seconds from the source's first."""
+    mirrored: bool
+    caption: str
+    label: int | None
+    schedule: str
+    num_frames: int
+    """Pixel frames."""
+    fps: float
+    """Frames that are taken a second of the source: the bucket's, or a fraction of it (strides)."""
+    crop: CropPlace = "centre"
+    member: str = ""
+    """Name within the tar at `path`."""
+    offset: int = 0
+    size_bytes: int = 0
+    """Of the member, and where it begins in the tar."""
+    motion: float | None = None
+    """Short sides a second; None where it was not measured."""
+    scores: tuple[tuple[str, float], ...] = ()
+    remark: str = ""
+    """Why it would have been left out (filters.score_only)."""
+
+    @property
+    def end_s(self) -> float:
+        """Of its last frame."""
+        return clip_times(self.start_s, self.num_frames, self.fps)[-1]
+
+    @property
+    def cut(self) -> Cut:
+        """What the decoder is asked for; mirror images share it."""
+        return Cut(
+            start_s=self.start_s, num_frames=self.num_frames, fps=self.fps, schedule=self.schedule, crop=self.crop
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """A place for a clip and its variants: a window of a source at one stride and in one shape."""
+
+    start_s: float
+    stride: int
+    bucket: ClipBucket
+    remarks: tuple[str, ...] = ()
+    """What speaks against it (filters.score_only)."""
+
+    @property
+    def fps(self) -> float:
+        return self.bucket.fps / self.stride
+
+    @property
+    def end_s(self) -> float:
+        """Of the last frame."""
+        return clip_times(self.start_s, self.bucket.num_frames, self.fps)[-1]
+
+
+def slots_along(dataset: DatasetConfig, bucket: ClipBucket, window: Window | None, source_fps: float) -> list[Slot]:
+    """The places along a window, by time, each stride with its own; an image (no window) has one."""
+    if window is None:
+        return [Slot(start_s=0.0, stride=1, bucket=bucket)]
+    found = []
+    for stride in dataset.variants.strides:
+        fps = bucket.fps / stride
+        step_s = (dataset.stride_s or bucket.num_frames / fps) / dataset.variants.windows
+        starts = clip_starts(window, source_fps, bucket.num_frames, fps, step_s)
+        if dataset.variants.windows > 1:
+            starts = _on_frames(starts, window, source_fps)
+        found += [Slot(start_s=start, stride=stride, bucket=bucket) for start in starts]
+    return sorted(found, key=lambda slot: (slot.start_s, slot.stride))
+
+
+def _on_frames(starts: Sequence[float], window: Window, source_fps: float) -> list[float]:
+    """Moved back to a frame of the source: midway between two, the nearest would be now one and now the other."""
+    frames = [int((start - window.start_s) * source_fps + _EPSILON) for start in starts]
+    return [window.start_s + frame / source_fps for frame in dict.fromkeys(frames)]
+
+
+def evenly(slots: Sequence[Slot], limit: int) -> list[Slot]:
+    """At most so many, spread over all; 0: all."""
+    if not 0 < limit < len(slots):
+        return list(slots)
+    return [slots[i * len(slots) // limit] for i in range(limit)]
+
+
+def variants(dataset: DatasetConfig, source: Source, probe: Probe, slot: Slot) -> Iterator[Clip]:
+    """The clips of a slot: every crop that shows another part, as it is and mirrored."""
+    for crop in crops(dataset, probe, slot.bucket):
+        for mirrored in (False, True) if dataset.flip else (False,):
+            yield Clip(
+                key=_key(source, slot, crop, mirrored),
+                path=source.path,
+                etag=source.etag,
+                start_s=slot.start_s,
+                mirrored=mirrored,
+                caption=source.caption,
+                label=source.label,
+                schedule=slot.bucket.schedule,
+                num_frames=slot.bucket.num_frames,
+                fps=slot.fps,
+                crop=crop,
+                member=source.member,
+                offset=source.offset,
+                size_bytes=source.size_bytes,
+            )
+
+
+def shape_clip(source: Source, bucket: ClipBucket) -> Clip:
+    """A drawing's one clip."""
+    return Clip(
+        key=f"shape_{int(source.path):08d}",
+        path=source.path,
+        etag=source.etag,
+        start_s=0.0,
+        mirrored=False,
+        caption=source.caption,
+        label=source.label,
+        schedule=bucket.schedule,
+        num_frames=bucket.num_frames,
+        fps=bucket.fps,
+    )
+
+
+def crops(dataset: DatasetConfig, probe: Probe, bucket: ClipBucket) -> tuple[CropPlace, ...]:
+    """The crops that are asked for; one alone where the aspect ratios leave nothing to choose."""
+    height, width = ScaleSchedule.named(bucket.schedule).pixels
+    place = cover(probe.height, probe.width, height, width)
+    slack = max(place.height - height, place.width - width)
+    return dataset.variants.crops if slack >= _VISIBLE_PIXELS else dataset.variants.crops[:1]
+
+
+def _key(source: Source, slot: Slot, crop: CropPlace, mirrored: bool) -> str:
+    name = hashlib.sha256(source.name.encode()).hexdigest()[:16]
+    stride = f"x{slot.stride}" if slot.stride > 1 else ""
+    side = "" if crop == "centre" else crop[0]
+    return f"{name}_{round(slot.start_s * 1000):09d}{stride}{side}" + ("m" if mirrored else "")

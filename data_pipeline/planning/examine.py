@@ -1,0 +1,200 @@
+"""One file: opened, looked at, cut into shots and windows, and judged by the rules. Knows nothing of other files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Decoder, Probe
+from videoar.data_pipeline.decoding.frame_sampling import Window
+from videoar.data_pipeline.planning.buckets import choose_bucket
+from videoar.data_pipeline.planning.clip import Clip, Slot, evenly, slots_along, variants
+from videoar.data_pipeline.planning.duplicates import Look, look_of_hashes, look_of_vector
+from videoar.data_pipeline.planning.filters import cannot_be_cut, clip_reasons, shot_reasons, source_reasons
+from videoar.data_pipeline.planning.opinions import Models, Opinion
+from videoar.data_pipeline.planning.scan import Scan, check_libraries, needs_scan, scan_source
+from videoar.data_pipeline.sources.source import Skipped, SkippedKind, Source, current_etag, local_copy
+
+TOO_SHORT = "is shorter than one clip"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The variants of one slot that the rules let pass, and what they look like."""
+
+    clips: tuple[Clip, ...]
+    look: Look | None
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one input gives before it is compared with others."""
+
+    source: Source
+    candidates: list[Candidate] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    num_candidates: int = 0
+    """Clips that could be cut of it."""
+    remarks: tuple[str, ...] = ()
+    """What speaks against the whole of it (filters.score_only)."""
+
+    def leave_out(self, reason: str, kind: SkippedKind = "filtered") -> Finding:
+        """The whole input gives nothing."""
+        self.skipped.append(Skipped(source=self.source.name, reason=reason, kind=kind))
+        return self
+
+    def drop(self, reason: str, start_s: float | None = None, num_clips: int = 0) -> None:
+        """A shot, or clips."""
+        self.skipped.append(
+            Skipped(
+                source=self.source.name,
+                reason=reason,
+                kind="filtered",
+                is_input=False,
+                start_s=start_s,
+                num_clips=num_clips,
+            )
+        )
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is known already that the input gives nothing."""
+        return any(item.is_input for item in self.skipped)
+
+
+def usable(config: SourceConfig, source: Source, duration_s: float) -> Window:
+    """The part of a file that both the configuration's fractions and the table allow."""
+    end_s = duration_s if source.end_s is None else min(source.end_s, duration_s)
+    return Window(
+        start_s=max(source.start_s, config.start_fraction * duration_s),
+        end_s=min(end_s, config.end_fraction * duration_s),
+    )
+
+
+class Examiner:
+    """Looks at the files of one dataset; may be used by several threads, each with its own decoder."""
+
+    def __init__(self, dataset: DatasetConfig, limits: DecodeLimits) -> None:
+        self._dataset, self._filters, self._limits = dataset, dataset.filters, limits
+        self._models = Models(dataset)
+        check_libraries(dataset)
+
+    def examine(self, sources: Sequence[Source], decoder: Decoder) -> list[Finding]:
+        """What each of the inputs that lie in one file gives."""
+        path = ""
+        try:
+            tag = sources[0].etag or current_etag(self._dataset.source, sources[0])
+            sources = [replace(source, etag=tag) for source in sources]
+            with local_copy(self._dataset.source, sources[0], self._limits.max_bytes) as path:
+                return self._open(sources, decoder, path)
+        except DecodeError as error:
+            reason = f"cannot be opened: {_without_path(str(error), path)}"
+            return [Finding(source).leave_out(reason, "unreadable") for source in sources]
+
+    def _open(self, sources: Sequence[Source], decoder: Decoder, path: str) -> list[Finding]:
+        probe = decoder.probe(path)
+        findings = [self._admit(source, probe) for source in sources]
+        scan = self._scan([finding.source for finding in findings if not finding.is_closed], decoder, path, probe)
+        for finding in findings:
+            if not finding.is_closed:
+                self._cut(finding, decoder, path, probe, scan)
+        return findings
+
+    def _admit(self, source: Source, probe: Probe) -> Finding:
+        finding = Finding(source)
+        if reason := cannot_be_cut(self._dataset, source, probe):
+            return finding.leave_out(reason)
+        finding.remarks = tuple(source_reasons(self._filters, source, probe))
+        return finding.leave_out(finding.remarks[0]) if finding.remarks and not self._filters.score_only else finding
+
+    def _scan(self, sources: Sequence[Source], decoder: Decoder, path: str, probe: Probe) -> Scan | None:
+        """One pass over all that the inputs use of the file."""
+        if not sources or not needs_scan(self._dataset):
+            return None
+        windows = [usable(self._dataset.source, source, probe.duration_s) for source in sources]
+        whole = Window(
+            start_s=min(window.start_s for window in windows),
+            end_s=max(window.end_s for window in windows) if probe.duration_s else self._limits.max_duration_s,
+        )
+        return scan_source(self._dataset, decoder, path, probe, whole)
+
+    def _cut(self, finding: Finding, decoder: Decoder, path: str, probe: Probe, scan: Scan | None) -> None:
+        """Shots, slots, opinions and rules of one input."""
+        slots = self._slots(finding, probe, scan)
+        opinions = [Opinion()] * len(slots)
+        if slots and self._models.are_needed(finding.source):
+            opinions = self._models.opinions(decoder, path, finding.source, slots)
+        for slot, opinion in zip(slots, opinions, strict=True):
+            self._judge(finding, probe, scan, slot, opinion)
+
+    def _slots(self, finding: Finding, probe: Probe, scan: Scan | None) -> list[Slot]:
+        """The places of an input's clips, by their ends; shots that give none are recorded."""
+        shots: list[Window | None] = [None]
+        if not finding.source.is_image:
+            window = usable(self._dataset.source, finding.source, probe.duration_s)
+            shots = [window] if scan is None else list(scan.shots(window))
+        slots = []
+        for shot in shots:
+            found, reason = self._slots_of(shot, probe)
+            slots += found
+            if reason:
+                finding.drop(reason, None if shot is None else shot.start_s)
+        if not slots:
+            reason = finding.skipped[0].reason
+            finding.skipped = finding.skipped if len(shots) > 1 else []
+            finding.leave_out(reason)
+        limited = self._limited(finding, probe, slots)
+        return sorted(limited, key=lambda slot: (slot.end_s, slot.start_s))
+
+    def _slots_of(self, shot: Window | None, probe: Probe) -> tuple[list[Slot], str]:
+        """The places within one shot (None: an image), and why there is none."""
+        reasons = list(shot_reasons(self._filters, shot)) if shot is not None else []
+        buckets, most = self._dataset.buckets, self._filters.max_enlarge
+        bucket = choose_bucket(buckets, probe, shot, most)
+        if bucket is None:
+            bucket = choose_bucket(buckets, probe, shot, None)
+            reasons.append(f"would be enlarged more than filters.max_enlarge={most}" if bucket else TOO_SHORT)
+        if bucket is None or (reasons and not self._filters.score_only):
+            return [], reasons[0]
+        found = slots_along(self._dataset, bucket, shot, probe.fps)
+        return [replace(slot, remarks=tuple(reasons)) for slot in found], "" if found else TOO_SHORT
+
+    def _limited(self, finding: Finding, probe: Probe, slots: list[Slot]) -> list[Slot]:
+        """At most max_clips_per_source slots, evenly spread; the others are counted as left out."""
+        taken = evenly(slots, self._dataset.max_clips_per_source)
+        count = sum(len(list(variants(self._dataset, finding.source, probe, slot))) for slot in slots)
+        kept = sum(len(list(variants(self._dataset, finding.source, probe, slot))) for slot in taken)
+        finding.num_candidates = count
+        if kept < count:
+            limit = self._dataset.max_clips_per_source
+            finding.drop(f"is beyond max_clips_per_source={limit}", num_clips=count - kept)
+        return taken
+
+    def _judge(self, finding: Finding, probe: Probe, scan: Scan | None, slot: Slot, opinion: Opinion) -> None:
+        """A slot's variants pass together, or are left out together."""
+        motion = scan.motion_of(slot.start_s, slot.end_s) if scan is not None else None
+        reasons = list(clip_reasons(self._filters, motion, dict(opinion.scores)))
+        clips = tuple(variants(self._dataset, finding.source, probe, slot))
+        if reasons and not self._filters.score_only:
+            finding.drop(reasons[0], slot.start_s, len(clips))
+            return
+        remark = "; ".join((*finding.remarks, *slot.remarks, *reasons))
+        known = [
+            replace(clip, motion=motion, scores=opinion.scores, caption=clip.caption or opinion.caption, remark=remark)
+            for clip in clips
+        ]
+        finding.candidates.append(Candidate(tuple(known), self._look(scan, slot, opinion)))
+
+    def _look(self, scan: Scan | None, slot: Slot, opinion: Opinion) -> Look | None:
+        if opinion.vector is not None:
+            return look_of_vector(opinion.vector)
+        if self._dataset.duplicates.method != "hash" or scan is None:
+            return None
+        hashes = scan.signature(slot.start_s, slot.end_s)
+        return None if hashes is None else look_of_hashes(hashes)
+
+
+def _without_path(reason: str, path: str) -> str:
+    """Reasons are counted; a path in each would make them all different."""
+    return reason.replace(f"file:{path}", "the file").replace(path, "the file") if path else reason

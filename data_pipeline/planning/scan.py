@@ -1,0 +1,81 @@
+"""One pass over a source's small frames: where its shots change, how much it moves, what it looks like."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, UInt64
+
+from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.decoding.client import Decoder, Probe
+from videoar.data_pipeline.decoding.frame_sampling import Window
+from videoar.data_pipeline.decoding.sandbox.scanner import GRID_S, opencv, scenedetect
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scan:
+    """What one pass has found."""
+
+    cuts_s: tuple[float, ...] = ()
+    """First timestamps of new shots."""
+    times_s: Float64[np.ndarray, " i"]
+    motion: Float64[np.ndarray, " i"]
+    """Short sides a second between a time and the one before; NaN where it was not measured."""
+    hashes: UInt64[np.ndarray, " i"]
+
+    def shots(self, window: Window) -> list[Window]:
+        """The parts of a window between cuts."""
+        inside = [cut for cut in self.cuts_s if window.start_s < cut < window.end_s]
+        edges = [window.start_s, *inside, window.end_s]
+        return [Window(start_s=start, end_s=end) for start, end in itertools.pairwise(edges)]
+
+    def motion_of(self, start_s: float, end_s: float) -> float | None:
+        """Median over the pairs of frames within a clip; None where there is no pair."""
+        inside = self.motion[(self.times_s > start_s) & (self.times_s <= end_s + GRID_S / 2)]
+        inside = inside[np.isfinite(inside)]
+        return round(float(np.median(inside)), 6) if inside.size else None
+
+    def signature(self, start_s: float, end_s: float) -> UInt64[np.ndarray, " three"] | None:
+        """Hashes of the frames at one sixth, half and five sixths of a clip."""
+        if not self.times_s.size:
+            return None
+        wanted = start_s + (end_s - start_s) * np.array([1, 3, 5]) / 6
+        return self.hashes[np.abs(self.times_s[:, None] - wanted).argmin(axis=0)]
+
+
+def needs_scan(dataset: DatasetConfig) -> bool:
+    """Whether planning must look at the frames."""
+    return dataset.shots.detector != "off" or dataset.filters.needs_motion or dataset.duplicates.method == "hash"
+
+
+def scan_source(dataset: DatasetConfig, decoder: Decoder, path: str, probe: Probe, window: Window) -> Scan:
+    """One pass over a part of a local file, in the decoder's process. DecodeError when it cannot be decoded."""
+    shots = dataset.shots
+    detector = shots.detector if probe.duration_s > 0 else "off"
+    found = decoder.scan(
+        path,
+        start_s=window.start_s,
+        end_s=window.end_s,
+        every_s=GRID_S if detector == "off" else 0.0,
+        detector=detector,
+        threshold=shots.threshold,
+        min_shot_s=shots.min_shot_s,
+        fps=probe.fps,
+        with_motion=dataset.filters.needs_motion,
+    )
+    return Scan(
+        cuts_s=tuple(found["cuts"]),
+        times_s=np.array(found["times"], dtype=np.float64),
+        motion=np.array(found["motion"], dtype=np.float64),
+        hashes=np.array(found["hashes"], dtype=np.uint64),
+    )
+
+
+def check_libraries(dataset: DatasetConfig) -> None:
+    """InputError where what a scan needs is not installed: in a decoder's process it would look like a bad film."""
+    if dataset.shots.detector != "off":
+        scenedetect()
+    if dataset.filters.needs_motion:
+        opencv()

@@ -1,0 +1,214 @@
+"""The stored plan: which clips stand in which shard, fixed before any work is done and never changed afterwards.
+
+Parquet tables (parts with a row group a shard, and one of what was left out, with reasons) beside a JSON head with
+hashes. Restarting a job means reading it again: a folder that changed meanwhile does not change what is being made.
+A plan is written and read a part at a time; its size is bounded by no memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow
+from pyarrow import parquet
+
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.decoding.client import DecodeLimits
+from videoar.data_pipeline.decoding.frame_sampling import RULES_VERSION
+from videoar.data_pipeline.planning.accounts import Accounts
+from videoar.data_pipeline.planning.choose import Told, iter_plan
+from videoar.data_pipeline.planning.clip import Clip
+from videoar.data_pipeline.planning.opinions import model_hashes
+from videoar.data_pipeline.planning.plan_writer import PLAN_VERSION, SKIPPED_KEY, PlanWriter, ShardLimits
+from videoar.data_pipeline.shards.commits import Unit
+from videoar.data_pipeline.shards.sample_format import VERSION, SampleFormat
+from videoar.data_pipeline.sources.source import Skipped
+from videoar.data_pipeline.storage.objects import Storage, damage_said_plainly
+from videoar.tokenizer.scales import ScaleSchedule
+
+HEAD_KEY = "plan.json"
+
+_REMEDY = "restore it, or prepare the dataset in another folder"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanPart:
+    """One table of the plan: the clips of some shards."""
+
+    key: str
+    sha256: str
+    first_shard: int
+    shard_sizes: tuple[int, ...]
+    """Clips of each shard, a row group each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BucketTotal:
+    """What the plan makes of one shape."""
+
+    schedule: str
+    num_frames: int
+    num_clips: int
+    num_tokens: int
+    """Visual tokens."""
+    size_bytes: int
+    """In the shards, with the headers of the tar's members."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Which clips stand in which shard."""
+
+    hash: str
+    """Of the tables' bytes."""
+    config_hash: str
+    """Of the settings, rules, models and tokenizer it was made for."""
+    num_clips: int
+    num_skipped: int
+    """Inputs that give no clip."""
+    accounts: dict[str, Any]
+    """Where every input and every clip went; see `Accounts.to_dict`."""
+    buckets: tuple[BucketTotal, ...]
+    size_bytes: int
+    """Of all shards, if no clip fails."""
+    parts: tuple[PlanPart, ...]
+    storage: Storage
+    _read: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The part that was read last."""
+
+    @property
+    def identity(self) -> str:
+        """What a commit is made for: these clips, under these settings."""
+        return f"{self.config_hash}-{self.hash[:16]}"
+
+    @property
+    def shard_sizes(self) -> list[int]:
+        """Clips of each shard."""
+        return [size for part in self.parts for size in part.shard_sizes]
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """Every clip, in order. For small plans: the shards' own clips are read with `shard`."""
+        return tuple(clip for index in range(len(self.shard_sizes)) for clip in self.shard(index))
+
+    def shard(self, index: int) -> tuple[Clip, ...]:
+        """The clips of one shard, in order. InputError when the stored table is damaged."""
+        return clips_of(self.table(index))
+
+    def clips_of(self, unit: Unit) -> tuple[Clip, ...]:
+        """The clips of a unit of work, in order. InputError as above."""
+        return self.shard(unit.shard)[unit.start : unit.stop]
+
+    def table(self, index: int) -> pyarrow.Table:
+        """The clips of one shard, in order, as columns. InputError as above."""
+        part = next(part for part in reversed(self.parts) if part.first_shard <= index)
+        if part.key not in self._read:
+            table = parquet.ParquetFile(pyarrow.BufferReader(self._payload(part)))
+            self._read.clear()
+            self._read[part.key] = table
+        return self._read[part.key].read_row_group(index - part.first_shard, use_threads=False)
+
+    def _payload(self, part: PlanPart) -> bytes:
+        with damage_said_plainly(self.storage.url, part.key, _REMEDY):
+            payload = self.storage.read(part.key)
+            if hashlib.sha256(payload).hexdigest() != part.sha256:
+                raise ValueError("its sha256 is not the one in the plan")
+            return payload
+
+
+def clips_of(table: pyarrow.Table) -> tuple[Clip, ...]:
+    """The rows of a plan's table."""
+    return tuple(Clip(**{**row, "scores": tuple(row["scores"])}) for row in table.to_pylist())
+
+
+def config_hash(dataset: DatasetConfig, layout: SampleFormat, shards: ShardLimits) -> str:
+    """Sixteen hex digits of everything that decides what the shards hold (not how fast they are made)."""
+    facts = {
+        "dataset": to_dict(dataset),
+        "shards": asdict(shards),
+        "schedules": {bucket.schedule: ScaleSchedule.named(bucket.schedule).hash for bucket in dataset.buckets},
+        "tokenizer": layout.tokenizer_hash,
+        "latent": layout.latent,
+        "latent_dim": layout.latent_dim,
+        "models": model_hashes(dataset),
+        "versions": [VERSION, RULES_VERSION, PLAN_VERSION],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def ensure_plan(
+    storage: Storage,
+    dataset: DatasetConfig,
+    layout: SampleFormat,
+    shards: ShardLimits,
+    limits: DecodeLimits,
+    *,
+    processes: int = 1,
+    told: Told | None = None,
+) -> Plan:
+    """The plan that is there, or a new one. A plan for other settings is refused, not replaced."""
+    wanted = config_hash(dataset, layout, shards)
+    if storage.exists(HEAD_KEY):
+        plan = read_plan(storage)
+        if plan.config_hash != wanted:
+            raise InputError(
+                "output",
+                storage.url,
+                f"was planned with other settings (hash {plan.config_hash}, now {wanted})",
+                "choose another output, or remove that folder",
+            )
+        return plan
+    accounts = Accounts()
+    with PlanWriter(storage, layout, shards) as writer:
+        for item in iter_plan(dataset, limits, accounts, processes=processes, told=told):
+            writer.add(item)
+    facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}
+    storage.write(HEAD_KEY, json.dumps(writer.head() | facts, indent=2, sort_keys=True).encode())
+    return read_plan(storage)
+
+
+def read_plan(storage: Storage) -> Plan:
+    """The plan stored in a dataset's folder. InputError: there is none, or it is damaged or of another version."""
+    if not storage.exists(HEAD_KEY):
+        raise InputError("url", storage.url, f"holds no plan (no {HEAD_KEY})", "run `videoar data plan` first")
+    with damage_said_plainly(storage.url, HEAD_KEY, _REMEDY):
+        return _plan(storage, dict(json.loads(storage.read(HEAD_KEY))))
+
+
+def _plan(storage: Storage, head: dict[str, Any]) -> Plan:
+    """As its head tells."""
+    if head["version"] != PLAN_VERSION:
+        raise InputError(
+            "output",
+            storage.url,
+            f"holds a plan of version {head['version']}, this one reads {PLAN_VERSION}",
+            "choose another output, or remove that folder",
+        )
+    accounts, where = head["accounts"], f"{storage.url}/{HEAD_KEY}"
+    if missing := Accounts().to_dict().keys() - accounts.keys():
+        raise KeyError(*missing)
+    return Plan(
+        hash=head["hash"],
+        config_hash=head["config_hash"],
+        num_clips=accounts["num_clips"],
+        num_skipped=accounts["num_inputs"] - accounts["num_planned_inputs"],
+        accounts=accounts,
+        buckets=tuple(from_dict(BucketTotal, total, where) for total in head["buckets"]),
+        size_bytes=head["size_bytes"],
+        parts=tuple(from_dict(PlanPart, part, where) for part in head["parts"]),
+        storage=storage,
+    )
+
+
+def read_skipped(storage: Storage) -> Iterator[Skipped]:
+    """Every input and clip that a plan leaves out. InputError: the table is damaged."""
+    with damage_said_plainly(storage.url, SKIPPED_KEY, _REMEDY):
+        table = parquet.ParquetFile(pyarrow.BufferReader(storage.read(SKIPPED_KEY)))
+        for batch in table.iter_batches():
+            yield from (Skipped(**row) for row in batch.to_pylist())

@@ -1,0 +1,35 @@
+"""Removes what no commit names from a dataset: files of attempts that were never completed."""
+
+from __future__ import annotations
+
+import time
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.planning.stored_plan import read_plan
+from videoar.data_pipeline.preparing.finish import is_finished
+from videoar.data_pipeline.preparing.verify import stored_tars
+from videoar.data_pipeline.shards.commits import committed_units, read_commits
+from videoar.data_pipeline.shards.manifest import open_manifest
+from videoar.data_pipeline.storage.objects import Storage
+
+
+def gc(url: str, *, min_age_s: float = 3600.0) -> tuple[str, ...]:
+    """Remove the tars that no commit names and what was never completed; their keys.
+
+    What was written in the last `min_age_s` seconds is left: a run may be about to commit it.
+    """
+    oldest = time.time() - min_age_s  # before it looks: what is committed meanwhile is younger
+    storage = Storage.open(url)
+    plan = read_plan(storage)
+    named = set[str]()
+    for unit, commit in read_commits(storage, committed_units(storage, plan.shard_sizes), plan.identity):
+        if commit is None:
+            raise InputError("url", url, f"lists {unit.commit_key} and does not hold it", "run the same command later")
+        named |= {tar.key for tar in commit.tars}
+    if is_finished(storage, plan):
+        named |= open_manifest(url).tars.keys()
+    unfinished = storage.remove_unfinished(oldest)
+    unnamed = [key for key in stored_tars(storage) if key not in named and storage.is_older(key, oldest)]
+    for key in unnamed:
+        storage.remove(key)
+    return tuple(sorted({*unfinished, *unnamed}))

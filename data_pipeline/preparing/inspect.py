@@ -1,0 +1,106 @@
+"""A look into one shard: its header, its samples, and what the tokenizer makes of their bits."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from videoar.cluster.ground.errors import CorruptShard, InputError
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.data_pipeline.shards.reader import ShardReader
+from videoar.data_pipeline.shards.sample import SampleEntry
+from videoar.data_pipeline.shards.sample_format import header_fields
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.scales import ScaleSchedule
+
+_COLUMNS = 8
+_GAP = 4
+
+
+def samples_of(manifest: Manifest, shard: str) -> tuple[SampleEntry, ...]:
+    """The samples of a shard, by its key, the name of its file or its number in the plan."""
+    wanted = f"{int(shard):06d}" if shard.isdecimal() else shard
+    found = tuple(entry for entry in manifest.entries if wanted in _names(entry.shard))
+    if not found:
+        raise InputError("SHARD", shard, f"is no shard of {manifest.url}", f"use one like {manifest.entries[0].shard}")
+    return found
+
+
+def sample_named(manifest: Manifest, key: str) -> SampleEntry:
+    """The sample of a key."""
+    for entry in manifest.entries:
+        if entry.key == key:
+            return entry
+    raise InputError("sample", key, f"is no sample of {manifest.url}", f"use one like {manifest.entries[0].key}")
+
+
+def header_of(manifest: Manifest, entry: SampleEntry) -> dict[str, object]:
+    """The header of a sample's bits as it stands in the shard, by name, and that of its latent if there is one."""
+    found = _header(manifest, entry.shard, entry.offset, entry.size_bytes)
+    if entry.latent_shard is None or entry.latent_offset is None or entry.latent_bytes is None:
+        return found
+    return {**found, "latent": _header(manifest, entry.latent_shard, entry.latent_offset, entry.latent_bytes)}
+
+
+def _header(manifest: Manifest, shard: str, offset: int, size_bytes: int) -> dict[str, object]:
+    try:
+        return header_fields(Storage.open(manifest.url).read(shard, offset, offset + size_bytes))
+    except (FileNotFoundError, CorruptShard) as error:
+        problem = "is missing" if isinstance(error, FileNotFoundError) else str(error)
+        raise CorruptShard(f"{manifest.url}/{shard}: {problem}; see `videoar data verify`") from error
+
+
+def check_tokenizer(manifest: Manifest, tokenizer: VideoTokenizer) -> None:
+    """Another tokenizer would draw noise from these bits."""
+    if tokenizer.hash != manifest.tokenizer_hash:
+        raise InputError(
+            "tokenizer",
+            tokenizer.hash,
+            f"is not the one of these shards, {manifest.tokenizer_hash}",
+            "name the folder of theirs: --tokenizer DIR",
+        )
+
+
+def decoded(reader: ShardReader, entry: SampleEntry, tokenizer: VideoTokenizer) -> Float[Tensor, "1 3 f h w"]:
+    """The video that a sample's bits stand for."""
+    bits = torch.from_numpy(reader.read(entry).unpack())
+    latent = tokenizer.dequantize(bits[None], ScaleSchedule.named(entry.schedule))
+    return tokenizer.decode(latent)
+
+
+def contact_sheet(clips: Sequence[UInt8[np.ndarray, "_f _h _w 3"]]) -> UInt8[np.ndarray, "i j 3"]:
+    """A row a clip, with at most eight of its frames, evenly spread from the first to the last."""
+    rows = [np.concatenate([_framed(clip[index]) for index in _spread(len(clip))], axis=1) for clip in clips]
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
+
+
+def save_png(pixels: UInt8[np.ndarray, "i j 3"], path: Path) -> Path:
+    """Write a picture; its path."""
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("png", rate=1)
+        stream.height, stream.width, stream.pix_fmt = pixels.shape[0], pixels.shape[1], "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def _names(shard: str) -> tuple[str, str, str]:
+    file = posixpath.basename(shard)
+    return shard, file, file.split(".")[0]
+
+
+def _spread(count: int) -> list[int]:
+    return sorted({round(i * (count - 1) / (_COLUMNS - 1)) for i in range(_COLUMNS)})
+
+
+def _framed(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "i j 3"]:
+    return np.pad(frame, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=127)

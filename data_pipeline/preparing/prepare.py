@@ -1,0 +1,221 @@
+"""Preparation of a whole configuration: plans, a pool of actors that make shards, manifests.
+
+The driver keeps no state but what is under way: restarted, it does the plan minus the commits. Deaths are counted here;
+a unit that keeps killing its worker is halved, and a single clip that does is quarantined.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.process import store_variables
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.planning.all_datasets import PlannedDataset, plan_all
+from videoar.data_pipeline.preparing.finish import check_failures, finish_dataset, forget, is_finished, standing_commits
+from videoar.data_pipeline.preparing.pool import Died, Done, Event, OpenRunner, OpenTokenizer, Pool, Refused, Settings
+from videoar.data_pipeline.preparing.ray_cluster import ray_cluster
+from videoar.data_pipeline.preparing.retries import Job, Schedule
+from videoar.data_pipeline.preparing.worker import UnitResult, UnitWorker
+from videoar.data_pipeline.shards.commits import Commit, committed_units, find_commit, remaining_units, write_commit
+from videoar.tokenizer import open_tokenizer
+
+_PASSES = 3
+"""Stores may list commits that are gone; their units are made in a further pass."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataProgress:
+    """Where a preparation stands."""
+
+    num_clips: int
+    """Of all plans."""
+    num_done: int
+    """Committed, in this run or before: samples and failures."""
+    num_units: int
+    """Units of work that this run has to do, as far as is known."""
+    num_units_done: int
+    """By this run."""
+    failed: dict[str, int]
+    """Clips that failed in this run, by reason, the commonest first."""
+    size_bytes: int
+    """Written in this run."""
+    clips_per_s: float
+    """Of this run."""
+    eta_s: float | None
+    """Seconds to the end at that rate; None before the first unit."""
+
+    @property
+    def num_failed(self) -> int:
+        """In this run."""
+        return sum(self.failed.values())
+
+
+def prepare(
+    config: DataConfig,
+    output: str,
+    *,
+    address: str = "",
+    retry_failed: bool = False,
+    progress: Callable[[DataProgress], None] | None = None,
+    opener: OpenTokenizer = open_tokenizer,
+    runner: OpenRunner = UnitWorker,
+) -> dict[str, str]:
+    """Plan and make every dataset under OUTPUT/<name>; the URL of each, by its name. What is there is not redone.
+
+    `address` is a running Ray cluster's; empty: the one that this process belongs to, or one of its own. With
+    `retry_failed` the units in which clips failed are made again.
+    """
+    planned = plan_all(config, output, opener=opener)
+    if retry_failed:
+        for item in planned:
+            if failed := [unit for unit, commit in standing_commits(item.storage, item.plan) if commit.failed]:
+                forget(item.storage, failed)
+    counts = _Counts(planned, config, progress)
+    settings = Settings(
+        config=config, output=output, opener=opener, runner=runner, folder=os.getcwd(), variables=store_variables()
+    )
+    for _ in range(_PASSES):
+        left = [item for item in planned if not is_finished(item.storage, item.plan)]
+        size = min(config.actors, counts.begin_pass(left))
+        if size:
+            with ray_cluster(size, config.gpus_per_actor, address), Pool(settings, size) as pool:
+                _drive(pool, Schedule(_jobs(left), config.max_attempts), counts, planned)
+        if _finish(left, config):
+            return {item.dataset.name: item.storage.url for item in planned}
+    raise StoreError(output, f"lists commits that it does not hold, {_PASSES} times", "run the same command later")
+
+
+def _finish(planned: Sequence[PlannedDataset], config: DataConfig) -> bool:
+    """Whether every dataset is finished. One that cannot be does not keep the others from it; its error comes last."""
+    finished, errors = list[bool](), list[InputError]()
+    for item in planned:
+        try:
+            finished.append(
+                finish_dataset(
+                    item.storage, item.dataset, item.layout, item.plan, config.tokenizer, config.max_failed_fraction
+                )
+            )
+        except InputError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return all(finished)
+
+
+def _jobs(planned: Sequence[PlannedDataset]) -> Iterator[Job]:
+    """What is left of the plans, as it is asked for."""
+    for item in planned:
+        done = committed_units(item.storage, item.plan.shard_sizes)
+        for unit in remaining_units(item.plan.shard_sizes, done):
+            yield Job(item.dataset.name, unit)
+
+
+def _drive(pool: Pool, schedule: Schedule, counts: _Counts, planned: Sequence[PlannedDataset]) -> None:
+    """Until every unit is committed."""
+    datasets = {item.dataset.name: item for item in planned}
+    while True:
+        while pool.has_room and (job := schedule.next()) is not None:
+            pool.submit(job)
+        if pool.is_started and not pool.is_busy:
+            return
+        if pool.is_started:
+            counts.begin()
+        for event in pool.wait():
+            _settle(event, schedule, counts, datasets)
+
+
+def _settle(event: Event, schedule: Schedule, counts: _Counts, datasets: Mapping[str, PlannedDataset]) -> None:
+    """Count what is done; decide about what ended badly."""
+    if isinstance(event, Done):
+        counts.add(event.job, event.result)
+    elif isinstance(event, Refused):
+        if not schedule.refused(event.job):
+            raise event.error
+    else:
+        _settle_death(event, schedule, counts, datasets)
+
+
+def _settle_death(event: Died, schedule: Schedule, counts: _Counts, datasets: Mapping[str, PlannedDataset]) -> None:
+    """Of the units of an actor that ended, those it committed count, the next is what it died of, the rest wait."""
+    jobs = deque(event.jobs)
+    while jobs and (commit := _commit_of(jobs[0], datasets)) is not None:
+        counts.add(jobs.popleft(), UnitResult.of(commit))
+    while len(jobs) > 1:
+        schedule.put_back(jobs.pop())
+    if jobs and (deaths := schedule.died(jobs[0])):
+        counts.add(jobs[0], _quarantine(jobs[0], datasets, f"{event.how} {deaths} times"))
+
+
+def _commit_of(job: Job, datasets: Mapping[str, PlannedDataset]) -> Commit | None:
+    item = datasets[job.dataset]
+    return find_commit(item.storage, job.unit, item.plan.identity)
+
+
+def _quarantine(job: Job, datasets: Mapping[str, PlannedDataset], reason: str) -> UnitResult:
+    """Commit a single clip as failed."""
+    item = datasets[job.dataset]
+    (clip,) = item.plan.clips_of(job.unit)
+    commit = Commit(plan=item.plan.identity, tars=(), samples=(), failed={clip.key: reason})
+    write_commit(item.storage, job.unit, commit)
+    return UnitResult.of(commit)
+
+
+class _Counts:
+    """Counts of a run, told to whoever watches; ends a run that fails too often."""
+
+    def __init__(
+        self, planned: Sequence[PlannedDataset], config: DataConfig, progress: Callable[[DataProgress], None] | None
+    ) -> None:
+        self._clips_of = {item.dataset.name: item.plan.num_clips for item in planned}
+        self._failed_of: dict[str, Counter[str]] = {name: Counter() for name in self._clips_of}
+        self._config, self._progress = config, progress
+        self._left, self._num_units, self._units_done = 0, 0, 0
+        self._samples, self._size_bytes = 0, 0
+        self._began: float | None = None
+
+    def begin_pass(self, planned: Sequence[PlannedDataset]) -> int:
+        """Count what is to be done; the number of units."""
+        self._left = 0
+        units = 0
+        for job in _jobs(planned):
+            self._left += job.unit.size
+            units += 1
+        self._num_units = self._units_done + units
+        return units
+
+    def begin(self) -> None:
+        """Start the clock of the rate, once: everything before it happens once."""
+        if self._began is None:
+            self._began = time.monotonic()
+
+    def add(self, job: Job, result: UnitResult) -> None:
+        """Count a committed unit. InputError when more clips of its dataset have failed than allowed."""
+        name, failed = job.dataset, self._failed_of[job.dataset]
+        self._samples += result.num_samples
+        self._size_bytes += result.size_bytes
+        failed.update(result.failed)
+        self._left -= result.num_clips
+        self._units_done += 1
+        if self._progress is not None:
+            self._progress(self._now())
+        check_failures(name, self._clips_of[name], failed, self._config.max_failed_fraction)
+
+    def _now(self) -> DataProgress:
+        failed = sum(self._failed_of.values(), Counter[str]())
+        num_clips, num_done = sum(self._clips_of.values()), self._samples + failed.total()
+        rate = num_done / max(1e-9, time.monotonic() - (self._began or time.monotonic()))
+        return DataProgress(
+            num_clips=num_clips,
+            num_done=num_clips - self._left,
+            num_units=self._num_units,
+            num_units_done=self._units_done,
+            failed=dict(failed.most_common()),
+            size_bytes=self._size_bytes,
+            clips_per_s=rate,
+            eta_s=self._left / rate if rate > 0 else None,
+        )

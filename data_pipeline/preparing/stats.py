@@ -1,0 +1,112 @@
+"""Where everything of a dataset is: each input and each clip, from the listing to the shards."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from videoar.data_pipeline.planning.clip import Clip
+from videoar.data_pipeline.planning.stored_plan import Plan, read_plan
+from videoar.data_pipeline.preparing.finish import Tally, clips_of_unit, is_finished, standing_commits
+from videoar.data_pipeline.shards.commits import Unit, remaining_units
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
+
+ByKind = dict[str, dict[str, int]]
+"""Counts by kind (unreadable, refused, filtered, duplicate) and reason."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetStats:
+    """What a dataset's folder holds, and what became of the rest."""
+
+    name: str
+    is_finished: bool
+    num_inputs: int
+    """Files, rows, members or drawings that planning found."""
+    num_planned_inputs: int
+    """Those that give clips."""
+    inputs_out: ByKind
+    """Those that give none."""
+    num_candidates: int
+    """Clips that could be cut of the inputs."""
+    clips_out: ByKind
+    """Those that are not planned."""
+    num_planned: int
+    """Clips of the plan."""
+    num_samples: int
+    """Clips in shards."""
+    failed: dict[str, int]
+    """Clips that failed while they were made, by reason, the commonest first."""
+    num_remaining: int
+    """Clips that are still to be made."""
+    is_balanced: bool
+    """Whether these sums come out: every input and every clip is in one place, and what is finished lacks nothing."""
+    num_tokens: int
+    """Visual tokens of the samples."""
+    size_bytes: int
+    """Of the shards that commits name."""
+    buckets: dict[str, int]
+    """Clips of the plan by shape."""
+
+    @property
+    def num_failed(self) -> int:
+        return sum(self.failed.values())
+
+    @property
+    def num_skipped(self) -> int:
+        """Inputs that give no clip."""
+        return self.num_inputs - self.num_planned_inputs
+
+
+def stats(url: str) -> DatasetStats:
+    """Counts of a dataset, finished or not, from its plan and commits."""
+    storage = Storage.open(url)
+    plan, num_tokens = read_plan(storage), 0
+    tally = Tally(name=posixpath.basename(storage.url), num_clips=plan.num_clips)
+    made: list[Unit] = []  # what a run commits meanwhile is in neither sum
+    for unit, commit in standing_commits(storage, plan):
+        made.append(unit)
+        tally.add(commit)
+        clips = clips_of_unit(plan, unit, commit)
+        num_tokens += sum(_tokens(clips[sample.key]) for sample in commit.samples)
+    finished = is_finished(storage, plan)
+    remaining = sum(unit.size for unit in remaining_units(plan.shard_sizes, made))
+    num_made = tally.num_samples + tally.failed.total()
+    facts = plan.accounts
+    return DatasetStats(
+        name=tally.name,
+        is_finished=finished,
+        num_inputs=facts["num_inputs"],
+        num_planned_inputs=facts["num_planned_inputs"],
+        inputs_out=facts["inputs_out"],
+        num_candidates=facts["num_candidates"],
+        clips_out=facts["clips_out"],
+        num_planned=plan.num_clips,
+        num_samples=tally.num_samples,
+        failed=dict(tally.failed.most_common()),
+        num_remaining=remaining,
+        is_balanced=_is_balanced(plan) and num_made + remaining == plan.num_clips and not (finished and remaining),
+        num_tokens=num_tokens,
+        size_bytes=tally.size_bytes,
+        buckets={f"{total.schedule}x{total.num_frames}": total.num_clips for total in plan.buckets},
+    )
+
+
+def _is_balanced(plan: Plan) -> bool:
+    """Whether the plan's inputs and candidates are all accounted for, by its own clips."""
+    facts = plan.accounts
+    inputs = facts["num_planned_inputs"] + _sum(facts["inputs_out"])
+    return bool(
+        facts["num_inputs"] == inputs
+        and facts["num_candidates"] == plan.num_clips + _sum(facts["clips_out"])
+        and plan.num_clips == sum(plan.shard_sizes) == sum(total.num_clips for total in plan.buckets)
+    )
+
+
+def _sum(counts: ByKind) -> int:
+    return sum(count for reasons in counts.values() for count in reasons.values())
+
+
+def _tokens(clip: Clip) -> int:
+    return latent_frames(clip.num_frames) * ScaleSchedule.named(clip.schedule).tokens_per_frame

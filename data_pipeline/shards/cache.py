@@ -1,0 +1,196 @@
+"""Shards of object storage on the local disk: whole, checked, shared by the processes of a machine, bounded in bytes.
+
+A file is named by the hash of its content and appears by renaming, when it is whole. Locks are flock's, which the
+kernel drops with the process that held them: a shared one on a shard while it is read, so that nobody removes it, an
+exclusive one on the part that is being fetched, and one a name, so that nobody fetches a shard twice at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from videoar.cluster.ground.errors import CorruptShard, InputError
+from videoar.data_pipeline.config.loader import LoaderConfig
+from videoar.data_pipeline.shards.commits import CommittedTar
+from videoar.data_pipeline.storage.objects import Storage, full_disk_said_plainly
+
+_PIECE_BYTES = 16 << 20
+_WAIT_S = 600.0
+_POLL_S = 0.02
+_PART = ".part"
+
+log = logging.getLogger(__name__)
+
+
+class ShardCache:
+    """A folder of fetched shards; what was read longest ago gives way. Safe between threads and processes."""
+
+    def __init__(self, folder: str | Path, max_bytes: int) -> None:
+        self.folder, self._max_bytes = Path(folder), max_bytes
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._counting = threading.Lock()
+        self.num_fetched = 0
+        """Shards that this process has fetched."""
+
+    @staticmethod
+    def of(config: LoaderConfig) -> ShardCache:
+        """The cache that a recipe asks for."""
+        default = Path(tempfile.gettempdir()) / f"videoar-shards-{os.getuid()}"
+        return ShardCache(config.cache_dir or default, config.cache_bytes)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of everything in the folder, shards that are on their way included."""
+        return sum(size for _, size, _ in self._files())
+
+    @contextmanager
+    def open(self, storage: Storage, tar: CommittedTar) -> Iterator[int]:
+        """A file descriptor of a shard, fetched where it is not there; it is not removed while this is open.
+
+        CorruptShard: the object is missing, or not what was committed.
+        """
+        handle = self.hold(storage, tar)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+    def hold(self, storage: Storage, tar: CommittedTar) -> int:
+        """A file descriptor as `open` gives it, for the caller to close."""
+        while (handle := _open_shared(self._path(tar))) is None:
+            self.fetch(storage, tar)
+        os.utime(handle)
+        return handle
+
+    def has(self, tar: CommittedTar) -> bool:
+        """Whether a shard is in the folder: a cheap question."""
+        return self._path(tar).exists()
+
+    def fetch(self, storage: Storage, tar: CommittedTar) -> None:
+        """Have a shard in the folder; does nothing when it is there, waits when another process is fetching it."""
+        path = self._path(tar)
+        with _locked(self.folder / f".fetching-{tar.sha256[:2]}"):
+            if not path.exists():
+                self._download(storage, tar, path)
+
+    def _download(self, storage: Storage, tar: CommittedTar, path: Path) -> None:
+        part = path.with_suffix(_PART)
+        with full_disk_said_plainly(str(self.folder)):
+            handle = self._reserve(part, tar.size_bytes)
+        try:
+            found = _copy(storage, tar, handle)
+            if found != tar.sha256:
+                raise CorruptShard(
+                    f"{storage.url}/{tar.key}: its sha256 is {found[:16]}…, the manifest says {tar.sha256[:16]}…; "
+                    "restore the shard or prepare it again"
+                )
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(handle)
+        with self._counting:
+            self.num_fetched += 1
+
+    def _path(self, tar: CommittedTar) -> Path:
+        return self.folder / f"{tar.sha256}.tar"
+
+    def _reserve(self, part: Path, size_bytes: int) -> int:
+        """A locked file of that size, once there is room for it."""
+        if size_bytes > self._max_bytes:
+            raise InputError(
+                "loader.cache_bytes", self._max_bytes, f"is less than one shard ({size_bytes} bytes)", "raise it"
+            )
+        deadline = time.monotonic() + _WAIT_S
+        while time.monotonic() < deadline:
+            with _locked(self.folder / ".room"):
+                if self._make_room(size_bytes):
+                    handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+                    try:
+                        os.posix_fallocate(handle, 0, max(1, size_bytes))
+                    except BaseException:
+                        part.unlink()
+                        os.close(handle)
+                        raise
+                    return handle
+            time.sleep(_POLL_S)
+        raise InputError(
+            "loader.cache_bytes", self._max_bytes, f"has been full of shards in use for {_WAIT_S:.0f} s", "raise it"
+        )
+
+    def _make_room(self, size_bytes: int) -> bool:
+        files = sorted(self._files())
+        used = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            abandoned = path.suffix == _PART
+            if (abandoned or used + size_bytes > self._max_bytes) and _remove_unused(path):
+                used -= size
+        return used + size_bytes <= self._max_bytes
+
+    def _files(self) -> Iterator[tuple[int, int, Path]]:
+        """Time of the last use, size and path."""
+        for item in os.scandir(self.folder):
+            if not item.name.startswith("."):
+                with suppress(FileNotFoundError):
+                    facts = item.stat()
+                    yield facts.st_mtime_ns, facts.st_size, Path(item.path)
+
+
+def _copy(storage: Storage, tar: CommittedTar, handle: int) -> str:
+    """Write the object's bytes into the file; their sha256."""
+    digest = hashlib.sha256()
+    for start in range(0, tar.size_bytes, _PIECE_BYTES):
+        try:
+            piece = storage.read(tar.key, start, min(tar.size_bytes, start + _PIECE_BYTES))
+        except (FileNotFoundError, ValueError) as error:
+            raise CorruptShard(f"{storage.url}/{tar.key}: cannot be read ({error}); restore the shard") from error
+        digest.update(piece)
+        os.pwrite(handle, piece, start)
+    return digest.hexdigest()
+
+
+def _open_shared(path: Path) -> int | None:
+    """A descriptor under a shared lock; None when the file is not there, or was removed before it was locked."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    if os.fstat(handle).st_nlink:
+        return handle
+    os.close(handle)
+    return None
+
+
+def _remove_unused(path: Path) -> bool:
+    """Remove a file unless somebody holds a lock on it."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

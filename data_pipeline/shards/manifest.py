@@ -1,0 +1,226 @@
+"""The manifest: every sample of a finished dataset, and what made them. Readers need nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass
+from itertools import islice
+from typing import Any, cast, get_args
+
+import pyarrow
+from pyarrow import parquet
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.config.data import LatentPayload
+from videoar.data_pipeline.shards.commits import CommittedTar
+from videoar.data_pipeline.shards.entries import REPEATED, Entries
+from videoar.data_pipeline.shards.sample import SampleEntry
+from videoar.data_pipeline.shards.sample_format import VERSION, SampleFormat
+from videoar.data_pipeline.storage.objects import Storage, damage_said_plainly
+from videoar.tokenizer.scales import ScaleSchedule
+
+DATASET_KEY = "dataset.json"
+
+_REMEDY = f"restore it, or remove {DATASET_KEY} and run `videoar data run` again: what is committed is kept"
+_TARS = "tars"
+"""Key of the table's metadata: key, size and sha256 of each tar."""
+
+_ROWS_A_GROUP = 32_768
+
+SCHEMA = pyarrow.schema(
+    [
+        ("key", pyarrow.string()),
+        ("sample_id", pyarrow.int64()),
+        ("schedule", pyarrow.string()),
+        ("num_frames", pyarrow.int32()),
+        ("caption", pyarrow.string()),
+        ("label", pyarrow.int64()),
+        ("shard", pyarrow.string()),
+        ("offset", pyarrow.int64()),
+        ("size_bytes", pyarrow.int64()),
+        ("latent_shard", pyarrow.string()),
+        ("latent_offset", pyarrow.int64()),
+        ("latent_bytes", pyarrow.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """A finished dataset: its samples in plan order, and the format they share."""
+
+    name: str
+    url: str
+    entries: Entries
+    tars: Mapping[str, CommittedTar]
+    """What each tar that the entries name must be, by its key."""
+    hash: str
+    """Of the samples (keys, shapes, captions) and of what made them; where the bytes lie does not enter, so the same
+    plan prepared twice has one hash."""
+    tokenizer_hash: str
+    schedule_hashes: dict[str, str]
+    """Hash of each schedule that occurs, by its name."""
+    latent: LatentPayload
+    latent_dim: int
+    fps: float
+
+    def format(self, entry: SampleEntry) -> SampleFormat:
+        """What the header of a sample must say."""
+        return SampleFormat(
+            schedule=ScaleSchedule.named(entry.schedule),
+            tokenizer_hash=self.tokenizer_hash,
+            latent=self.latent,
+            latent_dim=self.latent_dim,
+            fps=self.fps,
+        )
+
+
+def sample_id(dataset: str, key: str) -> int:
+    """63 bits of the hash of (dataset, key)."""
+    digest = hashlib.sha256(f"{dataset}\0{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def write_manifest(
+    storage: Storage,
+    name: str,
+    layout: SampleFormat,
+    entries: Iterable[SampleEntry],
+    tars: Iterable[CommittedTar],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write the table, row group by row group, then dataset.json, whose presence says that the dataset is finished.
+
+    The table is named by its hash: two drivers that finish at once leave one of two whole datasets. `tars` (what the
+    entries lie in) and `facts` (counts, the configuration, failures by reason, for people and `stats`) are read after
+    the last entry.
+    """
+    content, num_samples = ContentHash(name, layout), 0
+    with tempfile.NamedTemporaryFile(prefix="videoar-manifest-", suffix=".parquet") as file:
+        with parquet.ParquetWriter(file.name, SCHEMA, compression="zstd") as table:
+            for rows in row_groups(entries):
+                table.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
+                num_samples += len(rows)
+                content.add(rows)
+            table.add_key_value_metadata({_TARS: json.dumps([astuple(tar) for tar in tars])})
+        file.seek(0)
+        table_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        key = f"manifest.{table_hash[:12]}.parquet"
+        storage.write_file(key, file.name)
+    described = _identity(name, layout) | {
+        "schedules": content.schedules,
+        "hash": content.hexdigest(),
+        "manifest": key,
+        "manifest_sha256": table_hash,
+        "num_samples": num_samples,
+        **facts,
+    }
+    storage.write(DATASET_KEY, json.dumps(described, indent=2, sort_keys=True).encode())
+
+
+class ContentHash:
+    """The hash of a manifest: of what made its samples, and of what each is, in order; not of where they lie."""
+
+    def __init__(self, name: str, layout: SampleFormat) -> None:
+        self._digest = hashlib.sha256(json.dumps(_identity(name, layout), sort_keys=True).encode())
+        self.schedules: dict[str, str] = {}
+        """Hash of each schedule that has occurred, by its name."""
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """The next rows of the table."""
+        for row in rows:
+            if row["schedule"] not in self.schedules:
+                self.schedules[row["schedule"]] = ScaleSchedule.named(row["schedule"]).hash
+            content = [row[key] for key in ("key", "schedule", "num_frames", "caption", "label")]
+            self._digest.update(json.dumps(content).encode())
+
+    def hexdigest(self) -> str:
+        """Sixteen hex digits, once all rows are in."""
+        digest = self._digest.copy()
+        digest.update(json.dumps(self.schedules, sort_keys=True).encode())
+        return digest.hexdigest()[:16]
+
+
+def row_groups(entries: Iterable[SampleEntry]) -> Iterator[list[dict[str, Any]]]:
+    """Rows of the table, so many at a time that memory stays flat however many there are."""
+    rows = ({name: getattr(entry, name) for name in SCHEMA.names} for entry in entries)
+    while group := list(islice(rows, _ROWS_A_GROUP)):
+        yield group
+
+
+def open_manifest(url: str) -> Manifest:
+    """The manifest of a prepared dataset; InputError when it is unfinished, damaged or of another version."""
+    storage = Storage.open(url)
+    described = read_dataset(storage)
+    with damage_said_plainly(url, DATASET_KEY, _REMEDY):
+        payload = _table(storage, described["manifest"], described["manifest_sha256"])
+        return _manifest(url, described, payload)
+
+
+def _table(storage: Storage, key: str, sha256: str) -> bytes:
+    """The bytes of the table, as they were written."""
+    with damage_said_plainly(storage.url, key, _REMEDY):
+        payload = storage.read(key)
+        if hashlib.sha256(payload).hexdigest() != sha256:
+            raise ValueError(f"its sha256 is not the one in {DATASET_KEY}")
+        return payload
+
+
+def _manifest(url: str, described: Mapping[str, Any], payload: bytes) -> Manifest:
+    """What the description and the table say, checked against what this version knows."""
+    if described["latent"] not in get_args(LatentPayload) or len(bytes.fromhex(described["tokenizer_hash"])) != 8:
+        raise ValueError(f"latent={described['latent']}, tokenizer_hash={described['tokenizer_hash']}")
+    for name, schedule_hash in described["schedules"].items():
+        if (ours := ScaleSchedule.named(name).hash) != schedule_hash:
+            raise InputError(
+                "data.url",
+                url,
+                f"was cut by schedule {name} with hash {schedule_hash}, and this version's has {ours}",
+                "prepare the data again",
+            )
+    # Not `read_table`: the dataset engine behind it leaves a thread that can abort the process at its end.
+    file = parquet.ParquetFile(pyarrow.BufferReader(payload), read_dictionary=list(REPEATED))
+    table = file.read(use_threads=False)
+    tars = [CommittedTar(*facts) for facts in json.loads(file.metadata.metadata[_TARS.encode()])]
+    return Manifest(
+        name=described["name"],
+        url=url,
+        hash=described["hash"],
+        tokenizer_hash=described["tokenizer_hash"],
+        entries=Entries(described["name"], table),
+        tars={tar.key: tar for tar in tars},
+        schedule_hashes=described["schedules"],
+        latent=cast(LatentPayload, described["latent"]),
+        latent_dim=int(described["latent_dim"]),
+        fps=float(described["fps"]),
+    )
+
+
+def read_dataset(storage: Storage) -> dict[str, Any]:
+    """dataset.json of a finished dataset."""
+    if not storage.exists(DATASET_KEY):
+        raise InputError(
+            "data.url", storage.url, f"holds no finished dataset (no {DATASET_KEY})", "run `videoar data run` first"
+        )
+    with damage_said_plainly(storage.url, DATASET_KEY, _REMEDY):
+        described = dict(json.loads(storage.read(DATASET_KEY)))
+        version = described["format_version"]
+    if version != VERSION:
+        raise InputError(
+            "data.url", storage.url, f"has shard format {version}; this version reads {VERSION}", "prepare it again"
+        )
+    return described
+
+
+def _identity(name: str, layout: SampleFormat) -> dict[str, Any]:
+    return {
+        "format_version": VERSION,
+        "name": name,
+        "tokenizer_hash": layout.tokenizer_hash,
+        "latent": layout.latent,
+        "latent_dim": layout.latent_dim,
+        "fps": layout.fps,
+    }

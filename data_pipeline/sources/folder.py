@@ -1,0 +1,106 @@
+"""Sources of a folder: its videos and images, with captions beside them or in a table."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.sources.source import (
+    MEDIA_SUFFIXES,
+    OTHER_MEDIA,
+    Skipped,
+    Source,
+    etag,
+    no_file,
+    suffix,
+    unlisted,
+)
+from videoar.data_pipeline.sources.table import checked_rows, row_source
+from videoar.data_pipeline.storage.objects import Storage
+
+
+def _folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
+    storage = Storage.open(config.path)
+    if not storage.is_folder():
+        raise InputError("source.path", config.path, "is not a folder", "give the folder that holds the clips")
+    hidden = list(unlisted(storage))
+    if any(item.source == "./" for item in hidden):
+        raise InputError("source.path", config.path, hidden[0].reason, "make it readable")
+    infos = storage.infos()
+    files, skipped = _files(storage, config, infos)
+    yield from skipped
+    yield from hidden
+    if config.captions:
+        yield from _with_table(config, files)
+        return
+    for path, tag in files.items():
+        yield _with_text(storage, path, tag, infos, config.follow_links)
+
+
+def _files(
+    storage: Storage, config: SourceConfig, infos: dict[str, dict[str, Any]]
+) -> tuple[dict[str, str], list[Skipped]]:
+    """Etag of every video and image below the folder, by relative path, sorted; and what has such a name but is no
+    file of that folder."""
+    files, skipped = {}, []
+    for key, info in infos.items():
+        full, is_link = storage.path(key), bool(info.get("islink"))
+        if suffix(key) not in MEDIA_SUFFIXES and not (is_link and os.path.isdir(full)):
+            if suffix(key) in OTHER_MEDIA:
+                reason = f"is of a kind that is not read; convert it to one of {', '.join(sorted(MEDIA_SUFFIXES))}"
+                skipped.append(Skipped(source=key, reason=reason, kind="refused"))
+            continue
+        if reason := no_file(storage, full, info, config.follow_links):
+            skipped.append(Skipped(source=key, reason=reason, kind="refused"))
+        else:
+            files[key] = etag(storage.info(key) if is_link else info)
+    if not files:
+        raise InputError(
+            "source.path",
+            config.path,
+            "holds no video or image file",
+            f"put clips there ({', '.join(sorted(MEDIA_SUFFIXES))})",
+        )
+    return files, skipped
+
+
+def _with_text(
+    storage: Storage, path: str, tag: str, infos: dict[str, dict[str, Any]], follow_links: bool
+) -> Source | Skipped:
+    """The file with the caption beside it; a caption is as little followed out of the folder as a clip."""
+    beside = posixpath.splitext(path)[0] + ".txt"
+    if (info := infos.get(beside)) is None:
+        return Source(path=path, etag=tag, caption="")
+    if reason := no_file(storage, storage.path(beside), info, follow_links):
+        return Skipped(source=path, reason=f"its caption {posixpath.basename(beside)} {reason}", kind="refused")
+    try:
+        return Source(path=path, etag=tag, caption=storage.read(beside).decode("utf-8-sig").strip())
+    except UnicodeDecodeError as error:
+        raise InputError("source.path", beside, f"is not UTF-8 ({error})", "write the caption as UTF-8") from error
+
+
+def _with_table(config: SourceConfig, files: dict[str, str]) -> Iterator[Source | Skipped]:
+    sources: list[Source] = []
+    named: set[str] = set()
+    with closing(checked_rows("source.captions", config.captions, (("path",), ("caption",)))) as rows:
+        for number, row in enumerate(rows, start=1):
+            path = posixpath.normpath(str(row.get("path") or ""))
+            named.add(path)
+            if path in files:
+                source = row_source(row, path, files[path], number)
+                if isinstance(source, Source):
+                    sources.append(source)
+                else:
+                    yield source
+            else:
+                reason = "the captions table names it and the folder does not hold it"
+                yield Skipped(source=path, reason=reason, kind="unreadable")
+    for path in files:
+        if path not in named:
+            yield Skipped(source=path, reason="the captions table does not name it", kind="filtered")
+    yield from sorted(sources, key=lambda source: (source.path, source.start_s))

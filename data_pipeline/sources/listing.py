@@ -1,0 +1,79 @@
+"""What there is to cut clips from: files of a folder, a table, tars, UCF-101, or drawn shapes, one after the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from videoar.cluster.ground.credentials import redact
+from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.decoding.client import DecodeLimits
+from videoar.data_pipeline.sources.folder import _folder_sources
+from videoar.data_pipeline.sources.shapes import drawing
+from videoar.data_pipeline.sources.source import Skipped, Source
+from videoar.data_pipeline.sources.table import table_sources
+from videoar.data_pipeline.sources.tars import tar_sources
+from videoar.data_pipeline.sources.ucf101 import ucf101_sources
+
+_LARGEST_LABEL = 2**31 - 1
+
+
+def iter_sources(config: SourceConfig, max_bytes: int = DecodeLimits().max_bytes) -> Iterator[Source | Skipped]:
+    """Every input in a fixed order: a source, or why it is none."""
+    for item in _inputs(config, max_bytes):
+        if isinstance(item, Skipped):
+            yield replace(item, source=_printable(item.source))
+        elif reason := _unfit(item):
+            yield Skipped(source=_printable(item.name), reason=reason, kind="unreadable")
+        else:
+            yield item
+
+
+def _printable(name: str) -> str:
+    """The name with what is no UTF-8 text escaped, as plans hold nothing else, and without credentials."""
+    return redact(name.encode("utf-8", "backslashreplace").decode())
+
+
+def _unfit(source: Source) -> str:
+    """Why a source cannot stand in a plan, whoever named it; empty where it can."""
+    texts = {"name": source.name, "caption": source.caption}
+    for what, text in texts.items():
+        if text.encode("utf-8", "replace").decode() != text or "\0" in text:
+            return f"its {what} is no UTF-8 text"
+    if source.label is not None and abs(source.label) > _LARGEST_LABEL:
+        return f"its label has more than {_LARGEST_LABEL.bit_length()} bits"
+    if not all(math.isfinite(time) for time in (source.start_s, source.end_s or 0.0)):
+        return "its start_s or end_s is not finite"
+    if source.end_s is not None and source.end_s <= source.start_s:
+        return f"its end_s={source.end_s:g} does not come after start_s={source.start_s:g}"
+    return ""
+
+
+def _inputs(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
+    if config.kind == "shapes":
+        yield from (_shape(config.seed, index) for index in range(config.num_clips))
+    elif config.kind == "table":
+        yield from table_sources(config)
+    elif config.kind == "webdataset":
+        yield from tar_sources(config, max_bytes)
+    elif config.kind == "ucf101":
+        yield from ucf101_sources(config)
+    else:
+        yield from _folder_sources(config)
+
+
+def list_sources(config: SourceConfig) -> tuple[list[Source], list[Skipped]]:
+    """Every source in a fixed order, and what had to be left out."""
+    found = list(iter_sources(config))
+    return [item for item in found if isinstance(item, Source)], [item for item in found if isinstance(item, Skipped)]
+
+
+def count_inputs(config: SourceConfig) -> int | None:
+    """How many inputs `iter_sources` will give, where that costs little; None for tars."""
+    return None if config.kind == "webdataset" else sum(1 for _ in iter_sources(config))
+
+
+def _shape(seed: int, index: int) -> Source:
+    what = drawing(seed, index)
+    return Source(path=str(index), etag=str(seed), caption=what.caption, label=what.label)

@@ -1,0 +1,181 @@
+"""Training clips for a tokenizer, cut at random from a few videos held in memory, or drawn.
+
+A batch is a function of (seed, step) alone, so that a resumed run sees what the straight one saw. Only the part of each
+source that its configuration names is read: what comes after in time is held out for evaluation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float32, Int64, UInt8
+from torch import Tensor
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig, ClipShare, TokenizerRecipe
+from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Decoder
+from videoar.data_pipeline.sources.listing import list_sources
+from videoar.data_pipeline.sources.shapes import draw_clip
+from videoar.data_pipeline.sources.source import local_copy
+from videoar.tokenizer.config import ClipBucket
+from videoar.tokenizer.scales import ScaleSchedule
+
+ZOOM_STEPS = 4
+"""Sizes a video is kept in for each bucket, from just covering it to `zoom` times that."""
+
+MAX_FRAMES = 2000
+"""Longest stretch of one video that is held in memory."""
+
+
+class RandomClips:
+    """Batches of random crops; call it with a step. Buckets take turns."""
+
+    def __init__(
+        self,
+        shares: Sequence[ClipShare],
+        buckets: Sequence[ClipBucket],
+        *,
+        batch_size: int,
+        augment: AugmentConfig,
+        seed: int,
+    ) -> None:
+        """Reads every folder among the sources into memory."""
+        self._shares, self._augment, self._seed = tuple(shares), augment, seed
+        self._buckets, self._batch_size = tuple(buckets), batch_size
+        total = sum(share.weight for share in shares)
+        self._bounds = np.cumsum([share.weight / total for share in shares])
+        sizes = sorted({bucket.schedule for bucket in buckets})
+        largest = max(min(ScaleSchedule.named(size).pixels) for size in sizes)
+        self._pyramids = {
+            index: [
+                {size: _pyramid(video, size, augment) for size in sizes}
+                for video in read_videos(share.source, round(largest * augment.zoom))
+            ]
+            for index, share in enumerate(shares)
+            if share.source.kind != "shapes"
+        }
+
+    def __call__(self, step: int) -> Float32[Tensor, "b 3 f h w"]:
+        """The batch of a step, in [-1, 1]."""
+        bucket = self._buckets[step % len(self._buckets)]
+        rng = np.random.default_rng((self._seed, step))
+        clips = [self._clip(bucket, rng) for _ in range(self._batch_size)]
+        return torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1).contiguous()
+
+    def _clip(self, bucket: ClipBucket, rng: np.random.Generator) -> UInt8[np.ndarray, "f h w 3"]:
+        index = min(int(np.searchsorted(self._bounds, rng.random(), side="right")), len(self._shares) - 1)
+        source = self._shares[index].source
+        if source.kind == "shapes":
+            return draw_clip(source.seed, int(rng.integers(source.num_clips)), bucket)
+        videos = self._pyramids[index]
+        levels = videos[rng.integers(len(videos))][bucket.schedule]
+        return _crop(levels[rng.integers(len(levels))], bucket, self._augment, rng)
+
+
+def open_random_clips(recipe: TokenizerRecipe) -> RandomClips:
+    """The clips that a recipe trains on."""
+    train = recipe.train
+    return RandomClips(
+        recipe.clips, train.buckets, batch_size=train.batch_size, augment=recipe.augment, seed=train.seed
+    )
+
+
+def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h w 3"]]:
+    """The named part of every video of a folder, frame by frame, its short side about `side` but never enlarged."""
+    limits = DecodeLimits()
+    decoder = Decoder(limits)
+    videos: list[UInt8[np.ndarray, "f h w 3"]] = []
+    reasons = []
+    try:
+        for found in list_sources(source)[0]:
+            try:
+                with local_copy(source, found, limits.max_bytes) as path:
+                    videos.extend(_read(decoder, path, source, side))
+            except DecodeError as error:
+                reasons.append(f"{found.name}: {error}")
+    finally:
+        decoder.close()
+    if not videos:
+        raise InputError("source.path", source.path, f"gives no video ({'; '.join(reasons)})", "name another folder")
+    return videos
+
+
+def _read(decoder: Decoder, path: str, source: SourceConfig, side: int) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
+    """One video at its own frame rate, through the decoder's bucket of the nearest shape and size."""
+    probe = decoder.probe(path)
+    first, last = source.start_fraction * probe.duration_s, source.end_fraction * probe.duration_s
+    count = min(MAX_FRAMES, max(1, math.floor((last - first) * probe.fps)))
+    bucket = ClipBucket(schedule=_nearest(probe.height, probe.width, side), num_frames=count, fps=probe.fps or 1.0)
+    for _, frames in decoder.cut(path, [first], bucket):
+        scale = min(1.0, min(probe.height, probe.width) / min(frames.shape[1:3]))
+        yield _resize(frames, (round(frames.shape[1] * scale), round(frames.shape[2] * scale)))
+
+
+def _nearest(height: int, width: int, side: int) -> str:
+    """The schedule closest to a video's shape, and of those the smallest whose short side is at least `side`."""
+
+    def badness(name: str) -> tuple[float, bool, int]:
+        rows, columns = ScaleSchedule.named(name).pixels
+        short = min(rows, columns)
+        return round(abs(math.log(rows / columns * width / height)), 3), short < side, abs(short - side)
+
+    return min(ScaleSchedule.names(), key=badness)
+
+
+def _crop(
+    video: UInt8[np.ndarray, "f h w 3"], bucket: ClipBucket, augment: AugmentConfig, rng: np.random.Generator
+) -> UInt8[np.ndarray, "g h2 w2 3"]:
+    """A clip of the bucket's shape from a random place and time."""
+    height, width = ScaleSchedule.named(bucket.schedule).pixels
+    frames = _frames(video.shape[0], bucket.num_frames, augment, rng)
+    top, left = rng.integers(video.shape[1] - height + 1), rng.integers(video.shape[2] - width + 1)
+    clip = video[frames, top : top + height, left : left + width]
+    if augment.flip and rng.random() < 0.5:
+        clip = clip[:, :, ::-1]
+    return _relight(clip, augment.contrast, rng)
+
+
+def _frames(
+    available: int, wanted: int, augment: AugmentConfig, rng: np.random.Generator
+) -> Int64[np.ndarray, " wanted"]:
+    """Which frames a clip takes: every first, second, ... of a stretch, forwards or backwards; the last one repeats
+    where the video is too short."""
+    stride = 1 + int(rng.integers(augment.max_stride))
+    stride = max(1, min(stride, (available - 1) // max(1, wanted - 1)))
+    start = int(rng.integers(max(1, available - stride * (wanted - 1))))
+    frames = np.minimum(start + stride * np.arange(wanted), available - 1)
+    return frames[::-1] if augment.reverse and rng.random() < 0.5 else frames
+
+
+def _relight(
+    clip: UInt8[np.ndarray, "f h w 3"], strength: float, rng: np.random.Generator
+) -> UInt8[np.ndarray, "f h w 3"]:
+    """Another contrast and another balance of colours, the same for the whole clip."""
+    gain = 1 + strength * rng.uniform(-1, 1)
+    shift = 127.5 * strength * rng.uniform(-1, 1, 3) / 2
+    table = np.clip((np.arange(256)[:, None] - 127.5) * gain + 127.5 + shift, 0, 255).round().astype(np.uint8)
+    return np.stack([table[:, channel][clip[..., channel]] for channel in range(3)], axis=-1)
+
+
+def _pyramid(
+    video: UInt8[np.ndarray, "f h w 3"], schedule: str, augment: AugmentConfig
+) -> list[UInt8[np.ndarray, "f _h _w 3"]]:
+    """The video at several sizes that cover the bucket; larger than it is only where it does not cover."""
+    height, width = ScaleSchedule.named(schedule).pixels
+    cover = max(height / video.shape[1], width / video.shape[2])
+    zooms = np.geomspace(cover, max(cover, min(1.0, cover * augment.zoom)), ZOOM_STEPS)
+    sizes = {(max(height, round(video.shape[1] * z)), max(width, round(video.shape[2] * z))) for z in zooms}
+    return [_resize(video, size) for size in sorted(sizes)]
+
+
+def _resize(video: UInt8[np.ndarray, "f h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "f h2 w2 3"]:
+    if video.shape[1:3] == size:
+        return video
+    frames = torch.from_numpy(video.copy()).permute(0, 3, 1, 2)
+    resized = [F.interpolate(part, size=size, mode="bilinear", antialias=True) for part in frames.split(16)]
+    return torch.cat(resized).permute(0, 2, 3, 1).contiguous().numpy()

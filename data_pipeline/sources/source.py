@@ -1,0 +1,211 @@
+"""What a source is, and how its bytes come to this machine: the values that listing, planning and cutting share."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from videoar.cluster.ground.errors import StoreError
+from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.decoding.client import DecodeError
+from videoar.data_pipeline.storage.objects import Storage
+
+VIDEO_SUFFIXES = frozenset("mp4 mov m4v mkv webm avi ts mts m2ts mpg mpeg".split())
+IMAGE_SUFFIXES = frozenset("png jpg jpeg webp bmp".split())
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+OTHER_MEDIA = frozenset("wmv flv f4v gif 3gp ogv asf vob mxf rm rmvb y4m mpe tif tiff heic heif avif svg dng".split())
+"""Videos and images too, of kinds that are not read: each is on record, as it may have been meant."""
+
+SkippedKind = Literal["unreadable", "refused", "filtered", "duplicate"]
+"""Could not be opened or decoded; was not opened, for safety; broke a rule; is there already."""
+
+_COPY_BYTES = 8 << 20
+
+
+@runtime_checkable
+class InFile(Protocol):
+    """Bytes that lie in a file: all of it, or a member of a tar."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def member(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One file, member of a tar, or drawing, and what is said about it."""
+
+    path: str
+    """Relative to the folder, or a URL of its own; for a drawing its index."""
+    etag: str
+    """Changes when the file changes; empty: it is looked up when the file is opened."""
+    caption: str
+    label: int | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+    """The part of the file that the caption speaks of; None: to its end."""
+    member: str = ""
+    """Name within the tar at `path`; empty: the file itself."""
+    offset: int = 0
+    """First byte of the member in the tar."""
+    size_bytes: int = 0
+    """Of the member."""
+
+    @property
+    def name(self) -> str:
+        """For people and for keys."""
+        return f"{self.path}!{self.member}" if self.member else self.path
+
+    @property
+    def is_image(self) -> bool:
+        return suffix(self.member or self.path) in IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """An input that gives no clip, or a clip of one that is not taken, and why."""
+
+    source: str
+    reason: str
+    kind: SkippedKind
+    is_input: bool = True
+    """The whole input is out; otherwise `num_clips` of its clips are."""
+    start_s: float | None = None
+    """Of the clip, or of the shot, that is out."""
+    num_clips: int = 0
+    repeats: str = ""
+    """Key of the clip that a duplicate repeats."""
+
+
+def suffix(path: str) -> str:
+    """The extension, lower case, without its dot; empty where there is none."""
+    name = posixpath.basename(path)
+    return name.rsplit(".", 1)[-1].lower() if "." in name else ""
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a path of a table says by itself where it is."""
+    return path.startswith("/") or "://" in path
+
+
+def locate(config: SourceConfig, path: str) -> tuple[Storage, str]:
+    """The storage of a source's file, and its key there."""
+    if config.kind == "table" and is_absolute(path):
+        folder, name = posixpath.split(path)
+        return Storage.open(folder or "/"), name
+    return base(config), path
+
+
+def base(config: SourceConfig) -> Storage:
+    """The folder that relative paths are relative to: that of the clips, or the one a table or tar lies in."""
+    is_file = config.kind == "table" or (config.kind == "webdataset" and suffix(config.path) == "tar")
+    return Storage.open((posixpath.dirname(config.path) or ".") if is_file else config.path)
+
+
+def etag(info: dict[str, Any]) -> str:
+    """What tells one state of a file from another, from the filesystem's own description of it."""
+    stamp = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("LastModified") or ""
+    return f"{info['size']}-{stamp}"
+
+
+def no_file(storage: Storage, path: str, info: dict[str, Any], follow_links: bool) -> str:
+    """Why an entry is not taken: pipes and devices block for ever, links may lead to what was not meant."""
+    if info.get("islink"):
+        target = os.path.realpath(path)
+        is_inside = os.path.commonpath([target, os.path.realpath(storage.root)]) == os.path.realpath(storage.root)
+        if os.path.isdir(target):
+            return "is a link to a folder"
+        if not os.path.exists(target):
+            return "is a broken link"
+        if not is_inside and not follow_links:
+            return "is a link that leads out of the folder (source.follow_links=false)"
+        return "" if os.path.isfile(target) else "is a link to no regular file"
+    return "" if info["type"] == "file" else "is no regular file"
+
+
+def unlisted(storage: Storage) -> Iterator[Skipped]:
+    """Folders below a local one whose files are not known, as they may not be read: a listing passes over them."""
+    errors: list[OSError] = []
+    if storage.is_local:
+        deque(os.walk(storage.root, onerror=errors.append), maxlen=0)
+    for error in errors:
+        folder = os.path.relpath(os.fsdecode(error.filename), storage.root)
+        yield Skipped(
+            source=f"{folder}/", reason=f"is a folder that cannot be listed ({error.strerror})", kind="unreadable"
+        )
+
+
+def _holds_anything(storage: Storage) -> bool:
+    """Where a disk is to be mounted there often is an empty folder."""
+    return storage.is_folder() and not (storage.is_local and not os.listdir(storage.root))
+
+
+def current_etag(config: SourceConfig, item: InFile) -> str:
+    """The etag of the file as it is now. DecodeError when it is gone, or was never a file that can be named so.
+
+    StoreError where the folder of all is gone or the store does not answer: no word about this file.
+    """
+    try:
+        storage, key = locate(config, item.path)
+        info = storage.info(key)
+        reason = no_file(storage, storage.path(key), info, config.follow_links) if not is_absolute(item.path) else ""
+    except StoreError:
+        raise
+    except FileNotFoundError as error:
+        if not is_absolute(item.path) and not _holds_anything(base(config)):
+            raise StoreError(
+                base(config).url, "is not there, or empty", "mount it, or start where the plan's relative paths begin"
+            ) from error
+        raise DecodeError("the file is gone") from error
+    except (OSError, ValueError) as error:
+        raise DecodeError(f"cannot be opened ({' '.join(str(error).split())[:200]})") from error
+    if info["type"] == "directory":
+        raise DecodeError("is a folder")
+    if reason or (info["type"] != "file" and not info.get("islink")):
+        raise DecodeError(reason or "is no regular file")
+    return etag(info)
+
+
+@contextmanager
+def local_copy(config: SourceConfig, item: InFile, max_bytes: int) -> Iterator[str]:
+    """A path on this machine: the file itself, or a copy for as long as the block lasts.
+
+    Members of tars are copied by their place; a name inside a tar never becomes a path here.
+    """
+    storage, key = locate(config, item.path)
+    if storage.is_local and not item.member:
+        yield storage.path(key)
+        return
+    ending = suffix(item.member or item.path)
+    with tempfile.TemporaryDirectory(prefix="videoar-") as folder:
+        local = posixpath.join(folder, f"source.{ending if ending in MEDIA_SUFFIXES else 'bin'}")
+        _fetch(storage, key, item, local, max_bytes)
+        yield local
+
+
+def _fetch(storage: Storage, key: str, item: InFile, local: str, max_bytes: int) -> None:
+    """Copy in parts, never more than the cap, whatever size the store has told."""
+    left = item.size_bytes if item.member else max_bytes + 1
+    if left > max_bytes and item.member:
+        raise DecodeError(f"has {left} bytes, more than the {max_bytes} accepted")
+    try:
+        with open(local, "wb") as file, closing(storage.parts(key, _COPY_BYTES, item.offset)) as parts:
+            while left > 0 and (part := next(parts, b"")):
+                left -= file.write(part[:left])
+    except FileNotFoundError as error:
+        raise DecodeError("the file is gone") from error
+    if item.member and left:
+        raise DecodeError("the tar ends within it")
+    if not item.member and not left:
+        raise DecodeError(f"has more than the {max_bytes} bytes accepted")

@@ -1,0 +1,198 @@
+"""WebDataset tars of media: members are found by their headers and read by their place, never extracted by name.
+
+Whoever packed a tar chose the names in it. A name that could lead elsewhere, a link, a device, a sparse or oversized
+member and a pickle are refused, each on record.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import IO, Any, cast
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.sources.source import MEDIA_SUFFIXES, Skipped, Source, base, etag, no_file, suffix, unlisted
+from videoar.data_pipeline.storage.objects import Storage
+
+_TEXT_SUFFIXES = frozenset({"txt", "json", "cls"})
+_PICKLES = frozenset("pkl pickle pt pth ckpt npy npz joblib".split())
+_MAX_TEXT_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 1 << 20
+_READ_AHEAD = 64 << 10
+
+
+def tar_sources(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
+    """Every media member of a tar, or of all tars below a folder, with the caption beside it; and what is refused."""
+    storage = base(config)
+    if suffix(config.path) != "tar":
+        yield from unlisted(storage)
+    for key in _tars(storage, config):
+        info = storage.info(key)
+        if reason := no_file(storage, storage.path(key), info, config.follow_links):
+            yield Skipped(source=key, reason=reason, kind="refused")
+            continue
+        tag = etag(info)
+        with storage.open_stream(key, _READ_AHEAD) as file:
+            yield from _Tar(key, tag, _Careful(file), max_bytes).sources()
+
+
+def _tars(storage: Storage, config: SourceConfig) -> list[str]:
+    if suffix(config.path) == "tar":
+        name = posixpath.basename(config.path)
+        if not storage.exists(name):
+            raise InputError("source.path", config.path, "is not there", "give a tar or a folder of tars")
+        return [name]
+    found = [key for key in storage.keys("") if suffix(key) == "tar"]
+    if not found:
+        raise InputError("source.path", config.path, "holds no tar", "give a tar or a folder of tars")
+    return found
+
+
+@dataclass(slots=True)
+class _Careful:
+    """A tar's file for `tarfile`, which reads whatever length a header claims: more than a header has is refused."""
+
+    file: Any
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.file.seek(0, 2)
+        self.file.seek(0)
+
+    def read(self, count: int) -> bytes:
+        if count > _MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header claims {count} bytes")
+        return bytes(self.file.read(count))
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return int(self.file.seek(place, whence))
+
+    def tell(self) -> int:
+        return int(self.file.tell())
+
+
+@dataclass(slots=True)
+class _Sample:
+    """The members of one key: what stands before the first dot of a name."""
+
+    key: str
+    media: list[Source] = field(default_factory=list)
+    caption: str = ""
+    label: int | None = None
+
+    def sources(self) -> Iterator[Source]:
+        for source in self.media:
+            yield replace(source, caption=self.caption, label=self.label)
+
+
+@dataclass(slots=True)
+class _Tar:
+    """One tar. Members of a sample are neighbours, as WebDataset has it."""
+
+    path: str
+    etag: str
+    file: _Careful
+    max_bytes: int
+    names: set[str] = field(default_factory=set)
+
+    def sources(self) -> Iterator[Source | Skipped]:
+        sample = _Sample(key="")
+        try:
+            with tarfile.open(fileobj=cast(IO[bytes], self.file), mode="r:") as tar:
+                while (member := tar.next()) is not None:
+                    tar.members = []  # type: ignore[attr-defined]  # they would all be kept
+                    if reason := self._refusal(member):
+                        if not member.isdir() or ".." in member.name.split("/"):
+                            yield self._skipped(member.name, reason)
+                        continue
+                    if _key(member.name) != sample.key:
+                        yield from sample.sources()
+                        sample = _Sample(key=_key(member.name))
+                    if problem := self._take(sample, member):
+                        yield self._skipped(member.name, problem)
+                end = tar.offset
+        except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+            yield from sample.sources()
+            yield Skipped(source=self.path, reason=f"the tar cannot be read ({error})", kind="unreadable")
+            return
+        yield from sample.sources()
+        if not self._ends_at(end):
+            yield Skipped(source=self.path, reason=f"the tar is damaged at byte {end}", kind="unreadable")
+
+    def _refusal(self, member: tarfile.TarInfo) -> str:
+        """Why a member is not looked into; empty when it may be."""
+        parts = member.name.split("/")
+        kind = suffix(member.name)
+        checks = {
+            "has an absolute name": member.name.startswith("/"),
+            "has a name that leads out of the tar": ".." in parts,
+            "is a link": member.issym() or member.islnk(),
+            "is a device or pipe": member.isdev(),
+            "is sparse": member.issparse(),
+            "is a folder": member.isdir(),
+            "is no regular file": not member.isreg(),
+            f"is a pickle or may hold one (.{kind})": kind in _PICKLES,
+            f"is of a kind that is not read (.{kind})": kind not in MEDIA_SUFFIXES | _TEXT_SUFFIXES,
+            f"is larger than the {self.max_bytes} bytes accepted": member.size > self.max_bytes,
+            "goes beyond the end of the tar": member.offset_data + member.size > self.file.size,
+            "has a name that occurred before": member.name in self.names,
+        }
+        self.names.add(member.name)
+        return next((reason for reason, applies in checks.items() if applies), "")
+
+    def _skipped(self, name: str, reason: str) -> Skipped:
+        return Skipped(source=f"{self.path}!{name}", reason=f"the member {reason}", kind="refused")
+
+    def _take(self, sample: _Sample, member: tarfile.TarInfo) -> str:
+        """Add a member to its sample; what is wrong with it, or nothing."""
+        if suffix(member.name) in MEDIA_SUFFIXES:
+            sample.media.append(
+                Source(
+                    path=self.path,
+                    etag=self.etag,
+                    caption="",
+                    member=member.name,
+                    offset=member.offset_data,
+                    size_bytes=member.size,
+                )
+            )
+            return ""
+        if member.size > _MAX_TEXT_BYTES:
+            return f"is a text of more than {_MAX_TEXT_BYTES} bytes"
+        here = self.file.tell()
+        self.file.seek(member.offset_data)
+        raw = self.file.read(member.size)
+        self.file.seek(here)
+        return _describe(sample, suffix(member.name), raw)
+
+    def _ends_at(self, place: int) -> bool:
+        """Whether an end marker or the end of the file is there: `tarfile` takes a damaged header for the end, too."""
+        self.file.seek(place)
+        return not self.file.read(tarfile.BLOCKSIZE).strip(b"\0")
+
+
+def _describe(sample: _Sample, kind: str, raw: bytes) -> str:
+    """Take caption and label from a text member; what is wrong with it, or nothing."""
+    try:
+        text = raw.decode("utf-8-sig").strip()
+        if kind == "txt":
+            sample.caption = text
+        elif kind == "cls":
+            sample.label = int(text)
+        else:
+            facts = json.loads(text)
+            sample.caption = str(facts.get("caption") or "") or sample.caption
+            sample.label = int(facts["label"]) if facts.get("label") is not None else sample.label
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        return f"cannot be read ({type(error).__name__})"
+    return ""
+
+
+def _key(name: str) -> str:
+    """WebDataset's: the name up to the first dot after the last slash."""
+    folder, _, last = name.rpartition("/")
+    return posixpath.join(folder, last.split(".")[0])

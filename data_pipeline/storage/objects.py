@@ -1,0 +1,274 @@
+"""Objects under one URL: whole-object writes that are complete or absent, reads, ranged reads, listings."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import shutil
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from videoar.cluster.ground.credentials import refuse_credentials
+from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.data_pipeline.storage import s3
+
+_COPY_BYTES = 1 << 20
+_READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
+"""By whether the disk is this machine's, which reads ahead by itself."""
+UNFINISHED = ".part"
+"""End of the name of a local file that is not whole yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """One folder or prefix. Keys are relative, with `/` between their parts."""
+
+    fs: Any
+    """The fsspec filesystem."""
+    root: str
+    url: str
+
+    @staticmethod
+    def open(url: str) -> Storage:
+        """The storage at a local path or fsspec URL; nothing is created yet."""
+        try:
+            refuse_credentials("url", url)
+            if not url.strip():
+                raise InputError("url", repr(url), "names no folder", "give a folder or fsspec URL")
+            if "://" not in url:  # fsspec would take `a::b` for a chain of stores, and a file may be called so
+                fs, root = LocalFileSystem(), LocalFileSystem._strip_protocol(url)
+            elif "::" in url:
+                raise ValueError("it names a chain of stores")
+            else:
+                fs, root = fsspec.core.url_to_fs(url, **_options(url))
+        except InputError:
+            raise
+        except (ValueError, ImportError) as error:
+            raise InputError("url", url, str(error), "use a local path or an installed fsspec protocol") from error
+        except OSError as error:  # some protocols connect at once
+            raise StoreError(url, f"cannot be reached ({error})", "check the address") from error
+        if not root.strip("/"):
+            raise InputError("url", url, "names no folder of its store", "name one below it")
+        return Storage(fs, root.rstrip("/"), url.rstrip("/"))
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.fs, LocalFileSystem)
+
+    def path(self, key: str) -> str:
+        """The filesystem's own path of a key. InputError for one that leads elsewhere: keys also come from files."""
+        if key.startswith("/") or ".." in key.split("/"):
+            raise InputError("url", self.url, f"has no place for {key[:200]!r}", "correct what names it")
+        return posixpath.join(self.root, key) if key else self.root
+
+    def child(self, key: str) -> Storage:
+        """The storage one folder down."""
+        return Storage(self.fs, self.path(key), posixpath.join(self.url, key))
+
+    def exists(self, key: str) -> bool:
+        with self._plainly():
+            self.fs.invalidate_cache()
+            return bool(self.fs.exists(self.path(key)))
+
+    def read(self, key: str, start: int | None = None, end: int | None = None) -> bytes:
+        """The object, or the bytes [start, end) of it."""
+        with self._plainly():
+            return bytes(self.fs.cat_file(self.path(key), start=start, end=end))
+
+    def open_stream(self, key: str, ahead_bytes: int) -> Any:
+        """A seekable handle that fetches so much ahead of what is read."""
+        with self._plainly():
+            return self.fs.open(self.path(key), "rb", block_size=ahead_bytes, **_READ_AHEAD[self.is_local])
+
+    def parts(self, key: str, part_bytes: int, start: int = 0) -> Generator[bytes, None, None]:
+        """The bytes of an object from `start` on, in parts."""
+        with self.open_stream(key, part_bytes) as file, self._plainly():
+            file.seek(start)
+            while part := file.read(part_bytes):
+                yield bytes(part)
+
+    def info(self, key: str) -> dict[str, Any]:
+        """What the filesystem says of an object or folder: type, size, and when it was written."""
+        with self._plainly():
+            return dict(self.fs.info(self.path(key)))
+
+    def infos(self, prefix: str = "") -> dict[str, dict[str, Any]]:
+        """`info` of every object below a folder, by its key, sorted."""
+        start, folder = len(self.root) + 1, self.path(prefix)
+        with self._plainly():
+            self.fs.invalidate_cache()
+            found = self.fs.find(folder, detail=True)
+        found.pop(folder, None)  # some list a folder as itself while its first object is being made
+        return {path[start:]: found[path] for path in sorted(found)}
+
+    def is_folder(self, key: str = "") -> bool:
+        with self._plainly():
+            return bool(self.fs.isdir(self.path(key)))
+
+    def write(self, key: str, payload: bytes | memoryview) -> None:
+        """Write the whole object: after this returns it is there and durable; before, it is not visible at all."""
+        with self._plainly():
+            if self.is_local:
+                _write_local(self.path(key), lambda file: file.write(payload))
+            elif self._is_s3:
+                s3.put_bytes(self.fs, self.path(key), bytes(payload))
+            else:
+                self.fs.pipe_file(self.path(key), bytes(payload))
+
+    def write_file(self, key: str, local_path: str | os.PathLike[str]) -> None:
+        """Write a whole object from a local file, a part at a time: as complete or absent as `write`."""
+        with self._plainly():
+            if self.is_local:
+                with open(local_path, "rb") as source:
+                    _write_local(self.path(key), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
+            elif self._is_s3:
+                s3.put_file(self.fs, self.path(key), os.fspath(local_path))
+            else:
+                self.fs.put_file(os.fspath(local_path), self.path(key))
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        """Every key below a folder, sorted; none when the folder is not there."""
+        return tuple(self.infos(prefix))
+
+    def size_bytes(self, key: str) -> int:
+        with self._plainly():
+            return int(self.fs.size(self.path(key)))
+
+    def remove(self, key: str) -> None:
+        """Have it gone, whoever removed it."""
+        with self._plainly(), suppress(FileNotFoundError):
+            self.fs.rm_file(self.path(key))
+
+    def remove_folder(self, prefix: str) -> None:
+        """Remove every key below a folder, and the local directories that held them; nothing where there is none."""
+        assert prefix.strip("/"), "a storage does not remove its own root"
+        if self.is_local:
+            shutil.rmtree(self.path(prefix), ignore_errors=not os.path.isdir(self.path(prefix)))
+        elif found := self.keys(prefix):
+            with self._plainly():
+                self.fs.rm([self.path(key) for key in found])
+
+    def remove_unfinished(self, before_s: float) -> tuple[str, ...]:
+        """Remove what writers that died have left below here, visible to nobody: parts of objects. Their keys.
+
+        What was begun after `before_s` (seconds since 1970) is left alone: its writer may live.
+        """
+        if self._is_s3:
+            with self._plainly():
+                return tuple(key[len(self.root) + 1 :] for key in s3.abort_uploads(self.fs, self.root, before_s))
+        left = tuple(key for key in self.keys("") if key.endswith(UNFINISHED) and self.is_older(key, before_s))
+        for key in left:
+            self.remove(key)
+        return left
+
+    def folders(self) -> tuple[str, ...]:
+        """The folders directly below this one."""
+        with self._plainly():
+            try:
+                found = self.fs.ls(self.root, detail=True, refresh=True)
+            except FileNotFoundError:
+                return ()
+        return tuple(sorted(posixpath.basename(item["name"]) for item in found if item["type"] == "directory"))
+
+    @property
+    def _is_s3(self) -> bool:
+        protocol = self.fs.protocol
+        return not {protocol, *protocol}.isdisjoint(s3.PROTOCOLS)
+
+    def is_older(self, key: str, before_s: float) -> bool:
+        """Whether an object is there that was written before then (seconds since 1970), by the store's clock."""
+        try:
+            with self._plainly():
+                return float(self.fs.modified(self.path(key)).timestamp()) <= before_s
+        except FileNotFoundError:
+            return False
+
+    def _plainly(self) -> AbstractContextManager[None]:
+        if self.is_local:
+            return full_disk_said_plainly(self.url)
+        return s3.said_plainly(self.url) if self._is_s3 else _failure_said_plainly(self.url)
+
+
+def _options(url: str) -> dict[str, Any]:
+    return s3.OPTIONS if url.split("://")[0] in s3.PROTOCOLS else {}
+
+
+@contextmanager
+def damage_said_plainly(url: str, key: str, remedy: str) -> Iterator[None]:
+    """InputError for an object that is missing, or does not hold what it should, while it is read and taken apart."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError("url", url, f"{key} is missing", remedy) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError("url", url, f"{key} is damaged ({type(error).__name__}: {error})", remedy) from error
+
+
+@contextmanager
+def _failure_said_plainly(url: str) -> Iterator[None]:
+    """InputError for what a store of another kind cannot do, StoreError for its failures, which are of any class."""
+    try:
+        yield
+    except (FileNotFoundError, InputError, StoreError):
+        raise
+    except (NotImplementedError, PermissionError) as error:
+        told = str(error) or "it does not do that"
+        raise InputError("url", url, f"is refused by its store ({told})", "use another") from error
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StoreError(url, f"failed ({told})", "check the address, then run the same command again") from error
+
+
+@contextmanager
+def full_disk_said_plainly(place: str) -> Iterator[None]:
+    """A full disk and a folder that may not be written are one line each."""
+    try:
+        yield
+    except (PermissionError, NotADirectoryError) as error:
+        raise InputError("url", place, f"is refused ({error.strerror})", "give a folder that you may use") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        remedy = "free some space and run the same command again: what is done is kept"
+        raise StoreError(place, "the disk is full", remedy) from error
+
+
+def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
+    """A crash leaves the old file or the new one: write aside, flush to the disk, rename, flush the folder."""
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise InputError("url", folder, f"cannot be made ({error.strerror})", "give another folder") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise InputError("url", f"{folder[:80]}…", "is too long a name", "give a shorter one") from error
+    aside = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
+    try:
+        with open(aside, "wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.replace(aside, path)
+        except FileNotFoundError as error:
+            raise StoreError(folder, "lost a file while it was written", "run the same command again") from error
+    except BaseException:
+        if os.path.exists(aside):
+            os.unlink(aside)
+        raise
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,78 @@
+"""The bitwise loss and its sums by frame and scale: everything adds up over packs, microbatches and ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float32, Float64
+from torch import Tensor
+
+from videoar.pretrain.batch.pack import Pack
+
+MAX_FRAMES, MAX_SCALES = 64, 16
+"""Size of the tables, the same on all ranks; frames beyond the last are counted with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a step is judged by, as one vector of sums: tallies add, and one all-reduce adds those of all ranks."""
+
+    sums: Float64[Tensor, " n"]
+
+    @staticmethod
+    def empty(device: torch.device | str) -> Tally:
+        """Nothing counted yet."""
+        return Tally(torch.zeros(4 + 3 * MAX_FRAMES * MAX_SCALES, dtype=torch.float64, device=device))
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.sums + other.sums)
+
+    @property
+    def loss_sum(self) -> Float64[Tensor, ""]:
+        """Sum of a_s x mean over bits; over N latent frames it is the step's loss."""
+        return self.sums[0]
+
+    @property
+    def flip_ratio(self) -> Float64[Tensor, ""]:
+        """Mean flip ratio used over frames and scales (Eq. 8); 0 where nothing is corrupted."""
+        return self.sums[1] / self.sums[2].clamp(min=1)
+
+    @property
+    def attended_pairs(self) -> Float64[Tensor, ""]:
+        """Pairs of query and key: what attention costs."""
+        return self.sums[3]
+
+    @property
+    def table(self) -> Float64[Tensor, "3 t s"]:
+        """By frame and scale: cross-entropy in nats, correct bits, bits. Sum over t, s or both before dividing."""
+        return self.sums[4:].view(3, MAX_FRAMES, MAX_SCALES)
+
+
+def token_losses(logits: Float32[Tensor, "l k"], targets: Bool[Tensor, "l k"]) -> Float32[Tensor, " l"]:
+    """Cross-entropy of each token, the mean over its bits: nats per bit (VideoAR §4.2; chance is ln 2)."""
+    return F.binary_cross_entropy_with_logits(logits, targets.float(), reduction="none").mean(dim=-1)
+
+
+def bitwise_loss(logits: Float32[Tensor, "l k"], pack: Pack) -> tuple[Float32[Tensor, ""], Tally]:
+    """The pack's sum of a_s x mean over bits, and its tally.
+
+    Divided by N, the latent frames of the whole step, it is the pack's share of the step loss: no mean of means.
+    """
+    losses = token_losses(logits, pack.targets)
+    loss = (losses * pack.weights).sum()
+    with torch.no_grad():
+        table = _table(losses, (logits > 0) == pack.targets, pack)
+        pairs = torch.tensor([pack.layout.attended_pairs], dtype=torch.float64, device=loss.device)
+        tally = Tally(torch.cat([loss.double()[None], pack.flip_ratio.double(), pairs, table.flatten()]))
+    return loss, tally
+
+
+def _table(losses: Float32[Tensor, " l"], correct: Bool[Tensor, "l k"], pack: Pack) -> Float64[Tensor, "3 t s"]:
+    k = correct.shape[1]
+    values = torch.stack([losses * k, correct.sum(dim=-1), torch.full_like(losses, k)]).double()
+    scale, frame = pack.inputs.scale, pack.inputs.places[:, 0].clamp(max=MAX_FRAMES - 1)
+    cell = torch.where(scale >= 0, frame * MAX_SCALES + scale, 0)
+    table = torch.zeros(3, MAX_FRAMES * MAX_SCALES, dtype=torch.float64, device=losses.device)
+    return table.index_add_(1, cell, values * (scale >= 0)).view(3, MAX_FRAMES, MAX_SCALES)

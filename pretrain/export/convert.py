@@ -1,0 +1,133 @@
+"""From a training checkpoint to a folder that `VideoPipeline.from_pretrained` opens."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.serialize import from_yaml
+from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.export.model_card import write_card
+from videoar.pretrain.model.pretrained import (
+    CONFIG,
+    TOKENIZER,
+    ClipShape,
+    DatasetHash,
+    ExportConfig,
+    Provenance,
+    write_export,
+)
+from videoar.pretrain.run_folder import CONFIG as RECIPE
+from videoar.pretrain.run_folder import checkpoints
+from videoar.pretrain.stages import stage_at
+from videoar.tokenizer import VideoTokenizer, open_tokenizer
+from videoar.tokenizer.scales import ScaleSchedule
+
+
+def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bool = False) -> Path:
+    """Write the weights after `step` steps (None: the newest whole checkpoint) to `out`; `ema`: their moving average.
+
+    `out` appears when it is complete. An earlier export there is replaced; any other folder is left alone.
+    """
+    run, out = Path(run), Path(out)
+    recipe = _recipe(run)
+    _check_free(out)
+    saved = _checkpoint(recipe, run, step)
+    if ema and not saved.has("ema"):
+        raise InputError("ema", ema, f"is not in {saved.folder}", "export the weights, or train with ema_decay > 0")
+    tokenizer = _tokenizer(recipe, saved)
+    config = export_config(recipe, run, saved, ema=ema)
+    writing = out.parent / f".{out.name}.writing"
+    shutil.rmtree(writing, ignore_errors=True)
+    write_export(writing, config, saved.weights(ema=ema))
+    tokenizer.save(writing / TOKENIZER)
+    write_card(writing, config, recipe, run)
+    shutil.rmtree(out, ignore_errors=True)
+    return writing.rename(out)
+
+
+def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) -> ExportConfig:
+    """What the folder says about itself: the model, what it was trained on, and where it comes from."""
+    step = int(saved.meta["step"])
+    ended = tuple(saved.meta["progress"]["ended"])
+    stage = stage_at(recipe.stages, max(step - 1, 0), ended)
+    return ExportConfig(
+        model=replace(recipe.model, text=replace(recipe.model.text, encoder_hash=saved.meta.get("text_encoder", ""))),
+        shapes=_shapes(recipe, stage.index),
+        window=stage.stage.window,
+        guidance=recipe.guidance,
+        tokenizer_hash=saved.meta["tokenizer_hash"],
+        provenance=Provenance(
+            run=run.resolve().name,
+            recipe=recipe.name,
+            recipe_hash=saved.meta["recipe_hash"],
+            step=step,
+            ema=ema,
+            ended=ended,
+            data=tuple(DatasetHash(dataset=name, manifest_hash=value) for name, value in saved.meta["data"].items()),
+        ),
+    )
+
+
+def _shapes(recipe: Recipe, last_stage: int) -> tuple[ClipShape, ...]:
+    """Each frame size once, at its longest; those of the last stage first, the largest video before the others."""
+    buckets = {dataset.name: dataset.buckets for dataset in recipe.data.datasets}
+    found: dict[str, ClipShape] = {}
+    for stage in reversed(recipe.stages[: last_stage + 1]):
+        trained = [bucket for part in stage.mixture for bucket in buckets[part.dataset]]
+        size = {bucket: bucket.num_frames * ScaleSchedule.named(bucket.schedule).tokens_per_frame for bucket in trained}
+        for bucket in sorted(size, key=lambda bucket: -size[bucket]):
+            schedule = ScaleSchedule.named(bucket.schedule)
+            shape = ClipShape(
+                schedule=schedule.name, schedule_hash=schedule.hash, num_frames=bucket.num_frames, fps=bucket.fps
+            )
+            found.setdefault(schedule.name, shape)
+    return tuple(found.values())
+
+
+def _recipe(run: Path) -> Recipe:
+    path = run / RECIPE
+    if not path.is_file():
+        raise InputError("run", run, f"holds no {RECIPE}", "give the folder that `videoar train --run` wrote")
+    return from_yaml(Recipe, path.read_text(), str(path))
+
+
+def _checkpoint(recipe: Recipe, run: Path, step: int | None) -> Checkpoint:
+    """The checkpoint of a step, or the newest whole one, every file of it hashed."""
+    root = checkpoints(run, recipe)
+    steps = saved_steps(root)
+    damage = None
+    for wanted in reversed(steps) if step is None else [step]:
+        try:
+            found = Checkpoint(root.child(step_name(wanted)))
+            found.verify()
+            return found
+        except CorruptCheckpoint as error:
+            damage = error
+    known = ", ".join(map(str, steps)) or "none"
+    if step is None:
+        raise InputError(
+            "run", run, f"has no whole checkpoint ({damage or 'none was saved'})", "train it until it saves one"
+        )
+    raise InputError("step", step, f"has no whole checkpoint ({damage})", f"use one of: {known}") from damage
+
+
+def _tokenizer(recipe: Recipe, saved: Checkpoint) -> VideoTokenizer:
+    """The tokenizer of the data, checked: other weights under the same path would decode to noise."""
+    tokenizer, wanted = open_tokenizer(recipe.tokenizer), saved.meta["tokenizer_hash"]
+    if tokenizer.hash != wanted:
+        raise InputError(
+            "data.tokenizer",
+            recipe.tokenizer.path or recipe.tokenizer.preset,
+            f"is {tokenizer.hash}, and the run's data was made by {wanted}",
+            "restore the weights that made the data",
+        )
+    return tokenizer
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and not (out / CONFIG).is_file() and (out.is_file() or any(out.iterdir())):
+        raise InputError("out", out, "holds something that is no export", "name an empty or a new folder")

@@ -1,0 +1,137 @@
+"""The model card of an export: written from what the run recorded, and from nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.model.pretrained import INDEX, ExportConfig
+from videoar.pretrain.run_folder import METRICS, read_lines
+from videoar.pretrain.stages import nth_stage, stage_at
+
+CARD = "README.md"
+
+
+def write_card(folder: Path, config: ExportConfig, recipe: Recipe, run: Path) -> None:
+    """Write README.md into an exported folder."""
+    sections = (
+        _head(config, num_parameters(folder)),
+        _usage(config),
+        _training(config, recipe),
+        _results(config, run),
+        _data(config, recipe),
+    )
+    (folder / CARD).write_text("\n\n".join(sections) + "\n")
+
+
+def num_parameters(folder: Path) -> int:
+    """Parameters of an export, counted from the headers of its files."""
+    total = 0
+    places = json.loads((folder / INDEX).read_text())["weight_map"]
+    for name in sorted(set(places.values())):
+        with safe_open(folder / name, framework="pt") as file:
+            total += sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())
+    return total
+
+
+def _head(config: ExportConfig, parameters: int) -> str:
+    model, origin = config.model, config.provenance
+    which = "moving average of the weights" if origin.ema else "weights"
+    return "\n".join(
+        (
+            "---",
+            "library_name: videoar",
+            *(["pipeline_tag: text-to-video"] if model.text.kind != "label" else []),
+            "---",
+            "",
+            f"# {origin.recipe}, step {origin.step}",
+            "",
+            f"A bitwise, next-frame and next-scale video generator (VideoAR): {parameters:,} parameters, "
+            f"{model.num_layers} layers of width {model.width}, {model.num_heads} heads, {model.latent_dim} bits a "
+            f"token. These are the {which} of run `{origin.run}` after {origin.step} steps.",
+        )
+    )
+
+
+def _usage(config: ExportConfig) -> str:
+    condition = 'prompt="..."' if config.model.text.kind != "label" else "label=0"
+    shape = config.shapes[0]
+    return "\n".join(
+        (
+            "## Use",
+            "",
+            "```python",
+            "from videoar.pretrain.generate import VideoPipeline",
+            "",
+            "pipeline = VideoPipeline.from_pretrained(folder)",
+            f'pipeline({condition}, num_frames={shape.num_frames}, seed=0).save("x.mp4")',
+            "```",
+            "",
+            _table(
+                ("frame size", "pixel frames", "frames a second"),
+                [(shape.schedule, shape.num_frames, shape.fps) for shape in config.shapes],
+            ),
+            "",
+            f"Each frame sees {config.window} past latent frames. Guidance defaults to `{config.guidance}`.",
+        )
+    )
+
+
+def _training(config: ExportConfig, recipe: Recipe) -> str:
+    step = config.provenance.step
+    ended = config.provenance.ended
+    last = stage_at(recipe.stages, max(step - 1, 0), ended).index
+    rows = []
+    for index, stage in enumerate(recipe.stages[: last + 1]):
+        place = nth_stage(recipe.stages, index, ended)
+        done = (ended[index] if index < len(ended) else min(step, place.end_step)) - place.first_step
+        mixture = ", ".join(f"{part.dataset} x{part.weight:g}" for part in stage.mixture)
+        rows.append((stage.name, f"{done} of {stage.steps}", mixture, stage.batch, stage.tokens_per_pack))
+    return "\n".join(
+        (
+            "## Training",
+            "",
+            f"Recipe `{recipe.name}`, hash `{config.provenance.recipe_hash}`, {recipe.precision}, seed {recipe.seed}.",
+            "",
+            _table(("stage", "steps", "data", "packs a step", "tokens a pack"), rows),
+        )
+    )
+
+
+def _results(config: ExportConfig, run: Path) -> str:
+    """The last training step before the export, as the run logged it."""
+    path = run / METRICS
+    records: list[dict[str, Any]] = read_lines(path) if path.is_file() else []
+    records = [record for record in records if record["step"] < config.provenance.step]
+    if not records:
+        return "## Results\n\nThe run recorded none."
+    last = records[-1]
+    return (
+        f"## Results\n\nTraining, step {last['step']}: loss {last['loss']:.4f} nats a bit (chance is "
+        f"{math.log(2):.4f}), teacher-forced bit accuracy {last['bit_accuracy']:.4f} (chance is 0.5). "
+        "This is on training data, its history flipped where the recipe asks for it."
+    )
+
+
+def _data(config: ExportConfig, recipe: Recipe) -> str:
+    sources = {dataset.name: Path(dataset.source.path).name or dataset.source.kind for dataset in recipe.data.datasets}
+    rows = [(used.dataset, sources.get(used.dataset, ""), f"`{used.manifest_hash}`") for used in config.provenance.data]
+    return "\n".join(
+        (
+            "## Data and tokenizer",
+            "",
+            _table(("dataset", "source", "manifest"), rows),
+            "",
+            f"Tokenizer `{config.tokenizer_hash}`, in `tokenizer/`.",
+        )
+    )
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -1,0 +1,17 @@
+"""The engine for the processes there are: plain for one, sharded for several."""
+
+from __future__ import annotations
+
+from videoar.cluster.ground.process import World
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.engine.plain import PlainEngine
+from videoar.pretrain.engine.protocol import Engine, training_device
+
+
+def make_engine(recipe: Recipe, world: World) -> Engine:
+    """The plain engine for one uncut process, else the sharded one over torchrun's processes."""
+    if world.world_size == 1 and recipe.parallel.model_processes == 1 and recipe.parallel.zero_stage == 0:
+        return PlainEngine(recipe, training_device(world))
+    from videoar.pretrain.parallel.engine import ShardedEngine
+
+    return ShardedEngine(recipe, world)

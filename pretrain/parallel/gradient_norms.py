@@ -1,0 +1,93 @@
+"""The gradient's norm, over the whole model and by block, where processes hold parts of it: one small all-reduce."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from videoar.pretrain.checkpoint.holdings import Holding
+from videoar.pretrain.engine.block_norms import BlockSums
+from videoar.pretrain.parallel.mesh import Mesh
+from videoar.pretrain.parallel.plan import cut_of
+
+_EPSILON = 1e-6
+"""Added to the norm that a gradient is divided by; DeepSpeed's is the same."""
+
+
+class WholeGradients:
+    """Without ZeRO: every process has the reduced gradient of all (of its cut) of its stage's parameters."""
+
+    def __init__(self, named: Mapping[str, nn.Parameter], mesh: Mesh, num_layers: int, device: torch.device) -> None:
+        counted = [name for name in named if mesh.tensor_rank == 0 or cut_of(name, mesh) is not None]
+        self._all = list(named.values())
+        self._counted = [named[name] for name in counted]  # what the tensor group shares counts once
+        self._sums = BlockSums(counted, num_layers, device)
+        self._mesh = mesh
+
+    @torch.no_grad()
+    def clip(self, limit: float) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"]]:
+        """The norm over the whole model and those of its blocks; gradients are scaled down to `limit` after."""
+        norms = torch.stack(torch._foreach_norm([_gradient(parameter) for parameter in self._counted]))
+        squares = torch.cat([norms.square().sum()[None], self._sums.squares(norms)])
+        dist.all_reduce(squares, group=self._mesh.model)
+        norm, *_ = roots = squares.sqrt()
+        scale = (limit / (norm + _EPSILON)).clamp(max=1.0)
+        torch._foreach_mul_([_gradient(parameter) for parameter in self._all], scale)
+        return norm, roots[1:]
+
+
+class OwnedGradients:
+    """With ZeRO, whatever its stage: this process's slices, looked at when AdamW is about to step.
+
+    They are reduced by then, and DeepSpeed has scaled them down to `clip_norm`: by a factor that follows from the norm,
+    and is taken back. It costs one pass over what the process owns beside the many of AdamW's step.
+    """
+
+    def __init__(
+        self,
+        adam: torch.optim.Optimizer,
+        held: Iterable[Holding],
+        mesh: Mesh,
+        num_layers: int,
+        clip_norm: float,
+        device: torch.device,
+    ) -> None:
+        self._clip_norm, self._device = clip_norm, device
+        self._none = torch.zeros(num_layers + 2, device=device)
+        self._owned: dict[Tensor, list[Holding]] = {}
+        for holding in held:
+            if mesh.tensor_rank == 0 or holding.place.cut is not None:
+                self._owned.setdefault(holding.stepped, []).append(holding)
+        self._sums = {
+            flat: BlockSums([holding.place.parameter for holding in parts], num_layers, flat.device)
+            for flat, parts in self._owned.items()
+        }
+        self._squares = self._none.clone()
+        adam.register_step_pre_hook(self._look)
+
+    def norms(self, norm: Tensor) -> Float32[Tensor, " blocks"]:
+        """Norms of the blocks before clipping, the same on every process; NaN where the step was not applied."""
+        squares, self._squares = self._squares, self._none.clone()
+        dist.all_reduce(squares)
+        clipped_by = ((norm.to(self._device) + _EPSILON) / self._clip_norm).clamp(min=1.0) if self._clip_norm else 1.0
+        return squares.sqrt() * clipped_by
+
+    @torch.no_grad()
+    def _look(self, adam: torch.optim.Optimizer, _arguments: Any, _keywords: Any) -> None:
+        """Before each step of the inner AdamW; DeepSpeed steps one flat group after the other."""
+        for flat in (flat for group in adam.param_groups for flat in group["params"]):
+            if flat in self._owned and flat.grad is not None:
+                gradient, first = flat.grad.view(-1), flat.storage_offset()
+                starts = [(part.master.storage_offset() - first, part.master.numel()) for part in self._owned[flat]]
+                norms = torch._foreach_norm([gradient[start : start + count] for start, count in starts])
+                self._squares += self._sums[flat].squares(torch.stack(norms)).to(self._device)
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    assert parameter.grad is not None, "reduction makes a gradient where there was none"
+    return parameter.grad

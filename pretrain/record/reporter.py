@@ -1,0 +1,147 @@
+"""Writes each step's record to metrics.jsonl, to Weights & Biases and to the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from videoar.pretrain.config import LogConfig
+from videoar.pretrain.run_folder import METRICS, WANDB_ID, keep_lines
+
+
+class MetricsFile:
+    """metrics.jsonl, appended a line at a time; a resumed run drops the lines it is about to write again."""
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        self._path = path
+        self.go_back(first_step)
+
+    def go_back(self, first_step: int) -> None:
+        """Drop the lines from a step on; the next one that is written is that step's."""
+        keep_lines(self._path, lambda record: record["step"] < first_step)
+        self._file: TextIO = self._path.open("a")
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Reporter:
+    """Hands each step's record to the file, to Weights & Biases, and to whoever watches."""
+
+    INTERVAL_S = 10.0
+    """Without a terminal: seconds between two lines of JSON."""
+
+    def __init__(
+        self, run: Path, config: LogConfig, recipe: Mapping[str, Any], first_step: int, num_steps: int
+    ) -> None:
+        self._metrics = MetricsFile(run / METRICS, first_step)
+        self._wandb = _start_wandb(run, config, recipe)
+        self._terminal = sys.stderr.isatty()
+        self._last_line = 0.0
+        self._num_steps = num_steps
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(),
+            disable=not self._terminal,
+        )
+        self._task = self._progress.add_task("train", total=num_steps, completed=first_step, told="")
+
+    def __enter__(self) -> Reporter:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        self._metrics.close()
+        if self._wandb is not None:
+            self._wandb.finish(exit_code=0 if kind is None else 1)
+
+    def go_back(self, step: int) -> None:
+        """The run was sent back: the steps from this one on are told again."""
+        self._metrics.close()
+        self._metrics.go_back(step)
+        self._progress.update(self._task, completed=step)
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """One step, in order."""
+        self._metrics.write(record)
+        if self._wandb is not None:
+            self._wandb.log(_flat(record))
+        told = f"loss {record['loss']:.4f}  bits {record['bit_accuracy']:.3f}  {record['tokens_per_s']:,.0f} tokens/s"
+        self._progress.update(self._task, description=record["stage"], completed=record["step"] + 1, told=told)
+        self._line(record)
+
+    def show(self, folder: Path, description: Mapping[str, Any]) -> None:
+        """The videos of a sampling as panels of Weights & Biases; without it they are files and nothing more."""
+        if self._wandb is None:
+            return
+        import wandb
+
+        videos = {
+            f"samples/{index}": wandb.Video(str(folder / one["file"]), caption=one["caption"] or one["key"])
+            for index, one in enumerate(description["samples"])
+        }
+        self._wandb.log({**videos, "step": description["step"]})
+
+    def _line(self, record: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        last_step = record["step"] + 1 == self._num_steps
+        if self._terminal or (now - self._last_line < self.INTERVAL_S and not last_step):
+            return
+        self._last_line = now
+        shown = {key: record[key] for key in ("step", "stage", "loss", "bit_accuracy", "tokens_per_s")}
+        print(json.dumps({**shown, "of": self._num_steps}), file=sys.stderr, flush=True)
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists and tables become one panel an element: loss_by_scale/0, grad_norm_by_block/head, ..."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        if isinstance(value, list):
+            flat.update({f"{key}/{index}": item for index, item in enumerate(value) if not isinstance(item, list)})
+        elif isinstance(value, Mapping):
+            flat.update({f"{key}/{name}": item for name, item in value.items() if item is not None})
+        elif value is not None:
+            flat[key] = value
+    return flat
+
+
+def _start_wandb(run: Path, config: LogConfig, recipe: Mapping[str, Any]) -> Any:
+    """One run there, however often this one is resumed, with the step as its axis."""
+    if config.wandb == "off":
+        return None
+    import wandb
+
+    identity = run / WANDB_ID
+    if not identity.exists():
+        identity.write_text(uuid.uuid4().hex[:8])
+    logged = wandb.init(
+        project="videoar",
+        name=run.name,
+        dir=str(run),
+        mode=config.wandb,
+        config=dict(recipe),
+        id=identity.read_text(),
+        resume="allow",
+        settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True, save_code=False),
+    )
+    # Its own count of steps only grows: it would drop those that a rewind or a resumed run tells again.
+    logged.define_metric("*", step_metric="step")
+    return logged

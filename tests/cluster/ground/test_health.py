@@ -1,0 +1,86 @@
+"""Who is named when a job stands still."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
+
+from videoar.cluster.ground.health import Health, Standing, read_standings, to_blame
+
+NOW = 1_000_000.0
+AT = Standing(rank=0, host="a", pid=1, step=7, phase="step", entered=NOW - 900, refreshed=NOW - 1)
+
+
+def ranks(*changes: dict[str, object]) -> tuple[Standing, ...]:
+    return tuple(replace(AT, rank=rank, **change) for rank, change in enumerate(changes))  # type: ignore[arg-type]
+
+
+def blamed(*changes: dict[str, object]) -> list[int]:
+    return [standing.rank for standing in to_blame(ranks(*changes), NOW, silence_s=16.0)]
+
+
+def test_a_silent_process_is_to_blame() -> None:
+    """It was killed or stopped; the others wait for it in a collective of the same step."""
+    assert blamed({}, {"refreshed": NOW - 60}, {}) == [1]
+
+
+def test_else_the_one_that_is_behind() -> None:
+    """All speak: who still waits for data, or trains an earlier step, holds up the rest."""
+    assert blamed({}, {"phase": "data wait"}, {}) == [1]
+    assert blamed({"step": 8, "phase": "data wait"}, {}, {"step": 8}) == [1]
+    assert blamed({"phase": "step"}, {"phase": "save"}, {"phase": "step"}) == [1]
+
+
+def test_a_save_comes_before_the_step_it_is_called_after() -> None:
+    """Seven steps done, the first process copies its state while the others, ahead, wait for it in step 7."""
+    order = ("save", "samples", "validation", "data wait", "step")
+    for earlier, later in pairwise(order):
+        assert blamed({"phase": later}, {"phase": earlier}) == [1]
+
+
+def test_a_hang_inside_a_collective_names_all_that_are_in_it() -> None:
+    """Nobody is behind: the network is the suspect, and no single name would be honest."""
+    assert blamed({}, {}) == [0, 1]
+
+
+def test_a_process_tells_where_it_is(tmp_path: Path) -> None:
+    """What a person reads in RUN/health while a run stands still."""
+    with Health(tmp_path, rank=2, world_size=3, timeout_s=0.8) as health:
+        health.enter("save", 11)
+        time.sleep(0.5)
+        (standing,) = read_standings(tmp_path, 3)
+    assert (standing.rank, standing.phase, standing.step) == (2, "save", 11)
+    assert f"process 2 ({standing.host}, pid {standing.pid}) has been in save of step 11 for" in standing.describe(
+        time.time()
+    )
+
+
+WATCH = """
+import sys, time
+from pathlib import Path
+from videoar.cluster.ground.health import Health
+with Health(Path(sys.argv[1]), rank=0, world_size=2, timeout_s=0.4):
+    time.sleep(60)
+"""
+
+
+def test_a_number_of_an_earlier_job_is_nobody(tmp_path: Path) -> None:
+    """A process that hangs before it has spoken left a file of the last job, whose process number is another's now."""
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stale = replace(AT, rank=1, host=socket.gethostname(), pid=bystander.pid, refreshed=time.time() - 3600)
+    (tmp_path / "00001.json").write_text(json.dumps(asdict(stale)))
+    try:
+        done = subprocess.run([sys.executable, "-c", WATCH, str(tmp_path)], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"process 1 ({os.uname().nodename}, pid {bystander.pid})" in done.stderr
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()

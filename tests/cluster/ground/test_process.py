@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from videoar.cluster.ground.preemption import Preempted, Preemption
+from videoar.cluster.ground.process import PREEMPTED_MARKER, World, launch
+from videoar.pretrain.generate.video import save_mp4
+
+
+def test_a_process_alone_is_the_first_of_one() -> None:
+    """Without torchrun the trainer must not wait for others."""
+    assert World.here() == World(rank=0, local_rank=0, world_size=1)
+    assert World.here().is_first
+
+
+def test_the_world_is_read_from_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank misread makes two processes write the same checkpoint."""
+    for name, value in {"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    assert World.here() == World(rank=3, local_rank=1, world_size=4)
+    assert not World.here().is_first
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_is_noted_and_the_handler_given_back(number: int) -> None:
+    """A scheduler's signal must let the step finish; afterwards the process dies of it as it did before."""
+    before = signal.getsignal(number)
+    with Preemption(within_s=60.0) as preemption, preemption.deferred():
+        assert not preemption.requested
+        os.kill(os.getpid(), number)
+        assert preemption.requested
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_outside_the_loop_ends_the_work_at_once(number: int) -> None:
+    """While data is prepared there is no step to finish: waiting for its end would eat the notice."""
+    with Preemption(within_s=60.0), pytest.raises(Preempted):
+        signal.raise_signal(number)
+
+
+@pytest.mark.slow
+def test_wrong_input_of_a_worker_is_the_jobs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """torchrun makes 1 of every code and a page of every line; a stale marker must not turn it to 75."""
+    (tmp_path / PREEMPTED_MARKER).touch()
+    assert launch(["config", "debgu"], 2, tmp_path) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert lines
+    assert set(lines) == {"RECIPE=debgu: is no recipe in configs/ and no .yaml file; use one of: debug"}
+
+
+@pytest.mark.slow
+def test_a_worker_that_fails_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a thousand processes one is the culprit; the last line of the log says which."""
+    clip = save_mp4(np.zeros((1, 32, 32, 3), np.uint8), tmp_path / "clip.mp4", 8.0)
+    asked = ["tokenizer", "reconstruct", "tiny", str(clip), str(tmp_path), "--size", "32x32"]  # a folder is no file
+    assert launch(asked, 1, tmp_path) == 1
+    assert capfd.readouterr().err.splitlines()[-1] == "process 0 failed first, with exit code 1"
+
+
+def test_the_world_is_read_from_srun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under srun there is no torchrun: ranks are Slurm's, and all tasks of a job must agree on where they meet."""
+    variables = {"PROCID": "5", "LOCALID": "1", "NTASKS": "8", "JOB_ID": "123456", "LAUNCH_NODE_IPADDR": "10.0.0.7"}
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert World.here() == World(rank=5, local_rank=1, world_size=8, rendezvous="tcp://10.0.0.7:23456")
+    monkeypatch.setenv("RANK", "0")  # torchrun inside an allocation speaks for itself
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert World.here() == World(rank=0, local_rank=0, world_size=2)

@@ -1,0 +1,281 @@
+"""Preparation on a real local Ray cluster: the same bytes from any pool, failures on record, restarts exact."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline import ShardReader, open_manifest
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.planning.stored_plan import read_plan
+from videoar.data_pipeline.preparing.gc import gc
+from videoar.data_pipeline.preparing.stats import stats
+from videoar.data_pipeline.preparing.verify import find_datasets, verify
+from videoar.data_pipeline.preparing.worker import UnitResult, UnitWorker
+from videoar.data_pipeline.shards.commits import Unit
+from videoar.data_pipeline.shards.sample_format import restore
+from videoar.data_pipeline.sources.shapes import draw_clip
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.tokenizer import VideoTokenizer, open_tokenizer
+from videoar.tokenizer.config import ClipBucket, TokenizerSource
+from videoar.tokenizer.scales import ScaleSchedule
+
+from ..jobs import TOKENIZER, config, contents, is_whole, keys, shapes, start_driver
+from ..processes import listening
+from ..videos import write_video
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One cluster for the tests that do not start their own, as a user's that was there before."""
+    import ray
+
+    from videoar.data_pipeline.preparing.ray_cluster import ray_cluster
+
+    with ray_cluster(2, 0.0):
+        yield
+        assert ray.is_initialized(), "a preparation shut down a cluster that was not its own"
+
+
+def test_the_pool_changes_nothing_and_samples_are_what_the_tokenizer_gives(cluster: None, tmp_path: Path) -> None:
+    """Bytes that depended on the number of actors could not be verified, nor a run repeated."""
+    from videoar.data_pipeline.preparing.prepare import DataProgress, prepare
+
+    seen: list[DataProgress] = []
+    datasets = (shapes(), shapes("images", num_frames=1))
+    one = prepare(config(*datasets), str(tmp_path / "one"), progress=seen.append)
+    two = prepare(config(*datasets, actors=2), str(tmp_path / "two"))
+    assert list(one) == ["shapes", "images"]
+    for name in one:
+        assert contents(one[name]) == contents(two[name])
+        assert open_manifest(one[name]).hash == open_manifest(two[name]).hash
+    assert [event.num_done for event in seen] == sorted(event.num_done for event in seen)
+    assert (seen[-1].num_done, seen[-1].num_clips, seen[-1].num_failed) == (20, 20, 0)
+    assert seen[-1].eta_s == 0
+
+    manifest, tokenizer = open_manifest(one["shapes"]), open_tokenizer(TOKENIZER)
+    assert manifest.tokenizer_hash == tokenizer.hash
+    entry = manifest.entries[3]
+    assert entry.caption.startswith("a ")
+    pixels = torch.from_numpy(draw_clip(0, 3, shapes().bucket)).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    latent = tokenizer.encode(pixels)
+    bits, stored = ShardReader(manifest).read(entry).unpack(), ShardReader(manifest).read_latent(entry)
+    wanted = tokenizer.quantize(latent, ScaleSchedule.named("32x32"))[0].numpy()
+    assert (bits == wanted).mean() > 0.999, "one clip alone and in a batch may differ by rounding"
+    restored = restore([stored], torch.from_numpy(bits), ScaleSchedule.named("32x32")).numpy()
+    error = np.abs(restored - latent[0].transpose(0, 1).numpy()).max()
+    assert error < 0.02 * np.abs(latent.numpy()).max()
+
+
+def test_the_cluster_listens_on_loopback_alone(cluster: None) -> None:
+    """A port on another interface lets anybody in the network run code here."""
+    found = listening(os.getpid())
+    assert found, "Ray has ports"
+    assert found <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+
+
+STRANGER = """
+import sys
+from ray._raylet import GcsClient
+from ray.exceptions import AuthenticationError
+try:
+    GcsClient(address=sys.argv[1]).internal_kv_keys(b"")
+    print("let in")
+except AuthenticationError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize(
+    ("stranger", "answer"),
+    [({"RAY_AUTH_MODE": "disabled"}, "refused"), ({"RAY_AUTH_TOKEN": "f" * 64}, "refused"), ({}, "let in")],
+)
+def test_the_cluster_lets_nobody_in_without_its_token(cluster: None, stranger: dict[str, str], answer: str) -> None:
+    """On a machine of several people, loopback alone lets each of them run code as the other."""
+    import ray
+
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    address = ray.get_runtime_context().gcs_address
+    done = subprocess.run(
+        [sys.executable, "-c", STRANGER, address],
+        env={**os.environ, **stranger},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == answer
+
+
+def test_an_unfinished_run_is_continued_and_left_overs_are_cleared(cluster: None, tmp_path: Path) -> None:
+    """What is committed is not made again; tars without a commit are known by that and can go."""
+    from videoar.data_pipeline.preparing.prepare import plan_all, prepare
+
+    out, data = str(tmp_path / "out"), config(shapes())
+    plan_all(data, out)
+    UnitWorker(data, out, open_tokenizer(TOKENIZER), torch.device("cpu")).run("shapes", Unit(1, 0, 4))
+    url = find_datasets(out)[0]
+    (first,) = (Path(url) / "shards").iterdir()
+    dead = [Path(url) / folder / "000002.dead.tar" for folder in ("latents", "shards")]
+    for path in dead:
+        path.write_bytes(b"half")
+    assert (stats(url).num_samples, stats(url).is_finished) == (4, False)
+    with pytest.raises(InputError, match="no finished dataset"):
+        open_manifest(url)
+
+    prepare(data, out)
+    assert first in (Path(url) / "shards").iterdir()
+    assert keys(open_manifest(url)) == [clip.key for clip in read_plan(Storage.open(url)).clips]
+    report = verify(url)
+    assert (report.num_shards, report.num_samples, report.problems) == (3, 10, ())
+    assert sorted(report.unnamed) == [str(path.relative_to(url)) for path in dead] == list(gc(url, min_age_s=0.0))
+    assert verify(url).unnamed == ()
+    counts = stats(url)
+    assert (counts.num_planned, counts.num_samples, counts.is_finished) == (10, 10, True)
+    assert counts.num_tokens == sum(entry.num_visual_tokens for entry in open_manifest(url).entries)
+    for path in (first, first.parents[2] / "latents" / first.name):
+        raw = bytearray(path.read_bytes())
+        raw[700] ^= 1
+        path.write_bytes(raw)
+        assert any(f"{path.name} is damaged: its sha256" in problem for problem in verify(url).problems)
+    with pytest.raises(InputError, match="other settings"):
+        prepare(config(shapes(), samples_per_shard=5), out)
+
+
+def test_bad_clips_are_recorded_and_too_many_stop_the_job(cluster: None, tmp_path: Path) -> None:
+    """A clip that breaks after planning is a row with a reason; a broken disk must not become an empty dataset."""
+    from videoar.data_pipeline.preparing.prepare import plan_all, prepare
+
+    raw, out = tmp_path / "raw", str(tmp_path / "out")
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        write_video(raw / name)
+    (raw / "x.mp4").write_text("ffconcat version 1.0\nfile a.mp4\n")
+    dataset = DatasetConfig(
+        name="films", source=SourceConfig(path=str(raw)), bucket=ClipBucket(schedule="32x32", num_frames=5)
+    )
+    plan_all(config(dataset), out)
+    (raw / "b.mp4").unlink()
+    url = prepare(config(dataset), out)["films"]
+    counts = stats(url)
+    assert (counts.num_planned, counts.num_samples) == (9, 6)
+    assert counts.failed == {"the file is gone": 3}
+    assert [sum(reasons.values()) for reasons in counts.inputs_out.values()] == [1]
+    assert counts.is_balanced
+    assert len(keys(open_manifest(url))) == 6
+
+    strict, again = config(dataset, max_failed_fraction=0.2), str(tmp_path / "again")
+    plan_all(strict, again)
+    whole = (raw / "a.mp4").rename(tmp_path / "a.mp4")
+    write_video(raw / "a.mp4", num_frames=49)
+    for _ in range(2):  # the second finds the failures of the first on record
+        with pytest.raises(
+            InputError,
+            match=r"max_failed_fraction=0.2: is passed: 3 of 6 clips of films failed \(3 x the file has changed",
+        ):
+            prepare(strict, again)
+    shutil.move(whole, raw / "a.mp4")
+    url = prepare(strict, again, retry_failed=True)["films"]
+    assert (stats(url).num_samples, stats(url).failed, verify(url).problems) == (6, {}, ())
+
+
+def poison(marker: Path) -> Callable[[TokenizerSource], VideoTokenizer]:
+    """An opener of tokenizers that die, with their process, over one clip; each death leaves a line in the marker."""
+
+    def opener(source: TokenizerSource) -> VideoTokenizer:
+        tokenizer = open_tokenizer(source)
+        target = torch.from_numpy(draw_clip(0, 6, shapes().bucket)).permute(3, 0, 1, 2).float() / 127.5 - 1
+        encode = tokenizer.encode
+
+        def deadly(video: torch.Tensor) -> torch.Tensor:
+            if (video == target).flatten(1).all(1).any():
+                with open(marker, "a") as file:
+                    file.write("died\n")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return encode(video)
+
+        tokenizer.encode = deadly
+        return tokenizer
+
+    return opener
+
+
+def test_a_clip_that_kills_its_worker_is_quarantined_alone(cluster: None, tmp_path: Path) -> None:
+    """Retried for ever it would stop the job; dropped with its shard it would take good clips along."""
+    from videoar.data_pipeline.preparing.prepare import prepare
+
+    marker = tmp_path / "deaths"
+    url = prepare(config(shapes(), max_attempts=2, samples_per_shard=2), str(tmp_path / "out"), opener=poison(marker))[
+        "shapes"
+    ]
+    assert stats(url).failed == {"killed its worker 2 times": 1}
+    assert keys(open_manifest(url)) == [f"shape_{i:08d}" for i in range(10) if i != 6]
+    assert verify(url).problems == ()
+    assert len(marker.read_text().splitlines()) == 2 * 2, "a shard of two clips, then one: two deaths each"
+
+
+class _LastWords(UnitWorker):
+    """Commits a unit and dies before it can say so."""
+
+    def run(self, name: str, unit: Unit) -> UnitResult:
+        super().run(name, unit)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("a killed process goes on")
+
+
+def test_a_worker_that_dies_after_its_commit_has_done_its_unit(cluster: None, tmp_path: Path) -> None:
+    """Blamed for the death, what is made would be halved and made again; each death here follows a commit."""
+    from videoar.data_pipeline.preparing.prepare import prepare
+
+    data = config(shapes(num_clips=4), max_attempts=2, samples_per_shard=2, actors=1)
+    url = prepare(data, str(tmp_path / "out"), runner=_LastWords)["shapes"]
+    assert sorted(Storage.open(url).keys("commits")) == ["commits/000000.json", "commits/000001.json"]
+    assert len(Storage.open(url).keys("shards")) == 2, "a unit was made twice"
+    assert stats(url).failed == {}
+
+
+def test_an_actor_that_cannot_start_is_the_jobs_failure(cluster: None, tmp_path: Path) -> None:
+    """Counted as deaths, missing weights would quarantine every clip, three deaths each."""
+    from videoar.data_pipeline.preparing.prepare import prepare
+
+    driver = os.getpid()
+
+    def opener(source: TokenizerSource) -> VideoTokenizer:
+        if os.getpid() != driver:
+            raise InputError("data.tokenizer.path", "gone", "is not there", "give it")
+        return open_tokenizer(source)
+
+    with pytest.raises(InputError, match="is not there"):
+        prepare(config(shapes()), str(tmp_path / "out"), opener=opener)
+
+
+def test_a_killed_driver_is_restarted_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    """kill -9 in mid-run, on a cluster of its own; what was committed is not made again."""
+    data, out = config(shapes(num_clips=80)), str(tmp_path / "out")
+    driver = start_driver(data, tmp_path, out)
+    commits = tmp_path / "out" / "shapes" / "commits"
+    deadline = time.monotonic() + 120
+    while len(list(commits.glob("*.json"))) < 3 and driver.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    done = {path.name: path.read_bytes() for path in commits.glob("*.json")}
+    assert 3 <= len(done) < 20, "the run should be interrupted in the middle"
+
+    again = start_driver(data, tmp_path, out)
+    assert "Traceback" not in again.communicate(timeout=240)[0]
+    assert again.returncode == 0
+    assert is_whole(f"{out}/shapes", 80)
+    assert {name: (commits / name).read_bytes() for name in done} == done, "what was committed was made again"

@@ -1,0 +1,121 @@
+"""`videoar data run` on a cluster that was there before: as a Ray Job, and from outside by its address."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from videoar.data_pipeline.preparing.verify import find_datasets, verify
+
+from ..processes import family, listening
+
+pytestmark = pytest.mark.drill
+
+RAY = Path(sys.executable).with_name("ray")
+VIDEOAR = Path(sys.executable).with_name("videoar")
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """(address, dashboard, environment) of a cluster as the documentation says to start one: loopback and a token."""
+    environment = {
+        **os.environ,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": os.urandom(32).hex(),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    port, dashboard = _free_port(), _free_port()
+    words = f"start --head --block --node-ip-address 127.0.0.1 --port {port} --num-cpus 2 --include-dashboard true"
+    words += f" --dashboard-host 127.0.0.1 --dashboard-port {dashboard} --ray-client-server-port {_free_port()}"
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        command = [str(RAY), *words.split(), "--temp-dir", folder]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            _wait_for(f"http://127.0.0.1:{dashboard}/api/version")
+            assert listening(process.pid) <= LOOPBACK
+            yield f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", environment
+        finally:
+            for pid in family(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(url: str) -> None:
+    """Until it answers, if only to refuse."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except urllib.error.HTTPError as error:
+            error.close()
+            return
+        except OSError:
+            time.sleep(0.3)
+    raise TimeoutError(url)
+
+
+def test_a_ray_job_works_on_the_cluster_it_was_submitted_to(
+    head: tuple[str, str, dict[str, str]], tmp_path: Path
+) -> None:
+    """A cluster of its own inside a job would leave the machines of the other idle."""
+    _, dashboard, environment = head
+    command = [RAY, "job", "submit", "--address", dashboard, "--", VIDEOAR, "data", "run", "debug", "--output"]
+    done = subprocess.run(
+        [*map(str, command), str(tmp_path), "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "succeeded" in done.stdout
+    for url in find_datasets(str(tmp_path)):
+        assert verify(url).problems == ()
+
+
+def test_the_jobs_api_refuses_who_has_no_token(head: tuple[str, str, dict[str, str]]) -> None:
+    """It runs any command for whoever may speak to it."""
+    with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+        urllib.request.urlopen(f"{head[1]}/api/jobs/", timeout=10)
+    refused.value.close()
+
+
+def test_a_cluster_is_joined_by_its_address(head: tuple[str, str, dict[str, str]], tmp_path: Path) -> None:
+    """With the token; without it, one line says so."""
+    address, _, environment = head
+    command = [str(VIDEOAR), "data", "run", "debug", "--output", str(tmp_path), "--address", address]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    refused = subprocess.run(
+        [*command[:-3], str(tmp_path / "other"), "--address", address],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**environment, "RAY_AUTH_TOKEN": "f" * 64},
+        check=False,
+    )
+    assert refused.returncode == 2, refused.stderr
+    assert f"address={address}: cannot be joined" in refused.stderr.splitlines()[-1]

@@ -1,0 +1,95 @@
+"""The manifest is trusted only when it is finished and whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline import ShardReader, open_manifest
+from videoar.data_pipeline.shards.manifest import DATASET_KEY, write_manifest
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.data_pipeline.text.tokens import BytesText, LabelText
+
+from ..conftest import WriteDataset
+
+
+def test_hash_ignores_where_the_bytes_lie(write_dataset: WriteDataset) -> None:
+    """Shard names differ from attempt to attempt; the order of training must not."""
+    manifest = write_dataset()
+    moved = [dataclasses.replace(entry, shard="shards/other.tar", offset=9) for entry in manifest.entries]
+    storage = Storage.open(manifest.url)
+    write_manifest(storage, manifest.name, manifest.format(moved[0]), moved, manifest.tars.values(), {})
+    again = open_manifest(manifest.url)
+    assert again.hash == manifest.hash
+    assert again.entries == tuple(moved)
+    renamed = [dataclasses.replace(moved[0], caption="another"), *moved[1:]]
+    write_manifest(storage, manifest.name, manifest.format(moved[0]), renamed, manifest.tars.values(), {})
+    assert open_manifest(manifest.url).hash != manifest.hash
+
+
+def test_unfinished_damaged_and_future_datasets_are_refused(write_dataset: WriteDataset) -> None:
+    """Half a dataset must not train, nor one that this version cannot read."""
+    folder = Path(write_dataset().url)
+    described = json.loads((folder / DATASET_KEY).read_text())
+    (folder / DATASET_KEY).write_text(json.dumps(described | {"format_version": 9}))
+    with pytest.raises(InputError, match="format 9"):
+        open_manifest(str(folder))
+    (folder / DATASET_KEY).write_text(json.dumps(described | {"schedules": {"64x64": "00" * 8}}))
+    with pytest.raises(InputError, match="schedule 64x64 with hash 0000000000000000"):
+        open_manifest(str(folder))
+    (folder / DATASET_KEY).write_text(json.dumps(described))
+    (table,) = folder.glob("manifest.*.parquet")
+    table.write_bytes(table.read_bytes() + b"\0")
+    with pytest.raises(InputError, match="damaged"):
+        open_manifest(str(folder))
+    (folder / DATASET_KEY).unlink()
+    with pytest.raises(InputError, match="no finished dataset"):
+        open_manifest(str(folder))
+
+
+def test_columns_are_the_entries(write_dataset: WriteDataset) -> None:
+    """Packs take lengths from columns and samples one by one: both must be what a walk over all of them shows."""
+    entries = write_dataset(count=40).entries
+    walked = list(entries)
+    assert [entries[i] for i in range(40)] == walked == list(entries[:])
+    assert entries[-1] == walked[-1]
+    assert entries[3:30:5] == tuple(walked[3:30:5])
+    assert entries.visual_tokens.tolist() == [entry.num_visual_tokens for entry in walked]
+    bits, latents = sum(entry.size_bytes for entry in walked), sum(entry.latent_bytes or 0 for entry in walked)
+    assert latents > bits, "there are latents"
+    assert (entries.payload_bytes(latents=False), entries.payload_bytes(latents=True)) == (bits, bits + latents)
+    for text in (BytesText(4), LabelText(3)):
+        assert text.lengths(entries).tolist() == [text.length(entry) for entry in walked]
+    with pytest.raises(InputError, match="0 to 1"):
+        LabelText(2).lengths(entries)
+    with pytest.raises(IndexError):
+        entries[40]
+
+
+def test_any_fsspec_store_serves(write_dataset: WriteDataset) -> None:
+    """Code that only works on paths of this machine would have to be written again for object stores."""
+    local = write_dataset(count=3)
+    source, remote = Storage.open(local.url), Storage.open("memory://videoar-test/clips")
+    for key in source.keys(""):
+        remote.write(key, source.read(key))
+    assert remote.keys("") == source.keys("")
+    assert remote.keys("shards") == (local.entries[0].shard,)
+    manifest = open_manifest(remote.url)
+    assert (manifest.entries, manifest.hash) == (local.entries, local.hash)
+    for entry in manifest.entries:
+        assert np.array_equal(ShardReader(manifest).read(entry).packed, ShardReader(local).read(entry).packed)
+    remote.fs.rm("/videoar-test", recursive=True)
+
+
+def test_credentials_in_urls_are_refused() -> None:
+    """A URL is written to logs and run directories; a key in it would be too."""
+    for url in ("s3://AKIA:secret@bucket/data", "s3://bucket/data?secret=hunter2"):
+        with pytest.raises(InputError, match="credential") as caught:
+            Storage.open(url)
+        assert "secret=" not in str(caught.value)
+        assert "AKIA" not in str(caught.value)

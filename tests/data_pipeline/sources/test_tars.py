@@ -1,0 +1,156 @@
+"""Tars of media: what is in them, and every way in which one may be hostile or damaged."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.decoding.client import DecodeLimits
+from videoar.data_pipeline.encoding.footage import FootageReader
+from videoar.data_pipeline.planning.choose import plan_clips
+from videoar.data_pipeline.sources.source import Skipped, Source
+from videoar.data_pipeline.sources.tars import tar_sources
+from videoar.tokenizer.config import ClipBucket
+
+from ..videos import frame_number, write_video
+
+BUCKET = ClipBucket(schedule="32x32", num_frames=5, fps=8.0)
+LIMITS = DecodeLimits(wall_s=60.0)
+MAX_BYTES = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_video(tmp_path_factory.mktemp("video") / "clip.mp4").read_bytes()
+
+
+def member(name: str, payload: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
+    """One member as it stands in a tar, whatever its name."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname = len(payload), kind, link
+    body = payload + b"\0" * (-len(payload) % tarfile.BLOCKSIZE)
+    return info.tobuf(tarfile.GNU_FORMAT) + body
+
+
+def listed(path: Path) -> tuple[list[Source], dict[str, str]]:
+    found = list(tar_sources(SourceConfig(kind="webdataset", path=str(path)), MAX_BYTES))
+    return (
+        [item for item in found if isinstance(item, Source)],
+        {item.source: item.reason for item in found if isinstance(item, Skipped)},
+    )
+
+
+END = b"\0" * 1024
+
+
+def test_members_become_clips_with_the_captions_beside_them(tmp_path: Path, video: bytes) -> None:
+    """The frames must be those of the member, and the caption of its own key."""
+    facts = json.dumps({"caption": "from json", "label": 7}).encode()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.tar").write_bytes(
+        member("x/0001.json", facts)
+        + member("x/0001.mp4", video)
+        + member("x/", kind=tarfile.DIRTYPE)
+        + member("x/0002.mp4", video)
+        + member("x/0002.txt", b"zwei")
+        + END
+    )
+    (tmp_path / "a" / "1.tar").write_bytes(member("0001.mp4", video) + member("0001.cls", b"3") + END)
+    source = SourceConfig(kind="webdataset", path=str(tmp_path / "a"))
+    clips, skipped = plan_clips(DatasetConfig(name="w", source=source, bucket=BUCKET), LIMITS)
+    assert not skipped
+    assert [(c.path, c.member, c.caption, c.label) for c in clips[::3]] == [
+        ("0.tar", "x/0001.mp4", "from json", 7),
+        ("0.tar", "x/0002.mp4", "zwei", None),
+        ("1.tar", "0001.mp4", "", 3),
+    ]
+    assert len({clip.key for clip in clips}) == 9
+    with FootageReader(source, LIMITS, 1) as reader:
+        assert [frame_number(f.frames[0]) for f in reader.read(clips) if f.frames is not None] == [0, 16, 31] * 3
+
+
+HOSTILE = {
+    "../x.mp4": (member("../x.mp4", b"v"), "leads out of the tar"),
+    "a/../../x.mp4": (member("a/../../x.mp4", b"v"), "leads out of the tar"),
+    "..": (member("../", kind=tarfile.DIRTYPE), "leads out of the tar"),
+    "/etc/x.mp4": (member("/etc/x.mp4", b"v"), "has an absolute name"),
+    "soft.mp4": (member("soft.mp4", kind=tarfile.SYMTYPE, link="/etc/passwd"), "is a link"),
+    "hard.mp4": (member("hard.mp4", kind=tarfile.LNKTYPE, link="good.mp4"), "is a link"),
+    "dev.mp4": (member("dev.mp4", kind=tarfile.CHRTYPE), "is a device or pipe"),
+    "pipe.mp4": (member("pipe.mp4", kind=tarfile.FIFOTYPE), "is a device or pipe"),
+    "weights.pkl": (member("weights.pkl", b"\x80\x04."), "is a pickle or may hold one (.pkl)"),
+    "weights.pt": (member("weights.pt", b"PK"), "is a pickle or may hold one (.pt)"),
+    "run.sh": (member("run.sh", b"#!"), "is of a kind that is not read (.sh)"),
+    "huge.mp4": (member("huge.mp4", b"v" * (MAX_BYTES + 1)), "is larger than"),
+    "bad.json": (member("bad.json", b"{"), "cannot be read (JSONDecodeError)"),
+    "deep.json": (member("deep.json", b"[" * 100_000), "cannot be read (RecursionError)"),
+    "latin.txt": (member("latin.txt", b"\xfc"), "cannot be read (UnicodeDecodeError)"),
+    "long.txt": (member("long.txt", b"x" * (MAX_BYTES + 1)), "is larger than"),
+    "twin.mp4": (member("twin.mp4", b"v") * 2, "has a name that occurred before"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_members_are_refused_by_name(tmp_path: Path, video: bytes, name: str) -> None:
+    """None may be opened, followed or extracted; the members around it are taken all the same."""
+    raw, reason = HOSTILE[name]
+    path = tmp_path / "t.tar"
+    path.write_bytes(member("good.mp4", video) + raw + member("last.mp4", video) + END)
+    sources, refused = listed(path)
+    taken = ["good.mp4", "last.mp4"] if name != "twin.mp4" else ["good.mp4", "twin.mp4", "last.mp4"]
+    assert [source.member for source in sources] == taken
+    assert list(refused) == [f"t.tar!{name}"]
+    assert reason in refused[f"t.tar!{name}"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.tar"], "nothing was written"
+
+
+def test_a_sparse_member_of_ten_gigabytes_is_refused(tmp_path: Path, video: bytes) -> None:
+    """A kilobyte that unpacks to a full disk."""
+    info = tarfile.TarInfo("sparse.mp4")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 0
+    raw = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    raw[386:410] = b"00000000000\0" + b"00000000000\0"
+    raw[483:495] = tarfile.itn(10 << 30, 12, tarfile.GNU_FORMAT)
+    raw[148:156] = b" " * 8
+    raw[148:156] = b"%06o\0 " % sum(raw)
+    path = tmp_path / "t.tar"
+    path.write_bytes(member("good.mp4", video) + bytes(raw) + END)
+    sources, refused = listed(path)
+    assert [source.member for source in sources] == ["good.mp4"]
+    assert "is sparse" in refused["t.tar!sparse.mp4"]
+
+
+def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path, video: bytes) -> None:
+    """`tarfile` reads extended headers whole, whatever length they claim."""
+    claim = tarfile.TarInfo("././@LongLink")
+    claim.type, claim.size = tarfile.GNUTYPE_LONGNAME, 4 << 30
+    path = tmp_path / "t.tar"
+    path.write_bytes(member("good.mp4", video) + claim.tobuf(tarfile.GNU_FORMAT) + END)
+    sources, refused = listed(path)
+    assert [source.member for source in sources] == ["good.mp4"]
+    assert "a header claims 4294967296 bytes" in refused["t.tar"]
+
+
+@pytest.mark.parametrize("damage", ["header", "cut", "page", "gzip"])
+def test_a_damaged_tar_is_on_record_with_what_came_before(tmp_path: Path, video: bytes, damage: str) -> None:
+    """`tarfile` takes a damaged header in the middle for the end: the rest would be lost without a word."""
+    whole = member("a.mp4", video) + member("b.mp4", video) + member("c.mp4", video) + END
+    second = len(member("a.mp4", video))
+    raw = {
+        "header": whole[:second] + b"x" + whole[second + 1 :],
+        "cut": whole[: second + 2000],
+        "page": b"<html>" + b" " * 2000,
+        "gzip": b"\x1f\x8b\x08" + b"\0" * 2000,
+    }[damage]
+    (tmp_path / "t.tar").write_bytes(raw)
+    sources, refused = listed(tmp_path / "t.tar")
+    assert [source.member for source in sources] == (["a.mp4"] if damage in ("header", "cut") else [])
+    assert list(refused) == (["t.tar"] if damage != "cut" else ["t.tar!b.mp4", "t.tar"])
+    reason = next(iter(refused.values()))
+    assert {"header": "is damaged at byte", "cut": "goes beyond the end", "page": "cannot", "gzip": "cannot"}[
+        damage
+    ] in reason

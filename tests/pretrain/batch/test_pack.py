@@ -1,0 +1,146 @@
+"""Packs: what a sample becomes does not depend on its company, and evaluation has no chance in it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.batch.pack import Pack
+from videoar.pretrain.engine.loss import bitwise_loss
+from videoar.pretrain.model.attention.layout import Segment
+from videoar.tokenizer import bsq
+from videoar.tokenizer.residual import accumulate
+from videoar.tokenizer.scales import ScaleSchedule
+
+
+def rows_of(segment: Segment) -> slice:
+    return slice(segment.start, segment.visual.stop)
+
+
+def text_of(pack: Pack, segment: Segment) -> torch.Tensor:
+    """Which entries of the text tables belong to a sample."""
+    rows = pack.inputs.text_rows
+    return (rows >= segment.start) & (rows < segment.text.stop)
+
+
+def test_a_pack_of_several_samples_equals_each_alone(toy) -> None:
+    """Flips, masks and dropout keyed by place, or attention across samples, would show here."""
+    samples = [toy.sample(1), toy.sample(2, "64x64", 1, 5), toy.sample(3, "48x48", 4, 1), toy.sample(4, "64x64", 2)]
+    model = toy.model()
+    together = toy.pack(*samples, seed=3, step=8)
+    logits, total = toy.logits(model, together), 0.0
+    for sample, segment in zip(samples, together.layout.segments, strict=True):
+        alone = toy.pack(sample, seed=3, step=8)
+        here, there = rows_of(segment), rows_of(alone.layout.segments[0])
+        for name in ("features", "scale", "is_start", "positions", "places"):
+            assert torch.equal(getattr(together.inputs, name)[here], getattr(alone.inputs, name)[there]), name
+        for name in ("text_tokens", "text_index", "text_dropped"):
+            assert torch.equal(getattr(together.inputs, name)[text_of(together, segment)], getattr(alone.inputs, name))
+        assert torch.equal(together.targets[here], alone.targets[there])
+        assert torch.equal(together.weights[here], alone.weights[there])
+        assert (
+            together.layout.segments[0].visible == toy.pack(samples[0], seed=3, step=8).layout.segments[0].visible
+        ).all()
+        logits_alone = toy.logits(model, alone)
+        torch.testing.assert_close(logits[segment.visual], logits_alone[alone.layout.segments[0].visual])
+        total += bitwise_loss(logits_alone, alone)[0]
+    torch.testing.assert_close(bitwise_loss(logits, together)[0], total)
+
+
+def test_evaluation_has_no_chance_in_it(toy) -> None:
+    """Validation compares steps: flips, masks or dropped text would move it."""
+    sample = toy.sample(1, "64x64", 4)
+    one, other = (toy.pack(sample, seed=seed, step=seed, training=False) for seed in (0, 1))
+    segment = one.layout.segments[0]
+    assert torch.equal(one.inputs.features, other.inputs.features)
+    assert torch.equal(one.targets[segment.visual], torch.from_numpy(sample.bits).flatten(0, 1))
+    assert segment.visible.sum() == 6
+    assert not one.inputs.text_dropped.any()
+    assert one.flip_ratio.tolist() == [0, 0]
+    assert not torch.equal(one.inputs.features, toy.pack(sample).inputs.features)
+
+
+def test_inputs_are_the_accumulation_of_what_came_before(toy) -> None:
+    """Eq. 6: a scale starts from the coarser scales of its frame, a frame from the whole frame before, by area."""
+    sample, schedule = toy.sample(1, "64x64", 3, 2), ScaleSchedule.named("64x64")
+    pack = toy.pack(sample, training=False)
+    segment, bits = pack.layout.segments[0], torch.from_numpy(sample.bits)
+    whole = accumulate(bits, schedule)
+    first, second = segment.scale(0, 0), segment.scale(1, 0)
+    assert pack.inputs.is_start.nonzero().flatten().tolist() == list(first)
+    assert (pack.inputs.features[first] == 0).all()
+    torch.testing.assert_close(pack.inputs.features[second], F.adaptive_avg_pool2d(whole[0], (1, 1)).flatten()[None])
+    coarse = torch.zeros_like(whole[1:2])
+    for (h, w), of_scale in zip(schedule.grids[:2], bits[1:2].split(list(schedule.tokens), 1), strict=False):
+        code = bsq.codes(of_scale).mT.view(1, -1, h, w)
+        coarse += F.interpolate(code, schedule.grid, mode="bilinear")
+    expected = F.interpolate(coarse, schedule.grids[2], mode="bilinear").flatten(2)[0].T
+    torch.testing.assert_close(pack.inputs.features[segment.scale(1, 2)], expected)
+
+
+def test_autocast_changes_nothing(toy) -> None:
+    """A sign taken from bfloat16 is another bit: inputs are float32 wherever they are built."""
+    sample = toy.sample(1, "64x64", 3)
+    plain = toy.pack(sample)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = toy.pack(sample)
+    assert torch.equal(plain.targets, cast.targets)
+    assert torch.equal(plain.inputs.features, cast.inputs.features)
+
+
+def test_text_dropout_takes_whole_samples(toy) -> None:
+    """Guidance needs the unconditional branch: all of a sample's text or none, at the rate asked for, lengths kept."""
+    samples = [toy.sample(number, "32x32", 1, 1 + number % 3) for number in range(36)]
+    dropped = torch.stack([toy.pack(*samples, step=step).inputs.text_dropped for step in range(10)])
+    pack = toy.pack(*samples)
+    sample = pack.layout.sample[pack.layout.text_rows]
+    for index in range(36):
+        own = dropped[:, torch.from_numpy(sample == index)]
+        assert (own == own[:, :1]).all()
+    firsts = dropped[:, pack.inputs.text_index == 0].float()
+    assert abs(firsts.mean() - toy.text_dropout) < 5 * (0.21 / firsts.numel()) ** 0.5
+
+
+def test_dropped_text_leaves_no_trace(toy) -> None:
+    """The null table must hide the caption from every logit."""
+    toy = replace(toy, text_dropout=1.0)
+    sample = toy.sample(1)
+    other = replace(sample, text=(sample.text + 1) % 257)
+    model = toy.model()
+    assert torch.equal(toy.logits(model, toy.pack(sample)), toy.logits(model, toy.pack(other)))
+    kept = replace(toy, text_dropout=0.0)
+    assert not torch.equal(toy.logits(model, kept.pack(sample)), toy.logits(model, kept.pack(other)))
+
+
+def test_a_bits_only_shard_is_refused_with_correction_on(toy) -> None:
+    """Without the latent there is nothing to re-quantise; the message names the remedy."""
+    sample = replace(toy.sample(1), latent=None)
+    with pytest.raises(InputError, match=r"correction\.targets=corrected.*correction\.targets=stored"):
+        toy.pack(sample)
+    toy.pack(sample, training=False)
+    toy.with_correction(targets="stored").pack(sample)
+    toy.with_correction(corruption="off").pack(sample)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"max_scales": 2}, r"model\.max_scales=2"),
+        ({"rope": "learned", "max_frames": 2}, r"model\.max_frames=2"),
+        ({"rope": "learned", "max_side": 2}, r"model\.max_side=2"),
+    ],
+)
+def test_what_the_tables_do_not_hold_is_refused(toy, fields: dict[str, object], named: str) -> None:
+    """An index beyond a table is an assert on the device, far from its cause."""
+    with pytest.raises(InputError, match=named):
+        toy.with_model(**fields).pack(toy.sample(1))
+
+
+def test_metrics_count_the_ratios_used(toy) -> None:
+    """The mean ratio over frames and scales tells whether Eq. 8 runs as the recipe says."""
+    toy = toy.with_correction(p_min=0.1, p_max=0.1, delta=0.1, inheritance=False)
+    total, count = toy.pack(toy.sample(1, "48x48", 3), toy.sample(2, "64x64", 1)).flip_ratio.tolist()
+    assert count == 3 * 3 + 4
+    assert total == pytest.approx(3 * (0.2 + 0.3 + 0.4) + 4 * 0.2)

@@ -1,0 +1,143 @@
+"""Bytes of a process: the formula at its ends, and beside what modules and blocks really hold."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videoar.configs.sizes import B4_HD128, TINY
+from videoar.configs.t2v_4b import recipe as t2v_4b
+from videoar.pretrain.budget.memory import activation_bytes, parameter_sizes, rank_memory, rank_parameters, state_bytes
+from videoar.pretrain.config import ModelConfig, ParallelConfig
+from videoar.pretrain.engine.recompute import recompute
+from videoar.pretrain.model.layers import Block
+from videoar.pretrain.model.rope import rotation
+
+
+def test_the_state_at_its_ends() -> None:
+    """18 bytes a weight and 4 of the average in bf16 with float32 accumulation, all of it divided under ZeRO 3."""
+    assert sum(state_bytes(100, 1, 1, "bf16").values()) == 100 * (2 + 4 + 4 + 8 + 4)
+    assert sum(state_bytes(100, 4, 3, "bf16").values()) == 25 * (2 + 4 + 4 + 8 + 4)
+    assert state_bytes(100, 2, 0, "float32") == {
+        "weights": 400,
+        "gradients": 400,
+        "master": 0,
+        "moments": 800,
+        "ema": 400,
+    }
+
+
+def test_a_process_of_the_4b() -> None:
+    """By hand: bf16 weights and float32 gradients whole, five more float32 copies over the replicas."""
+    recipe = t2v_4b()
+    whole = sum(parameter_sizes(recipe.model).values())
+    held = rank_memory(recipe, recipe.stages[0], 8)
+    assert (held.weights, held.gradients, held.optimizer) == (2 * whole, 4 * whole, 3 * (4 * whole // 8))
+    assert held.ema == 4 * whole // 8
+    # Five products and its input of each of 36 blocks, and all of one while it is recomputed.
+    assert held.activations == 24_064 * 2560 * (36 * 30 + 80.5)
+    offloaded = replace(recipe, parallel=replace(recipe.parallel, offload=True))
+    assert rank_memory(offloaded, recipe.stages[0], 8).optimizer == 0
+    assert rank_memory(recipe, recipe.stages[2], 8).activations < held.activations, "context 2 halves long packs"
+
+
+def test_cut_parameters() -> None:
+    """Tensor parallelism divides the blocks' matrices and nothing else."""
+    matrices = B4_HD128.num_layers * 16 * B4_HD128.width**2
+    whole = sum(parameter_sizes(B4_HD128).values())
+    assert rank_parameters(B4_HD128, ParallelConfig(tensor=4)) == whole - matrices + matrices // 4
+
+
+def test_packs_in_flight() -> None:
+    """The first of four stages holds its quarter of the layers of four packs: what one device would."""
+    whole = activation_bytes(B4_HD128, ParallelConfig(), 4096, "bf16")
+    assert activation_bytes(B4_HD128, ParallelConfig(pipeline=4), 4096, "bf16") == whole
+    interleaved = ParallelConfig(pipeline=4, virtual_pipeline=3)
+    assert activation_bytes(B4_HD128, interleaved, 4096, "bf16") == whole * 5 // 4
+    assert activation_bytes(B4_HD128, ParallelConfig(tensor=2, context=2), 4096, "bf16") == whole // 4
+
+
+@pytest.mark.slow
+def test_cuts_and_stages_are_those_of_the_engine() -> None:
+    """The names here are a copy of knowledge: the plan that swaps the linears, the stages that the pipeline carves."""
+    from videoar.pretrain.budget.memory import is_cut
+    from videoar.pretrain.parallel.pipeline_stages import carve
+    from videoar.pretrain.parallel.plan import PLAN, role_of, split_layers
+
+    names = parameter_sizes(TINY)
+    assert {name for name in names if is_cut(name)} == {
+        name for name in names if role_of(name.rpartition(".")[0], PLAN) in ("column", "row")
+    }
+    ranges, held = split_layers(TINY, 2), []
+    for index, layers in enumerate(ranges):
+        with torch.device("meta"):
+            part = carve(_model(TINY), layers, is_first=index == 0, is_last=index == 1)
+        held.append(sum(parameter.numel() for parameter in part.parameters()))
+    assert rank_parameters(TINY, ParallelConfig(pipeline=2)) == max(held)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("mode", ["none", "selective", "full"])
+def test_what_a_block_keeps(mode: Literal["none", "selective", "full"], dtype: torch.dtype) -> None:
+    """An operation added to the block, or one more result kept, moves the memory of every layer."""
+    rows, width = 256, 64
+    precision = "bf16" if dtype == torch.bfloat16 else "float32"
+    config = ModelConfig(num_layers=1, width=width, num_heads=2)
+    told = activation_bytes(config, ParallelConfig(recompute=mode), rows, precision)
+    if mode != "none":  # the block that is being recomputed
+        told -= activation_bytes(config, ParallelConfig(), rows, precision)
+    more, less = (_kept(config, mode, dtype, count) for count in (2 * rows, rows))
+    assert told == pytest.approx(more - less, rel=0.02)
+
+
+def _kept(config: ModelConfig, mode: Literal["none", "selective", "full"], dtype: torch.dtype, rows: int) -> int:
+    """Bytes that a block's forward leaves behind for its backward."""
+    block = Block(config, 0).to(dtype)
+    x = torch.zeros(rows, config.width, dtype=dtype, requires_grad=True) * 1
+    turn = rotation(torch.zeros(rows, 3), config.head_dim, 1e4)
+    if mode == "none":
+        return _saved(block, x, turn)
+    recompute(block, mode)
+    gc.freeze()  # what is there is not looked at again
+    y = block(x, turn, _attend)  # kept until it has been counted; it stands for the input, which was there before
+    kept = _new_bytes()
+    gc.unfreeze()
+    del y
+    return kept
+
+
+def _saved(block: Block, x: Tensor, turn: tuple[Tensor, Tensor]) -> int:
+    saved: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        y = block(x, turn, _attend)
+    for known in (*block.parameters(), *turn):
+        saved.pop(known.untyped_storage().data_ptr(), None)
+    del y
+    return sum(saved.values())
+
+
+def _attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    heads = (part.transpose(0, 1)[None] for part in (q, k, v))
+    return F.scaled_dot_product_attention(*heads)[0].transpose(0, 1)
+
+
+def _new_bytes() -> int:
+    tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), Tensor)]
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+
+
+def _model(config: ModelConfig) -> torch.nn.Module:
+    from videoar.pretrain.model import VideoAR
+
+    return VideoAR(config)
