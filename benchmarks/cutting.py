@@ -13,7 +13,7 @@ import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig, VariantConfig
-from videoar.data_pipeline.decoding.client import Cut, DecodeLimits, Decoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeLimits, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import clip_times, cover, nearest
 from videoar.data_pipeline.planning.choose import plan_clips
 from videoar.tokenizer.config import ClipBucket
@@ -38,7 +38,7 @@ LONG = 60
 
 def run(num_frames: int = 500, repeats: int = 5) -> dict[str, Any]:
     """Every clip of a plan both ways, in turn, the best of each; both give the same pixels."""
-    with tempfile.TemporaryDirectory(prefix="videoar-bench-") as folder, Decoder(DecodeLimits()) as decoder:
+    with tempfile.TemporaryDirectory(prefix="videoar-bench-") as folder, VideoDecoder(DecodeLimits()) as decoder:
         film = _film(Path(folder) / "short" / "film.mp4", num_frames)
         cases = {name: _compare(decoder, film, _cuts(film, *case), repeats) for name, case in CASES.items()}
         long = _end_to_end(film, Path(folder) / "long" / "film.mp4", LONG)
@@ -49,7 +49,7 @@ def run(num_frames: int = 500, repeats: int = 5) -> dict[str, Any]:
     return {"film": {"frames": num_frames, "size": size, "fps": FPS, "frames_between_key_frames": GOP}, **cases}
 
 
-def _cuts(film: str, bucket: ClipBucket, variants: VariantConfig) -> list[Cut]:
+def _cuts(film: str, bucket: ClipBucket, variants: VariantConfig) -> list[ClipCut]:
     """As a plan has them."""
     dataset = DatasetConfig(
         name="film", source=SourceConfig(path=str(Path(film).parent)), bucket=bucket, variants=variants
@@ -57,7 +57,7 @@ def _cuts(film: str, bucket: ClipBucket, variants: VariantConfig) -> list[Cut]:
     return [clip.cut for clip in plan_clips(dataset, DecodeLimits())[0]]
 
 
-def _compare(decoder: Decoder, film: str, cuts: Sequence[Cut], repeats: int) -> dict[str, Any]:
+def _compare(decoder: VideoDecoder, film: str, cuts: Sequence[ClipCut], repeats: int) -> dict[str, Any]:
     decoder.probe(film)  # starts the process, which a job does once
     one_pass, sought = [], []
     for _ in range(repeats):
@@ -109,7 +109,7 @@ def _end_to_end(film: str, path: Path, times: int) -> str:
     return str(path)
 
 
-def _seek_all(film: str, cuts: Sequence[Cut]) -> list[np.ndarray]:
+def _seek_all(film: str, cuts: Sequence[ClipCut]) -> list[np.ndarray]:
     """As loaders with random access do, in this process, which spares a pipe; the file stays open."""
     resizer = VideoReformatter()
     with av.open(film) as container:
@@ -118,7 +118,7 @@ def _seek_all(film: str, cuts: Sequence[Cut]) -> list[np.ndarray]:
         return [_seek(container, cut, resizer) for cut in cuts]
 
 
-def _seek(container: Any, cut: Cut, resizer: VideoReformatter) -> np.ndarray:
+def _seek(container: Any, cut: ClipCut, resizer: VideoReformatter) -> np.ndarray:
     """One clip: back to the key frame before it, and on to its end."""
     height, width = ScaleSchedule.named(cut.schedule).pixels
     place = cover(HEIGHT, WIDTH, height, width)

@@ -59,7 +59,7 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cut:
+class ClipCut:
     """Frames wanted of a source, and the shape that they are fitted to."""
 
     start_s: float
@@ -70,7 +70,7 @@ class Cut:
     crop: CropPlace = "centre"
 
 
-class Decoder:
+class VideoDecoder:
     """Owns one subprocess, started when first needed and again after it had to be stopped.
 
     It reads by PyAV; of a film that is cut, one thread decodes ahead while the other resizes.
@@ -92,12 +92,12 @@ class Decoder:
     ) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
         """(index of the start, frames) of clips of one shape; see `cut_all`."""
         cuts = [
-            Cut(start_s=start_s, num_frames=bucket.num_frames, fps=bucket.fps, schedule=bucket.schedule)
+            ClipCut(start_s=start_s, num_frames=bucket.num_frames, fps=bucket.fps, schedule=bucket.schedule)
             for start_s in starts_s
         ]
         yield from self.cut_all(path, cuts)
 
-    def cut_all(self, path: str, cuts: Sequence[Cut]) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
+    def cut_all(self, path: str, cuts: Sequence[ClipCut]) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
         """(index of the cut, frames) of the clips of a local file, in order of their ends, from one pass.
 
         DecodeError ends it early; clips already given are good. A clip that the source is too short for is left out.
@@ -129,7 +129,7 @@ class Decoder:
             self._process.wait()
             self._process = None
 
-    def __enter__(self) -> Decoder:
+    def __enter__(self) -> VideoDecoder:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
-from videoar.data_pipeline.decoding.client import Cut, DecodeError, DecodeLimits, Decoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import mirrored
 from videoar.data_pipeline.planning.choose import Clip, plan_clips
 from videoar.data_pipeline.sources.shapes import draw_clip
@@ -70,9 +70,9 @@ class FootageReader:
 
     def __init__(self, source: SourceConfig, limits: DecodeLimits, processes: int) -> None:
         self._source, self._limits, self._processes = source, limits, processes
-        self._decoders: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        self._decoders: queue.SimpleQueue[VideoDecoder] = queue.SimpleQueue()
         for _ in range(processes):
-            self._decoders.put(Decoder(limits))
+            self._decoders.put(VideoDecoder(limits))
 
     def read(self, clips: Sequence[Clip]) -> Iterator[Footage]:
         """Every clip, in order, as frames or with a reason. Neighbours of one file are cut from one pass over it."""
@@ -112,11 +112,11 @@ class FootageReader:
         finally:
             self._decoders.put(decoder)
 
-    def _decode(self, decoder: Decoder, clips: Sequence[Clip]) -> Iterator[Footage]:
+    def _decode(self, decoder: VideoDecoder, clips: Sequence[Clip]) -> Iterator[Footage]:
         """All clips of one file, in order; what has no frames when the pass ends has the reason why it ended."""
         uses = Counter(clip.cut for clip in clips)
         cuts, rest = list(uses), deque(clips)
-        ready: dict[Cut, UInt8[np.ndarray, "f h w 3"]] = {}
+        ready: dict[ClipCut, UInt8[np.ndarray, "f h w 3"]] = {}
         reason, path = "the source ends before the clip does", ""
         try:
             _check_unchanged(self._source, clips[0])
@@ -131,7 +131,9 @@ class FootageReader:
             yield Footage(clip, _turned(clip, found), reason if found is None else "")
 
 
-def _whole(rest: deque[Clip], ready: dict[Cut, UInt8[np.ndarray, "f h w 3"]], uses: Counter[Cut]) -> Iterator[Footage]:
+def _whole(
+    rest: deque[Clip], ready: dict[ClipCut, UInt8[np.ndarray, "f h w 3"]], uses: Counter[ClipCut]
+) -> Iterator[Footage]:
     """The next clips whose frames have come. Clips stand by their ends, as they come: few wait for one before them."""
     while rest and (frames := ready.get(rest[0].cut)) is not None:
         clip = rest.popleft()

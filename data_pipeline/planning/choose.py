@@ -13,11 +13,11 @@ from queue import SimpleQueue
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import DatasetConfig
-from videoar.data_pipeline.decoding.client import DecodeLimits, Decoder
+from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.clip import Clip, shape_clip
 from videoar.data_pipeline.planning.duplicates import SeenClips
-from videoar.data_pipeline.planning.examine import Candidate, Examiner, Finding
+from videoar.data_pipeline.planning.examine import Candidate, Examined, Examiner
 from videoar.data_pipeline.sources.listing import iter_sources
 from videoar.data_pipeline.sources.source import Skipped, Source
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
@@ -25,7 +25,7 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 Told = Callable[[Accounts], None]
 
 _WAITING_A_PROCESS = 4
-"""Files whose findings may wait for those before them."""
+"""Files whose results may wait for those before them."""
 
 
 def plan_clips(dataset: DatasetConfig, limits: DecodeLimits) -> tuple[list[Clip], list[Skipped]]:
@@ -112,11 +112,11 @@ def _files(inputs: Iterable[Source | Skipped]) -> Iterator[tuple[Source | Skippe
 
 def _examined(
     examiner: Examiner, files: Iterable[tuple[Source | Skipped, ...]], limits: DecodeLimits, processes: int
-) -> Iterator[Sequence[Finding | Skipped]]:
+) -> Iterator[Sequence[Examined | Skipped]]:
     """What is found in each file, in order; some are looked at ahead, each by a decoder of its own."""
-    decoders: SimpleQueue[Decoder] = SimpleQueue()
+    decoders: SimpleQueue[VideoDecoder] = SimpleQueue()
 
-    def look(group: tuple[Source | Skipped, ...]) -> Sequence[Finding | Skipped]:
+    def look(group: tuple[Source | Skipped, ...]) -> Sequence[Examined | Skipped]:
         sources = [item for item in group if isinstance(item, Source)]
         if not sources:
             return [item for item in group if isinstance(item, Skipped)]
@@ -128,9 +128,9 @@ def _examined(
 
     with ExitStack() as stack:
         for _ in range(processes):
-            decoders.put(stack.enter_context(Decoder(limits)))
+            decoders.put(stack.enter_context(VideoDecoder(limits)))
         pool = stack.enter_context(ThreadPoolExecutor(processes, thread_name_prefix="examine"))
-        waiting: deque[Future[Sequence[Finding | Skipped]]] = deque()
+        waiting: deque[Future[Sequence[Examined | Skipped]]] = deque()
         stack.callback(lambda: pool.shutdown(wait=False, cancel_futures=True))
         for group in files:
             waiting.append(pool.submit(look, group))
@@ -141,7 +141,7 @@ def _examined(
 
 
 class _Choice:
-    """Goes through the findings in order: keeps what is new, records the rest. Of two alike the first is kept."""
+    """Goes through what was examined in order: keeps what is new, records the rest. Of two alike the first is kept."""
 
     def __init__(self, dataset: DatasetConfig, accounts: Accounts) -> None:
         self._score_only = dataset.filters.score_only
@@ -149,36 +149,36 @@ class _Choice:
         self._seen = SeenClips(dataset.duplicates) if dataset.duplicates.method != "off" else None
         self._keys: set[int] = set()
 
-    def of(self, findings: Sequence[Finding | Skipped]) -> Iterator[Clip | Skipped]:
+    def of(self, group: Sequence[Examined | Skipped]) -> Iterator[Clip | Skipped]:
         """The clips of one file, by their ends; then what is left out of it."""
         clips: list[Clip] = []
         left: list[Skipped] = []
-        for finding in findings:
-            if isinstance(finding, Skipped):
-                left.append(finding)
+        for examined in group:
+            if isinstance(examined, Skipped):
+                left.append(examined)
                 continue
-            kept, dropped = self._choose(finding)
+            kept, dropped = self._choose(examined)
             clips += kept
-            left += finding.skipped + dropped
-            self._accounts.num_candidates += finding.num_candidates
+            left += examined.skipped + dropped
+            self._accounts.num_candidates += examined.num_candidates
             self._accounts.num_planned_inputs += bool(kept)
-            if not kept and not finding.is_closed:
-                why = (dropped or finding.skipped)[0]
-                left.append(Skipped(source=finding.source.name, reason=why.reason, kind=why.kind))
+            if not kept and not examined.is_closed:
+                why = (dropped or examined.skipped)[0]
+                left.append(Skipped(source=examined.source.name, reason=why.reason, kind=why.kind))
         yield from sorted(clips, key=lambda clip: (clip.end_s, clip.start_s))
         yield from left
 
-    def _choose(self, finding: Finding) -> tuple[list[Clip], list[Skipped]]:
+    def _choose(self, examined: Examined) -> tuple[list[Clip], list[Skipped]]:
         """The clips of one input that are new, and those that are not."""
         kept: list[Clip] = []
         dropped: list[Skipped] = []
-        for candidate in finding.candidates:
+        for candidate in examined.candidates:
             reason, repeated = self._repeats(candidate)
             if reason and not (repeated and self._score_only):
                 first = candidate.clips[0]
                 dropped.append(
                     Skipped(
-                        source=finding.source.name,
+                        source=examined.source.name,
                         reason=reason,
                         kind="duplicate",
                         is_input=False,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from videoar.data_pipeline.config.datasets import CropPlace, DatasetConfig
-from videoar.data_pipeline.decoding.client import Cut, Probe
+from videoar.data_pipeline.decoding.client import ClipCut, Probe
 from videoar.data_pipeline.decoding.frame_sampling import Window, clip_starts, clip_times, cover
 from videoar.data_pipeline.sources.source import Source
 from videoar.tokenizer.config import ClipBucket
@@ -54,9 +54,9 @@ class Clip:
         return clip_times(self.start_s, self.num_frames, self.fps)[-1]
 
     @property
-    def cut(self) -> Cut:
+    def cut(self) -> ClipCut:
         """What the decoder is asked for; mirror images share it."""
-        return Cut(
+        return ClipCut(
             start_s=self.start_s, num_frames=self.num_frames, fps=self.fps, schedule=self.schedule, crop=self.crop
         )
 

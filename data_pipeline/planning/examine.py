@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
-from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Decoder, Probe
+from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Probe, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.planning.buckets import choose_bucket
 from videoar.data_pipeline.planning.clip import Clip, Slot, evenly, slots_along, variants
@@ -28,7 +28,7 @@ class Candidate:
 
 
 @dataclass(slots=True)
-class Finding:
+class Examined:
     """What one input gives before it is compared with others."""
 
     source: Source
@@ -39,7 +39,7 @@ class Finding:
     remarks: tuple[str, ...] = ()
     """What speaks against the whole of it (filters.score_only)."""
 
-    def leave_out(self, reason: str, kind: SkippedKind = "filtered") -> Finding:
+    def leave_out(self, reason: str, kind: SkippedKind = "filtered") -> Examined:
         """The whole input gives nothing."""
         self.skipped.append(Skipped(source=self.source.name, reason=reason, kind=kind))
         return self
@@ -80,7 +80,7 @@ class Examiner:
         self._models = Models(dataset)
         check_libraries(dataset)
 
-    def examine(self, sources: Sequence[Source], decoder: Decoder) -> list[Finding]:
+    def examine(self, sources: Sequence[Source], decoder: VideoDecoder) -> list[Examined]:
         """What each of the inputs that lie in one file gives."""
         path = ""
         try:
@@ -90,25 +90,27 @@ class Examiner:
                 return self._open(sources, decoder, path)
         except DecodeError as error:
             reason = f"cannot be opened: {_without_path(str(error), path)}"
-            return [Finding(source).leave_out(reason, "unreadable") for source in sources]
+            return [Examined(source).leave_out(reason, "unreadable") for source in sources]
 
-    def _open(self, sources: Sequence[Source], decoder: Decoder, path: str) -> list[Finding]:
+    def _open(self, sources: Sequence[Source], decoder: VideoDecoder, path: str) -> list[Examined]:
         probe = decoder.probe(path)
-        findings = [self._admit(source, probe) for source in sources]
-        scan = self._scan([finding.source for finding in findings if not finding.is_closed], decoder, path, probe)
-        for finding in findings:
-            if not finding.is_closed:
-                self._cut(finding, decoder, path, probe, scan)
-        return findings
+        group = [self._admit(source, probe) for source in sources]
+        scan = self._scan([examined.source for examined in group if not examined.is_closed], decoder, path, probe)
+        for examined in group:
+            if not examined.is_closed:
+                self._cut(examined, decoder, path, probe, scan)
+        return group
 
-    def _admit(self, source: Source, probe: Probe) -> Finding:
-        finding = Finding(source)
+    def _admit(self, source: Source, probe: Probe) -> Examined:
+        examined = Examined(source)
         if reason := cannot_be_cut(self._dataset, source, probe):
-            return finding.leave_out(reason)
-        finding.remarks = tuple(source_reasons(self._filters, source, probe))
-        return finding.leave_out(finding.remarks[0]) if finding.remarks and not self._filters.score_only else finding
+            return examined.leave_out(reason)
+        examined.remarks = tuple(source_reasons(self._filters, source, probe))
+        return (
+            examined.leave_out(examined.remarks[0]) if examined.remarks and not self._filters.score_only else examined
+        )
 
-    def _scan(self, sources: Sequence[Source], decoder: Decoder, path: str, probe: Probe) -> Scan | None:
+    def _scan(self, sources: Sequence[Source], decoder: VideoDecoder, path: str, probe: Probe) -> Scan | None:
         """One pass over all that the inputs use of the file."""
         if not sources or not needs_scan(self._dataset):
             return None
@@ -119,32 +121,32 @@ class Examiner:
         )
         return scan_source(self._dataset, decoder, path, probe, whole)
 
-    def _cut(self, finding: Finding, decoder: Decoder, path: str, probe: Probe, scan: Scan | None) -> None:
+    def _cut(self, examined: Examined, decoder: VideoDecoder, path: str, probe: Probe, scan: Scan | None) -> None:
         """Shots, slots, opinions and rules of one input."""
-        slots = self._slots(finding, probe, scan)
+        slots = self._slots(examined, probe, scan)
         opinions = [Opinion()] * len(slots)
-        if slots and self._models.are_needed(finding.source):
-            opinions = self._models.opinions(decoder, path, finding.source, slots)
+        if slots and self._models.are_needed(examined.source):
+            opinions = self._models.opinions(decoder, path, examined.source, slots)
         for slot, opinion in zip(slots, opinions, strict=True):
-            self._judge(finding, probe, scan, slot, opinion)
+            self._judge(examined, probe, scan, slot, opinion)
 
-    def _slots(self, finding: Finding, probe: Probe, scan: Scan | None) -> list[Slot]:
+    def _slots(self, examined: Examined, probe: Probe, scan: Scan | None) -> list[Slot]:
         """The places of an input's clips, by their ends; shots that give none are recorded."""
         shots: list[Window | None] = [None]
-        if not finding.source.is_image:
-            window = usable(self._dataset.source, finding.source, probe.duration_s)
+        if not examined.source.is_image:
+            window = usable(self._dataset.source, examined.source, probe.duration_s)
             shots = [window] if scan is None else list(scan.shots(window))
         slots = []
         for shot in shots:
             found, reason = self._slots_of(shot, probe)
             slots += found
             if reason:
-                finding.drop(reason, None if shot is None else shot.start_s)
+                examined.drop(reason, None if shot is None else shot.start_s)
         if not slots:
-            reason = finding.skipped[0].reason
-            finding.skipped = finding.skipped if len(shots) > 1 else []
-            finding.leave_out(reason)
-        limited = self._limited(finding, probe, slots)
+            reason = examined.skipped[0].reason
+            examined.skipped = examined.skipped if len(shots) > 1 else []
+            examined.leave_out(reason)
+        limited = self._limited(examined, probe, slots)
         return sorted(limited, key=lambda slot: (slot.end_s, slot.start_s))
 
     def _slots_of(self, shot: Window | None, probe: Probe) -> tuple[list[Slot], str]:
@@ -160,31 +162,31 @@ class Examiner:
         found = slots_along(self._dataset, bucket, shot, probe.fps)
         return [replace(slot, remarks=tuple(reasons)) for slot in found], "" if found else TOO_SHORT
 
-    def _limited(self, finding: Finding, probe: Probe, slots: list[Slot]) -> list[Slot]:
+    def _limited(self, examined: Examined, probe: Probe, slots: list[Slot]) -> list[Slot]:
         """At most max_clips_per_source slots, evenly spread; the others are counted as left out."""
         taken = evenly(slots, self._dataset.max_clips_per_source)
-        count = sum(len(list(variants(self._dataset, finding.source, probe, slot))) for slot in slots)
-        kept = sum(len(list(variants(self._dataset, finding.source, probe, slot))) for slot in taken)
-        finding.num_candidates = count
+        count = sum(len(list(variants(self._dataset, examined.source, probe, slot))) for slot in slots)
+        kept = sum(len(list(variants(self._dataset, examined.source, probe, slot))) for slot in taken)
+        examined.num_candidates = count
         if kept < count:
             limit = self._dataset.max_clips_per_source
-            finding.drop(f"is beyond max_clips_per_source={limit}", num_clips=count - kept)
+            examined.drop(f"is beyond max_clips_per_source={limit}", num_clips=count - kept)
         return taken
 
-    def _judge(self, finding: Finding, probe: Probe, scan: Scan | None, slot: Slot, opinion: Opinion) -> None:
+    def _judge(self, examined: Examined, probe: Probe, scan: Scan | None, slot: Slot, opinion: Opinion) -> None:
         """A slot's variants pass together, or are left out together."""
         motion = scan.motion_of(slot.start_s, slot.end_s) if scan is not None else None
         reasons = list(clip_reasons(self._filters, motion, dict(opinion.scores)))
-        clips = tuple(variants(self._dataset, finding.source, probe, slot))
+        clips = tuple(variants(self._dataset, examined.source, probe, slot))
         if reasons and not self._filters.score_only:
-            finding.drop(reasons[0], slot.start_s, len(clips))
+            examined.drop(reasons[0], slot.start_s, len(clips))
             return
-        remark = "; ".join((*finding.remarks, *slot.remarks, *reasons))
+        remark = "; ".join((*examined.remarks, *slot.remarks, *reasons))
         known = [
             replace(clip, motion=motion, scores=opinion.scores, caption=clip.caption or opinion.caption, remark=remark)
             for clip in clips
         ]
-        finding.candidates.append(Candidate(tuple(known), self._look(scan, slot, opinion)))
+        examined.candidates.append(Candidate(tuple(known), self._look(scan, slot, opinion)))
 
     def _look(self, scan: Scan | None, slot: Slot, opinion: Opinion) -> Look | None:
         if opinion.vector is not None:

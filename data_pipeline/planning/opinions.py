@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, PluginConfig
-from videoar.data_pipeline.decoding.client import Cut, Decoder
+from videoar.data_pipeline.decoding.client import ClipCut, VideoDecoder
 from videoar.data_pipeline.planning.clip import Slot
 from videoar.data_pipeline.planning.plugins import (
     FRAMES,
@@ -56,7 +56,7 @@ class Models:
         has_task = self._captioner is not None and not source.caption
         return bool(self._scorers) or self._embedder is not None or has_task
 
-    def opinions(self, decoder: Decoder, path: str, source: Source, slots: Sequence[Slot]) -> list[Opinion]:
+    def opinions(self, decoder: VideoDecoder, path: str, source: Source, slots: Sequence[Slot]) -> list[Opinion]:
         """What the models say of each slot (given by their ends); one pass over the file."""
         found: list[Opinion] = [Opinion()] * len(slots)
         pairs = decoder.cut_all(path, [_sparse(slot) for slot in slots])
@@ -92,9 +92,9 @@ def _load(config: PluginConfig | None, kind: type[ClipModel]) -> Any:
     return None if config is None else load_plugin(config, kind)
 
 
-def _sparse(slot: Slot) -> Cut:
+def _sparse(slot: Slot) -> ClipCut:
     """A few frames, from the first to the last of a clip."""
     count = min(FRAMES, slot.bucket.num_frames)
     span_s = slot.end_s - slot.start_s
     fps = (count - 1) / span_s if count > 1 else slot.fps
-    return Cut(start_s=slot.start_s, num_frames=count, fps=fps, schedule=slot.bucket.schedule)
+    return ClipCut(start_s=slot.start_s, num_frames=count, fps=fps, schedule=slot.bucket.schedule)

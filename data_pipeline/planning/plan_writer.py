@@ -84,8 +84,8 @@ class _Total:
 class PlanWriter:
     """Takes clips and left-out inputs in order; `head` describes the tables once it is closed."""
 
-    def __init__(self, storage: Storage, layout: SampleFormat, limits: ShardLimits) -> None:
-        self._storage, self._layout, self._limits = storage, layout, limits
+    def __init__(self, storage: Storage, sample_format: SampleFormat, limits: ShardLimits) -> None:
+        self._storage, self._sample_format, self._limits = storage, sample_format, limits
         self._shard: list[Clip] = []
         self._shard_bytes: _Bytes = (0, 0)
         self._size_bytes = 0
@@ -143,13 +143,13 @@ class PlanWriter:
 
     def _count(self, clip: Clip) -> _Bytes:
         """Bytes that a clip takes in each tar; they are a function of its shape."""
-        layout = replace(self._layout, schedule=ScaleSchedule.named(clip.schedule))
+        sample_format = replace(self._sample_format, schedule=ScaleSchedule.named(clip.schedule))
         frames = latent_frames(clip.num_frames)
-        bits, latent = layout.member_bytes(frames)
+        bits, latent = sample_format.member_bytes(frames)
         size = _member_bytes(bits), _member_bytes(latent)
         total = self._totals.setdefault((clip.schedule, clip.num_frames), _Total())
         total.num_clips += 1
-        total.num_tokens += frames * layout.schedule.tokens_per_frame
+        total.num_tokens += frames * sample_format.schedule.tokens_per_frame
         total.size_bytes += sum(size)
         return size
 

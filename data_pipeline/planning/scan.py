@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, UInt64
 
 from videoar.data_pipeline.config.datasets import DatasetConfig
-from videoar.data_pipeline.decoding.client import Decoder, Probe
+from videoar.data_pipeline.decoding.client import Probe, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.decoding.sandbox.scanner import GRID_S, opencv, scenedetect
 
@@ -50,7 +50,7 @@ def needs_scan(dataset: DatasetConfig) -> bool:
     return dataset.shots.detector != "off" or dataset.filters.needs_motion or dataset.duplicates.method == "hash"
 
 
-def scan_source(dataset: DatasetConfig, decoder: Decoder, path: str, probe: Probe, window: Window) -> Scan:
+def scan_source(dataset: DatasetConfig, decoder: VideoDecoder, path: str, probe: Probe, window: Window) -> Scan:
     """One pass over a part of a local file, in the decoder's process. DecodeError when it cannot be decoded."""
     shots = dataset.shots
     detector = shots.detector if probe.duration_s > 0 else "off"

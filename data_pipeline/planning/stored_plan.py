@@ -127,15 +127,15 @@ def clips_of(table: pyarrow.Table) -> tuple[Clip, ...]:
     return tuple(Clip(**{**row, "scores": tuple(row["scores"])}) for row in table.to_pylist())
 
 
-def config_hash(dataset: DatasetConfig, layout: SampleFormat, shards: ShardLimits) -> str:
+def config_hash(dataset: DatasetConfig, sample_format: SampleFormat, shards: ShardLimits) -> str:
     """Sixteen hex digits of everything that decides what the shards hold (not how fast they are made)."""
     facts = {
         "dataset": to_dict(dataset),
         "shards": asdict(shards),
         "schedules": {bucket.schedule: ScaleSchedule.named(bucket.schedule).hash for bucket in dataset.buckets},
-        "tokenizer": layout.tokenizer_hash,
-        "latent": layout.latent,
-        "latent_dim": layout.latent_dim,
+        "tokenizer": sample_format.tokenizer_hash,
+        "latent": sample_format.latent,
+        "latent_dim": sample_format.latent_dim,
         "models": model_hashes(dataset),
         "versions": [VERSION, RULES_VERSION, PLAN_VERSION],
     }
@@ -145,7 +145,7 @@ def config_hash(dataset: DatasetConfig, layout: SampleFormat, shards: ShardLimit
 def ensure_plan(
     storage: Storage,
     dataset: DatasetConfig,
-    layout: SampleFormat,
+    sample_format: SampleFormat,
     shards: ShardLimits,
     limits: DecodeLimits,
     *,
@@ -153,7 +153,7 @@ def ensure_plan(
     told: Told | None = None,
 ) -> Plan:
     """The plan that is there, or a new one. A plan for other settings is refused, not replaced."""
-    wanted = config_hash(dataset, layout, shards)
+    wanted = config_hash(dataset, sample_format, shards)
     if storage.exists(HEAD_KEY):
         plan = read_plan(storage)
         if plan.config_hash != wanted:
@@ -165,7 +165,7 @@ def ensure_plan(
             )
         return plan
     accounts = Accounts()
-    with PlanWriter(storage, layout, shards) as writer:
+    with PlanWriter(storage, sample_format, shards) as writer:
         for item in iter_plan(dataset, limits, accounts, processes=processes, told=told):
             writer.add(item)
     facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}

@@ -97,7 +97,12 @@ def _finish(planned: Sequence[PlannedDataset], config: DataConfig) -> bool:
         try:
             finished.append(
                 finish_dataset(
-                    item.storage, item.dataset, item.layout, item.plan, config.tokenizer, config.max_failed_fraction
+                    item.storage,
+                    item.dataset,
+                    item.sample_format,
+                    item.plan,
+                    config.tokenizer,
+                    config.max_failed_fraction,
                 )
             )
         except InputError as error:

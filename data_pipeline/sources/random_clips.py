@@ -18,7 +18,7 @@ from torch import Tensor
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig, ClipShare, TokenizerRecipe
-from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Decoder
+from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, VideoDecoder
 from videoar.data_pipeline.sources.listing import list_sources
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.data_pipeline.sources.source import local_copy
@@ -88,7 +88,7 @@ def open_random_clips(recipe: TokenizerRecipe) -> RandomClips:
 def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h w 3"]]:
     """The named part of every video of a folder, frame by frame, its short side about `side` but never enlarged."""
     limits = DecodeLimits()
-    decoder = Decoder(limits)
+    decoder = VideoDecoder(limits)
     videos: list[UInt8[np.ndarray, "f h w 3"]] = []
     reasons = []
     try:
@@ -105,7 +105,7 @@ def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h 
     return videos
 
 
-def _read(decoder: Decoder, path: str, source: SourceConfig, side: int) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
+def _read(decoder: VideoDecoder, path: str, source: SourceConfig, side: int) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
     """One video at its own frame rate, through the decoder's bucket of the nearest shape and size."""
     probe = decoder.probe(path)
     first, last = source.start_fraction * probe.duration_s, source.end_fraction * probe.duration_s

@@ -37,7 +37,7 @@ def tar_sources(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipp
             continue
         tag = etag(info)
         with storage.open_stream(key, _READ_AHEAD) as file:
-            yield from _Tar(key, tag, _Careful(file), max_bytes).sources()
+            yield from _TarMembers(key, tag, _Careful(file), max_bytes).sources()
 
 
 def _tars(storage: Storage, config: SourceConfig) -> list[str]:
@@ -90,7 +90,7 @@ class _Sample:
 
 
 @dataclass(slots=True)
-class _Tar:
+class _TarMembers:
     """One tar. Members of a sample are neighbours, as WebDataset has it."""
 
     path: str

@@ -21,7 +21,7 @@ _NEAR_S = 0.5
 """Seeking costs what decoding some frames does: the decoder begins anew, with frames to put in order."""
 
 
-class Refused(ValueError):
+class RefusedSource(ValueError):
     """The source is outside what is accepted."""
 
 
@@ -67,10 +67,10 @@ class Film:
     def _checked(self, frames: Iterator[Any]) -> Iterator[tuple[float, Any]]:
         for frame in frames:
             if self._count >= self._caps["max_frames"]:
-                raise Refused(f"has more than the {self._caps['max_frames']} frames accepted")
+                raise RefusedSource(f"has more than the {self._caps['max_frames']} frames accepted")
             check_size(frame.height, frame.width, self._caps)
             if frame.is_corrupt:
-                raise Refused(f"frame {self._count} is damaged")
+                raise RefusedSource(f"frame {self._count} is damaged")
             self._first = frame if self._first is None else self._first
             yield self._shown(frame), frame
             self._count += 1
@@ -127,9 +127,9 @@ class Film:
 
 
 def check_size(height: int, width: int, caps: dict[str, Any]) -> None:
-    """Refused when frames are larger than `max_pixels`, or empty."""
+    """RefusedSource when frames are larger than `max_pixels`, or empty."""
     if height < 1 or width < 1 or height * width > caps["max_pixels"]:
-        raise Refused(f"frames of {height}x{width} pixels are not accepted")
+        raise RefusedSource(f"frames of {height}x{width} pixels are not accepted")
 
 
 def ahead(items: Iterator[Item], most: int = 4) -> Iterator[Item]:

@@ -26,7 +26,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.decoding.frame_sampling import Backwards, Cover, clip_times, cover, nearest
-from videoar.data_pipeline.decoding.sandbox.film import Film, Refused, ahead, check_size
+from videoar.data_pipeline.decoding.sandbox.film import Film, RefusedSource, ahead, check_size
 
 LENGTH = struct.Struct("<I")
 
@@ -113,12 +113,12 @@ def _probe(container: Any, stream: Any, request: dict[str, Any]) -> dict[str, An
     check_size(stream.codec_context.height, stream.codec_context.width, request)
     first = next(Film(container, stream, request).frames(), None)
     if first is None:
-        raise Refused("holds no frame")
+        raise RefusedSource("holds no frame")
     height, width = _shown_size(first[1], stream)
     rate = float(stream.average_rate or stream.guessed_rate or 0)
     duration = _duration_s(container, stream)
     if duration > request["max_duration_s"]:
-        raise Refused(f"lasts {duration:.0f} s, more than the {request['max_duration_s']:.0f} s accepted")
+        raise RefusedSource(f"lasts {duration:.0f} s, more than the {request['max_duration_s']:.0f} s accepted")
     return {"height": height, "width": width, "fps": rate, "duration_s": duration}
 
 

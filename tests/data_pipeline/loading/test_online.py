@@ -17,7 +17,7 @@ from videoar.data_pipeline import open_manifest
 from videoar.data_pipeline.config.data import DataConfig, LatentPayload
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
-from videoar.data_pipeline.decoding.client import DecodeLimits, Decoder
+from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
 from videoar.data_pipeline.loading.loader import PackReader, StepLoader
 from videoar.data_pipeline.loading.online import BatchCache, FailedClip, open_plans
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan, deal
@@ -64,7 +64,7 @@ def prepared(data: DataConfig, url: Path) -> dict[str, Manifest]:
     for item in plan_all(data, str(url)):
         for shard, size in enumerate(item.plan.shard_sizes):
             worker.run(item.dataset.name, Unit(shard, 0, size))
-        finish_dataset(item.storage, item.dataset, item.layout, item.plan, TOKENIZER, 0.5)
+        finish_dataset(item.storage, item.dataset, item.sample_format, item.plan, TOKENIZER, 0.5)
     worker.close()
     return {dataset.name: open_manifest(f"{url}/{dataset.name}") for dataset in data.datasets}
 
@@ -162,7 +162,7 @@ def test_a_clip_that_fails_ends_the_run_by_name_or_is_stood_in_for(
 def test_signals_to_the_whole_job_leave_the_decoders_at_work(tmp_path: Path) -> None:
     """Ctrl-C and preemption reach every process: a decoder that died of them would count as a clip that failed."""
     path = str(write_video(tmp_path / "a.mp4"))
-    with Decoder(DecodeLimits()) as decoder:
+    with VideoDecoder(DecodeLimits()) as decoder:
         first = decoder.probe(path)
         (pid,) = (int(process) for process in children())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):

@@ -19,7 +19,7 @@ from videoar.data_pipeline.config.datasets import (
     SourceConfig,
     VariantConfig,
 )
-from videoar.data_pipeline.decoding.client import DecodeLimits, Decoder, Probe
+from videoar.data_pipeline.decoding.client import DecodeLimits, Probe, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.encoding.footage import FootageReader
 from videoar.data_pipeline.planning.accounts import Accounts
@@ -41,8 +41,8 @@ def dataset(folder: Path, **changes: object) -> DatasetConfig:
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(LIMITS) as decoder:
+def decoder() -> Iterator[VideoDecoder]:
+    with VideoDecoder(LIMITS) as decoder:
         yield decoder
 
 
@@ -71,7 +71,7 @@ def test_shots_too_short_for_a_clip_are_on_record(tmp_path: Path) -> None:
     assert (reason, start_s, is_input) == ("is shorter than one clip", pytest.approx(1.6), False)
 
 
-def test_motion_orders_still_slow_and_fast(tmp_path: Path, decoder: Decoder) -> None:
+def test_motion_orders_still_slow_and_fast(tmp_path: Path, decoder: VideoDecoder) -> None:
     """The unit is promised: short sides a second, whatever the size of the film."""
     found = []
     config = dataset(tmp_path, filters=FilterConfig(min_motion=0.0))

@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from videoar.data_pipeline.decoding.client import Cut, DecodeLimits, Decoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeLimits, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import nearest
-from videoar.data_pipeline.decoding.sandbox.film import Film, Refused, ahead
+from videoar.data_pipeline.decoding.sandbox.film import Film, RefusedSource, ahead
 
 from ...videos import scene
 
@@ -80,9 +80,9 @@ def test_a_leap_that_goes_astray_says_so(film: str) -> None:
 @pytest.mark.parametrize("film", [("mp4", REFRESHED), ("ts", OPEN), ("mp4", OPEN)], indirect=True)
 def test_a_few_clips_are_those_of_a_whole_pass(film: str) -> None:
     """Where no leap can be made, or one went astray, the film is read from its start."""
-    whole = [Cut(start_s=0.0, num_frames=NUM_FRAMES - 1, fps=25.0, schedule="32x32")]
-    few = [Cut(start_s=start_s, num_frames=5, fps=25.0, schedule="32x32") for start_s in (2.0, 5.2)]
-    with Decoder(DecodeLimits()) as decoder:
+    whole = [ClipCut(start_s=0.0, num_frames=NUM_FRAMES - 1, fps=25.0, schedule="32x32")]
+    few = [ClipCut(start_s=start_s, num_frames=5, fps=25.0, schedule="32x32") for start_s in (2.0, 5.2)]
+    with VideoDecoder(DecodeLimits()) as decoder:
         ((_, frames),) = decoder.cut_all(film, whole)
         clips = [found for _, found in decoder.cut_all(film, few)]
     assert np.array_equal(clips, [frames[50:55], frames[130:135]])
@@ -92,7 +92,7 @@ def test_a_few_clips_are_those_of_a_whole_pass(film: str) -> None:
 def test_frames_that_are_leapt_over_count(film: str) -> None:
     """A cap on the frames of a film must not depend on which of them are wanted."""
     leaping = reading(film, max_frames=130)
-    with pytest.raises(Refused, match="more than the 130 frames"):
+    with pytest.raises(RefusedSource, match="more than the 130 frames"):
         list(leaping.frames_around([5.3]))
     assert leaping.has_leapt
 
