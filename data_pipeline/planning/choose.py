@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from queue import SimpleQueue
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.read_ahead import read_ahead
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
 from videoar.data_pipeline.planning.accounts import Accounts
@@ -129,15 +129,8 @@ def _examined(
     with ExitStack() as stack:
         for _ in range(processes):
             decoders.put(stack.enter_context(VideoDecoder(limits)))
-        pool = stack.enter_context(ThreadPoolExecutor(processes, thread_name_prefix="examine"))
-        waiting: deque[Future[Sequence[Examined | Skipped]]] = deque()
-        stack.callback(lambda: pool.shutdown(wait=False, cancel_futures=True))
-        for group in files:
-            waiting.append(pool.submit(look, group))
-            if len(waiting) > _WAITING_A_PROCESS * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        results = read_ahead(look, files, threads=processes, ahead=_WAITING_A_PROCESS * processes)
+        yield from stack.enter_context(closing(results))
 
 
 class _Choice:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
 from videoar.cluster.ground.errors import CorruptShard, InputError
+from videoar.cluster.ground.read_ahead import read_ahead
 from videoar.data_pipeline.planning.stored_plan import HEAD_KEY, Plan, read_plan
 from videoar.data_pipeline.preparing.finish import OTHER_CLIPS, forget, is_finished, tells_of
 from videoar.data_pipeline.shards.commits import (
@@ -121,16 +121,17 @@ class _Check:
 
 def _check_units(storage: Storage, plan: Plan, units: Sequence[Unit], progress: Progress | None) -> list[_Check]:
     checks, size_bytes = list[_Check](), 0
-    with ThreadPoolExecutor(_CHECKED_AT_ONCE, thread_name_prefix="verify") as pool:
-        found = pool.map(lambda unit: _check_unit(storage, plan, unit), units)
-        for unit, (commit, problems) in zip(units, found, strict=True):
-            if commit is not None:
-                keys = {clip.key for clip in plan.clips_of(unit)}
-                problems += [] if tells_of(commit, keys) else [f"{unit.commit_key}, {OTHER_CLIPS}"]
-            checks.append(_Check(unit, commit, tuple(problems)))
-            size_bytes += 0 if commit is None else commit.size_bytes
-            if progress is not None:
-                progress(len(checks), len(units), size_bytes)
+    found = read_ahead(
+        lambda unit: _check_unit(storage, plan, unit), units, threads=_CHECKED_AT_ONCE, ahead=2 * _CHECKED_AT_ONCE
+    )
+    for unit, (commit, problems) in zip(units, found, strict=True):
+        if commit is not None:
+            keys = {clip.key for clip in plan.clips_of(unit)}
+            problems += [] if tells_of(commit, keys) else [f"{unit.commit_key}, {OTHER_CLIPS}"]
+        checks.append(_Check(unit, commit, tuple(problems)))
+        size_bytes += 0 if commit is None else commit.size_bytes
+        if progress is not None:
+            progress(len(checks), len(units), size_bytes)
     return checks
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.read_ahead import read_ahead
 from videoar.data_pipeline.storage.objects import UNFINISHED, Storage, damage_said_plainly
 
 COMMITS = "commits"
@@ -135,15 +135,9 @@ def find_commit(storage: Storage, unit: Unit, plan: str) -> Commit | None:
 
 def read_commits(storage: Storage, units: Iterable[Unit], plan: str) -> Iterator[tuple[Unit, Commit | None]]:
     """The units in order, each with its commit (None: it was listed and is gone), a few read at a time."""
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="commits") as pool:
-        ahead: deque[tuple[Unit, Future[Commit | None]]] = deque()
-        for unit in units:
-            ahead.append((unit, pool.submit(find_commit, storage, unit, plan)))
-            if len(ahead) > 2 * _READERS:
-                first, commit = ahead.popleft()
-                yield first, commit.result()
-        for unit, commit in ahead:
-            yield unit, commit.result()
+    yield from read_ahead(
+        lambda unit: (unit, find_commit(storage, unit, plan)), units, threads=_READERS, ahead=2 * _READERS
+    )
 
 
 def committed_units(storage: Storage, shard_sizes: Sequence[int]) -> list[Unit]:

@@ -14,17 +14,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import Tensor
 
+from videoar.cluster.ground.read_ahead import read_ahead
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.fragment import Cut, Fragment, Place, copy_overlap, may_overlap
 
@@ -40,9 +39,6 @@ _READ_AHEAD = 2
 """Files that are read and hashed while the values of another are copied."""
 _BATCH_BYTES = 1 << 30
 """Parameters that an export assembles at once."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class CorruptCheckpoint(RuntimeError):
@@ -185,7 +181,8 @@ class Checkpoint:
                     by_file.setdefault(self._file(stored, state), []).append((stored, place, out, index))
         filled = [0] * len(wanted)
         names = sorted(by_file)
-        for name, tensors in zip(names, _ahead(self._tensors, names), strict=True):
+        tables = read_ahead(self._tensors, names, threads=_READ_AHEAD, ahead=_READ_AHEAD)
+        for name, tensors in zip(names, tables, strict=True):
             for stored, place, out, index in by_file[name]:
                 filled[index] += copy_overlap(stored.place, self._value(name, tensors, stored), place, out)
         for count, (place, state, _) in zip(filled, wanted, strict=True):
@@ -210,7 +207,7 @@ class Checkpoint:
 
     def verify(self) -> None:
         """Hash every file; CorruptCheckpoint names the first that is not as it was written."""
-        for _ in _ahead(self._content, sorted(self._files)):
+        for _ in read_ahead(self._content, sorted(self._files), threads=_READ_AHEAD, ahead=_READ_AHEAD):
             pass
 
     def _read(self, parameters: Sequence[str], state: str) -> dict[str, Tensor]:
@@ -258,18 +255,6 @@ class Checkpoint:
         if found != expected:
             raise CorruptCheckpoint(f"{self.folder}/{name}: truncated or altered since it was written")
         return content
-
-
-def _ahead(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """function(item) of each item in order, a few ahead in threads."""
-    with ThreadPoolExecutor(_READ_AHEAD) as pool:
-        waiting: deque[Future[Result]] = deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > _READ_AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _write_manifest(root: Storage, step: int, body: Mapping[str, Any]) -> None:

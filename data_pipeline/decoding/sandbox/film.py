@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, TypeVar
+
+from videoar.cluster.ground.read_ahead import read_ahead
 
 Item = TypeVar("Item")
 
@@ -135,8 +136,6 @@ def check_size(height: int, width: int, caps: dict[str, Any]) -> None:
 def ahead(items: Iterator[Item], most: int = 4) -> Iterator[Item]:
     """The same items; a thread makes the next few while one is used."""
     end: Any = object()
-    with ThreadPoolExecutor(1) as pool:
-        coming = deque(pool.submit(next, items, end) for _ in range(most))
-        while (item := coming.popleft().result()) is not end:
-            coming.append(pool.submit(next, items, end))
-            yield item
+    made = read_ahead(lambda _: next(items, end), itertools.repeat(None), threads=1, ahead=most)
+    with closing(made):
+        yield from itertools.takewhile(lambda item: item is not end, made)
