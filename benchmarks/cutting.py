@@ -14,7 +14,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig, VariantConfig
 from videoar.data_pipeline.decoding.client import ClipCut, DecodeLimits, VideoDecoder
-from videoar.data_pipeline.decoding.frame_sampling import clip_times, cover, nearest
+from videoar.data_pipeline.decoding.frame_sampling import clip_times, cover, nearest_frames
 from videoar.data_pipeline.planning.choose import plan_clips
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
@@ -127,7 +127,7 @@ def _seek(container: Any, cut: ClipCut, resizer: VideoReformatter) -> np.ndarray
     colours = Colorspace.ITU709 if HEIGHT >= 720 else Colorspace.ITU601
     stream = container.streams.video[0]
     container.seek(int(cut.start_s / stream.time_base), stream=stream)
-    for _, frame in nearest(((frame.time, frame) for frame in container.decode(stream)), times):
+    for _, frame in nearest_frames(((frame.time, frame) for frame in container.decode(stream)), times):
         picture = resizer.reformat(
             frame,
             width=place.width,

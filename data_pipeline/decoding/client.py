@@ -1,4 +1,4 @@
-"""Decoding in a subprocess that may die or hang: the owner's side. A bad source is a reason, never a hang."""
+"""Decoding in a subprocess that may crash or hang: the owner's side. A bad source gives a reason, never a hang."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ _PIPE_BYTES = 1 << 20
 
 
 class DecodeError(Exception):
-    """A source cannot be decoded; the message is the reason for the record."""
+    """A source cannot be decoded; the message is the reason that is recorded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecodeLimits:
-    """What one source may cost."""
+    """What decoding one source may cost."""
 
     wall_s: float = 120.0
-    """Seconds that its owner waits for it, all together."""
+    """Seconds that the owner waits for the decoder on one request, in total."""
     memory_bytes: int = 4 << 30
     """Address space of the decoder."""
     max_pixels: int = 8192 * 4320
-    """Pixels a frame."""
+    """Most pixels of one frame."""
     max_frames: int = 1_000_000
+    """Most frames of one source."""
     max_duration_s: float = 6 * 3600.0
+    """Longest source that is accepted."""
     max_bytes: int = 64 << 30
-    """Of a source that is fetched, or copied out of a tar, before it is opened."""
+    """Largest source that is downloaded, or copied out of a tar, before it is opened."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,29 +53,35 @@ class Probe:
     """What a container says about its first video stream, and how its first frame is shown."""
 
     height: int
-    """In square pixels, upright."""
+    """Height in square pixels, upright."""
     width: int
+    """Width in square pixels, upright."""
     fps: float
+    """Frames per second; 0 if the container does not state it."""
     duration_s: float
-    """0 for an image."""
+    """Seconds; 0 for an image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipCut:
-    """Frames wanted of a source, and the shape that they are fitted to."""
+    """Which frames of a source make up a clip, and the shape that they are fitted to."""
 
     start_s: float
+    """Time of the first frame."""
     num_frames: int
+    """Frames of the clip."""
     fps: float
-    """Frames a second of the source's time."""
+    """Frames taken per second of the source's time."""
     schedule: str
+    """Name of the scale schedule: its pixels are the clip's height and width."""
     crop: CropPlace = "centre"
+    """Part of the frame that is kept if the aspect ratios differ."""
 
 
 class VideoDecoder:
-    """Owns one subprocess, started when first needed and again after it had to be stopped.
+    """Owns one subprocess, started when it is first needed, and again after it had to be stopped.
 
-    It reads by PyAV; of a film that is cut, one thread decodes ahead while the other resizes.
+    The subprocess reads with PyAV. While it cuts a film, one thread decodes ahead and another resizes.
     """
 
     def __init__(self, limits: DecodeLimits) -> None:
@@ -100,7 +108,7 @@ class VideoDecoder:
     def cut_all(self, path: str, cuts: Sequence[ClipCut]) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
         """(index of the cut, frames) of the clips of a local file, in order of their ends, from one pass.
 
-        DecodeError ends it early; clips already given are good. A clip that the source is too short for is left out.
+        DecodeError ends it early; clips already yielded are good. A clip that ends after the source is left out.
         """
         shapes = [(cut.num_frames, *ScaleSchedule.named(cut.schedule).pixels, 3) for cut in cuts]
         wanted = [
@@ -112,7 +120,7 @@ class VideoDecoder:
             yield message["clip"], np.frombuffer(pixels, dtype=np.uint8).reshape(shapes[message["clip"]])
 
     def scan(self, path: str, *, start_s: float, end_s: float, every_s: float, **looks: object) -> dict[str, Any]:
-        """What a `Scanner` made with `looks` finds in a part of a local file, in frames at least every_s apart."""
+        """What a Scanner(**looks) finds in part of a local file, in frames at least every_s apart."""
         request = {"kind": "scan", "path": path, "start_s": start_s, "every_s": every_s, "looks": looks}
         answers = [found for found, _ in self._ask({**request, "end_s": min(end_s, self._limits.max_duration_s)})]
         assert len(answers) == 1, "a scan has one answer"
@@ -146,7 +154,10 @@ class VideoDecoder:
         return self._process.stdout
 
     def _ask(self, request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bytearray]]:
-        """The messages that answer a request. An answer left half-read stops the process: its rest would come next."""
+        """The messages that answer a request.
+
+        A consumer that stops early stops the process too: the rest of the answer would be read as the next one.
+        """
         self._start()
         is_whole = False
         try:
@@ -168,7 +179,7 @@ class VideoDecoder:
         if self._process is not None and self._process.poll() is None:
             return
         self.close()
-        # The child inherits no variable of ours (they may hold credentials); it finds modules where we do.
+        # The child inherits no environment variable (they may hold credentials); it finds modules where we do.
         environment = {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "videoar.data_pipeline.decoding.sandbox.main", str(self._limits.memory_bytes)]
         self._process = subprocess.Popen(
@@ -203,7 +214,7 @@ class VideoDecoder:
         return message, self._read(message["size_bytes"], clock)
 
     def _read(self, size: int, clock: _Clock) -> bytearray:
-        """Exactly so many bytes; only the time spent waiting for the decoder counts against it."""
+        """Exactly `size` bytes; only time spent waiting for the decoder counts against its limit."""
         buffer = bytearray(size)
         view, filled = memoryview(buffer), 0
         while filled < size:
@@ -223,7 +234,7 @@ class VideoDecoder:
 
 
 class _Clock:
-    """Wall time that is left, counted down while waiting only."""
+    """Wall time that is left; it runs only while the owner waits."""
 
     def __init__(self, seconds: float) -> None:
         self._left_s = seconds
@@ -237,5 +248,5 @@ class _Clock:
 
 
 def limits(config: DataConfig) -> DecodeLimits:
-    """What one source may cost, as configured."""
+    """What decoding one source may cost, as configured."""
     return DecodeLimits(wall_s=config.decode_timeout_s)

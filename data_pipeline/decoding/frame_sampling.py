@@ -1,6 +1,6 @@
-"""The rules by which clips are cut from a source: where clips begin, which frames they take, how frames are fitted.
+"""The rules of cutting: where clips begin, which frame is chosen for each of a clip's times, how a frame is fitted.
 
-Pure functions, part of the plan's meaning: changing one means preparing the data again (RULES_VERSION).
+Pure functions that decide what a plan means: changing one means preparing the data again (raise RULES_VERSION).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 RULES_VERSION = 1
-"""Enters the hash of every plan."""
+"""Part of the hash of every plan."""
 
 _EPSILON_S = 1e-6
 
@@ -33,7 +33,7 @@ class Window:
 
 
 def clip_span_s(num_frames: int, fps: float) -> float:
-    """From the first timestamp of a clip to its last."""
+    """Seconds from the first timestamp of a clip to its last."""
     return (num_frames - 1) / fps
 
 
@@ -50,15 +50,15 @@ def clip_starts(window: Window, source_fps: float, num_frames: int, fps: float, 
 
 
 def clip_times(start_s: float, num_frames: int, fps: float) -> list[float]:
-    """Timestamps of a clip's frames."""
+    """Timestamps of a clip's frames: the ticks of its own frame rate."""
     return [start_s + i / fps for i in range(num_frames)]
 
 
-def nearest(frames: Iterable[tuple[float, Frame]], times: Sequence[float]) -> Iterator[tuple[int, Frame]]:
+def nearest_frames(frames: Iterable[tuple[float, Frame]], times: Sequence[float]) -> Iterator[tuple[int, Frame]]:
     """(index of the time, the frame nearest to it) for ascending times, in one pass over ascending frames.
 
-    The earlier frame wins a tie. Times beyond the last frame take it as long as it is shown; the pass stops after
-    the last time that it can serve.
+    Of two frames equally near, the earlier one is taken. Times after the last frame take it while it is shown; the
+    pass stops after the last time that it can serve.
     """
     before: tuple[float, Frame] | None = None
     gap = 0.0
@@ -100,5 +100,5 @@ def cover(height: int, width: int, target_height: int, target_width: int, crop: 
 
 
 def mirrored(frames: UInt8[np.ndarray, "f h w 3"]) -> UInt8[np.ndarray, "f h w 3"]:
-    """Left and right swapped."""
+    """The frames with left and right swapped."""
     return np.ascontiguousarray(frames[:, :, ::-1])

@@ -1,4 +1,4 @@
-"""The frames of an opened film in the order they are shown: all of them, or those around the times that are wanted."""
+"""The frames of an opened film in the order they are shown: all of them, or only those around the wanted times."""
 
 from __future__ import annotations
 
@@ -6,32 +6,60 @@ import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from typing import Any
 
-from videoar.cluster.ground.read_ahead import read_ahead
+import av
 
-Item = TypeVar("Item")
+_VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
+"""Demuxers that may open a file: none of them opens a second file that the first one names."""
+_IMAGE_FORMATS = {"png": "png_pipe", "jpg": "jpeg_pipe", "jpeg": "jpeg_pipe", "webp": "webp_pipe", "bmp": "bmp_pipe"}
 
-_INDEXED_WHEN_SOUGHT = "matroska"
-"""A container that has its index at its end, which FFmpeg reads at the first seek."""
+_INDEX_AT_END = "matroska"
+"""A container with its index at its end, which FFmpeg reads at the first seek."""
 _REORDERED_S = 1.0
-"""A key frame that is decoded before some time, yet shown after it, is shown within this."""
-_ROUNDED_S = 1e-9
-_NEAR_S = 0.5
-"""Seeking costs what decoding some frames does: the decoder begins anew, with frames to put in order."""
+"""A key frame that is decoded before some time, yet shown after it, is shown at most this much later."""
+_ROUNDING_S = 1e-9
+_WORTH_A_SEEK_S = 0.5
+"""A seek costs about as much as decoding this stretch: the decoder starts again, with frames to put in order."""
 
 
 class RefusedSource(ValueError):
-    """The source is outside what is accepted."""
+    """The source exceeds a limit or is damaged."""
 
 
-class Astray(ValueError):
-    """A leap did not come down where the container's index has it."""
+class FailedSeek(ValueError):
+    """A seek did not arrive where the container's index says."""
+
+
+@contextmanager
+def open_film(request: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """A file (`path`) and its first video stream, decoded by one thread."""
+    with _open(request) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        yield container, stream
+
+
+def _open(request: dict[str, Any]) -> Any:
+    """Opens only local files, and only containers that cannot name other files."""
+    path = request["path"]
+    suffix = path.rsplit(".", 1)[-1].lower()
+    options = {"protocol_whitelist": "file", "max_pixels": str(request["max_pixels"])}
+    if suffix in _IMAGE_FORMATS:
+        return av.open(f"file:{path}", format=_IMAGE_FORMATS[suffix], options=options)
+    return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})
+
+
+def check_size(height: int, width: int, caps: dict[str, Any]) -> None:
+    """RefusedSource when frames are larger than `max_pixels`, or empty."""
+    if height < 1 or width < 1 or height * width > caps["max_pixels"]:
+        raise RefusedSource(f"frames of {height}x{width} pixels are not accepted")
 
 
 class Film:
-    """Reads forwards, once; frames are checked against the caps (`max_frames`, `max_pixels`) as they come."""
+    """Reads forwards, once; each frame is checked against the caps (`max_frames`, `max_pixels`)."""
 
     def __init__(self, container: Any, stream: Any, caps: dict[str, Any]) -> None:
         self._container, self._stream, self._caps = container, stream, caps
@@ -40,27 +68,28 @@ class Film:
         self._index = stream.index_entries
         self._count = 0
         self._first: Any = None
-        self._is_indexed = _INDEXED_WHEN_SOUGHT not in container.format.name
+        self._is_indexed = _INDEX_AT_END not in container.format.name
         self._last_key = -math.inf
-        self.has_leapt = False
+        self.has_seeked = False
+        """Whether a part of the film was skipped: an error after it may be the seek's."""
 
     def frames(self) -> Iterator[tuple[float, Any]]:
-        """(seconds from the first frame, frame)."""
+        """(seconds from the first frame, frame) of all frames."""
         return self._checked(self._container.decode(self._stream))
 
     def frames_around(self, times: Sequence[float]) -> Iterator[tuple[float, Any]]:
-        """As `frames`, without stretches that hold none of the times (ascending) and the next key frame.
+        """The same, skipping stretches without a wanted time (`times`, ascending).
 
-        A film whose container has an index is read on from the last key frame at or before the next time. An error
-        after a leap (`has_leapt`) may be the leap's: the film may still read well without.
+        If the container has an index, decoding continues at the last key frame at or before the next time. An error
+        after a seek (`has_seeked`) may come from the seek: the film may still be readable without.
         """
         stretch = self.frames()
         while True:
-            for shown, frame in stretch:
-                yield shown, frame
-                due = bisect_right(times, shown)
-                if due < len(times) and self._should_leap(frame, times[due]):
-                    stretch = self._from(shown, times[due])
+            for shown_s, frame in stretch:
+                yield shown_s, frame
+                due = bisect_right(times, shown_s)
+                if due < len(times) and self._should_seek(frame, times[due]):
+                    stretch = self._seek(shown_s, times[due])
                     break
             else:
                 return
@@ -73,69 +102,55 @@ class Film:
             if frame.is_corrupt:
                 raise RefusedSource(f"frame {self._count} is damaged")
             self._first = frame if self._first is None else self._first
-            yield self._shown(frame), frame
+            yield self._shown_s(frame), frame
             self._count += 1
 
-    def _shown(self, frame: Any) -> float:
-        """Seconds from the first frame; where the container does not tell, by its frame rate."""
+    def _shown_s(self, frame: Any) -> float:
+        """Seconds from the first frame; computed from the frame rate if the container has no timestamps."""
         first = float(self._first.time) if self._first.time is not None else 0.0
         return (float(frame.time) if frame.time is not None else self._count / self._rate) - first
 
-    def _should_leap(self, frame: Any, time: float) -> bool:
-        """Whether the index tells of a key frame well after a frame, not after a time; each is leapt to once."""
+    def _should_seek(self, frame: Any, time: float) -> bool:
+        """Whether the index has a key frame well after `frame` and at or before `time`; each is sought once."""
         if frame.pts is None or self._first.pts is None:
             return False
         if not self._is_indexed:
             self._is_indexed = True
-            return True  # costs next to nothing at the first frame
-        # Most indices tell when a frame is decoded, which is so much before it is shown.
+            return True  # costs next to nothing at the first frame, and loads the index
+        # Most indices hold the time at which a frame is decoded, which is `lead` before it is shown.
         lead = self._first.pts - self._index[0].timestamp if len(self._index) else 0
         place = self._index.search_timestamp(self._pts(time) - lead)
         key = self._index[place].timestamp if place >= 0 else -math.inf
-        if key <= max(frame.pts - lead + _NEAR_S / self._tick_s, self._last_key):
+        if key <= max(frame.pts - lead + _WORTH_A_SEEK_S / self._tick_s, self._last_key):
             return False
         self._last_key = key
         return True
 
-    def _from(self, before: float, time: float) -> Iterator[tuple[float, Any]]:
-        """The frames shown after `before`, from a key frame at or before `time` on."""
-        self.has_leapt = True
-        landed, rest = self._land(time)
-        self._count += max(0, round((self._shown(landed) - before) * self._rate) - 1)
-        given = 0
-        for shown, frame in self._checked(itertools.chain([landed], rest)):
+    def _seek(self, before_s: float, time: float) -> Iterator[tuple[float, Any]]:
+        """The frames shown after `before_s`, starting with a key frame at or before `time`."""
+        self.has_seeked = True
+        key_frame, rest = self._key_frame(time)
+        self._count += max(0, round((self._shown_s(key_frame) - before_s) * self._rate) - 1)
+        num_frames = 0
+        for shown_s, frame in self._checked(itertools.chain([key_frame], rest)):
             if frame.time is None:
-                raise Astray("a frame after a leap has no timestamp")
-            if shown > before:
-                yield shown, frame
-                given += 1
-        if given < 2:  # how long the last frame is shown is told by the one before it
-            raise Astray("a leap led to the last frame")
+                raise FailedSeek("a frame after a seek has no timestamp")
+            if shown_s > before_s:
+                yield shown_s, frame
+                num_frames += 1
+        if num_frames < 2:  # how long the last frame is shown is known from the distance to the one before it
+            raise FailedSeek("a seek led to the last frame")
 
-    def _land(self, time: float) -> tuple[Any, Iterator[Any]]:
-        """A key frame that is shown by `time`, and what follows it."""
+    def _key_frame(self, time: float) -> tuple[Any, Iterator[Any]]:
+        """A key frame that is shown at or before `time`, and the frames that follow it."""
         for early_s in (0.0, _REORDERED_S):
             self._container.seek(self._pts(time - early_s), stream=self._stream)
-            # What comes out before the key frame is shown before it, and may lean on what was leapt over.
+            # Frames that come before the key frame are shown before it, and may depend on what was skipped.
             rest = itertools.dropwhile(lambda frame: not frame.key_frame, self._container.decode(self._stream))
-            landed = next(rest, None)
-            if landed is not None and landed.time is not None and self._shown(landed) <= time + _ROUNDED_S:
-                return landed, rest
-        raise Astray("no key frame of the index is where it should be")
+            found = next(rest, None)
+            if found is not None and found.time is not None and self._shown_s(found) <= time + _ROUNDING_S:
+                return found, rest
+        raise FailedSeek("no key frame is where the index says")
 
     def _pts(self, time: float) -> int:
         return int(self._first.pts + math.floor(time / self._tick_s + 1e-6))
-
-
-def check_size(height: int, width: int, caps: dict[str, Any]) -> None:
-    """RefusedSource when frames are larger than `max_pixels`, or empty."""
-    if height < 1 or width < 1 or height * width > caps["max_pixels"]:
-        raise RefusedSource(f"frames of {height}x{width} pixels are not accepted")
-
-
-def ahead(items: Iterator[Item], most: int = 4) -> Iterator[Item]:
-    """The same items; a thread makes the next few while one is used."""
-    end: Any = object()
-    made = read_ahead(lambda _: next(items, end), itertools.repeat(None), threads=1, ahead=most)
-    with closing(made):
-        yield from itertools.takewhile(lambda item: item is not end, made)

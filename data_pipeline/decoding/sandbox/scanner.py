@@ -1,26 +1,53 @@
-"""What is measured on a source's small frames, one after the other. Runs in the decoder's process.
+"""Measures motion, hashes and shot changes on thumbnails of a source's frames. Runs in the decoder's process.
 
 PySceneDetect and OpenCV get arrays and never a file: OpenCV returns part of a damaged file without an error, and has
-decoders of its own that nobody limits.
+its own decoders, which have no limits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from jaxtyping import Float64, Num, UInt8
 
 from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.decoding.frame_sampling import Backwards
+from videoar.data_pipeline.decoding.sandbox.film import Film
+from videoar.data_pipeline.decoding.sandbox.picture import thumbnail
 
 GRID_S = 1 / 8
-"""Motion is measured between, and hashes are taken of, frames so far apart (or farther, in slow sources)."""
+"""Motion and hashes are measured on frames this far apart (farther in sources with fewer frames)."""
 
 Gray = UInt8[np.ndarray, "h w"]
 
 
+def scan(container: Any, stream: Any, request: dict[str, Any]) -> dict[str, list[Any]]:
+    """What a Scanner finds in the part of the source that is requested."""
+    scanner, resizer = Scanner(**request["looks"]), VideoReformatter()
+    for shown_s, frame in _sparse(Film(container, stream, request).frames(), request):
+        scanner.add(shown_s, thumbnail(frame, stream, resizer))
+    return scanner.answer()
+
+
+def _sparse(frames: Iterator[tuple[float, Any]], request: dict[str, Any]) -> Iterator[tuple[float, Any]]:
+    """The frames of [start_s, end_s) that are at least every_s apart."""
+    before_s, due_s = -1.0, request["start_s"]
+    for shown_s, frame in frames:
+        if shown_s < before_s:
+            raise Backwards(f"the timestamp {shown_s:.3f} s follows {before_s:.3f} s")
+        before_s = shown_s
+        if shown_s >= request["end_s"]:
+            return
+        if shown_s + 1e-6 >= due_s:
+            due_s = max(due_s + request["every_s"], shown_s)
+            yield shown_s, frame
+
+
 class Scanner:
-    """Takes every frame of a scan; `answer` says what was found, in plain values."""
+    """Takes the frames of a scan one by one; `answer` returns what was found, as plain values."""
 
     def __init__(self, *, detector: str, threshold: float, min_shot_s: float, fps: float, with_motion: bool) -> None:
         has_shots = detector != "off"
@@ -28,13 +55,13 @@ class Scanner:
         self._meter = _Meter(with_motion)
 
     def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
-        """The next frame."""
+        """Take the next frame."""
         if self._shots is not None:
             self._shots.add(time_s, frame)
         self._meter.add(time_s, frame)
 
     def answer(self) -> dict[str, list[Any]]:
-        """First timestamps of new shots; times, motion (NaN where there is none) and hashes on a grid."""
+        """First timestamps of new shots; times, motion (NaN if it is not measured) and hashes every GRID_S."""
         return {"cuts": self._shots.cuts_s() if self._shots is not None else [], **self._meter.answer()}
 
 
@@ -46,7 +73,7 @@ def difference_hash(gray: Gray) -> int:
 
 
 class _ShotDetector:
-    """PySceneDetect, one frame at a time; it counts frames, so their timestamps are kept here."""
+    """PySceneDetect, one frame at a time. It counts frames, so their timestamps are kept here."""
 
     def __init__(self, detector: str, threshold: float, min_shot_s: float, fps: float) -> None:
         library = scenedetect()
@@ -102,7 +129,7 @@ class _Flow:
         self._before: Gray | None = None
 
     def step(self, gray: Gray, seconds: float) -> float:
-        """Mean length of the flow from the frame before, in short sides a second; NaN for the first frame."""
+        """Mean length of the flow from the previous frame, in short sides per second; NaN for the first frame."""
         before, self._before = self._before, gray
         if before is None or before.shape != gray.shape or seconds <= 0:
             return float("nan")
@@ -117,7 +144,7 @@ def _gray(frame: UInt8[np.ndarray, "h w 3"]) -> Gray:
 
 
 def opencv() -> Any:
-    """OpenCV, on one thread: it is used in a decoder's process. InputError where it is not installed."""
+    """OpenCV, on one thread because each decoder's process uses it. InputError if it is not installed."""
     try:
         import cv2
     except ImportError as error:
@@ -129,7 +156,7 @@ def opencv() -> Any:
 
 
 def scenedetect() -> Any:
-    """PySceneDetect. InputError where it, or an OpenCV that loads, is not installed."""
+    """PySceneDetect. InputError if it, or an OpenCV that loads, is not installed."""
     try:
         import scenedetect as library
     except ImportError as error:
@@ -143,7 +170,7 @@ def scenedetect() -> Any:
 
 
 def _means(pixels: Num[np.ndarray, "i j"], parts: int) -> Float64[np.ndarray, "parts j"]:
-    """Means of equal parts along the first axis, whose edges may lie inside a pixel."""
+    """Means of equal parts along the first axis; a part may begin inside a pixel."""
     length = len(pixels)
     sums = np.concatenate([np.zeros((1, pixels.shape[1])), np.cumsum(pixels, axis=0, dtype=np.float64)])
     edges = np.linspace(0, length, parts + 1)

@@ -12,7 +12,7 @@ from videoar.data_pipeline.decoding.frame_sampling import (
     clip_times,
     cover,
     mirrored,
-    nearest,
+    nearest_frames,
 )
 
 
@@ -22,7 +22,7 @@ def test_nearest_in_one_pass_equals_a_search(source_fps: float) -> None:
     frames = [(i / source_fps, i) for i in range(200)]
     draws = np.random.default_rng(0)
     times = sorted(draws.uniform(0, frames[-1][0], size=300).tolist())
-    found = list(nearest(frames, times))
+    found = list(nearest_frames(frames, times))
     stamps = np.array([time for time, _ in frames])
     assert [index for index, _ in found] == list(range(300))
     assert [frame for _, frame in found] == [int(np.abs(stamps - time).argmin()) for time in times]
@@ -36,14 +36,14 @@ def test_nearest_stops_when_served_and_when_the_source_ends() -> None:
             assert i < 4, "read past the last frame that was needed"
             yield float(i), i
 
-    assert [frame for _, frame in nearest(frames(), [0.0, 2.4])] == [0, 2]
-    assert [frame for _, frame in nearest([(0.0, 0), (1.0, 1)], [0.6, 2.0, 2.1])] == [1, 1]
+    assert [frame for _, frame in nearest_frames(frames(), [0.0, 2.4])] == [0, 2]
+    assert [frame for _, frame in nearest_frames([(0.0, 0), (1.0, 1)], [0.6, 2.0, 2.1])] == [1, 1]
 
 
 def test_timestamps_that_go_backwards_are_refused() -> None:
     """A broken index would silently shuffle the frames of a clip."""
     with pytest.raises(Backwards):
-        list(nearest([(0.0, 0), (1.0, 1), (0.5, 2)], [2.0]))
+        list(nearest_frames([(0.0, 0), (1.0, 1), (0.5, 2)], [2.0]))
 
 
 @pytest.mark.parametrize("cut", [0.5, 0.8, 0.83])
