@@ -1,9 +1,10 @@
-"""What one run of tokenizer training depends on."""
+"""The recipe of a tokenizer's training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from videoar.cluster.ground.checks import above, at_least
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
@@ -14,24 +15,31 @@ class AugmentConfig:
     """How training clips of a tokenizer are varied."""
 
     zoom: float = 2.0
-    """Crops show between the whole short side of a video and this fraction of it."""
+    """Crops show between the whole shorter side of a video and 1/zoom of it."""
     max_stride: int = 1
-    """A clip takes every first, second, ... up to this many frames of the video."""
+    """A clip takes every n-th frame of the video, where n is drawn from 1 to this number."""
     flip: bool = True
     """Half of the clips are mirrored."""
     reverse: bool = False
-    """Half of the clips run backwards."""
+    """Half of the clips are played backwards."""
     contrast: float = 0.0
-    """Up to this relative change of contrast, and half of it in the balance of colours."""
+    """Largest relative change of contrast; the balance of colours changes by at most half of it."""
+
+    def __post_init__(self) -> None:
+        at_least(1, "augment", self, "zoom", "max_stride")
+        at_least(0, "augment", self, "contrast")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipShare:
-    """A source's share of the clips a tokenizer trains on."""
+    """A source of training clips and how often it is drawn from."""
 
     source: SourceConfig
     weight: float = 1.0
-    """Relative to the other sources'."""
+    """How often clips of this source are drawn, relative to the other sources."""
+
+    def __post_init__(self) -> None:
+        above(0, "clips", self, "weight")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,14 +47,18 @@ class TokenizerRecipe:
     """Everything one run of tokenizer training depends on."""
 
     name: str
+    """Name of the recipe and of its runs."""
     tokenizer: TokenizerConfig
+    """The network."""
     train: TokenizerTrainConfig
+    """Steps, batch and loss."""
     clips: tuple[ClipShare, ...]
-    """Videos (held in memory) and drawings that clips are cut from."""
+    """Sources of the clips: videos, which are held in memory, and drawings."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     threads: int = 0
-    """Intra-op threads; 0 leaves the choice to torch."""
+    """Intra-op threads of torch; 0: torch chooses."""
 
     def __post_init__(self) -> None:
-        if not self.clips or any(share.weight <= 0 for share in self.clips):
-            raise InputError("clips", len(self.clips), "hold no source of weight above 0", "name at least one source")
+        if not self.clips:
+            raise InputError("clips", "[]", "names no source", "name at least one")
+        at_least(0, "", self, "threads")
