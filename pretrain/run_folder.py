@@ -21,7 +21,7 @@ from videoar.cluster.ground.overrides import differences
 from videoar.cluster.ground.process import World
 from videoar.cluster.ground.serialize import from_yaml, to_yaml
 from videoar.data_pipeline.config.loader import LoaderConfig
-from videoar.data_pipeline.storage.objects import Storage, full_disk_said_plainly
+from videoar.data_pipeline.storage.objects import Storage, explain_full_disk
 from videoar.pretrain.checkpoint.format import saved_steps
 from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Recipe
 
@@ -49,7 +49,7 @@ def sole_writer(run: Path) -> Iterator[None]:
             raise InputError(
                 "run", run, "is in use by another trainer", "wait for it, or give another --run"
             ) from error
-        with full_disk_said_plainly(str(run)):
+        with explain_full_disk(str(run)):
             yield
 
 

@@ -13,7 +13,7 @@ class LoaderConfig:
     """How training reads its samples. It does not change which samples a step has, so it may change within a run."""
 
     fetch: Literal["shards", "samples"] = "shards"
-    """What is read from object storage. `shards`: whole shards, kept in the cache; it must hold the datasets of a stage,
+    """What is read from object storage. `shards`: whole shards, kept in the cache; it must hold the data of a stage,
     because samples come in any order. `samples`: one range per sample, none kept, for datasets larger than the cache;
     use 32 or more read_threads, as each waits for the store."""
     cache_dir: str = ""

@@ -1,4 +1,4 @@
-"""Where every input and every clip of a plan went: sums that must come out."""
+"""Counts of every input and every clip of a plan: planned, or left out and why. The sums must agree."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Reason = tuple[str, str]
 
 @dataclass(slots=True)
 class Accounts:
-    """Counts of a plan while it is made."""
+    """Counts while a plan is made."""
 
     num_inputs: int = 0
-    """Files, rows, members or drawings that were listed."""
+    """Files, table rows, tar members or drawings that were listed."""
     num_planned_inputs: int = 0
-    """Those that give at least one clip."""
+    """Inputs that give at least one clip."""
     num_candidates: int = 0
     """Clips that could be cut, variants included."""
     num_clips: int = 0
-    """Clips of the plan."""
+    """Clips in the plan."""
     inputs_out: Counter[Reason] = field(default_factory=Counter)
-    """Inputs that give no clip."""
+    """Inputs that give no clip, by reason."""
     clips_out: Counter[Reason] = field(default_factory=Counter)
-    """Clips that are not taken."""
+    """Clips that are left out, by reason."""
 
     @property
     def num_done(self) -> int:
-        """Inputs whose fate is known."""
+        """Inputs that are planned or left out."""
         return self.num_planned_inputs + self.inputs_out.total()
 
     def leave_out(self, item: Skipped) -> None:
@@ -47,7 +47,7 @@ class Accounts:
         return self.num_inputs == self.num_done and self.num_candidates == self.num_clips + self.clips_out.total()
 
     def to_dict(self) -> dict[str, Any]:
-        """For a plan's head."""
+        """As stored in a plan's head."""
         return {
             "num_inputs": self.num_inputs,
             "num_planned_inputs": self.num_planned_inputs,
@@ -59,7 +59,7 @@ class Accounts:
 
 
 def _by_kind(counts: Counter[Reason]) -> dict[str, dict[str, int]]:
-    """{kind: {reason: count}}, the commonest first."""
+    """{kind: {reason: count}}, most frequent first."""
     found: dict[str, dict[str, int]] = {}
     for (kind, reason), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         if count:

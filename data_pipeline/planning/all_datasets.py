@@ -1,4 +1,4 @@
-"""The plans of a whole configuration, under one URL. Needs no Ray."""
+"""Plans every dataset of a configuration, under one URL. Needs no Ray."""
 
 from __future__ import annotations
 
@@ -26,26 +26,32 @@ OpenTokenizer = Callable[[TokenizerSource], VideoTokenizer]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedDataset:
-    """A dataset of the configuration with its plan, and where it goes."""
+    """A dataset of the configuration with its plan."""
 
     dataset: DatasetConfig
     storage: Storage
+    """Folder of the plan and of the shards."""
     sample_format: SampleFormat
+    """How its samples are stored."""
     plan: Plan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanProgress:
-    """Where the planning of one dataset stands."""
+    """How far the planning of one dataset is."""
 
     dataset: str
+    """Name of the dataset."""
     num_inputs: int | None
-    """None where they are not known before the end."""
+    """Inputs in all; None if they are known only at the end."""
     num_done: int
+    """Inputs that are planned or left out."""
     num_clips: int
+    """Clips so far."""
     inputs_per_s: float
+    """Average rate since the start."""
     eta_s: float | None
-    """Seconds to the end at that rate; None where the end is not known."""
+    """Seconds to the end at that rate; None if the end is not known."""
 
 
 def plan_all(
@@ -55,18 +61,24 @@ def plan_all(
     opener: OpenTokenizer = open_tokenizer,
     progress: Callable[[PlanProgress], None] | None = None,
 ) -> tuple[PlannedDataset, ...]:
-    """The plan of every dataset under OUTPUT/<name>, made where there is none."""
+    """The plan of every dataset under OUTPUT/<name>; a missing plan is made."""
     tokenizer, root = opener(config.tokenizer), Storage.open(output)
     tokenizer_hash = tokenizer.hash
     planned = []
     for dataset in config.datasets:
         form = sample_format(dataset, config, tokenizer, tokenizer_hash)
         storage = root.child(dataset.name)
-        told = _teller(dataset, progress) if progress is not None else None
+        on_progress = _reporter(dataset, progress) if progress is not None else None
         processes = min(config.actors * config.decode_processes, os.cpu_count() or 1)
         with _naming(dataset):
             plan = ensure_plan(
-                storage, dataset, form, shard_limits(config), limits(config), processes=processes, told=told
+                storage,
+                dataset,
+                form,
+                shard_limits(config),
+                limits(config),
+                processes=processes,
+                on_progress=on_progress,
             )
         planned.append(PlannedDataset(dataset=dataset, storage=storage, sample_format=form, plan=plan))
     return tuple(planned)
@@ -79,7 +91,7 @@ def shard_limits(config: DataConfig) -> ShardLimits:
 
 @contextmanager
 def _naming(dataset: DatasetConfig) -> Iterator[None]:
-    """What is wrong with a source is told under the name of its dataset, as the command line takes it."""
+    """An error of a source names the field as the command line takes it: with the name of its dataset."""
     try:
         yield
     except InputError as error:
@@ -89,12 +101,12 @@ def _naming(dataset: DatasetConfig) -> Iterator[None]:
         raise InputError(field, error.value, error.problem, error.remedy) from error
 
 
-def _teller(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) -> Callable[[Accounts], None]:
-    """Tells whoever watches after every input. The inputs are counted when the first one is told of."""
+def _reporter(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) -> Callable[[Accounts], None]:
+    """Calls `progress` after every input. All inputs are counted at the first call."""
     began, last, counted = time.monotonic(), -1, False
     total: int | None = None
 
-    def told(accounts: Accounts) -> None:
+    def on_progress(accounts: Accounts) -> None:
         nonlocal last, total, counted
         if not counted:
             total, counted = count_inputs(dataset.source), True
@@ -113,4 +125,4 @@ def _teller(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) ->
             )
         )
 
-    return told
+    return on_progress

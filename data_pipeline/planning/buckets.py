@@ -1,4 +1,4 @@
-"""Which of a dataset's shapes a clip is given."""
+"""Chooses which of a dataset's shapes a clip gets."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
 ASPECTS = (1.0, 1.25, 4 / 3, 1.5, 1.75, 2.0, 2.5, 3.0)
-"""Nominal ratios of the table's eight rows: grids of whole cells miss them a little, by another amount at each size."""
+"""Nominal ratios of the table's eight rows; grids of whole cells differ from them slightly, and not equally."""
 
 
 def choose_bucket(
     buckets: Sequence[ClipBucket], probe: Probe, window: Window | None, max_enlarge: float | None
 ) -> ClipBucket | None:
-    """The longest that fits the window (None: an image), of those the nearest in aspect ratio, of those the largest
-    that does not enlarge the source. None when nothing fits, or all that fits would enlarge it too much."""
+    """The longest bucket that fits the window (None: an image); among those, the nearest in aspect ratio; among those,
+    the largest that does not enlarge the source. None if no bucket fits, or all that fit would enlarge it too much."""
     lengths = {bucket.num_frames for bucket in buckets if fits(bucket, probe, window)}
     fitting = [
         bucket
@@ -45,7 +45,7 @@ def _badness(bucket: ClipBucket, probe: Probe) -> tuple[float, bool, int, str]:
 
 
 def _nominal(height: int, width: int) -> float:
-    """Logarithm of the table's ratio that a size stands for; of its own where it stands for none."""
+    """Logarithm of the nominal ratio that a size belongs to, or of its exact ratio if it belongs to none."""
     exact = math.log(height / width)
     named = [math.copysign(math.log(ratio), exact) for ratio in ASPECTS]
     nearest = min(named, key=lambda ratio: abs(ratio - exact))

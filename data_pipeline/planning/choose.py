@@ -1,4 +1,4 @@
-"""Planning: every input is looked at once, and cut into clips or left out, with a reason on record."""
+"""Goes through all inputs of a dataset once and decides which clips are taken; the reason for the rest is recorded."""
 
 from __future__ import annotations
 
@@ -22,24 +22,30 @@ from videoar.data_pipeline.sources.listing import iter_sources
 from videoar.data_pipeline.sources.source import Skipped, Source
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
-Told = Callable[[Accounts], None]
+OnProgress = Callable[[Accounts], None]
+"""Called after every input or clip, with the counts so far."""
 
 _WAITING_A_PROCESS = 4
-"""Files whose results may wait for those before them."""
+"""Files per process that may be examined before their turn."""
 
 
 def plan_clips(dataset: DatasetConfig, limits: DecodeLimits) -> tuple[list[Clip], list[Skipped]]:
-    """The clips of a dataset in order, and what was left out. InputError when nothing is left."""
+    """The clips of a dataset in order, and what was left out. InputError if there is no clip."""
     found = list(iter_plan(dataset, limits, Accounts()))
     return [item for item in found if isinstance(item, Clip)], [item for item in found if isinstance(item, Skipped)]
 
 
 def iter_plan(
-    dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, *, processes: int = 1, told: Told | None = None
+    dataset: DatasetConfig,
+    limits: DecodeLimits,
+    accounts: Accounts,
+    *,
+    processes: int = 1,
+    on_progress: OnProgress | None = None,
 ) -> Iterator[Clip | Skipped]:
     """Clips and left-out inputs in a fixed order, as they are found; `accounts` counts them.
 
-    The number of processes changes nothing but the time. InputError, at the end, when there is no clip.
+    The number of processes changes only the time. InputError, at the end, if there is no clip.
     """
     for bucket in dataset.buckets:
         latent_frames(bucket.num_frames)
@@ -52,9 +58,9 @@ def iter_plan(
             accounts.leave_out(item)
             reasons[item.reason] += item.is_input
         yield item
-        if told is not None:
-            told(accounts)
-    assert accounts.is_balanced, f"inputs or clips went without a word: {accounts}"
+        if on_progress is not None:
+            on_progress(accounts)
+    assert accounts.is_balanced, f"inputs or clips are not accounted for: {accounts}"
     if not accounts.num_clips:
         raise InputError(
             f"{dataset.name}.source.path",
@@ -66,8 +72,8 @@ def iter_plan(
 
 
 def summary(reasons: Counter[str], most: int = 3) -> str:
-    """The commonest reasons in one line."""
-    return "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(most)) or "nothing was there"
+    """The most frequent reasons in one line."""
+    return "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(most)) or "there is no input"
 
 
 def _items(
@@ -101,7 +107,7 @@ def _shape_clips(dataset: DatasetConfig, inputs: Iterable[Source | Skipped], acc
 
 
 def _files(inputs: Iterable[Source | Skipped]) -> Iterator[tuple[Source | Skipped, ...]]:
-    """Neighbouring inputs that lie in one file are looked at together."""
+    """Neighbouring inputs in one file are examined together."""
 
     def place(item: Source | Skipped) -> tuple[str, str, bool]:
         return (item.path, item.member, True) if isinstance(item, Source) else (item.source, "", False)
@@ -113,10 +119,10 @@ def _files(inputs: Iterable[Source | Skipped]) -> Iterator[tuple[Source | Skippe
 def _examined(
     examiner: Examiner, files: Iterable[tuple[Source | Skipped, ...]], limits: DecodeLimits, processes: int
 ) -> Iterator[Sequence[Examined | Skipped]]:
-    """What is found in each file, in order; some are looked at ahead, each by a decoder of its own."""
+    """What each file gives, in order; several files are examined at the same time, each with its own decoder."""
     decoders: SimpleQueue[VideoDecoder] = SimpleQueue()
 
-    def look(group: tuple[Source | Skipped, ...]) -> Sequence[Examined | Skipped]:
+    def examine(group: tuple[Source | Skipped, ...]) -> Sequence[Examined | Skipped]:
         sources = [item for item in group if isinstance(item, Source)]
         if not sources:
             return [item for item in group if isinstance(item, Skipped)]
@@ -129,12 +135,12 @@ def _examined(
     with ExitStack() as stack:
         for _ in range(processes):
             decoders.put(stack.enter_context(VideoDecoder(limits)))
-        results = read_ahead(look, files, threads=processes, ahead=_WAITING_A_PROCESS * processes)
+        results = read_ahead(examine, files, threads=processes, ahead=_WAITING_A_PROCESS * processes)
         yield from stack.enter_context(closing(results))
 
 
 class _Choice:
-    """Goes through what was examined in order: keeps what is new, records the rest. Of two alike the first is kept."""
+    """Takes the clips that are new and records the rest. Of two duplicates the first is taken."""
 
     def __init__(self, dataset: DatasetConfig, accounts: Accounts) -> None:
         self._score_only = dataset.filters.score_only
@@ -143,7 +149,7 @@ class _Choice:
         self._keys: set[int] = set()
 
     def of(self, group: Sequence[Examined | Skipped]) -> Iterator[Clip | Skipped]:
-        """The clips of one file, by their ends; then what is left out of it."""
+        """The clips of one file, ordered by their ends; then what is left out."""
         clips: list[Clip] = []
         left: list[Skipped] = []
         for examined in group:
@@ -162,7 +168,7 @@ class _Choice:
         yield from left
 
     def _choose(self, examined: Examined) -> tuple[list[Clip], list[Skipped]]:
-        """The clips of one input that are new, and those that are not."""
+        """The clips of one input that are new, and the records of those that are not."""
         kept: list[Clip] = []
         dropped: list[Skipped] = []
         for candidate in examined.candidates:
@@ -186,7 +192,7 @@ class _Choice:
         return kept, dropped
 
     def _repeats(self, candidate: Candidate) -> tuple[str, str]:
-        """Why a candidate is no new one, and the clip that it repeats."""
+        """Why a candidate is not new, and the key of the clip that it repeats; both empty if it is new."""
         first = candidate.clips[0]
         if _short(first.key) in self._keys:
             return "the table names the same part of it twice", ""
@@ -207,7 +213,7 @@ def _file(clip: Clip) -> str:
 
 
 def _short(key: str) -> int:
-    """Eight bytes for a key: of a hundred million, two alike happen once in thousands of plans."""
+    """Eight bytes of a key's hash: among a hundred million keys, two are equal once in thousands of plans."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
 
 

@@ -1,4 +1,4 @@
-"""Which clips a source gives: a bucket for each shot, windows along it, and the variants of each."""
+"""The clip of a plan, and which clips a shot gives: places along its time, and the variants of each."""
 
 from __future__ import annotations
 
@@ -15,47 +15,54 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 _EPSILON = 1e-6
 _VISIBLE_PIXELS = 8
-"""Crops that lie closer together than this are one."""
+"""Crops closer together than this count as one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clip:
-    """One clip of the plan: a key for ever, where its frames come from, and what is known of it."""
+    """One clip of the plan: its permanent key, where its frames come from, and what is known about it."""
 
     key: str
+    """Unique in the dataset, and the same in every plan that holds the clip."""
     path: str
-    """Source file, relative to its folder or a URL of its own; the index of a drawing."""
+    """Source file: relative to the source's folder, or a whole URL; for a drawing, its index."""
     etag: str
+    """State of the source file when it was planned; another state fails the clip."""
     start_s: float
-    """Of its first frame, in seconds from the source's first."""
+    """Time of its first frame, in seconds from the source's first frame."""
     mirrored: bool
+    """Whether left and right are swapped."""
     caption: str
     label: int | None
     schedule: str
+    """Name of the scale schedule, which sets height and width."""
     num_frames: int
     """Pixel frames."""
     fps: float
-    """Frames that are taken a second of the source: the bucket's, or a fraction of it (strides)."""
+    """Frames taken per second of the source: the bucket's frame rate divided by the stride."""
     crop: CropPlace = "centre"
+    """Part of the frame that is kept if the aspect ratios differ."""
     member: str = ""
-    """Name within the tar at `path`."""
+    """Name of the member if `path` is a tar."""
     offset: int = 0
+    """Where the member begins in the tar."""
     size_bytes: int = 0
-    """Of the member, and where it begins in the tar."""
+    """Size of the member."""
     motion: float | None = None
-    """Short sides a second; None where it was not measured."""
+    """Short sides of the frame per second; None if it was not measured."""
     scores: tuple[tuple[str, float], ...] = ()
+    """(name of the model, its score)."""
     remark: str = ""
-    """Why it would have been left out (filters.score_only)."""
+    """Why it would have been left out, with filters.score_only."""
 
     @property
     def end_s(self) -> float:
-        """Of its last frame."""
+        """Time of its last frame."""
         return clip_times(self.start_s, self.num_frames, self.fps)[-1]
 
     @property
     def cut(self) -> ClipCut:
-        """What the decoder is asked for; mirror images share it."""
+        """What the decoder is asked for; a clip and its mirror image share it."""
         return ClipCut(
             start_s=self.start_s, num_frames=self.num_frames, fps=self.fps, schedule=self.schedule, crop=self.crop
         )
@@ -63,26 +70,27 @@ class Clip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """A place for a clip and its variants: a window of a source at one stride and in one shape."""
+    """A place in a source for a clip and its variants, at one stride and in one shape."""
 
     start_s: float
     stride: int
     bucket: ClipBucket
     remarks: tuple[str, ...] = ()
-    """What speaks against it (filters.score_only)."""
+    """Why it would have been left out, with filters.score_only."""
 
     @property
     def fps(self) -> float:
+        """Frames taken per second of the source."""
         return self.bucket.fps / self.stride
 
     @property
     def end_s(self) -> float:
-        """Of the last frame."""
+        """Time of the last frame."""
         return clip_times(self.start_s, self.bucket.num_frames, self.fps)[-1]
 
 
 def slots_along(dataset: DatasetConfig, bucket: ClipBucket, window: Window | None, source_fps: float) -> list[Slot]:
-    """The places along a window, by time, each stride with its own; an image (no window) has one."""
+    """The places along a window in order of time, for every stride; an image (no window) has one."""
     if window is None:
         return [Slot(start_s=0.0, stride=1, bucket=bucket)]
     found = []
@@ -97,20 +105,20 @@ def slots_along(dataset: DatasetConfig, bucket: ClipBucket, window: Window | Non
 
 
 def _on_frames(starts: Sequence[float], window: Window, source_fps: float) -> list[float]:
-    """Moved back to a frame of the source: midway between two, the nearest would be now one and now the other."""
+    """The starts, moved back to a frame of the source: midway between two frames, either could be the nearest."""
     frames = [int((start - window.start_s) * source_fps + _EPSILON) for start in starts]
     return [window.start_s + frame / source_fps for frame in dict.fromkeys(frames)]
 
 
-def evenly(slots: Sequence[Slot], limit: int) -> list[Slot]:
-    """At most so many, spread over all; 0: all."""
+def evenly_spaced(slots: Sequence[Slot], limit: int) -> list[Slot]:
+    """At most `limit` slots, evenly spread over all; 0: all."""
     if not 0 < limit < len(slots):
         return list(slots)
     return [slots[i * len(slots) // limit] for i in range(limit)]
 
 
 def variants(dataset: DatasetConfig, source: Source, probe: Probe, slot: Slot) -> Iterator[Clip]:
-    """The clips of a slot: every crop that shows another part, as it is and mirrored."""
+    """The clips of a slot: every crop that shows another part, unmirrored and (with `flip`) mirrored."""
     for crop in crops(dataset, probe, slot.bucket):
         for mirrored in (False, True) if dataset.flip else (False,):
             yield Clip(
@@ -132,7 +140,7 @@ def variants(dataset: DatasetConfig, source: Source, probe: Probe, slot: Slot) -
 
 
 def shape_clip(source: Source, bucket: ClipBucket) -> Clip:
-    """A drawing's one clip."""
+    """The one clip of a drawing."""
     return Clip(
         key=f"shape_{int(source.path):08d}",
         path=source.path,
@@ -148,7 +156,7 @@ def shape_clip(source: Source, bucket: ClipBucket) -> Clip:
 
 
 def crops(dataset: DatasetConfig, probe: Probe, bucket: ClipBucket) -> tuple[CropPlace, ...]:
-    """The crops that are asked for; one alone where the aspect ratios leave nothing to choose."""
+    """The configured crops; only the first if the aspect ratios are so close that all show the same."""
     height, width = ScaleSchedule.named(bucket.schedule).pixels
     place = cover(probe.height, probe.width, height, width)
     slack = max(place.height - height, place.width - width)

@@ -1,4 +1,4 @@
-"""Near-duplicates: clips of two sources that look the same, whatever their encoding, size or name."""
+"""Near-duplicates: clips of two sources that look the same in spite of another encoding, size or name."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ class Look:
     """What a clip looks like: a hash of three frames, or an embedding."""
 
     bits: Bool[np.ndarray, " bits"]
-    """What candidates are found by."""
+    """Clips with equal parts of these bits are compared."""
     values: Num[np.ndarray, " e"]
-    """What is compared: the hashes, or the unit vector."""
+    """The hashes, or the unit vector, that decide."""
 
 
 def look_of_hashes(hashes: UInt64[np.ndarray, " i"]) -> Look:
-    """The look of a clip by the hashes of its frames."""
+    """The look of a clip from the hashes of its frames."""
     return Look(np.unpackbits(hashes.astype(">u8").view(np.uint8)).astype(bool), hashes)
 
 
 def look_of_vector(vector: Float32[np.ndarray, " e"]) -> Look:
-    """The look of a clip by a unit vector."""
+    """The look of a clip from its embedding, a unit vector."""
     return Look(_planes(vector.size) @ vector > 0, vector)
 
 
 class SeenClips:
-    """The clips so far, by bands of their bits: a clip is compared with those that share a band, not with all.
+    """The clips so far, indexed by bands of their bits: a clip is compared only with clips that share a band.
 
-    Hashes that differ in at most max_bits bits share one of max_bits + 1 bands, so none is missed. Of embeddings, a
-    pair at a cosine of 0.95 is missed about one time in seven hundred. About 250 bytes a clip, and its embedding.
+    Hashes that differ in at most max_bits bits share one of max_bits + 1 bands, so no duplicate is missed. Of
+    embeddings with a cosine of 0.95, about one pair in seven hundred is missed. A clip takes about 250 bytes, and its
+    embedding.
     """
 
     def __init__(self, config: DuplicateConfig) -> None:
@@ -52,7 +53,7 @@ class SeenClips:
         self._keys: list[str] = []
 
     def find(self, look: Look, source: str) -> str:
-        """Key of the first clip of another source that this one repeats; empty where there is none."""
+        """Key of the first clip of another source that this one repeats; empty if there is none."""
         shared = [found for band in self._split(look) if (found := self._bands.get(band)) is not None]
         if not shared or self._values is None:
             return ""
@@ -63,7 +64,7 @@ class SeenClips:
         return self._keys[same[0]] if same.size else ""
 
     def add(self, look: Look, source: str, key: str) -> None:
-        """Remember a clip that is kept."""
+        """Remember a clip that is taken."""
         number = len(self._keys)
         for band in self._split(look):
             self._bands.setdefault(band, array("q")).append(number)
@@ -88,6 +89,6 @@ class SeenClips:
 
 @functools.cache
 def _planes(size: int) -> Float64[np.ndarray, "planes e"]:
-    """The same random planes for ever: sums of four raw draws, close to normal; numpy guarantees the stream."""
+    """Random planes that never change: sums of four raw draws, nearly normal; numpy guarantees the raw stream."""
     raw = np.random.PCG64(np.random.SeedSequence([_PLANES, size])).random_raw(_PLANES * size * 4)
     return (raw / 2.0**64).reshape(_PLANES, size, 4).sum(axis=2) - 2.0

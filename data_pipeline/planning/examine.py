@@ -1,4 +1,4 @@
-"""One file: opened, looked at, cut into shots and windows, and judged by the rules. Knows nothing of other files."""
+"""Examines one file: opens it, cuts it into shots and clips, and applies the rules. Other files play no part."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Probe, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import Window
+from videoar.data_pipeline.decoding.scan import Scan, check_libraries, needs_scan, scan_source
 from videoar.data_pipeline.planning.buckets import choose_bucket
-from videoar.data_pipeline.planning.clip import Clip, Slot, evenly, slots_along, variants
+from videoar.data_pipeline.planning.clip import Clip, Slot, evenly_spaced, slots_along, variants
 from videoar.data_pipeline.planning.duplicates import Look, look_of_hashes, look_of_vector
 from videoar.data_pipeline.planning.filters import cannot_be_cut, clip_reasons, shot_reasons, source_reasons
 from videoar.data_pipeline.planning.opinions import Models, Opinion
-from videoar.data_pipeline.planning.scan import Scan, check_libraries, needs_scan, scan_source
 from videoar.data_pipeline.sources.source import Skipped, SkippedKind, Source, current_etag, local_copy
 
 TOO_SHORT = "is shorter than one clip"
@@ -21,10 +21,11 @@ TOO_SHORT = "is shorter than one clip"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The variants of one slot that the rules let pass, and what they look like."""
+    """The variants of one slot that the rules accept, and what they look like."""
 
     clips: tuple[Clip, ...]
     look: Look | None
+    """For finding duplicates; None if they are not looked for."""
 
 
 @dataclass(slots=True)
@@ -35,17 +36,17 @@ class Examined:
     candidates: list[Candidate] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     num_candidates: int = 0
-    """Clips that could be cut of it."""
+    """Clips that could be cut from it."""
     remarks: tuple[str, ...] = ()
-    """What speaks against the whole of it (filters.score_only)."""
+    """Why the whole input would have been left out, with filters.score_only."""
 
     def leave_out(self, reason: str, kind: SkippedKind = "filtered") -> Examined:
-        """The whole input gives nothing."""
+        """Leave out the whole input."""
         self.skipped.append(Skipped(source=self.source.name, reason=reason, kind=kind))
         return self
 
     def drop(self, reason: str, start_s: float | None = None, num_clips: int = 0) -> None:
-        """A shot, or clips."""
+        """Leave out a shot, or some clips."""
         self.skipped.append(
             Skipped(
                 source=self.source.name,
@@ -59,11 +60,11 @@ class Examined:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it is known already that the input gives nothing."""
+        """Whether the whole input is left out."""
         return any(item.is_input for item in self.skipped)
 
 
-def usable(config: SourceConfig, source: Source, duration_s: float) -> Window:
+def usable_window(config: SourceConfig, source: Source, duration_s: float) -> Window:
     """The part of a file that both the configuration's fractions and the table allow."""
     end_s = duration_s if source.end_s is None else min(source.end_s, duration_s)
     return Window(
@@ -73,7 +74,7 @@ def usable(config: SourceConfig, source: Source, duration_s: float) -> Window:
 
 
 class Examiner:
-    """Looks at the files of one dataset; may be used by several threads, each with its own decoder."""
+    """Examines the files of one dataset. Several threads may use it, each with its own decoder."""
 
     def __init__(self, dataset: DatasetConfig, limits: DecodeLimits) -> None:
         self._dataset, self._filters, self._limits = dataset, dataset.filters, limits
@@ -81,7 +82,7 @@ class Examiner:
         check_libraries(dataset)
 
     def examine(self, sources: Sequence[Source], decoder: VideoDecoder) -> list[Examined]:
-        """What each of the inputs that lie in one file gives."""
+        """What each of the inputs in one file gives."""
         path = ""
         try:
             tag = sources[0].etag or current_etag(self._dataset.source, sources[0])
@@ -111,10 +112,10 @@ class Examiner:
         )
 
     def _scan(self, sources: Sequence[Source], decoder: VideoDecoder, path: str, probe: Probe) -> Scan | None:
-        """One pass over all that the inputs use of the file."""
+        """One pass over the part of the file that the inputs use; None if no scan is needed."""
         if not sources or not needs_scan(self._dataset):
             return None
-        windows = [usable(self._dataset.source, source, probe.duration_s) for source in sources]
+        windows = [usable_window(self._dataset.source, source, probe.duration_s) for source in sources]
         whole = Window(
             start_s=min(window.start_s for window in windows),
             end_s=max(window.end_s for window in windows) if probe.duration_s else self._limits.max_duration_s,
@@ -122,7 +123,7 @@ class Examiner:
         return scan_source(self._dataset, decoder, path, probe, whole)
 
     def _cut(self, examined: Examined, decoder: VideoDecoder, path: str, probe: Probe, scan: Scan | None) -> None:
-        """Shots, slots, opinions and rules of one input."""
+        """Cut one input into slots, ask the models about each, and apply the rules."""
         slots = self._slots(examined, probe, scan)
         opinions = [Opinion()] * len(slots)
         if slots and self._models.are_needed(examined.source):
@@ -131,10 +132,10 @@ class Examiner:
             self._judge(examined, probe, scan, slot, opinion)
 
     def _slots(self, examined: Examined, probe: Probe, scan: Scan | None) -> list[Slot]:
-        """The places of an input's clips, by their ends; shots that give none are recorded."""
+        """The places of an input's clips, ordered by their ends; shots without one are recorded."""
         shots: list[Window | None] = [None]
         if not examined.source.is_image:
-            window = usable(self._dataset.source, examined.source, probe.duration_s)
+            window = usable_window(self._dataset.source, examined.source, probe.duration_s)
             shots = [window] if scan is None else list(scan.shots(window))
         slots = []
         for shot in shots:
@@ -150,7 +151,7 @@ class Examiner:
         return sorted(limited, key=lambda slot: (slot.end_s, slot.start_s))
 
     def _slots_of(self, shot: Window | None, probe: Probe) -> tuple[list[Slot], str]:
-        """The places within one shot (None: an image), and why there is none."""
+        """The places within one shot (None: an image), or why there is none."""
         reasons = list(shot_reasons(self._filters, shot)) if shot is not None else []
         buckets, most = self._dataset.buckets, self._filters.max_enlarge
         bucket = choose_bucket(buckets, probe, shot, most)
@@ -163,8 +164,8 @@ class Examiner:
         return [replace(slot, remarks=tuple(reasons)) for slot in found], "" if found else TOO_SHORT
 
     def _limited(self, examined: Examined, probe: Probe, slots: list[Slot]) -> list[Slot]:
-        """At most max_clips_per_source slots, evenly spread; the others are counted as left out."""
-        taken = evenly(slots, self._dataset.max_clips_per_source)
+        """At most max_clips_per_source slots, evenly spread; the rest is counted as left out."""
+        taken = evenly_spaced(slots, self._dataset.max_clips_per_source)
         count = sum(len(list(variants(self._dataset, examined.source, probe, slot))) for slot in slots)
         kept = sum(len(list(variants(self._dataset, examined.source, probe, slot))) for slot in taken)
         examined.num_candidates = count
@@ -174,7 +175,7 @@ class Examiner:
         return taken
 
     def _judge(self, examined: Examined, probe: Probe, scan: Scan | None, slot: Slot, opinion: Opinion) -> None:
-        """A slot's variants pass together, or are left out together."""
+        """Accept all variants of a slot, or leave all out."""
         motion = scan.motion_of(slot.start_s, slot.end_s) if scan is not None else None
         reasons = list(clip_reasons(self._filters, motion, dict(opinion.scores)))
         clips = tuple(variants(self._dataset, examined.source, probe, slot))

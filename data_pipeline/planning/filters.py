@@ -1,4 +1,4 @@
-"""The rules by which inputs, shots and clips are left out: each gives a reason, or nothing."""
+"""The rules by which inputs, shots and clips are left out: each yields a reason, or nothing."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.sources.source import Source
 
 _SLOWEST = 0.95
-"""A source may have this fraction of the bucket's frame rate; below it frames would repeat and motion would stutter."""
+"""Lowest frame rate of a source, relative to the bucket's: below it frames would repeat and motion would stutter."""
 
 
 def cannot_be_cut(dataset: DatasetConfig, source: Source, probe: Probe) -> str:
-    """Why a source gives no clip of the dataset, whatever the filters say."""
+    """Why a source gives no clip of the dataset whatever the filters are; empty if it may."""
     shortest = min(bucket.num_frames for bucket in dataset.buckets)
     if source.is_image:
         return "" if shortest == 1 else "is an image, and the bucket asks for video"
     if probe.fps <= 0 or probe.duration_s <= 0:
-        return "does not tell its frame rate and duration"
+        return "states no frame rate or duration"
     if shortest > 1 and probe.fps < _SLOWEST * dataset.bucket.fps:
         return f"has {probe.fps:.3g} frames/s, fewer than the bucket's {dataset.bucket.fps:g}"
     return ""
 
 
 def source_reasons(filters: FilterConfig, source: Source, probe: Probe) -> Iterator[str]:
-    """What speaks against a source."""
+    """Reasons to leave out a source."""
     if min(probe.height, probe.width) < filters.min_side:
         yield f"its shorter side is below filters.min_side={filters.min_side}"
     if source.is_image:
@@ -38,7 +38,7 @@ def source_reasons(filters: FilterConfig, source: Source, probe: Probe) -> Itera
 
 
 def shot_reasons(filters: FilterConfig, window: Window) -> Iterator[str]:
-    """What speaks against a shot, or against a source that is not cut into shots."""
+    """Reasons to leave out a shot, or a source that is not cut into shots."""
     duration_s = window.end_s - window.start_s
     if duration_s < filters.min_duration_s:
         yield f"lasts less than filters.min_duration_s={filters.min_duration_s:g}"
@@ -47,7 +47,7 @@ def shot_reasons(filters: FilterConfig, window: Window) -> Iterator[str]:
 
 
 def clip_reasons(filters: FilterConfig, motion: float | None, scores: dict[str, float]) -> Iterator[str]:
-    """What speaks against a clip."""
+    """Reasons to leave out a clip."""
     yield from _within(
         "motion", "filters.min_motion", "filters.max_motion", motion, filters.min_motion, filters.max_motion
     )

@@ -1,4 +1,4 @@
-"""What models make of clips while they are planned; each is loaded once and asked by one thread at a time."""
+"""Asks the configured models about clips while they are planned. Each is loaded once; one thread uses it at a time."""
 
 from __future__ import annotations
 
@@ -34,15 +34,18 @@ _CLIPS_A_BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What the models say of a clip."""
+    """What the models returned for a clip."""
 
     scores: tuple[tuple[str, float], ...] = ()
+    """(name of the model, its score)."""
     caption: str = ""
+    """Empty if the clip has a caption already, or no model writes one."""
     vector: Float32[np.ndarray, " e"] | None = None
+    """Embedding of unit length; None without an embedder."""
 
 
 class Models:
-    """The plug-ins of a dataset."""
+    """The loaded plug-ins of a dataset."""
 
     def __init__(self, dataset: DatasetConfig) -> None:
         scorers = dataset.filters.scores
@@ -57,7 +60,7 @@ class Models:
         return bool(self._scorers) or self._embedder is not None or has_task
 
     def opinions(self, decoder: VideoDecoder, path: str, source: Source, slots: Sequence[Slot]) -> list[Opinion]:
-        """What the models say of each slot (given by their ends); one pass over the file."""
+        """The models' opinion of each slot (ordered by their ends), from one pass over the file."""
         found: list[Opinion] = [Opinion()] * len(slots)
         pairs = decoder.cut_all(path, [_sparse(slot) for slot in slots])
         while batch := list(itertools.islice(pairs, _CLIPS_A_BATCH)):
@@ -83,7 +86,7 @@ class Models:
 
 
 def model_hashes(dataset: DatasetConfig) -> dict[str, str]:
-    """What the models of a dataset are, by name: part of what a plan was made with."""
+    """Hash of each model of a dataset, by its name: part of the settings that a plan was made with."""
     named = [*dataset.filters.scores, dataset.captioner, dataset.duplicates.embedding]
     return {config.name: model_hash(config) for config in named if config is not None}
 

@@ -1,4 +1,4 @@
-"""The plan's tables, written as clips are found: a shard is full by count or by bytes, a part by its shards."""
+"""Writes the plan's tables while clips are found, and decides which clip goes into which shard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 SKIPPED_KEY = "skipped.parquet"
 
 PLAN_VERSION = 3
-"""Of the tables and their head."""
+"""Version of the tables and their head."""
 
 _PARTS = "plan"
 _SHARDS_A_PART = 64
@@ -62,7 +62,7 @@ SKIPPED_SCHEMA = pyarrow.schema(
 
 
 _Bytes = tuple[int, int]
-"""In the tar of bits and in that of latents."""
+"""Bytes in the tar of bits, and in the tar of latents."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +70,9 @@ class ShardLimits:
     """When a shard is full."""
 
     max_clips: int
+    """Most clips of a shard."""
     max_bytes: int
-    """Of its tars together."""
+    """Most bytes of its tars in total; a single clip may exceed it."""
 
 
 @dataclass(slots=True)
@@ -99,22 +100,22 @@ class PlanWriter:
         self._skipped_sha256 = ""
 
     def add(self, item: Clip | Skipped) -> None:
-        """The next clip, or what is left out."""
+        """Add the next clip, or record what is left out."""
         if isinstance(item, Skipped):
             self._skipped.append(item)
             if len(self._skipped) == _ROWS_A_GROUP:
                 self._flush_skipped()
             return
         size = self._count(item)
-        would_be = _tar_bytes(_sum(self._shard_bytes, size))
-        is_full = len(self._shard) == self._limits.max_clips or would_be > self._limits.max_bytes
+        new_size = _tar_bytes(_sum(self._shard_bytes, size))
+        is_full = len(self._shard) == self._limits.max_clips or new_size > self._limits.max_bytes
         if self._shard and is_full:
             self._end_shard()
         self._shard.append(item)
         self._shard_bytes = _sum(self._shard_bytes, size)
 
     def head(self) -> dict[str, Any]:
-        """Keys, hashes and totals of what was written."""
+        """Keys, hashes and totals of the tables; call it after the writer was closed."""
         hashes = [part["sha256"] for part in self._parts] + [self._skipped_sha256]
         totals = [
             {"schedule": schedule, "num_frames": num_frames, **asdict(total)}
@@ -142,7 +143,7 @@ class PlanWriter:
                 self._skipped_sha256 = self._skipped_table.store(self._storage, SKIPPED_KEY)
 
     def _count(self, clip: Clip) -> _Bytes:
-        """Bytes that a clip takes in each tar; they are a function of its shape."""
+        """Bytes that a clip takes in each tar, which depend only on its shape; adds them to the totals."""
         sample_format = replace(self._sample_format, schedule=ScaleSchedule.named(clip.schedule))
         frames = latent_frames(clip.num_frames)
         bits, latent = sample_format.member_bytes(frames)
@@ -186,12 +187,12 @@ def _sum(one: _Bytes, two: _Bytes) -> _Bytes:
 
 
 def _member_bytes(payload: int) -> int:
-    """Of a member in its tar, none where there is no payload: its header, and whole blocks."""
+    """Bytes of a member in its tar: header and whole blocks; 0 without a payload."""
     return payload and tarfile.BLOCKSIZE + _rounded(payload, tarfile.BLOCKSIZE)
 
 
 def _tar_bytes(members: _Bytes) -> int:
-    """Of the tars whose members take so many bytes: two empty blocks end each, and it fills whole records."""
+    """Bytes of the tars of these members: each tar ends with two empty blocks and fills whole records."""
     return sum(_rounded(size + 2 * tarfile.BLOCKSIZE, tarfile.RECORDSIZE) for size in members if size)
 
 
@@ -200,7 +201,7 @@ def _rounded(size: int, unit: int) -> int:
 
 
 class _Table:
-    """A Parquet file that grows on the local disk by row groups, and is then stored whole."""
+    """A Parquet file that grows on the local disk by row groups, and is stored when it is complete."""
 
     def __init__(self, stack: ExitStack, schema: pyarrow.Schema) -> None:
         self._file: IO[bytes] = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".parquet"))
@@ -210,13 +211,13 @@ class _Table:
         self.group_sizes: list[int] = []
 
     def write(self, rows: list[dict[str, Any]]) -> None:
-        """One more row group."""
+        """Add a row group."""
         table = pyarrow.Table.from_pylist(rows, schema=self._schema)
         self._writer.write_table(table, row_group_size=len(rows))
         self.group_sizes.append(len(rows))
 
     def store(self, storage: Storage, key: str) -> str:
-        """Put it where it belongs; its sha256."""
+        """Store the file under a key; returns its sha256."""
         self._writer.close()
         storage.write_file(key, self._file.name)
         with open(self._file.name, "rb") as file:

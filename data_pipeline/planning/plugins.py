@@ -1,8 +1,8 @@
-"""Models of yours that look at clips while they are planned: scores, captions, embeddings.
+"""Base classes of your own models that see clips while they are planned: scores, captions, embeddings.
 
-A plug-in is a class that is installed or importable, and is given a local path: no network, no code or pickle out of a
-model's folder. Load weights with safetensors or `torch.load(weights_only=True)`; with transformers set
-`local_files_only=True`, and let no repository bring code of its own.
+A plug-in is an importable class that gets a local path. It should use no network, and run no code or pickle from a
+model's folder: load weights with safetensors or `torch.load(weights_only=True)`; with transformers, set
+`local_files_only=True` and never `trust_remote_code`.
 """
 
 from __future__ import annotations
@@ -24,60 +24,63 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import PluginConfig
 
 FRAMES = 8
-"""Frames of a clip that a model sees, at most."""
+"""Most frames of a clip that a model sees."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipView:
-    """What a model sees of a clip."""
+    """A clip as a model sees it."""
 
     frames: UInt8[np.ndarray, "f h w 3"]
-    """RGB, evenly spaced over the clip, in the clip's own shape."""
+    """RGB, evenly spaced over the clip, in the clip's own height and width."""
     caption: str
+    """Empty if the clip has none."""
     source: str
+    """Name of the source file."""
     start_s: float
+    """Where the clip begins in it."""
 
 
 class ClipModel:
-    """A model that is made once, with the local path of its weights ("" where the configuration names none)."""
+    """A model that is made once, with the local path of its weights ("" if the configuration names none)."""
 
     def __init__(self, model: str) -> None:
         self.model = model
 
 
 class ClipScorer(ClipModel, abc.ABC):
-    """Aesthetics, overlaid text, or whatever a number can say of a clip."""
+    """Gives each clip a number: aesthetics, overlaid text, or anything else."""
 
     @abc.abstractmethod
     def score(self, clips: Sequence[ClipView]) -> Sequence[float]:
-        """One finite number a clip."""
+        """One finite number per clip."""
 
 
 class ClipCaptioner(ClipModel, abc.ABC):
-    """Describes clips that come without a caption."""
+    """Describes clips that have no caption."""
 
     @abc.abstractmethod
     def caption(self, clips: Sequence[ClipView]) -> Sequence[str]:
-        """One text a clip."""
+        """One text per clip."""
 
 
 class ClipEmbedder(ClipModel, abc.ABC):
-    """Places clips so that near-duplicates lie close together."""
+    """Maps clips to vectors such that near-duplicates have a cosine near 1."""
 
     @abc.abstractmethod
     def embed(self, clips: Sequence[ClipView]) -> Float32[np.ndarray, "b e"]:
-        """One vector a clip; only its direction counts."""
+        """One vector per clip; only its direction matters."""
 
 
 def load_plugin(config: PluginConfig, kind: type[ClipModel]) -> Any:
-    """The model of that kind that a configuration names. InputError when it is none, or its path is not there."""
+    """The model that a configuration names. InputError if it is not of that kind, or its path does not exist."""
     module_name, colon, class_name = config.plugin.partition(":")
     if not colon or not class_name.isidentifier() or not module_name.replace(".", "_").isidentifier():
         raise InputError(
             f"{config.name}.plugin", config.plugin, "is not written `package.module:Class`", "name a class"
         )
     if config.model and not Path(config.model).exists():
-        raise InputError(f"{config.name}.model", config.model, "is not there", "give a local folder or file")
+        raise InputError(f"{config.name}.model", config.model, "does not exist", "give a local folder or file")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
@@ -88,14 +91,14 @@ def load_plugin(config: PluginConfig, kind: type[ClipModel]) -> Any:
         raise InputError(
             f"{config.name}.plugin",
             config.plugin,
-            f"is no {kind.__name__}",
+            f"is not a {kind.__name__}",
             f"derive it from videoar.data_pipeline.planning.plugins.{kind.__name__}",
         )
     return found(config.model)
 
 
 def model_hash(config: PluginConfig) -> str:
-    """Sixteen hex digits of the names and bytes of a model's files: other weights make another plan."""
+    """Sixteen hex digits from the names and bytes of a model's files: other weights make another plan."""
     digest = hashlib.sha256(config.plugin.encode())
     root = Path(config.model)
     files = [root] if root.is_file() else sorted(Path(f, n) for f, _, names in os.walk(root) for n in names)
@@ -107,7 +110,7 @@ def model_hash(config: PluginConfig) -> str:
 
 
 def checked_scores(name: str, scores: Sequence[float], count: int) -> list[float]:
-    """A scorer's answer as numbers. InputError when it is not one finite number a clip."""
+    """A scorer's answer as numbers. InputError if it is not one finite number per clip."""
     found = [float(score) for score in scores]
     if len(found) != count or not all(math.isfinite(score) for score in found):
         raise InputError(name, found[:4], f"is not one finite score for each of {count} clips", "repair the plug-in")
@@ -115,7 +118,7 @@ def checked_scores(name: str, scores: Sequence[float], count: int) -> list[float
 
 
 def checked_captions(name: str, captions: Sequence[str], count: int) -> list[str]:
-    """A captioner's answer. InputError when it is not one text a clip."""
+    """A captioner's answer, with single spaces. InputError if it is not one text per clip."""
     found = list(captions)
     if len(found) != count or not all(isinstance(caption, str) for caption in found):
         raise InputError(name, found[:4], f"is not one caption for each of {count} clips", "repair the plug-in")
@@ -123,7 +126,7 @@ def checked_captions(name: str, captions: Sequence[str], count: int) -> list[str
 
 
 def checked_vectors(name: str, vectors: Float32[np.ndarray, "b e"], count: int) -> Float32[np.ndarray, "b e"]:
-    """An embedder's answer as unit vectors. InputError when it is not one finite vector a clip."""
+    """An embedder's answer as unit vectors. InputError if it is not one finite vector per clip."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True) if vectors.ndim == 2 else np.zeros(1)
     if vectors.shape[0] != count or not np.isfinite(vectors).all() or not (lengths > 0).all():
         raise InputError(name, vectors.shape, f"is not one vector for each of {count} clips", "repair the plug-in")

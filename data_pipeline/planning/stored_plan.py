@@ -1,8 +1,8 @@
-"""The stored plan: which clips stand in which shard, fixed before any work is done and never changed afterwards.
+"""The stored plan: which clips are in which shard. It is fixed before any work begins and never changed afterwards.
 
-Parquet tables (parts with a row group a shard, and one of what was left out, with reasons) beside a JSON head with
-hashes. Restarting a job means reading it again: a folder that changed meanwhile does not change what is being made.
-A plan is written and read a part at a time; its size is bounded by no memory.
+A plan is a JSON head with hashes, Parquet tables of clips (one row group per shard), and a Parquet table of what was
+left out, with reasons. A restarted job reads it again, so that a source folder that changed meanwhile does not change
+what is made. A plan is written and read one part at a time and may be larger than the memory.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.decoding.frame_sampling import RULES_VERSION
 from videoar.data_pipeline.planning.accounts import Accounts
-from videoar.data_pipeline.planning.choose import Told, iter_plan
+from videoar.data_pipeline.planning.choose import OnProgress, iter_plan
 from videoar.data_pipeline.planning.clip import Clip
 from videoar.data_pipeline.planning.opinions import model_hashes
 from videoar.data_pipeline.planning.plan_writer import PLAN_VERSION, SKIPPED_KEY, PlanWriter, ShardLimits
 from videoar.data_pipeline.shards.commits import Unit
 from videoar.data_pipeline.shards.sample_format import VERSION, SampleFormat
 from videoar.data_pipeline.sources.source import Skipped
-from videoar.data_pipeline.storage.objects import Storage, damage_said_plainly
+from videoar.data_pipeline.storage.objects import Storage, explain_damage
 from videoar.tokenizer.scales import ScaleSchedule
 
 HEAD_KEY = "plan.json"
@@ -42,49 +42,59 @@ class PlanPart:
     """One table of the plan: the clips of some shards."""
 
     key: str
+    """Key of the table in the dataset's folder."""
     sha256: str
+    """Hash of its bytes."""
     first_shard: int
+    """Index of its first shard."""
     shard_sizes: tuple[int, ...]
-    """Clips of each shard, a row group each."""
+    """Clips of each shard; a shard is one row group."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BucketTotal:
-    """What the plan makes of one shape."""
+    """Totals of the clips of one shape."""
 
     schedule: str
+    """Name of the scale schedule."""
     num_frames: int
+    """Pixel frames of a clip."""
     num_clips: int
+    """Clips of this shape."""
     num_tokens: int
-    """Visual tokens."""
+    """Their visual tokens."""
     size_bytes: int
-    """In the shards, with the headers of the tar's members."""
+    """Their bytes in the shards, with the headers of the tar's members."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Which clips stand in which shard."""
+    """Which clips are in which shard."""
 
     hash: str
-    """Of the tables' bytes."""
+    """Hash of the tables' bytes."""
     config_hash: str
-    """Of the settings, rules, models and tokenizer it was made for."""
+    """Hash of the settings, rules, models and tokenizer that it was made for."""
     num_clips: int
+    """Clips in all shards."""
     num_skipped: int
     """Inputs that give no clip."""
     accounts: dict[str, Any]
     """Where every input and every clip went; see `Accounts.to_dict`."""
     buckets: tuple[BucketTotal, ...]
+    """Totals of each shape."""
     size_bytes: int
-    """Of all shards, if no clip fails."""
+    """Bytes of all shards, if no clip fails."""
     parts: tuple[PlanPart, ...]
+    """The tables, in order."""
     storage: Storage
+    """The dataset's folder."""
     _read: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """The part that was read last."""
 
     @property
     def identity(self) -> str:
-        """What a commit is made for: these clips, under these settings."""
+        """Names these clips under these settings; a commit that was made for another plan is refused."""
         return f"{self.config_hash}-{self.hash[:16]}"
 
     @property
@@ -94,11 +104,11 @@ class Plan:
 
     @property
     def clips(self) -> tuple[Clip, ...]:
-        """Every clip, in order. For small plans: the shards' own clips are read with `shard`."""
+        """Every clip, in order. Only for small plans; read large ones shard by shard with `shard`."""
         return tuple(clip for index in range(len(self.shard_sizes)) for clip in self.shard(index))
 
     def shard(self, index: int) -> tuple[Clip, ...]:
-        """The clips of one shard, in order. InputError when the stored table is damaged."""
+        """The clips of one shard, in order. InputError if the stored table is damaged."""
         return clips_of(self.table(index))
 
     def clips_of(self, unit: Unit) -> tuple[Clip, ...]:
@@ -115,7 +125,7 @@ class Plan:
         return self._read[part.key].read_row_group(index - part.first_shard, use_threads=False)
 
     def _payload(self, part: PlanPart) -> bytes:
-        with damage_said_plainly(self.storage.url, part.key, _REMEDY):
+        with explain_damage(self.storage.url, part.key, _REMEDY):
             payload = self.storage.read(part.key)
             if hashlib.sha256(payload).hexdigest() != part.sha256:
                 raise ValueError("its sha256 is not the one in the plan")
@@ -128,7 +138,7 @@ def clips_of(table: pyarrow.Table) -> tuple[Clip, ...]:
 
 
 def config_hash(dataset: DatasetConfig, sample_format: SampleFormat, shards: ShardLimits) -> str:
-    """Sixteen hex digits of everything that decides what the shards hold (not how fast they are made)."""
+    """Sixteen hex digits of everything that decides what the shards hold; speed settings do not count."""
     facts = {
         "dataset": to_dict(dataset),
         "shards": asdict(shards),
@@ -150,9 +160,9 @@ def ensure_plan(
     limits: DecodeLimits,
     *,
     processes: int = 1,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Plan:
-    """The plan that is there, or a new one. A plan for other settings is refused, not replaced."""
+    """The stored plan, or a new one. InputError if the stored plan was made for other settings; it is not replaced."""
     wanted = config_hash(dataset, sample_format, shards)
     if storage.exists(HEAD_KEY):
         plan = read_plan(storage)
@@ -166,7 +176,7 @@ def ensure_plan(
         return plan
     accounts = Accounts()
     with PlanWriter(storage, sample_format, shards) as writer:
-        for item in iter_plan(dataset, limits, accounts, processes=processes, told=told):
+        for item in iter_plan(dataset, limits, accounts, processes=processes, on_progress=on_progress):
             writer.add(item)
     facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}
     storage.write(HEAD_KEY, json.dumps(writer.head() | facts, indent=2, sort_keys=True).encode())
@@ -174,15 +184,15 @@ def ensure_plan(
 
 
 def read_plan(storage: Storage) -> Plan:
-    """The plan stored in a dataset's folder. InputError: there is none, or it is damaged or of another version."""
+    """The plan stored in a dataset's folder. InputError if there is none, or it is damaged or of another version."""
     if not storage.exists(HEAD_KEY):
         raise InputError("url", storage.url, f"holds no plan (no {HEAD_KEY})", "run `videoar data plan` first")
-    with damage_said_plainly(storage.url, HEAD_KEY, _REMEDY):
+    with explain_damage(storage.url, HEAD_KEY, _REMEDY):
         return _plan(storage, dict(json.loads(storage.read(HEAD_KEY))))
 
 
 def _plan(storage: Storage, head: dict[str, Any]) -> Plan:
-    """As its head tells."""
+    """The plan that a head describes."""
     if head["version"] != PLAN_VERSION:
         raise InputError(
             "output",
@@ -207,8 +217,8 @@ def _plan(storage: Storage, head: dict[str, Any]) -> Plan:
 
 
 def read_skipped(storage: Storage) -> Iterator[Skipped]:
-    """Every input and clip that a plan leaves out. InputError: the table is damaged."""
-    with damage_said_plainly(storage.url, SKIPPED_KEY, _REMEDY):
+    """Every input and clip that a plan leaves out. InputError if the table is damaged."""
+    with explain_damage(storage.url, SKIPPED_KEY, _REMEDY):
         table = parquet.ParquetFile(pyarrow.BufferReader(storage.read(SKIPPED_KEY)))
         for batch in table.iter_batches():
             yield from (Skipped(**row) for row in batch.to_pylist())

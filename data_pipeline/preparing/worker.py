@@ -20,7 +20,7 @@ from videoar.data_pipeline.planning.choose import Clip
 from videoar.data_pipeline.planning.stored_plan import Plan, read_plan
 from videoar.data_pipeline.shards.commits import Commit, Unit, find_commit, write_commit
 from videoar.data_pipeline.shards.writer import ShardWriter
-from videoar.data_pipeline.storage.objects import Storage, full_disk_said_plainly
+from videoar.data_pipeline.storage.objects import Storage, explain_full_disk
 from videoar.tokenizer import VideoTokenizer
 
 
@@ -76,7 +76,7 @@ class UnitWorker:
         layout = self._encoder.layout(dataset)
         failed: dict[str, str] = {}
         latents = files[1] if layout.latent != "none" else None
-        with full_disk_said_plainly(tempfile.gettempdir()), ShardWriter(files[0], latents) as writer:
+        with explain_full_disk(tempfile.gettempdir()), ShardWriter(files[0], latents) as writer:
             footage = self._footage(dataset, plan.clips_of(unit), failed)
             for batch in batches(footage, lambda item: (item.clip.schedule, item.clip.num_frames)):
                 for key, members in self._encoder.members(dataset, batch, failed):

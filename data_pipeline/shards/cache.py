@@ -21,7 +21,7 @@ from pathlib import Path
 from videoar.cluster.ground.errors import CorruptShard, InputError
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.shards.commits import CommittedTar
-from videoar.data_pipeline.storage.objects import Storage, full_disk_said_plainly
+from videoar.data_pipeline.storage.objects import Storage, explain_full_disk
 
 _PIECE_BYTES = 16 << 20
 _WAIT_S = 600.0
@@ -84,7 +84,7 @@ class ShardCache:
 
     def _download(self, storage: Storage, tar: CommittedTar, path: Path) -> None:
         part = path.with_suffix(_PART)
-        with full_disk_said_plainly(str(self.folder)):
+        with explain_full_disk(str(self.folder)):
             handle = self._reserve(part, tar.size_bytes)
         try:
             found = _copy(storage, tar, handle)

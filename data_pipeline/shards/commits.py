@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.read_ahead import read_ahead
-from videoar.data_pipeline.storage.objects import UNFINISHED, Storage, damage_said_plainly
+from videoar.data_pipeline.storage.objects import UNFINISHED, Storage, explain_damage
 
 COMMITS = "commits"
 SHARDS = "shards"
@@ -108,7 +108,7 @@ def read_commit(storage: Storage, unit: Unit, plan: str) -> Commit:
     """The commit of a unit that has one. FileNotFoundError: it has none. InputError: it is damaged, or was made for
     another plan than that of this identity."""
     payload = storage.read(unit.commit_key)
-    with damage_said_plainly(storage.url, unit.commit_key, "make its unit again: `videoar data verify URL --repair`"):
+    with explain_damage(storage.url, unit.commit_key, "make its unit again: `videoar data verify URL --repair`"):
         fields = dict(json.loads(payload))
         fields["tars"] = tuple(CommittedTar(**tar) for tar in fields["tars"])
         fields["samples"] = tuple(CommittedSample(**sample) for sample in fields["samples"])

@@ -19,7 +19,7 @@ from videoar.data_pipeline.shards.commits import CommittedTar
 from videoar.data_pipeline.shards.entries import REPEATED, Entries
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.shards.sample_format import VERSION, SampleFormat
-from videoar.data_pipeline.storage.objects import Storage, damage_said_plainly
+from videoar.data_pipeline.storage.objects import Storage, explain_damage
 from videoar.tokenizer.scales import ScaleSchedule
 
 DATASET_KEY = "dataset.json"
@@ -155,14 +155,14 @@ def open_manifest(url: str) -> Manifest:
     """The manifest of a prepared dataset; InputError when it is unfinished, damaged or of another version."""
     storage = Storage.open(url)
     described = read_dataset(storage)
-    with damage_said_plainly(url, DATASET_KEY, _REMEDY):
+    with explain_damage(url, DATASET_KEY, _REMEDY):
         payload = _table(storage, described["manifest"], described["manifest_sha256"])
         return _manifest(url, described, payload)
 
 
 def _table(storage: Storage, key: str, sha256: str) -> bytes:
     """The bytes of the table, as they were written."""
-    with damage_said_plainly(storage.url, key, _REMEDY):
+    with explain_damage(storage.url, key, _REMEDY):
         payload = storage.read(key)
         if hashlib.sha256(payload).hexdigest() != sha256:
             raise ValueError(f"its sha256 is not the one in {DATASET_KEY}")
@@ -205,7 +205,7 @@ def read_dataset(storage: Storage) -> dict[str, Any]:
         raise InputError(
             "data.url", storage.url, f"holds no finished dataset (no {DATASET_KEY})", "run `videoar data run` first"
         )
-    with damage_said_plainly(storage.url, DATASET_KEY, _REMEDY):
+    with explain_damage(storage.url, DATASET_KEY, _REMEDY):
         described = dict(json.loads(storage.read(DATASET_KEY)))
         version = described["format_version"]
     if version != VERSION:

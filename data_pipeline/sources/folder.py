@@ -1,4 +1,4 @@
-"""Sources of a folder: its videos and images, with captions beside them or in a table."""
+"""Lists the videos and images of a folder, with captions from text files or from a table."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from videoar.data_pipeline.sources.source import (
     Skipped,
     Source,
     etag,
-    no_file,
+    refusal,
     suffix,
-    unlisted,
+    unreadable_folders,
 )
 from videoar.data_pipeline.sources.table import checked_rows, row_source
 from videoar.data_pipeline.storage.objects import Storage
 
 
-def _folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
+def folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
+    """Every video and image of the folder, and what is left out. InputError if the folder cannot be used."""
     storage = Storage.open(config.path)
     if not storage.is_folder():
         raise InputError("source.path", config.path, "is not a folder", "give the folder that holds the clips")
-    hidden = list(unlisted(storage))
+    hidden = list(unreadable_folders(storage))
     if any(item.source == "./" for item in hidden):
         raise InputError("source.path", config.path, hidden[0].reason, "make it readable")
     infos = storage.infos()
@@ -45,8 +46,7 @@ def _folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
 def _files(
     storage: Storage, config: SourceConfig, infos: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, str], list[Skipped]]:
-    """Etag of every video and image below the folder, by relative path, sorted; and what has such a name but is no
-    file of that folder."""
+    """Etag of every video and image below the folder, by relative path; and what has such a name but is refused."""
     files, skipped = {}, []
     for key, info in infos.items():
         full, is_link = storage.path(key), bool(info.get("islink"))
@@ -55,7 +55,7 @@ def _files(
                 reason = f"is of a kind that is not read; convert it to one of {', '.join(sorted(MEDIA_SUFFIXES))}"
                 skipped.append(Skipped(source=key, reason=reason, kind="refused"))
             continue
-        if reason := no_file(storage, full, info, config.follow_links):
+        if reason := refusal(storage, full, info, config.follow_links):
             skipped.append(Skipped(source=key, reason=reason, kind="refused"))
         else:
             files[key] = etag(storage.info(key) if is_link else info)
@@ -72,19 +72,20 @@ def _files(
 def _with_text(
     storage: Storage, path: str, tag: str, infos: dict[str, dict[str, Any]], follow_links: bool
 ) -> Source | Skipped:
-    """The file with the caption beside it; a caption is as little followed out of the folder as a clip."""
-    beside = posixpath.splitext(path)[0] + ".txt"
-    if (info := infos.get(beside)) is None:
+    """The file with the caption in the text file next to it. Links of captions are checked like links of clips."""
+    text_file = posixpath.splitext(path)[0] + ".txt"
+    if (info := infos.get(text_file)) is None:
         return Source(path=path, etag=tag, caption="")
-    if reason := no_file(storage, storage.path(beside), info, follow_links):
-        return Skipped(source=path, reason=f"its caption {posixpath.basename(beside)} {reason}", kind="refused")
+    if reason := refusal(storage, storage.path(text_file), info, follow_links):
+        return Skipped(source=path, reason=f"its caption {posixpath.basename(text_file)} {reason}", kind="refused")
     try:
-        return Source(path=path, etag=tag, caption=storage.read(beside).decode("utf-8-sig").strip())
+        return Source(path=path, etag=tag, caption=storage.read(text_file).decode("utf-8-sig").strip())
     except UnicodeDecodeError as error:
-        raise InputError("source.path", beside, f"is not UTF-8 ({error})", "write the caption as UTF-8") from error
+        raise InputError("source.path", text_file, f"is not UTF-8 ({error})", "write the caption as UTF-8") from error
 
 
 def _with_table(config: SourceConfig, files: dict[str, str]) -> Iterator[Source | Skipped]:
+    """The files that the captions table names, sorted; and what only one of the two names."""
     sources: list[Source] = []
     named: set[str] = set()
     with closing(checked_rows("source.captions", config.captions, (("path",), ("caption",)))) as rows:
@@ -98,7 +99,7 @@ def _with_table(config: SourceConfig, files: dict[str, str]) -> Iterator[Source 
                 else:
                     yield source
             else:
-                reason = "the captions table names it and the folder does not hold it"
+                reason = "the captions table names it, but the folder does not hold it"
                 yield Skipped(source=path, reason=reason, kind="unreadable")
     for path in files:
         if path not in named:

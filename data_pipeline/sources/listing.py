@@ -1,4 +1,4 @@
-"""What there is to cut clips from: files of a folder, a table, tars, UCF-101, or drawn shapes, one after the other."""
+"""Lists the inputs of any kind of source in a fixed order, and checks each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from videoar.cluster.ground.credentials import redact
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
-from videoar.data_pipeline.sources.folder import _folder_sources
+from videoar.data_pipeline.sources.folder import folder_sources
 from videoar.data_pipeline.sources.shapes import drawing
 from videoar.data_pipeline.sources.source import Skipped, Source
 from videoar.data_pipeline.sources.table import table_sources
@@ -20,27 +20,27 @@ _LARGEST_LABEL = 2**31 - 1
 
 
 def iter_sources(config: SourceConfig, max_bytes: int = DecodeLimits().max_bytes) -> Iterator[Source | Skipped]:
-    """Every input in a fixed order: a source, or why it is none."""
+    """Every input in a fixed order: a source, or why it cannot be used."""
     for item in _inputs(config, max_bytes):
         if isinstance(item, Skipped):
             yield replace(item, source=_printable(item.source))
-        elif reason := _unfit(item):
+        elif reason := _problem(item):
             yield Skipped(source=_printable(item.name), reason=reason, kind="unreadable")
         else:
             yield item
 
 
 def _printable(name: str) -> str:
-    """The name with what is no UTF-8 text escaped, as plans hold nothing else, and without credentials."""
+    """The name without credentials, and with bytes that are not UTF-8 escaped, because a plan holds UTF-8 only."""
     return redact(name.encode("utf-8", "backslashreplace").decode())
 
 
-def _unfit(source: Source) -> str:
-    """Why a source cannot stand in a plan, whoever named it; empty where it can."""
+def _problem(source: Source) -> str:
+    """Why a source cannot be stored in a plan; empty if it can."""
     texts = {"name": source.name, "caption": source.caption}
     for what, text in texts.items():
         if text.encode("utf-8", "replace").decode() != text or "\0" in text:
-            return f"its {what} is no UTF-8 text"
+            return f"its {what} is not UTF-8 text"
     if source.label is not None and abs(source.label) > _LARGEST_LABEL:
         return f"its label has more than {_LARGEST_LABEL.bit_length()} bits"
     if not all(math.isfinite(time) for time in (source.start_s, source.end_s or 0.0)):
@@ -60,17 +60,17 @@ def _inputs(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
     elif config.kind == "ucf101":
         yield from ucf101_sources(config)
     else:
-        yield from _folder_sources(config)
+        yield from folder_sources(config)
 
 
 def list_sources(config: SourceConfig) -> tuple[list[Source], list[Skipped]]:
-    """Every source in a fixed order, and what had to be left out."""
+    """Every source in a fixed order, and what was left out."""
     found = list(iter_sources(config))
     return [item for item in found if isinstance(item, Source)], [item for item in found if isinstance(item, Skipped)]
 
 
 def count_inputs(config: SourceConfig) -> int | None:
-    """How many inputs `iter_sources` will give, where that costs little; None for tars."""
+    """The number of inputs of `iter_sources`; None for tars, where counting is expensive."""
     return None if config.kind == "webdataset" else sum(1 for _ in iter_sources(config))
 
 

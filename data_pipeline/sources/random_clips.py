@@ -1,7 +1,7 @@
-"""Training clips for a tokenizer, cut at random from a few videos held in memory, or drawn.
+"""Training clips for a tokenizer, cut at random from videos in memory, or drawn.
 
-A batch is a function of (seed, step) alone, so that a resumed run sees what the straight one saw. Only the part of each
-source that its configuration names is read: what comes after in time is held out for evaluation.
+A batch depends only on (seed, step), so that a resumed run sees the same batches. Only the configured part of each
+source (`start_fraction` to `end_fraction`) is read: the rest is held out for evaluation.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
 ZOOM_STEPS = 4
-"""Sizes a video is kept in for each bucket, from just covering it to `zoom` times that."""
+"""Sizes in which a video is kept for each bucket: from just covering the bucket to `zoom` times that."""
 
 MAX_FRAMES = 2000
-"""Longest stretch of one video that is held in memory."""
+"""Most frames of one video that are held in memory."""
 
 
 class RandomClips:
-    """Batches of random crops; call it with a step. Buckets take turns."""
+    """Batches of random crops; call it with a step. The buckets take turns."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ def open_random_clips(recipe: TokenizerRecipe) -> RandomClips:
 
 
 def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h w 3"]]:
-    """The named part of every video of a folder, frame by frame, its short side about `side` but never enlarged."""
+    """The configured part of every video of a folder, with a shorter side of about `side` pixels, never enlarged."""
     limits = DecodeLimits()
     decoder = VideoDecoder(limits)
     videos: list[UInt8[np.ndarray, "f h w 3"]] = []
@@ -106,18 +106,20 @@ def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h 
 
 
 def _read(decoder: VideoDecoder, path: str, source: SourceConfig, side: int) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
-    """One video at its own frame rate, through the decoder's bucket of the nearest shape and size."""
+    """One video at its own frame rate, cut in the bucket of the nearest shape and size."""
     probe = decoder.probe(path)
     first, last = source.start_fraction * probe.duration_s, source.end_fraction * probe.duration_s
     count = min(MAX_FRAMES, max(1, math.floor((last - first) * probe.fps)))
-    bucket = ClipBucket(schedule=_nearest(probe.height, probe.width, side), num_frames=count, fps=probe.fps or 1.0)
+    bucket = ClipBucket(
+        schedule=_nearest_schedule(probe.height, probe.width, side), num_frames=count, fps=probe.fps or 1.0
+    )
     for _, frames in decoder.cut(path, [first], bucket):
         scale = min(1.0, min(probe.height, probe.width) / min(frames.shape[1:3]))
         yield _resize(frames, (round(frames.shape[1] * scale), round(frames.shape[2] * scale)))
 
 
-def _nearest(height: int, width: int, side: int) -> str:
-    """The schedule closest to a video's shape, and of those the smallest whose short side is at least `side`."""
+def _nearest_schedule(height: int, width: int, side: int) -> str:
+    """The schedule closest to a video's shape; among those, the smallest with a shorter side of at least `side`."""
 
     def badness(name: str) -> tuple[float, bool, int]:
         rows, columns = ScaleSchedule.named(name).pixels
@@ -143,8 +145,8 @@ def _crop(
 def _frames(
     available: int, wanted: int, augment: AugmentConfig, rng: np.random.Generator
 ) -> Int64[np.ndarray, " wanted"]:
-    """Which frames a clip takes: every first, second, ... of a stretch, forwards or backwards; the last one repeats
-    where the video is too short."""
+    """Indices of a clip's frames: every n-th frame of a random stretch, forwards or backwards; the last one is repeated
+    if the video is too short."""
     stride = 1 + int(rng.integers(augment.max_stride))
     stride = max(1, min(stride, (available - 1) // max(1, wanted - 1)))
     start = int(rng.integers(max(1, available - stride * (wanted - 1))))
@@ -155,7 +157,7 @@ def _frames(
 def _relight(
     clip: UInt8[np.ndarray, "f h w 3"], strength: float, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "f h w 3"]:
-    """Another contrast and another balance of colours, the same for the whole clip."""
+    """Change contrast and balance of colours, equally in the whole clip."""
     gain = 1 + strength * rng.uniform(-1, 1)
     shift = 127.5 * strength * rng.uniform(-1, 1, 3) / 2
     table = np.clip((np.arange(256)[:, None] - 127.5) * gain + 127.5 + shift, 0, 255).round().astype(np.uint8)
@@ -165,7 +167,7 @@ def _relight(
 def _pyramid(
     video: UInt8[np.ndarray, "f h w 3"], schedule: str, augment: AugmentConfig
 ) -> list[UInt8[np.ndarray, "f _h _w 3"]]:
-    """The video at several sizes that cover the bucket; larger than it is only where it does not cover."""
+    """The video at several sizes that cover the bucket; it is enlarged only if it would not cover it."""
     height, width = ScaleSchedule.named(schedule).pixels
     cover = max(height / video.shape[1], width / video.shape[2])
     zooms = np.geomspace(cover, max(cover, min(1.0, cover * augment.zoom)), ZOOM_STEPS)

@@ -1,4 +1,4 @@
-"""Moving shapes drawn by a seed: clips with captions that need no files. A clip is a function of (seed, index)."""
+"""Draws moving shapes: clips with captions that need no files. A clip depends only on (seed, index)."""
 
 from __future__ import annotations
 
@@ -22,16 +22,13 @@ SHAPES = ("square", "disc", "diamond", "ring")
 DIRECTIONS: dict[str, tuple[int, int]] = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
 BACKGROUNDS = ("plain", "gradient", "stripes", "checks")
 
-NUM_LABELS = len(SHAPES) * len(DIRECTIONS)
-"""The label of a clip is its (shape, direction)."""
-
 _EDGE_PIXELS = 0.75
 """Half the width of a shape's soft edge."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drawing:
-    """What is drawn; lengths in units of the shorter side of the frame."""
+    """What a clip shows; lengths are relative to the shorter side of the frame."""
 
     shape: str
     colour: str
@@ -39,13 +36,13 @@ class Drawing:
     background: str
     radius: float
     speed: float
-    """Sides a second; what leaves the frame comes back on the other side."""
+    """Shorter sides per second; what leaves the frame comes back on the other side."""
     start: tuple[float, float]
-    """Row and column of the centre in the first frame, in units of height and width."""
+    """Row and column of the centre in the first frame, relative to height and width."""
     shades: tuple[float, float]
     """Grey levels of the background, in [0, 1]."""
     period: float
-    """Of stripes and checks."""
+    """Period of stripes and checks."""
 
     @property
     def caption(self) -> str:
@@ -53,11 +50,12 @@ class Drawing:
 
     @property
     def label(self) -> int:
+        """Number of its (shape, direction)."""
         return SHAPES.index(self.shape) * len(DIRECTIONS) + list(DIRECTIONS).index(self.direction)
 
 
 def drawing(seed: int, index: int) -> Drawing:
-    """What clip `index` of a seed shows. Raw generator output is used: numpy guarantees its stream for ever."""
+    """What clip `index` of a seed shows. It uses raw draws: numpy guarantees that they never change."""
     raw = np.random.PCG64(np.random.SeedSequence([seed, index])).random_raw(11)
     u = [float(value) / 2.0**64 for value in raw]
     return Drawing(
@@ -85,7 +83,7 @@ def draw_clip(seed: int, index: int, bucket: ClipBucket) -> UInt8[np.ndarray, "f
 
 
 def _offsets(what: Drawing, bucket: ClipBucket, height: int, width: int) -> Float[np.ndarray, "2 f h w"]:
-    """Distance in pixels from the centre, (down, right), on a frame whose opposite edges meet."""
+    """Distance in pixels from the centre, (down, right), on a frame whose opposite edges are joined."""
     side = min(height, width)
     travelled = np.arange(bucket.num_frames) * (what.speed * side / bucket.fps)
     offsets = []

@@ -1,4 +1,4 @@
-"""What a source is, and how its bytes come to this machine: the values that listing, planning and cutting share."""
+"""What a source is, which files are accepted as one, and how its bytes come to this machine."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ VIDEO_SUFFIXES = frozenset("mp4 mov m4v mkv webm avi ts mts m2ts mpg mpeg".split
 IMAGE_SUFFIXES = frozenset("png jpg jpeg webp bmp".split())
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 OTHER_MEDIA = frozenset("wmv flv f4v gif 3gp ogv asf vob mxf rm rmvb y4m mpe tif tiff heic heif avif svg dng".split())
-"""Videos and images too, of kinds that are not read: each is on record, as it may have been meant."""
+"""Videos and images of kinds that are not read. They are recorded as left out, because they may have been intended."""
 
 SkippedKind = Literal["unreadable", "refused", "filtered", "duplicate"]
-"""Could not be opened or decoded; was not opened, for safety; broke a rule; is there already."""
+"""Could not be opened or decoded; was not opened, for safety; did not pass a rule; repeats another clip."""
 
 _COPY_BYTES = 8 << 20
 
 
 @runtime_checkable
 class InFile(Protocol):
-    """Bytes that lie in a file: all of it, or a member of a tar."""
+    """Something stored in a file: the whole file, or a member of a tar."""
 
     @property
     def path(self) -> str: ...
@@ -44,58 +44,66 @@ class InFile(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One file, member of a tar, or drawing, and what is said about it."""
+    """One file, member of a tar, or drawing, with its caption and label."""
 
     path: str
-    """Relative to the folder, or a URL of its own; for a drawing its index."""
+    """Relative to the source's folder, or a whole URL; for a drawing, its index."""
     etag: str
     """Changes when the file changes; empty: it is looked up when the file is opened."""
     caption: str
+    """Empty if there is none."""
     label: int | None = None
+    """Class of its content, from 0."""
     start_s: float = 0.0
+    """Start of the part of the file that the caption describes."""
     end_s: float | None = None
-    """The part of the file that the caption speaks of; None: to its end."""
+    """End of that part; None: the end of the file."""
     member: str = ""
     """Name within the tar at `path`; empty: the file itself."""
     offset: int = 0
     """First byte of the member in the tar."""
     size_bytes: int = 0
-    """Of the member."""
+    """Size of the member."""
 
     @property
     def name(self) -> str:
-        """For people and for keys."""
+        """Path and member, for messages and for keys."""
         return f"{self.path}!{self.member}" if self.member else self.path
 
     @property
     def is_image(self) -> bool:
+        """Whether the name is that of an image."""
         return suffix(self.member or self.path) in IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
-    """An input that gives no clip, or a clip of one that is not taken, and why."""
+    """An input that gives no clip, or clips of an input that are left out, and why."""
 
     source: str
+    """Name of the input."""
     reason: str
+    """Completes the sentence "the input ..."."""
     kind: SkippedKind
+    """Which kind of reason."""
     is_input: bool = True
-    """The whole input is out; otherwise `num_clips` of its clips are."""
+    """Whether the whole input is left out; otherwise `num_clips` of its clips are."""
     start_s: float | None = None
-    """Of the clip, or of the shot, that is out."""
+    """Start of the clip or the shot that is left out."""
     num_clips: int = 0
+    """Clips that are left out, variants included."""
     repeats: str = ""
     """Key of the clip that a duplicate repeats."""
 
 
 def suffix(path: str) -> str:
-    """The extension, lower case, without its dot; empty where there is none."""
+    """The extension in lower case, without its dot; empty if there is none."""
     name = posixpath.basename(path)
     return name.rsplit(".", 1)[-1].lower() if "." in name else ""
 
 
 def is_absolute(path: str) -> bool:
-    """Whether a path of a table says by itself where it is."""
+    """Whether a path needs no folder to be relative to."""
     return path.startswith("/") or "://" in path
 
 
@@ -104,23 +112,23 @@ def locate(config: SourceConfig, path: str) -> tuple[Storage, str]:
     if config.kind == "table" and is_absolute(path):
         folder, name = posixpath.split(path)
         return Storage.open(folder or "/"), name
-    return base(config), path
+    return base_folder(config), path
 
 
-def base(config: SourceConfig) -> Storage:
-    """The folder that relative paths are relative to: that of the clips, or the one a table or tar lies in."""
+def base_folder(config: SourceConfig) -> Storage:
+    """The folder that relative paths start from: the folder of the clips, or the one that holds the table or tar."""
     is_file = config.kind == "table" or (config.kind == "webdataset" and suffix(config.path) == "tar")
     return Storage.open((posixpath.dirname(config.path) or ".") if is_file else config.path)
 
 
 def etag(info: dict[str, Any]) -> str:
-    """What tells one state of a file from another, from the filesystem's own description of it."""
+    """Identifies the state of a file, from the filesystem's description of it."""
     stamp = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("LastModified") or ""
     return f"{info['size']}-{stamp}"
 
 
-def no_file(storage: Storage, path: str, info: dict[str, Any], follow_links: bool) -> str:
-    """Why an entry is not taken: pipes and devices block for ever, links may lead to what was not meant."""
+def refusal(storage: Storage, path: str, info: dict[str, Any], follow_links: bool) -> str:
+    """Why an entry is not accepted as a file: pipes and devices block for ever, links may lead out. Empty if it is."""
     if info.get("islink"):
         target = os.path.realpath(path)
         is_inside = os.path.commonpath([target, os.path.realpath(storage.root)]) == os.path.realpath(storage.root)
@@ -130,12 +138,12 @@ def no_file(storage: Storage, path: str, info: dict[str, Any], follow_links: boo
             return "is a broken link"
         if not is_inside and not follow_links:
             return "is a link that leads out of the folder (source.follow_links=false)"
-        return "" if os.path.isfile(target) else "is a link to no regular file"
-    return "" if info["type"] == "file" else "is no regular file"
+        return "" if os.path.isfile(target) else "is a link to something that is not a regular file"
+    return "" if info["type"] == "file" else "is not a regular file"
 
 
-def unlisted(storage: Storage) -> Iterator[Skipped]:
-    """Folders below a local one whose files are not known, as they may not be read: a listing passes over them."""
+def unreadable_folders(storage: Storage) -> Iterator[Skipped]:
+    """Folders below a local one that may not be read: a listing omits them without an error."""
     errors: list[OSError] = []
     if storage.is_local:
         deque(os.walk(storage.root, onerror=errors.append), maxlen=0)
@@ -147,25 +155,27 @@ def unlisted(storage: Storage) -> Iterator[Skipped]:
 
 
 def _holds_anything(storage: Storage) -> bool:
-    """Where a disk is to be mounted there often is an empty folder."""
+    """Whether the folder exists and is not empty; the mount point of a missing disk is often an empty folder."""
     return storage.is_folder() and not (storage.is_local and not os.listdir(storage.root))
 
 
 def current_etag(config: SourceConfig, item: InFile) -> str:
-    """The etag of the file as it is now. DecodeError when it is gone, or was never a file that can be named so.
+    """The etag of the file as it is now. DecodeError if the file is gone or is not a regular file.
 
-    StoreError where the folder of all is gone or the store does not answer: no word about this file.
+    StoreError if the whole source folder is gone or the store does not answer: then nothing is known about the file.
     """
     try:
         storage, key = locate(config, item.path)
         info = storage.info(key)
-        reason = no_file(storage, storage.path(key), info, config.follow_links) if not is_absolute(item.path) else ""
+        reason = refusal(storage, storage.path(key), info, config.follow_links) if not is_absolute(item.path) else ""
     except StoreError:
         raise
     except FileNotFoundError as error:
-        if not is_absolute(item.path) and not _holds_anything(base(config)):
+        if not is_absolute(item.path) and not _holds_anything(base_folder(config)):
             raise StoreError(
-                base(config).url, "is not there, or empty", "mount it, or start where the plan's relative paths begin"
+                base_folder(config).url,
+                "does not exist, or is empty",
+                "mount it, or run in the directory that relative paths start from",
             ) from error
         raise DecodeError("the file is gone") from error
     except (OSError, ValueError) as error:
@@ -173,15 +183,15 @@ def current_etag(config: SourceConfig, item: InFile) -> str:
     if info["type"] == "directory":
         raise DecodeError("is a folder")
     if reason or (info["type"] != "file" and not info.get("islink")):
-        raise DecodeError(reason or "is no regular file")
+        raise DecodeError(reason or "is not a regular file")
     return etag(info)
 
 
 @contextmanager
 def local_copy(config: SourceConfig, item: InFile, max_bytes: int) -> Iterator[str]:
-    """A path on this machine: the file itself, or a copy for as long as the block lasts.
+    """A path on this machine: the file itself, or a copy that is removed at the end of the block.
 
-    Members of tars are copied by their place; a name inside a tar never becomes a path here.
+    Members of tars are copied by their offset; a name inside a tar is never used as a path.
     """
     storage, key = locate(config, item.path)
     if storage.is_local and not item.member:
@@ -195,7 +205,7 @@ def local_copy(config: SourceConfig, item: InFile, max_bytes: int) -> Iterator[s
 
 
 def _fetch(storage: Storage, key: str, item: InFile, local: str, max_bytes: int) -> None:
-    """Copy in parts, never more than the cap, whatever size the store has told."""
+    """Copy in parts, never more than `max_bytes`, whatever size the store states."""
     left = item.size_bytes if item.member else max_bytes + 1
     if left > max_bytes and item.member:
         raise DecodeError(f"has {left} bytes, more than the {max_bytes} accepted")

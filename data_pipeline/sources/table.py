@@ -1,4 +1,4 @@
-"""Tables of clips or captions (CSV, JSON lines, Parquet), read row by row and never held whole."""
+"""Reads tables of clips or captions (CSV, JSON lines, Parquet) row by row, without holding the whole table."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _READ_AHEAD = 4 << 20
 
 
 def read_rows(field: str, url: str) -> Rows:
-    """The rows of a table, in order. InputError, naming the configuration's field, when it cannot be read."""
+    """The rows of a table, in order. InputError that names the configuration's `field` if it cannot be read."""
     folder, name = posixpath.split(url)
     storage = Storage.open(folder or ".")
     if not storage.exists(name):
-        raise InputError(field, url, "is not there", "give the path of the table")
+        raise InputError(field, url, "does not exist", "give the path of the table")
     reader = {"csv": _csv, "parquet": _parquet}.get(suffix(name), _json_lines)
     try:
         with storage.open_stream(name, _READ_AHEAD) as file, closing(reader(file)) as rows:
             for number, row in enumerate(rows, start=1):
                 if not isinstance(row, dict):
-                    raise InputError(field, f"{url}, row {number}", "is no object", "write one object a line")
+                    raise InputError(field, f"{url}, row {number}", "is not an object", "write one object per line")
                 yield row
     except InputError:
         raise
@@ -47,7 +47,7 @@ def read_rows(field: str, url: str) -> Rows:
 
 
 def checked_rows(field: str, url: str, columns: tuple[tuple[str, ...], ...]) -> Rows:
-    """The rows of a table that has at least one column of each group. Close it: the table's file is open meanwhile."""
+    """The rows of a table that has at least one column of each group. Close the generator: it holds the file open."""
     with closing(read_rows(field, url)) as rows:
         first = next(rows, None)
         missing = [" or ".join(group) for group in columns if first is None or not set(group) & set(first)]
@@ -59,11 +59,11 @@ def checked_rows(field: str, url: str, columns: tuple[tuple[str, ...], ...]) -> 
 
 
 def table_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
-    """A source for each row of a table with the columns `uri` and `caption` or `label`."""
+    """A source for each row of a table that has the columns `uri` and `caption` or `label`."""
     with closing(checked_rows("source.path", config.path, (("uri",), ("caption", "label")))) as rows:
         for number, row in enumerate(rows, start=1):
             uri = str(row.get("uri") or "")
-            if reason := _refused(uri):
+            if reason := _uri_problem(uri):
                 yield Skipped(source=uri or f"row {number}", reason=reason, kind="refused")
             else:
                 path = uri if is_absolute(uri) else posixpath.normpath(uri)
@@ -71,7 +71,7 @@ def table_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
 
 
 def row_source(row: Row, path: str, tag: str, number: int) -> Source | Skipped:
-    """The source that a row of that number describes, or why it is none."""
+    """The source that row `number` describes, or why it cannot be used."""
     try:
         return Source(
             path=path,
@@ -85,7 +85,8 @@ def row_source(row: Row, path: str, tag: str, number: int) -> Source | Skipped:
         return Skipped(source=path, reason=f"row {number} of the table: {error}", kind="unreadable")
 
 
-def _refused(uri: str) -> str:
+def _uri_problem(uri: str) -> str:
+    """Why a file cannot be taken from this place; empty if it can."""
     if not uri:
         return "the row names no file"
     if "://" in uri:
@@ -94,7 +95,7 @@ def _refused(uri: str) -> str:
         except InputError as error:
             return error.problem
         except ValueError as error:
-            return f"the row's URL is none ({error})"
+            return f"the row's URL is not valid ({error})"
         if "/" not in uri.split("://", 1)[1]:
             return "the row names no file of a store"
     if not is_absolute(uri) and posixpath.normpath(uri).startswith(".."):
@@ -107,12 +108,12 @@ def _number(row: Row, column: str, kind: type) -> Any:
     if value is None or value == "":
         return None
     if kind is int and isinstance(value, float) and not value.is_integer():
-        raise ValueError(f"{column}={value} is no whole number")
+        raise ValueError(f"{column}={value} is not a whole number")
     return kind(value)
 
 
 def _text(value: Any) -> str:
-    """A caption; what another type would look like as text is none."""
+    """A caption. Values that are not text are rejected: a number is a sign of a wrong column."""
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, bytes):

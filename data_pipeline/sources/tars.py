@@ -1,7 +1,7 @@
-"""WebDataset tars of media: members are found by their headers and read by their place, never extracted by name.
+"""Lists WebDataset tars of media. Members are found by their headers and read by offset, never extracted by name.
 
-Whoever packed a tar chose the names in it. A name that could lead elsewhere, a link, a device, a sparse or oversized
-member and a pickle are refused, each on record.
+The names in a tar cannot be trusted. Names that lead out of it, links, devices, sparse or oversized members and pickles
+are refused, and each is recorded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from typing import IO, Any, cast
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
-from videoar.data_pipeline.sources.source import MEDIA_SUFFIXES, Skipped, Source, base, etag, no_file, suffix, unlisted
+from videoar.data_pipeline.sources.source import (
+    MEDIA_SUFFIXES,
+    Skipped,
+    Source,
+    base_folder,
+    etag,
+    refusal,
+    suffix,
+    unreadable_folders,
+)
 from videoar.data_pipeline.storage.objects import Storage
 
 _TEXT_SUFFIXES = frozenset({"txt", "json", "cls"})
@@ -26,25 +35,25 @@ _READ_AHEAD = 64 << 10
 
 
 def tar_sources(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
-    """Every media member of a tar, or of all tars below a folder, with the caption beside it; and what is refused."""
-    storage = base(config)
+    """Every media member of a tar, or of all tars below a folder, with its caption; and what is refused."""
+    storage = base_folder(config)
     if suffix(config.path) != "tar":
-        yield from unlisted(storage)
+        yield from unreadable_folders(storage)
     for key in _tars(storage, config):
         info = storage.info(key)
-        if reason := no_file(storage, storage.path(key), info, config.follow_links):
+        if reason := refusal(storage, storage.path(key), info, config.follow_links):
             yield Skipped(source=key, reason=reason, kind="refused")
             continue
         tag = etag(info)
         with storage.open_stream(key, _READ_AHEAD) as file:
-            yield from _TarMembers(key, tag, _Careful(file), max_bytes).sources()
+            yield from _TarMembers(key, tag, _BoundedFile(file), max_bytes).sources()
 
 
 def _tars(storage: Storage, config: SourceConfig) -> list[str]:
     if suffix(config.path) == "tar":
         name = posixpath.basename(config.path)
         if not storage.exists(name):
-            raise InputError("source.path", config.path, "is not there", "give a tar or a folder of tars")
+            raise InputError("source.path", config.path, "does not exist", "give a tar or a folder of tars")
         return [name]
     found = [key for key in storage.keys("") if suffix(key) == "tar"]
     if not found:
@@ -53,8 +62,8 @@ def _tars(storage: Storage, config: SourceConfig) -> list[str]:
 
 
 @dataclass(slots=True)
-class _Careful:
-    """A tar's file for `tarfile`, which reads whatever length a header claims: more than a header has is refused."""
+class _BoundedFile:
+    """A tar's file for `tarfile`, which reads whatever length a header claims: longer headers are refused."""
 
     file: Any
     size: int = field(init=False)
@@ -77,7 +86,7 @@ class _Careful:
 
 @dataclass(slots=True)
 class _Sample:
-    """The members of one key: what stands before the first dot of a name."""
+    """The members with one key: the part of the name before the first dot."""
 
     key: str
     media: list[Source] = field(default_factory=list)
@@ -91,11 +100,11 @@ class _Sample:
 
 @dataclass(slots=True)
 class _TarMembers:
-    """One tar. Members of a sample are neighbours, as WebDataset has it."""
+    """One tar. The members of a sample are neighbours, as WebDataset requires."""
 
     path: str
     etag: str
-    file: _Careful
+    file: _BoundedFile
     max_bytes: int
     names: set[str] = field(default_factory=set)
 
@@ -104,7 +113,7 @@ class _TarMembers:
         try:
             with tarfile.open(fileobj=cast(IO[bytes], self.file), mode="r:") as tar:
                 while (member := tar.next()) is not None:
-                    tar.members = []  # type: ignore[attr-defined]  # they would all be kept
+                    tar.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
                     if reason := self._refusal(member):
                         if not member.isdir() or ".." in member.name.split("/"):
                             yield self._skipped(member.name, reason)
@@ -124,7 +133,7 @@ class _TarMembers:
             yield Skipped(source=self.path, reason=f"the tar is damaged at byte {end}", kind="unreadable")
 
     def _refusal(self, member: tarfile.TarInfo) -> str:
-        """Why a member is not looked into; empty when it may be."""
+        """Why a member is not read; empty if it may be."""
         parts = member.name.split("/")
         kind = suffix(member.name)
         checks = {
@@ -134,7 +143,7 @@ class _TarMembers:
             "is a device or pipe": member.isdev(),
             "is sparse": member.issparse(),
             "is a folder": member.isdir(),
-            "is no regular file": not member.isreg(),
+            "is not a regular file": not member.isreg(),
             f"is a pickle or may hold one (.{kind})": kind in _PICKLES,
             f"is of a kind that is not read (.{kind})": kind not in MEDIA_SUFFIXES | _TEXT_SUFFIXES,
             f"is larger than the {self.max_bytes} bytes accepted": member.size > self.max_bytes,
@@ -148,7 +157,7 @@ class _TarMembers:
         return Skipped(source=f"{self.path}!{name}", reason=f"the member {reason}", kind="refused")
 
     def _take(self, sample: _Sample, member: tarfile.TarInfo) -> str:
-        """Add a member to its sample; what is wrong with it, or nothing."""
+        """Add a member to its sample; returns what is wrong with it, or nothing."""
         if suffix(member.name) in MEDIA_SUFFIXES:
             sample.media.append(
                 Source(
@@ -163,20 +172,20 @@ class _TarMembers:
             return ""
         if member.size > _MAX_TEXT_BYTES:
             return f"is a text of more than {_MAX_TEXT_BYTES} bytes"
-        here = self.file.tell()
+        position = self.file.tell()
         self.file.seek(member.offset_data)
         raw = self.file.read(member.size)
-        self.file.seek(here)
+        self.file.seek(position)
         return _describe(sample, suffix(member.name), raw)
 
     def _ends_at(self, place: int) -> bool:
-        """Whether an end marker or the end of the file is there: `tarfile` takes a damaged header for the end, too."""
+        """Whether the tar really ends at `place`: `tarfile` also takes a damaged header for the end."""
         self.file.seek(place)
         return not self.file.read(tarfile.BLOCKSIZE).strip(b"\0")
 
 
 def _describe(sample: _Sample, kind: str, raw: bytes) -> str:
-    """Take caption and label from a text member; what is wrong with it, or nothing."""
+    """Take caption and label from a text member; returns what is wrong with it, or nothing."""
     try:
         text = raw.decode("utf-8-sig").strip()
         if kind == "txt":
@@ -193,6 +202,6 @@ def _describe(sample: _Sample, kind: str, raw: bytes) -> str:
 
 
 def _key(name: str) -> str:
-    """WebDataset's: the name up to the first dot after the last slash."""
+    """WebDataset's key: the name up to the first dot after the last slash."""
     folder, _, last = name.rpartition("/")
     return posixpath.join(folder, last.split(".")[0])

@@ -1,4 +1,4 @@
-"""Objects under one URL: whole-object writes that are complete or absent, reads, ranged reads, listings."""
+"""Objects under one URL: reads, ranged reads, listings, and writes after which an object is complete or absent."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from videoar.data_pipeline.storage import s3
 
 _COPY_BYTES = 1 << 20
 _READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
-"""By whether the disk is this machine's, which reads ahead by itself."""
+"""Options by whether the disk is local; a local disk reads ahead by itself."""
 UNFINISHED = ".part"
-"""End of the name of a local file that is not whole yet."""
+"""End of the name of a local file that is not complete yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,9 @@ class Storage:
     fs: Any
     """The fsspec filesystem."""
     root: str
+    """Its path in that filesystem."""
     url: str
+    """Its URL, as it was given."""
 
     @staticmethod
     def open(url: str) -> Storage:
@@ -42,7 +44,7 @@ class Storage:
             refuse_credentials("url", url)
             if not url.strip():
                 raise InputError("url", repr(url), "names no folder", "give a folder or fsspec URL")
-            if "://" not in url:  # fsspec would take `a::b` for a chain of stores, and a file may be called so
+            if "://" not in url:  # fsspec reads `a::b` as a chain of stores, but it may be the name of a file
                 fs, root = LocalFileSystem(), LocalFileSystem._strip_protocol(url)
             elif "::" in url:
                 raise ValueError("it names a chain of stores")
@@ -60,61 +62,64 @@ class Storage:
 
     @property
     def is_local(self) -> bool:
+        """Whether it is a folder of this machine's filesystem."""
         return isinstance(self.fs, LocalFileSystem)
 
     def path(self, key: str) -> str:
-        """The filesystem's own path of a key. InputError for one that leads elsewhere: keys also come from files."""
+        """Path of a key in the filesystem. InputError if it leads out of the folder: keys also come from files."""
         if key.startswith("/") or ".." in key.split("/"):
-            raise InputError("url", self.url, f"has no place for {key[:200]!r}", "correct what names it")
+            raise InputError(
+                "url", self.url, f"cannot hold the key {key[:200]!r}", "correct the file or field that names it"
+            )
         return posixpath.join(self.root, key) if key else self.root
 
     def child(self, key: str) -> Storage:
-        """The storage one folder down."""
+        """The storage of a folder below this one."""
         return Storage(self.fs, self.path(key), posixpath.join(self.url, key))
 
     def exists(self, key: str) -> bool:
-        with self._plainly():
+        with self._explained():
             self.fs.invalidate_cache()
             return bool(self.fs.exists(self.path(key)))
 
     def read(self, key: str, start: int | None = None, end: int | None = None) -> bytes:
         """The object, or the bytes [start, end) of it."""
-        with self._plainly():
+        with self._explained():
             return bytes(self.fs.cat_file(self.path(key), start=start, end=end))
 
     def open_stream(self, key: str, ahead_bytes: int) -> Any:
-        """A seekable handle that fetches so much ahead of what is read."""
-        with self._plainly():
+        """A seekable handle that fetches `ahead_bytes` ahead of what is read."""
+        with self._explained():
             return self.fs.open(self.path(key), "rb", block_size=ahead_bytes, **_READ_AHEAD[self.is_local])
 
     def parts(self, key: str, part_bytes: int, start: int = 0) -> Generator[bytes, None, None]:
-        """The bytes of an object from `start` on, in parts."""
-        with self.open_stream(key, part_bytes) as file, self._plainly():
+        """The bytes of an object from `start`, in parts."""
+        with self.open_stream(key, part_bytes) as file, self._explained():
             file.seek(start)
             while part := file.read(part_bytes):
                 yield bytes(part)
 
     def info(self, key: str) -> dict[str, Any]:
-        """What the filesystem says of an object or folder: type, size, and when it was written."""
-        with self._plainly():
+        """The filesystem's description of an object or folder: type, size, and when it was written."""
+        with self._explained():
             return dict(self.fs.info(self.path(key)))
 
     def infos(self, prefix: str = "") -> dict[str, dict[str, Any]]:
         """`info` of every object below a folder, by its key, sorted."""
         start, folder = len(self.root) + 1, self.path(prefix)
-        with self._plainly():
+        with self._explained():
             self.fs.invalidate_cache()
             found = self.fs.find(folder, detail=True)
-        found.pop(folder, None)  # some list a folder as itself while its first object is being made
+        found.pop(folder, None)  # some stores list the folder itself while its first object is being written
         return {path[start:]: found[path] for path in sorted(found)}
 
     def is_folder(self, key: str = "") -> bool:
-        with self._plainly():
+        with self._explained():
             return bool(self.fs.isdir(self.path(key)))
 
     def write(self, key: str, payload: bytes | memoryview) -> None:
-        """Write the whole object: after this returns it is there and durable; before, it is not visible at all."""
-        with self._plainly():
+        """Write the whole object: when this returns, it is durable; before that, it is not visible."""
+        with self._explained():
             if self.is_local:
                 _write_local(self.path(key), lambda file: file.write(payload))
             elif self._is_s3:
@@ -123,8 +128,8 @@ class Storage:
                 self.fs.pipe_file(self.path(key), bytes(payload))
 
     def write_file(self, key: str, local_path: str | os.PathLike[str]) -> None:
-        """Write a whole object from a local file, a part at a time: as complete or absent as `write`."""
-        with self._plainly():
+        """Write a whole object from a local file, a part at a time; complete or absent like `write`."""
+        with self._explained():
             if self.is_local:
                 with open(local_path, "rb") as source:
                     _write_local(self.path(key), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
@@ -134,34 +139,34 @@ class Storage:
                 self.fs.put_file(os.fspath(local_path), self.path(key))
 
     def keys(self, prefix: str) -> tuple[str, ...]:
-        """Every key below a folder, sorted; none when the folder is not there."""
+        """Every key below a folder, sorted; empty if the folder does not exist."""
         return tuple(self.infos(prefix))
 
     def size_bytes(self, key: str) -> int:
-        with self._plainly():
+        with self._explained():
             return int(self.fs.size(self.path(key)))
 
     def remove(self, key: str) -> None:
-        """Have it gone, whoever removed it."""
-        with self._plainly(), suppress(FileNotFoundError):
+        """Remove an object; it may be gone already."""
+        with self._explained(), suppress(FileNotFoundError):
             self.fs.rm_file(self.path(key))
 
     def remove_folder(self, prefix: str) -> None:
-        """Remove every key below a folder, and the local directories that held them; nothing where there is none."""
+        """Remove every key below a folder, and local directories; it may be gone already."""
         assert prefix.strip("/"), "a storage does not remove its own root"
         if self.is_local:
             shutil.rmtree(self.path(prefix), ignore_errors=not os.path.isdir(self.path(prefix)))
         elif found := self.keys(prefix):
-            with self._plainly():
+            with self._explained():
                 self.fs.rm([self.path(key) for key in found])
 
     def remove_unfinished(self, before_s: float) -> tuple[str, ...]:
-        """Remove what writers that died have left below here, visible to nobody: parts of objects. Their keys.
+        """Remove parts of objects that dead writers left below this folder; returns their keys.
 
-        What was begun after `before_s` (seconds since 1970) is left alone: its writer may live.
+        What was begun after `before_s` (seconds since 1970) is kept: its writer may be alive.
         """
         if self._is_s3:
-            with self._plainly():
+            with self._explained():
                 return tuple(key[len(self.root) + 1 :] for key in s3.abort_uploads(self.fs, self.root, before_s))
         left = tuple(key for key in self.keys("") if key.endswith(UNFINISHED) and self.is_older(key, before_s))
         for key in left:
@@ -170,7 +175,7 @@ class Storage:
 
     def folders(self) -> tuple[str, ...]:
         """The folders directly below this one."""
-        with self._plainly():
+        with self._explained():
             try:
                 found = self.fs.ls(self.root, detail=True, refresh=True)
             except FileNotFoundError:
@@ -183,17 +188,18 @@ class Storage:
         return not {protocol, *protocol}.isdisjoint(s3.PROTOCOLS)
 
     def is_older(self, key: str, before_s: float) -> bool:
-        """Whether an object is there that was written before then (seconds since 1970), by the store's clock."""
+        """Whether an object exists and was written before `before_s` (seconds since 1970), by the store's clock."""
         try:
-            with self._plainly():
+            with self._explained():
                 return float(self.fs.modified(self.path(key)).timestamp()) <= before_s
         except FileNotFoundError:
             return False
 
-    def _plainly(self) -> AbstractContextManager[None]:
+    def _explained(self) -> AbstractContextManager[None]:
+        """Errors of the store as one line each."""
         if self.is_local:
-            return full_disk_said_plainly(self.url)
-        return s3.said_plainly(self.url) if self._is_s3 else _failure_said_plainly(self.url)
+            return explain_full_disk(self.url)
+        return s3.explain_errors(self.url) if self._is_s3 else _explain_errors(self.url)
 
 
 def _options(url: str) -> dict[str, Any]:
@@ -201,8 +207,8 @@ def _options(url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def damage_said_plainly(url: str, key: str, remedy: str) -> Iterator[None]:
-    """InputError for an object that is missing, or does not hold what it should, while it is read and taken apart."""
+def explain_damage(url: str, key: str, remedy: str) -> Iterator[None]:
+    """InputError if an object that is read and parsed is missing or does not hold what it should."""
     try:
         yield
     except InputError:
@@ -214,23 +220,23 @@ def damage_said_plainly(url: str, key: str, remedy: str) -> Iterator[None]:
 
 
 @contextmanager
-def _failure_said_plainly(url: str) -> Iterator[None]:
-    """InputError for what a store of another kind cannot do, StoreError for its failures, which are of any class."""
+def _explain_errors(url: str) -> Iterator[None]:
+    """For other stores: InputError for what they cannot do, StoreError for failures, which can be of any class."""
     try:
         yield
     except (FileNotFoundError, InputError, StoreError):
         raise
     except (NotImplementedError, PermissionError) as error:
-        told = str(error) or "it does not do that"
-        raise InputError("url", url, f"is refused by its store ({told})", "use another") from error
+        reason = str(error) or "it cannot do that"
+        raise InputError("url", url, f"is refused by its store ({reason})", "use another") from error
     except Exception as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        raise StoreError(url, f"failed ({told})", "check the address, then run the same command again") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StoreError(url, f"failed ({reason})", "check the address, then run the same command again") from error
 
 
 @contextmanager
-def full_disk_said_plainly(place: str) -> Iterator[None]:
-    """A full disk and a folder that may not be written are one line each."""
+def explain_full_disk(place: str) -> Iterator[None]:
+    """One line for a full disk, and for a folder that may not be written."""
     try:
         yield
     except (PermissionError, NotADirectoryError) as error:
@@ -238,12 +244,12 @@ def full_disk_said_plainly(place: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        remedy = "free some space and run the same command again: what is done is kept"
+        remedy = "free some space and run the same command again: finished work is kept"
         raise StoreError(place, "the disk is full", remedy) from error
 
 
 def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
-    """A crash leaves the old file or the new one: write aside, flush to the disk, rename, flush the folder."""
+    """A crash leaves the old file or the new one: write a temporary file, flush it, rename it, flush the folder."""
     folder = os.path.dirname(path)
     try:
         os.makedirs(folder, exist_ok=True)
@@ -253,19 +259,19 @@ def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
         if error.errno != errno.ENAMETOOLONG:
             raise
         raise InputError("url", f"{folder[:80]}…", "is too long a name", "give a shorter one") from error
-    aside = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
+    unfinished = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
     try:
-        with open(aside, "wb") as file:
+        with open(unfinished, "wb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.replace(aside, path)
+            os.replace(unfinished, path)
         except FileNotFoundError as error:
             raise StoreError(folder, "lost a file while it was written", "run the same command again") from error
     except BaseException:
-        if os.path.exists(aside):
-            os.unlink(aside)
+        if os.path.exists(unfinished):
+            os.unlink(unfinished)
         raise
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""What S3 asks of a client beyond fsspec: bounded retries, checked uploads in parts, errors said plainly."""
+"""What S3 needs beyond fsspec: bounded retries, checked uploads in parts, errors in one line."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ OPTIONS: dict[str, Any] = {
     "use_listings_cache": False,
     "default_cache_type": "none",
 }
-"""Throttling, 5xx and broken connections are tried again by botocore, with exponential back-off and jitter, for about
-half a minute; listings are always asked anew. Endpoint, region and keys come from the standard chain (AWS_ENDPOINT_URL,
+"""botocore retries throttling, 5xx and broken connections for about half a minute, with exponential back-off and
+jitter. Listings are never cached. Endpoint, region and keys come from the standard chain (AWS_ENDPOINT_URL,
 AWS_DEFAULT_REGION, the configuration file, the machine's role)."""
 
 _PART_BYTES = 16 << 20
@@ -31,14 +31,14 @@ _CREDENTIALS = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_
 
 
 def put_bytes(fs: Any, path: str, payload: bytes) -> None:
-    """One PUT with its MD5, which the server compares."""
+    """One PUT with its MD5, which the server checks."""
     digest = base64.b64encode(hashlib.md5(payload, usedforsecurity=False).digest()).decode()
     bucket, key, _ = fs.split_path(path)
     fs.call_s3("put_object", Bucket=bucket, Key=key, Body=payload, ContentMD5=digest)
 
 
 def put_file(fs: Any, path: str, local_path: str) -> None:
-    """One PUT, or an upload in parts of which a few are in memory; then the store is asked what it has."""
+    """One PUT, or an upload in parts, a few of them in memory; then the store's size and hash are compared."""
     size = os.path.getsize(local_path)
     part = max(_PART_BYTES, -(-size // _MOST_PARTS))
     if size <= part:
@@ -50,9 +50,9 @@ def put_file(fs: Any, path: str, local_path: str) -> None:
 
 
 def abort_uploads(fs: Any, root: str, before_s: float) -> Iterator[str]:
-    """End the uploads in parts below a prefix that were begun before then and not completed; bucket and key of each.
+    """Abort uploads in parts below a prefix that were begun before `before_s`; yields bucket and key of each.
 
-    Nobody sees them, and the store bills them.
+    They are invisible, but the store charges for them.
     """
     bucket, prefix, _ = fs.split_path(root)
     marks: dict[str, str] = {}
@@ -69,7 +69,7 @@ def abort_uploads(fs: Any, root: str, before_s: float) -> Iterator[str]:
 
 
 def _etags(local_path: str, part: int) -> set[str]:
-    """What a store calls this file that hashes with MD5: uploaded whole, or in parts of this size."""
+    """The ETags that a store with MD5 may give this file: uploaded whole, or in parts of this size."""
     whole, parts = hashlib.md5(usedforsecurity=False), []
     with open(local_path, "rb") as file:
         while chunk := file.read(part):
@@ -80,7 +80,7 @@ def _etags(local_path: str, part: int) -> set[str]:
 
 
 def _check_stored(fs: Any, path: str, size: int, etags: set[str]) -> None:
-    """StoreError unless size and hash are ours. Objects encrypted with a managed key have an opaque ETag."""
+    """StoreError if size or hash differ from the file's. Encryption with a managed key hides the hash."""
     bucket, key, _ = fs.split_path(path)
     head = fs.call_s3("head_object", Bucket=bucket, Key=key)
     opaque = "SSECustomerAlgorithm" in head or head.get("ServerSideEncryption", "AES256") != "AES256"
@@ -89,7 +89,7 @@ def _check_stored(fs: Any, path: str, size: int, etags: set[str]) -> None:
 
 
 @contextmanager
-def said_plainly(url: str) -> Iterator[None]:
+def explain_errors(url: str) -> Iterator[None]:
     """InputError for refused credentials and missing buckets, StoreError for a store that does not answer."""
     try:
         yield
@@ -112,6 +112,6 @@ def said_plainly(url: str) -> Iterator[None]:
 
 
 def _code(error: BaseException) -> str:
-    """S3's own word for what is wrong."""
+    """S3's code of an error."""
     cause = error.__cause__
     return str(cause.response["Error"].get("Code", "")) if isinstance(cause, ClientError) else ""

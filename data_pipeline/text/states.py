@@ -1,9 +1,9 @@
-"""States of a text encoder beside a dataset: each caption encoded once, its length known to whoever plans packs.
+"""Prepared states of a text encoder, stored with a dataset: each caption is encoded once, its length is known early.
 
 DATASET/text/<encoder hash>-<max tokens>/
-    000000.safetensors   states of some captions, one after the other (float16), a file of bounded size
+    000000.safetensors   states of some captions, one after the other (float16); the size of a file is bounded
     000000.parquet       which captions: id, tokens, first row, checksum; written after the states
-    text.json            encoder, width and number of files; written last, and says that all captions are there
+    text.json            encoder, width and number of files; written last: with it the captions are complete
 """
 
 from __future__ import annotations
@@ -41,10 +41,13 @@ _SCHEMA = pyarrow.schema(
 def prepare_states(
     manifest: Manifest,
     encoder: T5Encoder,
-    told: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
     file_bytes: int = _FILE_BYTES,
 ) -> str:
-    """Encode every caption of a dataset that has no states yet; the URL of the folder. Goes on where it was stopped."""
+    """Encode every caption of a dataset that has no states yet; returns the folder's URL.
+
+    After an interruption it resumes at the first caption that is missing. `on_progress` gets (captions done, all).
+    """
     storage = _folder(manifest, encoder.hash, encoder.max_tokens)
     if storage.exists(HEAD):
         return storage.url
@@ -55,39 +58,42 @@ def prepare_states(
     while done < len(captions):
         done += _write_file(storage, number, encoder, captions[done:], ids[done:], file_bytes)
         number += 1
-        if told is not None:
-            told(done, len(captions))
+        if on_progress is not None:
+            on_progress(done, len(captions))
     head = {"encoder_hash": encoder.hash, "max_tokens": encoder.max_tokens, "width": encoder.width, "num_files": number}
     storage.write(HEAD, json.dumps(head, indent=1).encode())
     return storage.url
 
 
 def text_id(caption: str) -> int:
-    """63 bits of the hash of a caption."""
+    """Identifies a caption: 63 bits of its hash."""
     return int.from_bytes(hashlib.sha256(caption.encode()).digest()[:8], "big") >> 1
 
 
 @dataclass(frozen=True, slots=True)
 class _States:
-    """What lies beside one dataset: where the states of each caption are, sorted by id."""
+    """The states of one dataset: where those of each caption are, sorted by id."""
 
     storage: Storage
     width: int
+    """Width of a state."""
     ids: Int64[np.ndarray, " i"]
     num_tokens: Int64[np.ndarray, " i"]
     files: Int64[np.ndarray, " i"]
+    """Number of the file that holds the states."""
     first_bytes: Int64[np.ndarray, " i"]
+    """Where they begin in that file."""
     checksums: Int64[np.ndarray, " i"]
 
     def place(self, wanted: Int64[np.ndarray, " j"], name: str) -> Int64[np.ndarray, " j"]:
-        """Index of each id. InputError when one has no states."""
+        """Index of each id. InputError if one has no states."""
         found = np.searchsorted(self.ids, wanted).clip(max=len(self.ids) - 1)
         if (self.ids[found] != wanted).any():
             raise InputError("data.url", name, "has captions without states", "run `videoar data text` again")
         return found
 
     def read(self, index: int) -> Float16[np.ndarray, "m e"]:
-        """States of one caption. CorruptShard: they are not what was written."""
+        """States of one caption. CorruptShard if they are not what was written."""
         key, start = f"{self.files[index]:06d}.safetensors", int(self.first_bytes[index])
         size_bytes = int(self.num_tokens[index]) * self.width * 2
         try:
@@ -95,15 +101,17 @@ class _States:
         except (FileNotFoundError, ValueError) as error:
             raise CorruptShard(f"{self.storage.url}/{key}: cannot be read ({error}); restore it") from error
         if crc32(raw) != self.checksums[index]:
-            raise CorruptShard(f"{self.storage.url}/{key}: the checksum of byte {start} on does not match; restore it")
+            raise CorruptShard(
+                f"{self.storage.url}/{key}: the checksum of the bytes from {start} does not match; restore it"
+            )
         return np.frombuffer(raw, dtype="<f2").reshape(-1, self.width)
 
 
 class StatesText:
-    """Captions as prepared states: how datasets are conditioned on T5 without the encoder at hand."""
+    """Captions as prepared states: conditions on T5 without loading the encoder."""
 
     vocab_size = 0
-    """States are no ids."""
+    """States are not ids."""
     in_memory = False
 
     def __init__(self, states: Mapping[str, _States], encoder_hash: str) -> None:
@@ -128,7 +136,7 @@ class StatesText:
         return int(self._states[entry.dataset].num_tokens[self._place(entry)])
 
     def lengths(self, entries: Entries) -> Int64[np.ndarray, " i"]:
-        """`length` of every sample of a manifest; a caption that occurs often is looked up once."""
+        """`length` of every sample of a manifest; equal captions are looked up once."""
         captions = entries.column("caption").combine_chunks().dictionary_encode()
         ids = np.array([text_id(caption) for caption in captions.dictionary.to_pylist()], dtype=np.int64)
         states = self._states[entries.dataset]
@@ -139,7 +147,7 @@ class StatesText:
         return self._states[entry.dataset].read(self._place(entry))
 
     def encode(self, text: str | int) -> Shaped[np.ndarray, "m ..."]:
-        """Prompts need the encoder itself."""
+        """Fails: a prompt needs the encoder itself."""
         raise InputError("text_encoder", None, "is needed to encode a prompt", "give the folder of the encoder")
 
     def _place(self, entry: SampleEntry) -> int:
@@ -151,20 +159,20 @@ def _folder(manifest: Manifest, encoder_hash: str, max_tokens: int) -> Storage:
 
 
 def _hash_of(manifest: Manifest, wanted: str, max_tokens: int) -> str:
-    """The encoder whose states are used: they must be there, and be the wanted ones."""
+    """Hash of the encoder whose states are used. InputError if there are none, or not those of the wanted encoder."""
     storage = Storage.open(manifest.url).child(TEXT)
     names = {name for name in storage.folders() if storage.exists(f"{name}/{HEAD}")}
-    there = sorted(name.rpartition("-")[0] for name in names if name.endswith(f"-{max_tokens}"))
-    if (wanted and wanted in there) or (not wanted and len(there) == 1):
-        return wanted or there[0]
-    if not there:
-        problem = f"has no states of {max_tokens} tokens beside {manifest.name}"
+    found = sorted(name.rpartition("-")[0] for name in names if name.endswith(f"-{max_tokens}"))
+    if (wanted and wanted in found) or (not wanted and len(found) == 1):
+        return wanted or found[0]
+    if not found:
+        problem = f"has no states of {max_tokens} tokens for {manifest.name}"
         raise InputError("model.text.kind", "t5", problem, "run `videoar data text RECIPE` first")
     raise InputError(
         "model.text.encoder_hash",
         wanted,
-        f"is not that of the states of {manifest.name}: {', '.join(there)}",
-        "set it to one of them, or run `videoar data text` with the encoder that is meant",
+        f"is not that of the states of {manifest.name}: {', '.join(found)}",
+        "set it to one of them, or run `videoar data text` with the encoder that you want",
     )
 
 
@@ -197,7 +205,7 @@ def _data_start(table: pyarrow.Table) -> int:
 
 
 def _finished_files(storage: Storage, ids: Sequence[int]) -> tuple[int, int]:
-    """Files that an earlier pass completed, and how many captions are in them."""
+    """Number of files that an earlier pass completed, and of the captions in them."""
     number, done = 0, 0
     while storage.exists(f"{number:06d}.parquet"):
         found = _read_index(storage, number)["id"].to_pylist()
@@ -210,7 +218,7 @@ def _finished_files(storage: Storage, ids: Sequence[int]) -> tuple[int, int]:
 def _write_file(
     storage: Storage, number: int, encoder: T5Encoder, captions: Sequence[str], ids: Sequence[int], file_bytes: int
 ) -> int:
-    """One file of states and its index; how many captions it holds."""
+    """Write one file of states and its index; returns how many captions it holds."""
     states: list[Float16[np.ndarray, "_m e"]] = []
     size_bytes = 0
     for some in _batches(captions):

@@ -1,4 +1,4 @@
-"""A frozen T5 encoder from a local folder: captions to states. The only file that knows transformers."""
+"""A frozen T5 encoder from a local folder: turns captions into states. Only this file imports transformers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEXTS_A_BATCH = 32
 
 
 class T5Encoder:
-    """Encoder and tokenizer as `save_pretrained` wrote them (Flan-T5 and its like); nothing is downloaded."""
+    """Encoder and tokenizer as `save_pretrained` wrote them (Flan-T5 and similar); nothing is downloaded."""
 
     def __init__(self, path: str | Path, max_tokens: int, device: torch.device | str | None = None) -> None:
         """Without `device`: the GPU if there is one, in bfloat16 there and float32 on a CPU."""
@@ -40,12 +40,12 @@ class T5Encoder:
 
     @property
     def width(self) -> int:
-        """Of the states."""
+        """Width of the states."""
         return int(self._model.config.d_model)
 
     @cached_property
     def hash(self) -> str:
-        """Sixteen hex digits of all that decides the states: weight files, vocabulary and the encoder's settings."""
+        """Sixteen hex digits of everything that decides the states: weights, vocabulary and settings."""
         digest = hashlib.sha256()
         for path in sorted(p for p in self._path.iterdir() if p.suffix in (".safetensors", ".model")):
             with path.open("rb") as file:
@@ -58,7 +58,7 @@ class T5Encoder:
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> list[Float16[np.ndarray, "_m e"]]:
-        """States of each text, longer ones cut; at least one token, the end of the sentence."""
+        """States of each text, cut to max_tokens; at least one token, the end of the sentence."""
         states: list[Float16[np.ndarray, "_m e"]] = []
         for start in range(0, len(texts), _TEXTS_A_BATCH):
             tokens = self._tokenizer(
@@ -76,7 +76,7 @@ class T5Encoder:
 
 
 class LiveText:
-    """Prompts encoded as they come, for generation; the encoder must be the one that the weights were trained with."""
+    """Encodes prompts for generation; the encoder must be the one that the weights were trained with."""
 
     def __init__(self, path: str | Path, max_tokens: int, wanted_hash: str, device: torch.device | str) -> None:
         self._encoder = T5Encoder(path, max_tokens, device)
@@ -84,12 +84,14 @@ class LiveText:
             raise InputError(
                 "text_encoder",
                 path,
-                f"is encoder {self._encoder.hash}, the weights were trained with {wanted_hash}",
-                "give the folder of that one",
+                f"is encoder {self._encoder.hash}, but the weights were trained with {wanted_hash}",
+                "give the folder of that encoder",
             )
 
     def encode(self, text: str | int) -> Float16[np.ndarray, "m e"]:
         """States of a prompt."""
         if not isinstance(text, str):
-            raise InputError("label", text, "is no caption, which this model is conditioned on", "give a prompt")
+            raise InputError(
+                "label", text, "is not a caption, and this model is conditioned on captions", "give a prompt"
+            )
         return self._encoder.encode([text])[0]

@@ -21,11 +21,11 @@ from videoar.data_pipeline.config.datasets import (
 )
 from videoar.data_pipeline.decoding.client import DecodeLimits, Probe, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import Window
+from videoar.data_pipeline.decoding.scan import scan_source
 from videoar.data_pipeline.encoding.footage import FootageReader
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.choose import iter_plan, plan_clips
 from videoar.data_pipeline.planning.clip import Clip
-from videoar.data_pipeline.planning.scan import scan_source
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -178,7 +178,7 @@ def test_a_clip_gets_the_longest_then_the_nearest_then_the_largest_shape() -> No
     assert chosen(100, 100, 3.0, most=2.0) is None
     assert chosen(1080, 1920, 1.0) is None
     other_rate = (replace(BUCKET, fps=16.0),)
-    with pytest.raises(InputError, match="several frame rates"):
+    with pytest.raises(InputError, match="different frame rates"):
         DatasetConfig(name="d", source=SourceConfig(path="x"), bucket=BUCKET, more_buckets=other_rate)
 
 

@@ -67,7 +67,7 @@ def test_everything_in_the_folder_is_a_clip_or_a_reason(folder: Path) -> None:
     assert len({clip.key for clip in clips}) == 12
     reasons = {item.source: item.reason for item in skipped}
     assert set(reasons) == {"short.mp4", "slow.mp4", "still.png", "list.mp4", "zero.mp4", "pipe.mp4"}
-    assert reasons["pipe.mp4"] == "is no regular file"
+    assert reasons["pipe.mp4"] == "is not a regular file"
     assert "shorter than one clip" in reasons["short.mp4"]
     assert "5 frames/s" in reasons["slow.mp4"]
     assert "image" in reasons["still.png"]
@@ -116,7 +116,7 @@ def test_a_table_names_captions_labels_and_parts(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "is not there"), ("file,text\na,b\n", "lacks the column caption, path"), ("", "lacks the column")],
+    [(None, "does not exist"), ("file,text\na,b\n", "lacks the column caption, path"), ("", "lacks the column")],
 )
 def test_a_bad_captions_table_is_the_users_mistake(folder: Path, content: str | None, message: str) -> None:
     """Training on empty captions because of a typo in a path would be noticed a week later."""

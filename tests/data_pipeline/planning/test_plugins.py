@@ -116,13 +116,13 @@ def test_banded_search_finds_what_comparing_all_pairs_finds() -> None:
 @pytest.mark.parametrize(
     ("plugin", "model", "message"),
     [
-        ("os:system", "", "is no ClipScorer"),
-        ("videoar.data_pipeline.planning.plugins:ClipCaptioner", "", "is no ClipScorer"),
+        ("os:system", "", "is not a ClipScorer"),
+        ("videoar.data_pipeline.planning.plugins:ClipCaptioner", "", "is not a ClipScorer"),
         ("no.such.module:Thing", "", "cannot be imported"),
         ("../evil.py:Thing", "", "is not written `package.module:Class`"),
         ("print", "", "is not written `package.module:Class`"),
-        (f"{MODULE}:Brightness", "https://example.org/weights", "is not there"),
-        (f"{MODULE}:Brightness", "/no/such/folder", "is not there"),
+        (f"{MODULE}:Brightness", "https://example.org/weights", "does not exist"),
+        (f"{MODULE}:Brightness", "/no/such/folder", "does not exist"),
     ],
 )
 def test_what_is_no_plugin_is_refused(plugin: str, model: str, message: str) -> None:

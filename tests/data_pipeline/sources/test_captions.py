@@ -29,7 +29,7 @@ def test_every_row_of_a_table_must_be_an_object(folder: Path, row: str) -> None:
     """A stray line deep in a table of millions must be named, not end in a traceback."""
     table = folder / "captions.jsonl"
     table.write_text(f'{{"path": "a.mp4", "caption": "x"}}\n{row}\n')
-    with pytest.raises(InputError, match="row 2: is no object"):
+    with pytest.raises(InputError, match="row 2: is not an object"):
         list_sources(SourceConfig(path=str(folder), captions=str(table)))
 
 

@@ -58,7 +58,7 @@ def test_a_pipe_does_not_hang_the_plan(folder: Path, name: str) -> None:
     kind = "webdataset" if name.endswith("tar") else "folder"
     sources, skipped = listed(kind=kind, path=str(folder))
     assert not sources
-    assert "is no regular file" in "".join(skipped.values())
+    assert "is not a regular file" in "".join(skipped.values())
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def test_a_name_that_is_no_text_is_escaped(folder: Path) -> None:
     write_video(folder / "good.mp4", num_frames=2)
     sources, skipped = listed(path=str(folder))
     assert [source.path for source in sources] == ["good.mp4"]
-    assert skipped == {"inv\\udcff.mp4": "its name is no UTF-8 text"}
+    assert skipped == {"inv\\udcff.mp4": "its name is not UTF-8 text"}
 
 
 def tar(path: Path, members: dict[str, bytes]) -> None:
@@ -109,7 +109,7 @@ def tar(path: Path, members: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize(
     ("member", "content", "reason"),
-    [("a.json", json.dumps({"caption": "\ud800"}), "caption is no UTF-8"), ("a.cls", "9" * 30, "label has more than")],
+    [("a.json", json.dumps({"caption": "\ud800"}), "caption is not UTF-8"), ("a.cls", "9" * 30, "label has more than")],
 )
 def test_a_member_that_cannot_stand_in_a_plan(tmp_path: Path, member: str, content: str, reason: str) -> None:
     """It would end the plan when it is written, hours later and without a name."""
@@ -174,10 +174,10 @@ def test_a_folder_that_is_not_mounted_is_no_word_about_its_clips(folder: Path) -
     clips, _ = plan_clips(dataset, DecodeLimits(wall_s=30.0))
     aside = folder.rename(folder.with_name("aside"))
     with FootageReader(dataset.source, DecodeLimits(wall_s=30.0), 1) as reader:
-        with pytest.raises(StoreError, match="raw: is not there, or empty; mount it"):
+        with pytest.raises(StoreError, match="raw: does not exist, or is empty; mount it"):
             list(reader.read(clips))
         folder.mkdir()
-        with pytest.raises(StoreError, match="or empty; mount it"):
+        with pytest.raises(StoreError, match="or is empty; mount it"):
             list(reader.read(clips))
         folder.rmdir()
         (aside / "good.mp4").rename(aside / "other.mp4")

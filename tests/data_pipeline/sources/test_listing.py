@@ -182,10 +182,18 @@ def test_another_layout_is_answered_with_the_right_one(ucf101: Path, old: str, n
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("classInd.txt", "0 ApplyEyeMakeup\n1 Basketball\n2 TaiChi\n", "numbers two classes alike, or one 0"),
-        ("classInd.txt", "1 ApplyEyeMakeup\n1 Basketball\n2 TaiChi\n", "numbers two classes alike, or one 0"),
-        ("classInd.txt", "\u00b2 ApplyEyeMakeup\n", "which is no `number class`"),
-        ("trainlist01.txt", "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 3\n", "the class 3, and classInd.txt 1"),
+        (
+            "classInd.txt",
+            "0 ApplyEyeMakeup\n1 Basketball\n2 TaiChi\n",
+            "gives two classes one number, or a class the number 0",
+        ),
+        (
+            "classInd.txt",
+            "1 ApplyEyeMakeup\n1 Basketball\n2 TaiChi\n",
+            "gives two classes one number, or a class the number 0",
+        ),
+        ("classInd.txt", "\u00b2 ApplyEyeMakeup\n", "which is not `number class`"),
+        ("trainlist01.txt", "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 3\n", "the class 3, but classInd.txt 1"),
     ],
 )
 def test_lists_that_contradict_themselves_are_refused(ucf101: Path, name: str, text: str, problem: str) -> None:

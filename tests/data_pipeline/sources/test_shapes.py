@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from videoar.data_pipeline.sources.shapes import BACKGROUNDS, DIRECTIONS, NUM_LABELS, SHAPES, draw_clip, drawing
+from videoar.data_pipeline.sources.shapes import BACKGROUNDS, DIRECTIONS, SHAPES, draw_clip, drawing
 from videoar.tokenizer.config import ClipBucket
 
 BUCKET = ClipBucket(schedule="64x64", num_frames=9)
@@ -27,7 +27,7 @@ def test_everything_occurs_and_labels_stay_in_range() -> None:
     assert {what.shape for what in seen} == set(SHAPES)
     assert {what.direction for what in seen} == set(DIRECTIONS)
     assert {what.background for what in seen} == set(BACKGROUNDS)
-    assert {what.label for what in seen} == set(range(NUM_LABELS))
+    assert {what.label for what in seen} == set(range(len(SHAPES) * len(DIRECTIONS)))
 
 
 def test_the_shape_moves_where_the_caption_says() -> None:

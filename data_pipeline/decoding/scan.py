@@ -1,4 +1,4 @@
-"""One pass over a source's small frames: where its shots change, how much it moves, what it looks like."""
+"""One pass over a source's thumbnails: where its shots change, how much it moves, and hashes of what it shows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from videoar.data_pipeline.decoding.sandbox.scanner import GRID_S, opencv, scene
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scan:
-    """What one pass has found."""
+    """What one pass found."""
 
     cuts_s: tuple[float, ...] = ()
     """First timestamps of new shots."""
     times_s: Float64[np.ndarray, " i"]
+    """Timestamps of the frames that were measured, about GRID_S apart."""
     motion: Float64[np.ndarray, " i"]
-    """Short sides a second between a time and the one before; NaN where it was not measured."""
+    """Short sides per second between each time and the one before; NaN if it was not measured."""
     hashes: UInt64[np.ndarray, " i"]
+    """Difference hash of each of those frames."""
 
     def shots(self, window: Window) -> list[Window]:
         """The parts of a window between cuts."""
@@ -32,13 +34,13 @@ class Scan:
         return [Window(start_s=start, end_s=end) for start, end in itertools.pairwise(edges)]
 
     def motion_of(self, start_s: float, end_s: float) -> float | None:
-        """Median over the pairs of frames within a clip; None where there is no pair."""
+        """Median over the pairs of frames within a clip; None if there is no pair."""
         inside = self.motion[(self.times_s > start_s) & (self.times_s <= end_s + GRID_S / 2)]
         inside = inside[np.isfinite(inside)]
         return round(float(np.median(inside)), 6) if inside.size else None
 
     def signature(self, start_s: float, end_s: float) -> UInt64[np.ndarray, " three"] | None:
-        """Hashes of the frames at one sixth, half and five sixths of a clip."""
+        """Hashes of the frames at one sixth, half and five sixths of a clip; None if no frame was scanned."""
         if not self.times_s.size:
             return None
         wanted = start_s + (end_s - start_s) * np.array([1, 3, 5]) / 6
@@ -51,7 +53,7 @@ def needs_scan(dataset: DatasetConfig) -> bool:
 
 
 def scan_source(dataset: DatasetConfig, decoder: VideoDecoder, path: str, probe: Probe, window: Window) -> Scan:
-    """One pass over a part of a local file, in the decoder's process. DecodeError when it cannot be decoded."""
+    """One pass over part of a local file, in the decoder's process. DecodeError if it cannot be decoded."""
     shots = dataset.shots
     detector = shots.detector if probe.duration_s > 0 else "off"
     found = decoder.scan(
@@ -74,7 +76,7 @@ def scan_source(dataset: DatasetConfig, decoder: VideoDecoder, path: str, probe:
 
 
 def check_libraries(dataset: DatasetConfig) -> None:
-    """InputError where what a scan needs is not installed: in a decoder's process it would look like a bad film."""
+    """InputError if a library that the scan needs is missing: in the decoder it would look like a bad film."""
     if dataset.shots.detector != "off":
         scenedetect()
     if dataset.filters.needs_motion:
