@@ -2,7 +2,7 @@
 
 A plug-in is an importable class that gets a local path. It should use no network, and run no code or pickle from a
 model's folder: load weights with safetensors or `torch.load(weights_only=True)`; with transformers, set
-`local_files_only=True` and never `trust_remote_code`.
+`local_files_only=True`, and do not let a repository bring its own code.
 """
 
 from __future__ import annotations

@@ -2,115 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.data_pipeline.config.datasets import (
-    DatasetConfig,
-    DuplicateConfig,
-    FilterConfig,
-    PluginConfig,
-    SourceConfig,
-)
-from videoar.data_pipeline.decoding.client import DecodeLimits
-from videoar.data_pipeline.planning.choose import plan_clips
-from videoar.data_pipeline.planning.duplicates import SeenClips, look_of_vector
-from videoar.data_pipeline.planning.plugins import ClipScorer, load_plugin, model_hash
-from videoar.tokenizer.config import ClipBucket
+from videoar.data_pipeline.config.datasets import PluginConfig
+from videoar.data_pipeline.planning.plugins import ClipScorer, load_plugin
 
 from .. import brightness
-from ..videos import scene, write_frames
 
-BUCKET = ClipBucket(schedule="32x32", num_frames=9, fps=8.0)
-LIMITS = DecodeLimits(wall_s=60.0)
+pytestmark = pytest.mark.usefixtures("importable")
 MODULE = brightness.__name__
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an installed package would be."""
-    import sys
-
-    monkeypatch.setitem(sys.modules, MODULE, brightness)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A dark film and two bright ones, one of which has a caption."""
-    raw = tmp_path / "raw"
-    write_frames(raw / "dark.mp4", [frame // 3 for frame in scene(0, 60)])
-    write_frames(raw / "light.mp4", scene(0, 60))
-    write_frames(raw / "named.mp4", scene(1, 60))
-    (raw / "named.txt").write_text("said by a person")
-    return raw
-
-
-def dataset(folder: Path, **changes: object) -> DatasetConfig:
-    return replace(DatasetConfig(name="c", source=SourceConfig(path=str(folder)), bucket=BUCKET), **changes)
-
-
-def test_scores_filter_and_are_written(folder: Path, tmp_path: Path) -> None:
-    """The model gets its own local path; a clip below the minimum is left out by the score's name."""
-    weights = tmp_path / "factor.txt"
-    weights.write_text("2.0")
-    scorer = PluginConfig(name="light", plugin=f"{MODULE}:Brightness", model=str(weights), minimum=150.0)
-    rules = FilterConfig(scores=(scorer,))
-    clips, skipped = plan_clips(dataset(folder, filters=rules), LIMITS)
-    assert {clip.path for clip in clips} == {"light.mp4", "named.mp4"}
-    assert all(150 < dict(clip.scores)["light"] < 300 for clip in clips)
-    assert {item.reason for item in skipped} == {"its light is below filters.scores.light.minimum=150"}
-    scored, none = plan_clips(dataset(folder, filters=replace(rules, score_only=True)), LIMITS)
-    assert not none
-    assert {bool(clip.remark) for clip in scored if clip.path == "dark.mp4"} == {True}
-    before = model_hash(scorer)
-    weights.write_text("3.0")
-    assert model_hash(scorer) != before, "other weights are another plan"
-
-
-def test_captions_are_for_clips_that_have_none(folder: Path) -> None:
-    """A model must not overwrite what a person wrote; a caption is one line."""
-    captioner = PluginConfig(name="words", plugin=f"{MODULE}:ColourWords")
-    clips, _ = plan_clips(dataset(folder, captioner=captioner), LIMITS)
-    assert {clip.path: clip.caption for clip in clips} == {
-        "dark.mp4": "a clip, mostly dark",
-        "light.mp4": "a clip, mostly bright",
-        "named.mp4": "said by a person",
-    }
-
-
-def test_embeddings_find_duplicates(folder: Path) -> None:
-    """A copy that a hash would miss: turned over, so that only its colours are the same."""
-    write_frames(folder / "zz_turned.mp4", [frame[::-1] for frame in scene(1, 60)])
-    embedding = PluginConfig(name="colours", plugin=f"{MODULE}:Histogram")
-    config = DuplicateConfig(method="embedding", embedding=embedding, min_cosine=0.9)
-    clips, skipped = plan_clips(dataset(folder, duplicates=config), LIMITS)
-    assert {clip.path for clip in clips} == {"dark.mp4", "light.mp4", "named.mp4"}
-    assert {item.source for item in skipped if item.is_input} == {"zz_turned.mp4"}
-    by_hash, _ = plan_clips(dataset(folder, duplicates=DuplicateConfig(method="hash")), LIMITS)
-    assert "zz_turned.mp4" in {clip.path for clip in by_hash}
-
-
-def test_banded_search_finds_what_comparing_all_pairs_finds() -> None:
-    """Bands make it fast; a pair that they miss is a duplicate that stays."""
-    draws = np.random.default_rng(0)
-    config = DuplicateConfig(method="embedding", embedding=PluginConfig(name="e", plugin="x:Y"), min_cosine=0.95)
-    seen, vectors = SeenClips(config), draws.normal(size=(300, 64)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    for i, vector in enumerate(vectors):
-        assert seen.find(look_of_vector(vector), f"file{i}") == ""
-        seen.add(look_of_vector(vector), f"file{i}", f"key{i}")
-    noisy = vectors + draws.normal(scale=0.02, size=vectors.shape).astype(np.float32)
-    noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
-    near = (noisy * vectors).sum(axis=1) >= 0.95
-    found = [seen.find(look_of_vector(vector), "other") == f"key{i}" for i, vector in enumerate(noisy)]
-    assert near.sum() > 250
-    assert np.mean(np.array(found)[near]) > 0.98
-    assert not np.array(found)[~near].any()
-    assert seen.find(look_of_vector(vectors[0]), "file0") == "", "a film is not its own copy"
 
 
 @pytest.mark.parametrize(
@@ -129,10 +30,3 @@ def test_what_is_no_plugin_is_refused(plugin: str, model: str, message: str) -> 
     """A saved recipe from a stranger must not call functions, run files or reach the network."""
     with pytest.raises(InputError, match=message):
         load_plugin(PluginConfig(name="s", plugin=plugin, model=model), ClipScorer)
-
-
-def test_an_answer_that_is_none_is_the_plugins_mistake(folder: Path) -> None:
-    """NaN compares false with every threshold: all clips would pass."""
-    rules = FilterConfig(scores=(PluginConfig(name="bad", plugin=f"{MODULE}:NotFinite", minimum=0.5),))
-    with pytest.raises(InputError, match="is not one finite score"):
-        plan_clips(dataset(folder, filters=rules), LIMITS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tarfile
 from pathlib import Path
@@ -9,17 +10,14 @@ from pathlib import Path
 import pytest
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
-from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.encoding.footage import FootageReader
 from videoar.data_pipeline.planning.choose import plan_clips
 from videoar.data_pipeline.sources.source import Skipped, Source
 from videoar.data_pipeline.sources.tars import tar_sources
-from videoar.tokenizer.config import ClipBucket
 
+from ..datasets import BUCKET, LIMITS, listed
 from ..videos import frame_number, write_video
 
-BUCKET = ClipBucket(schedule="32x32", num_frames=5, fps=8.0)
-LIMITS = DecodeLimits(wall_s=60.0)
 MAX_BYTES = 1 << 20
 
 
@@ -36,7 +34,7 @@ def member(name: str, payload: bytes = b"", kind: bytes = tarfile.REGTYPE, link:
     return info.tobuf(tarfile.GNU_FORMAT) + body
 
 
-def listed(path: Path) -> tuple[list[Source], dict[str, str]]:
+def members_of(path: Path) -> tuple[list[Source], dict[str, str]]:
     found = list(tar_sources(SourceConfig(kind="webdataset", path=str(path)), MAX_BYTES))
     return (
         [item for item in found if isinstance(item, Source)],
@@ -100,7 +98,7 @@ def test_hostile_members_are_refused_by_name(tmp_path: Path, video: bytes, name:
     raw, reason = HOSTILE[name]
     path = tmp_path / "t.tar"
     path.write_bytes(member("good.mp4", video) + raw + member("last.mp4", video) + END)
-    sources, refused = listed(path)
+    sources, refused = members_of(path)
     taken = ["good.mp4", "last.mp4"] if name != "twin.mp4" else ["good.mp4", "twin.mp4", "last.mp4"]
     assert [source.member for source in sources] == taken
     assert list(refused) == [f"t.tar!{name}"]
@@ -119,7 +117,7 @@ def test_a_sparse_member_of_ten_gigabytes_is_refused(tmp_path: Path, video: byte
     raw[148:156] = b"%06o\0 " % sum(raw)
     path = tmp_path / "t.tar"
     path.write_bytes(member("good.mp4", video) + bytes(raw) + END)
-    sources, refused = listed(path)
+    sources, refused = members_of(path)
     assert [source.member for source in sources] == ["good.mp4"]
     assert "is sparse" in refused["t.tar!sparse.mp4"]
 
@@ -130,7 +128,7 @@ def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path, video: bytes
     claim.type, claim.size = tarfile.GNUTYPE_LONGNAME, 4 << 30
     path = tmp_path / "t.tar"
     path.write_bytes(member("good.mp4", video) + claim.tobuf(tarfile.GNU_FORMAT) + END)
-    sources, refused = listed(path)
+    sources, refused = members_of(path)
     assert [source.member for source in sources] == ["good.mp4"]
     assert "a header claims 4294967296 bytes" in refused["t.tar"]
 
@@ -147,10 +145,42 @@ def test_a_damaged_tar_is_on_record_with_what_came_before(tmp_path: Path, video:
         "gzip": b"\x1f\x8b\x08" + b"\0" * 2000,
     }[damage]
     (tmp_path / "t.tar").write_bytes(raw)
-    sources, refused = listed(tmp_path / "t.tar")
+    sources, refused = members_of(tmp_path / "t.tar")
     assert [source.member for source in sources] == (["a.mp4"] if damage in ("header", "cut") else [])
     assert list(refused) == (["t.tar"] if damage != "cut" else ["t.tar!b.mp4", "t.tar"])
     reason = next(iter(refused.values()))
     assert {"header": "is damaged at byte", "cut": "goes beyond the end", "page": "cannot", "gzip": "cannot"}[
         damage
     ] in reason
+
+
+def tar(path: Path, members: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as file:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+    ("member", "content", "reason"),
+    [("a.json", json.dumps({"caption": "\ud800"}), "caption is not UTF-8"), ("a.cls", "9" * 30, "label has more than")],
+)
+def test_a_member_that_cannot_stand_in_a_plan(tmp_path: Path, member: str, content: str, reason: str) -> None:
+    """It would end the plan when it is written, hours later and without a name."""
+    clip = write_video(tmp_path / "x.mp4", num_frames=2).read_bytes()
+    tar(tmp_path / "1.tar", {"a.mp4": clip, member: content.encode(), "b.mp4": clip})
+    sources, skipped = listed(kind="webdataset", path=str(tmp_path / "1.tar"))
+    assert [source.member for source in sources] == ["b.mp4"]
+    assert reason in skipped["1.tar!a.mp4"]
+
+
+def test_a_chain_of_headers_is_damage(tmp_path: Path) -> None:
+    """Three thousand long names in a row make the reader call itself three thousand times."""
+    head = tarfile.TarInfo("././@LongLink")
+    head.type, head.size = tarfile.GNUTYPE_LONGNAME, 1
+    block = head.tobuf(tarfile.GNU_FORMAT) + b"x" + bytes(511)
+    (tmp_path / "1.tar").write_bytes(block * 3000)
+    sources, skipped = listed(kind="webdataset", path=str(tmp_path / "1.tar"))
+    assert not sources
+    assert "cannot be read" in skipped["1.tar"]

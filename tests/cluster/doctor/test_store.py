@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from s3fs import S3FileSystem
+
+from tests.s3_server import S3Store
+from videoar.cluster.doctor.store import listeners, store
+from videoar.data_pipeline.storage.objects import Storage
+
+
+def test_the_doctor_says_whether_a_store_can_be_used(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of days should not begin by finding out that its keys are wrong."""
+    assert store(s3.url).state == "ok"
+    assert Storage.open(s3.url).keys("") == ()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-and-never-shown")
+    S3FileSystem.clear_instance_cache()
+    found = store(s3.url)
+    assert (found.state, "AWS_SECRET_ACCESS_KEY" in found.remedy) == ("fail", True)
+
+
+def test_the_doctor_finds_ray_on_every_interface(tmp_path: Path) -> None:
+    """Whoever reaches such a port runs code here."""
+    code = "import socket, sys, time\ns = socket.socket()\ns.bind((sys.argv[2], 0))\ns.listen()"
+    code += "\nprint(s.getsockname()[1], flush=True)\ntime.sleep(60)"
+    cases = (("127.0.0.1", "", "ok"), ("0.0.0.0", "token", "warn"), ("0.0.0.0", "", "fail"))
+    for address, mode, state in cases:
+        words = [sys.executable, "-c", code, "raylet", address]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "RAY_AUTH_MODE": mode}) as process:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            found = listeners()
+            process.kill()
+        order = ("ok", "warn", "fail")  # other clusters of this machine may add to it
+        assert order.index(found.state) >= order.index(state)
+        if found.state == state:
+            assert (f"port {port}" in found.found) == (state != "ok")

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import numpy as np
+
+from ...videos import picture, resized
+
+
+def test_difference_hashes_ignore_size_and_brightness() -> None:
+    """A hash that changed with the encoder's brightness would find no copy."""
+    from videoar.data_pipeline.decoding.sandbox.scanner import difference_hash
+
+    gray = picture(5)[..., 0]
+    brighter = np.clip(gray.astype(int) + 20, 0, 255).astype(np.uint8)
+    small = resized([np.repeat(gray[..., None], 3, axis=2)], (40, 50))[0][..., 0]
+    base = difference_hash(gray)
+    assert (base ^ difference_hash(brighter)).bit_count() <= 2
+    assert (base ^ difference_hash(small)).bit_count() <= 4
+    assert (base ^ difference_hash(picture(6)[..., 0])).bit_count() > 18

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.entry import main
+from videoar.cluster.ground.serialize import to_yaml
+from videoar.configs.debug import recipe as debug_recipe
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.planning.all_datasets import plan_all
+from videoar.data_pipeline.preparing.stats import stats
+
+from ..datasets import BUCKET
+from ..videos import write_video
+
+
+def test_the_command_tells_what_is_planned_and_stats_account_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a person reads before paying for a cluster; what a script reads must be the same figures."""
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    write_video(raw / "a.mp4")
+    write_video(raw / "short.mp4", num_frames=5)
+    (raw / "zero.mp4").write_bytes(b"")
+    dataset = DatasetConfig(name="films", source=SourceConfig(path=str(raw)), bucket=BUCKET, flip=True)
+    recipe = debug_recipe()
+    stage = replace(recipe.stages[0], mixture=(replace(recipe.stages[0].mixture[0], dataset="films"),))
+    recipe = replace(recipe, data=replace(recipe.data, datasets=(dataset,)), stages=(stage,))
+    (tmp_path / "r.yaml").write_text(to_yaml(recipe))
+    assert main(["data", "plan", str(tmp_path / "r.yaml"), "--output", str(out)]) == 0
+    told, progress = capsys.readouterr()
+    lines = [line.split() for line in told.splitlines()]
+    assert lines[1][:7] == ["films", "32x32,", "5", "frames", "1", "of", "3"]
+    assert any("is shorter than one clip" in line and "filtered" in line for line in told.splitlines())
+    assert json.loads(progress.splitlines()[-1])["total"] == 3
+    assert main(["data", "plan", str(tmp_path / "r.yaml"), "--output", str(out), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["num_inputs"], facts["num_planned_inputs"], facts["num_clips"]) == (3, 1, 6)
+    assert main(["data", "stats", str(out)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["is_balanced"]
+    assert (found["num_planned"], found["num_remaining"], found["num_samples"]) == (6, 6, 0)
+    assert sum(sum(reasons.values()) for reasons in found["inputs_out"].values()) == 2
+    assert main(["data", "plan", str(tmp_path / "r.yaml")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_debug_recipe_counts_out(tmp_path: Path) -> None:
+    """Drawn clips are inputs like any other."""
+    planned = plan_all(debug_recipe().data, str(tmp_path))
+    for item in planned:
+        found = stats(item.storage.url)
+        assert found.is_balanced
+        assert found.num_inputs == found.num_planned == found.num_remaining == 24
