@@ -38,7 +38,7 @@ class ClipEncoder:
         self._tokenizer = tokenizer.to(device)
         self._alone = threading.Lock()
 
-    def layout(self, dataset: DatasetConfig) -> SampleFormat:
+    def sample_format(self, dataset: DatasetConfig) -> SampleFormat:
         """The format of a dataset's samples."""
         return sample_format(dataset, self._config, self._tokenizer, self._hash)
 
@@ -47,15 +47,15 @@ class ClipEncoder:
     ) -> Iterator[tuple[str, Members]]:
         """Key and members of each clip of a batch whose latent is usable; the reasons of the others go on record."""
         frames = np.stack([item.frames for item in batch if item.frames is not None])
-        layout = replace(self.layout(dataset), schedule=ScaleSchedule.named(batch[0].clip.schedule))
+        sample_format = replace(self.sample_format(dataset), schedule=ScaleSchedule.named(batch[0].clip.schedule))
         with self._alone:
-            latents, bits = self._encode(frames, layout.schedule)
-        largest = _LARGEST_FP16 if layout.latent == "fp16" else float(np.finfo(np.float32).max)
+            latents, bits = self._encode(frames, sample_format.schedule)
+        largest = _LARGEST_FP16 if sample_format.latent == "fp16" else float(np.finfo(np.float32).max)
         for item, latent, code in zip(batch, latents, bits, strict=True):
             if np.isfinite(latent).all() and np.abs(latent).max() <= largest:
-                yield item.clip.key, write_sample(layout, code, latent)
+                yield item.clip.key, write_sample(sample_format, code, latent)
             else:
-                failed[item.clip.key] = f"its latent is not finite, or too large for latent={layout.latent}"
+                failed[item.clip.key] = f"its latent is not finite, or too large for latent={sample_format.latent}"
 
     def _encode(
         self, frames: UInt8[np.ndarray, "b f h w 3"], schedule: ScaleSchedule

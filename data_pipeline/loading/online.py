@@ -63,8 +63,8 @@ def open_plans(
     datasets = {dataset.name: dataset for dataset in config.datasets}
     root, found = Storage.open(url), {}
     for name in names:
-        plan, layout = read_plan(root.child(name)), encoder.layout(datasets[name])
-        wanted = config_hash(datasets[name], layout, shard_limits(config))
+        plan, sample_format = read_plan(root.child(name)), encoder.sample_format(datasets[name])
+        wanted = config_hash(datasets[name], sample_format, shard_limits(config))
         if plan.config_hash != wanted:
             raise InputError(
                 "data.url",
@@ -73,13 +73,13 @@ def open_plans(
                 "name the plan of this recipe, or make one with `videoar data plan`",
             )
         clips = PlannedClips(datasets[name], plan, encoder, config, cache)
-        found[name] = _manifest(name, plan.storage.url, layout, clips)
+        found[name] = _manifest(name, plan.storage.url, sample_format, clips)
     return found
 
 
-def _manifest(name: str, url: str, layout: SampleFormat, clips: PlannedClips) -> Manifest:
-    content, tables = ContentHash(name, layout), []
-    for rows in row_groups(clips.entries(layout)):
+def _manifest(name: str, url: str, sample_format: SampleFormat, clips: PlannedClips) -> Manifest:
+    content, tables = ContentHash(name, sample_format), []
+    for rows in row_groups(clips.entries(sample_format)):
         content.add(rows)
         tables.append(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
     return PlannedManifest(
@@ -88,11 +88,11 @@ def _manifest(name: str, url: str, layout: SampleFormat, clips: PlannedClips) ->
         entries=Entries(name, pyarrow.concat_tables(tables)),
         tars={},
         hash=content.hexdigest(),
-        tokenizer_hash=layout.tokenizer_hash,
+        tokenizer_hash=sample_format.tokenizer_hash,
         schedule_hashes=content.schedules,
-        latent=layout.latent,
-        latent_dim=layout.latent_dim,
-        fps=layout.fps,
+        latent=sample_format.latent,
+        latent_dim=sample_format.latent_dim,
+        fps=sample_format.fps,
         clips=clips,
     )
 
@@ -106,12 +106,12 @@ class PlannedClips:
         self.dataset, self._encoder, self._config, self._cache = dataset, encoder, config, cache
         self._tables = [plan.table(shard) for shard in range(len(plan.shard_sizes))]
 
-    def entries(self, layout: SampleFormat) -> Iterator[SampleEntry]:
+    def entries(self, sample_format: SampleFormat) -> Iterator[SampleEntry]:
         """A sample for each clip, in the plan's order."""
         for shard, table in enumerate(self._tables):
             number_of = {row: number for number, rows in enumerate(_batches(table)) for row in rows}
             for row, clip in enumerate(clips_of(table)):
-                shape = replace(layout, schedule=ScaleSchedule.named(clip.schedule))
+                shape = replace(sample_format, schedule=ScaleSchedule.named(clip.schedule))
                 size_bytes, _ = shape.member_bytes(latent_frames(clip.num_frames))
                 batch = f"{shard:06d}.{number_of[row]:04d}"
                 yield sample_entry(self.dataset.name, clip, shard=batch, offset=row, size_bytes=size_bytes)

@@ -30,7 +30,7 @@ class PlannedDataset:
 
     dataset: DatasetConfig
     storage: Storage
-    layout: SampleFormat
+    sample_format: SampleFormat
     plan: Plan
 
 
@@ -60,15 +60,15 @@ def plan_all(
     tokenizer_hash = tokenizer.hash
     planned = []
     for dataset in config.datasets:
-        layout = sample_format(dataset, config, tokenizer, tokenizer_hash)
+        form = sample_format(dataset, config, tokenizer, tokenizer_hash)
         storage = root.child(dataset.name)
         told = _teller(dataset, progress) if progress is not None else None
         processes = min(config.actors * config.decode_processes, os.cpu_count() or 1)
         with _naming(dataset):
             plan = ensure_plan(
-                storage, dataset, layout, shard_limits(config), limits(config), processes=processes, told=told
+                storage, dataset, form, shard_limits(config), limits(config), processes=processes, told=told
             )
-        planned.append(PlannedDataset(dataset=dataset, storage=storage, layout=layout, plan=plan))
+        planned.append(PlannedDataset(dataset=dataset, storage=storage, sample_format=form, plan=plan))
     return tuple(planned)
 
 

@@ -40,7 +40,7 @@ def is_finished(storage: Storage, plan: Plan) -> bool:
 def finish_dataset(
     storage: Storage,
     dataset: DatasetConfig,
-    layout: SampleFormat,
+    sample_format: SampleFormat,
     plan: Plan,
     tokenizer: TokenizerSource,
     max_failed_fraction: float,
@@ -55,18 +55,18 @@ def finish_dataset(
     committed = committed_units(storage, plan.shard_sizes)
     if next(remaining_units(plan.shard_sizes, committed), None) is not None:
         return False
-    tally = Tally(name=dataset.name, num_clips=plan.num_clips, max_failed_fraction=max_failed_fraction)
+    counts = UnitCounts(name=dataset.name, num_clips=plan.num_clips, max_failed_fraction=max_failed_fraction)
     facts: dict[str, Any] = {"tokenizer": to_dict(tokenizer)}
-    entries = _entries(storage, dataset, layout, plan, committed, tally, facts)
+    entries = _entries(storage, dataset, sample_format, plan, committed, counts, facts)
     try:
-        write_manifest(storage, dataset.name, layout, entries, tally.tars, facts)
+        write_manifest(storage, dataset.name, sample_format, entries, counts.tars, facts)
     except _Gone:
         return False
     return True
 
 
 @dataclass(kw_only=True, slots=True)
-class Tally:
+class UnitCounts:
     """Counts over the commits of a dataset that pass by; ends the work where too many clips have failed."""
 
     name: str
@@ -127,10 +127,10 @@ class _Gone(Exception):
 def _entries(
     storage: Storage,
     dataset: DatasetConfig,
-    layout: SampleFormat,
+    sample_format: SampleFormat,
     plan: Plan,
     units: Sequence[Unit],
-    tally: Tally,
+    counts: UnitCounts,
     facts: dict[str, Any],
 ) -> Iterator[SampleEntry]:
     """The samples in the plan's order; the facts of the dataset are known, and told, at the end."""
@@ -138,30 +138,30 @@ def _entries(
         if commit is None:
             raise _Gone
         clips = clips_of_unit(plan, unit, commit)
-        if commit.tars and len(commit.tars) != 1 + (layout.latent != "none"):
+        if commit.tars and len(commit.tars) != 1 + (sample_format.latent != "none"):
             raise InputError(
                 "output",
                 storage.url,
-                f"holds {unit.commit_key} of {len(commit.tars)} tars for latent={layout.latent}",
+                f"holds {unit.commit_key} of {len(commit.tars)} tars for latent={sample_format.latent}",
                 "make its unit again: remove that commit",
             )
-        tally.add(commit)
+        counts.add(commit)
         yield from _samples(dataset, commit, clips)
-    if not tally.num_samples:
+    if not counts.num_samples:
         raise InputError(
             f"{dataset.name}.source.path",
             dataset.source.path,
-            f"gives no sample: {summary(tally.failed)}",
+            f"gives no sample: {summary(counts.failed)}",
             "repair the clips and choose another output",
         )
     facts |= {
         "config": to_dict(dataset),
         "config_hash": plan.config_hash,
         "plan_hash": plan.hash,
-        "num_failed": tally.failed.total(),
-        "failed": dict(tally.failed.most_common()),
+        "num_failed": counts.failed.total(),
+        "failed": dict(counts.failed.most_common()),
         "num_skipped": plan.num_skipped,
-        "size_bytes": tally.size_bytes,
+        "size_bytes": counts.size_bytes,
     }
 
 

@@ -73,9 +73,9 @@ class UnitWorker:
 
     def _make(self, dataset: DatasetConfig, unit: Unit, plan: Plan, files: tuple[IO[bytes], IO[bytes]]) -> Commit:
         """The unit's tars, first on the local disk (in memory they could be too large), then where they belong."""
-        layout = self._encoder.layout(dataset)
+        sample_format = self._encoder.sample_format(dataset)
         failed: dict[str, str] = {}
-        latents = files[1] if layout.latent != "none" else None
+        latents = files[1] if sample_format.latent != "none" else None
         with full_disk_said_plainly(tempfile.gettempdir()), ShardWriter(files[0], latents) as writer:
             footage = self._footage(dataset, plan.clips_of(unit), failed)
             for batch in batches(footage, lambda item: (item.clip.schedule, item.clip.num_frames)):

@@ -87,7 +87,7 @@ def sample_id(dataset: str, key: str) -> int:
 def write_manifest(
     storage: Storage,
     name: str,
-    layout: SampleFormat,
+    sample_format: SampleFormat,
     entries: Iterable[SampleEntry],
     tars: Iterable[CommittedTar],
     facts: Mapping[str, Any],
@@ -98,7 +98,7 @@ def write_manifest(
     entries lie in) and `facts` (counts, the configuration, failures by reason, for people and `stats`) are read after
     the last entry.
     """
-    content, num_samples = ContentHash(name, layout), 0
+    content, num_samples = ContentHash(name, sample_format), 0
     with tempfile.NamedTemporaryFile(prefix="videoar-manifest-", suffix=".parquet") as file:
         with parquet.ParquetWriter(file.name, SCHEMA, compression="zstd") as table:
             for rows in row_groups(entries):
@@ -110,7 +110,7 @@ def write_manifest(
         table_hash = hashlib.file_digest(file, "sha256").hexdigest()
         key = f"manifest.{table_hash[:12]}.parquet"
         storage.write_file(key, file.name)
-    described = _identity(name, layout) | {
+    described = _identity(name, sample_format) | {
         "schedules": content.schedules,
         "hash": content.hexdigest(),
         "manifest": key,
@@ -124,8 +124,8 @@ def write_manifest(
 class ContentHash:
     """The hash of a manifest: of what made its samples, and of what each is, in order; not of where they lie."""
 
-    def __init__(self, name: str, layout: SampleFormat) -> None:
-        self._digest = hashlib.sha256(json.dumps(_identity(name, layout), sort_keys=True).encode())
+    def __init__(self, name: str, sample_format: SampleFormat) -> None:
+        self._digest = hashlib.sha256(json.dumps(_identity(name, sample_format), sort_keys=True).encode())
         self.schedules: dict[str, str] = {}
         """Hash of each schedule that has occurred, by its name."""
 
@@ -215,12 +215,12 @@ def read_dataset(storage: Storage) -> dict[str, Any]:
     return described
 
 
-def _identity(name: str, layout: SampleFormat) -> dict[str, Any]:
+def _identity(name: str, sample_format: SampleFormat) -> dict[str, Any]:
     return {
         "format_version": VERSION,
         "name": name,
-        "tokenizer_hash": layout.tokenizer_hash,
-        "latent": layout.latent,
-        "latent_dim": layout.latent_dim,
-        "fps": layout.fps,
+        "tokenizer_hash": sample_format.tokenizer_hash,
+        "latent": sample_format.latent,
+        "latent_dim": sample_format.latent_dim,
+        "fps": sample_format.fps,
     }

@@ -64,7 +64,7 @@ def prepared(data: DataConfig, url: Path) -> dict[str, Manifest]:
     for item in plan_all(data, str(url)):
         for shard, size in enumerate(item.plan.shard_sizes):
             worker.run(item.dataset.name, Unit(shard, 0, size))
-        finish_dataset(item.storage, item.dataset, item.layout, item.plan, TOKENIZER, 0.5)
+        finish_dataset(item.storage, item.dataset, item.sample_format, item.plan, TOKENIZER, 0.5)
     worker.close()
     return {dataset.name: open_manifest(f"{url}/{dataset.name}") for dataset in data.datasets}
 

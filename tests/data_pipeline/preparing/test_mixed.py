@@ -45,7 +45,7 @@ def test_samples_of_several_schedules_and_lengths_share_a_dataset(tmp_path: Path
     for shard, size in enumerate(item.plan.shard_sizes):
         worker.run("mixed", Unit(shard, 0, size))
     worker.close()
-    finish_dataset(item.storage, dataset, item.layout, item.plan, TOKENIZER, 0.5)
+    finish_dataset(item.storage, dataset, item.sample_format, item.plan, TOKENIZER, 0.5)
 
     manifest = open_manifest(item.storage.url)
     assert set(manifest.schedule_hashes) == {"96x96", "64x64", "32x32"}

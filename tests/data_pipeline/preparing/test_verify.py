@@ -36,7 +36,7 @@ def prepare(data: DataConfig, out: Path) -> None:
     for item in plan_all(data, str(out)):
         for unit in remaining_units(item.plan.shard_sizes, ()):
             worker.run(item.dataset.name, unit)
-        assert finish_dataset(item.storage, item.dataset, item.layout, item.plan, data.tokenizer, 0.5)
+        assert finish_dataset(item.storage, item.dataset, item.sample_format, item.plan, data.tokenizer, 0.5)
 
 
 @pytest.fixture(scope="module")
