@@ -11,7 +11,7 @@ import pytest
 
 from videoar.data_pipeline.config.data import LatentPayload
 from videoar.data_pipeline.shards.commits import CommittedSample, CommittedTar
-from videoar.data_pipeline.shards.manifest import Manifest, open_manifest, sample_id, write_manifest
+from videoar.data_pipeline.shards.manifest import Manifest, ManifestWriter, open_manifest, sample_id
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, rebuild, write_sample
 from videoar.data_pipeline.shards.writer import ShardWriter
@@ -75,7 +75,9 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
                 for i, sample in zip(range(first, last), samples, strict=True)
             ]
             written += tars
-        write_manifest(storage, name, sample_format, entries, written, {})
+        with ManifestWriter(storage, name, sample_format) as writer:
+            writer.add(entries)
+            writer.finish(written, {})
         return open_manifest(storage.url)
 
     return write
