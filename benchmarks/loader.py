@@ -28,7 +28,7 @@ from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.loading.loader import PackReader, StepLoader
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler
 from videoar.data_pipeline.shards.commits import LATENTS, SHARDS, CommittedTar
-from videoar.data_pipeline.shards.manifest import Manifest, open_manifest, sample_id, write_manifest
+from videoar.data_pipeline.shards.manifest import Manifest, ManifestWriter, open_manifest, sample_id
 from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry, StoredLatent
 from videoar.data_pipeline.shards.sample_format import (
     Members,
@@ -193,7 +193,9 @@ def _write(url: str, name: str, layout: SampleFormat, num_frames: int, count: in
     for shard, first in enumerate(range(0, count, 256)):
         samples = range(first, min(count, first + 256))
         entries += _write_shard(storage, name, layout, num_frames, shard, samples, payloads, tars)
-    write_manifest(storage, name, layout, entries, tars, {})
+    with ManifestWriter(storage, name, layout) as writer:
+        writer.add(entries)
+        writer.finish(tars, {})
     return open_manifest(url)
 
 

@@ -36,7 +36,7 @@ from videoar.tokenizer.scales import ScaleSchedule
 from ..conftest import WriteDataset, pack_shard, sample_arrays
 
 
-def layout(latent: LatentPayload) -> SampleFormat:
+def sample_format(latent: LatentPayload) -> SampleFormat:
     return SampleFormat(
         schedule=ScaleSchedule.named("64x64"), tokenizer_hash="0f" * 8, latent=latent, latent_dim=16, fps=23.976
     )
@@ -45,7 +45,7 @@ def layout(latent: LatentPayload) -> SampleFormat:
 @pytest.mark.parametrize("latent", ["none", "int8", "fp16"])
 def test_round_trip(latent: LatentPayload) -> None:
     """Bits come back exactly; the latent within half a step of int8, or of fp16's eleven bits."""
-    form = layout(latent)
+    form = sample_format(latent)
     bits, wanted = sample_arrays(form, num_frames=3, seed=0)
     members = write_sample(form, bits, wanted)
     assert np.array_equal(read_bits(form, 3, members.bits).unpack(), bits)
@@ -58,14 +58,14 @@ def test_round_trip(latent: LatentPayload) -> None:
     else:
         step = np.abs(found - wanted).max(axis=(2, 3))
         assert (step <= 0.1 * 6 / 127 / 2).all(), "the remainder is about 0.1 wide, so half a step is below 0.0024"
-    assert members.bits == write_sample(layout("none"), bits, None).bits, "bits do not depend on the latent"
+    assert members.bits == write_sample(sample_format("none"), bits, None).bits, "bits do not depend on the latent"
 
 
 @pytest.mark.parametrize("num_frames", [1, 3, 64])
 def test_checksums_are_those_of_zlib(num_frames: int) -> None:
     """Shards must be the same bytes, and be read, with the fast checksum or without it."""
-    packed = write_sample(layout("none"), *sample_arrays(layout("none"), num_frames, seed=0)).bits
-    header = len(packed) - layout("none").bits_bytes(num_frames)
+    packed = write_sample(sample_format("none"), *sample_arrays(sample_format("none"), num_frames, seed=0)).bits
+    header = len(packed) - sample_format("none").bits_bytes(num_frames)
     assert int.from_bytes(packed[header - 4 : header], "little") == zlib.crc32(packed[header:])
 
 
@@ -88,22 +88,22 @@ def test_a_sample_that_must_be_waited_for_is_refused_to_who_does_not(
 
 def test_bits_unpack_on_the_device_as_on_the_host() -> None:
     """Two orders of the bits in a byte would train on other codes than the tokenizer decodes."""
-    codes = [PackedBits.of(sample_arrays(layout("none"), count, seed=count)[0]) for count in (1, 3)]
+    codes = [PackedBits.of(sample_arrays(sample_format("none"), count, seed=count)[0]) for count in (1, 3)]
     wanted = np.concatenate([code.unpack() for code in codes])
     assert np.array_equal(unpack(codes, "cpu").numpy(), wanted)
     table = unpack_by_table(torch.from_numpy(np.concatenate([code.packed for code in codes])))
     assert np.array_equal(table.numpy(), wanted.ravel())
-    assert np.array_equal(wanted[0], sample_arrays(layout("none"), 1, seed=1)[0][0])
+    assert np.array_equal(wanted[0], sample_arrays(sample_format("none"), 1, seed=1)[0][0])
 
 
 def test_a_member_of_the_other_kind_is_refused() -> None:
     """Offsets of one tar in the other would read latents as bits."""
-    members = write_sample(layout("int8"), *sample_arrays(layout("int8"), 3, seed=0))
+    members = write_sample(sample_format("int8"), *sample_arrays(sample_format("int8"), 3, seed=0))
     assert members.latent is not None
     with pytest.raises(ForeignShard, match="body is int8 in the shard and bits in the manifest"):
-        read_bits(layout("int8"), 3, members.latent)
+        read_bits(sample_format("int8"), 3, members.latent)
     with pytest.raises(ForeignShard, match="body is bits in the shard and int8 in the manifest"):
-        read_latent(layout("int8"), 3, members.bits)
+        read_latent(sample_format("int8"), 3, members.bits)
 
 
 def test_remainder_error_is_half_a_scale_and_zero_stays_zero() -> None:
