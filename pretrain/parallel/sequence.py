@@ -76,7 +76,7 @@ class TokenCut:
         return gather_from_sequence_parallel_region(x, tensor_parallel_output_grad=False) if self.sequence else x
 
     def whole(self, logits: Float[Tensor, "context_rows k"], length: int) -> Float[Tensor, "l k"]:
-        """Logits of the whole pack, in its order, on every process of the context group; the loss is the same on each."""
+        """Logits of the whole pack, in its order, on every process of the context group; all compute one loss."""
         if self.mesh.context_size == 1:
             return logits
         together = gather_from_sequence_parallel_region(
