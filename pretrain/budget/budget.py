@@ -23,13 +23,14 @@ from videoar.data_pipeline.shards.entries import Entries
 from videoar.data_pipeline.shards.manifest import SCHEMA, Manifest
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.shards.sample_format import SampleFormat
-from videoar.data_pipeline.text.tokens import BytesText, LabelText, TextTokens
+from videoar.data_pipeline.text.tokens import TextTokens
 from videoar.pretrain.batch.frame_mask import window_mask
 from videoar.pretrain.budget.flops import PEAK_FLOPS, training_flops
 from videoar.pretrain.budget.memory import RankMemory, parameter_sizes, rank_memory
 from videoar.pretrain.checkpoint.format import STATES
 from videoar.pretrain.config import ModelConfig, Recipe, StageConfig
 from videoar.pretrain.model.attention.layout import Rectangle, Segment, TextAttention
+from videoar.pretrain.model.text import BytesText, LabelText
 from videoar.pretrain.parallel.check import check_layout
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames

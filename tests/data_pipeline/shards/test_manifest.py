@@ -13,7 +13,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.shards.manifest import DATASET_KEY, write_manifest
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.data_pipeline.text.tokens import BytesText, LabelText
+from videoar.pretrain.model.text import BytesText, LabelText
 
 from ..conftest import WriteDataset
 
