@@ -40,7 +40,7 @@ from videoar.data_pipeline.shards.sample_format import (
 )
 from videoar.data_pipeline.shards.writer import ShardWriter
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.data_pipeline.text.tokens import BytesText
+from videoar.pretrain.model.text import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
 
 Pack = tuple[Sample, ...]

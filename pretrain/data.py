@@ -20,7 +20,7 @@ from videoar.data_pipeline.shards.manifest import Manifest, open_manifest
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.text.tokens import TextTokens
 from videoar.pretrain.config import Recipe, StageConfig
-from videoar.pretrain.model.videoar import text_tokens
+from videoar.pretrain.model.text import text_tokens
 from videoar.pretrain.run_folder import DATA
 from videoar.pretrain.stages import StagePosition
 

@@ -99,6 +99,14 @@ class Entries(Sequence[SampleEntry]):
             parts.append(np.array(tokens, dtype=np.int64)[schedules.indices.to_numpy()] * frames)
         return np.concatenate(parts)
 
+    def caption_bytes(self) -> Int64[np.ndarray, " i"]:
+        """UTF-8 bytes of every caption."""
+        return compute.binary_length(self.column("caption")).to_numpy().astype(np.int64)
+
+    def labels(self) -> Int64[np.ndarray, " i"]:
+        """Every label; -1 for a sample without one."""
+        return compute.fill_null(self.column("label"), -1).to_numpy().astype(np.int64)
+
     def payload_bytes(self, *, latents: bool) -> int:
         """Of all samples together, with their latents or without."""
         names = ("size_bytes", "latent_bytes") if latents else ("size_bytes",)

@@ -1,4 +1,4 @@
-"""Bytes that a process of a run holds, from the recipe alone: state under ZeRO, exactly; activations, nearly."""
+"""Bytes that a process of a run holds, from the recipe alone: state under ZeRO exactly, activations closely."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import torch
 
 from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.model import VideoAR
+from videoar.pretrain.parallel.plan import cut_of, split_layers
 
 Precision = Literal["float32", "bf16"]
-
-_CUT = re.compile(r"blocks\.\d+\..*\.(qkv|out|gate_up|down)\.weight")
-"""What tensor parallelism cuts (the table is `parallel.tensor.PLAN`, whose import needs Megatron-core)."""
 
 _KEPT: dict[tuple[str, str], float] = {
     ("none", "bf16"): 80.5,
@@ -25,50 +23,57 @@ _KEPT: dict[tuple[str, str], float] = {
     ("selective", "float32"): 60.0,
     ("full", "float32"): 4.0,
 }
-"""Bytes that a block keeps for backward, by (recompute, precision), a token and unit of width: counted on the block
-without torch.compile, which keeps less. Selective: five products and the input; full: the input."""
+"""Bytes that a block keeps for backward for each token and unit of width, by (recompute, precision). Counted on a block
+without torch.compile, which keeps less. `selective` keeps five products and the input, `full` the input."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankMemory:
-    """Bytes of the process that holds most; workspaces of kernels and of the allocator come on top."""
+    """Bytes on the process that holds most, without the workspaces of kernels and of the allocator."""
 
     parameters: int
-    """Weights on this process, before ZeRO: not bytes but their number."""
+    """Number (not bytes) of the weights on this process, before ZeRO divides them."""
     weights: int
+    """Bytes of the weights that the model computes with."""
     gradients: int
+    """Bytes of the accumulated gradients."""
     optimizer: int
-    """float32 masters and Adam's two moments; 0 where they are on the CPU (offload)."""
+    """Bytes of the float32 masters and Adam's two moments; 0 when they are on the CPU (`parallel.offload`)."""
     ema: int
+    """Bytes of the moving average of the weights."""
     activations: int
-    """What blocks keep of a pack for backward, and one block's own while it is recomputed."""
+    """Bytes that blocks keep of their packs for backward, and those of one block while it is recomputed."""
+    mask: int
+    """Bytes of the dense masks of the `reference` attention."""
 
     @property
     def total(self) -> int:
-        return self.weights + self.gradients + self.optimizer + self.ema + self.activations
+        """All bytes together."""
+        return self.weights + self.gradients + self.optimizer + self.ema + self.activations + self.mask
 
 
 def rank_memory(recipe: Recipe, stage: StageConfig, processes: int) -> RankMemory:
-    """What the fullest of so many processes holds in a stage."""
-    layout = recipe.layout(stage)
-    parameters = rank_parameters(recipe.model, layout)
-    replicas = processes // (layout.tensor * layout.pipeline)
-    state = state_bytes(parameters, replicas, layout.zero_stage, recipe.precision)
-    on_device = not layout.offload
+    """What the process that holds most, of `processes`, holds in a stage."""
+    parallel = recipe.layout(stage)
+    parameters = rank_parameters(recipe.model, parallel)
+    replicas = processes // (parallel.tensor * parallel.pipeline)
+    state = state_bytes(parameters, replicas, parallel.zero_stage, recipe.precision)
+    on_device = not parallel.offload
     return RankMemory(
         parameters=parameters,
         weights=state["weights"],
         gradients=state["gradients"],
         optimizer=on_device * (state["master"] + state["moments"]),
         ema=on_device * bool(recipe.optimizer.ema_decay) * state["ema"],
-        activations=activation_bytes(recipe.model, layout, stage.tokens_per_pack, recipe.precision),
+        activations=activation_bytes(recipe.model, parallel, stage.tokens_per_pack, recipe.precision),
+        mask=mask_bytes(recipe.model, parallel, stage.tokens_per_pack, recipe.precision),
     )
 
 
 def state_bytes(num_parameters: int, replicas: int, zero_stage: int, precision: Precision) -> dict[str, int]:
-    """Bytes a process by what they hold, N parameters over r replicas. (ZeRO; Rajbhandari et al. 2020, Fig. 1.)
+    """Bytes on a process, by kind, for N parameters over r replicas. (ZeRO; Rajbhandari et al. 2020, Fig. 1.)
 
-    Weights are the precision's, everything else is float32; without ZeRO the weights are their own masters.
+    Weights are the precision's, everything else is float32; without ZeRO the weights are also the masters.
     """
     whole = 4 * num_parameters
     part = whole // replicas
@@ -82,17 +87,13 @@ def state_bytes(num_parameters: int, replicas: int, zero_stage: int, precision: 
     }
 
 
-def rank_parameters(model: ModelConfig, layout: ParallelConfig) -> int:
+def rank_parameters(model: ModelConfig, parallel: ParallelConfig) -> int:
     """Weights on the process that holds most: its layers, their matrices cut by tensor parallelism, and an end."""
     whole = parameter_sizes(model)
-    sizes = {name: -(-size // layout.tensor) if is_cut(name) else size for name, size in whole.items()}
-    if layout.pipeline == 1:
-        return sum(sizes.values())
-    from videoar.pretrain.parallel.plan import split_layers  # needs Megatron-core
-
-    ranges = split_layers(model, layout.pipeline * layout.virtual_pipeline)
-    owner = {layer: index % layout.pipeline for index, layers in enumerate(ranges) for layer in layers}
-    held = [0] * layout.pipeline
+    sizes = {name: -(-size // parallel.tensor) if _is_cut(name) else size for name, size in whole.items()}
+    ranges = split_layers(model, parallel.pipeline * parallel.virtual_pipeline)
+    owner = {layer: index % parallel.pipeline for index, layers in enumerate(ranges) for layer in layers}
+    held = [0] * parallel.pipeline
     for name, size in sizes.items():
         block = re.match(r"blocks\.(\d+)\.", name)
         held[owner[int(block[1])] if block else -1 if name.startswith("head") else 0] += size
@@ -106,21 +107,40 @@ def parameter_sizes(model: ModelConfig) -> dict[str, int]:
         return {name: parameter.numel() for name, parameter in VideoAR(model).named_parameters()}
 
 
-def is_cut(parameter: str) -> bool:
+def activation_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:
+    """Bytes that the first pipeline stage keeps of its packs in flight, and of the block that is being recomputed."""
+    unit = tokens_per_pack / (parallel.tensor * parallel.context) * model.width
+    blocks = _layers(model, parallel) * _packs_in_flight(parallel) * _KEPT[parallel.recompute, precision]
+    again = 0.0 if parallel.recompute == "none" else _KEPT["none", precision]
+    return int(unit * (blocks + again))
+
+
+def mask_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:
+    """Bytes of the `reference` attention's masks: a Boolean one for each pack in flight, and its copies in numbers.
+
+    scaled_dot_product_attention turns the Boolean mask into numbers of the precision in every layer and keeps them for
+    backward; with recomputation they exist in one layer at a time.
+    """
+    rows = tokens_per_pack // (parallel.context if parallel.context_method == "gather" else 1)
+    packs = _packs_in_flight(parallel)
+    copies = _layers(model, parallel) * packs if parallel.recompute == "none" else 1
+    return int(rows * tokens_per_pack * (packs + copies * (2 if precision == "bf16" else 4)))
+
+
+def _is_cut(parameter: str) -> bool:
     """Whether tensor parallelism gives each process a part of this parameter."""
-    return _CUT.fullmatch(parameter) is not None
+    return cut_of(parameter, tensor_rank=0, tensor_size=2) is not None
 
 
-def activation_bytes(model: ModelConfig, layout: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:
-    """What the first pipeline stage keeps with its packs in flight: one a stage under 1F1B; interleaved, somewhat more.
+def _layers(model: ModelConfig, parallel: ParallelConfig) -> int:
+    """Layers of the pipeline stage that has most."""
+    return -(-model.num_layers // parallel.pipeline)
+
+
+def _packs_in_flight(parallel: ParallelConfig) -> float:
+    """Packs whose activations the first pipeline stage holds: one for each stage; interleaved, somewhat more.
 
     p + (p - 1) / v packs for p stages of v chunks. (Korthikanti et al. 2022, arXiv:2205.05198, §4.2.3.)
     """
-    rows = tokens_per_pack / (layout.tensor * layout.context)
-    unit = rows * model.width
-    layers = -(-model.num_layers // layout.pipeline)
-    stages, chunks = layout.pipeline, layout.virtual_pipeline
-    in_flight = stages + (stages - 1) / chunks if chunks > 1 else stages
-    blocks = layers * in_flight * _KEPT[layout.recompute, precision]
-    again = 0.0 if layout.recompute == "none" else _KEPT["none", precision]
-    return int(unit * (blocks + again))
+    stages, chunks = parallel.pipeline, parallel.virtual_pipeline
+    return stages + ((stages - 1) / chunks if chunks > 1 else 0.0)

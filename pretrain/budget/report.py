@@ -1,4 +1,4 @@
-"""A budget in lines: what recipes print in their docstrings, and the table that a person asks for."""
+"""A budget as lines of text: for the docstring of a recipe, and for `videoar config --budget`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from videoar.pretrain.budget.budget import GPU_MEMORY, Budget, StageBudget
 
 CLUSTERS = (8, 64, 512)
-"""Numbers of devices that times are told for."""
+"""Numbers of devices whose times are printed."""
 
 
 def cost_lines(budget: Budget, clusters: Sequence[int] = CLUSTERS) -> list[str]:
-    """A line a stage, one for all where there are several, and how long that takes."""
+    """One line for each stage, one for all of them if there are several, and the time on clusters of some sizes."""
     rows = [
         (stage.name, stage.steps, stage.whole.tokens, stage.whole.flops, stage.gpu_hours) for stage in budget.stages
     ]
@@ -27,7 +27,7 @@ def cost_lines(budget: Budget, clusters: Sequence[int] = CLUSTERS) -> list[str]:
 
 
 def memory_lines(budget: Budget) -> list[str]:
-    """What the fullest process holds in each stage, what a checkpoint weighs, and what shards do."""
+    """Memory of the process that holds most in each stage, and the sizes of a checkpoint and of the shards."""
     lines = [_memory_line(stage) for stage in budget.stages]
     room = GPU_MEMORY[budget.gpu]
     verdict = "fits" if budget.fits else "does not fit"
@@ -43,7 +43,7 @@ def _memory_line(stage: StageBudget) -> str:
     held = stage.memory
     parts = ", ".join(
         f"{name} {gigabytes(getattr(held, name))}"
-        for name in ("weights", "gradients", "optimizer", "ema", "activations")
+        for name in ("weights", "gradients", "optimizer", "ema", "activations", "mask")
     )
     return f"{stage.name}: a process holds {parts}, together {gigabytes(held.total)}; packs are {stage.fill:.1%} full"
 
@@ -72,7 +72,7 @@ def gigabytes(size: int | float) -> str:
 
 
 def duration(hours: float) -> str:
-    """In minutes below an hour and a half, in days from three of them on."""
+    """Minutes below an hour and a half, days from three days on, else hours."""
     if hours < 1.5:
         return f"{hours * 60:.1f} min"
     return f"{hours / 24:.1f} days" if hours >= 72 else f"{hours:.1f} h"

@@ -18,7 +18,7 @@ from videoar.pretrain.diagnose.evidence import Evidence, mean_of
 from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.sampler import Accumulation
 from videoar.pretrain.model import VideoAR
-from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.scales import ScaleSchedule
 
 TOLERANCE = 1e-3
@@ -92,7 +92,7 @@ def _full(model: VideoAR, recipe: Recipe, stage: StageConfig, sample: Sample) ->
         step=0,
         training=False,
     )
-    logits = model(pack.inputs, reference_attention(pack.layout.dense_mask()))
+    logits = model(pack.inputs, choose(pack.layout, pack.weights.device))
     return logits[pack.layout.segments[0].visual].unflatten(0, sample.bits.shape[:2])
 
 

@@ -20,13 +20,12 @@ from videoar.pretrain.engine.profile import peak_memory
 from videoar.pretrain.engine.protocol import Engine, StepResult, Value
 from videoar.pretrain.engine.recompute import prepare_blocks
 from videoar.pretrain.model import VideoAR, init_weights
-from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.pretrain.model.attention import choose
 
 
 def forward_loss(model: VideoAR, pack: Pack, num_frames: int) -> tuple[Tensor, Tally]:
     """This pack's part of the step loss: the sum of a_s x the mean over bits, over N; and its tally."""
-    mask = pack.layout.dense_mask().to(pack.weights.device)
-    loss, tally = bitwise_loss(model(pack.inputs, reference_attention(mask)), pack)
+    loss, tally = bitwise_loss(model(pack.inputs, choose(pack.layout, pack.weights.device)), pack)
     return loss / num_frames, tally
 
 

@@ -24,7 +24,7 @@ from videoar.pretrain.config import CorrectionConfig, MixturePart, StageConfig
 from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.evaluate.intervals import Interval, difference_interval, ratio_interval
 from videoar.pretrain.model import VideoAR
-from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.scales import ScaleSchedule
 
 
@@ -183,8 +183,7 @@ def _score(model: VideoAR, sample: Sample, window: int) -> Float64[np.ndarray, "
         training=False,
         device=model.input.weight.device,
     )
-    mask = pack.layout.dense_mask().to(pack.weights.device)
-    _, tally = bitwise_loss(model(pack.inputs, reference_attention(mask)), pack)
+    _, tally = bitwise_loss(model(pack.inputs, choose(pack.layout, pack.weights.device)), pack)
     num_scales = ScaleSchedule.named(sample.entry.schedule).num_scales
     return tally.table[:, : sample.entry.num_frames, :num_scales].cpu().numpy()
 

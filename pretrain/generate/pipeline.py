@@ -14,14 +14,13 @@ from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
-from videoar.data_pipeline.text.tokens import TextTokens
 from videoar.pretrain.generate.continuation import Clip, Picture, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import Video, to_frames
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import TOKENIZER, ClipShape, ExportConfig, read_config
-from videoar.pretrain.model.videoar import text_tokens
+from videoar.pretrain.model.text import BytesText, LabelText, text_tokens
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
@@ -192,7 +191,7 @@ class VideoPipeline:
         return self._text.encode(value)
 
     @cached_property
-    def _text(self) -> TextTokens | LiveText:
+    def _text(self) -> BytesText | LabelText | LiveText:
         """What encodes conditions; a T5 encoder is opened when the first prompt comes."""
         text = self.config.model.text
         if text.kind != "t5":

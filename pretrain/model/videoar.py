@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64, Shaped
 from torch import Tensor, nn
 
-from videoar.data_pipeline.text.tokens import BytesText, LabelText, TextTokens
 from videoar.pretrain.config import ModelConfig, TextConfig
 from videoar.pretrain.model.head import Head
 from videoar.pretrain.model.layers import Attend, Block, RMSNorm
 from videoar.pretrain.model.pretrained import ExportConfig, load_weights, read_config, write_export
 from videoar.pretrain.model.rope import Rotation, rotation
+from videoar.pretrain.model.text import text_length, text_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,3 @@ class VideoAR(nn.Module):
             model = cls(read_config(folder).model)
         model.load_state_dict(load_weights(folder, model.state_dict()), assign=True)
         return model
-
-
-def text_tokens(config: TextConfig) -> TextTokens:
-    """How captions or labels become the token ids that the model embeds; an encoder's states need more than this."""
-    assert config.kind != "t5", "states are prepared beside the data, or encoded by the encoder itself"
-    return LabelText(config.num_classes) if config.kind == "label" else BytesText(config.max_tokens)
-
-
-def text_length(config: TextConfig) -> int:
-    """The most text tokens a sample has; a label is one."""
-    return 1 if config.kind == "label" else config.max_tokens

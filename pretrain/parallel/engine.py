@@ -26,7 +26,7 @@ from videoar.pretrain.engine.recompute import prepare_blocks
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.parallel import cpu, zero
-from videoar.pretrain.parallel.check import check_layout
+from videoar.pretrain.parallel.check import check_parallel
 from videoar.pretrain.parallel.gradient_norms import OwnedGradients, WholeGradients
 from videoar.pretrain.parallel.mesh import Mesh, leave_mesh, make_mesh
 from videoar.pretrain.parallel.pipeline_stages import Stage
@@ -44,7 +44,7 @@ class ShardedEngine(Engine):
     """One process of many: holds its cut of the model and its share of the optimizer."""
 
     def __init__(self, recipe: Recipe, world: World) -> None:
-        check_layout(recipe, world.world_size)
+        check_parallel(recipe, world.world_size)
         self._recipe = recipe
         self.layout = recipe.parallel
         cpu.prepare_libraries()
@@ -87,7 +87,7 @@ class ShardedEngine(Engine):
             stage.to_empty(device=self.device).to(dtype)
         named = {name: parameter for stage in self._stages for name, parameter in stage.model.named_parameters()}
         for name, parameter in named.items():
-            cut = cut_of(name, self._mesh)
+            cut = cut_of(name, self._mesh.tensor_rank, self._mesh.tensor_size)
             mark_cut(parameter, cut)
             parameter.copy_(cut.of(whole(name)) if cut else whole(name))
         return named

@@ -23,7 +23,8 @@ class WholeGradients:
     """Without ZeRO: every process has the reduced gradient of all (of its cut) of its stage's parameters."""
 
     def __init__(self, named: Mapping[str, nn.Parameter], mesh: Mesh, num_layers: int, device: torch.device) -> None:
-        counted = [name for name in named if mesh.tensor_rank == 0 or cut_of(name, mesh) is not None]
+        rank, size = mesh.tensor_rank, mesh.tensor_size
+        counted = [name for name in named if rank == 0 or cut_of(name, rank, size) is not None]
         self._all = list(named.values())
         self._counted = [named[name] for name in counted]  # what the tensor group shares counts once
         self._sums = BlockSums(counted, num_layers, device)

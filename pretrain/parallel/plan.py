@@ -1,4 +1,7 @@
-"""The tables of how a model is cut: which weights by tensor parallelism, which layers by pipeline parallelism."""
+"""How a model is cut: which weights by tensor parallelism, which layers by pipeline parallelism.
+
+Tables and arithmetic only: budgets read them without Megatron-core.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import Literal
 
 from videoar.pretrain.checkpoint.fragment import Cut
 from videoar.pretrain.config import ModelConfig
-from videoar.pretrain.parallel.mesh import Mesh
 
 Role = Literal["column", "row", "partial"]
 
@@ -30,25 +32,25 @@ _CUT_DIM: dict[Role, int] = {"column": 0, "row": 1}
 
 
 def role_of(module_name: str, plan: dict[str, Role]) -> Role | None:
-    """What the plan says of a module; None: every process of the tensor group holds and computes the same."""
+    """The role of a module in the plan; None: every process of the tensor group holds and computes all of it."""
     for pattern, role in plan.items():
         if re.fullmatch(pattern, module_name):
             return role
     return None
 
 
-def cut_of(parameter_name: str, mesh: Mesh) -> Cut | None:
-    """Which part of a parameter this process holds; None: all of it."""
+def cut_of(parameter_name: str, tensor_rank: int, tensor_size: int) -> Cut | None:
+    """The part of a parameter that one rank of the tensor group holds; None: all of it."""
     role = role_of(parameter_name.rpartition(".")[0], PLAN)
-    if role not in _CUT_DIM or mesh.tensor_size == 1:
+    if role not in _CUT_DIM or tensor_size == 1:
         return None
-    return Cut(_CUT_DIM[role], mesh.tensor_rank, mesh.tensor_size)
+    return Cut(_CUT_DIM[role], tensor_rank, tensor_size)
 
 
 def split_layers(config: ModelConfig, parts: int) -> list[range]:
-    """Contiguous layers for each of `parts` stages, in order, so that the dearest stage is as cheap as can be.
+    """Contiguous layers for each of `parts` stages, in order, so that the most expensive stage is as cheap as possible.
 
-    The first stage also embeds and the last one also has the head and the loss; costs are in multiply-adds a token.
+    The first stage also embeds; the last one also has the head and the loss. Costs are in multiply-adds per token.
     """
     block = 16.0 * config.width**2
     costs = [block] * config.num_layers
@@ -57,7 +59,7 @@ def split_layers(config: ModelConfig, parts: int) -> list[range]:
 
 
 def _split(costs: Sequence[float], ends: tuple[float, float], parts: int) -> list[range]:
-    """Bisect the bound on a part's cost; fill parts greedily from the front, never starving those behind."""
+    """Bisect the bound on the cost of a part, and fill parts from the front; every part gets at least one layer."""
     low, high = max(costs), sum(costs) + sum(ends)
     for _ in range(60):
         middle = (low + high) / 2

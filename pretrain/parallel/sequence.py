@@ -1,11 +1,12 @@
 """Which tokens of a pack a process computes: context parallelism around attention, sequence parallelism between layers.
 
-Attention itself is the plain one under the plain mask: `ulysses` trades tokens for heads around it, `gather` brings
-every key and value to each process's own queries.
+The attention itself is the one of a single process (`pretrain.model.attention.choose`): `ulysses` exchanges tokens for
+heads around it, `gather` brings every key and value to the queries of each process.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -16,8 +17,8 @@ from megatron.core.tensor_parallel.mappings import all_to_all
 from torch import Tensor
 
 from videoar.pretrain.config import ParallelConfig
+from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout
-from videoar.pretrain.model.attention.reference import reference_attention
 from videoar.pretrain.model.layers import Attend
 from videoar.pretrain.model.rope import Rotation
 from videoar.pretrain.parallel.mesh import Mesh
@@ -25,54 +26,57 @@ from videoar.pretrain.parallel.mesh import Mesh
 
 @dataclass(frozen=True, slots=True)
 class TokenCut:
-    """How the rows of a pack are dealt: first over the context group, then (between layers) over the tensor group."""
+    """How the rows of a pack are divided: over the context group, then (between layers) over the tensor group."""
 
     mesh: Mesh
     sequence: bool
-    """Cut over the tensor group between layers."""
+    """True when rows are divided over the tensor group between layers."""
     gathers: bool
-    """Context method `gather`; else `ulysses`."""
+    """True for context method `gather`, False for `ulysses`."""
 
     @staticmethod
     def of(config: ParallelConfig, mesh: Mesh) -> TokenCut:
         return TokenCut(mesh, config.sequence and config.tensor > 1, config.context_method == "gather")
 
     def order(self, length: int) -> Int64[Tensor, " l"]:
-        """Rows of the pack, those of context rank 0 first, then those of rank 1, ...
+        """Rows of the pack, those of context rank 0 first, then those of rank 1, ..."""
+        return torch.cat([torch.arange(run.start, run.stop) for own in self._runs(length) for run in own])
 
-        `gather` deals each process one chunk from the front and its mirror from the back: attention is (nearly) causal,
-        and contiguous chunks would load the last process with half as much again.
+    def _runs(self, length: int) -> list[tuple[range, ...]]:
+        """The runs of rows whose queries each context rank computes.
+
+        `gather` gives each process one chunk from the front and its mirror from the back: attention is (nearly) causal,
+        and with contiguous chunks the last process would compute half as much again.
         """
         parts = self.mesh.context_size
-        rows = torch.arange(length)
-        if not self.gathers or parts == 1:
-            return rows
-        chunks = rows.chunk(2 * parts)
-        return torch.cat([torch.cat([chunks[rank], chunks[2 * parts - 1 - rank]]) for rank in range(parts)])
+        chunks = 2 * parts if self.gathers and parts > 1 else parts
+        ends = [length * index // chunks for index in range(chunks + 1)]
+        runs = [range(first, last) for first, last in itertools.pairwise(ends)]
+        return [(runs[rank],) if chunks == parts else (runs[rank], runs[chunks - 1 - rank]) for rank in range(parts)]
 
     def mine(self, length: int) -> Int64[Tensor, " rows"]:
         """Rows whose queries this process's context rank computes."""
         return self.order(length).chunk(self.mesh.context_size)[self.mesh.context_rank]
 
     def scatter(self, x: Float[Tensor, "l d"]) -> Float[Tensor, "rows d"]:
-        """From the whole pack, computed alike on every process, to the rows that stand between this one's layers."""
+        """From the whole pack, which every process computes, to the rows that this process holds between layers."""
         if self.mesh.context_size > 1:
             x = x.index_select(0, self.mine(x.shape[0]).to(x.device))
         return scatter_to_sequence_parallel_region(x) if self.sequence else x
 
     def rotation(self, turn: Rotation | None) -> Rotation | None:
-        """Angles of the rows that attention sees here."""
+        """Angles of the rows whose queries this process computes."""
         if turn is None or self.mesh.context_size == 1:
             return turn
         rows = self.mine(turn[0].shape[0]).to(turn[0].device)
         return turn[0].index_select(0, rows), turn[1].index_select(0, rows)
 
     def before_head(self, x: Float[Tensor, "rows d"]) -> Float[Tensor, "context_rows d"]:
-        """The tensor group's rows together; the head computes alike on each, so gradients are cut and not summed."""
+        """All rows of the tensor group. The head is the same on each process, so gradients are cut, not summed."""
         return gather_from_sequence_parallel_region(x, tensor_parallel_output_grad=False) if self.sequence else x
 
     def whole(self, logits: Float[Tensor, "context_rows k"], length: int) -> Float[Tensor, "l k"]:
-        """Logits of the whole pack, in its order, on every process of the context group; the loss is alike on each."""
+        """Logits of the whole pack, in its order, on every process of the context group; all compute one loss."""
         if self.mesh.context_size == 1:
             return logits
         together = gather_from_sequence_parallel_region(
@@ -81,16 +85,16 @@ class TokenCut:
         return self._restore(together, length)
 
     def attend(self, layout: PackLayout, device: torch.device) -> Attend:
-        """Attention over the pack from this process's queries."""
-        mask = layout.dense_mask()
+        """Attention of the queries that this process holds over the whole pack."""
         if self.mesh.context_size == 1:
-            return reference_attention(mask.to(device))
+            return choose(layout, device)
         if self.gathers:
-            return self._gathered(reference_attention(mask[self.mine(layout.length)].to(device)), layout.length)
-        return self._ulysses(reference_attention(mask.to(device)))
+            own = self._runs(layout.length)[self.mesh.context_rank]
+            return self._gathered(choose(layout, device, queries=own), layout.length)
+        return self._ulysses(choose(layout, device))
 
     def _ulysses(self, attend: Attend) -> Attend:
-        """All tokens for a part of the heads during attention. (DeepSpeed-Ulysses, arXiv:2309.14509.)"""
+        """During attention each process has all tokens and some of the heads. (DeepSpeed-Ulysses, arXiv:2309.14509.)"""
         group, parts = self.mesh.context, self.mesh.context_size
 
         def exchanged(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -102,7 +106,7 @@ class TokenCut:
         return exchanged
 
     def _gathered(self, attend: Attend, length: int) -> Attend:
-        """Every key and value, against this process's own queries."""
+        """The queries of this process against every key and value."""
 
         def exchanged(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             together = gather_from_sequence_parallel_region(torch.cat([k, v], dim=-1), group=self.mesh.context)

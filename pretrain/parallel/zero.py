@@ -147,7 +147,7 @@ def holdings(
         else:
             continue  # other processes own all of it
         if master.numel():
-            place = Place(name, shapes[name], cut_of(name, mesh), start, master.numel())
+            place = Place(name, shapes[name], cut_of(name, mesh.tensor_rank, mesh.tensor_size), start, master.numel())
             yield Holding(place, master, stepped, adam)
 
 

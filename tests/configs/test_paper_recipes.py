@@ -18,7 +18,7 @@ from videoar.pretrain.budget.budget import GPU_MEMORY, Budget, budget
 from videoar.pretrain.budget.memory import rank_memory
 from videoar.pretrain.budget.report import CLUSTERS, amount, cost_lines, duration
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.parallel.check import check_layout
+from videoar.pretrain.parallel.check import check_parallel
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 DOCS = Path(__file__).parents[2] / "docs" / "recipes.md"
@@ -69,10 +69,10 @@ def test_the_cost_in_the_docs_is_that_of_the_recipe(name: str) -> None:
 def test_layouts_can_be_trained_and_fit(gpus: int) -> None:
     """A layout is chosen once and paid for by the week."""
     recipe = pretraining(f"t2v_4b@{gpus}")
-    check_layout(recipe, gpus)
+    check_parallel(recipe, gpus)
     for stage in recipe.stages:
         assert rank_memory(recipe, stage, gpus).total < 0.9 * GPU_MEMORY["H200"]
-    check_layout(replace(recipe, model=replace(recipe.model, num_heads=32)), gpus)
+    check_parallel(replace(recipe, model=replace(recipe.model, num_heads=32)), gpus)
 
 
 @pytest.mark.parametrize("name", [*PAPER, *ABLATIONS])

@@ -15,7 +15,7 @@ import torch
 from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import OptimizerConfig, ParallelConfig, Recipe
-from videoar.pretrain.parallel import tensor
+from videoar.pretrain.parallel import plan
 from videoar.pretrain.parallel.plan import Role
 from videoar.pretrain.train import train
 
@@ -39,9 +39,9 @@ def break_plan(entries: dict[str, Role | None]) -> None:
     """Change entries of the tensor plan for the rest of this process."""
     for pattern, role in entries.items():
         if role is None:
-            del tensor.PLAN[pattern]
+            del plan.PLAN[pattern]
         else:
-            tensor.PLAN[pattern] = role
+            plan.PLAN[pattern] = role
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry,
 from videoar.pretrain.batch.pack import Pack, build_pack
 from videoar.pretrain.config import CorrectionConfig, MixturePart, ModelConfig, RopeKind, StageConfig, TextConfig
 from videoar.pretrain.model import VideoAR, init_weights
-from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.residual import quantize_residual
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -83,7 +83,7 @@ class Toy:
 
     @torch.no_grad()
     def logits(self, model: VideoAR, pack: Pack) -> Tensor:
-        return model(pack.inputs, reference_attention(pack.layout.dense_mask()))
+        return model(pack.inputs, choose(pack.layout, "cpu"))
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def train(words: Sequence[str], prog: str) -> int:
 def _train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.preemption import Preempted
     from videoar.cluster.ground.process import PREEMPTED_MARKER, World, launch, mark_preempted
-    from videoar.pretrain.parallel.check import check_layout
+    from videoar.pretrain.parallel.check import check_parallel
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world = for_pretraining(recipe), World.here()
@@ -57,7 +57,7 @@ def _train(words: Sequence[str], prog: str) -> int:
             "give 1 or more, and leave it out under torchrun",
         )
     if options.processes > 1:
-        check_layout(recipe, options.processes)
+        check_parallel(recipe, options.processes)
     run = make_folder("run", options.run or Path("runs") / recipe.name)
     if options.processes > 1:
         words = ["train", options.recipe, "--run", str(run), *_flag_words(flags)]

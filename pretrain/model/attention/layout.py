@@ -1,16 +1,16 @@
-"""What stands where in a pack and who attends to whom: plain host integers, the same for every attention backend.
+"""Which token is in which row of a pack, and who attends to whom: plain host integers, the same for every backend.
 
 A pack is one sequence [text][frame 1: scales coarse to fine][frame 2] ... of each sample in turn, and padding. The
-block-causal pattern (VideoAR §4.2, Eq. 5 and 9) is a list of full rectangles; no backend needs an l x l object but the
-reference, whose dense mask is painted from the same rectangles.
+block-causal pattern (VideoAR §4.2, Eq. 5 and 9) is a list of full rectangles. Only the reference backend needs an l x l
+object: its dense mask is painted from the same rectangles.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from videoar.pretrain.config import RopeKind
+from videoar.pretrain.model.layers import Attend
 from videoar.pretrain.model.rope import coordinates
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -26,7 +27,7 @@ TextAttention = Literal["full", "causal"]
 
 @dataclass(frozen=True, slots=True)
 class Rectangle:
-    """Every row attends to every key; with `causal` (text alone) the i-th row to the first i keys and itself."""
+    """Every row attends to every key; with `causal` (text only) row i attends to keys 0 to i."""
 
     rows: range
     keys: tuple[range, ...]
@@ -92,16 +93,18 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class PackLayout:
-    """The segments of one pack of `length` rows; the rows after the last segment are padding and in no segment."""
+    """The segments of one pack of `length` rows; the rows after the last segment are padding."""
 
     segments: tuple[Segment, ...]
     length: int
     text_attention: TextAttention = "full"
+    attends: dict[Any, Attend] = field(default_factory=dict, init=False, repr=False)
+    """The attentions that `choose` has built for this pack, so that each is built once."""
 
     def __post_init__(self) -> None:
         end = 0
         for segment in self.segments:
-            assert segment.start == end, "segments stand one after the other"
+            assert segment.start == end, "segments follow each other without gaps"
             end = segment.visual.stop
         assert end <= self.length, f"{end} tokens in a pack of {self.length}"
 
@@ -175,7 +178,7 @@ class PackLayout:
         return places
 
     def loss_weights(self) -> Float32[np.ndarray, " l"]:
-        """Weight of each token's loss: a_s = 1 / (sqrt(n_s) sum_j sqrt(n_j)), a frame sums to 1; 0 beside the frames.
+        """Weight of each token's loss: a_s = 1 / (sqrt(n_s) sum_j sqrt(n_j)), a frame sums to 1; 0 on text and padding.
 
         Infinity's square-root reweighting (arXiv:2412.04431, released code); n_s = h_s w_s.
         """
@@ -185,7 +188,7 @@ class PackLayout:
         return weights
 
     def dense_mask(self) -> Bool[Tensor, "l l"]:
-        """The pattern as a matrix (row: query, column: key), for the reference backend alone."""
+        """The pattern as a matrix (row: query, column: key); only the reference backend uses it."""
         mask = torch.zeros(self.length, self.length, dtype=torch.bool)
         for rectangle in self.rectangles():
             rows = slice(rectangle.rows.start, rectangle.rows.stop)
@@ -204,7 +207,7 @@ class PackLayout:
 
 
 def _over_frames(segment: Segment, cells: np.ndarray) -> np.ndarray:
-    """Repeat a frame's table (n, j) over the frames, the frame's index before it: (t n, 1 + j)."""
+    """Repeat a frame's table (n, j) for every frame, with the frame's index as the first column: (t n, 1 + j)."""
     frames = np.repeat(np.arange(segment.num_frames), len(cells))
     return np.concatenate([frames[:, None], np.tile(cells, (segment.num_frames, 1))], axis=1)
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from videoar.pretrain.model.attention.layout import PackLayout
 from videoar.pretrain.model.layers import Attend
 
 
-def reference_attention(mask: Bool[Tensor, "rows l"]) -> Attend:
+def reference_attention(layout: PackLayout, device: torch.device, queries: tuple[range, ...]) -> Attend:
+    """Attention of the query rows over a whole pack, under the mask that the layout's rectangles paint."""
+    mask = torch.cat([layout.dense_mask()[run.start : run.stop] for run in queries])
+    return masked_attention(mask.to(device))
+
+
+def masked_attention(mask: Bool[Tensor, "rows l"]) -> Attend:
     """Attention softmax(q k^T / sqrt(c)) v over the pairs that `mask` holds (row: query, column: key).
 
-    A row or column without pairs is padding (or, where a process has some of the queries only, nobody's key). Such
-    keys and values are cleared before the product and such outputs after, so that outputs and gradients there are
-    exactly zero whatever the rows hold.
+    A row without pairs is padding; a column without pairs is padding, or a key that no query of this process reads.
+    Such keys and values are set to zero before the product and such outputs after it, so outputs and gradients there
+    are exactly zero whatever the rows hold.
     """
     idle = ~mask.any(dim=1)
     unread = (~mask.any(dim=0))[:, None, None]

@@ -17,7 +17,7 @@ from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, Step
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.shards.sample_format import restore
-from videoar.data_pipeline.text.tokens import BytesText
+from videoar.pretrain.model.text import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
 
 from ..conftest import WriteDataset, sample_arrays

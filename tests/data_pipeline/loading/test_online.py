@@ -27,7 +27,7 @@ from videoar.data_pipeline.preparing.worker import UnitWorker
 from videoar.data_pipeline.shards.commits import Unit
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.data_pipeline.text.tokens import BytesText
+from videoar.pretrain.model.text import BytesText
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.config import ClipBucket
 

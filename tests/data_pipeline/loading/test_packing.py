@@ -23,7 +23,7 @@ from videoar.data_pipeline.loading.packing import (
     packs_once,
 )
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.data_pipeline.text.tokens import BytesText
+from videoar.pretrain.model.text import BytesText
 
 from ..conftest import WriteDataset
 

@@ -17,7 +17,7 @@ from videoar.data_pipeline.preparing.finish import finish_dataset
 from videoar.data_pipeline.preparing.stats import stats
 from videoar.data_pipeline.preparing.worker import UnitWorker
 from videoar.data_pipeline.shards.commits import Unit
-from videoar.data_pipeline.text.tokens import BytesText
+from videoar.pretrain.model.text import BytesText
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 from videoar.tokenizer.scales import ScaleSchedule

@@ -26,7 +26,7 @@ from videoar.data_pipeline.shards.commits import CommittedTar
 from videoar.data_pipeline.shards.manifest import Manifest, open_manifest
 from videoar.data_pipeline.shards.reader import ShardReader
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.data_pipeline.text.tokens import BytesText
+from videoar.pretrain.model.text import BytesText
 
 from ..conftest import WriteDataset
 

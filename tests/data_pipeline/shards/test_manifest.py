@@ -15,7 +15,7 @@ from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.shards.manifest import DATASET_KEY, Manifest, ManifestWriter
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.data_pipeline.text.tokens import BytesText, LabelText
+from videoar.pretrain.model.text import BytesText, LabelText
 
 from ..conftest import WriteDataset
 

@@ -12,9 +12,12 @@ from videoar.configs.t2v_4b import recipe as t2v_4b
 from videoar.configs.ucf101_l import recipe as ucf101
 from videoar.data_pipeline.loading.packing import PackPlan
 from videoar.pretrain.batch.pack import pack_layout
-from videoar.pretrain.budget.budget import budget, planned_packs, sample_bytes, sample_pairs, work_of
+from videoar.pretrain.budget.attended_pairs import sample_pairs
+from videoar.pretrain.budget.budget import budget, work_of
 from videoar.pretrain.budget.flops import training_flops
+from videoar.pretrain.budget.planned_packs import planned_packs
 from videoar.pretrain.budget.report import amount, cost_lines, duration, memory_lines
+from videoar.pretrain.budget.stored_bytes import sample_bytes
 
 UCF_PAIRS = (
     1  # the label sees itself
@@ -94,7 +97,7 @@ def test_several_buckets_are_averaged() -> None:
     ],
 )
 def test_a_budget_that_cannot_be(fields: dict[str, Any], message: str) -> None:
-    """A layout that check_layout refuses must not be given hours."""
+    """A layout that check_parallel refuses must not be given hours."""
     with pytest.raises(InputError, match=message):
         budget(ucf101(), **fields)
 

@@ -6,6 +6,7 @@ import gc
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,11 +14,22 @@ from torch import Tensor
 
 from videoar.configs.sizes import B4_HD128, TINY
 from videoar.configs.t2v_4b import recipe as t2v_4b
-from videoar.pretrain.budget.memory import activation_bytes, parameter_sizes, rank_memory, rank_parameters, state_bytes
+from videoar.pretrain.budget.memory import (
+    Precision,
+    activation_bytes,
+    mask_bytes,
+    parameter_sizes,
+    rank_memory,
+    rank_parameters,
+    state_bytes,
+)
 from videoar.pretrain.config import ModelConfig, ParallelConfig
 from videoar.pretrain.engine.recompute import recompute
+from videoar.pretrain.model.attention import choose
+from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.layers import Block
 from videoar.pretrain.model.rope import rotation
+from videoar.tokenizer.scales import ScaleSchedule
 
 
 def test_the_state_at_its_ends() -> None:
@@ -64,22 +76,44 @@ def test_packs_in_flight() -> None:
 
 
 @pytest.mark.slow
-def test_cuts_and_stages_are_those_of_the_engine() -> None:
-    """The names here are a copy of knowledge: the plan that swaps the linears, the stages that the pipeline carves."""
-    from videoar.pretrain.budget.memory import is_cut
+def test_stages_are_those_of_the_engine() -> None:
+    """The budget counts a stage by names; the pipeline carves it out of the model."""
     from videoar.pretrain.parallel.pipeline_stages import carve
-    from videoar.pretrain.parallel.plan import PLAN, role_of, split_layers
+    from videoar.pretrain.parallel.plan import split_layers
 
-    names = parameter_sizes(TINY)
-    assert {name for name in names if is_cut(name)} == {
-        name for name in names if role_of(name.rpartition(".")[0], PLAN) in ("column", "row")
-    }
     ranges, held = split_layers(TINY, 2), []
     for index, layers in enumerate(ranges):
         with torch.device("meta"):
             part = carve(_model(TINY), layers, is_first=index == 0, is_last=index == 1)
         held.append(sum(parameter.numel() for parameter in part.parameters()))
     assert rank_parameters(TINY, ParallelConfig(pipeline=2)) == max(held)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_the_mask_is_what_attention_keeps(dtype: torch.dtype) -> None:
+    """At 24,000 tokens a mask is larger than most tensors of the model: a copy too many decides what fits."""
+    layers, heads = 3, 2
+    config = ModelConfig(num_layers=layers, width=32, num_heads=heads)
+    segment = Segment(ScaleSchedule.named("64x64"), 3, 1, 0, np.zeros((3, 3), bool))
+    layout = PackLayout((segment,), 128)
+    attend = choose(layout, "cpu")
+    x = torch.randn(layout.length, heads, 16, dtype=dtype, requires_grad=True)
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        if tensor.shape[-2:] == (layout.length, layout.length):
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        y = x
+        for layer in range(layers):
+            y = attend(layer, y, y, y)
+    boolean = layout.dense_mask().nbytes
+    precision: Precision = "bf16" if dtype == torch.bfloat16 else "float32"
+    assert boolean + sum(kept.values()) == mask_bytes(config, ParallelConfig(), layout.length, precision)
+    once = ParallelConfig(recompute="full", context=2, context_method="gather")
+    assert mask_bytes(config, once, 128, precision) == 64 * 128 * (1 + dtype.itemsize)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

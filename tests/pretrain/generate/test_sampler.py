@@ -15,8 +15,8 @@ from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_bits, sample_frames
 from videoar.pretrain.model import VideoAR, init_weights
+from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
-from videoar.pretrain.model.attention.reference import reference_attention
 from videoar.tokenizer import residual
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -67,7 +67,7 @@ def full_logits(model: VideoAR, text: np.ndarray, bits: Tensor, window: int, *, 
             features[rows.start : rows.stop] = residual.as_tokens(feature)[0]
     inputs = model_inputs(layout, model.config, features, text, np.full(len(text), dropped))
     with torch.no_grad():
-        logits = model(inputs, reference_attention(layout.dense_mask()))
+        logits = model(inputs, choose(layout, "cpu"))
     return logits[segment.visual.start : segment.visual.stop].unflatten(0, (num_frames, -1))
 
 

@@ -13,7 +13,7 @@ from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_frames
 from videoar.pretrain.model import VideoAR, init_weights
-from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.scales import ScaleSchedule
 
 SCHEDULE = ScaleSchedule.named("48x48")
@@ -48,7 +48,7 @@ def _train(steps: int) -> VideoAR:
     """A model that has seen nothing but the two samples."""
     model, pack = VideoAR(MODEL), _pack()
     init_weights(model, 0)
-    attend = reference_attention(pack.layout.dense_mask())
+    attend = choose(pack.layout, "cpu")
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.95))
     for _ in range(steps):
         loss, _ = bitwise_loss(model(pack.inputs, attend), pack)
@@ -65,7 +65,7 @@ def _stored() -> Tensor:
 def test_cached_decoding_equals_the_forward_of_training() -> None:
     """The trainer's own pack of two samples, inputs and mask included, against decoding the two as a batch."""
     model, pack, bits = _train(3), _pack(), _stored()
-    logits = model(pack.inputs, reference_attention(pack.layout.dense_mask())).detach()
+    logits = model(pack.inputs, choose(pack.layout, "cpu")).detach()
     trained = logits[pack.inputs.scale >= 0].view(2, 4, -1, 8)
     _check_decoding(model, bits, trained)
 

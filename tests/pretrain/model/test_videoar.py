@@ -13,8 +13,9 @@ from videoar.pretrain.batch.pack import Pack
 from videoar.pretrain.config import RopeKind, TextConfig
 from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.model import VideoAR, init_weights
+from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
-from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.pretrain.model.attention.reference import masked_attention
 from videoar.tokenizer.scales import ScaleSchedule
 
 ROPES: tuple[RopeKind, ...] = ("centre", "raw", "corner", "learned")
@@ -97,7 +98,7 @@ def test_a_masked_frame_changes_nothing_in_one_layer(toy) -> None:
     """Eq. 9: within one attention layer, frame t reads S_t, its own frame and the text, and nothing else."""
     visible = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], bool)
     _, layout = visible_packs(toy, visible)
-    segment, attend = layout.segments[0], reference_attention(layout.dense_mask())
+    segment, attend = layout.segments[0], choose(layout, "cpu")
     torch.manual_seed(0)
     q, k, v = torch.randn(3, layout.length, 2, 16)
     before = attend(0, q, k, v)
@@ -120,7 +121,7 @@ def test_the_stack_reaches_exactly_the_closure_of_the_mask(toy) -> None:
         for _ in range(toy.config.num_layers):
             reach |= (visible.astype(int) @ reach.astype(int)) > 0
         pack, layout = visible_packs(toy, visible)
-        segment, attend, model = layout.segments[0], reference_attention(layout.dense_mask()), toy.model()
+        segment, attend, model = layout.segments[0], choose(layout, "cpu"), toy.model()
         with torch.no_grad():
             before = model(pack.inputs, attend)
             for frame in range(6):
@@ -171,7 +172,7 @@ def test_padding_is_zero_all_the_way(toy) -> None:
     end = pack.layout.segments[0].visual.stop
     seen: list[torch.Tensor] = []
     hooks = [block.register_forward_hook(lambda m, i, out: seen.append(out)) for block in model.blocks]
-    logits = model(pack.inputs, reference_attention(pack.layout.dense_mask()))
+    logits = model(pack.inputs, choose(pack.layout, "cpu"))
     for out in seen:
         out.retain_grad()
     bitwise_loss(logits, pack)[0].backward()
@@ -193,7 +194,7 @@ def test_every_parameter_learns(toy) -> None:
         packs = [toy.pack(toy.sample(n, "64x64", 2, 8), toy.sample(n + 9, "64x64", 2, 8), step=n) for n in range(3)]
         assert 0 < sum(pack.inputs.text_dropped.sum() for pack in packs) < 48
         for pack in packs:
-            bitwise_loss(model(pack.inputs, reference_attention(pack.layout.dense_mask())), pack)[0].backward()
+            bitwise_loss(model(pack.inputs, choose(pack.layout, "cpu")), pack)[0].backward()
         silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
         assert not silent
 
@@ -201,7 +202,7 @@ def test_every_parameter_learns(toy) -> None:
 def test_a_cut_of_rows_is_a_cut_of_heads(toy) -> None:
     """Tensor parallelism cuts qkv and gate_up by rows, out and down by columns; the halves must add to the whole."""
     block, x = toy.model().blocks[0], torch.randn(20, 32)
-    attend = reference_attention(torch.ones(20, 20).tril().bool())
+    attend = masked_attention(torch.ones(20, 20).tril().bool())
     whole = block(x, None, attend)
     attended, fed = torch.zeros_like(x), torch.zeros_like(x)
     for part in range(2):

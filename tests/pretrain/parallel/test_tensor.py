@@ -1,60 +1,40 @@
-"""The tensor plan names what it means to name, and cuts join to the whole."""
+"""What tensor parallelism does to the plain model."""
 
 from __future__ import annotations
 
-import pytest
 import torch
+from megatron.core import ModelParallelConfig
+from torch import nn
 
 from videoar.configs.debug import recipe
-from videoar.pretrain.model import VideoAR, init_weights
+from videoar.pretrain.checkpoint.fragment import Cut
+from videoar.pretrain.model import VideoAR
 from videoar.pretrain.parallel.mesh import Mesh
-from videoar.pretrain.parallel.plan import PLAN, SEQUENCE_PLAN, cut_of, role_of
+from videoar.pretrain.parallel.tensor import mark_cut, shard
 
 
-class Place(Mesh):
-    """A place in a tensor group that no process stands behind."""
+class Alone(Mesh):
+    """A tensor group of one process."""
 
-    def __init__(self, rank: int, size: int) -> None:
-        object.__setattr__(self, "tensor", (rank, size))
+    def __init__(self) -> None:
+        pass
 
-    tensor_rank = property(lambda self: self.tensor[0])  # type: ignore[assignment]
-    tensor_size = property(lambda self: self.tensor[1])  # type: ignore[assignment]
-
-
-@pytest.mark.parametrize("size", [1, 2, 4])
-def test_cuts_join_to_the_whole(size: int) -> None:
-    """join(cut(w)) == w for every parameter: an element lost or doubled here trains as another model."""
-    model = VideoAR(recipe().model)
-    init_weights(model, 0)
-    for name, whole in model.named_parameters():
-        cuts = [cut_of(name, Place(rank, size)) for rank in range(size)]
-        if cuts[0] is None:
-            assert cuts == [None] * size
-            continue
-        parts = [cut.of(whole) for cut in cuts if cut is not None]
-        assert torch.equal(torch.cat(parts, dim=cuts[0].dim), whole), name
+    tensor_size = property(lambda self: 1)  # type: ignore[assignment]
 
 
-def test_every_matrix_of_a_block_is_cut_and_nothing_else() -> None:
-    """A matrix the plan forgets is computed by every process: right, and as slow as one."""
-    model = VideoAR(recipe().model)
-    cut = {name for name, _ in model.named_parameters() if cut_of(name, Place(0, 2)) is not None}
-    assert cut == {name for name, parameter in model.named_parameters() if "blocks" in name and parameter.ndim == 2}
+def test_a_group_of_one_keeps_the_plain_model() -> None:
+    """Data parallelism alone must train the very model that a single process trains."""
+    with torch.device("meta"):
+        model = VideoAR(recipe().model)
+    before = dict(model.named_modules())
+    shard(model, Alone(), ModelParallelConfig())
+    assert dict(model.named_modules()) == before
 
 
-def test_a_column_cut_is_a_cut_by_heads() -> None:
-    """qkv rows are ordered (head, [q, k, v]): the first half must hold the first heads, queries, keys and values."""
-    model = VideoAR(recipe().model)
-    cut = cut_of("blocks.0.attention.qkv.weight", Place(0, 2))
-    assert cut is not None
-    whole, c = model.blocks[0].attention.qkv.weight, recipe().model.head_dim
-    heads = whole.view(recipe().model.num_heads, 3, c, -1)
-    assert torch.equal(cut.of(whole).view(-1, 3, c, whole.shape[1]), heads[: len(heads) // 2])
-
-
-def test_gains_between_layers_are_partial_only_under_sequence_parallelism() -> None:
-    """Without it every process sees every token there, and a sum would double the gradient."""
-    assert role_of("blocks.3.attention_norm", PLAN) is None
-    assert role_of("blocks.3.attention_norm", SEQUENCE_PLAN) == "partial"
-    assert role_of("blocks.3.attention.q_norm", PLAN) == "partial"
-    assert role_of("head.norm", SEQUENCE_PLAN) is None
+def test_only_cut_parameters_are_marked() -> None:
+    """DeepSpeed counts a marked parameter on every process: a whole one would be in the norm several times."""
+    cut, whole = nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(4))
+    mark_cut(cut, Cut(0, 1, 2))
+    mark_cut(whole, None)
+    assert getattr(cut, "tensor_model_parallel", False)
+    assert not getattr(whole, "tensor_model_parallel", False)

@@ -2,7 +2,7 @@
 
 import torch
 
-from videoar.pretrain.model.attention.reference import reference_attention
+from videoar.pretrain.model.attention.reference import masked_attention
 
 
 def test_equals_softmax_over_the_seen_keys() -> None:
@@ -11,7 +11,7 @@ def test_equals_softmax_over_the_seen_keys() -> None:
     q, k, v = torch.randn(3, 12, 2, 8)
     mask = torch.rand(12, 12) < 0.5
     mask[:, 0] = True
-    out = reference_attention(mask)(0, q, k, v)
+    out = masked_attention(mask)(0, q, k, v)
     for row in range(12):
         for head in range(2):
             seen = mask[row]
@@ -28,11 +28,11 @@ def test_padding_is_zero_forward_and_backward() -> None:
     for part in parts:
         part[6:] = torch.nan
         part.requires_grad_()
-    out = reference_attention(mask)(0, *parts)
+    out = masked_attention(mask)(0, *parts)
     assert (out[6:] == 0).all()
     (out * torch.randn_like(out)).sum().backward()
     for part in parts:
         assert (part.grad[6:] == 0).all()
         assert part.grad.isfinite().all()
-    clean = reference_attention(mask[:6, :6])(0, *(part[:6] for part in parts))
+    clean = masked_attention(mask[:6, :6])(0, *(part[:6] for part in parts))
     torch.testing.assert_close(out[:6], clean)

@@ -1,0 +1,120 @@
+"""From a caption or a label to token ids: the text at the start of a sample's sequence.
+
+A T5 encoder's states need more than this: they are prepared with the data (`data_pipeline.text.states`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int64
+
+from videoar.cluster.ground.checks import at_least
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.shards.sample import SampleEntry
+from videoar.pretrain.config import TextConfig
+
+NULL_TOKEN = 0
+"""The one token of an empty caption, so that every sample has text (m >= 1)."""
+
+_ID_OF_BYTE = np.arange(1, 257, dtype=np.int64)
+"""Looking ids up takes half as long as adding one to so few numbers."""
+
+
+@runtime_checkable
+class Conditions(Protocol):
+    """The samples of a dataset, with their captions' lengths and labels as columns."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> SampleEntry: ...
+
+    def caption_bytes(self) -> Int64[np.ndarray, " i"]:
+        """UTF-8 bytes of every caption."""
+        ...
+
+    def labels(self) -> Int64[np.ndarray, " i"]:
+        """Every label; -1 for a sample without one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BytesText:
+    """The caption's UTF-8: id 1 + byte; an empty caption is the one null token 0. Longer captions are cut."""
+
+    max_tokens: int
+    in_memory: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        at_least(1, "model.text", self, "max_tokens")
+
+    @property
+    def vocab_size(self) -> int:
+        return 1 + 256
+
+    def length(self, entry: SampleEntry) -> int:
+        return min(max(1, len(entry.caption.encode())), self.max_tokens)
+
+    def lengths(self, entries: Conditions) -> Int64[np.ndarray, " i"]:
+        return np.clip(entries.caption_bytes(), 1, self.max_tokens)
+
+    def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
+        return self.encode(entry.caption)
+
+    def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
+        if not isinstance(text, str):
+            raise InputError("label", text, "is not a caption, and this model reads captions", "give a prompt")
+        raw = np.frombuffer(text.encode()[: self.max_tokens], dtype=np.uint8)
+        return _ID_OF_BYTE.take(raw) if raw.size else np.array([NULL_TOKEN], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelText:
+    """One token for each class."""
+
+    num_classes: int
+    in_memory: ClassVar[bool] = True
+
+    @property
+    def vocab_size(self) -> int:
+        return self.num_classes
+
+    def length(self, entry: SampleEntry) -> int:
+        return len(self.tokens(entry))
+
+    def lengths(self, entries: Conditions) -> Int64[np.ndarray, " i"]:
+        labels = entries.labels()
+        wrong = np.flatnonzero((labels < 0) | (labels >= self.num_classes))
+        if wrong.size:
+            self.tokens(entries[int(wrong[0])])  # its error names the sample or the label
+        return np.ones(len(entries), dtype=np.int64)
+
+    def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
+        if entry.label is None:
+            raise InputError(
+                "model.text.kind",
+                "label",
+                f"needs a label, and sample {entry.key} of {entry.dataset} has none",
+                "add a label column to the captions table, or use bytes",
+            )
+        return self.encode(entry.label)
+
+    def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
+        if not isinstance(text, int) or not 0 <= text < self.num_classes:
+            raise InputError(
+                "label", text, "is not one of the classes", f"use a number from 0 to {self.num_classes - 1}"
+            )
+        return np.array([text], dtype=np.int64)
+
+
+def text_tokens(config: TextConfig) -> BytesText | LabelText:
+    """How captions or labels become the token ids that the model embeds."""
+    assert config.kind != "t5", "states are prepared with the data, or encoded by the encoder itself"
+    return LabelText(config.num_classes) if config.kind == "label" else BytesText(config.max_tokens)
+
+
+def text_length(config: TextConfig) -> int:
+    """The most text tokens that a sample has; a label is one."""
+    return 1 if config.kind == "label" else config.max_tokens

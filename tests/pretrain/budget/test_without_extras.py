@@ -1,0 +1,17 @@
+"""Budgets are for laptops: they need none of the libraries that a cluster has."""
+
+from __future__ import annotations
+
+from ..blocked import run_without
+
+BUDGET = """
+from videoar.cluster.entry import main
+sys.exit(main(["config", "t2v_4b@64", "--budget"]))
+"""
+
+
+def test_a_budget_needs_no_training_library() -> None:
+    """Pipeline stages and cuts come from `parallel.plan`; an import of Megatron-core there would need a GPU machine."""
+    printed = run_without(("megatron", "deepspeed", "ray"), BUDGET)
+    assert "on 64 x H200" in printed
+    assert "mask" in printed

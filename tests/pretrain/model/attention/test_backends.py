@@ -1,0 +1,53 @@
+"""The door to attention: one mask for each pack, the queries that a process holds, and a name that exists."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.model.attention import choose
+from videoar.pretrain.model.attention.layout import PackLayout, Segment
+from videoar.pretrain.model.attention.reference import masked_attention
+from videoar.tokenizer.scales import ScaleSchedule
+
+
+def layout() -> PackLayout:
+    """A clip of three frames, and padding."""
+    visible = np.tril(np.ones((3, 3), bool), -1)
+    segment = Segment(ScaleSchedule.named("32x32"), 3, 2, 0, visible)
+    return PackLayout((segment,), segment.visual.stop + 5)
+
+
+def test_the_default_is_attention_under_the_mask() -> None:
+    """Both engines, evaluation and diagnosis attend through this function: a wrong default is wrong everywhere."""
+    pack = layout()
+    q, k, v = torch.randn(3, pack.length, 2, 8)
+    expected = masked_attention(pack.dense_mask())(0, q, k, v)
+    assert torch.equal(choose(pack, "cpu")(0, q, k, v), expected)
+    assert torch.equal(choose(pack, "cpu", "reference")(0, q, k, v), expected)
+
+
+def test_some_queries_attend_as_they_do_among_all() -> None:
+    """Context parallelism computes a part of the rows on each process: together they must be the whole."""
+    pack = layout()
+    q, k, v = torch.randn(3, pack.length, 2, 8)
+    whole = choose(pack, "cpu")(0, q, k, v)
+    rows = (range(4, 9), range(1, 3), range(pack.length - 3, pack.length))
+    index = torch.cat([torch.tensor(list(run)) for run in rows])
+    torch.testing.assert_close(choose(pack, "cpu", queries=rows)(0, q[index], k, v), whole[index])
+
+
+def test_a_pack_has_one_mask() -> None:
+    """A mask for each pipeline chunk would multiply its memory by the chunks."""
+    pack = layout()
+    assert choose(pack, "cpu") is choose(pack, torch.device("cpu"), "reference")
+    assert choose(pack, "cpu", queries=(range(3),)) is not choose(pack, "cpu")
+    assert choose(layout(), "cpu") is not choose(pack, "cpu")
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    """A backend that is silently replaced by another one gives wrong timings."""
+    with pytest.raises(InputError, match=r"quick: is not a backend of this version; use one of: auto, reference"):
+        choose(layout(), "cpu", "quick")
