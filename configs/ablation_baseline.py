@@ -10,8 +10,8 @@ The base of the other rows; each of them adds one component:
 Everything else is as in `ucf101_l`, and its shards can be used (`--data.url`). The paper trains each row for "a fixed
 1,000 steps" and names no batch size. Its last row comes within 2.2 of its final 90.3; 1,000 steps of 128 clips (13
 passes over the training videos) will not. So compare rows with each other, not with the paper's figures, or train
-longer (`--stages.ucf101.steps 74500` is 1,000 passes, in case the paper means those). The paper reports one run per row, and
-rows differ by 1 to 1.5 %: several seeds (`--seed`) and one FVD protocol are needed to call that a difference.
+longer (`--stages.ucf101.steps 74500` is 1,000 passes, in case the paper means those). The paper reports one run per
+row, and rows differ by 1 to 1.5 %: several seeds (`--seed`) and one FVD protocol are needed to call that a difference.
 We read "without corruption" as no flips at all; Infinity's constant flips are `--correction.corruption constant`.
 
     videoar train ablation_baseline --data.url shards/ucf101 --processes 8
