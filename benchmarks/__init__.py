@@ -1,5 +1,7 @@
-"""Benchmarks: one module each, run by `videoar bench NAME`; figures that were measured lie in results/.
+"""Benchmarks, one module each, run by `videoar bench NAME`; results/ has measured figures.
 
-Ratios compare what ran in one call on one machine, step by step in turn, and take medians: they hold on a machine that
-others use too, where seconds alone would say little.
+Training: sharding, pipeline, memory, checkpoint. Data: cutting, data_units, data_overhead, loader. `run` calls one by
+name; `material` makes models and packs, `measure` takes times, `processes` starts several, `bubble` is arithmetic for
+`pipeline`. Ratios are medians of alternating calls, so they hold on a shared machine, where seconds alone do not.
+It may import everything but cluster.cli, cluster.demo and cluster.doctor.
 """

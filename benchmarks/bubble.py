@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["forward", "backward"]
 DURATION: dict[Kind, int] = {"forward": 1, "backward": 2}
-"""Of all chunks of a stage together."""
+"""Time of all chunks of a stage together, in units of a forward pass."""
 
 
 class Event(NamedTuple):
@@ -38,7 +38,7 @@ def idle_share(orders: Sequence[Sequence[Event]], chunks: int = 1) -> Fraction:
 
 
 def makespan(orders: Sequence[Sequence[Event]], chunks: int = 1) -> Fraction:
-    """When all is done, if each stage runs its events in its order, each as soon as what it needs is there.
+    """The time at which all is done, if each stage runs its events in order, each as soon as its inputs are there.
 
     A forward pass needs that of the chunk before, a backward pass that of the chunk after and its own forward pass;
     sending takes no time.
@@ -61,7 +61,7 @@ def makespan(orders: Sequence[Sequence[Event]], chunks: int = 1) -> Fraction:
 def _ready(
     event: Event, stage: int, orders: Sequence[Sequence[Event]], chunks: int, done: dict[Place, Fraction]
 ) -> list[Fraction] | None:
-    """When what the event needs was done; None when some of it is not."""
+    """The times at which the event's inputs were done; None if one of them is not done."""
     place, last = event.chunk * len(orders) + stage, chunks * len(orders) - 1
     needs: list[Place] = []
     if event.kind == "forward" and place > 0:

@@ -1,4 +1,4 @@
-"""A checkpoint's cost: what the loop waits for, the disk's own speed beside ours, and what resuming a run takes."""
+"""The cost of a checkpoint: how long the loop waits, our speed and the disk's, and the time to resume a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROUNDS = 3
 
 
 def run(model: ModelConfig = MODEL, rounds: int = ROUNDS, *, resume: bool = True) -> dict[str, Any]:
-    """One process and a local disk: saves and loads beside plain copies, writes and reads of the same bytes."""
+    """One process and a local disk: saves and loads, compared with plain copies, writes and reads of the same bytes."""
     recipe = bench_recipe(model, tokens_per_pack=1024, batch=1)
     engine = PlainEngine(replace(recipe, optimizer=replace(recipe.optimizer, ema_decay=0.99)), torch.device("cpu"))
     packs = make_packs(recipe, 1)
@@ -92,7 +92,7 @@ def _plain_write(folder: Path, images: list[Image]) -> None:
     """The same bytes in the same files, each flushed to the disk, and nothing else."""
     for index, image in enumerate(images):
         path = folder / f"plain-{index}"
-        path.unlink(missing_ok=True)  # as new as ours: overwriting finds its blocks laid out
+        path.unlink(missing_ok=True)  # a new file, as ours: overwriting would reuse allocated blocks
         with path.open("wb") as file:
             file.write(image.content.numpy().data)
             file.flush()

@@ -1,4 +1,4 @@
-"""Clips cut from one pass over a film, all of them or a few, beside clips that are sought one by one."""
+"""Clips cut in one pass over a film, all or a few of them, compared with seeking each clip."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _film(path: Path, num_frames: int) -> str:
 
 
 def _end_to_end(film: str, path: Path, times: int) -> str:
-    """A film so many times over: its packets, each time later."""
+    """A film repeated `times` times: its packets, each time with later timestamps."""
     path.parent.mkdir()
     with av.open(film) as source, av.open(str(path), "w") as container:
         shown: Any = source.streams.video[0]

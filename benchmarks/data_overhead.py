@@ -1,4 +1,4 @@
-"""What preparing costs beside its own decoding and tokenizing: one actor on real films."""
+"""The overhead of preparing data over its decoding and tokenizing: one actor on real films."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from videoar.tokenizer.config import ClipBucket, TokenizerSource
 
 GOAL = 0.10
 CASES = (("demo", "128x128"), ("tiny", "64x64"))
-"""(tokenizer, frame size): the one that ships, and the cheapest, beside which everything else is dearest."""
+"""(tokenizer, frame size): the shipped tokenizer, and the cheapest, with which the overhead is largest."""
 
 _TIMES = "times.jsonl"
 
@@ -41,7 +41,7 @@ class _TimedEncoder(ClipEncoder):
 
 
 class TimedWorker(UnitWorker):
-    """The worker of every preparation, which notes when it waits for decoded clips and when it tokenizes."""
+    """The usual worker of data preparation, which also records its time of waiting for clips and of tokenizing."""
 
     def __init__(self, config: DataConfig, output: str, tokenizer: VideoTokenizer, device: torch.device) -> None:
         super().__init__(config, output, tokenizer, device)
@@ -72,7 +72,7 @@ class TimedWorker(UnitWorker):
 
 
 def run(cases: tuple[tuple[str, str], ...] = CASES, samples_per_shard: int = 16) -> dict[str, Any]:
-    """Seconds of a preparation from its first unit to its last, over those of waiting for clips and tokenizing."""
+    """Time from the first unit to the last, compared with the time of waiting for clips and tokenizing."""
     found = [
         {"tokenizer": name, "frames": f"17 x {size}", **_case(name, size, samples_per_shard)} for name, size in cases
     ]

@@ -1,4 +1,4 @@
-"""What scheduling costs by the unit: a plan of many units, real actors, plans, commits and manifest, and no pixels."""
+"""The cost of scheduling per unit: a plan of many units, real actors, plans, commits and manifest, but no pixels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SAMPLE_BYTES = 1024
 
 
 class CommitOnly:
-    """Runs a unit by reading its clips from the plan and committing a tar that is not there."""
+    """Runs a unit by reading its clips from the plan and committing a tar that does not exist."""
 
     def __init__(self, config: DataConfig, output: str, tokenizer: VideoTokenizer, device: torch.device) -> None:
         self._output = Storage.open(output)
@@ -55,7 +55,7 @@ class CommitOnly:
 
 @dataclass(slots=True)
 class _Watch:
-    """Resident memory of this process, and the time, as units are done."""
+    """Records time and resident memory of this process as units are done."""
 
     began: float = field(default_factory=time.perf_counter)
     first: float = 0.0
@@ -71,7 +71,7 @@ class _Watch:
 
 
 def run(num_units: int = 24_000, actors: int = 2) -> dict[str, Any]:
-    """Units scheduled in a second, memory of the driver on the way, and the time of a restart that finds all done."""
+    """Units scheduled per second, memory of the driver, and the time of a restart that finds all units done."""
     config = DataConfig(
         datasets=(
             DatasetConfig(

@@ -1,9 +1,9 @@
-"""Samples a second of the training loader beside the plain webdataset library on the same tars.
+"""Samples per second of the training loader, compared with the plain webdataset library on the same tars.
 
 Both check every sample. webdataset walks the tars in their order; the loader reads the samples of packs, in the random
-order of training, planning and packing included. Both hand on packed bits, which training unpacks on its device; and a
-second time with each pack (webdataset: each sample) unpacked to a byte a bit on this processor. With a URL, the same
-shards from there through a warm cache.
+order of training, planning and packing included. Both return packed bits, which training unpacks on its device; in a
+second measurement each pack (webdataset: each sample) is unpacked on the CPU. With a URL, the same shards are also read
+from there through a warm cache.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _CASES: dict[str, tuple[str, int, LatentPayload, int, int]] = {
 
 
 def run(url: str = "") -> dict[str, Any]:
-    """For two shapes of sample: rates and their ratios; and the wait of a trainer whose steps take a second."""
+    """Rates and ratios for two shapes of sample, and the share of time that a trainer with 1 s steps waits."""
     with tempfile.TemporaryDirectory() as folder:
         return {case: _case(case, Path(folder), url) for case in _CASES}
 

@@ -1,4 +1,4 @@
-"""What a step costs this process, and the collectives in it."""
+"""Measures what a step costs this process, and counts its collectives."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Cost:
 
     wall_s: float
     compute_s: float
-    """CPU time of the calling thread: gloo's collectives run in threads of their own, and waiting for them is free."""
+    """CPU time of the calling thread: gloo's collectives run in other threads, and waiting takes no CPU time."""
     process_s: float
     """CPU time of all threads."""
 
 
 def cost_of(call: Call) -> Cost:
-    """Call once, beside nothing else of this process."""
+    """The cost of one call, while this process does nothing else."""
     before = time.perf_counter(), time.thread_time(), time.process_time()
     call()
     after = time.perf_counter(), time.thread_time(), time.process_time()
@@ -38,7 +38,7 @@ def cost_of(call: Call) -> Cost:
 
 
 def alternate(calls: Mapping[str, Call], rounds: int) -> dict[str, list[Cost]]:
-    """The calls in turn, so many rounds after one that is not counted; every other round in reverse.
+    """Run the calls alternately, for `rounds` rounds after one that does not count; every other round is in reverse.
 
     Several processes begin each call together.
     """
@@ -59,7 +59,7 @@ def medians(costs: Sequence[Cost]) -> dict[str, float]:
 
 
 def median_ratios(costs: Sequence[Cost], others: Sequence[Cost]) -> dict[str, float]:
-    """Each field's median of cost over other, round by round: what disturbs a whole round does not count."""
+    """Each field's median of cost over other, round by round: so a disturbance of a whole round does not matter."""
     pairs = list(zip(costs, others, strict=True))
     return {name: statistics.median(getattr(a, name) / getattr(b, name) for a, b in pairs) for name in Cost.__slots__}
 
@@ -75,7 +75,7 @@ def rounded(value: Any, digits: int = 4) -> Any:
 
 @contextmanager
 def counted_collectives() -> Iterator[dict[str, dict[str, int]]]:
-    """By kind, how many collectives this process began inside, and the bytes of the larger of their two sides."""
+    """Collectives that this process begins inside the block, by kind: their number, and bytes of the larger side."""
     found: dict[str, dict[str, int]] = {}
     with _Counting() as mode:
         yield found
@@ -83,7 +83,7 @@ def counted_collectives() -> Iterator[dict[str, dict[str, int]]]:
 
 
 class _Counting(TorchDispatchMode):
-    """Sees the calls of torch.distributed, those of backward passes too."""
+    """Counts the calls of torch.distributed, also in backward passes."""
 
     def __init__(self) -> None:
         super().__init__()

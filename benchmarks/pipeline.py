@@ -1,4 +1,4 @@
-"""The bubble of the pipeline schedules, from the order of events in steps that really run."""
+"""The bubble of the pipeline schedules, from the order of events in real steps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CASES: tuple[Case, ...] = ((1, 4), (1, 8), (2, 4), (2, 8))
 
 
 def run(stages: tuple[int, ...] = (2, 4), cases: tuple[Case, ...] = CASES) -> dict[str, Any]:
-    """Every case on every number of stages: idle share of the recorded order beside the formula."""
+    """Every case on every number of stages: idle share of the recorded order, compared with the formula."""
     found = []
     for count in stages:
         ranks = run_processes(count, _record, {"cases": cases})
@@ -66,7 +66,7 @@ def _events(world: World, chunks: int, microbatches: int) -> list[Event]:
 
 @contextmanager
 def _recorded() -> Iterator[list[Event]]:
-    """Events in the order in which this process runs them; a chunk meets its microbatches in order."""
+    """Events in the order in which this process runs them; each chunk runs its microbatches in order."""
     events: list[Event] = []
     seen: Counter[int] = Counter()
 

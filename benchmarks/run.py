@@ -1,4 +1,4 @@
-"""A benchmark by its name, and its figures with what they were measured on."""
+"""Runs a benchmark by its name, and adds the machine and versions to its figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(name: str) -> dict[str, Any]:
 
 @contextmanager
 def stdout_as_stderr() -> Iterator[None]:
-    """What libraries print, here and in processes started inside, is no result."""
+    """Send to stderr what libraries print, also in processes started inside the block: it is not part of the result."""
     sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)
@@ -38,7 +38,7 @@ def stdout_as_stderr() -> Iterator[None]:
 
 
 def environment() -> dict[str, Any]:
-    """What a figure depends on beside the code."""
+    """Versions and machine that a figure depends on."""
     packages = ("torch", "megatron-core", "deepspeed")
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return {

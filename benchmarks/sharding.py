@@ -1,4 +1,4 @@
-"""What the sharded engine costs beside plain PyTorch, and what tensor parallelism leaves each process to compute."""
+"""The cost of the sharded engine compared with plain PyTorch, and the compute of a tensor-parallel process."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ MODEL = model_of(num_layers=4, width=512, num_heads=8)
 TOKENS_PER_PACK, BATCH = 512, 2
 """17 M weights on 1,024 tokens: a step takes more than a second on one thread."""
 LARGER = 4
-"""The sharded engine's cost is by weight, the model's by weight and token: both are also measured at a batch so much
-larger."""
+"""Factor of a second batch: the sharded engine's cost grows with weights, the model's with weights and tokens."""
 
 
 def run(rounds: int = 5, model: ModelConfig = MODEL) -> dict[str, Any]:
-    """The comparisons, each in processes of its own."""
+    """All comparisons, each in new processes."""
     return {
         "model": {name: getattr(model, name) for name in ("num_layers", "width", "num_heads")},
         "rounds": rounds,
@@ -41,7 +40,7 @@ def run(rounds: int = 5, model: ModelConfig = MODEL) -> dict[str, Any]:
 
 
 def size1(rounds: int, model: ModelConfig, batch: int = BATCH) -> dict[str, Any]:
-    """Sharded over plain engine in one process: Megatron-core's schedule and DeepSpeed's ZeRO 1 with nothing to cut."""
+    """The sharded engine over the plain one in one process: Megatron-core's schedule and ZeRO 1 with nothing to cut."""
     layout = ParallelConfig(zero_stage=1)
     (rank,) = run_processes(1, _compare, {"model": model, "layout": layout, "batch": batch, "rounds": rounds})
     return {
@@ -57,7 +56,7 @@ def size1(rounds: int, model: ModelConfig, batch: int = BATCH) -> dict[str, Any]
 def tensor2(rounds: int, model: ModelConfig, batch: int = BATCH) -> dict[str, Any]:
     """Compute of each of two tensor-parallel processes over that of one alone.
 
-    Both processes also run the plain step, at the same time: caches and cores are as busy under both.
+    Both processes also run the plain step, at the same time: so caches and cores are equally busy.
     """
     layout = ParallelConfig(tensor=2)
     ranks = run_processes(2, _compare, {"model": model, "layout": layout, "batch": batch, "rounds": rounds})

@@ -1,4 +1,5 @@
-"""Two floors: the roof (cli, entry) starts jobs and knows every recipe; the ground imports nothing of ours.
+"""How the project is operated: the command line, the demo, the doctor, and the ground that everything stands on.
 
-The ground is errors, serialize, process and preemption.
+`entry` is the console script; `cli` finds and runs commands and may import everything. `demo` and `doctor` do the work
+of two commands. `ground` is errors, configuration files, processes and signals; it imports nothing of ours.
 """

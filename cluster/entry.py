@@ -1,4 +1,4 @@
-"""The console script `videoar`: finds the command, and turns what happened into an exit code.
+"""The console script `videoar`: finds the command, runs it, and turns its outcome into an exit code.
 
 0 done · 1 failed · 2 the user's input is wrong (one line) · 75 preempted after saving.
 """
@@ -10,17 +10,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from videoar.cluster.cli.arguments import complain
 from videoar.cluster.cli.command_table import COMMANDS, find_command, overview
+from videoar.cluster.cli.output import complain
 from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command and return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for library in ("botocore", "aiobotocore"):  # say at every start where they found keys
+    for library in ("botocore", "aiobotocore"):  # they log at every start where they found keys
         logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name is None:
             sys.stdout.write(overview(rest))
             return 0
-        return COMMANDS[name][0](rest, f"videoar {name}")
+        return COMMANDS[name].run(rest, f"videoar {name}")
     except InputError as error:
         complain(error)
         return 2
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Preempted:
         return EXIT_PREEMPTED
     except BrokenPipeError:
-        # The reader of our output has left (`videoar config debug | head`); keep Python's own flush at exit quiet.
+        # The reader of our output has closed it (`videoar config debug | head`): Python's flush at exit must not fail.
         sys.stdout = open(os.devnull, "w")
         return 1
     except KeyboardInterrupt:

@@ -1,18 +1,18 @@
 """Table 4, row 1 (gFVD 96.04): VideoAR-L on UCF-101 with learned positions and no error correction.
 
-The base of the other rows, each of which switches on one thing more:
+The base of the other rows; each of them adds one component:
 
     row 1   ablation_baseline      learned positions, no flips              96.04
     row 2   ablation_rope          + Multi-scale Temporal RoPE              94.95
     row 3   ablation_corruption    + time-dependent corruption              93.57
     row 4   ablation_inheritance   + error inheritance: the full method     92.50
 
-Everything else is `ucf101_l`, whose shards serve (`--data.url`). The paper trains each for "a fixed 1,000 steps" and
-names no batch. Its last row comes within 2.2 of its final 90.3, which 1,000 steps of 128 clips (as many as 13 passes
-over the training videos show) will not: hold rows against each other, not against its figures, or train longer
-(`--stages.ucf101.steps 74500` is 1,000 passes, should that be its step). It reports one run a row, and rows differ
-by 1 to 1.5 %: several seeds (`--seed`) and one FVD protocol are needed to call that a difference.
-"Without corruption" is read as no flips at all; Infinity's constant ones are `--correction.corruption constant`.
+Everything else is as in `ucf101_l`, and its shards can be used (`--data.url`). The paper trains each row for "a fixed
+1,000 steps" and names no batch size. Its last row comes within 2.2 of its final 90.3; 1,000 steps of 128 clips (13
+passes over the training videos) will not. So compare rows with each other, not with the paper's figures, or train
+longer (`--stages.ucf101.steps 74500` is 1,000 passes, in case the paper means those). The paper reports one run per
+row, and rows differ by 1 to 1.5 %: several seeds (`--seed`) and one FVD protocol are needed to call that a difference.
+We read "without corruption" as no flips at all; Infinity's constant flips are `--correction.corruption constant`.
 
     videoar train ablation_baseline --data.url shards/ucf101 --processes 8
 

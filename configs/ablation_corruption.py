@@ -16,6 +16,6 @@ from videoar.pretrain.config import Recipe
 
 
 def recipe() -> Recipe:
-    """Row 2, with bits flipped the oftener the later the frame, and self-corrected targets."""
+    """Row 2, with bits flipped more often in later frames, and self-corrected targets."""
     base = ablation_rope.recipe()
     return replace(base, name="ablation_corruption", correction=replace(base.correction, corruption="time"))

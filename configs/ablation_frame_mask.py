@@ -5,9 +5,9 @@ Stage I is that of `t2v_4b`. Row 1 (76.22; 78.63, 66.64) is the same without the
     videoar train ablation_frame_mask --data.url URL --processes 8
     videoar train ablation_frame_mask --data.url URL --processes 8 --stages.I.p-mask 0 --run runs/ablation_no_frame_mask
 
-Images at 256x256 and clips at 192x336, the sizes of the paper's "256px training stage". It names no steps here; these
-are the 1,000 of its other ablations, and will not reach its scores from scratch: `--stages.I.steps 50000` is the whole
-stage. A semantic score that falls while the total rises is in the paper's table, too.
+Images at 256x256 and clips at 192x336, the sizes of the paper's "256px training stage". The paper names no number of
+steps here; we take the 1,000 of its other ablations, which will not reach its scores from scratch:
+`--stages.I.steps 50000` is the whole stage. The semantic score falls while the total rises in the paper's table, too.
 
 Cost:
     I: 1,000 steps, 12.1 G tokens, 7.49e+19 FLOPs, 53 H200-hours

@@ -1,4 +1,4 @@
-"""Table 4, row 4 (gFVD 92.50): row 3 (93.57: `ablation_corruption`) with error inheritance, so the full method.
+"""Table 4, row 4 (gFVD 92.50): row 3 (93.57: `ablation_corruption`) with error inheritance: the full method.
 
     videoar train ablation_inheritance --data.url shards/ucf101 --processes 8
 
@@ -16,6 +16,6 @@ from videoar.pretrain.config import Recipe
 
 
 def recipe() -> Recipe:
-    """Row 3, with the first scale of a frame flipped no less often than the last scale of the frame before."""
+    """Row 3, with the first scale of a frame flipped at least as often as the last scale of the previous frame."""
     base = ablation_corruption.recipe()
     return replace(base, name="ablation_inheritance", correction=replace(base.correction, inheritance=True))

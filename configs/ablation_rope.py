@@ -16,6 +16,6 @@ from videoar.pretrain.config import Recipe
 
 
 def recipe() -> Recipe:
-    """Row 1, with rotated positions in place of learned ones."""
+    """Row 1, with rotary positions instead of learned ones."""
     base = ablation_baseline.recipe()
     return replace(base, name="ablation_rope", model=replace(base.model, rope="centre"))

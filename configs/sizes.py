@@ -25,29 +25,29 @@ B4_HD128 = ModelConfig(num_layers=36, width=2560, num_heads=20)
 """3.8B with 20 heads of 128: the same size, no padding."""
 
 TINY = ModelConfig(num_layers=3, width=64, num_heads=2)
-"""For tests and the debug recipe."""
+"""For tests. (The debug recipe has a model of its own: four layers of the same width.)"""
 
 SIZES = {"tiny": TINY, "l": L, "xl": XL, "4b": B4, "4b-hd128": B4_HD128}
 
 PUBLISHED_PARAMETERS = {"l": 926_000_000, "xl": 2_000_000_000, "4b": 4_000_000_000}
-"""As the paper prints them."""
+"""Numbers of parameters that the paper prints."""
 
 
 def size(name: str) -> ModelConfig:
-    """The configuration of a named size; `dataclasses.replace` sets text, rope and the like."""
+    """The configuration of a named size; use `dataclasses.replace` to set text, rope and other fields."""
     if name not in SIZES:
         close = difflib.get_close_matches(name, SIZES, n=1) or list(SIZES)
-        raise InputError("size", name, "is no model size", f"use {' or '.join(close)}")
+        raise InputError("size", name, "is not a model size", f"use {' or '.join(close)}")
     return SIZES[name]
 
 
 def parameter_count(config: ModelConfig) -> int:
-    """Parameters of the whole model, text tables included, counted without allocating any."""
+    """Parameters of the whole model, text tables included, counted without allocating them."""
     return sum(parameter_sizes(config).values())
 
 
 def parameter_summary(config: ModelConfig) -> str:
-    """One line: our count, and the paper's beside it where the shape is one of the paper's."""
+    """One line: our count, and the paper's if the shape is one of the paper's."""
     ours = f"{parameter_count(config) / 1e6:,.1f}M parameters"
     for name, published in PUBLISHED_PARAMETERS.items():
         if _shape(size(name)) == _shape(config):

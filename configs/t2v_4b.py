@@ -1,21 +1,21 @@
 """VideoAR-4B on text and video, from scratch, in the paper's three stages (VideoAR §4.2 and appendix A).
 
-Of the paper: 36 layers x 2560; 48 bits a token, time stride 4; images and low-resolution video, then higher resolution,
-then longer video alone; pixel sizes of 256 and 512 (square roots), 384x672 at 8 frames a second, 33 and 65 frames;
+From the paper: 36 layers x 2560; 48 bits a token, time stride 4; images and low-resolution video, then higher
+resolution, then longer video alone; pixel sizes of 256 and 512 (square roots), 384x672 at 8 fps, 33 and 65 frames;
 AdamW (0.9, 0.95), cosine from 1e-4, weight decay 0.05; Cross-Frame Error Correction p_min 0, p_max 0.25, delta 0.01;
 Random Frame Mask; guidance 5 -> 3.
-Ours, where the paper is silent:
-- Lengths. It gives no batch, step or token count ("relatively modest"). Samples are about those of the one published
+Our choice where the paper says nothing:
+- Lengths: it gives no batch, step or token count ("relatively modest"). The number of samples follows the one published
   recipe of the family, InfinityStar's (arXiv:2511.04675: 50k steps of 2,048 clips at 192p, 8k of 1,024 at 480p, 3k at
-  720p): 107 M, 7 M and 1.5 M clips, so about one pass over a collection of 100 M, and twice as many images.
-- Heads: 20 of 128 in place of 32 of 80, which attention kernels pad to 96 or 128; the same weights and FLOPs. The
-  paper's are `--model.num-heads 32`, under every layout.
-- p_mask 0.1, and a window of 16 latent frames: all that 65 pixel frames have. Two images a clip in stage I, one in II.
+  720p): 107 M, 7 M and 1.5 M clips, so about one pass over 100 M clips, and twice as many images.
+- Heads: 20 of 128 instead of 32 of 80, which attention kernels pad to 96 or 128; the same weights and FLOPs. For the
+  paper's heads use `--model.num-heads 32`, under any layout.
+- p_mask 0.1, and a window of 16 latent frames: all of 65 pixel frames. Two images per clip in stage I, one in stage II.
 - Text: up to 256 states of a frozen Flan-T5-XL (2,048 wide), as in Infinity, whose tokenizer the paper starts from.
 
-Should reach: VBench 81.74 (quality 82.88, semantic 77.15), the paper's, on data of its own that nobody else has.
-Needs: images and videos with captions (x.txt beside x.mp4), looked for in data/images, data/videos and data/held_out
-or where `--data.datasets.NAME.source.path` says; a tokenizer of 48 bits; the folder of Flan-T5-XL:
+Should reach: VBench 81.74 (quality 82.88, semantic 77.15), as in the paper, whose data is not public.
+Needs: images and videos with captions (x.txt next to x.mp4), in data/images, data/videos and data/held_out or in
+the folders that `--data.datasets.NAME.source.path` gives; a tokenizer of 48 bits; the folder of Flan-T5-XL:
 
     videoar data run t2v_4b --output URL --data.tokenizer.path DIR
     videoar data text t2v_4b --output URL --encoder DIR
@@ -29,7 +29,7 @@ Cost:
     III: 6,000 steps, 68.8 G tokens, 3.13e+21 FLOPs, 2,198 H200-hours
     all: 72,000 steps, 868 G tokens, 2.46e+22 FLOPs, 17,258 H200-hours
     at 40% of the peak, H200: 8 in 89.9 days, 64 in 11.2 days, 512 in 33.7 h
-Steps, batch and so the result are those of every layout. Eight devices are for stage I and for finding mistakes.
+Steps, batch and therefore the result are the same under every layout. Eight devices are for stage I and for debugging.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ from videoar.pretrain.config import (
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 
 TOKENIZER = "weights/tokenizer"
-"""Where the tokenizer's folder is looked for unless another path is given."""
+"""Default folder of the tokenizer's weights."""
 
 IMAGES, VIDEOS, HELD_OUT = "data/images", "data/videos", "data/held_out"
-"""Where sources are looked for unless other paths are given."""
+"""Default folders of the sources."""
 
 WINDOW = 16
 P_MASK = 0.1
@@ -63,11 +63,12 @@ P_MASK = 0.1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """How a replica is cut on some number of devices."""
+    """How one replica is cut for a given number of devices."""
 
     recipe: ParallelConfig
+    """How it is cut in stages I and II."""
     long: ParallelConfig
-    """Of stage III, whose packs are twice as long."""
+    """How it is cut in stage III, whose packs are twice as long."""
 
 
 _WHOLE = ParallelConfig(zero_stage=1, recompute="selective", compile=True)
@@ -78,12 +79,13 @@ LAYOUTS = {
     64: Layout(recipe=_WHOLE, long=replace(_WHOLE, context=2)),
     512: Layout(recipe=_HALVES, long=_HALVES),
 }
-"""By number of H200. A whole replica fits one device under ZeRO 1; stage III's packs take two. On 512, a device has one
-pack a step and would reduce 15 GB of gradients after it: tensor 2, inside a machine, halves that for twice the work."""
+"""Layouts by number of H200. A replica fits one device under ZeRO 1; stage III's packs take two. On 512 devices, each
+has one pack per step and would then reduce 15 GB of gradients: tensor 2 within a machine halves those bytes and doubles
+the work between reductions."""
 
 
 def recipe(gpus: int = 8) -> Recipe:
-    """Three stages, 72,000 steps; the layout is that for so many devices."""
+    """Three stages, 72,000 steps, with the layout for this number of devices."""
     layout = LAYOUTS[gpus]
     return Recipe(
         name="t2v_4b",
@@ -118,7 +120,7 @@ def recipe(gpus: int = 8) -> Recipe:
 
 
 def _dataset(name: str, folder: str, size: str, *, num_frames: int) -> DatasetConfig:
-    """Images of a folder, or clips of its videos at 8 frames a second, none over a cut; nothing is enlarged."""
+    """Images of a folder, or clips of its videos at 8 fps without cuts; nothing is enlarged."""
     return DatasetConfig(
         name=name,
         source=SourceConfig(path=folder),

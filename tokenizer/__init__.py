@@ -1,4 +1,7 @@
-"""The causal video tokenizer: video to bits at every scale, and back."""
+"""The causal video tokenizer: video to bits at every scale, and back; its training, evaluation and import of weights.
+
+It may import cluster.ground only.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The causal 3-D autoencoder: Infinity's image tokenizer widened in time (VideoAR §4.1).
 
-Five levels, each of residual blocks (GroupNorm, SiLU, convolution, twice); four halvings of the sides between them, and
-the last two also halve time. No attention. Names follow the layers of the image tokenizer it is inflated from.
+Five levels of residual blocks (GroupNorm, SiLU, convolution, twice). Height and width are halved four times between
+them; the last two halvings also halve time. No attention. Names follow the image tokenizer it is inflated from.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from videoar.tokenizer.causal_conv import CausalConv3d, Downsample, FrameGroupNo
 from videoar.tokenizer.config import TokenizerConfig
 
 TIME_LEVELS = (2, 3)
-"""Encoder levels whose down-sampling also halves time (where there is a temporal kernel)."""
+"""Encoder levels whose down-sampling also halves time (if the temporal kernel is above 1)."""
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(silu(norm(conv(silu(norm(x)))))); a 1x1 convolution carries x where the width changes."""
+    """x + conv(silu(norm(conv(silu(norm(x)))))); a 1x1 convolution maps x if the width changes."""
 
     def __init__(self, config: TokenizerConfig, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class ResidualBlock(nn.Module):
 
 
 class Level(nn.Module):
-    """Residual blocks of one width, then a change of resolution (none at the end)."""
+    """Residual blocks of one width, then a change of resolution (except at the last level)."""
 
     def __init__(self, blocks: list[ResidualBlock], resample: Downsample | Upsample | None) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The latent to pixels: the encoder mirrored, one more block a level; levels are numbered as the encoder's."""
+    """The latent to pixels: the mirrored encoder with its own number of blocks; levels are numbered as there."""
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()

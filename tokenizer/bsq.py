@@ -46,10 +46,10 @@ def commitment(z: Float[Tensor, "*grid k"]) -> Float32[Tensor, ""]:
 def entropy_penalty(
     z: Float[Tensor, "*grid k"], inverse_temperature: float = INVERSE_TEMPERATURE
 ) -> Float32[Tensor, ""]:
-    """Small when each vector decides its bits and the vectors together use all codes.
+    """Small if each vector decides its bits clearly and the vectors together use all codes.
 
     With p_j = sigmoid(-4 u_j / sqrt(k) * 100): mean over vectors of sum_j H(p_j), minus sum_j H(mean of p_j), in nats.
-    Bits are taken as independent, which is what makes it O(k) instead of O(2^k). (Infinity, section 3.2.)
+    Bits are treated as independent, which makes it O(k) instead of O(2^k). (Infinity, section 3.2.)
     """
     logits = -4.0 / math.sqrt(z.shape[-1]) * inverse_temperature * normalized(z).flatten(0, -2)
     p = logits.sigmoid()

@@ -1,7 +1,8 @@
-"""Convolutions that never look ahead in time, and what a stream of frames leaves behind in them.
+"""Convolutions that never look ahead in time, and their memory between the chunks of a stream.
 
 All padding of time is on the left, with zeros; normalisation is per frame. So latent frame i depends on pixel frames up
-to 4i only, and a video may be cut into chunks: each layer then starts from what the previous chunk left in `Memory`.
+to 4i only, and a video may be cut into chunks: each layer then starts from the last frames of the previous chunk, which
+`Memory` keeps.
 (VideoAR §4.1; Yu et al. 2023, MAGVIT-v2, arXiv:2310.05737.)
 """
 
@@ -14,20 +15,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Memory = dict[nn.Module, Tensor]
-"""What each layer keeps of the frames of one video seen so far: owned by whoever streams, empty at its start."""
+"""The last frames that each layer has seen of one video; owned by the caller that streams, empty at the start."""
 
 
 class CausalConv3d(nn.Conv3d):
     """Convolution over (time, height, width) whose output at frame i sees frames <= i (times the stride).
 
-    A first frame alone is preceded by zeros only, so the temporally last slice of the kernel is all it meets: an image
-    costs a 2-D convolution, and inflating a 2-D kernel into that slice changes nothing for it.
+    Only zeros precede a single first frame, so only the temporally last slice of the kernel affects it: an image costs
+    a 2-D convolution, and inflating a 2-D kernel into that slice does not change the result for images.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, *, time: int, side: int, time_stride: int = 1, side_stride: int = 1
     ) -> None:
-        """`time` and `side` are the kernel's. With a spatial stride the caller pads rows and columns itself."""
+        """`time` and `side` are sizes of the kernel. With a spatial stride the caller pads rows and columns."""
         side_padding = side // 2 if side_stride == 1 else 0
         super().__init__(
             in_channels,
@@ -56,7 +57,7 @@ class CausalConv3d(nn.Conv3d):
 
 
 class FrameGroupNorm(nn.GroupNorm):
-    """Group normalisation with the statistics of each frame alone: normalising over time would look ahead."""
+    """Group normalisation with the statistics of each single frame: normalising over time would look ahead."""
 
     def __init__(self, groups: int, channels: int) -> None:
         super().__init__(groups, channels, eps=1e-6)
@@ -80,8 +81,8 @@ class Downsample(nn.Module):
 class Upsample(nn.Module):
     """Double height and width, and with `time_stride` 2 also time: n frames become 2n - 1.
 
-    In time: repeat each frame twice, DROP the repeated first, then convolve. Convolving first and dropping later would
-    let the temporal weights meet a copy of the first frame, and one frame would no longer be an image.
+    In time: repeat each frame twice, DROP the repeated first frame, then convolve. Dropping it after the convolution
+    would let the temporal weights see a copy of the first frame, and one frame would no longer equal an image.
     """
 
     def __init__(self, channels: int, *, time: int, time_stride: int) -> None:

@@ -1,7 +1,7 @@
 """Checkpoints of tokenizer training: a folder that is complete or absent.
 
-The folder is written under a temporary name and renamed. It is itself a tokenizer that `from_pretrained` reads; beside
-the weights lie the optimizer's moments and a JSON of the step and the settings.
+The folder is written under a temporary name and renamed. It is a tokenizer that `from_pretrained` reads; it also holds
+the optimizer's moments and a JSON file with the step and the settings.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ from videoar.tokenizer.video_tokenizer import VideoTokenizer
 STATE = "state.json"
 MOMENTS = "optimizer.safetensors"
 KEEP_LAST = 2
+"""Number of checkpoints kept."""
+
 MAY_CHANGE = ("log_every", "save_every")
-"""Settings that a resumed run may change: they move no number."""
+"""Settings that a resumed run may change, because they change no result."""
 
 
 @dataclass
 class TrainState:
-    """What a training step changes."""
+    """Everything that a training step changes."""
 
     tokenizer: VideoTokenizer
     optimizer: torch.optim.AdamW
     step: int
-    """Updates done."""
+    """Number of finished updates."""
 
 
 def save(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> Path:
@@ -60,7 +62,7 @@ def save(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfi
 
 
 def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> None:
-    """Bring `state` to the newest checkpoint of the run, if there is one; other settings are refused."""
+    """Load the newest checkpoint of the run into `state`, if there is one; InputError if settings differ."""
     folders = sorted((run / "checkpoints").glob("step-*"))
     if not folders:
         return
@@ -94,6 +96,6 @@ def _moments(state: TrainState) -> dict[str, Tensor]:
 
 
 def _settings(config: TokenizerConfig, recipe: TokenizerTrainConfig) -> dict[str, object]:
-    """Everything the numbers depend on, as it reads back from JSON."""
+    """All settings that the results depend on, in the form in which JSON returns them."""
     fields = {f"train.{name}": value for name, value in to_dict(recipe).items() if name not in MAY_CHANGE}
     return {"tokenizer": to_dict(config), **fields}

@@ -1,4 +1,4 @@
-"""How well a tokenizer reconstructs, and how much its bits carry."""
+"""Measures how well a tokenizer reconstructs, and how much information its bits carry."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ class Evaluation:
     psnr_db: float
     ssim: float
     bit_entropy: tuple[float, ...]
-    """Of each scale: entropy of a bit, averaged over the k bits; 1 where every bit is a fair coin, 0 where it is
-    constant."""
+    """Entropy of a bit at each scale, averaged over the k bits; 1 if each is a fair coin, 0 if all are constant."""
     identical_frames: float
     """Share of latent frames after the first whose bits all equal the previous frame's."""
 
 
 def evaluate(tokenizer: VideoTokenizer, clips: Iterable[Float[Tensor, "b 3 _f h w"]]) -> Evaluation:
-    """Reconstruct every clip through its bits; all clips have one size."""
+    """Encode every clip to bits, decode it, and measure both; all clips have one size."""
     psnrs, ssims, counts, still = [], [], [], []
     for video in clips:
         schedule = ScaleSchedule.named(f"{video.shape[-2]}x{video.shape[-1]}")
@@ -46,7 +45,7 @@ def evaluate(tokenizer: VideoTokenizer, clips: Iterable[Float[Tensor, "b 3 _f h 
         counts.append(ones(bits, schedule))
         still.append((bits[:, 1:] == bits[:, :-1]).all(dim=3).all(dim=2).flatten().double())
     if not psnrs:
-        raise InputError("clips", 0, "are none to evaluate on", "name a folder with clips of the asked shape")
+        raise InputError("clips", 0, "is no clip to evaluate on", "name a folder with clips of the asked shape")
     frequency = torch.stack(counts).mean(dim=0)
     repeated = torch.cat(still)
     return Evaluation(
@@ -86,7 +85,7 @@ def ssim(video: Float[Tensor, "b 3 f h w"], decoded: Float[Tensor, "b 3 f h w"])
 
 
 def ones(bits: Bool[Tensor, "b t tokens k"], schedule: ScaleSchedule) -> Float64[Tensor, "s k"]:
-    """How often each bit of each scale is 1."""
+    """The share of ones among the values of each bit at each scale."""
     scales = bits.double().split(list(schedule.tokens), dim=2)
     return torch.stack([scale.mean(dim=(0, 1, 2)) for scale in scales])
 
@@ -99,7 +98,7 @@ def binary_entropy(p: Float[Tensor, "*grid"]) -> Float[Tensor, "*grid"]:
 def reconstruct(
     tokenizer: VideoTokenizer, chunks: Iterable[Float[Tensor, "b 3 _f h w"]], schedule: ScaleSchedule
 ) -> Iterator[Float32[Tensor, "b 3 _f h w"]]:
-    """A video through its bits and back as it streams, in memory that does not grow with its length."""
+    """Encode a streamed video to bits and decode it, in memory that does not grow with its length."""
     latents = tokenizer.encode_stream(chunks)
     quantized = (tokenizer.dequantize(tokenizer.quantize(latent, schedule), schedule) for latent in latents)
     return tokenizer.decode_stream(quantized)

@@ -22,7 +22,7 @@ WEIGHTS = "model.safetensors"
 
 
 def find_weights(name: str | Path) -> Path:
-    """The folder that a person means: a path, or the name of weights that ship with the package (`demo`)."""
+    """The folder of weights: a path, or that of weights that ship with the package, by name (`demo`)."""
     shipped = Path(__file__).parent / "weights" / name
     return shipped if not (Path(name) / CONFIG).is_file() and (shipped / CONFIG).is_file() else Path(name)
 
@@ -33,12 +33,12 @@ def shipped_names() -> tuple[str, ...]:
 
 
 def save_weights(model: nn.Module, config: TokenizerConfig, folder: Path, dtype: torch.dtype) -> None:
-    """Write both files beside their final names first: a killed save leaves no half of either."""
+    """Write both files under temporary names and rename them: a killed save leaves no partial file."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     temporary = folder / f".{WEIGHTS}"
     save_file(state, temporary)
-    temporary.chmod(0o644)  # safetensors writes for the owner alone
+    temporary.chmod(0o644)  # safetensors makes it readable for the owner only
     described = {"kind": "tokenizer", "weights_sha256": _sha256(temporary), "config": to_dict(config)}
     (folder / f".{CONFIG}").write_text(json.dumps(described, indent=1) + "\n")
     os.replace(temporary, folder / WEIGHTS)
@@ -51,8 +51,8 @@ def read_config(folder: Path) -> TokenizerConfig:
 
 
 def load_weights(model: nn.Module, folder: Path, *, in_place: bool = False) -> None:
-    """Put the saved weights into `model` in float32: as new tensors on the CPU (its own may be on the meta device), or
-    `in_place`, on its device and under its optimizer."""
+    """Load the saved weights into `model` in float32: as new tensors on the CPU (it may be on the meta device) or, with
+    `in_place`, into its own tensors, so that an optimizer keeps them."""
     path = folder / WEIGHTS
     if not path.is_file():
         raise InputError("tokenizer", folder, f"holds no {WEIGHTS}", "copy the whole folder that was saved")
@@ -80,7 +80,7 @@ def _description(folder: Path) -> dict[str, Any]:
         if described["kind"] == "tokenizer" and {"weights_sha256", "config"} <= described.keys():
             return described
     except (ValueError, KeyError, TypeError):
-        pass  # answered below, like a file of another kind
+        pass  # reported below, like a file of another kind
     raise InputError("tokenizer", path, "does not describe a tokenizer", "name a folder that a tokenizer was saved in")
 
 

@@ -1,7 +1,7 @@
 """Public weights of Infinity's image tokenizer (arXiv:2412.04431): the start of VideoAR's (§4.1).
 
 The files are torch dictionaries whose key `vae` (or `ema`) holds the network; they are read with `weights_only`, so
-nothing in them is executed. Layers keep their shapes: the import is a renaming, read off one table.
+nothing in them is executed. Layers keep their shapes, so the import only renames them, by one table.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ RENAMES = (
     (r"\.mid\.block_2\.", ".middle.1."),
     (r"\.nin_shortcut\.", ".shortcut."),
 )
-"""From the public names to ours, applied in order."""
+"""Replacements that turn public names into ours, applied in order."""
 
 LATENT_LAYERS = ("encoder.conv_out.", "decoder.conv_in.")
-"""The layers whose shape depends on the bits a token."""
+"""Layers whose shape depends on the number of bits per token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Imported:
 
     tokenizer: VideoTokenizer
     reinitialised: tuple[str, ...]
-    """Layers that keep the weights of the seed, because the file has another number of bits a token."""
+    """Layers with random weights from the seed, because the file has another number of bits per token."""
 
 
 def import_infinity(path: str | Path, *, latent_dim: int | None = None, seed: int = 0) -> Imported:
-    """The public image tokenizer in a file; with another `latent_dim` the two layers at the latent start anew."""
+    """The public image tokenizer in a file; with another `latent_dim` the two layers at the latent are random."""
     weights = {rename(name): value for name, value in _network(Path(path)).items()}
     public = _config(weights, Path(path))
     wanted = public.latent_dim if latent_dim is None else latent_dim
@@ -77,7 +77,7 @@ def rename(name: str) -> str:
 
 
 def _network(path: Path) -> dict[str, Tensor]:
-    """Encoder and decoder under their public names; the quantiser has no weights, the rest is training's."""
+    """Encoder and decoder under their public names; the quantiser has no weights, other entries are for training."""
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
@@ -94,7 +94,7 @@ def _network(path: Path) -> dict[str, Tensor]:
 
 
 def _config(weights: dict[str, Tensor], path: Path) -> TokenizerConfig:
-    """Widths and bits a token, read off the shapes."""
+    """The configuration that follows from the shapes of the weights."""
     try:
         base = weights["encoder.conv_in.weight"].shape[0]
         widths = [weights[f"encoder.levels.{level}.blocks.0.conv2.weight"].shape[0] for level in range(5)]

@@ -1,7 +1,7 @@
-"""2-D weights into a 3-D tokenizer: the image kernel fills the temporally last slice, the others stay random.
+"""Puts 2-D weights into a 3-D tokenizer: the image kernel fills the temporally last slice, other slices stay random.
 
-With zeros on the left of time, a single frame meets the last slice only: the inflated tokenizer is the image tokenizer
-on images, whatever the other slices hold. (VideoAR §4.1; Yu et al. 2023, MAGVIT-v2, arXiv:2310.05737.)
+Time is padded with zeros on the left, so only the last slice affects a single frame: on images, the inflated tokenizer
+equals the image tokenizer, whatever the other slices hold. (VideoAR §4.1; Yu et al. 2023, MAGVIT-v2, arXiv:2310.05737.)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
 
 def inflate(image: VideoTokenizer, *, temporal_kernel: int = 3, seed: int = 0) -> VideoTokenizer:
-    """A video tokenizer that equals `image` on one frame; the other temporal slices are those of the seed."""
+    """A video tokenizer that equals `image` on one frame; the other temporal slices are random, from the seed."""
     if image.config.temporal_kernel != 1:
         raise InputError(
             "inflate_from",
@@ -39,7 +39,7 @@ def fill_last_slices(video: VideoTokenizer, image: VideoTokenizer) -> None:
             "inflate_from",
             image.config,
             f"is not the image tokenizer of this configuration, {expected}",
-            "make the two equal but for temporal_kernel",
+            "make both equal except for temporal_kernel",
         )
     weights = dict(video.named_parameters())
     for name, value in image.named_parameters():

@@ -16,9 +16,9 @@ from videoar.tokenizer.config import TokenizerLossConfig
 def scale_dropout(
     config: TokenizerLossConfig, clips: int, scales: int, *, seed: int, step: int
 ) -> Bool[Tensor, "clips scales"]:
-    """Which scales each clip keeps in this step: each with probability 1 - scale_dropout, the last always.
+    """Which scales each clip keeps in this step: the last always, each other with probability 1 - scale_dropout.
 
-    A function of (seed, step) alone, so that a resumed run draws the same. (Infinity, arXiv:2412.04431, §3.2.)
+    It depends only on (seed, step), so that a resumed run draws the same. (Infinity, arXiv:2412.04431, §3.2.)
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     kept = torch.rand(clips, scales, generator=generator) >= config.scale_dropout

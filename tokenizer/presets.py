@@ -22,10 +22,10 @@ image tokenizer of 32 bits; `small`: one GPU, an hour; `tiny`: tests on a CPU.""
 
 
 def preset_config(name: str, latent_dim: int | None = None) -> TokenizerConfig:
-    """The configuration of a named size, with another number of bits a token if asked for."""
+    """The configuration of a named size, with another number of bits per token if `latent_dim` is given."""
     if name not in PRESETS:
         close = difflib.get_close_matches(name, PRESETS, n=1)
         remedy = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(PRESETS)}"
-        raise InputError("tokenizer.preset", name, "is no preset", remedy)
+        raise InputError("tokenizer.preset", name, "is not a preset", remedy)
     preset = PRESETS[name]
     return preset if latent_dim is None else dataclasses.replace(preset, latent_dim=latent_dim)

@@ -1,7 +1,7 @@
 """Multi-scale residual quantisation: a latent frame becomes bits at every scale, coarse to fine (VideoAR §4.1).
 
 r = F; for each scale: z = down(r), q = code(bit(z)), r -= up(q), F^ += up(q). Frames are quantised independently of
-each other, so time is folded into the batch `n`; loops go over scales only. Always float32, autocast or not.
+each other, so time is folded into the batch `n`; loops go over scales only. Always in float32, also under autocast.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def up(x: Float[Tensor, "n k rows columns"], grid: Grid) -> Float32[Tensor, "n k
 
 
 def as_tokens(x: Float[Tensor, "n k h w"]) -> Float[Tensor, "n tokens k"]:
-    """One token a cell, row-major."""
+    """One token per cell, row-major."""
     return rearrange(x, "n k h w -> n (h w) k")
 
 
@@ -76,7 +76,7 @@ def quantize_training(
 ) -> tuple[Float32[Tensor, "n k h w"], list[Float32[Tensor, "n tokens k"]]]:
     """The differentiable loop: the quantised latent, and what each scale quantised (for the penalties).
 
-    A scale that `kept` drops adds nothing and leaves its residual to finer ones. Gradients flow through the residual
+    A scale that is not `kept` adds nothing and leaves its residual to finer scales. Gradients flow through the residual
     too, as in the release that the paper starts from (BitVAE's `remove_residual_detach`).
     """
     residual, total, seen = latent.float(), torch.zeros_like(latent, dtype=torch.float32), []

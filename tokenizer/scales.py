@@ -1,7 +1,7 @@
 """Scale schedules: which grids a latent frame is cut into, coarse to fine.
 
-One table for the tokenizer, the data, the generator and the sampler. A schedule is known by its name (HxW in pixels)
-and by a hash that every artefact carries. The grids are those of Infinity (arXiv:2412.04431), whose table the paper
+One table for the tokenizer, the data, the generator and the sampler. A schedule has a name (HxW in pixels) and a
+hash, which every artefact stores. The grids are those of Infinity (arXiv:2412.04431), whose table the paper
 reuses; 128x128 is derived from the paper's 30 steps over 5 frames (VideoAR, Table 3).
 """
 
@@ -20,7 +20,7 @@ PIXELS_PER_CELL = 16
 """Spatial stride of the tokenizer: pixels a latent cell is wide and high."""
 
 FRAMES_PER_LATENT = 4
-"""Temporal stride of the tokenizer, after the first frame, which stands alone."""
+"""Temporal stride of the tokenizer; the first frame has a latent frame of its own."""
 
 Grid = tuple[int, int]
 
@@ -32,14 +32,14 @@ def latent_frames(pixel_frames: int) -> int:
         raise InputError(
             "num_frames",
             pixel_frames,
-            "is not 1 + 4n, the lengths the causal tokenizer can halve twice",
+            "is not 1 + 4n, a length that the causal tokenizer can halve twice",
             f"use {below} or {below + FRAMES_PER_LATENT}",
         )
     return 1 + (pixel_frames - 1) // FRAMES_PER_LATENT
 
 
 def pixel_frames(num_latent_frames: int) -> int:
-    """Pixel frames of a clip with so many latent frames: f = 1 + 4 (t - 1)."""
+    """Pixel frames of a clip with t latent frames: f = 1 + 4 (t - 1)."""
     return 1 + FRAMES_PER_LATENT * (num_latent_frames - 1)
 
 
@@ -96,7 +96,7 @@ class ScaleSchedule:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Where each scale begins among a frame's tokens; one more entry than scales, the last is tokens_per_frame."""
+        """Index of the first token of each scale in a frame, followed by tokens_per_frame."""
         starts = [0]
         for count in self.tokens:
             starts.append(starts[-1] + count)
@@ -104,13 +104,13 @@ class ScaleSchedule:
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits of the grids: equal exactly when two schedules cut a frame alike."""
+        """Sixteen hex digits of the grids: equal if and only if two schedules have the same grids."""
         return hashlib.sha256(json.dumps(self.grids).encode()).hexdigest()[:16]
 
 
 def same_area(name: str) -> tuple[str, ...]:
-    """The schedules of this one's area in every aspect ratio of Infinity's table, tall to wide; for small squares, of
-    which there is no other aspect, the schedule alone."""
+    """The schedules of the same area in every aspect ratio of Infinity's table, tall to wide; a small square, which has
+    no other aspect ratio, gives only itself."""
     count = ScaleSchedule.named(name).num_scales
     rows = [row for row in _infinity() if len(row) == count]
     names = [_name(row) for row in rows]

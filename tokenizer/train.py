@@ -1,7 +1,7 @@
 """Training a tokenizer: one loop on one device, resumable to the digit.
 
-Where clips come from is a value: a function from the step to a batch. It must depend on nothing but the step, which is
-what makes a resumed run the straight one.
+Clips come from a function of the step that returns a batch. It must depend on the step only, so that a resumed run
+equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _STOP_WITHIN_S = 240.0
 
 @runtime_checkable
 class ClipBatches(Protocol):
-    """A source of training clips: the batch of a step, values in [-1, 1], the same whenever it is asked for."""
+    """A source of training clips: the batch of a step, values in [-1, 1], always the same for a step."""
 
     def __call__(self, step: int) -> Float[Tensor, "b 3 f h w"]: ...
 
 
 @runtime_checkable
-class Progress(Protocol):
+class OnProgress(Protocol):
     """Called after each logged step."""
 
     def __call__(self, done: int, total: int, metrics: Mapping[str, float]) -> None: ...
@@ -54,21 +54,21 @@ def train(
     run: Path,
     *,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> VideoTokenizer:
     """Train from the newest checkpoint of `run`, or from the start; the result is also saved in RUN/tokenizer.
 
-    A scheduler's signal ends it with Preempted after the step at hand is saved: call it again to go on.
+    After a scheduler's signal it finishes the step, saves and raises Preempted; calling it again resumes.
     """
     state = start(config, recipe, device)
     restore(state, config, recipe, run)
-    forget_metrics(run / METRICS, state.step)
+    drop_metrics(run / METRICS, state.step)
     began = time.perf_counter()
     with Preemption(_STOP_WITHIN_S) as preemption, preemption.deferred():
         while state.step < recipe.steps:
             terms = train_step(state, recipe, clips(state.step).to(device))
             if state.step % recipe.log_every == 0 or state.step == recipe.steps:
-                metrics = tell(terms, recipe, state.step)
+                metrics = logged(terms, recipe, state.step)
                 write_metrics(run / METRICS, state.step, metrics, time.perf_counter() - began)
                 if progress:
                     progress(state.step, recipe.steps, metrics)
@@ -81,7 +81,7 @@ def train(
 
 
 def start(config: TokenizerConfig, recipe: TokenizerTrainConfig, device: torch.device | str) -> TrainState:
-    """Weights of the seed, inflated if the recipe says so (VideoAR §4.1), and an optimizer that has seen nothing."""
+    """Initial weights from the seed, inflated if asked for (VideoAR §4.1), and a new optimizer."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         tokenizer = VideoTokenizer(config)
@@ -97,7 +97,7 @@ def start(config: TokenizerConfig, recipe: TokenizerTrainConfig, device: torch.d
 def train_step(
     state: TrainState, recipe: TokenizerTrainConfig, video: Float[Tensor, "b 3 f h w"]
 ) -> dict[str, Float[Tensor, ""]]:
-    """One update; returns the loss and its terms. A loss that is not finite stops the run before it meets a weight."""
+    """One update; returns the loss and its terms. A loss that is not finite stops the run before it changes weights."""
     schedule = ScaleSchedule.named(f"{video.shape[-2]}x{video.shape[-1]}")
     kept = scale_dropout(recipe.loss, video.shape[0], schedule.num_scales, seed=recipe.seed, step=state.step)
     with torch.autocast(video.device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
@@ -124,20 +124,20 @@ def learning_rate(recipe: TokenizerTrainConfig, step: int) -> float:
     return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
 
 
-def tell(terms: Mapping[str, Tensor], recipe: TokenizerTrainConfig, step: int) -> dict[str, float]:
-    """The figures of a finished step, as they are logged; the device is waited for here alone."""
+def logged(terms: Mapping[str, Tensor], recipe: TokenizerTrainConfig, step: int) -> dict[str, float]:
+    """The figures of a finished step, for the log; only this function waits for the device."""
     metrics = {name: round(value.item(), 6) for name, value in terms.items()}
     return metrics | {"learning_rate": learning_rate(recipe, step - 1)}
 
 
 def write_metrics(path: Path, step: int, metrics: Mapping[str, float], seconds: float) -> None:
-    """Append one JSON line; `step` counts finished updates, `seconds` those of this process."""
+    """Append one JSON line; `step` counts finished updates, `seconds` is the time of this process."""
     with path.open("a") as file:
         file.write(json.dumps({"step": step, **metrics, "seconds": round(seconds, 3)}) + "\n")
 
 
-def forget_metrics(path: Path, step: int) -> None:
-    """Drop the lines of updates that the checkpoint does not hold, and the half line of a killed process."""
+def drop_metrics(path: Path, step: int) -> None:
+    """Remove lines of updates after the checkpoint, and the partial line of a killed process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         return

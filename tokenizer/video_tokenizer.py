@@ -34,7 +34,7 @@ class VideoTokenizer(nn.Module):
 
     @staticmethod
     def preset(name: str, latent_dim: int | None = None, seed: int = 0) -> VideoTokenizer:
-        """An untrained tokenizer of a named size (videoar.tokenizer.presets); the weights are those of the seed."""
+        """An untrained tokenizer of a named size (videoar.tokenizer.presets), with weights from the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return VideoTokenizer(preset_config(name, latent_dim)).eval()
@@ -57,7 +57,7 @@ class VideoTokenizer(nn.Module):
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits of configuration and weights as they are now: what artefacts name their tokenizer by."""
+        """Sixteen hex digits of the present configuration and weights, by which artefacts name their tokenizer."""
         digest = hashlib.sha256(json.dumps(to_dict(self.config), sort_keys=True).encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode())
@@ -108,7 +108,7 @@ class VideoTokenizer(nn.Module):
             raise InputError(
                 "schedule",
                 schedule.name,
-                f"has {schedule.tokens_per_frame} tokens a frame of {self.config.latent_dim} bits, and the bits are "
+                f"has {schedule.tokens_per_frame} tokens per frame of {self.config.latent_dim} bits, but the bits are "
                 f"{tuple(bits.shape)}",
                 "use the schedule and tokenizer that the bits were made with",
             )
@@ -119,7 +119,7 @@ class VideoTokenizer(nn.Module):
     def encode_stream(
         self, chunks: Iterable[Float[Tensor, "b 3 _f h w"]]
     ) -> Iterator[Float32[Tensor, "b k _t h_16 w_16"]]:
-        """`encode` of a video that arrives in chunks of any lengths: the same latents, as soon as they are known.
+        """`encode` of a video that arrives in chunks of any lengths: the same latents, each when its frames are there.
 
         Memory does not grow with the length. The video must end after 1 + 4n frames.
         """
@@ -171,13 +171,13 @@ class VideoTokenizer(nn.Module):
 
 
 def open_tokenizer(source: TokenizerSource) -> VideoTokenizer:
-    """The tokenizer a job names: saved weights, or an untrained preset."""
+    """The tokenizer of a source: saved weights, or an untrained preset."""
     if source.path:
         if not (find_weights(source.path) / CONFIG).is_file():
             raise InputError(
                 "data.tokenizer.path",
                 source.path,
-                "is no tokenizer's folder",
+                "is not the folder of a tokenizer",
                 "give one that `videoar tokenizer train` or `import` wrote: --data.tokenizer.path DIR",
             )
         return VideoTokenizer.from_pretrained(source.path)
@@ -185,7 +185,7 @@ def open_tokenizer(source: TokenizerSource) -> VideoTokenizer:
 
 
 def _regroup(chunks: Iterable[Float[Tensor, "b 3 _f h w"]]) -> Iterator[Float[Tensor, "b 3 _g h w"]]:
-    """One frame, then four at a time: the frames of one latent each, whatever lengths the chunks have."""
+    """The first frame, then four at a time: the frames of one latent each, for chunks of any lengths."""
     waiting: Tensor | None = None
     wanted = 1
     for chunk in chunks:
@@ -196,5 +196,5 @@ def _regroup(chunks: Iterable[Float[Tensor, "b 3 _f h w"]]) -> Iterator[Float[Te
     left_over = 0 if waiting is None else waiting.shape[2]
     if left_over:
         raise InputError(
-            "video", f"{left_over} frames left over", "does not have 1 + 4n frames", f"drop the last {left_over}"
+            "video", f"{left_over} frames remaining", "does not have 1 + 4n frames", f"drop the last {left_over}"
         )

@@ -1,4 +1,4 @@
-"""Words of the command line to values; whatever is wrong with them is one InputError."""
+"""Turns the words of a command line into values; whatever is wrong with them is one InputError."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import io
 import itertools
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import tyro
 from tyro.conf import Positional
 
+from videoar.cluster.cli.output import HELP
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import Flags, override, split_flags, unknown_flag
 
@@ -29,18 +29,16 @@ RunFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
 OutFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="OUT")]]
 Weights = Positional[Annotated[Path, tyro.conf.arg(metavar="WEIGHTS")]]
 
-HELP = ("-h", "--help")
-
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)
 
-# What tyro says of a value, inside a box; the groups become the parts of an InputError.
+# What tyro reports about a value, inside a box; the groups become the parts of an InputError.
 _PATTERNS = (
     re.compile(r"invalid choice '(?P<value>[^']*)' for argument '(?P<field>[^']*)'\. (?P<remedy>Expected one of .*)"),
     re.compile(r"Missing value for argument '(?P<field>[^']*)'\. (?P<remedy>Expected .*)"),
     re.compile(r"Error parsing (?P<field>[^\s:]+): (?P<problem>.*)"),
 )
 
-# What Python says of a word that is no number, and what a person would.
+# What Python reports about a word that is not a number, and plain words for it.
 _PLAIN_WORDS = (
     (re.compile(r"invalid literal for int|no type matching \{None\}\|INT"), "is not a whole number"),
     (re.compile(r"could not convert string to float|no type matching \{None\}\|FLOAT"), "is not a number"),
@@ -48,19 +46,19 @@ _PLAIN_WORDS = (
 
 
 def parse(command: type[Command], words: Sequence[str], prog: str) -> Command:
-    """The command's options as its dataclass; `--help` prints them and leaves with SystemExit(0)."""
+    """The command's options as its dataclass; `--help` prints them and raises SystemExit(0)."""
     flags = split_flags(words)[1]
     known = own_flags(command)
     for flag in flags:
         if flag.replace("-", "_") not in known and f"--{flag}" not in HELP:
             raise unknown_flag(flag, flags[flag], known)
-    return _quiet(command, words, prog, flags)
+    return _parse_quietly(command, words, prog, flags)
 
 
 def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -> tuple[Command, AnyRecipe, Flags]:
-    """The command's options, the recipe it names with fields overridden, and the flags that did so.
+    """The command's options, the recipe it names with fields overridden, and the flags that override them.
 
-    `--help` after the recipe's name shows the command's options and then every field of the recipe.
+    `--help` after the recipe's name shows every field of the recipe and then the command's options.
     """
     from videoar.configs.load import find_recipe
 
@@ -73,7 +71,7 @@ def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -
 
 
 def _help_with_recipe(command: type, recipe: Sequence[str], prog: str) -> None:
-    """Print the help and leave with SystemExit(0)."""
+    """Print the help and raise SystemExit(0)."""
     from videoar.configs.load import find_recipe
 
     if recipe and not recipe[0].startswith("-"):
@@ -82,7 +80,7 @@ def _help_with_recipe(command: type, recipe: Sequence[str], prog: str) -> None:
 
 
 def for_pretraining(recipe: AnyRecipe) -> Recipe:
-    """The recipe of a generator, or an InputError."""
+    """The recipe itself if it trains a generator, otherwise an InputError."""
     from videoar.pretrain.config import Recipe
 
     if not isinstance(recipe, Recipe):
@@ -91,7 +89,7 @@ def for_pretraining(recipe: AnyRecipe) -> Recipe:
 
 
 def for_a_tokenizer(recipe: AnyRecipe) -> TokenizerRecipe:
-    """The recipe of a tokenizer, or an InputError."""
+    """The recipe itself if it trains a tokenizer, otherwise an InputError."""
     from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 
     if not isinstance(recipe, TokenizerRecipe):
@@ -100,7 +98,7 @@ def for_a_tokenizer(recipe: AnyRecipe) -> TokenizerRecipe:
 
 
 def make_folder(field: str, path: Path) -> Path:
-    """The folder, made where it is not there; InputError where it cannot be."""
+    """Make a folder if it does not exist; InputError if that fails. `field` is the option that names it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -110,16 +108,6 @@ def make_folder(field: str, path: Path) -> Path:
     return path
 
 
-def say(line: str) -> None:
-    """One line on stdout: what a command was asked for."""
-    sys.stdout.write(line + "\n")
-
-
-def complain(error: Exception) -> None:
-    """An error that is for people, in one line on stderr."""
-    sys.stderr.write(" ".join(str(error).split()) + "\n")
-
-
 def _show_fields(value: object, prog: str) -> None:
     """Print every field of a recipe with its meaning and value."""
     with contextlib.suppress(SystemExit):
@@ -127,14 +115,14 @@ def _show_fields(value: object, prog: str) -> None:
 
 
 def own_flags(command: type) -> tuple[str, ...]:
-    """Names of a command's options, positional ones aside."""
+    """Names of a command's options, without the positional ones."""
     (marker,) = Positional[int].__metadata__  # type: ignore[attr-defined]
     hints = get_type_hints(command, include_extras=True)
     return tuple(name for name, kind in hints.items() if marker not in getattr(kind, "__metadata__", ()))
 
 
 def _split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
-    """The command's own words, and the other flags: fields of a recipe."""
+    """The command's own words, and the other flags, which name fields of a recipe."""
     positional, flags = split_flags([word for word in words if word not in HELP])
     known, own, others = own_flags(command), list(positional), {}
     for flag, values in flags.items():
@@ -145,20 +133,20 @@ def _split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
     return own, others
 
 
-def _quiet(command: type[Command], words: Sequence[str], prog: str, flags: Flags) -> Command:
-    """tyro's parse; its boxes of several lines become one."""
-    said = io.StringIO()
+def _parse_quietly(command: type[Command], words: Sequence[str], prog: str, flags: Flags) -> Command:
+    """tyro's parse; its box of several lines becomes one line."""
+    errors = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(errors):
             return tyro.cli(command, args=list(words), prog=prog, config=_CONFIG)
     except SystemExit as stop:
         if not stop.code:
             raise
-    raise _one_line(said.getvalue(), words, flags, prog)
+    raise _one_line(errors.getvalue(), words, flags, prog)
 
 
 def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputError:
-    """The first paragraph below the title; rules and frames, of whatever characters the terminal has, are stripped."""
+    """The first paragraph below the title of a box, without the characters that draw the box."""
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" │╭╮╰╯─-") for line in box.splitlines()]
     body = itertools.dropwhile(lambda line: not line, lines[1:])
     text = " ".join(itertools.takewhile(bool, body))
@@ -170,11 +158,11 @@ def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputE
             value = part.get("value") or " ".join(flags.get(name, flags.get(name.replace("_", "-"), []))) or "''"
             return InputError(name, value, _plainly(part.get("problem")), part.get("remedy") or remedy)
     text = re.sub(r"^Missing from [^:]*: (.*)", r"leave out \1", text)
-    return InputError("arguments", " ".join(words) or "''", text or "are refused", remedy)
+    return InputError("arguments", " ".join(words) or "''", text or "are not accepted", remedy)
 
 
 def _plainly(problem: str | None) -> str:
     for pattern, words in _PLAIN_WORDS:
         if problem and pattern.search(problem):
             return words
-    return problem or "is refused"
+    return problem or "is not accepted"

@@ -1,54 +1,80 @@
-"""The commands of `videoar` by name, and what the first words of a command line mean."""
+"""The commands of `videoar` by name, and what the first words of a command line mean.
+
+A command's module is imported when it runs. Its summary is read from the source of its options class, so that
+`videoar --help` imports none of them.
+"""
 
 from __future__ import annotations
 
+import ast
 import difflib
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from videoar.cluster.cli.arguments import HELP
-from videoar.cluster.cli.commands import (
-    bench,
-    config,
-    data,
-    demo,
-    diagnose,
-    doctor,
-    export,
-    generate,
-    text,
-    tokenizer,
-    train,
-)
+from videoar.cluster.cli.output import HELP
 from videoar.cluster.ground.errors import InputError
 
-Run = Callable[[Sequence[str], str], int]
+_PACKAGE = "videoar.cluster.cli.commands"
 
-COMMANDS: dict[str, tuple[Run, type]] = {
-    "doctor": (doctor.doctor, doctor.Doctor),
-    "demo": (demo.demo, demo.Demo),
-    "config": (config.config, config.Config),
-    "data plan": (data.plan, data.PlanData),
-    "data run": (data.run, data.RunData),
-    "data text": (text.text, text.TextOfData),
-    "data stats": (data.stats, data.StatsData),
-    "data verify": (data.verify, data.VerifyData),
-    "data gc": (data.gc, data.GcData),
-    "data inspect": (data.inspect, data.InspectData),
-    "tokenizer train": (tokenizer.train, tokenizer.TrainTokenizer),
-    "tokenizer import": (tokenizer.import_weights, tokenizer.ImportTokenizer),
-    "tokenizer evaluate": (tokenizer.evaluate, tokenizer.EvaluateTokenizer),
-    "tokenizer reconstruct": (tokenizer.reconstruct, tokenizer.Reconstruct),
-    "train": (train.train, train.Train),
-    "diagnose": (diagnose.diagnose, diagnose.Diagnose),
-    "export": (export.export, export.Export),
-    "generate": (generate.generate, generate.Generate),
-    "bench": (bench.bench, bench.Bench),
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Where a command is defined."""
+
+    module: str
+    """Module below `commands`; the function that runs the command has the name of its last part."""
+    options_class: str
+    """Dataclass of the options in that module; its docstring describes the command."""
+
+    def run(self, words: Sequence[str], prog: str) -> int:
+        """Run the command on the words after its name; the exit code. `prog` is its name in messages."""
+        module = importlib.import_module(f"{_PACKAGE}.{self.module}")
+        code: int = getattr(module, self.module.rpartition(".")[2])(words, prog)
+        return code
+
+    @property
+    def options(self) -> type:
+        """The dataclass of the options, imported."""
+        found: type = getattr(importlib.import_module(f"{_PACKAGE}.{self.module}"), self.options_class)
+        return found
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the options class, without importing it."""
+        source = (Path(__file__).parent / "commands" / Path(*self.module.split("."))).with_suffix(".py")
+        classes = (node for node in ast.parse(source.read_bytes()).body if isinstance(node, ast.ClassDef))
+        docstring = next(ast.get_docstring(node) for node in classes if node.name == self.options_class)
+        return (docstring or "").split("\n")[0].split(". ")[0].rstrip(".")
+
+
+COMMANDS = {
+    "doctor": Command("doctor", "Doctor"),
+    "demo": Command("demo", "Demo"),
+    "config": Command("config", "Config"),
+    "data plan": Command("data.plan", "PlanData"),
+    "data run": Command("data.run", "RunData"),
+    "data text": Command("data.text", "TextOfData"),
+    "data stats": Command("data.stats", "StatsData"),
+    "data verify": Command("data.verify", "VerifyData"),
+    "data gc": Command("data.gc", "GcData"),
+    "data inspect": Command("data.inspect", "InspectData"),
+    "tokenizer train": Command("tokenizer.train", "TrainTokenizer"),
+    "tokenizer import": Command("tokenizer.import_weights", "ImportTokenizer"),
+    "tokenizer evaluate": Command("tokenizer.evaluate", "EvaluateTokenizer"),
+    "tokenizer reconstruct": Command("tokenizer.reconstruct", "Reconstruct"),
+    "train": Command("train", "Train"),
+    "diagnose": Command("diagnose", "Diagnose"),
+    "export": Command("export", "Export"),
+    "generate": Command("generate", "Generate"),
+    "bench": Command("bench", "Bench"),
 }
-"""Each command: what runs it, and the dataclass whose docstring describes it."""
+"""Every command by the words that name it."""
 
 
 def find_command(words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The command that the first words name and the words after it; no command but a group where help is wanted."""
+    """The command that the first words name, and the words after it; None if help on all or on a group is wanted."""
     for count in (2, 1):
         name = " ".join(words[:count])
         if len(words) >= count and name in COMMANDS:
@@ -61,15 +87,15 @@ def find_command(words: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def is_group(word: str) -> bool:
-    """`data` and `tokenizer` stand before several commands."""
+    """Whether a word is the first of several commands, as `data` and `tokenizer` are."""
     return any(name.startswith(f"{word} ") for name in COMMANDS)
 
 
 def overview(group: Sequence[str] = ()) -> str:
     """The commands, of one group or all, each with its first sentence."""
-    rows = [(name, _sentence(kind)) for name, (_, kind) in COMMANDS.items() if not group or name.split()[0] == group[0]]
-    width = max(len(name) for name, _ in rows)
-    lines = [f"  {name:<{width}}  {sentence}" for name, sentence in rows]
+    shown = {name: command for name, command in COMMANDS.items() if not group or name.split()[0] == group[0]}
+    width = max(len(name) for name in shown)
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in shown.items()]
     usage = " ".join(["videoar", *group, "COMMAND"])
     return "\n".join(
         [
@@ -86,11 +112,7 @@ def overview(group: Sequence[str] = ()) -> str:
     )
 
 
-def _sentence(kind: type) -> str:
-    return (kind.__doc__ or "").split("\n")[0].split(". ")[0].rstrip(".")
-
-
 def _unknown(name: str) -> InputError:
     close = difflib.get_close_matches(name, COMMANDS, n=1)
     remedy = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(COMMANDS)}"
-    return InputError("COMMAND", name, "is no command", remedy)
+    return InputError("COMMAND", name, "is not a command", remedy)

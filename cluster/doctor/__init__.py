@@ -1,0 +1,1 @@
+"""`videoar doctor`: checks of the machine, its libraries and a store. It may import everything below `cluster.cli`."""

@@ -1,4 +1,4 @@
-"""What this machine can do: a list of findings, each ok, warn or fail, with the remedy."""
+"""Checks of what this machine can do: a list of findings, each ok, warn or fail, with the remedy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GIB = 1 << 30
 
 
 def examine(url: str | None = None) -> list[Finding]:
-    """Look at everything in turn, and at the store at a URL where one is given; nothing is changed."""
+    """Run every check in turn, and that of the store at `url` if one is given; nothing is changed."""
     checks: list[Callable[[], Finding]] = [
         torch_device,
         bf16,
@@ -41,7 +41,7 @@ def examine(url: str | None = None) -> list[Finding]:
 
 
 def torch_device() -> Finding:
-    """The device that a training run would take."""
+    """The device that a training run would use."""
     if torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(0)
         found = f"{torch.cuda.device_count()} x {gpu.name}, {gpu.total_memory / GIB:.0f} GiB, CUDA {torch.version.cuda}"
@@ -55,7 +55,7 @@ def torch_device() -> Finding:
 
 
 def bf16() -> Finding:
-    """A bfloat16 product is computed, whatever the hardware claims."""
+    """Whether a bfloat16 product is right, whatever the hardware reports."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     one = torch.ones(16, 16, dtype=torch.bfloat16, device=device)
     if not torch.equal(one @ one, 16 * one):
@@ -77,22 +77,22 @@ def decoders() -> Finding:
 
 
 def megatron() -> Finding:
-    """Needed by parallel.tensor above 1."""
+    """Megatron-core, needed to train in several processes."""
     return _imports("megatron.core", "megatron-core", "train")
 
 
 def deepspeed() -> Finding:
-    """Needed by parallel.zero_stage 1."""
+    """DeepSpeed, needed to train in several processes (parallel.zero_stage 0 to 3) or under ZeRO in one."""
     return _imports("deepspeed", "deepspeed", "train")
 
 
 def ray() -> Finding:
-    """Needed by `videoar data run`."""
+    """Ray, needed by `videoar data run`."""
     return _imports("ray", "ray", "data")
 
 
 def disk() -> Finding:
-    """Room for shards and checkpoints where the command was called."""
+    """Free space for shards and checkpoints in the current folder."""
     free = shutil.disk_usage(Path.cwd()).free / GIB
     state: Literal["ok", "warn"] = "ok" if free >= 5 else "warn"
     remedy = "" if state == "ok" else "free some space, or give --run and --output on another disk"
@@ -100,7 +100,7 @@ def disk() -> Finding:
 
 
 def shared_memory() -> Finding:
-    """Ray keeps objects there; containers often have 64 MiB."""
+    """Free space in /dev/shm, where Ray keeps objects; containers often have only 64 MiB."""
     folder = Path("/dev/shm")
     if not folder.is_dir():
         return Finding(name="shared memory", state="warn", found="no /dev/shm", remedy="Ray falls back to /tmp")
@@ -116,7 +116,7 @@ def shared_memory() -> Finding:
 
 
 def open_files() -> Finding:
-    """Ray and loaders hold many files."""
+    """The limit of open files: Ray and loaders hold many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 1024:
         return Finding(
@@ -126,20 +126,20 @@ def open_files() -> Finding:
 
 
 def wandb() -> Finding:
-    """What log.wandb=online would find; the key itself is not shown."""
+    """The mode that log.wandb=online would use; the key itself is not shown."""
     mode = variable("WANDB_MODE") or ("online" if variable("WANDB_API_KEY") else "offline: no key")
     return Finding(name="wandb", state="ok", found=f"{_version('wandb')}, {mode}")
 
 
 def _imports(module: str, distribution: str, extra: str) -> Finding:
-    """Import a library in a process of its own: a broken installation has a version too, and may crash."""
+    """Import a library in a separate process: a broken installation has a version too, and may crash."""
     done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        errors = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         return Finding(
             name=distribution,
             state="fail",
-            found=said[-1][:120],
+            found=errors[-1][:120],
             remedy=f"pip install -c constraints.txt -e '.[{extra}]'",
         )
     return Finding(name=distribution, state="ok", found=_version(distribution))

@@ -1,4 +1,4 @@
-"""Whether a store takes, gives back and forgets an object, and who listens to the network."""
+"""Whether a store writes, reads and removes an object, and which Ray processes listen to the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ALL = ("00000000", "0" * 32)
 
 
 def store(url: str) -> Finding:
-    """One small object is written below the URL, read and removed again."""
+    """Write, read and remove one small object below the URL."""
     from videoar.data_pipeline.storage.objects import Storage
 
     key, payload = f"doctor.{uuid.uuid4().hex[:8]}", os.urandom(1 << 16)
@@ -30,27 +30,29 @@ def store(url: str) -> Finding:
     except (InputError, StoreError) as error:
         return Finding(name="storage", state="fail", found=f"{url}: {error.problem}", remedy=error.remedy)
     if not is_same:
-        return Finding(name="storage", state="fail", found=f"{url} gave back other bytes", remedy="use another store")
+        return Finding(name="storage", state="fail", found=f"{url} returned other bytes", remedy="use another store")
     took_ms = 1000 * (time.monotonic() - began)
     return Finding(name="storage", state="ok", found=f"{url}: written, read and removed in {took_ms:.0f} ms")
 
 
 def listeners() -> Finding:
-    """Ray runs what it is told to: its ports belong on loopback, or behind a token and a firewall."""
+    """Ray runs code for whoever connects: its ports belong on loopback, or behind a token and a firewall."""
     found = {
         f"{name} on port {port}": has_token for name, has_token, (address, port) in _listening() if address in _ALL
     }
     if not found:
         return Finding(name="open ports", state="ok", found="no Ray process listens on every interface")
-    told = ", ".join(sorted(found)[:4]) + " listen on every interface"
+    open_ports = ", ".join(sorted(found)[:4]) + " listen on every interface"
     if all(found.values()):
         return Finding(
             name="open ports",
             state="warn",
-            found=f"{told}, behind a token",
+            found=f"{open_ports}, behind a token",
             remedy="let a firewall close these ports to all but the machines of the cluster",
         )
-    return Finding(name="open ports", state="fail", found=told, remedy="start Ray with RAY_AUTH_MODE=token, or stop it")
+    return Finding(
+        name="open ports", state="fail", found=open_ports, remedy="start Ray with RAY_AUTH_MODE=token, or stop it"
+    )
 
 
 def _listening() -> Iterator[tuple[str, bool, tuple[str, int]]]:

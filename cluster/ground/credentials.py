@@ -1,4 +1,4 @@
-"""Credentials stay where they belong: refused in URLs, masked in whatever this process writes."""
+"""Keeps credentials out of files and logs: they are refused in URLs and masked in what this process writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PORT = re.compile(r"\d*")
 
 
 def refuse_credentials(field: str, url: str) -> None:
-    """InputError where a URL carries a key: it would end up in logs, plans and manifests. It is not repeated."""
+    """InputError if a URL contains a key, which would end up in logs, plans and manifests. The message masks it."""
     for part in url.split("::"):
         split = urlsplit(part)
         names = {name.lower().replace("-", "_") for name in parse_qs(split.query, keep_blank_values=True)}
@@ -32,7 +32,7 @@ def refuse_credentials(field: str, url: str) -> None:
             raise InputError(
                 field,
                 f"{split.scheme}://{MASK}",
-                "carries a credential",
+                "contains a credential",
                 "leave it out: the standard chain (environment, configuration file, role of the machine) is used",
             )
 
@@ -45,7 +45,7 @@ def redact(text: str) -> str:
 
 
 def guard_output() -> None:
-    """From here on log lines and the traceback of an uncaught exception are redacted."""
+    """From now on, mask credentials in log lines and in the traceback of an uncaught exception."""
     for handler in logging.getLogger().handlers:
         if not any(isinstance(kept, _Redacting) for kept in handler.filters):
             handler.addFilter(_Redacting())

@@ -1,4 +1,4 @@
-"""Errors that are one line to a person: what they wrote is wrong (exit code 2), or a store does not serve (1)."""
+"""Errors that are shown as one line: the input is wrong (exit code 2), or a run or store has failed (1)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class InputError(ValueError):
         super().__init__(f"{field}={value}: {problem}; {remedy}")
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, object, str, str]]:
-        """Survive the trip between processes (Ray and multiprocessing pickle exceptions)."""
+        """Keep the fields when the error is pickled (Ray and multiprocessing pickle exceptions)."""
         return type(self), (self.field, str(self.value), self.problem, self.remedy)
 
 
 class Stopped(RuntimeError):
-    """A run gave up by a rule of its own: a budget is spent. One line; the command line prints it and exits with 1."""
+    """A run stopped by its own rule, such as a spent budget. The command line prints one line and exits with 1."""
 
 
 class CorruptShard(RuntimeError):
-    """Bytes of a shard are not what was written. One line that names it; the command line exits with 1."""
+    """The bytes of a shard are not those that were written. The message names it; the command line exits with 1."""
 
 
 class StoreError(OSError):
-    """A disk or object store does not do what it should: full, unreachable, damaging what it is given.
+    """A disk or object store fails: it is full or unreachable, or returns other bytes than it was given.
 
     The message is one line that names the place and what to do; the command line prints it and exits with code 1.
     """

@@ -1,4 +1,4 @@
-"""What a look at a machine or a run has found: one line for a person, one JSON object for a script."""
+"""The result of one check of a machine or a run: one line for a person, one JSON object for a script."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 State = Literal["ok", "warn", "fail", "skip"]
-"""`skip`: it could not be judged, and `found` says why."""
+"""Result of a check; `skip` means that it could not be made, and `found` gives the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     state: State
     found: str
-    """What is there."""
+    """What the check found, in words."""
     remedy: str = ""
-    """What to do, where the state is not ok."""
+    """What to do if the state is not ok."""
     figures: Mapping[str, Any] = field(default_factory=dict)
     """The numbers behind `found`, for scripts."""
 

@@ -1,8 +1,8 @@
-"""Where every process of a job stands, and an end for a job that stands still, with the name of the one to blame.
+"""Detects a job that hangs, names the process that causes it, and ends the job.
 
-Each process keeps a small file fresh from a thread. A process that has made no progress for too long reads the files of
-all: whoever no longer refreshes its file has stopped; otherwise whoever is at the earliest point holds up the others,
-which wait for it in a collective.
+A thread of each process refreshes a small file with the process's step and phase. A process without progress for too
+long reads the files of all processes: one that no longer refreshes its file has stopped; if all do, the one at the
+earliest point holds up the others, which wait for it in a collective.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 PHASES = ("start", "save", "samples", "validation", "data wait", "step")
-"""What a process may be at before a step is over, in this order: what follows step 7 is of step 8, the next one."""
+"""Phases of a step, in order. What happens after step 7 counts as a phase of step 8."""
 
 _INTERVAL_S = 5.0
 """Seconds between two refreshes of a file, unless the timeout is short."""
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One process's account of itself."""
+    """What one process last reported about itself."""
 
     rank: int
     host: str
@@ -38,9 +38,9 @@ class Standing:
     step: int
     phase: str
     entered: float
-    """When it came there (seconds since the epoch, by its own clock)."""
+    """When it entered the phase (seconds since the epoch, by its own clock)."""
     refreshed: float
-    """When it last said so."""
+    """When it last refreshed its file (seconds since the epoch)."""
 
     def describe(self, now: float) -> str:
         """`process 3 (node-7, pid 4711) has been in data wait of step 17 for 1,800 s`."""
@@ -49,7 +49,7 @@ class Standing:
 
 
 class Health:
-    """Says where this process stands, and watches that it moves on; use as a context manager around the work."""
+    """Reports step and phase of this process and watches its progress; use as a context manager around the work."""
 
     def __init__(self, folder: Path, rank: int, world_size: int, timeout_s: float) -> None:
         self._folder, self._rank, self._world_size, self._timeout_s = folder, rank, world_size, timeout_s
@@ -61,7 +61,7 @@ class Health:
 
     def __enter__(self) -> Health:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._tell()
+        self._refresh()
         self._thread.start()
         return self
 
@@ -72,17 +72,17 @@ class Health:
         self._thread.join()
 
     def enter(self, phase: str, step: int) -> None:
-        """The process begins a phase of a step; costs nothing."""
+        """Note that the process begins a phase of a step; this writes no file."""
         self._phase, self._step, self._entered, self._moved = phase, step, time.time(), time.monotonic()
 
     def _run(self) -> None:
         while not self._closed.wait(self._interval_s):
-            self._tell()
+            self._refresh()
             if time.monotonic() - self._moved > self._timeout_s:
                 self._end()
 
-    def _tell(self) -> None:
-        """Refresh this process's file; a full disk must not end a run that only wanted to say it is well."""
+    def _refresh(self) -> None:
+        """Refresh this process's file. An error is only logged: a full disk must not end a healthy run here."""
         standing = Standing(
             self._rank, socket.gethostname(), os.getpid(), self._step, self._phase, self._entered, time.time()
         )
@@ -95,7 +95,7 @@ class Health:
             log.debug("%s: %s", path, error)
 
     def _end(self) -> None:
-        """Name who stands still, end it where it cannot hear, and end this process."""
+        """Log the processes to blame, kill those of this machine, and end this process."""
         now, standings = time.time(), read_standings(self._folder, self._world_size)
         guilty = to_blame(standings, now, silence_s=3 * self._interval_s + 1)
         for standing in guilty:
@@ -106,13 +106,13 @@ class Health:
         os._exit(1)
 
     def _may_kill(self, standing: Standing) -> bool:
-        """Another process of this machine and this job; the number in a file of an earlier job may be anybody's now."""
-        here = standing.host == socket.gethostname() and standing.pid != os.getpid()
-        return here and standing.refreshed >= self._begun
+        """Whether it is another process of this machine and job; an earlier job's process id may be reused."""
+        is_other = standing.host == socket.gethostname() and standing.pid != os.getpid()
+        return is_other and standing.refreshed >= self._begun
 
 
 def read_standings(folder: Path, world_size: int) -> tuple[Standing, ...]:
-    """What the processes of a job last said."""
+    """What the processes of a job last reported."""
     found = []
     for rank in range(world_size):
         try:
@@ -123,7 +123,7 @@ def read_standings(folder: Path, world_size: int) -> tuple[Standing, ...]:
 
 
 def to_blame(standings: Sequence[Standing], now: float, silence_s: float) -> tuple[Standing, ...]:
-    """Processes that stopped speaking; where all speak, those at the earliest point, which the others wait for."""
+    """Processes that stopped reporting; if none did, those at the earliest point, which the others wait for."""
     silent = tuple(standing for standing in standings if now - standing.refreshed > silence_s)
     if silent or not standings:
         return silent
@@ -136,7 +136,7 @@ def _point(standing: Standing) -> tuple[int, int]:
 
 
 def _kill(pid: int) -> None:
-    """A stopped process hears nothing else, and its launcher would wait for it."""
+    """Kill at once: a stopped process handles no other signal, and its launcher would wait for it."""
     try:
         os.kill(pid, signal.SIGKILL)
     except OSError as error:

@@ -1,7 +1,7 @@
 """Fields of a recipe from the command line: `--stages.video.steps 4` on any dataclass tree.
 
 A part of a tuple is addressed by its index or by its `name`; hyphens and underscores are the same. Values pass the
-same checks as a file, so both say the same of a mistake.
+same checks as a file, so both give the same messages.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def split_flags(words: Sequence[str]) -> tuple[list[str], Flags]:
 
 
 def override(value: Value, flags: Mapping[str, Sequence[str]], also: Iterable[str] = ()) -> Value:
-    """The dataclass tree with fields replaced; `also` names flags that a typing error may have meant instead."""
+    """The dataclass tree with fields replaced; `also` has more names to suggest when a flag is misspelt."""
     kinds = {path: kind for path, kind, _ in leaves(value)}
     mapping = to_dict(value)
     for flag, words in flags.items():
@@ -51,18 +51,18 @@ def override(value: Value, flags: Mapping[str, Sequence[str]], also: Iterable[st
 
 
 def unknown_flag(flag: str, words: Sequence[str], known: Iterable[str]) -> InputError:
-    """The error for a flag that is no field, with the nearest one that is."""
+    """The error for a flag that is not a field, with the nearest field as remedy."""
     names = [name.replace("_", "-") for name in known]
     wanted = flag.replace("_", "-")
     below = [name for name in names if name.startswith(f"{wanted}.")]
     ending = [name for name in names if name.endswith(f".{wanted}")]
     close = below or difflib.get_close_matches(wanted, names, n=1) or ending
     remedy = f"did you mean --{close[0]}?" if close else "see --help"
-    return InputError(f"--{flag}", " ".join(words) or "''", "is no field", remedy)
+    return InputError(f"--{flag}", " ".join(words) or "''", "is not a field", remedy)
 
 
 def differences(value: object, other: object) -> dict[str, tuple[Any, Any]]:
-    """Every dotted field that differs, with both values; None where one side has no such field."""
+    """Every dotted field that differs, with both values; None if one side has no such field."""
     ours, theirs = ({path: item for path, _, item in leaves(side)} for side in (value, other))
     paths = (*ours, *(path for path in theirs if path not in ours))
     return {
@@ -88,7 +88,7 @@ def _canonical(value: object, flag: str) -> str:
 
 
 def _below_null(kinds: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The fields of an optional part that is null, where the path goes into it: naming one makes the part."""
+    """The field that a path names inside an optional part that is null; setting it creates the part."""
     above, _, name = path.rpartition(".")
     part = optional_part(kinds.get(above))
     hints = get_type_hints(part) if part else {}

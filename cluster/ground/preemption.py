@@ -1,4 +1,4 @@
-"""A polite end: a scheduler's signal is noted, the loop finishes its step, saves, and the process exits with 75."""
+"""Preemption: after a scheduler's signal the loop finishes its step and saves, and the process exits with 75."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXIT_PREEMPTED = 75
 """Exit code of a run that saved and stopped before its end: submit it again (EX_TEMPFAIL of sysexits.h)."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-"""What schedulers send before the time is over."""
+"""Signals that schedulers send before they end a job."""
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,9 @@ class Preempted(Exception):
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Inside, a signal ends the process with 75 on the spot: nothing has begun that could be lost.
+    """Inside, a signal ends the process with 75 immediately: there is nothing to save yet.
 
-    While libraries are imported an exception would be: some of them catch whatever comes.
+    An exception would not do while libraries are imported: some of them catch every exception.
     """
     before = {number: signal.signal(number, lambda *_: os._exit(EXIT_PREEMPTED)) for number in SIGNALS}
     try:
@@ -50,8 +50,8 @@ class Preemption:
                     save(); raise Preempted
     ```
     Processes of one job must agree on the step at which they stop: reduce `requested` over them. A process that has not
-    come to such a moment `within_s` seconds after the signal leaves with 75 all the same, `too_late` being called
-    before; what it saved earlier is what the next one goes on from.
+    stopped `within_s` seconds after the signal calls `too_late` and exits with 75; the next run resumes from the last
+    checkpoint before it.
     """
 
     def __init__(self, within_s: float, too_late: Callable[[], object] = lambda: None) -> None:
@@ -74,7 +74,7 @@ class Preemption:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside, a signal is noted only."""
+        """Inside, a signal only sets `requested`."""
         self._deferred = True
         try:
             yield
@@ -92,7 +92,7 @@ class Preemption:
             raise Preempted
 
     def _leave(self) -> None:
-        """The moment did not come: a loader or a peer hangs."""
+        """Exit without saving: a loader or another process hangs."""
         log.warning("not saved within %.0f s of the signal; the newest checkpoint before it stays", self._within_s)
         self._too_late()
         os._exit(EXIT_PREEMPTED)

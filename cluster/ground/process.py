@@ -1,4 +1,4 @@
-"""Processes: where this one stands among them, and how to start several. No other file reads the environment."""
+"""Processes: the rank of this one, and how to start several. No other file reads the environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREEMPTED_MARKER = "preempted"
 """File in a run directory that the trainer leaves when it saved and stopped early."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""Signals that the launcher hands on to its workers, each as SIGTERM: finish the step, save, leave."""
+"""Signals that the launcher forwards to its workers as SIGTERM: finish the step, save, exit."""
 
 SHUTDOWN_S = 300.0
 """Seconds that workers have to save after a signal before they are killed (torch 2.11 knows 30 only)."""
@@ -28,7 +28,7 @@ _MARGIN_S = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class World:
-    """Where this process stands among those of the job; alone unless torchrun (or its like) says otherwise."""
+    """The rank of this process in the job; a job of one process unless torchrun or srun started several."""
 
     rank: int = 0
     """Index of this process in the job."""
@@ -52,7 +52,7 @@ class World:
 
     @staticmethod
     def _of_slurm() -> World:
-        """One task a process; they meet where the step was launched, on a port that follows from the job's number."""
+        """One process per task; they meet on the launching host, on a port computed from the job's number."""
         host = os.environ.get("MASTER_ADDR") or os.environ["SLURM_LAUNCH_NODE_IPADDR"]
         port = os.environ.get("MASTER_PORT") or 20_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000
         return World(
@@ -62,8 +62,8 @@ class World:
             rendezvous=f"tcp://{host}:{port}",
         )
 
-    def tell(self) -> None:
-        """Say it in torchrun's words, for libraries (DeepSpeed) that read the environment themselves."""
+    def export(self) -> None:
+        """Set torchrun's variables, for libraries (DeepSpeed) that read the environment themselves."""
         words = {"RANK": self.rank, "LOCAL_RANK": self.local_rank, "WORLD_SIZE": self.world_size}
         os.environ.update({name: str(number) for name, number in words.items()})
 
@@ -74,12 +74,12 @@ class World:
 
 
 def mark_preempted(run: Path) -> None:
-    """Leave the marker in a run directory: the trainer saved, or had to leave, and is to be submitted again."""
+    """Write the marker in a run directory: the trainer saved, or had to exit, and should be submitted again."""
     (run / PREEMPTED_MARKER).touch()
 
 
 def variable(name: str) -> str | None:
-    """An environment variable, None where it is unset or empty."""
+    """The value of an environment variable; None if it is unset or empty."""
     return os.environ.get(name) or None
 
 
@@ -98,29 +98,29 @@ _SHORTEST_SECRET = 6
 
 
 def secret_values() -> tuple[str, ...]:
-    """What must not appear in any output of this process."""
+    """Values that must not appear in any output of this process."""
     values = (os.environ.get(name, "") for name in SECRETS)
     return tuple(value for value in values if len(value) >= _SHORTEST_SECRET)
 
 
 STORE_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "AWS_REGION")
-"""Where object storage is. Its keys are not among them: every machine has its own way to them."""
+"""Variables that say where object storage is. Keys are not included: every machine has its own."""
 
 
 def store_variables() -> dict[str, str]:
-    """Where object storage is, to be told to processes that other machines start."""
+    """Where object storage is, for processes on other machines."""
     return {name: value for name in STORE_VARIABLES if (value := variable(name))}
 
 
 def set_variables(variables: Mapping[str, str]) -> None:
-    """Set variables of this process for good; what is there already stands."""
+    """Set variables of this process permanently; a variable that is already set keeps its value."""
     for name, value in variables.items():
         os.environ.setdefault(name, value)
 
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for the processes started inside the block; what stood there before comes back."""
+    """Set variables for the processes started inside the block; the old values are restored after it."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -134,11 +134,11 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def launch(arguments: Sequence[str], processes: int, run: Path, stop_within_s: float = 0.0) -> int:
-    """Run `videoar ARGUMENTS` in so many processes of this machine, by torchrun's agent over loopback; its exit code.
+    """Run `videoar ARGUMENTS` in several processes of this machine, by torchrun's agent over loopback; its exit code.
 
-    After a signal they leave within `stop_within_s`, and are given a little longer, no less than SHUTDOWN_S.
-    After a signal the agent does not tell how its workers ended, and they may not have come to where they leave the
-    marker: whatever is not done then is 75, submit me again.
+    After a signal the workers must exit within `stop_within_s`; they are killed a minute later, but not before
+    SHUTDOWN_S. The agent does not report how they ended after a signal, and they may not have written the marker: every
+    outcome but done and wrong input then counts as preempted.
     """
     (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     with _forwarding(_start(processes, arguments, max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
@@ -149,9 +149,9 @@ def launch(arguments: Sequence[str], processes: int, run: Path, stop_within_s: f
 
 
 def _start(processes: int, arguments: Sequence[str], shutdown_s: float) -> subprocess.Popen[bytes]:
-    """A process group of its own: the terminal's Ctrl-C reaches the workers once, through us.
+    """Start the agent in its own process group, so that the terminal's Ctrl-C reaches the workers once, through us.
 
-    One OpenMP thread a process unless the user chose: threads that spin on shared cores slow each other down.
+    Each process has one OpenMP thread unless the user chose: threads that spin on shared cores slow each other down.
     """
     variables = {"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(int(shutdown_s)), **os.environ}
     command = [sys.executable, "-m", "videoar.cluster.ground.workers", str(processes), *arguments]
@@ -164,7 +164,7 @@ class _Job:
     signalled: bool = False
 
     def stop(self, number: int, frame: FrameType | None) -> None:
-        """Hand a signal on, once: the agent takes a second one for impatience."""
+        """Forward a signal once: on a second one the agent kills its workers."""
         if not self.signalled:
             self.signalled = True
             self.workers.terminate()
@@ -172,7 +172,7 @@ class _Job:
 
 @contextmanager
 def _forwarding(workers: subprocess.Popen[bytes]) -> Iterator[_Job]:
-    """The workers, with signals handed on to them; none is left behind."""
+    """Forward signals to the workers inside the block, and end them when it is left."""
     job = _Job(workers)
     before = {number: signal.signal(number, job.stop) for number in STOPPING}
     try:

@@ -1,4 +1,4 @@
-"""Long work told as it goes: a bar with rate and time left on a terminal, one JSON line at an interval elsewhere."""
+"""Progress of long work: a bar with rate and time left on a terminal, one JSON line at an interval elsewhere."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class ProgressLine:
     """Call it with (done, total, metrics); use as a context manager. It writes to stderr."""
 
     INTERVAL_S = 10.0
-    """Without a terminal: seconds between two lines; the last one is always written."""
+    """Without a terminal: seconds between two lines; the last line is always written."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, total: int | None = None, done: int = 0) -> None:
         self._title, self._last_line = title, 0.0
         self._terminal = sys.stderr.isatty()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             disable=not self._terminal,
         )
-        self._task = self._bar.add_task(title, total=None, told="")
+        self._task = self._bar.add_task(title, total=total, completed=done, figures="")
 
     def __enter__(self) -> ProgressLine:
         self._bar.start()
@@ -42,16 +42,23 @@ class ProgressLine:
         self._bar.stop()
 
     def __call__(self, done: int, total: int | None, metrics: Mapping[str, object]) -> None:
-        """So much of the whole (None: not known yet) is done; metrics are shown as they are."""
+        """Show how much is done, of a total or of an amount not known yet (None), with metrics as they are."""
+        figures = "  ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:4])
+        self.show(self._title, done, total, figures, {"task": self._title, "done": done, "total": total, **metrics})
+
+    def show(self, title: str, done: int, total: int | None, figures: str, line: Mapping[str, object]) -> None:
+        """Show the title and figures on a terminal; elsewhere write `line` if it is time for one."""
         if self._terminal:
-            told = "  ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:4])
-            self._bar.update(self._task, completed=done, total=total, told=told)
+            self._bar.update(self._task, description=title, completed=done, total=total, figures=figures)
             return
         now = time.monotonic()
         if (total is not None and done >= total) or now - self._last_line >= self.INTERVAL_S:
             self._last_line = now
-            line = {"task": self._title, "done": done, "total": total, **metrics}
             print(json.dumps(line), file=sys.stderr, flush=True)
+
+    def go_back(self, done: int) -> None:
+        """Show that only this much is done after all."""
+        self._bar.update(self._task, completed=done)
 
 
 def _short(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to YAML and back: what a run saves beside its artefacts, and what a person may edit by hand.
+"""Frozen dataclasses to YAML and back: what a run saves next to its artefacts, and what a person may edit.
 
 A file is data: no tags, no aliases, no duplicate keys, a bounded size. What is read equals what was written; an unknown
 key, a wrong type or a missing value is an InputError with the dotted field.
@@ -43,7 +43,7 @@ def to_dict(value: Any) -> Any:
 def from_dict(cls: type[Value], mapping: Mapping[str, Any], source: str = "") -> Value:
     """The dataclass `cls` from plain values: the inverse of `to_dict`, strict about keys and types.
 
-    `source` stands before the field in messages: the file that the mapping was read from.
+    `source` is the file that the mapping was read from; messages name it before the field.
     """
     _check(cls, mapping, (), f"{source}: " if source else "")
     return dacite.from_dict(cls, mapping, dacite.Config(strict=True, cast=[tuple], type_hooks={float: _as_float}))
@@ -67,14 +67,14 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
         value = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         line = " ".join(str(error).split())
-        raise InputError(source, "YAML", f"is refused: {line}", "correct the file") from error
+        raise InputError(source, "YAML", f"cannot be read: {line}", "correct the file") from error
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise InputError(source, type(value).__name__, "is not a mapping of fields", "give `field: value` lines")
     return value
 
 
 def parse_scalar(word: str) -> Any:
-    """A number, true, false or null as in a file; any other text stands for itself."""
+    """A number, true, false or null as in a file; any other text stays text."""
     loader = _Loader(word)
     try:
         node = loader.get_single_node()
@@ -89,14 +89,14 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any, A
     """Every dotted field of a dataclass tree with its type and value; tuples of dataclasses are indexed from 0."""
     hints = typing.get_type_hints(type(value))
     for f in dataclasses.fields(value):
-        item, here = getattr(value, f.name), (*path, f.name)
+        item, field = getattr(value, f.name), (*path, f.name)
         if dataclasses.is_dataclass(item):
-            yield from leaves(item, here)
+            yield from leaves(item, field)
         elif isinstance(item, tuple) and item and all(dataclasses.is_dataclass(part) for part in item):
             for index, part in enumerate(item):
-                yield from leaves(part, (*here, str(index)))
+                yield from leaves(part, (*field, str(index)))
         else:
-            yield ".".join(here), hints[f.name], item
+            yield ".".join(field), hints[f.name], item
 
 
 def optional_part(kind: Any) -> Any:
@@ -144,7 +144,7 @@ def _check_fields(cls: Any, data: Mapping[str, Any], path: tuple[str, ...], pref
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(hints)}"
-            raise InputError(prefix + ".".join((*path, str(key))), _short(data[key]), "is no field", remedy)
+            raise InputError(prefix + ".".join((*path, str(key))), _short(data[key]), "is not a field", remedy)
     for f in dataclasses.fields(cls):
         if f.name in data:
             _check(hints[f.name], data[f.name], (*path, f.name), prefix)
@@ -153,7 +153,7 @@ def _check_fields(cls: Any, data: Mapping[str, Any], path: tuple[str, ...], pref
 
 
 def _fits(kind: Any, value: Any) -> bool:
-    """Whether a plain value is of the type, the items of lists and mappings aside. True is no number, nor is NaN."""
+    """Whether a plain value is of the type, items of lists and mappings not included. True and NaN are not numbers."""
     if get_origin(kind) is Literal:
         return any(value == choice and type(value) is type(choice) for choice in get_args(kind))
     if get_origin(kind) in (Union, types.UnionType):
@@ -168,7 +168,7 @@ def _fits(kind: Any, value: Any) -> bool:
 
 
 def _parts(kind: Any, count: int) -> tuple[Any, ...]:
-    """Types of the items of a tuple type, for so many items."""
+    """Types of the items of a tuple type that has `count` items."""
     parts = get_args(kind)
     return parts[:1] * count if parts[-1] is Ellipsis else parts
 
@@ -179,13 +179,13 @@ def _short(value: object) -> str:
 
 
 def _as_float(value: Any) -> Any:
-    """3 is written where 3.0 is meant."""
+    """A whole number as float: people write 3 for 3.0."""
     return float(value) if isinstance(value, int) else value
 
 
 _BOOL = "tag:yaml.org,2002:bool"
 _EXPONENT = ("tag:yaml.org,2002:float", r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$", "-+0123456789")
-"""Tag, pattern and first letters of numbers such as 1e-4, which YAML 1.1 wants a dot and a sign in."""
+"""Tag, pattern and first letters of numbers such as 1e-4; YAML 1.1 requires a dot and a sign in them."""
 
 
 def _with_rules(resolvers: Mapping[str, list[Any]], *rules: tuple[str, str, str]) -> dict[str, list[Any]]:
@@ -198,7 +198,7 @@ def _with_rules(resolvers: Mapping[str, list[Any]], *rules: tuple[str, str, str]
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists of scalars in one line; never an alias. Text that a YAML 1.1 or 1.2 reader may take for more is quoted."""
+    """Lists of scalars in one line; never an alias. Text that YAML 1.1 or 1.2 could read as another type is quoted."""
 
     yaml_implicit_resolvers = _with_rules(yaml.SafeDumper.yaml_implicit_resolvers, _EXPONENT)
 
@@ -241,5 +241,5 @@ class _Loader(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key} stands twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key {key} appears twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)

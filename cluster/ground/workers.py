@@ -1,6 +1,6 @@
 """torchrun's agent for one machine: `python -m videoar.cluster.ground.workers N ARGUMENTS`.
 
-torchrun itself swallows them (everything is 1) and buries a worker's one line under its own traceback.
+torchrun itself returns 1 for every exit code, and prints its own traceback below a worker's one line.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-TOLD = (2, 75)
-"""Exit codes of a worker that are the job's: wrong input, and saved after a signal."""
+PASSED_ON = (2, 75)
+"""Exit codes of a worker that become the job's: wrong input, saved after a signal."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `videoar ARGUMENTS` in N processes over loopback; the exit code of the job."""
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a scheduler's notice to all: the launcher hands it on as SIGTERM
+    signal.signal(
+        signal.SIGUSR1, signal.SIG_IGN
+    )  # schedulers send it to all processes; the launcher forwards it as SIGTERM
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1,
@@ -43,9 +45,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _outcome(error: ChildFailedError) -> int:
-    """The code that a worker told; otherwise 1, and the culprit's name."""
+    """The exit code of a worker if it is one to pass on; otherwise 1, and who failed first on stderr."""
     codes = {failure.exitcode for failure in error.failures.values()}
-    for code in TOLD:
+    for code in PASSED_ON:
         if code in codes:
             return code
     rank, failure = error.get_first_failure()

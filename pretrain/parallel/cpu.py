@@ -67,7 +67,7 @@ def join(world: World, device: torch.device, timeout_s: float) -> None:
     """
     if torch.distributed.is_initialized():
         return
-    world.tell()
+    world.export()
     # A process alone meets nobody, so it needs no torchrun around it.
     meeting = {"init_method": world.rendezvous} if world.world_size > 1 else {"store": torch.distributed.HashStore()}
     torch.distributed.init_process_group(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from videoar.cluster.ground.progress import ProgressLine
 from videoar.pretrain.config import LogConfig
 from videoar.pretrain.run_folder import METRICS, WANDB_ID, keep_lines
 
@@ -40,35 +37,22 @@ class MetricsFile:
 class Reporter:
     """Hands each step's record to the file, to Weights & Biases, and to whoever watches."""
 
-    INTERVAL_S = 10.0
-    """Without a terminal: seconds between two lines of JSON."""
-
     def __init__(
         self, run: Path, config: LogConfig, recipe: Mapping[str, Any], first_step: int, num_steps: int
     ) -> None:
         self._metrics = MetricsFile(run / METRICS, first_step)
         self._wandb = _start_wandb(run, config, recipe)
-        self._terminal = sys.stderr.isatty()
-        self._last_line = 0.0
         self._num_steps = num_steps
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
-            TimeRemainingColumn(),
-            disable=not self._terminal,
-        )
-        self._task = self._progress.add_task("train", total=num_steps, completed=first_step, told="")
+        self._progress = ProgressLine("train", num_steps, first_step)
 
     def __enter__(self) -> Reporter:
-        self._progress.start()
+        self._progress.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._progress.__exit__(kind, error, trace)
         self._metrics.close()
         if self._wandb is not None:
             self._wandb.finish(exit_code=0 if kind is None else 1)
@@ -77,16 +61,19 @@ class Reporter:
         """The run was sent back: the steps from this one on are told again."""
         self._metrics.close()
         self._metrics.go_back(step)
-        self._progress.update(self._task, completed=step)
+        self._progress.go_back(step)
 
     def record(self, record: Mapping[str, Any]) -> None:
         """One step, in order."""
         self._metrics.write(record)
         if self._wandb is not None:
             self._wandb.log(_flat(record))
-        told = f"loss {record['loss']:.4f}  bits {record['bit_accuracy']:.3f}  {record['tokens_per_s']:,.0f} tokens/s"
-        self._progress.update(self._task, description=record["stage"], completed=record["step"] + 1, told=told)
-        self._line(record)
+        figures = (
+            f"loss {record['loss']:.4f}  bits {record['bit_accuracy']:.3f}  {record['tokens_per_s']:,.0f} tokens/s"
+        )
+        line = {key: record[key] for key in ("step", "stage", "loss", "bit_accuracy", "tokens_per_s")}
+        line["of"] = self._num_steps
+        self._progress.show(record["stage"], record["step"] + 1, self._num_steps, figures, line)
 
     def show(self, folder: Path, description: Mapping[str, Any]) -> None:
         """The videos of a sampling as panels of Weights & Biases; without it they are files and nothing more."""
@@ -99,15 +86,6 @@ class Reporter:
             for index, one in enumerate(description["samples"])
         }
         self._wandb.log({**videos, "step": description["step"]})
-
-    def _line(self, record: Mapping[str, Any]) -> None:
-        now = time.monotonic()
-        last_step = record["step"] + 1 == self._num_steps
-        if self._terminal or (now - self._last_line < self.INTERVAL_S and not last_step):
-            return
-        self._last_line = now
-        shown = {key: record[key] for key in ("step", "stage", "loss", "bit_accuracy", "tokens_per_s")}
-        print(json.dumps({**shown, "of": self._num_steps}), file=sys.stderr, flush=True)
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def test_a_command_of_the_readme_exists(line: str) -> None:
     """The first thing a newcomer does is to paste a line from the README."""
     name, words = find_command(shlex.split(line, comments=True)[1:])
     assert name is not None
-    known = own_flags(COMMANDS[name][1])
+    known = own_flags(COMMANDS[name].options)
     positional, flags = split_flags(words)
     fields = {flag: values for flag, values in flags.items() if flag.replace("-", "_") not in known}
     if fields:

@@ -23,25 +23,25 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("confgi", "COMMAND=confgi: is no command; did you mean config?"),
-        ("config debgu", "RECIPE=debgu: is no recipe in configs/ and no .yaml file; use one of: debug"),
+        ("confgi", "COMMAND=confgi: is not a command; did you mean config?"),
+        ("config debgu", "RECIPE=debgu: is not a recipe in configs/ or a .yaml file; use one of: debug"),
         ("config", "arguments='': leave out RECIPE Name in configs/, or path of a saved YAML file. (required); see"),
         ("config debug extra", "arguments=debug extra: Unrecognized options: extra; see videoar config --help"),
-        ("train debug --parallel.tensr 2", "--parallel.tensr=2: is no field; did you mean --parallel.tensor?"),
-        ("train debug --proceses 2", "--proceses=2: is no field; did you mean --processes?"),
+        ("train debug --parallel.tensr 2", "--parallel.tensr=2: is not a field; did you mean --parallel.tensor?"),
+        ("train debug --proceses 2", "--proceses=2: is not a field; did you mean --processes?"),
         ("train debug --processes two", "processes=two: is not a whole number; see videoar train --help"),
         ("train debug --processes 0", "processes=0: cannot be started here, where WORLD_SIZE is 1; give 1 or more"),
-        ("train debug --run", "run='': is refused; Expected 1 values."),
+        ("train debug --run", "run='': is not accepted; Expected 1 values."),
         ("train debug --precision fp8", "precision=fp8: is not one of float32, bf16; correct the value"),
         ("train debug --stages.video.batch 0", "stages.video.steps=(6, 0): (steps, batch) below 1; use 1 or more"),
         ("train debug --run /dev/null/x", "run=/dev/null/x: cannot be made (Not a directory); give a folder that you"),
         ("export nowhere", "arguments=nowhere: leave out OUT Folder to write"),
         ("export nowhere out --step x", "step=x: is not a whole number; see videoar export --help"),
-        ("export nowhere out --stp 3", "--stp=3: is no field; did you mean --step?"),
+        ("export nowhere out --stp 3", "--stp=3: is not a field; did you mean --step?"),
         ("export nowhere out", "run=nowhere: holds no config.yaml; give the folder that `videoar train --run` wrote"),
         ("generate nowhere", "weights=nowhere: holds no config.json; give a folder that `videoar export` wrote"),
-        ("generate nowhere --seconds 0", "seconds=0.0: is no duration above 0; give a number such as 2"),
-        ("generate nowhere --top-p", "top-p='': is refused; Expected 1 values."),
+        ("generate nowhere --seconds 0", "seconds=0.0: is not above 0; use a number above 0"),
+        ("generate nowhere --top-p", "top-p='': is not accepted; Expected 1 values."),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(words: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,12 +70,13 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert stop.value.code == 0
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: videoar {name}")
-    assert (COMMANDS[name][1].__doc__ or "").split(".")[0].split(",")[0][:40] in " ".join(shown.split())
+    assert (COMMANDS[name].options.__doc__ or "").split(".")[0].split(",")[0][:40] in " ".join(shown.split())
 
 
 def test_every_option_has_help() -> None:
     """The docstring of a field is its help; one that is missing shows as an empty line."""
-    for name, (_, command) in COMMANDS.items():
+    for name, known in COMMANDS.items():
+        command = known.options
         source = Path(sys.modules[command.__module__].__file__ or "").read_text()
         body = source.split(f"class {command.__name__}:")[1].split("\ndef ")[0].split("\n@dataclass")[0]
         lines = body.split('"""', 2)[2].splitlines()  # after the docstring of the command itself

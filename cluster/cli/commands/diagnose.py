@@ -1,4 +1,4 @@
-"""`videoar diagnose`: why a run does not do what it should."""
+"""`videoar diagnose`: find out why a run does not train as it should."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RunFolder, parse, say
+from videoar.cluster.cli.arguments import RunFolder, parse
+from videoar.cluster.cli.output import say
 from videoar.cluster.ground.finding import Finding, as_json, as_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnose:
-    """Look for what commonly goes wrong in a run: each line ok, warn, fail or skip, with figures and the remedy.
+    """Check a run for common problems: each line is ok, warn, fail or skip, with figures and the remedy.
 
-    Reads RUN, its data and its newest checkpoint, also while it trains, and changes nothing. Causes stand before
-    their symptoms: the first failure is the likeliest reason for those after it. Exit codes: 0 nothing fails, 1
-    something does, 2 wrong input.
+    Reads RUN, its data and its newest checkpoint, also while it trains, and changes nothing. Causes come before
+    symptoms: the first failure is the likeliest reason for the later ones. Exit codes: 0 nothing fails, 1 something
+    fails, 2 wrong input.
     """
 
     run: RunFolder
     """Folder that `videoar train` wrote."""
     json: bool = False
-    """One JSON object a line, for scripts; it holds the figures behind each line."""
+    """Print each line as a JSON object with its figures, for scripts."""
     deep: bool = False
-    """Hash every checkpoint, and hold the sampler's cached passes against a training pass; loads the weights in
-    float32."""
+    """Also hash every checkpoint and compare the sampler's cached passes with a training pass; this loads the weights
+    in float32."""
     weights: Annotated[Path | None, arg(metavar="WEIGHTS")] = None
-    """An export of the run, to be held against its data."""
+    """Folder of an export of the run, to compare with the run's data."""
 
 
 def diagnose(words: Sequence[str], prog: str) -> int:
@@ -49,6 +50,6 @@ def diagnose(words: Sequence[str], prog: str) -> int:
 
 def _summary(found: Sequence[Finding]) -> str:
     counts = Counter(finding.state for finding in found)
-    told = ", ".join(f"{counts[state]} {state}" for state in ("fail", "warn", "ok", "skip") if counts[state])
+    counted = ", ".join(f"{counts[state]} {state}" for state in ("fail", "warn", "ok", "skip") if counts[state])
     first = next((finding for finding in found if finding.state == "fail"), None)
-    return f"{told}. Likeliest cause: {first.name}: {first.remedy}" if first else f"{told}."
+    return f"{counted}. Likeliest cause: {first.name}: {first.remedy}" if first else f"{counted}."

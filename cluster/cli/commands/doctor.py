@@ -1,4 +1,4 @@
-"""`videoar doctor`: what this machine can do."""
+"""`videoar doctor`: check what this machine can do."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import parse, say
+from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.output import say
 from videoar.cluster.ground.finding import as_json, as_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor:
-    """Say what this machine can do: each line ok, warn or fail, with the remedy. Exit code 1 if anything fails."""
+    """Check what this machine can do: each line is ok, warn or fail, with the remedy. Exit code 1 if anything fails."""
 
     store: Annotated[str | None, arg(metavar="URL")] = None
-    """Folder or fsspec URL that shards or checkpoints shall go to: an object is written there, read and removed."""
+    """Folder or fsspec URL for shards or checkpoints: the check writes, reads and removes one object there."""
     json: bool = False
-    """One JSON object a line, for scripts."""
+    """Print each line as a JSON object, for scripts."""
 
 
 def doctor(words: Sequence[str], prog: str) -> int:

@@ -1,4 +1,4 @@
-"""`videoar export`: from a training checkpoint to weights that generate."""
+"""`videoar export`: convert a training checkpoint into weights for generation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import OutFolder, RunFolder, parse, say
+from videoar.cluster.cli.arguments import OutFolder, RunFolder, parse
+from videoar.cluster.cli.output import say
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Turn a training checkpoint into a folder of weights that generates.
+    """Convert a training checkpoint into a folder of weights for generation.
 
     OUT gets config.json, safetensors, tokenizer/ and a model card; `VideoPipeline.from_pretrained(OUT)` opens it.
     """
@@ -21,9 +22,9 @@ class Export:
     run: RunFolder
     """Folder that `videoar train` wrote."""
     out: OutFolder
-    """Folder to write; an earlier export there is replaced."""
+    """Folder to write; an earlier export in it is replaced."""
     step: Annotated[int | None, arg(metavar="N")] = None
-    """Checkpoint to export, by its step; the newest whole one where not given."""
+    """Step of the checkpoint to export; the newest complete one if not given."""
     ema: bool = False
     """Export the moving average of the weights instead of the weights."""
 

@@ -1,4 +1,4 @@
-"""`videoar generate`: from words, a label, a picture or a clip to a video file."""
+"""`videoar generate`: a video file from a caption, a label, a picture or a clip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import Weights, make_folder, parse, say
+from videoar.cluster.cli.arguments import Weights, make_folder, parse
+from videoar.cluster.cli.output import say
+from videoar.cluster.ground.checks import above
 from videoar.cluster.ground.errors import InputError
 
 
@@ -30,30 +32,30 @@ class Generate:
     prompt: Annotated[str | None, arg(metavar="TEXT")] = None
     """Caption, for weights trained on captions."""
     label: Annotated[int | None, arg(metavar="N")] = None
-    """Class, for weights trained on labels."""
+    """Number of the class, for weights trained on labels."""
     text_encoder: Annotated[Path | None, arg(metavar="DIR")] = None
-    """Folder of the T5 encoder, for weights trained on its states; where it was in training if not given."""
+    """Folder of the T5 encoder, for weights trained on its states; the folder used in training if not given."""
     image: Annotated[Path | None, arg(metavar="FILE")] = None
     """Picture to animate: it becomes the first frame."""
     video: Annotated[Path | None, arg(metavar="FILE")] = None
     """Clip to continue."""
     given_frames: Annotated[int | None, arg(metavar="N")] = None
-    """Last pixel frames of the clip to go on from, 1 + 4n; half of the result where not given."""
+    """How many of the clip's last pixel frames to continue from, 1 + 4n; half of the result if not given."""
     num_frames: Annotated[int | None, arg(metavar="N")] = None
-    """Pixel frames of the result, 1 + 4n, given ones included; as in training where not given."""
+    """Pixel frames of the result, 1 + 4n, including the given ones; as in training if not given."""
     seconds: Annotated[float | None, arg(metavar="S")] = None
-    """Duration of the result, rounded up to a length the model can make; instead of --num-frames."""
+    """Duration of the result, rounded up to a length that the model can make; use it instead of --num-frames."""
     size: Annotated[str | None, arg(metavar="HxW")] = None
-    """Frame size in pixels, one that the weights were trained on; the largest where not given."""
+    """Frame size in pixels, one that the weights were trained on; the largest if not given."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
-    """`t2v`, `ucf101`, a constant such as 3 (1 is none), or four corners such as 5,4,4,3; that of training where not
-    given."""
+    """Strength of guidance: `t2v`, `ucf101`, a constant such as 3 (1 is off), or four corners such as 5,4,4,3; that of
+    the recipe if not given."""
     temperature: float = 1.0
-    """Divides the logits; 0 takes the likelier bit."""
+    """Divisor of the logits; 0 always takes the likelier bit."""
     top_p: float = 1.0
     """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
     seed: int = 0
-    """The same seed gives the same video on the same device."""
+    """Seed of the sampling: the same seed gives the same video on the same device."""
 
 
 def generate(words: Sequence[str], prog: str) -> int:
@@ -86,13 +88,14 @@ def generate(words: Sequence[str], prog: str) -> int:
 
 
 def _check_seconds(options: Generate) -> None:
-    """A duration is a positive number, and the only word on the length."""
+    """InputError unless the duration is a positive number and --num-frames is not given as well."""
     if options.seconds is None:
         return
     if options.num_frames is not None:
-        raise InputError("seconds", options.seconds, "stands beside num_frames", "give one of them")
-    if not (math.isfinite(options.seconds) and options.seconds > 0):
-        raise InputError("seconds", options.seconds, "is no duration above 0", "give a number such as 2")
+        raise InputError("seconds", options.seconds, "is given together with num_frames", "give one of them")
+    above(0, "", options, "seconds")
+    if math.isinf(options.seconds):
+        raise InputError("seconds", options.seconds, "is not finite", "use a number such as 2")
 
 
 def _check_out(out: Path) -> None:
@@ -100,7 +103,7 @@ def _check_out(out: Path) -> None:
     if out.is_dir():
         raise InputError("out", out, "is a folder", "name a file such as video.mp4")
     if out.suffix.lower() != ".mp4":
-        raise InputError("out", out, "is no name of an MP4 file", "let it end in .mp4")
+        raise InputError("out", out, "is not the name of an MP4 file", "let it end in .mp4")
     make_folder("out", out.parent)
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise InputError("out", out, "cannot be written", "give a file in a folder that you can write")

@@ -1,4 +1,4 @@
-"""`videoar train`: every stage of a recipe, alone or in several processes."""
+"""`videoar train`: train every stage of a recipe, in one or several processes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_pretraining, make_folder, parse_with_recipe, say
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, make_folder, parse_with_recipe
+from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import Flags
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a generator through every stage of a recipe; the same command again resumes.
+    """Train a generator through every stage of a recipe; rerunning the command resumes.
 
-    RUN gets config.yaml, environment.json, metrics.jsonl and checkpoints/. A recipe that names no shards prepares
-    them under RUN/data first. Any field can be overridden, `videoar train RECIPE --help` lists them all:
+    RUN gets config.yaml, environment.json, metrics.jsonl and checkpoints/. If the recipe names no shards, they are
+    prepared in RUN/data first. Any field can be overridden, and `videoar train RECIPE --help` lists them all:
 
     `videoar train debug --processes 2 --parallel.tensor 2 --stages.video.steps 4`
 
@@ -30,9 +31,9 @@ class Train:
     recipe: RecipeName
     """Name in configs/, or path of a saved YAML file."""
     run: Annotated[Path | None, arg(metavar="PATH")] = None
-    """Folder of the run; runs/NAME of the recipe where not given."""
+    """Folder of the run; runs/NAME of the recipe if not given."""
     processes: int = 1
-    """Processes to start on this machine, by torchrun; under an outer torchrun leave it out."""
+    """Number of processes to start on this machine; leave it out under torchrun or srun."""
 
 
 def train(words: Sequence[str], prog: str) -> int:

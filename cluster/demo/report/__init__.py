@@ -1,4 +1,7 @@
-"""The page that tells what a demo did: values in, one self-contained HTML file out."""
+"""The report page of a demo: values in, one self-contained HTML file out.
+
+`findings` are the values, `words` makes sentences, `charts` and `curves` draw, `page` puts them together.
+"""
 
 from videoar.cluster.demo.report.findings import Findings, Judged, Row, StageCost, TokenizerFacts, to_json
 from videoar.cluster.demo.report.page import render

@@ -1,4 +1,4 @@
-"""Which figures each chart of the page shows."""
+"""The charts of the page, and the figures in each."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from videoar.cluster.demo.report.charts import Series, axis, chart, dots, heat_m
 from videoar.cluster.demo.report.findings import Figures, Findings, Judged
 
 POINTS = 120
-"""Most points of a training curve: neighbouring steps are averaged."""
+"""Largest number of points of a training curve; neighbouring steps are averaged."""
 
 
 def loss_curve(found: Findings) -> str:
-    """Training loss by step beside that of held-out clips, and chance."""
-    return _curve(found, "loss", "loss, nats a bit", chance=math.log(2))
+    """Loss by step on training clips and on held-out clips, and chance."""
+    return _curve(found, "loss", "loss, nats per bit", chance=math.log(2))
 
 
 def accuracy_curve(found: Findings) -> str:
@@ -35,7 +35,7 @@ def bits_chart(judged: Judged) -> str:
 
 
 def heat_map_of(judged: Judged) -> str:
-    """Accuracy by latent frame and scale; white is chance."""
+    """Accuracy by latent frame and scale; the lightest shade is chance."""
     values = judged.bits["accuracy"]["value"]
     rows = named_axis("latent frame", [str(i + 1) for i in range(len(values))])
     columns = named_axis("scale", judged.scales)
@@ -43,7 +43,7 @@ def heat_map_of(judged: Judged) -> str:
 
 
 def frames_chart(judged: Judged) -> str:
-    """PSNR by frame of each way of going on."""
+    """PSNR by frame of the model and of the baselines."""
     styles = ("model", "sampled")
     series = [
         _by_frame(report["generated"], judged, f"model, {name}", style)
@@ -84,7 +84,7 @@ def _held_out(lines: Sequence[Figures], name: str) -> list[Series]:
     datasets = list(dict.fromkeys(str(line["dataset"]) for line in lines))
     return [
         Series(
-            label=_told(dataset),
+            label=_readable(dataset),
             style=f"held-{i + 1}",
             dots=True,
             x=[float(line["step"]) for line in lines if line["dataset"] == dataset],
@@ -94,31 +94,20 @@ def _held_out(lines: Sequence[Figures], name: str) -> list[Series]:
     ]
 
 
-def _told(dataset: str) -> str:
+def _readable(dataset: str) -> str:
     """held_films64 as words: held-out films, 64x64."""
     return re.sub(r"(\d+)$", r", \1x\1", dataset.replace("held_", "held-out ").replace("_", " "))
 
 
 def _by_scale(figures: Figures, style: str, label: str) -> Series:
-    count = range(len(figures["value"]))
-    return Series(
-        label=label,
-        style=style,
-        x=[float(i) for i in count],
-        y=figures["value"],
-        low=figures["low"],
-        high=figures["high"],
-    )
+    return _with_intervals(figures, style, label, first=0)
 
 
 def _by_frame(report: Figures, judged: Judged, label: str, style: str) -> Series:
-    figures = report["by_frame"]
-    frames = range(judged.given_frames + 1, judged.num_frames + 1)
-    return Series(
-        label=label,
-        style=style,
-        x=[float(i) for i in frames],
-        y=figures["value"],
-        low=figures["low"],
-        high=figures["high"],
-    )
+    return _with_intervals(report["by_frame"], style, label, first=judged.given_frames + 1)
+
+
+def _with_intervals(figures: Figures, style: str, label: str, *, first: int) -> Series:
+    """Estimates with the ends of their intervals, at first, first + 1, ..."""
+    x = [float(first + i) for i in range(len(figures["value"]))]
+    return Series(label=label, style=style, x=x, y=figures["value"], low=figures["low"], high=figures["high"])

@@ -1,4 +1,4 @@
-"""What a demo found: the values that the page shows. They hold no markup."""
+"""The results of a demo: the values that the page shows, without markup."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import Any
 from videoar.cluster.demo.cost import Cost
 
 Figures = Mapping[str, Any]
-"""Plain values as `to_dict` of the evaluations gives them; intervals are {value, low, high}."""
+"""Plain values from `to_dict` of the evaluations; intervals are {value, low, high}."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenizerFacts:
-    """Which tokenizer made the bits."""
+    """The tokenizer that made the bits."""
 
     name: str
-    """`demo` ships with the package; else a folder, or an untrained preset."""
+    """`demo`, which ships with the package, a folder, or an untrained preset."""
     hash: str
+    """Hash of configuration and weights."""
     parameters: int
+    """Number of weights."""
     latent_dim: int
-    """Bits a token."""
+    """Bits per token."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,41 +33,48 @@ class StageCost:
 
     name: str
     about: str
-    """What it trains on."""
+    """The kind of clips that it trains on."""
     first_step: int
+    """Number of steps before the stage."""
     end_step: int
+    """Number of steps after the stage."""
     tokens: int
+    """Tokens trained on."""
     seconds: float
+    """Wall time of all steps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """One kind of held-out clips, and how the model did on them."""
+    """Results of the model on one kind of held-out clips."""
 
     title: str
-    """`films` or `shapes`."""
+    """Name of the kind: `films` or `shapes`."""
     about: str
-    """What is held out, as a clause."""
+    """Why the clips count as held out, as a clause."""
     scales: tuple[str, ...]
     """Grid of each scale, `4x4`."""
     bits: Figures
-    """`BitReport.to_dict`."""
+    """Results on bits, from `BitReport.to_dict`."""
     continuations: Mapping[str, Figures]
-    """`ContinuationReport.to_dict` of each way of sampling, by its name."""
+    """Results on continuations by way of sampling, from `ContinuationReport.to_dict`."""
     given_frames: int
+    """Pixel frames that the model is given."""
     num_frames: int
+    """Pixel frames of a clip, including the given ones."""
     fps: float
+    """Frames per second of the clips."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One clip in several versions that play together."""
+    """One clip in several versions that play side by side."""
 
     title: str
     panels: tuple[str, ...]
     """Heading of each version, left to right."""
     notes: tuple[str, ...]
-    """A line under each: a figure, or nothing."""
+    """Line below each version: a figure, or empty."""
     video: bytes
     """MP4 of the versions side by side."""
 
@@ -76,12 +85,12 @@ class Findings:
 
     recipe: str
     machine: Mapping[str, str]
-    """What it ran on: processor, cores, versions."""
+    """Processor, cores and versions that the demo ran on."""
     tokenizer: TokenizerFacts
     parameters: int
-    """Of the generator."""
+    """Number of weights of the generator."""
     num_clips: int
-    """Prepared, held-out ones included."""
+    """Number of prepared clips, including held-out ones."""
     costs: tuple[Cost, ...]
     stages: tuple[StageCost, ...]
     metrics: tuple[Figures, ...]
@@ -92,7 +101,7 @@ class Findings:
     rows: Mapping[str, tuple[Row, ...]]
     """Videos by section: `continued`, `animated`, `reconstructed`."""
     commands: tuple[str, ...]
-    """What to run next."""
+    """Commands that the reader may run next."""
 
 
 def to_json(found: Findings) -> str:

@@ -1,4 +1,4 @@
-"""The page: sections in the order in which a reader asks. One file without scripts, fonts or links to elsewhere."""
+"""The page: sections in the order of a reader's questions. One file without scripts, fonts or external links."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _top(found: Findings) -> str:
     tokens = sum(stage.tokens for stage in found.stages)
     steps = (
         (f"{found.num_clips:,} clips", "films and drawings, as pixels"),
-        (f"{found.tokenizer.latent_dim} bits a token", f"tokenizer {found.tokenizer.name}, several scales a frame"),
+        (f"{found.tokenizer.latent_dim} bits per token", f"tokenizer {found.tokenizer.name}, several scales per frame"),
         (f"{len(found.stages)} stages", f"{tokens / 1e6:.2f} M tokens into {found.parameters / 1e6:.1f} M parameters"),
         ("weights", "config.json and safetensors, with the tokenizer"),
         ("video", "held-out clips continued and animated"),
@@ -46,18 +46,18 @@ def _top(found: Findings) -> str:
     path = "".join(f"<li><b>{escape(name)}</b>{escape(about)}</li>" for name, about in steps)
     return (
         "<h1>From clips to video, in miniature</h1>"
-        f'<p class="lead">Everything below was made on this machine in {duration(seconds)}: clips turned into bits, a '
-        "generator trained on them in three stages, exported, and asked to go on with clips that it has not seen.</p>"
+        f'<p class="lead">Everything below was made on this machine in {duration(seconds)}: clips were turned into bits, a '
+        "generator was trained on them in three stages, exported, and asked to continue unseen clips.</p>"
         f'<ol class="path">{path}</ol>'
     )
 
 
 def _summary(found: Findings) -> str:
     said = "".join(f"<p>{escape(summary(one))}</p>" for one in found.judged)
-    heads = ("held-out", "figure", "model", "beside", "", "gain", "")
+    heads = ("held-out", "figure", "model", "compared with", "", "gain", "")
     head = f"<tr>{''.join(f'<th>{name}</th>' for name in heads)}</tr>"
     lines = "".join(
-        f"<tr><td>{one.clips}</td><td>{one.figure}</td><td><b>{one.model}</b></td><td>{one.beside}</td>"
+        f"<tr><td>{one.clips}</td><td>{one.figure}</td><td><b>{one.model}</b></td><td>{one.baseline}</td>"
         f"<td>{one.value}</td><td>{one.gain}</td>"
         f'<td class="{one.verdict.split()[0]}">{one.verdict}</td></tr>'
         for judged in found.judged
@@ -67,9 +67,9 @@ def _summary(found: Findings) -> str:
     return (
         f'<h2>What was learned</h2>{said}<div class="table"><table>{head}{lines}</table></div>'
         f'<p class="note">Held out: {escape(about)}. Bits: from the second latent frame on, each guessed from the true '
-        "bits before it. Continuation: PSNR against the original pixels, of the better of two ways of sampling. In "
-        "brackets: 95 % bootstrap intervals over clips; clips of one film overlap, so they speak of these films, and "
-        "other videos may do worse.</p>"
+        "bits before it. Continuation: PSNR against the original pixels, for the better of two ways of sampling. In "
+        "brackets: 95 % bootstrap intervals over clips; clips of one film overlap, so the intervals hold for these "
+        "films, and results on other videos may be worse.</p>"
     )
 
 
@@ -80,27 +80,27 @@ def _continued(found: Findings) -> str:
     made = one.num_frames - one.given_frames
     return (
         "<h2>Held-out clips, continued</h2>"
-        f"<p>The model is given {one.given_frames} frames ({one.given_frames / one.fps:.2f} s) and makes the next "
-        f"{made} ({made / one.fps:.2f} s). A blue line stands under frames that it made.</p>"
+        f"<p>The model is given {one.given_frames} frames ({one.given_frames / one.fps:.2f} s) and generates the next "
+        f"{made} ({made / one.fps:.2f} s). A blue line marks the generated frames.</p>"
         + _rows(found.rows["continued"])
         + '<p class="note">Played at half speed. Figures: PSNR of the frames after the given ones against the original '
-        "pixels. “Through the tokenizer” is the original turned into bits and back: what perfect bits would look "
-        "like.</p>"
+        "pixels. “Through the tokenizer” is the original turned into bits and back: the result of perfect "
+        "bits.</p>"
     )
 
 
 def _animated(found: Findings) -> str:
     return (
         "<h2>A held-out frame, animated</h2>"
-        "<p>The model is given the first frame alone, and the caption. It cannot know which way things move unless the "
-        "caption says so.</p>" + _rows(found.rows["animated"])
+        "<p>The model is given only the first frame and the caption. It cannot know the direction of motion unless the "
+        "caption says it.</p>" + _rows(found.rows["animated"])
     )
 
 
 def _reconstructed(found: Findings) -> str:
     return (
         "<h2>What the tokenizer keeps</h2>"
-        "<p>Left the original, right what its bits give back. The generator never sees more than this.</p>"
+        "<p>Left: the original. Right: the video decoded from its bits. The generator never sees more than this.</p>"
         f'<div class="pairs">{"".join(_row(row, "pair") for row in found.rows["reconstructed"])}</div>'
     )
 
@@ -119,15 +119,15 @@ def _bits(found: Findings) -> str:
         _figure(
             heat_map_of(one),
             f"Held-out {one.title}: bits guessed right, in percent, by latent frame (down) and "
-            "scale (across, coarse to fine). The first frame has no past to look at.",
+            "scale (across, coarse to fine). The first frame has no past.",
         )
         for one in found.judged
     )
     return (
-        "<h2>Held-out bits</h2><p>A frame is a stack of grids of bits, coarse to fine. “Majority” says the commoner "
-        "value of each bit in the training clips; “copy” says the bit that stood there in the previous frame. The "
-        "model sees a past frame through the inputs of its scales, so of the last scale’s bits it sees an average: "
-        "where little moves, copying has the advantage there.</p>"
+        "<h2>Held-out bits</h2><p>A frame is a stack of grids of bits, coarse to fine. “Majority” guesses the more "
+        "frequent value of each bit in the training clips; “copy” guesses the same bit of the previous frame. The "
+        "model sees a past frame through the inputs of its scales, so it sees only an average of the last scale’s "
+        "bits: if little moves, copying has the advantage there.</p>"
         f'<div class="charts">{charts}</div>{said}{_gains(found.judged)}<div class="charts">{maps}</div>'
     )
 
@@ -157,8 +157,8 @@ def _distance(found: Findings) -> str:
         for one in found.judged
     )
     return (
-        "<h2>How long a continuation holds</h2><p>One future is judged, and many are possible: this measures drift, "
-        f"not quality. {escape(' '.join(ceiling(one) for one in found.judged))}</p>"
+        "<h2>How long a continuation holds</h2><p>The continuation is compared with one future, though many are "
+        f"possible: this measures drift, not quality. {escape(' '.join(ceiling(one) for one in found.judged))}</p>"
         f'<div class="charts">{charts}</div>'
     )
 
@@ -175,8 +175,8 @@ def _training(found: Findings) -> str:
         + "</div>"
         '<p class="note">Grey: the training clips of the stage, with part of the past’s bits flipped on purpose '
         "(Cross-Frame Error Correction) and averaged over neighbouring steps; a jump at a stage is a change of data. "
-        "Dots: whole held-out sets, nothing flipped. A size is hard before the stage that trains it, and partly "
-        "forgotten after.</p>"
+        "Dots: whole held-out sets, nothing flipped. Accuracy at a size is low before the "
+        "stage that trains it, and falls again after that stage.</p>"
     )
 
 
@@ -195,8 +195,8 @@ def _cost(found: Findings) -> str:
     head = "<tr><th>step</th><th></th><th class=number>wall time</th><th class=number>peak memory</th></tr>"
     return (
         f'<h2>What each step cost</h2><div class="table"><table>{head}{"".join(lines)}</table></div>'
-        '<p class="note">Memory is that of this process and all that it started, shared pages counted once, looked at '
-        "twice a second. Time spent validating belongs to the stage it falls in.</p>"
+        '<p class="note">Memory is that of this process and all that it started, shared pages counted once, sampled '
+        "twice per second. Validation time is included in the stage during which it runs.</p>"
     )
 
 
@@ -205,7 +205,7 @@ def _details(found: Findings) -> str:
     facts = {
         "recipe": found.recipe,
         "generator": f"{found.parameters:,} parameters",
-        "tokenizer": f"{tokenizer.name} ({tokenizer.parameters:,} parameters, {tokenizer.latent_dim} bits a token, "
+        "tokenizer": f"{tokenizer.name} ({tokenizer.parameters:,} parameters, {tokenizer.latent_dim} bits per token, "
         f"hash {tokenizer.hash})",
         **found.machine,
     }

@@ -1,4 +1,4 @@
-"""Sentences made from figures: where the model gains, where it does not, and by how much."""
+"""Sentences made from figures: where the model gains on the baselines, where it does not, and by how much."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def headline(found: Findings) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """One line of the summary: the model beside something that needs none."""
+    """One line of the summary: the model compared with a baseline that needs no model."""
 
     clips: str
     figure: str
     model: str
-    beside: str
+    baseline: str
     value: str
     gain: str
     verdict: str
 
 
 def comparisons(judged: Judged) -> tuple[Comparison, ...]:
-    """The model beside both guesses at bits, and beside both ways of standing still."""
+    """The model compared with both guesses at bits and with both still pictures."""
     bits, (name, psnr) = judged.bits, _best(judged)
     found = [
         _compared(
@@ -52,7 +52,7 @@ def comparisons(judged: Judged) -> tuple[Comparison, ...]:
             "points",
             100.0,
         )
-        for other, words in (("copy", "previous frame's bits"), ("majority", "commoner value of each bit"))
+        for other, words in (("copy", "previous frame's bits"), ("majority", "more frequent value of each bit"))
     ]
     found += [
         _compared(
@@ -74,7 +74,7 @@ def comparisons(judged: Judged) -> tuple[Comparison, ...]:
 
 
 def summary(judged: Judged) -> str:
-    """Two sentences: what the intervals say of bits, and of continuations."""
+    """Two sentences: what the intervals say about bits and about continuations."""
     return f"On held-out {judged.title}, {_bits_summary(judged)} {_continuation_summary(judged)}"
 
 
@@ -104,16 +104,16 @@ def _continuation_summary(judged: Judged) -> str:
 
 
 def by_scale(judged: Judged) -> str:
-    """At which scales the model gains over each baseline, at which it loses."""
+    """A sentence: at which scales the model gains over each baseline, at which it loses."""
     against = [
         _by_scale(judged, judged.bits[f"gain_over_{name}"], words)
-        for name, words in (("copy", "copying the previous frame"), ("majority", "the commoner value"))
+        for name, words in (("copy", "copying the previous frame"), ("majority", "the more frequent value"))
     ]
     return f"Held-out {judged.title}: {'; '.join(against)}."
 
 
 def ceiling(judged: Judged) -> str:
-    """What the tokenizer allows."""
+    """The limit that the tokenizer sets, as a sentence."""
     return (
         f"Held-out {judged.title} through the tokenizer, with their true bits, have {db(_best(judged)[1]['rebuilt'])}: "
         "about the most that any continuation can reach."
@@ -126,7 +126,7 @@ def percent(estimate: Estimate) -> str:
 
 
 def db(report: Mapping[str, Any]) -> str:
-    """Of all frames: 21.3 dB."""
+    """Mean over all frames: 21.3 dB."""
     return f"{report['overall']['value']:.1f} dB"
 
 
@@ -152,14 +152,14 @@ def duration(seconds: float) -> str:
 
 
 def _compared(
-    judged: Judged, figure: str, model: str, beside: str, value: str, gain: Estimate, unit: str, times: float
+    judged: Judged, figure: str, model: str, baseline: str, value: str, gain: Estimate, unit: str, times: float
 ) -> Comparison:
     verdict = "better" if gain["low"] > 0 else "worse" if gain["high"] < 0 else "undecided"
     return Comparison(
         clips=judged.title,
         figure=figure,
         model=model,
-        beside=beside,
+        baseline=baseline,
         value=value,
         gain=spread(gain, unit, times),
         verdict=verdict,
@@ -176,7 +176,7 @@ def _by_scale(judged: Judged, gains: Mapping[str, Sequence[float]], against: str
         if scales := sides[side]:
             parts.append(f"{side} {_range([100 * gains['value'][i] for i in scales])} at {_named(judged, scales)}")
     if scales := sides["level"]:
-        parts.append(f"cannot be told apart from it at {_named(judged, scales)}")
+        parts.append(f"does not differ from it clearly at {_named(judged, scales)}")
     return f"against {against} the model {', '.join(parts)}"
 
 
@@ -192,5 +192,5 @@ def _range(points: Sequence[float]) -> str:
 
 
 def _best(judged: Judged) -> tuple[str, Mapping[str, Any]]:
-    """The way of sampling with the higher PSNR."""
+    """Name and results of the way of sampling with the higher PSNR."""
     return max(judged.continuations.items(), key=lambda item: item[1]["generated"]["overall"]["value"])

@@ -53,11 +53,11 @@ def test_naming_a_field_of_an_absent_part_makes_the_part() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--parallel.tensr 2", "--parallel.tensr=2: is no field; did you mean --parallel.tensor?"),
-        ("--tensor 2", "--tensor=2: is no field; did you mean --parallel.tensor?"),
-        ("--xyzzy 2", "--xyzzy=2: is no field; see --help"),
-        ("--stages.9.steps 2", "--stages.9.steps=2: is no field; did you mean --stages.2.steps?"),
-        ("--stages 2", "--stages=2: is no field; did you mean --stages.0.name?"),
+        ("--parallel.tensr 2", "--parallel.tensr=2: is not a field; did you mean --parallel.tensor?"),
+        ("--tensor 2", "--tensor=2: is not a field; did you mean --parallel.tensor?"),
+        ("--xyzzy 2", "--xyzzy=2: is not a field; see --help"),
+        ("--stages.9.steps 2", "--stages.9.steps=2: is not a field; did you mean --stages.2.steps?"),
+        ("--stages 2", "--stages=2: is not a field; did you mean --stages.0.name?"),
         ("--model.width wide", "model.width=wide: is not a whole number; correct the value"),
         ("--precision fp8", "precision=fp8: is not one of float32, bf16; correct the value"),
         ("--guidance 2", "guidance=2: is not one of t2v, ucf101; correct the value"),

@@ -46,8 +46,8 @@ def test_numbers_as_people_write_them() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("parts: []\nnoet: x", "x.yaml: noet=x: is no field; did you mean note?"),
-        ("parts: [{name: a, side: 1}]", "x.yaml: parts.0.side=1: is no field; did you mean sides?"),
+        ("parts: []\nnoet: x", "x.yaml: noet=x: is not a field; did you mean note?"),
+        ("parts: [{name: a, side: 1}]", "x.yaml: parts.0.side=1: is not a field; did you mean sides?"),
         ("note: x", "x.yaml: parts='': is missing; add it: it has no default"),
         ("parts: []\nkind: c", "x.yaml: kind=c: is not one of a, b; correct the value"),
         ("parts: []\nstage: true", "x.yaml: stage=True: is not one of 0, 1; correct the value"),

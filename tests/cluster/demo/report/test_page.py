@@ -129,10 +129,10 @@ def test_what_people_wrote_is_text(found: Findings) -> None:
 
 def test_verdicts_follow_the_intervals() -> None:
     """Better, worse and undecided are said of intervals above, below and across zero, never of the bare figure."""
-    said = {one.beside: one.verdict for one in comparisons(judged(21.0))}
+    said = {one.baseline: one.verdict for one in comparisons(judged(21.0))}
     assert said == {
         "previous frame's bits": "undecided",
-        "commoner value of each bit": "better",
+        "more frequent value of each bit": "better",
         "last frame repeated": "worse",
         "the same, through the tokenizer": "better",
     }
@@ -157,7 +157,7 @@ def test_scales_are_told_apart() -> None:
     """Gains at coarse scales and losses at fine ones are both named."""
     assert by_scale(judged()) == (
         "Held-out films: against copying the previous frame the model gains 5.0 points at scale 1x1, loses 2.0 points "
-        "at scale 2x2; against the commoner value the model gains 15.0 to 20.0 points at every scale."
+        "at scale 2x2; against the more frequent value the model gains 15.0 to 20.0 points at every scale."
     )
 
 

@@ -1,4 +1,4 @@
-"""`videoar data text`: the states of captions, once and for all."""
+"""`videoar data text`: encode the captions of prepared datasets once."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe, say
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.commands.data.urls import Output, output_url
+from videoar.cluster.cli.output import say
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextOfData:
-    """Encode every caption of prepared datasets by a frozen T5, on the GPU if there is one; again goes on.
+    """Encode every caption of prepared datasets with a frozen T5, on the GPU if there is one; rerunning resumes.
 
-    For recipes with model.text.kind=t5. The states lie beside each dataset, in URL/DATASET/text, a caption once, and
-    training reads them without the encoder. One JSON line a dataset, with the encoder's hash.
+    For recipes with model.text.kind=t5. The states are written next to each dataset, in URL/DATASET/text, once per
+    caption; training reads them without the encoder. Prints one JSON line per dataset, with the encoder's hash.
     """
 
     recipe: RecipeName
     """Name in configs/, or path of a saved YAML file."""
-    output: Annotated[str | None, arg(metavar="URL")] = None
-    """Folder or fsspec URL that `videoar data run` wrote; data.url of the recipe where not given."""
+    output: Output = None
+    """Folder or fsspec URL that `videoar data run` wrote; data.url of the recipe if not given."""
     encoder: Annotated[Path | None, arg(metavar="DIR")] = None
-    """Folder of the encoder; model.text.path of the recipe where not given."""
+    """Folder of the T5 encoder; model.text.path of the recipe if not given."""
 
 
 def text(words: Sequence[str], prog: str) -> int:
@@ -36,9 +37,7 @@ def text(words: Sequence[str], prog: str) -> int:
     if options.encoder is not None:
         changed = replace(recipe.model.text, path=str(options.encoder))
         recipe = replace(recipe, model=replace(recipe.model, text=changed))
-    url = options.output or recipe.data.url
-    if not url:
-        raise InputError("output", "''", "is not given, and data.url of the recipe is empty", "add --output URL")
+    url = output_url(recipe, options.output)
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.pretrain.data import prepare_text
 

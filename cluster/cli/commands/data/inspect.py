@@ -1,0 +1,112 @@
+"""`videoar data inspect`: look into a shard."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from videoar.cluster.cli.arguments import make_folder, parse
+from videoar.cluster.cli.commands.data.urls import Prepared
+from videoar.cluster.cli.output import say
+from videoar.cluster.ground.checks import at_least
+from videoar.cluster.ground.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from videoar.data_pipeline.shards.manifest import Manifest
+    from videoar.data_pipeline.shards.sample import SampleEntry
+    from videoar.tokenizer import VideoTokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectData:
+    """Show what is in a shard: its header, its samples, and the clips that the tokenizer decodes from their bits.
+
+    Prints the header and one JSON line per sample; writes a contact sheet (one row per clip) and an MP4 of each clip.
+    """
+
+    url: Prepared
+    """Folder or fsspec URL of one finished dataset."""
+    shard: Positional[Annotated[str | None, arg(metavar="SHARD")]] = None
+    """Key of the shard, or its number in the plan; the first shard if neither SHARD nor --sample is given."""
+    sample: Annotated[str | None, arg(metavar="KEY")] = None
+    """Show only the sample with this key."""
+    out: Annotated[Path, arg(metavar="DIR")] = Path("inspect")
+    """Folder for the pictures."""
+    tokenizer: Annotated[str | None, arg(metavar="DIR")] = None
+    """Folder of the tokenizer's weights; the one recorded with the dataset if not given."""
+    clips: Annotated[int, arg(metavar="N")] = 16
+    """Decode at most N clips."""
+
+
+def inspect(words: Sequence[str], prog: str) -> int:
+    options = parse(InspectData, words, prog)
+    at_least(1, "", options, "clips")
+    if options.shard is not None and options.sample is not None:
+        raise InputError("sample", options.sample, f"is given with the shard {options.shard}", "give one of both")
+    from videoar.data_pipeline.preparing.inspect import check_tokenizer, header_of
+    from videoar.data_pipeline.shards.manifest import open_manifest
+
+    manifest, folder = open_manifest(options.url), make_folder("out", options.out)
+    entries = _inspected(manifest, options)
+    tokenizer = _tokenizer(options)
+    check_tokenizer(manifest, tokenizer)
+    say(json.dumps({"shard": entries[0].shard, "num_samples": len(entries), **header_of(manifest, entries[0])}))
+    for entry in entries:
+        say(json.dumps(asdict(entry)))
+    clips = _decoded(manifest, entries[: options.clips], tokenizer)
+    say(json.dumps({"sheet": str(_save(clips, folder, manifest.fps))}))
+    return 0
+
+
+def _inspected(manifest: Manifest, options: InspectData) -> tuple[SampleEntry, ...]:
+    from videoar.data_pipeline.preparing.inspect import sample_named, samples_of
+
+    if options.sample is not None:
+        return (sample_named(manifest, options.sample),)
+    return samples_of(manifest, options.shard or manifest.entries[0].shard)
+
+
+def _tokenizer(options: InspectData) -> VideoTokenizer:
+    from videoar.cluster.ground.serialize import from_dict
+    from videoar.data_pipeline.shards.manifest import read_dataset
+    from videoar.data_pipeline.storage.objects import Storage
+    from videoar.tokenizer import open_tokenizer
+    from videoar.tokenizer.config import TokenizerSource
+
+    if options.tokenizer is not None:
+        return open_tokenizer(TokenizerSource(path=options.tokenizer))
+    recorded = read_dataset(Storage.open(options.url)).get("tokenizer", {})
+    return open_tokenizer(from_dict(TokenizerSource, recorded, "tokenizer"))
+
+
+def _decoded(manifest: Manifest, entries: Sequence[SampleEntry], tokenizer: VideoTokenizer) -> dict[str, np.ndarray]:
+    """Frames of each clip by the key of its sample."""
+    import torch
+
+    from videoar.data_pipeline.preparing.inspect import decoded
+    from videoar.data_pipeline.shards.reader import ShardReader
+    from videoar.pretrain.generate.video import to_frames
+
+    reader = ShardReader(manifest)
+    with torch.inference_mode():
+        clips = {entry.key: to_frames(decoded(reader, entry, tokenizer))[0] for entry in entries}
+    reader.close()
+    return clips
+
+
+def _save(clips: Mapping[str, np.ndarray], folder: Path, fps: float) -> Path:
+    """Write an MP4 of each clip and the contact sheet of all; the path of the sheet."""
+    from videoar.data_pipeline.preparing.inspect import contact_sheet, save_png
+    from videoar.pretrain.generate.video import save_mp4
+
+    for key, frames in clips.items():
+        save_mp4(frames, folder / f"{re.sub(r'[^A-Za-z0-9_-]', '_', key)}.mp4", fps)
+    return save_png(contact_sheet(list(clips.values())), folder / "sheet.png")

@@ -1,0 +1,58 @@
+"""`videoar data plan`: decide which clips go into which shard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.commands.data.urls import Output, output_url
+from videoar.cluster.cli.output import say
+
+if TYPE_CHECKING:
+    from videoar.data_pipeline.planning.all_datasets import PlanProgress
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanData:
+    """Decide which clips go into which shard, without making any shard.
+
+    Every source is opened, cut into shots, windows and variants, judged by the rules of the recipe and given a shape.
+    The plan is written to URL/DATASET and does not change afterwards: `data run` follows it even if sources change.
+    Every input is planned or left out with a reason; URL/DATASET/skipped.parquet lists the reasons.
+    """
+
+    recipe: RecipeName
+    """Name in configs/, or path of a saved YAML file."""
+    output: Output = None
+    """Folder or fsspec URL that the shards will go to; data.url of the recipe if not given."""
+    json: bool = False
+    """Print one JSON line per dataset instead of a table."""
+
+
+def plan(words: Sequence[str], prog: str) -> int:
+    options, named, _ = parse_with_recipe(PlanData, words, prog)
+    recipe = for_pretraining(named)
+    from videoar.cluster.cli.plan_summary import facts, tables
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.data_pipeline.planning.all_datasets import plan_all
+
+    with ProgressLine("plan") as line:
+        planned = plan_all(
+            recipe.data,
+            output_url(recipe, options.output),
+            progress=lambda now: line(now.num_done, now.num_inputs, _figures(now)),
+        )
+    if options.json:
+        for item in planned:
+            say(json.dumps(facts(item)))
+    else:
+        say(tables(planned))
+    return 0
+
+
+def _figures(now: PlanProgress) -> dict[str, object]:
+    eta_s = None if now.eta_s is None else round(now.eta_s)
+    return {"dataset": now.dataset, "clips": now.num_clips, "inputs_per_s": round(now.inputs_per_s, 2), "eta_s": eta_s}

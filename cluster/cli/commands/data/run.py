@@ -1,0 +1,81 @@
+"""`videoar data run`: make the shards of a recipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.commands.data.urls import Output, output_url
+from videoar.cluster.cli.output import say
+
+if TYPE_CHECKING:
+    from videoar.data_pipeline.preparing.prepare import DataProgress
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """Make the shards of every dataset of a recipe with Ray actors; rerunning the command resumes.
+
+    Committed shards are not made again. A clip that fails is recorded with a reason; the job stops when the share of
+    failed clips is above data.max_failed_fraction. Without --address it starts a Ray cluster on this machine, on
+    loopback and behind a token; as a Ray Job it works on the cluster it was submitted to.
+    `videoar train RECIPE --data.url URL` trains on the result.
+    """
+
+    recipe: RecipeName
+    """Name in configs/, or path of a saved YAML file."""
+    output: Output = None
+    """Folder or fsspec URL to write to; data.url of the recipe if not given."""
+    retry_failed: bool = False
+    """Remake the units in which clips failed, after you have repaired the cause; other units stay as they are."""
+    address: str = ""
+    """HOST:PORT of a running Ray head to work on; its token is read from RAY_AUTH_TOKEN_PATH."""
+    json: bool = False
+    """Print one JSON line about everything at the end, instead of one line per dataset."""
+
+
+def run(words: Sequence[str], prog: str) -> int:
+    options, named, _ = parse_with_recipe(RunData, words, prog)
+    recipe = for_pretraining(named)
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.data_pipeline.preparing.prepare import prepare
+
+    last: dict[str, object] = {}
+    began = time.monotonic()
+    with ProgressLine("data") as line:
+
+        def on_progress(now: DataProgress) -> None:
+            last.update(_figures(now))
+            line(now.num_done, now.num_clips, _figures(now))
+
+        with redirect_stdout(sys.stderr):  # Ray prints messages about dead workers to stdout
+            made = prepare(
+                recipe.data,
+                output_url(recipe, options.output),
+                address=options.address,
+                retry_failed=options.retry_failed,
+                progress=on_progress,
+            )
+    if options.json:
+        say(json.dumps({"datasets": made, "seconds": round(time.monotonic() - began, 2), **last}))
+        return 0
+    for name, url in made.items():
+        say(json.dumps({"dataset": name, "url": url}))
+    return 0
+
+
+def _figures(now: DataProgress) -> dict[str, object]:
+    """What this run has done so far, the most important figures first."""
+    return {
+        "clips_per_s": round(now.clips_per_s, 2),
+        "shards": f"{now.num_units_done}/{now.num_units}",
+        "failed": now.failed,
+        "size_bytes": now.size_bytes,
+        "eta_s": None if now.eta_s is None else round(now.eta_s),
+    }

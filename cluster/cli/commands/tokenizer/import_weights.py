@@ -1,0 +1,40 @@
+"""`videoar tokenizer import`: public Infinity tokenizer weights as a folder of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from videoar.cluster.cli.arguments import OutFolder, parse
+from videoar.cluster.cli.output import say
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportTokenizer:
+    """Convert public Infinity tokenizer weights into a folder of ours, as an image tokenizer.
+
+    A recipe's train.inflate_from names that folder to start a video tokenizer from it. If the number of bits per token
+    differs, the two layers at the latent are initialised anew, and the output lists them.
+    """
+
+    file: Positional[Annotated[Path, arg(metavar="FILE")]]
+    """Weights to read: infinity_vae_d16.pth, d24, d32 or d64."""
+    out: OutFolder
+    """Folder to write."""
+    latent_dim: Annotated[int | None, arg(metavar="K")] = None
+    """Bits per token of the result; those of the file if not given."""
+
+
+def import_weights(words: Sequence[str], prog: str) -> int:
+    options = parse(ImportTokenizer, words, prog)
+    from videoar.tokenizer.infinity import import_infinity
+
+    found = import_infinity(options.file, latent_dim=options.latent_dim)
+    found.tokenizer.save(options.out)
+    say(json.dumps({"out": str(options.out), "hash": found.tokenizer.hash, "reinitialised": found.reinitialised}))
+    return 0

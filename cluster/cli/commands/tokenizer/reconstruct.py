@@ -1,0 +1,51 @@
+"""`videoar tokenizer reconstruct`: a video next to what its bits give back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
+from videoar.cluster.cli.output import say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruct:
+    """Encode a video to bits, decode it, and write both: the original above, the reconstruction below."""
+
+    weights: TokenizerName
+    """Folder that `videoar tokenizer train` wrote (RUN/tokenizer), or the name of an untrained preset."""
+    video: Positional[Annotated[Path, arg(metavar="IN")]]
+    """Video or picture file to read."""
+    out: Positional[Annotated[Path, arg(metavar="OUT.mp4")]]
+    """File to write."""
+    size: Annotated[str, arg(metavar="HxW")] = "128x128"
+    """Frame size in pixels: the name of a scale schedule."""
+    num_frames: Annotated[int, arg(metavar="N")] = 33
+    """Use at most the last N pixel frames, cut to 1 + 4n."""
+    fps: float = 8.0
+    """Frames per second that the video is sampled at."""
+
+
+def reconstruct(words: Sequence[str], prog: str) -> int:
+    options = parse(Reconstruct, words, prog)
+    import numpy as np
+    import torch
+
+    from videoar.pretrain.generate.video import fit, read_video, save_mp4, to_frames, to_tensor
+    from videoar.tokenizer.evaluate import reconstruct as through_bits
+    from videoar.tokenizer.scales import FRAMES_PER_LATENT, ScaleSchedule
+
+    tokenizer, schedule = open_weights(options.weights), ScaleSchedule.named(options.size)
+    frames = read_video(options.video, options.fps, max_frames=options.num_frames)
+    clip = fit(frames[: 1 + (len(frames) - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT], *schedule.pixels)
+    with torch.inference_mode():
+        decoded = through_bits(tokenizer, [to_tensor(clip).to(device_of(tokenizer))], schedule)
+        rebuilt = np.concatenate([to_frames(part)[0] for part in decoded])
+    say(str(save_mp4(np.concatenate([clip, rebuilt], axis=1), options.out, options.fps)))
+    return 0
