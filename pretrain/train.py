@@ -16,7 +16,7 @@ from videoar.cluster.ground.process import World, mark_preempted
 from videoar.cluster.ground.serialize import to_dict
 from videoar.data_pipeline.loading.packing import LoaderState, StepPlan, deal
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.batch.pack import Pack, build_pack
+from videoar.pretrain.batch.pack import Pack, training_pack
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.data import open_datasets, open_steps, prepare_data, with_encoder
@@ -164,17 +164,8 @@ def _packs(run: Run, stage: StageConfig, packs: Sequence[tuple[Sample, ...]]) ->
     """This process's microbatches, built on the device one at a time."""
     recipe = run.recipe
     for samples in packs:
-        yield build_pack(
-            samples,
-            config=recipe.model,
-            stage=stage,
-            correction=recipe.correction,
-            text_dropout=recipe.text_dropout,
-            seed=recipe.seed,
-            step=run.step,
-            training=True,
-            device=run.engine.device,
-            content=run.engine.needs_content,
+        yield training_pack(
+            samples, recipe, stage, run.step, device=run.engine.device, content=run.engine.needs_content
         )
 
 

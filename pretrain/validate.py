@@ -10,7 +10,7 @@ from pathlib import Path
 from videoar.data_pipeline.loading.loader import PackReader
 from videoar.data_pipeline.loading.packing import PackPlan, packs_once
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.pretrain.batch.pack import Pack, build_pack
+from videoar.pretrain.batch.pack import Pack, plain_pack
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.data import open_text
 from videoar.pretrain.engine.protocol import Engine
@@ -59,15 +59,11 @@ def _packs(
     with closing(PackReader([manifest], open_text(recipe, {manifest.name: manifest}), recipe.loader)) as reader:
         for plan in plans:
             moved()
-            yield build_pack(
+            yield plain_pack(
                 reader.read(plan),
-                config=recipe.model,
-                stage=stage,
-                correction=recipe.correction,
-                text_dropout=0.0,
-                seed=recipe.seed,
-                step=0,
-                training=False,
+                recipe.model,
+                tokens_per_pack=stage.tokens_per_pack,
+                window=stage.window,
                 device=engine.device,
                 content=engine.needs_content,
             )

@@ -85,14 +85,14 @@ def spiky(recipe: Recipe) -> None:
         plan, state = sampler.next(state)
     assert plan is not None
     bad = [entry.key for entry in plan.packs[1].entries]
-    real = trainer.build_pack
+    real = trainer.training_pack
 
-    def build(samples: Any, **options: Any) -> Any:
-        pack = real(samples, **options)
+    def build(samples: Any, *args: Any, **options: Any) -> Any:
+        pack = real(samples, *args, **options)
         is_bad = [sample.entry.key for sample in samples] == bad
         return replace(pack, weights=3 * pack.weights) if is_bad else pack
 
-    trainer.build_pack = build  # type: ignore[assignment]
+    trainer.training_pack = build  # type: ignore[assignment]
 
 
 def is_manifest(_: object, key: str, *__: object) -> bool:

@@ -75,7 +75,7 @@ def test_flops_are_those_that_torch_counts(toy: Any) -> None:
 
 def test_accuracy_is_null_where_nothing_was_counted(toy: Any) -> None:
     """A stage of short clips must not report zeros for the scales and frames it does not have."""
-    pack = toy.pack(toy.sample(0, "32x32", 3), toy.sample(1, "48x48", 1), training=False)
+    pack = toy.plain_pack(toy.sample(0, "32x32", 3), toy.sample(1, "48x48", 1))
     record = accuracy(forward_loss(toy.model(), pack, 1)[1])
     table = record["bit_accuracy_by_frame_and_scale"]
     assert 0.3 < record["bit_accuracy"] < 0.7
