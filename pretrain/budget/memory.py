@@ -50,7 +50,7 @@ class RankMemory:
 
 def rank_memory(recipe: Recipe, stage: StageConfig, processes: int) -> RankMemory:
     """What the fullest of so many processes holds in a stage."""
-    layout = recipe.layout(stage)
+    layout = recipe.parallel_of(stage)
     parameters = rank_parameters(recipe.model, layout)
     replicas = processes // (layout.tensor * layout.pipeline)
     state = state_bytes(parameters, replicas, layout.zero_stage, recipe.precision)

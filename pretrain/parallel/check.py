@@ -8,10 +8,10 @@ from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
 
 def check_layout(recipe: Recipe, processes: int) -> None:
     """Refuse, before anything starts, a layout of any stage that these processes or this model cannot take."""
-    for layout in dict.fromkeys(recipe.layout(stage) for stage in recipe.stages):
+    for layout in dict.fromkeys(recipe.parallel_of(stage) for stage in recipe.stages):
         _check_model(layout, recipe.model, recipe.precision, processes)
     for stage in recipe.stages:
-        _check_stage(stage.name, stage.batch, stage.tokens_per_pack, recipe.layout(stage), processes)
+        _check_stage(stage.name, stage.batch, stage.tokens_per_pack, recipe.parallel_of(stage), processes)
 
 
 def _check_model(layout: ParallelConfig, model: ModelConfig, precision: str, processes: int) -> None:

@@ -1,5 +1,7 @@
 """Cross-Frame Error Correction against Eq. 8 as written: loops over samples, frames and scales."""
 
+from __future__ import annotations
+
 import math
 
 import pytest

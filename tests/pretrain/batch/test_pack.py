@@ -1,5 +1,7 @@
 """Packs: what a sample becomes does not depend on its company, and evaluation has no chance in it."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest
