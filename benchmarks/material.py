@@ -10,7 +10,7 @@ import torch
 
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry, StoredLatent
-from videoar.pretrain.batch.pack import Pack, build_pack
+from videoar.pretrain.batch.pack import Pack, training_pack
 from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
 from videoar.tokenizer.residual import quantize_residual
 from videoar.tokenizer.scales import ScaleSchedule
@@ -36,16 +36,7 @@ def make_packs(recipe: Recipe, count: int, schedule: str = "64x64") -> list[Pack
     stage = recipe.stages[0]
     frames = (stage.tokens_per_pack - NUM_TEXT) // ScaleSchedule.named(schedule).tokens_per_frame
     return [
-        build_pack(
-            (_sample(number, schedule, frames, recipe.model.latent_dim),),
-            config=recipe.model,
-            stage=stage,
-            correction=recipe.correction,
-            text_dropout=recipe.text_dropout,
-            seed=recipe.seed,
-            step=0,
-            training=True,
-        )
+        training_pack((_sample(number, schedule, frames, recipe.model.latent_dim),), recipe, stage, 0)
         for number in range(count)
     ]
 

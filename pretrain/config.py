@@ -403,8 +403,8 @@ class Recipe:
         """The tokenizer that made the data."""
         return self.data.tokenizer
 
-    def layout(self, stage: StageConfig) -> ParallelConfig:
-        """How a replica is cut in a stage: its own layout, or the recipe's."""
+    def parallel_of(self, stage: StageConfig) -> ParallelConfig:
+        """How a replica is cut in a stage: as the stage says, or else as the recipe says."""
         return stage.parallel or self.parallel
 
     @property

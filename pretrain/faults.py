@@ -1,10 +1,10 @@
-"""What goes wrong in a step, and how it is told from what may go wrong."""
+"""Detects loss spikes and describes skipped steps."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from videoar.data_pipeline.loading.packing import StepPlan
@@ -12,18 +12,34 @@ from videoar.pretrain.config import FaultConfig
 from videoar.pretrain.engine.protocol import StepResult
 
 
-def is_spike(loss: float, before: Sequence[float], config: FaultConfig) -> bool:
-    """Whether a loss lies above `spike_factor` times the median of the last `spike_window` ones.
+@dataclass(slots=True)
+class LossHistory:
+    """The losses of the last `spike_window` steps, which a spike is measured against."""
 
-    Never before half a window has been seen: the first steps of a run or a stage fall too steeply to be compared.
-    """
-    if not config.spike_factor or len(before) < config.spike_window // 2:
+    config: FaultConfig
+    losses: list[float]
+    """Oldest first."""
+
+    def add(self, loss: float) -> bool:
+        """Whether this loss is a spike; if not, and if it is finite, it joins the history."""
+        if self._is_spike(loss):
+            return True
+        if math.isfinite(loss):
+            self.losses = [*self.losses, loss][-self.config.spike_window :]
         return False
-    return math.isfinite(loss) and loss > config.spike_factor * statistics.median(before)
+
+    def _is_spike(self, loss: float) -> bool:
+        """Whether a loss is above `spike_factor` times the median of the history.
+
+        Never before the history is half full: the losses of the first steps of a run or a stage fall too steeply.
+        """
+        if not self.config.spike_factor or len(self.losses) < self.config.spike_window // 2:
+            return False
+        return math.isfinite(loss) and loss > self.config.spike_factor * statistics.median(self.losses)
 
 
 def skipped_event(plan: StepPlan, result: StepResult) -> dict[str, Any]:
-    """The facts of a step that was not applied: its samples by dataset, for whoever looks for the bad one."""
+    """The facts of a step that was not applied: its samples by dataset, to find the bad one."""
     samples: dict[str, list[str]] = {}
     for pack in plan.packs:
         for entry in pack.entries:

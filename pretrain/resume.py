@@ -1,4 +1,4 @@
-"""Where a run stands, what a checkpoint says of it, and going on from there under the same layout or another."""
+"""Resuming: where a run is, what its checkpoints record of that, and how the newest whole one is loaded."""
 
 from __future__ import annotations
 
@@ -27,27 +27,28 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """Everything that decides how a run goes on, the weights and the optimizer aside."""
+class RunProgress:
+    """Everything besides weights and optimizer that decides how a run continues."""
 
     step: int = 0
     """The next step to train."""
     loader: LoaderState = field(default_factory=LoaderState)
-    """Where the stage's loader goes on."""
+    """Where the loader of the stage continues."""
     ended: tuple[int, ...] = ()
     """Steps at which the finished stages ended."""
     plateau: Plateau = field(default_factory=Plateau)
-    """Of the stage that is under way."""
+    """Of the current stage."""
     validated: int = -1
     """The step at which the held-out samples were last evaluated."""
     skipped: int = 0
-    """Steps skipped in a row, their loss or gradient not being finite."""
+    """Steps skipped in a row because their loss or gradient was not finite."""
     losses: tuple[float, ...] = ()
     """Of the last steps, oldest first: what a spike is measured against."""
     rewinds: int = 0
+    """Rewinds of the run so far."""
 
     def position(self, recipe: Recipe) -> StagePosition:
-        """The stage under way: it is over when that has been noted, not when its steps are done."""
+        """The current stage: it is over when its end is noted in `ended`, not when its steps are done."""
         return nth_stage(recipe.stages, len(self.ended), self.ended)
 
     def is_over(self, recipe: Recipe) -> bool:
@@ -57,10 +58,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What was gone on from."""
+    """An engine that is ready to train, and where its run is."""
 
     engine: Engine
-    progress: Progress
+    progress: RunProgress
     engine_s: float = 0.0
     """Seconds to build the engine."""
     load_s: float = 0.0
@@ -68,10 +69,10 @@ class Resumed:
 
 
 def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Manifest]) -> Resumed:
-    """An engine that holds the newest whole checkpoint, or initial weights where there is none, and where it stands.
+    """An engine with the newest whole checkpoint, or with initial weights if there is none, and where its run is.
 
-    Damaged checkpoints are named in the log and passed over. A run whose checkpoints are all damaged is refused: to
-    begin it anew in silence would lose it.
+    Damaged checkpoints are named in the log and skipped. A run whose checkpoints are all damaged is refused: starting
+    it again without a word would lose it.
     """
     engine: Engine | None = None
     steps = saved_steps(root)
@@ -87,19 +88,19 @@ def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Mani
             "run",
             root.url,
             f"holds checkpoints of steps {', '.join(map(str, steps))}, and none is whole",
-            "restore one, or remove them to begin anew",
+            "restore one, or remove them to start again",
         )
-    return Resumed(_fitting(engine, recipe, Progress(), world), Progress())
+    return Resumed(_fitting(engine, recipe, RunProgress(), world), RunProgress())
 
 
 def load(engine: Engine, saved: Checkpoint) -> bool:
-    """Fill the engine; False, on every process, where some process found the checkpoint damaged."""
+    """Fill the engine; False on every process if any process found the checkpoint damaged."""
     damage = None
     try:
         engine.load(saved)
     except CorruptCheckpoint as error:
         damage = error
-        log.warning("checkpoint passed over: %s", error)
+        log.warning("checkpoint skipped: %s", error)
     step = int(saved.meta["step"])
     damaged, highest, lowest = engine.agree((damage is not None, step, -step))
     if highest != -lowest:
@@ -111,8 +112,8 @@ def load(engine: Engine, saved: Checkpoint) -> bool:
     return not damaged
 
 
-def meta(recipe: Recipe, engine: Engine, datasets: dict[str, Manifest], progress: Progress) -> dict[str, Any]:
-    """What a checkpoint says beside its tensors."""
+def meta(recipe: Recipe, engine: Engine, datasets: dict[str, Manifest], progress: RunProgress) -> dict[str, Any]:
+    """What a checkpoint records besides its tensors."""
     return {
         "step": progress.step,
         "updates": engine.updates,
@@ -132,35 +133,35 @@ def recipe_hash(recipe: Recipe) -> str:
     return hashlib.sha256(to_yaml(recipe).encode()).hexdigest()[:16]
 
 
-def _open(root: Storage, step: int) -> tuple[Checkpoint, Progress] | None:
-    """The checkpoint of a step and where the run stood; None where the one is damaged or does not say the other."""
+def _open(root: Storage, step: int) -> tuple[Checkpoint, RunProgress] | None:
+    """The checkpoint of a step and where its run was; None if it is damaged or does not record that."""
     try:
         saved = Checkpoint(root.child(step_name(step)))
-        return saved, from_dict(Progress, saved.meta["progress"], saved.folder)
+        return saved, from_dict(RunProgress, saved.meta["progress"], saved.folder)
     except (CorruptCheckpoint, InputError) as error:
-        log.warning("checkpoint passed over: %s", error)
+        log.warning("checkpoint skipped: %s", error)
     except (KeyError, TypeError, AttributeError) as error:
-        log.warning("checkpoint passed over: %s, step %d, does not say where the run stood (%r)", root.url, step, error)
+        log.warning("checkpoint skipped: %s, step %d, does not record where the run was (%r)", root.url, step, error)
     return None
 
 
-def _fitting(engine: Engine | None, recipe: Recipe, progress: Progress, world: World) -> Engine:
-    """An engine of the stage's layout: the one that is there, or a new one in its place."""
-    layout = recipe.layout(progress.position(recipe).stage)
-    if engine is not None and engine.layout == layout:
+def _fitting(engine: Engine | None, recipe: Recipe, progress: RunProgress, world: World) -> Engine:
+    """An engine that is cut as the stage says: the given one if it is, else a new one."""
+    parallel = recipe.parallel_of(progress.position(recipe).stage)
+    if engine is not None and engine.parallel == parallel:
         return engine
     if engine is not None:
         engine.close()
-    return make_engine(replace(recipe, parallel=layout), world)
+    return make_engine(replace(recipe, parallel=parallel), world)
 
 
-def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoint, progress: Progress) -> None:
-    """Refuse a checkpoint that another recipe, other text states or other data led to."""
+def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoint, progress: RunProgress) -> None:
+    """InputError for a checkpoint of another recipe, other text states or other data."""
     if changed := first_difference(from_dict(Recipe, saved.meta["recipe"], saved.folder), recipe):
         raise InputError(
             *changed,
             f"is not what {saved.folder} was trained with",
-            "give each run a place of its own (log.checkpoints), or the recipe that this one began with",
+            "give each run its own log.checkpoints, or use the recipe that this run was started with",
         )
     encoder, before = recipe.model.text.encoder_hash, saved.meta.get("text_encoder", "")
     if encoder != before:
@@ -168,17 +169,17 @@ def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoin
             "model.text.encoder_hash",
             encoder,
             f"is not the {before or 'none'} that {saved.folder} was trained with",
-            "name the states that the run began with",
+            "use the states that the run was started with",
         )
     if not progress.is_over(recipe) and saved.meta["order"] != _order_hash(recipe, datasets, progress):
         raise InputError(
             "data.url",
             recipe.data.url,
             f"gives another order of samples than {saved.folder} was trained on",
-            "name the data that the run began with",
+            "use the data that the run was started with",
         )
 
 
-def _order_hash(recipe: Recipe, datasets: Mapping[str, Manifest], progress: Progress) -> str:
-    """Of everything that decides which samples the next step reads."""
+def _order_hash(recipe: Recipe, datasets: Mapping[str, Manifest], progress: RunProgress) -> str:
+    """Hash of everything that decides which samples the next step reads."""
     return make_sampler(recipe, progress.position(recipe).stage, dict(datasets)).hash

@@ -1,9 +1,13 @@
-"""A run under way: where it stands, and what may happen to it beside its steps (saves, rewinds, new layouts)."""
+"""A run in progress: where it is, and everything that acts on it besides an engine's step.
+
+Reports of steps, validations, saves, rewinds after loss spikes, and other parallel layouts at the start of a stage.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from videoar.cluster.ground.errors import Stopped
@@ -11,24 +15,29 @@ from videoar.cluster.ground.health import Health
 from videoar.cluster.ground.preemption import Preempted, Preemption
 from videoar.cluster.ground.process import World
 from videoar.cluster.ground.serialize import from_dict, to_dict
-from videoar.data_pipeline.loading.packing import LoaderState
+from videoar.data_pipeline.loading.loader import StepLoader
+from videoar.data_pipeline.loading.packing import LoaderState, StepPlan, deal
 from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.data_pipeline.shards.sample import Sample
+from videoar.pretrain.batch.pack import Pack, training_pack
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint.format import Checkpoint
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.engine.protocol import Engine
-from videoar.pretrain.faults import is_spike
-from videoar.pretrain.record.reporter import Reporter
-from videoar.pretrain.resume import Progress, load, meta, resume
+from videoar.pretrain.data import open_steps
+from videoar.pretrain.engine.protocol import Engine, StepResult
+from videoar.pretrain.faults import skipped_event
+from videoar.pretrain.resume import Resumed, RunProgress, load, meta, resume
 from videoar.pretrain.run_folder import VALIDATION, keep_lines, record_event
 from videoar.pretrain.samples import sample
 from videoar.pretrain.stages import Plateau, StagePosition
+from videoar.pretrain.step_reports import StepReports
+from videoar.pretrain.validate import validate
 
 
 @dataclass(slots=True)
 class Run:
-    """One process's view of a run. Every process calls every method alike."""
+    """One process's view of a run. Every process calls the same methods in the same order."""
 
     recipe: Recipe
     folder: Path
@@ -36,19 +45,14 @@ class Run:
     datasets: dict[str, Manifest]
     engine: Engine
     saver: Saver
-    progress: Progress
+    progress: RunProgress
     health: Health
     preemption: Preemption
-    reporter: Reporter | None
-    """On the first process."""
+    reports: StepReports
     stopping: bool = False
-    """Whether the processes have agreed to save and leave."""
+    """Whether the processes have agreed to save and exit."""
     saved: int = -1
-    """The step of the last checkpoint that was begun."""
-    blocked_s: float | None = None
-    """Seconds that the loop waited for a checkpoint since the last record."""
-    losses: list[float] = field(default_factory=list)
-    """Of the last steps: what a spike is measured against."""
+    """The step of the newest checkpoint whose writing was started."""
 
     @property
     def step(self) -> int:
@@ -57,70 +61,148 @@ class Run:
 
     @property
     def position(self) -> StagePosition:
-        """The stage that is under way."""
+        """The current stage."""
         return self.progress.position(self.recipe)
 
-    def tell(self, event: str, **facts: object) -> None:
-        """A line of events.jsonl: what happened to the run beside its steps."""
+    @property
+    def measures_communication(self) -> bool:
+        """Whether the collectives of this step are timed: every `profile_every` steps, but not at the first one."""
+        return self.engine.num_processes > 1 and self.step > 0 and self._due(self.recipe.log.profile_every)
+
+    def _due(self, every: int) -> bool:
+        return bool(every) and self.step % every == 0
+
+    def record_event(self, event: str, **facts: object) -> None:
+        """Write a line of events.jsonl, which holds what happened besides the steps."""
         if self.engine.is_first:
             record_event(self.folder, event, step=self.step, stage=self.position.stage.name, **facts)
 
+    def note_resumed(self, resumed: Resumed) -> None:
+        """If the run starts from a checkpoint, write that in events.jsonl."""
+        if self.step:
+            self.saved = self.step
+            self.record_event(
+                "resumed",
+                processes=self.world.world_size,
+                layout=to_dict(self.engine.parallel),
+                engine_s=resumed.engine_s,
+                load_s=resumed.load_s,
+            )
+
+    def steps(self) -> AbstractContextManager[StepLoader]:
+        """The remaining steps of the stage, each with the samples of this process's data rank."""
+        return open_steps(
+            self.recipe,
+            self.position,
+            self.datasets,
+            self.progress.loader,
+            lambda plan: deal(plan.packs, self.engine.data_size)[self.engine.data_rank],
+        )
+
+    def packs(self, packs: Sequence[tuple[Sample, ...]]) -> Iterator[Pack]:
+        """This process's microbatches, built on the device one at a time."""
+        engine, stage = self.engine, self.position.stage
+        for samples in packs:
+            yield training_pack(
+                samples, self.recipe, stage, self.step, device=engine.device, content=engine.needs_content
+            )
+
+    def advance(self, plan: StepPlan, result: StepResult, loader: LoaderState) -> None:
+        """Count the step; if it was skipped, write an event with its samples."""
+        if not result.applied:
+            self.record_event("skipped", **skipped_event(plan, result))
+        skipped = 0 if result.applied else self.progress.skipped + 1
+        self.progress = replace(self.progress, step=self.step + 1, loader=loader, skipped=skipped)
+
     def agree(self) -> None:
-        """Once a step: whether a process was asked to stop, and whether a save that is under way can go on."""
+        """Once a step: find out whether any process was asked to stop, and take a save that is under way further."""
         stop, writing, failed = self.engine.agree((self.preemption.requested, self.saver.writing, self.saver.failed))
         self._note_save(self.saver.advance(writing=bool(writing), failed=bool(failed)))
         self.stopping = bool(stop) or self.progress.skipped > self.recipe.faults.skip_budget
 
+    def stage_is_over(self) -> bool:
+        """Whether the stage ends before the next step; first evaluates the held-out samples if that is due."""
+        position, patience = self.position, self.position.stage.plateau_patience
+        over = self.step >= position.end_step
+        self._validate_if_due(last=over and position.index == len(self.recipe.stages) - 1)
+        return over or bool(patience and self.progress.plateau.stale >= patience)
+
+    def _validate_if_due(self, *, last: bool) -> None:
+        every, stage = self.recipe.log.validate_every, self.position.stage
+        if not self.step or self.progress.validated == self.step or not (self._due(every) or (every and last)):
+            return
+        accuracy = validate(
+            self.recipe,
+            stage,
+            self.engine,
+            self.datasets,
+            self.step,
+            self.folder,
+            on_progress=lambda: self.health.enter("validation", self.step),
+        )
+        plateau = self.progress.plateau.after(accuracy, stage.plateau_delta)
+        self.progress = replace(self.progress, validated=self.step, plateau=plateau)
+
+    def save_if_due(self) -> None:
+        """Save at the interval and before the run stops, unless the loss of a step so far was a spike."""
+        due = self._due(self.recipe.log.save_every) or self._due(self.recipe.log.sample_every)
+        if self.stopping or (due and self.step < self.position.end_step):
+            self.reports.flush()
+            if not self.reports.spiked:
+                self.save()
+
     def save(self) -> None:
-        """Begin to write the state; waits for a copy of it, and for the save before where that is not over yet."""
+        """Start to write the state; returns when it is copied. Waits for an earlier save that is still under way."""
         self.finish_save()
         self.health.enter("save", self.step)
-        self.progress = replace(self.progress, losses=tuple(self.losses))
+        self.progress = replace(self.progress, losses=tuple(self.reports.losses.losses))
         self.saved = self.step
-        self.blocked_s = self.saver.begin(meta(self.recipe, self.engine, self.datasets, self.progress))
-        every = self.recipe.log.sample_every
-        if every and self.step % every == 0 and not self.stopping:
-            self._sample()
+        self.reports.blocked_s = self.saver.begin(meta(self.recipe, self.engine, self.datasets, self.progress))
+        if self._due(self.recipe.log.sample_every) and not self.stopping:
+            self.finish_save()  # the videos are made from this checkpoint
+            self.health.enter("samples", self.step)
+            sample(self.recipe, self.engine, self.datasets, self.step, self.folder, self.reports.reporter)
 
-    def _sample(self) -> None:
-        """Videos by the weights of this step, from its checkpoint, which is waited for."""
-        self.finish_save()
-        self.health.enter("samples", self.step)
-        sample(self.recipe, self.engine, self.datasets, self.step, self.folder, self.reporter)
-
-    def finish_save(self, *, last: bool = False) -> None:
-        """Wait until the save under way is committed; the last one before something that relies on it must succeed."""
+    def finish_save(self, *, required: bool = False) -> None:
+        """Wait until the save under way is committed; `required`: stop the run if it could not be written."""
         self.health.enter("save", self.step)
-        trouble = self.saver.finish()
-        self._note_save(trouble)
-        if trouble and last:
-            raise Stopped(f"the checkpoint of step {self.saved} was not written: {trouble}")
+        problem = self.saver.finish()
+        self._note_save(problem)
+        if problem and required:
+            raise Stopped(f"the checkpoint of step {self.saved} was not written: {problem}")
 
-    def stop(self) -> None:
-        """Leave with what was saved."""
-        self.finish_save(last=True)
-        if self.progress.skipped > self.recipe.faults.skip_budget:
-            raise Stopped(
-                f"loss or gradient not finite for {self.progress.skipped} steps in a row; the weights are those of "
-                "before, saved, and events.jsonl names the samples"
-            )
-        raise Preempted
+    def _note_save(self, problem: str | None) -> None:
+        if problem is None:
+            return
+        self.record_event("save_failed", checkpoint=self.saved, reason=problem)
+        if self.saver.failures >= max(1, self.recipe.faults.failed_saves):
+            raise Stopped(f"{self.saver.failures} checkpoints in a row were not written; the last one: {problem}")
 
     def end_stage(self) -> None:
-        """Note where the stage ended and save: the next one, whatever its layout, begins from a checkpoint."""
-        self.tell("stage_ended", planned=self.position.end_step)
-        self.losses.clear()
+        """Note where the stage ended and save: the next stage, whatever its parallel layout, loads this checkpoint."""
+        self.record_event("stage_ended", planned=self.position.end_step)
+        self.reports.losses.losses.clear()
         ended = (*self.progress.ended, self.step)
         self.progress = replace(self.progress, ended=ended, loader=LoaderState(), plateau=Plateau())
         self.save()
 
-    def lay_out(self) -> None:
-        """Cut the model as the stage asks, through the checkpoint that the stage before left."""
-        layout = self.recipe.layout(self.position.stage)
-        if self.engine.layout == layout:
+    def stop(self) -> None:
+        """Leave with what was saved: Preempted, or Stopped if too many steps in a row were skipped."""
+        self.finish_save(required=True)
+        if self.progress.skipped > self.recipe.faults.skip_budget:
+            raise Stopped(
+                f"the loss or gradient was not finite for {self.progress.skipped} steps in a row; the weights from "
+                "before these steps are saved, and events.jsonl names the samples"
+            )
+        raise Preempted
+
+    def cut_model(self) -> None:
+        """Cut the model over processes as the stage says, if it is cut differently; loads the newest checkpoint."""
+        parallel = self.recipe.parallel_of(self.position.stage)
+        if self.engine.parallel == parallel:
             return
-        self.finish_save(last=True)
-        self.tell("relayout", layout=to_dict(layout))
+        self.finish_save(required=True)
+        self.record_event("relayout", layout=to_dict(parallel))
         if self.recipe.faults.relayout == "resubmit":
             raise Preempted
         self.engine.close()
@@ -128,51 +210,36 @@ class Run:
         self.engine, self.progress = resumed.engine, resumed.progress
         self.saver.close()
         self.saver = Saver(self.saver.root, self.engine, self.recipe.log)
-        self._tell_again()  # the newest checkpoint may have been damaged meanwhile
-
-    def note_loss(self, loss: float) -> bool:
-        """Add a step's loss to the history, unless it is a spike: True then. What is not finite has no place in it."""
-        if is_spike(loss, self.losses, self.recipe.faults):
-            return True
-        if not math.isfinite(loss):
-            return False
-        self.losses = [*self.losses, loss][-self.recipe.faults.spike_window :]
-        return False
+        self.reports = replace(self.reports, engine=self.engine, saver=self.saver)
+        self._drop_later_lines()  # the newest checkpoint may have been damaged meanwhile
 
     def rewind(self) -> None:
         """After a spike: back to the weights of the newest checkpoint, and past the samples that led to it."""
+        self.reports.spiked = False
         self.finish_save()
         steps = [saved for saved in checkpoint.saved_steps(self.saver.root) if saved <= self.step]
         if not steps:
-            return self.tell("spike", remedy="there is no checkpoint yet to go back to")
+            return self.record_event("spike", remedy="there is no checkpoint yet to go back to")
         if self.progress.rewinds >= self.recipe.faults.rewind_budget:
             raise Stopped(f"the loss spiked at step {self.step - 1}, after {self.progress.rewinds} rewinds")
         spiked, saved = self.progress, self._reload(steps[-1])
-        before = from_dict(Progress, saved.meta["progress"])
+        before = from_dict(RunProgress, saved.meta["progress"])
         loader = spiked.loader if before.ended == spiked.ended else before.loader  # that of an earlier stage
         self.progress = replace(before, loader=loader, rewinds=spiked.rewinds + 1)
         if self.engine.is_first:
             checkpoint.amend(self.saver.root, self.step, {"progress": to_dict(self.progress)})
-        self._tell_again()
-        self.tell("rewind", spiked_before=spiked.step)
-
-    def _tell_again(self) -> None:
-        """The run stands at another step than before: drop the lines that will be written again."""
-        self.losses = list(self.progress.losses)
-        if self.reporter is not None:
-            self.reporter.go_back(self.step)
-            keep_lines(self.folder / VALIDATION, lambda line: line["step"] <= self.progress.validated)
+        self._drop_later_lines()
+        self.record_event("rewind", spiked_before=spiked.step)
 
     def _reload(self, step: int) -> Checkpoint:
-        """The checkpoint of a step, loaded into the engine."""
+        """Load the checkpoint of a step into the engine."""
         saved = Checkpoint(self.saver.root.child(checkpoint.step_name(step)))
         if not load(self.engine, saved):
             raise Stopped(f"the loss spiked at step {self.step - 1}, and {saved.folder} is damaged")
         return saved
 
-    def _note_save(self, trouble: str | None) -> None:
-        if trouble is None:
-            return
-        self.tell("save_failed", checkpoint=self.saved, reason=trouble)
-        if self.saver.failures >= max(1, self.recipe.faults.failed_saves):
-            raise Stopped(f"{self.saver.failures} checkpoints in a row were not written; the last one: {trouble}")
+    def _drop_later_lines(self) -> None:
+        """After going back: drop the metrics and validations that will be written again, and the losses after."""
+        self.reports.go_back(self.step, self.progress.losses)
+        if self.engine.is_first:
+            keep_lines(self.folder / VALIDATION, lambda line: line["step"] <= self.progress.validated)

@@ -10,7 +10,7 @@ from pathlib import Path
 from videoar.data_pipeline.loading.loader import PackReader
 from videoar.data_pipeline.loading.packing import PackPlan, packs_once
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.pretrain.batch.pack import Pack, build_pack
+from videoar.pretrain.batch.pack import Pack, plain_pack
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.data import open_text
 from videoar.pretrain.engine.protocol import Engine
@@ -25,19 +25,19 @@ def validate(
     datasets: dict[str, Manifest],
     step: int,
     run: Path,
-    moved: Callable[[], object] = lambda: None,
+    on_progress: Callable[[], object] = lambda: None,
 ) -> float:
     """Evaluate every validation dataset once, a line for each in validation.jsonl; their mean bit accuracy.
 
-    `moved` is called before each pack: held-out samples may be many, and their evaluation no hang.
+    `on_progress` is called before each pack, so that a long evaluation is not taken for a hang.
     """
     accuracies = []
     for name in recipe.log.validation:
         plans = packs_once(datasets[name], stage.tokens_per_pack, open_text(recipe, {name: datasets[name]}))
         num_frames = sum(plan.num_frames for plan in plans)
         mine = plans[engine.data_rank :: engine.data_size]
-        moved()
-        packs = _packs(recipe, stage, engine, datasets[name], mine, moved)
+        on_progress()
+        packs = _packs(recipe, stage, engine, datasets[name], mine, on_progress)
         tally = engine.evaluate(packs, len(mine), num_frames)
         found = accuracy(tally)
         accuracies.append(float(found["bit_accuracy"]))
@@ -53,21 +53,17 @@ def _packs(
     engine: Engine,
     manifest: Manifest,
     plans: tuple[PackPlan, ...],
-    moved: Callable[[], object],
+    on_progress: Callable[[], object],
 ) -> Iterator[Pack]:
-    """The packs as the model reads them, without corruption, mask or text dropout."""
+    """The packs without corruption, frame mask or text dropout."""
     with closing(PackReader([manifest], open_text(recipe, {manifest.name: manifest}), recipe.loader)) as reader:
         for plan in plans:
-            moved()
-            yield build_pack(
+            on_progress()
+            yield plain_pack(
                 reader.read(plan),
-                config=recipe.model,
-                stage=stage,
-                correction=recipe.correction,
-                text_dropout=0.0,
-                seed=recipe.seed,
-                step=0,
-                training=False,
+                recipe.model,
+                tokens_per_pack=stage.tokens_per_pack,
+                window=stage.window,
                 device=engine.device,
                 content=engine.needs_content,
             )

@@ -54,7 +54,7 @@ class RankMemory:
 
 def rank_memory(recipe: Recipe, stage: StageConfig, processes: int) -> RankMemory:
     """What the process that holds most, of `processes`, holds in a stage."""
-    parallel = recipe.layout(stage)
+    parallel = recipe.parallel_of(stage)
     parameters = rank_parameters(recipe.model, parallel)
     replicas = processes // (parallel.tensor * parallel.pipeline)
     state = state_bytes(parameters, replicas, parallel.zero_stage, recipe.precision)

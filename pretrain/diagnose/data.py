@@ -15,7 +15,8 @@ from videoar.cluster.ground.finding import Finding
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.shards.entries import Entries
 from videoar.data_pipeline.shards.sample import Sample, SampleEntry
-from videoar.pretrain.batch.history import Frames, flip_ratios
+from videoar.pretrain.batch.bit_flips import flip_ratios
+from videoar.pretrain.batch.frames import Frames
 from videoar.pretrain.config import Recipe, StageConfig, TextKind
 from videoar.pretrain.data import make_sampler, with_encoder
 from videoar.pretrain.diagnose.evidence import Evidence

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from videoar.cluster.ground.finding import Finding
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.batch.pack import build_pack
+from videoar.pretrain.batch.pack import plain_pack
 from videoar.pretrain.checkpoint.format import Checkpoint
-from videoar.pretrain.config import CorrectionConfig, Recipe, StageConfig
+from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
 from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.sampler import Accumulation
@@ -78,20 +78,11 @@ def inference(evidence: Evidence) -> Iterator[Finding]:
 @torch.inference_mode()
 def both_ways(model: VideoAR, recipe: Recipe, stage: StageConfig, sample: Sample) -> BothWays:
     """The same bits before each bit, in one masked pass as in training and scale by scale as in sampling."""
-    return BothWays(_full(model, recipe, stage, sample), _cached(model, stage, sample), torch.from_numpy(sample.bits))
+    return BothWays(_full(model, stage, sample), _cached(model, stage, sample), torch.from_numpy(sample.bits))
 
 
-def _full(model: VideoAR, recipe: Recipe, stage: StageConfig, sample: Sample) -> Float32[Tensor, "t n k"]:
-    pack = build_pack(
-        (sample,),
-        config=model.config,
-        stage=stage,
-        correction=CorrectionConfig(corruption="off"),
-        text_dropout=0.0,
-        seed=recipe.seed,
-        step=0,
-        training=False,
-    )
+def _full(model: VideoAR, stage: StageConfig, sample: Sample) -> Float32[Tensor, "t n k"]:
+    pack = plain_pack((sample,), model.config, tokens_per_pack=stage.tokens_per_pack, window=stage.window)
     logits = model(pack.inputs, choose(pack.layout, pack.weights.device))
     return logits[pack.layout.segments[0].visual].unflatten(0, sample.bits.shape[:2])
 

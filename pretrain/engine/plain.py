@@ -37,7 +37,7 @@ class PlainEngine(Engine):
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.device = device
         self._recipe = recipe
-        self.layout = recipe.parallel
+        self.parallel = recipe.parallel
         self.model = VideoAR(recipe.model)
         init_weights(self.model, recipe.seed)
         self.model.to(device)
@@ -96,15 +96,9 @@ class PlainEngine(Engine):
     def gather(self, value: Value) -> list[Value] | None:
         return [value]
 
-    def broadcast(self, value: Value) -> Value:
-        return value
-
     def fragments(self) -> Iterable[Fragment]:
         return fragments(self._holdings, self._ema)
 
     def load(self, checkpoint: Checkpoint) -> None:
         load(self._holdings, self._ema, checkpoint)
         self.updates = checkpoint.meta["updates"]
-
-    def close(self) -> None:
-        pass

@@ -1,10 +1,11 @@
-"""What the training loop asks of an engine, plain or sharded."""
+"""The interface of the training loop to its engines: one process (`plain.py`) or several (`pretrain/parallel`)."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float32
@@ -22,7 +23,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step tells, still on the device: the host reads it while the next step runs."""
+    """Result of one step, still on the device: the host reads it while the next step runs."""
 
     tally: Tally
     """Over the packs of this process's data rank."""
@@ -31,14 +32,13 @@ class StepResult:
     applied: bool
     """False when the loss or a gradient was not finite: the weights are as they were."""
     block_norms: Float32[Tensor, " blocks"] | None = None
-    """Before clipping, by `block_names`; None where the loss was not finite."""
+    """Before clipping, by `block_names`; None if the loss was not finite."""
     peak_memory: int = 0
     """Bytes, the highest over all processes so far."""
 
 
-@runtime_checkable
-class Engine(Protocol):
-    """Holds the model and its optimizer, cut as the recipe asks."""
+class Engine(ABC):
+    """Holds the model and its optimizer, cut over processes as the recipe says."""
 
     device: torch.device
     rank: int
@@ -49,53 +49,57 @@ class Engine(Protocol):
     data_size: int
     updates: int
     """Optimizer steps that were applied."""
-    layout: ParallelConfig
-    """How a replica is cut here."""
+    parallel: ParallelConfig
+    """How one replica is cut over processes."""
     needs_content: bool = True
     """Whether this process computes with features or targets; False between the ends of a pipeline."""
 
+    @abstractmethod
     def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
         """Forward and backward over this process's packs, reduction, clipping, AdamW and the moving average.
 
         `num_frames` is N, the latent frames of the whole step over all processes (the loss unit).
         """
 
-    def begin_stage(self, stage: StageConfig) -> None:
-        """Learn the shapes of the packs to come, where that matters."""
-        return
-
+    @abstractmethod
     def evaluate(self, packs: Iterable[Pack], num_packs: int, num_frames: int) -> Tally:
-        """Forward only, over this process's packs; the tally is that of all data ranks."""
-        ...
+        """Forward only, over this process's packs; the tally is summed over all data ranks."""
 
+    @abstractmethod
     def total(self, tally: Tally) -> Tally:
         """The tally of the whole step: summed over data ranks."""
 
+    @abstractmethod
     def agree(self, values: Sequence[int]) -> tuple[int, ...]:
-        """Each value at its highest over all processes: flags that one process sets hold for all."""
+        """The maximum of each value over all processes: a flag that one process sets holds for all."""
 
+    @abstractmethod
     def gather(self, value: Value) -> list[Value] | None:
-        """Every process's value on the first process, None elsewhere."""
+        """Every process's value on the first process, None on the others."""
 
-    def broadcast(self, value: Value) -> Value:
-        """The first process's value, everywhere."""
-
+    @abstractmethod
     def fragments(self) -> Iterable[Fragment]:
-        """What this process writes into a checkpoint; each element of the state is one process's."""
+        """What this process writes into a checkpoint; each element of the state belongs to one process."""
 
+    @abstractmethod
     def load(self, checkpoint: Checkpoint) -> None:
-        """Fill what this process owns from a checkpoint of any layout; `share_weights` follows once all have."""
+        """Fill what this process owns from a checkpoint, however the run that wrote it was cut.
 
-    def share_weights(self) -> None:
-        """After every process has loaded: the model computes with the loaded weights, on all replicas."""
-        return
+        Call `share_weights` after every process has loaded.
+        """
 
-    def close(self) -> None:
-        """Leave the other processes."""
+    def begin_stage(self, stage: StageConfig) -> None:  # noqa: B027
+        """Called before the first step of a stage; engines that need the shapes of its packs override it."""
+
+    def share_weights(self) -> None:  # noqa: B027
+        """Called after every process has loaded: the model computes with the loaded weights, on all replicas."""
+
+    def close(self) -> None:  # noqa: B027
+        """Release what the engine shares with the other processes."""
 
     @property
     def is_first(self) -> bool:
-        """True for the one process that writes what is not cut."""
+        """Whether this process writes the files that exist once in a run."""
         return self.rank == 0
 
 

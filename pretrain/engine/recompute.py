@@ -51,10 +51,10 @@ def _policy(context: Any, operation: Any, *args: object, **kwargs: object) -> Ch
     return CheckpointPolicy.MUST_SAVE if operation in _KEPT else CheckpointPolicy.PREFER_RECOMPUTE
 
 
-def prepare_blocks(model: VideoAR, layout: ParallelConfig) -> None:
+def prepare_blocks(model: VideoAR, parallel: ParallelConfig) -> None:
     """Recomputation and compilation, applied to the blocks from outside."""
     for block in model.blocks:
-        if layout.compile and isinstance(block, Block):
+        if parallel.compile and isinstance(block, Block):
             block.compile(dynamic=False)
-        if layout.recompute != "none" and isinstance(block, Block):
-            recompute(block, layout.recompute)
+        if parallel.recompute != "none" and isinstance(block, Block):
+            recompute(block, parallel.recompute)

@@ -19,8 +19,7 @@ from videoar.data_pipeline.loading.packing import PackPlan
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample, SampleEntry
 from videoar.data_pipeline.text.tokens import TextTokens
-from videoar.pretrain.batch.pack import build_pack
-from videoar.pretrain.config import CorrectionConfig, MixturePart, StageConfig
+from videoar.pretrain.batch.pack import plain_pack
 from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.evaluate.intervals import Interval, difference_interval, ratio_interval
 from videoar.pretrain.model import VideoAR
@@ -163,26 +162,9 @@ def copy_tables(samples: Sequence[Sample]) -> BitTables:
 
 def _score(model: VideoAR, sample: Sample, window: int) -> Float64[np.ndarray, "3 t s"]:
     length = len(sample.text) + sample.entry.num_visual_tokens
-    stage = StageConfig(
-        name="evaluation",
-        mixture=(MixturePart(dataset=sample.entry.dataset),),
-        steps=1,
-        batch=1,
-        tokens_per_pack=-(-length // 256) * 256,
-        window=window,
-        p_mask=0.0,
-    )
-    pack = build_pack(
-        (sample,),
-        config=model.config,
-        stage=stage,
-        correction=CorrectionConfig(corruption="off"),
-        text_dropout=0.0,
-        seed=0,
-        step=0,
-        training=False,
-        device=model.input.weight.device,
-    )
+    tokens_per_pack = -(-length // 256) * 256
+    device = model.input.weight.device
+    pack = plain_pack((sample,), model.config, tokens_per_pack=tokens_per_pack, window=window, device=device)
     _, tally = bitwise_loss(model(pack.inputs, choose(pack.layout, pack.weights.device)), pack)
     num_scales = ScaleSchedule.named(sample.entry.schedule).num_scales
     return tally.table[:, : sample.entry.num_frames, :num_scales].cpu().numpy()

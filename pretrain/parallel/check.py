@@ -11,10 +11,10 @@ from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
 
 def check_parallel(recipe: Recipe, processes: int) -> None:
     """InputError if the parallel configuration of a stage does not fit the number of processes or the model."""
-    for parallel in dict.fromkeys(recipe.layout(stage) for stage in recipe.stages):
+    for parallel in dict.fromkeys(recipe.parallel_of(stage) for stage in recipe.stages):
         _check_model(parallel, recipe.model, recipe.precision, processes)
     for stage in recipe.stages:
-        _check_stage(stage.name, stage.batch, stage.tokens_per_pack, recipe.layout(stage), processes)
+        _check_stage(stage.name, stage.batch, stage.tokens_per_pack, recipe.parallel_of(stage), processes)
 
 
 def _check_model(parallel: ParallelConfig, model: ModelConfig, precision: str, processes: int) -> None:

@@ -46,7 +46,7 @@ class ShardedEngine(Engine):
     def __init__(self, recipe: Recipe, world: World) -> None:
         check_parallel(recipe, world.world_size)
         self._recipe = recipe
-        self.layout = recipe.parallel
+        self.parallel = recipe.parallel
         cpu.prepare_libraries()
         self.device = cpu.device_of(world.local_rank)
         cpu.join(world, self.device, _LATER * recipe.faults.hang_timeout_s)
@@ -163,11 +163,6 @@ class ShardedEngine(Engine):
         values: list[Any] | None = [None] * dist.get_world_size() if dist.get_rank() == 0 else None
         dist.gather_object(value, values)
         return values
-
-    def broadcast(self, value: Value) -> Value:
-        box = [value]
-        dist.broadcast_object_list(box, device=self.device)
-        return box[0]
 
     def fragments(self) -> Iterable[Fragment]:
         """Replicas stay silent: without ZeRO only the first one speaks; what is not cut comes from tensor rank 0."""

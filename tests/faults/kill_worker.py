@@ -22,6 +22,7 @@ from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.storage import objects as storage
 from videoar.pretrain import run
+from videoar.pretrain import run as run_module
 from videoar.pretrain import train as trainer
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint import saver
@@ -85,14 +86,14 @@ def spiky(recipe: Recipe) -> None:
         plan, state = sampler.next(state)
     assert plan is not None
     bad = [entry.key for entry in plan.packs[1].entries]
-    real = trainer.build_pack
+    real = run_module.training_pack
 
-    def build(samples: Any, **options: Any) -> Any:
-        pack = real(samples, **options)
+    def build(samples: Any, *args: Any, **options: Any) -> Any:
+        pack = real(samples, *args, **options)
         is_bad = [sample.entry.key for sample in samples] == bad
         return replace(pack, weights=3 * pack.weights) if is_bad else pack
 
-    trainer.build_pack = build  # type: ignore[assignment]
+    run_module.training_pack = build  # type: ignore[assignment]
 
 
 def is_manifest(_: object, key: str, *__: object) -> bool:
@@ -117,7 +118,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "tidying": lambda: before(storage.Storage, "remove_folder", 1),
     "stage ends": lambda: before(run.Run, "end_stage", 1),
     "stage ended": lambda: after(run.Run, "end_stage", 1),
-    "validation": lambda: before(trainer, "validate", 2),
+    "validation": lambda: before(run_module, "validate", 2),
     "rewinding": lambda: before(checkpoint, "amend", 1),
     "rewound": lambda: after(run.Run, "rewind", 1),
 }

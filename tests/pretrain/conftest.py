@@ -9,9 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from videoar.configs.debug import recipe as debug_recipe
 from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry, StoredLatent
-from videoar.pretrain.batch.pack import Pack, build_pack
-from videoar.pretrain.config import CorrectionConfig, MixturePart, ModelConfig, RopeKind, StageConfig, TextConfig
+from videoar.pretrain.batch.pack import Pack, plain_pack, training_pack
+from videoar.pretrain.config import (
+    CorrectionConfig,
+    MixturePart,
+    ModelConfig,
+    Recipe,
+    RopeKind,
+    StageConfig,
+    TextConfig,
+)
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.residual import quantize_residual
@@ -60,17 +69,27 @@ class Toy:
         text = np.random.default_rng(number).integers(0, 257, num_text)
         return Sample(entry, PackedBits.of(bits.numpy()), StoredLatent(latent.numpy()), text)
 
-    def pack(self, *samples: Sample, seed: int = 0, step: int = 0, training: bool = True) -> Pack:
-        return build_pack(
-            samples,
-            config=self.config,
-            stage=self.stage,
+    def recipe(self, seed: int = 0) -> Recipe:
+        """The debug recipe with this model, correction and text dropout."""
+        base = debug_recipe()
+        tokenizer = replace(base.data.tokenizer, latent_dim=self.config.latent_dim)
+        return replace(
+            base,
+            model=self.config,
+            data=replace(base.data, tokenizer=tokenizer),
             correction=self.correction,
             text_dropout=self.text_dropout,
             seed=seed,
-            step=step,
-            training=training,
         )
+
+    def pack(self, *samples: Sample, seed: int = 0, step: int = 0) -> Pack:
+        """The samples as a step trains on them."""
+        return training_pack(samples, self.recipe(seed), self.stage, step)
+
+    def plain_pack(self, *samples: Sample) -> Pack:
+        """The samples as they are evaluated, with nothing random."""
+        stage = self.stage
+        return plain_pack(samples, self.config, tokens_per_pack=stage.tokens_per_pack, window=stage.window)
 
     def model(self, scale: float = 10.0) -> VideoAR:
         """A model whose weights are large enough for every dependency to show in the logits."""

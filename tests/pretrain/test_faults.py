@@ -6,17 +6,17 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain import run as run_module
 from videoar.pretrain import train as trainer
 from videoar.pretrain.checkpoint import saver
 from videoar.pretrain.config import FaultConfig, LogConfig
-from videoar.pretrain.run import Run
+from videoar.pretrain.faults import LossHistory
 from videoar.pretrain.run_folder import read_lines
 
 SPIKES = FaultConfig(spike_factor=1.5, spike_window=4)
@@ -46,7 +46,7 @@ def test_a_spike_after_a_save_that_failed(debug_data: str, tmp_path: Path, monke
         faults=SPIKES,
         log=LogConfig(wandb="off", save_every=2),
     )
-    write, build = saver._write, trainer.build_pack
+    write, build = saver._write, run_module.training_pack
     full, bad = once(lambda: True), once(lambda: True)
 
     def on_a_full_disk(folder: Storage, name: str, image: Any) -> Any:
@@ -54,12 +54,12 @@ def test_a_spike_after_a_save_that_failed(debug_data: str, tmp_path: Path, monke
             raise OSError(28, "No space left on device")
         return write(folder, name, image)
 
-    def with_bad_data(samples: Any, **options: Any) -> Any:
-        pack = build(samples, **options)
-        return replace(pack, weights=8 * pack.weights) if bad(options["step"] == 5 and options["training"]) else pack
+    def with_bad_data(samples: Any, recipe: Any, stage: Any, step: int, **options: Any) -> Any:
+        pack = build(samples, recipe, stage, step, **options)
+        return replace(pack, weights=8 * pack.weights) if bad(step == 5) else pack
 
     monkeypatch.setattr(saver, "_write", on_a_full_disk)
-    monkeypatch.setattr(trainer, "build_pack", with_bad_data)
+    monkeypatch.setattr(run_module, "training_pack", with_bad_data)
     trainer.train(short, tmp_path)
     events = [(line["event"], line["step"]) for line in read_lines(tmp_path / "events.jsonl")]
     assert [event for event, _ in events] == ["save_failed", "rewind", "stage_ended"]
@@ -67,10 +67,10 @@ def test_a_spike_after_a_save_that_failed(debug_data: str, tmp_path: Path, monke
     assert [line["step"] for line in read_lines(tmp_path / "metrics.jsonl")] == list(range(8))
 
 
-def test_a_loss_that_is_not_finite_is_no_measure(tmp_path: Path) -> None:
+def test_losses_that_are_not_finite_stay_out_of_the_history() -> None:
     """The median of a window with NaNs in it is anything: no spike would be seen for as long as they stay there."""
-    run: Any = SimpleNamespace(recipe=replace(recipe(), faults=SPIKES), losses=[])
+    history = LossHistory(SPIKES, [])
     for loss in (1.0, math.nan, math.inf, 1.0, math.nan):
-        assert not Run.note_loss(run, loss)
-    assert run.losses == [1.0, 1.0]
-    assert Run.note_loss(run, 10.0)
+        assert not history.add(loss)
+    assert history.losses == [1.0, 1.0]
+    assert history.add(10.0)

@@ -14,7 +14,7 @@ from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.shards.manifest import open_manifest
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.data import open_datasets, open_steps
-from videoar.pretrain.resume import Progress
+from videoar.pretrain.resume import RunProgress
 from videoar.pretrain.train import train
 
 pytestmark = pytest.mark.slow
@@ -47,9 +47,9 @@ def test_the_next_stage_is_fetched_before_it_begins(debug_data: str, tmp_path: P
     base = recipe()
     loader = LoaderConfig(cache_dir=str(tmp_path / "cache"), prefetch_steps=4)
     remote = replace(base, data=replace(base.data, url=url), loader=loader)
-    datasets, position = open_datasets(remote), Progress().position(remote)
+    datasets, position = open_datasets(remote), RunProgress().position(remote)
     following = {part.dataset for part in base.stages[1].mixture} - {part.dataset for part in base.stages[0].mixture}
-    with open_steps(remote, position, datasets, Progress().loader, lambda plan: [0]) as steps:
+    with open_steps(remote, position, datasets, RunProgress().loader, lambda plan: [0]) as steps:
         next(steps)
         wanted = {sha256 for name in following for sha256 in hashes(url, name, datasets[name].entries[0].shard)}
         for _ in range(200):

@@ -10,7 +10,7 @@ import pytest
 from videoar.cluster.ground.errors import InputError
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import LogConfig, Recipe
-from videoar.pretrain.engine.optim import learning_rate
+from videoar.pretrain.engine.learning_rate import learning_rate
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.stages import Plateau, nth_stage, planned_step, stage_at
 from videoar.pretrain.train import train

@@ -90,7 +90,7 @@ def _devices(recipe: Recipe, name: str) -> int:
     after = name.rpartition("@")[2]
     if after.isdigit():
         return int(after)
-    cut = max(recipe.layout(stage).model_processes for stage in recipe.stages)
+    cut = max(recipe.parallel_of(stage).model_processes for stage in recipe.stages)
     return cut * math.gcd(max(1, _MACHINE // cut), *(stage.batch for stage in recipe.stages))
 
 

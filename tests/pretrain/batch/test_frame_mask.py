@@ -1,5 +1,7 @@
 """Random Frame Mask (Eq. 9): the window, the rate, and what a draw depends on."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 

@@ -1,5 +1,7 @@
 """Packs: what a sample becomes does not depend on its company, and evaluation has no chance in it."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest
@@ -52,7 +54,7 @@ def test_a_pack_of_several_samples_equals_each_alone(toy) -> None:
 def test_evaluation_has_no_chance_in_it(toy) -> None:
     """Validation compares steps: flips, masks or dropped text would move it."""
     sample = toy.sample(1, "64x64", 4)
-    one, other = (toy.pack(sample, seed=seed, step=seed, training=False) for seed in (0, 1))
+    one, other = (toy.plain_pack(sample) for _ in range(2))
     segment = one.layout.segments[0]
     assert torch.equal(one.inputs.features, other.inputs.features)
     assert torch.equal(one.targets[segment.visual], torch.from_numpy(sample.bits).flatten(0, 1))
@@ -65,7 +67,7 @@ def test_evaluation_has_no_chance_in_it(toy) -> None:
 def test_inputs_are_the_accumulation_of_what_came_before(toy) -> None:
     """Eq. 6: a scale starts from the coarser scales of its frame, a frame from the whole frame before, by area."""
     sample, schedule = toy.sample(1, "64x64", 3, 2), ScaleSchedule.named("64x64")
-    pack = toy.pack(sample, training=False)
+    pack = toy.plain_pack(sample)
     segment, bits = pack.layout.segments[0], torch.from_numpy(sample.bits)
     whole = accumulate(bits, schedule)
     first, second = segment.scale(0, 0), segment.scale(1, 0)
@@ -119,7 +121,7 @@ def test_a_bits_only_shard_is_refused_with_correction_on(toy) -> None:
     sample = replace(toy.sample(1), latent=None)
     with pytest.raises(InputError, match=r"correction\.targets=corrected.*correction\.targets=stored"):
         toy.pack(sample)
-    toy.pack(sample, training=False)
+    toy.plain_pack(sample)
     toy.with_correction(targets="stored").pack(sample)
     toy.with_correction(corruption="off").pack(sample)
 

@@ -11,7 +11,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.configs.t2v_4b import recipe as t2v_4b
 from videoar.configs.ucf101_l import recipe as ucf101
 from videoar.data_pipeline.loading.packing import PackPlan
-from videoar.pretrain.batch.pack import pack_layout
+from videoar.pretrain.batch.pack import training_layout
 from videoar.pretrain.budget.attended_pairs import sample_pairs
 from videoar.pretrain.budget.budget import budget, work_of
 from videoar.pretrain.budget.flops import training_flops
@@ -62,7 +62,7 @@ def test_the_work_is_that_of_packs_as_they_are_built(toy: Any) -> None:
     layout, work = unmasked.pack(*samples).layout, work_of([plan], toy.config, unmasked.stage)
     assert (work.tokens, work.frames, work.samples) == ((layout.sample >= 0).sum(), 8, 3)
     assert work.attended_pairs == layout.attended_pairs
-    layouts = (pack_layout(samples, toy.config, toy.stage, seed=0, step=step, training=True) for step in range(200))
+    layouts = (training_layout(samples, toy.recipe(), toy.stage, step) for step in range(200))
     drawn = sum(layout.attended_pairs for layout in layouts) / 200
     assert work_of([plan], toy.config, toy.stage).attended_pairs == pytest.approx(drawn, rel=0.02)
     assert work.flops == training_flops(toy.config, int(work.tokens), work.attended_pairs)

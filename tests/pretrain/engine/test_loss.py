@@ -1,5 +1,7 @@
 """The bitwise loss: chance at the start, a frame weighs one, sums that add up."""
 
+from __future__ import annotations
+
 import math
 
 import pytest

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
-from videoar.pretrain.batch.pack import Pack, build_pack
-from videoar.pretrain.config import CorrectionConfig, MixturePart, ModelConfig, StageConfig, TextConfig
+from videoar.pretrain.batch.pack import Pack, plain_pack
+from videoar.pretrain.config import MixturePart, ModelConfig, StageConfig, TextConfig
 from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.generate.decoder import Decoder
 from videoar.pretrain.generate.guidance import Guidance
@@ -32,16 +32,7 @@ def _samples() -> tuple[Sample, ...]:
 
 
 def _pack() -> Pack:
-    return build_pack(
-        _samples(),
-        config=MODEL,
-        stage=STAGE,
-        correction=CorrectionConfig(corruption="off"),
-        text_dropout=0.0,
-        seed=0,
-        step=0,
-        training=False,
-    )
+    return plain_pack(_samples(), MODEL, tokens_per_pack=STAGE.tokens_per_pack, window=STAGE.window)
 
 
 def _train(steps: int) -> VideoAR:

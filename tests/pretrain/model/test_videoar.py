@@ -34,7 +34,7 @@ def flipped(sample: Sample, frame: int, scale: int) -> Sample:
 
 def visible_packs(toy, visible: np.ndarray, text_attention: str = "full") -> tuple[Pack, PackLayout]:
     """A pack of one clip, and its layout with S_t given by hand."""
-    pack = toy.pack(toy.sample(1, "48x48", len(visible), 2), training=False)
+    pack = toy.plain_pack(toy.sample(1, "48x48", len(visible), 2))
     segment = pack.layout.segments[0]
     own = Segment(segment.schedule, segment.num_frames, segment.num_text, 0, visible)
     return pack, PackLayout((own,), pack.layout.length, text_attention)
@@ -48,11 +48,12 @@ def test_bits_reach_later_scales_and_frames_only(toy, rope: RopeKind, training: 
     if training:
         toy = toy.with_correction(targets="stored")
     model, sample = toy.model(), toy.sample(1, "48x48", 3)
-    pack = toy.pack(sample, training=training)
+    build = toy.pack if training else toy.plain_pack
+    pack = build(sample)
     before, segment = toy.logits(model, pack), pack.layout.segments[0]
     for frame in range(3):
         for scale in range(3):
-            after = toy.logits(model, toy.pack(flipped(sample, frame, scale), training=training))
+            after = toy.logits(model, build(flipped(sample, frame, scale)))
             for t in range(3):
                 for s in range(3):
                     changed = changed_rows(before, after, segment.scale(t, s))
@@ -86,7 +87,7 @@ def test_the_order_of_text_matters(toy, rope: RopeKind) -> None:
 def test_a_cell_knows_where_it_is(toy, rope: RopeKind) -> None:
     """Equal features at two places, or in two frames, must not give equal logits."""
     toy = toy.with_rope(rope)
-    model, pack = toy.model(), toy.pack(toy.sample(1, "48x48", 2), training=False)
+    model, pack = toy.model(), toy.plain_pack(toy.sample(1, "48x48", 2))
     pack.inputs.features[:] = 1.0
     logits, segment = toy.logits(model, pack), pack.layout.segments[0]
     last = logits[segment.scale(1, 2)]

@@ -1,5 +1,7 @@
 """Cross-Frame Error Correction against Eq. 8 as written: loops over samples, frames and scales."""
 
+from __future__ import annotations
+
 import math
 
 import pytest
@@ -8,80 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoar.data_pipeline.shards.sample import Sample
+from videoar.pretrain.batch.bit_flips import flip_ratios, flips
 from videoar.pretrain.batch.draws import Stream, draw
-from videoar.pretrain.batch.history import Frames, build_history, flip_ratios, flips
+from videoar.pretrain.batch.error_correction import build_history
+from videoar.pretrain.batch.frames import Frames
 from videoar.pretrain.config import CorrectionConfig
 from videoar.tokenizer.scales import ScaleSchedule
 
 SEED, STEP = 5, 17
-
-
-def frames_of(num_samples: int, num_frames: int) -> Frames:
-    """Bookkeeping of many samples; the bits are not looked at."""
-    count = num_samples * num_frames
-    return Frames(
-        bits=torch.zeros(count, 1, 1, dtype=torch.bool),
-        latent=None,
-        sample_id=torch.arange(num_samples).repeat_interleave(num_frames),
-        frame=torch.arange(num_frames).repeat(num_samples),
-    )
-
-
-def ratios_of(correction: CorrectionConfig, num_samples: int, num_frames: int, num_scales: int = 3) -> Tensor:
-    frames = frames_of(num_samples, num_frames)
-    ratios = flip_ratios(frames, num_scales, correction, seed=SEED, step=STEP)
-    return ratios.view(num_samples, num_frames, num_scales)
-
-
-def uniformity(values: Tensor) -> float:
-    """Kolmogorov-Smirnov distance from U(0, 1), times sqrt(n): beyond 2 once in 1,500 draws of uniform samples."""
-    ordered = values.flatten().sort().values
-    expected = (torch.arange(len(ordered)) + 0.5) / len(ordered)
-    return float((ordered - expected).abs().max() * math.sqrt(len(ordered)))
-
-
-@pytest.mark.parametrize("corruption", ["time", "constant"])
-@pytest.mark.parametrize("inheritance", [True, False])
-def test_ratios_are_uniform_between_the_bounds_of_eq_8(corruption: str, inheritance: bool) -> None:
-    """p ~ U(p_min + dt, p_max + dt), t from 1; a first scale of t > 1 starts at the last ratio of the frame before."""
-    correction = CorrectionConfig(corruption=corruption, inheritance=inheritance, p_min=0.02, p_max=0.2, delta=0.03)
-    ratios = ratios_of(correction, 2000, 4)
-    for t in range(1, 5):
-        rise = correction.delta * t if corruption == "time" else 0.0
-        low, high = torch.tensor(0.02 + rise), torch.tensor(0.2 + rise)
-        for scale in range(3):
-            below = ratios[:, t - 2, -1] if inheritance and t > 1 and scale == 0 else low
-            assert uniformity((ratios[:, t - 1, scale] - below) / (high - below)) < 2
-
-
-def test_bounds_are_clamped() -> None:
-    """Unclamped, p passes 1 on long video; at the ceiling a bit is a coin and stays one."""
-    ratios = ratios_of(CorrectionConfig(p_min=0.1, p_max=0.25, delta=0.05), 500, 20)
-    assert ratios.max() <= 0.5
-    assert (ratios[:, 8:] == 0.5).all()  # t >= 9: p_min + 0.45 > 0.5
-    assert (ratios[:, :4] < 0.5).all()  # t <= 4: p_max + 0.2 < 0.5
-
-
-def test_switching_inheritance_changes_no_other_draw() -> None:
-    """The ablation must differ in the first scales of later frames alone."""
-    on, off = (ratios_of(CorrectionConfig(inheritance=flag), 50, 4) for flag in (True, False))
-    assert torch.equal(on[..., 1:], off[..., 1:])
-    assert torch.equal(on[:, 0], off[:, 0])
-    assert (on[:, 1:, 0] > off[:, 1:, 0]).float().mean() > 0.9
-    assert (on[:, 1:, 0] >= on[:, :-1, -1]).all()
-
-
-def test_bits_flip_at_their_ratio() -> None:
-    """Bernoulli(p) of each (sample, frame, scale): rates within 5 sigma of the drawn ratio."""
-    frames, n, k = frames_of(40, 3), 64, 48
-    ratios = flip_ratios(frames, 2, CorrectionConfig(), seed=SEED, step=STEP)
-    for scale in range(2):
-        flip = flips(frames, scale, ratios[:, scale], (n, k), seed=SEED, step=STEP)
-        error = flip.float().mean(dim=(1, 2)) - ratios[:, scale]
-        sigma = (ratios[:, scale] * (1 - ratios[:, scale]) / (n * k)).sqrt()
-        assert (error.abs() <= 5 * sigma).all()
-        by_bit = flip.float().mean(dim=(0, 1)) - ratios[:, scale].mean()
-        assert by_bit.abs().max() < 5 * (0.25 / (len(flip) * n)) ** 0.5
 
 
 def slow_history(sample: Sample, correction: CorrectionConfig, mode: str) -> tuple[Tensor, Tensor]:
@@ -148,11 +84,15 @@ def test_without_flips_targets_are_the_stored_bits(toy, correction: CorrectionCo
     sample, schedule = toy.sample(1, "64x64", 3), ScaleSchedule.named("64x64")
     bits, latent = torch.from_numpy(sample.bits), torch.full_like(torch.from_numpy(sample.latent.values), -1e3)
     frames = Frames(bits, latent, torch.zeros(3, dtype=torch.int64), torch.arange(3))
-    ratios = None
+    flip = None
     if correction.corruption != "off":
         ratios = flip_ratios(frames, schedule.num_scales, correction, seed=SEED, step=STEP)
-    history = build_history(frames, schedule, "bilinear", ratios, seed=SEED, step=STEP)
-    clean = build_history(frames, schedule, "bilinear", None, seed=0, step=0)
+
+        def flip(scale: int, shape: tuple[int, int]) -> Tensor:
+            return flips(frames, scale, ratios[:, scale], shape, seed=SEED, step=STEP)
+
+    history = build_history(frames, schedule, "bilinear", flip)
+    clean = build_history(frames, schedule, "bilinear")
     assert torch.equal(history.targets, bits)
     assert torch.equal(history.features, clean.features)
 
