@@ -1,4 +1,4 @@
-"""Turns a caption or a label into token ids: the prefix of a sample's sequence."""
+"""From a caption or a label to token ids: the prefix of a sample's sequence."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NULL_TOKEN = 0
 """Stands for an empty caption, so that every sample has a prefix (m >= 1)."""
 
 _ID_OF_BYTE = np.arange(1, 257, dtype=np.int64)
-"""A look-up takes half as long as adding 1 to a short array."""
+"""A look-up takes half as long as adding one to so few numbers."""
 
 
 @runtime_checkable
 class TextTokens(Protocol):
-    """How a condition becomes token ids. Lengths are known from the manifest alone, so that packs can be planned."""
+    """How a condition becomes token ids. Lengths are known from the manifest alone, so packs can be planned."""
 
     @property
     def vocab_size(self) -> int:
@@ -35,7 +35,7 @@ class TextTokens(Protocol):
         ...
 
     def length(self, entry: SampleEntry) -> int:
-        """Number of tokens of a sample, at least 1, without making them."""
+        """Tokens m of a sample, at least 1, without making them."""
         ...
 
     def lengths(self, entries: Entries) -> Int64[np.ndarray, " i"]:
@@ -47,16 +47,15 @@ class TextTokens(Protocol):
         ...
 
     def encode(self, text: str | int) -> Shaped[np.ndarray, "m ..."]:
-        """The same for a prompt or a label that a person gives."""
+        """The same of a prompt or a label that a person gives."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BytesText:
-    """The caption's UTF-8 bytes, as ids 1 + byte; an empty caption is the one null token 0."""
+    """The caption's UTF-8: id 1 + byte; an empty caption is the one null token 0. Longer captions are cut."""
 
     max_tokens: int
-    """Longer captions are cut to this length."""
     in_memory: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -79,16 +78,14 @@ class BytesText:
 
     def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
         if not isinstance(text, str):
-            raise InputError(
-                "label", text, "is not a caption, and this model is conditioned on captions", "give a prompt"
-            )
+            raise InputError("label", text, "is no caption, which this model is conditioned on", "give a prompt")
         raw = np.frombuffer(text.encode()[: self.max_tokens], dtype=np.uint8)
         return _ID_OF_BYTE.take(raw) if raw.size else np.array([NULL_TOKEN], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelText:
-    """One token per class."""
+    """One token a class."""
 
     num_classes: int
     in_memory: ClassVar[bool] = True
@@ -105,7 +102,7 @@ class LabelText:
         valid = compute.and_(compute.greater_equal(labels, 0), compute.less(labels, self.num_classes))
         wrong = compute.index(compute.fill_null(valid, False), False).as_py()
         if wrong >= 0:
-            self.tokens(entries[wrong])  # raises the error that names it
+            self.tokens(entries[wrong])  # which says what is wrong
         return np.ones(len(entries), dtype=np.int64)
 
     def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
@@ -113,14 +110,12 @@ class LabelText:
             raise InputError(
                 "model.text.kind",
                 "label",
-                f"needs a label, but sample {entry.key} of {entry.dataset} has none",
+                f"needs a label, and sample {entry.key} of {entry.dataset} has none",
                 "add a label column to the captions table or use bytes",
             )
         return self.encode(entry.label)
 
     def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
         if not isinstance(text, int) or not 0 <= text < self.num_classes:
-            raise InputError(
-                "label", text, "is not one of the classes", f"use a number from 0 to {self.num_classes - 1}"
-            )
+            raise InputError("label", text, "is none of the classes", f"use a number from 0 to {self.num_classes - 1}")
         return np.array([text], dtype=np.int64)

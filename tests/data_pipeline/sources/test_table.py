@@ -89,7 +89,7 @@ def test_a_table_names_clips_wherever_they_are(tmp_path: Path, suffix: str) -> N
         ("t.jsonl", b'{"uri": "a.mp4", "caption": "x"}\n{"uri"', "cannot be read"),
         ("t.parquet", b"PAR1 no table PAR1", "cannot be read"),
         ("t.csv", b"uri,caption,label\na.mp4,x,seven\n", "row 1 of the table: invalid literal"),
-        ("t.csv", b"uri,caption\ns3://key:secret@bucket/a.mp4,x\n", "carries a credential"),
+        ("t.csv", b"uri,caption\ns3://key:secret@bucket/a.mp4,x\n", "a credential"),
     ],
 )
 def test_a_bad_table_is_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
