@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_states_are_those_of_the_encoder(data: Path, encoder: Path) -> None:
-    """A caption must find its own states, whole, whatever file they lie in; packs are planned by their length."""
+    """A caption must get its own states from any of the files; packs are planned by their lengths."""
     manifest, opened = open_manifest(str(data / "clips32")), T5Encoder(encoder, 16)
     prepare_states(manifest, opened, file_bytes=1)
     text = StatesText.open([manifest], "", 16, WIDTH)
@@ -31,8 +31,8 @@ def test_states_are_those_of_the_encoder(data: Path, encoder: Path) -> None:
         StatesText.open([manifest], "", 16, 8)
 
 
-def test_a_pass_that_was_stopped_goes_on(data: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Millions of captions take hours: what is encoded is not encoded again."""
+def test_a_pass_that_was_stopped_resumes(data: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Millions of captions take hours: finished ones must not be encoded again."""
     manifest, opened = open_manifest(str(data / "clips32")), T5Encoder(encoder, 16)
     folder = Path(prepare_states(manifest, opened, file_bytes=1))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -43,7 +43,7 @@ def test_a_pass_that_was_stopped_goes_on(data: Path, encoder: Path, monkeypatch:
 
 
 def test_another_encoder_and_damaged_states_are_refused(data: Path, encoder: Path, tmp_path: Path) -> None:
-    """States of another encoder are noise to the weights; the message shows what met what."""
+    """States of another encoder are noise to the weights; the message must name both encoders."""
     manifest, opened = open_manifest(str(data / "clips32")), T5Encoder(encoder, 16)
     with pytest.raises(InputError, match="videoar data text"):
         StatesText.open([manifest], "", 16, WIDTH)

@@ -10,6 +10,6 @@ pytestmark = pytest.mark.slow
 
 
 def test_empty_and_long_captions(encoder: Path) -> None:
-    """Every sample has a prefix, and none is longer than the null table."""
+    """Every sample needs a prefix, and none may be longer than the table of null states."""
     opened = T5Encoder(encoder, 5)
     assert [len(states) for states in opened.encode(["", "a", "a b c d e f g h"])] == [1, 2, 5]
