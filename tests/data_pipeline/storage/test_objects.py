@@ -80,7 +80,7 @@ def test_what_a_killed_writer_left_is_found_and_removed(s3: S3Store, tmp_path: P
 )
 def test_a_credential_in_a_url_is_refused_and_not_repeated(url: str) -> None:
     """URLs are written into plans, manifests and logs, where a credential would leak."""
-    with pytest.raises(InputError, match="a credential") as caught:
+    with pytest.raises(InputError, match="carries a credential") as caught:
         Storage.open(url)
     assert "CANARY" not in "".join(traceback.format_exception(caught.value))
 
