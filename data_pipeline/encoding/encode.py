@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from videoar.data_pipeline.shards.manifest import sample_id
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, sample_format, write_sample
 from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.pixels import from_bytes
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 Item = TypeVar("Item")
@@ -27,6 +28,22 @@ Item = TypeVar("Item")
 _PIXELS_A_BATCH = 1 << 22
 _CLIPS_A_BATCH = 16
 _LARGEST_FP16 = 65_504.0
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedClip:
+    """A clip as the bytes of its sample."""
+
+    key: str
+    members: Members
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableClip:
+    """A clip that gives no sample, and why."""
+
+    key: str
+    reason: str
 
 
 class ClipEncoder:
@@ -38,51 +55,78 @@ class ClipEncoder:
         self._tokenizer = tokenizer.to(device)
         self._alone = threading.Lock()
 
-    def layout(self, dataset: DatasetConfig) -> SampleFormat:
+    def sample_format(self, dataset: DatasetConfig) -> SampleFormat:
         """The format of a dataset's samples."""
         return sample_format(dataset, self._config, self._tokenizer, self._hash)
 
-    def members(
-        self, dataset: DatasetConfig, batch: Sequence[Footage], failed: dict[str, str]
-    ) -> Iterator[tuple[str, Members]]:
-        """Key and members of each clip of a batch whose latent is usable; the reasons of the others go on record."""
+    def encode(self, dataset: DatasetConfig, footage: Iterable[Footage]) -> Iterator[EncodedClip | UnusableClip]:
+        """Every clip, as the bytes of a sample or with the reason why it gives none.
+
+        Clips of one shape are tokenized in batches, so results come in another order than the clips.
+        """
+        waiting = Batches[Footage](lambda item: (item.clip.schedule, item.clip.num_frames))
+        for item in footage:
+            if item.frames is None:
+                yield UnusableClip(item.clip.key, item.reason)
+            elif batch := waiting.add(item):
+                yield from self._encode_batch(dataset, batch)
+        for batch in waiting.rest():
+            yield from self._encode_batch(dataset, batch)
+
+    def _encode_batch(self, dataset: DatasetConfig, batch: Sequence[Footage]) -> Iterator[EncodedClip | UnusableClip]:
         frames = np.stack([item.frames for item in batch if item.frames is not None])
-        layout = replace(self.layout(dataset), schedule=ScaleSchedule.named(batch[0].clip.schedule))
+        sample_format = replace(self.sample_format(dataset), schedule=ScaleSchedule.named(batch[0].clip.schedule))
         with self._alone:
-            latents, bits = self._encode(frames, layout.schedule)
-        largest = _LARGEST_FP16 if layout.latent == "fp16" else float(np.finfo(np.float32).max)
+            latents, bits = self._tokenize(frames, sample_format.schedule)
+        largest = _LARGEST_FP16 if sample_format.latent == "fp16" else float(np.finfo(np.float32).max)
         for item, latent, code in zip(batch, latents, bits, strict=True):
             if np.isfinite(latent).all() and np.abs(latent).max() <= largest:
-                yield item.clip.key, write_sample(layout, code, latent)
+                yield EncodedClip(item.clip.key, write_sample(sample_format, code, latent))
             else:
-                failed[item.clip.key] = f"its latent is not finite, or too large for latent={layout.latent}"
+                reason = f"its latent is not finite, or too large for latent={sample_format.latent}"
+                yield UnusableClip(item.clip.key, reason)
 
-    def _encode(
+    def _tokenize(
         self, frames: UInt8[np.ndarray, "b f h w 3"], schedule: ScaleSchedule
     ) -> tuple[Float32[np.ndarray, "b t k hh ww"], Bool[np.ndarray, "b t n k"]]:
-        pixels = torch.from_numpy(frames).to(self._device)
-        video = rearrange(pixels, "b f h w c -> b c f h w").float() / 127.5 - 1
-        latent = self._tokenizer.encode(video)
+        latent = self._tokenizer.encode(from_bytes(torch.from_numpy(frames).to(self._device)))
         bits = self._tokenizer.quantize(latent, schedule)
         return rearrange(latent, "b k t h w -> b t k h w").contiguous().cpu().numpy(), bits.cpu().numpy()
 
 
-def batches(items: Iterable[Item], shape: Callable[[Item], tuple[str, int]]) -> Iterator[list[Item]]:
-    """Clips of one shape (schedule, pixel frames) that are tokenized together, each batch as soon as it is full.
+class Batches(Generic[Item]):
+    """Groups items by shape (schedule, pixel frames) into the batches that are tokenized together.
 
-    A function of the clips of a shard alone. What a clip becomes depends, by rounding, on how many are tokenized with
-    it: whoever wants a sample as a shard holds it must make its whole batch.
+    A batch is ready as soon as it is full, so batches depend on the clips of a shard alone. A sample depends, by
+    rounding, on how many clips are tokenized with it: to get the bytes that a shard holds, tokenize the same batch.
     """
-    waiting: dict[tuple[str, int], list[Item]] = {}
-    for item in items:
-        batch = waiting.setdefault(shape(item), [])
+
+    def __init__(self, shape: Callable[[Item], tuple[str, int]]) -> None:
+        self._shape = shape
+        self._waiting: dict[tuple[str, int], list[Item]] = {}
+
+    def add(self, item: Item) -> list[Item]:
+        """The batch that this item fills; an empty list if its batch is not full yet."""
+        shape = self._shape(item)
+        batch = self._waiting.setdefault(shape, [])
         batch.append(item)
-        if len(batch) == clips_a_batch(*shape(item)):
-            yield waiting.pop(shape(item))
-    yield from waiting.values()
+        return self._waiting.pop(shape) if len(batch) == clips_per_batch(*shape) else []
+
+    def rest(self) -> Iterator[list[Item]]:
+        """The batches that did not fill, after the last item."""
+        yield from self._waiting.values()
 
 
-def clips_a_batch(schedule: str, num_frames: int) -> int:
+def batches(items: Iterable[Item], shape: Callable[[Item], tuple[str, int]]) -> Iterator[list[Item]]:
+    """The batches of all items, in the order in which they fill."""
+    waiting = Batches(shape)
+    for item in items:
+        if batch := waiting.add(item):
+            yield batch
+    yield from waiting.rest()
+
+
+def clips_per_batch(schedule: str, num_frames: int) -> int:
     """Clips that are tokenized together: a function of their shape alone, so that shards do not depend on the pool."""
     height, width = ScaleSchedule.named(schedule).pixels
     return max(1, min(_CLIPS_A_BATCH, _PIXELS_A_BATCH // (num_frames * height * width)))

@@ -9,10 +9,7 @@ the bits, and has no place of its own.
 from __future__ import annotations
 
 import queue
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow
@@ -22,8 +19,9 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
-from videoar.data_pipeline.encoding.encode import ClipEncoder, batches, sample_entry
+from videoar.data_pipeline.encoding.encode import ClipEncoder, UnusableClip, batches, sample_entry
 from videoar.data_pipeline.encoding.footage import FootageReader
+from videoar.data_pipeline.loading.batch_cache import Batch, BatchCache
 from videoar.data_pipeline.planning.all_datasets import OpenTokenizer, shard_limits
 from videoar.data_pipeline.planning.clip import Clip
 from videoar.data_pipeline.planning.stored_plan import Plan, clips_of, config_hash, read_plan
@@ -34,9 +32,6 @@ from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, re
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
-
-Batch = Mapping[str, Members | str]
-"""By the key of a clip: the bytes of its bits and its latent, or (a string) the reason why there is none."""
 
 
 class FailedClip(InputError):
@@ -63,8 +58,8 @@ def open_plans(
     datasets = {dataset.name: dataset for dataset in config.datasets}
     root, found = Storage.open(url), {}
     for name in names:
-        plan, layout = read_plan(root.child(name)), encoder.layout(datasets[name])
-        wanted = config_hash(datasets[name], layout, shard_limits(config))
+        plan, sample_format = read_plan(root.child(name)), encoder.sample_format(datasets[name])
+        wanted = config_hash(datasets[name], sample_format, shard_limits(config))
         if plan.config_hash != wanted:
             raise InputError(
                 "data.url",
@@ -73,13 +68,13 @@ def open_plans(
                 "name the plan of this recipe, or make one with `videoar data plan`",
             )
         clips = PlannedClips(datasets[name], plan, encoder, config, cache)
-        found[name] = _manifest(name, plan.storage.url, layout, clips)
+        found[name] = _manifest(name, plan.storage.url, sample_format, clips)
     return found
 
 
-def _manifest(name: str, url: str, layout: SampleFormat, clips: PlannedClips) -> Manifest:
-    content, tables = ContentHash(name, layout), []
-    for rows in row_groups(clips.entries(layout)):
+def _manifest(name: str, url: str, sample_format: SampleFormat, clips: PlannedClips) -> Manifest:
+    content, tables = ContentHash(name, sample_format), []
+    for rows in row_groups(clips.entries(sample_format)):
         content.add(rows)
         tables.append(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
     return PlannedManifest(
@@ -88,11 +83,11 @@ def _manifest(name: str, url: str, layout: SampleFormat, clips: PlannedClips) ->
         entries=Entries(name, pyarrow.concat_tables(tables)),
         tars={},
         hash=content.hexdigest(),
-        tokenizer_hash=layout.tokenizer_hash,
+        tokenizer_hash=sample_format.tokenizer_hash,
         schedule_hashes=content.schedules,
-        latent=layout.latent,
-        latent_dim=layout.latent_dim,
-        fps=layout.fps,
+        latent=sample_format.latent,
+        latent_dim=sample_format.latent_dim,
+        fps=sample_format.fps,
         clips=clips,
     )
 
@@ -106,12 +101,12 @@ class PlannedClips:
         self.dataset, self._encoder, self._config, self._cache = dataset, encoder, config, cache
         self._tables = [plan.table(shard) for shard in range(len(plan.shard_sizes))]
 
-    def entries(self, layout: SampleFormat) -> Iterator[SampleEntry]:
+    def entries(self, sample_format: SampleFormat) -> Iterator[SampleEntry]:
         """A sample for each clip, in the plan's order."""
         for shard, table in enumerate(self._tables):
             number_of = {row: number for number, rows in enumerate(_batches(table)) for row in rows}
             for row, clip in enumerate(clips_of(table)):
-                shape = replace(layout, schedule=ScaleSchedule.named(clip.schedule))
+                shape = replace(sample_format, schedule=ScaleSchedule.named(clip.schedule))
                 size_bytes, _ = shape.member_bytes(latent_frames(clip.num_frames))
                 batch = f"{shard:06d}.{number_of[row]:04d}"
                 yield sample_entry(self.dataset.name, clip, shard=batch, offset=row, size_bytes=size_bytes)
@@ -142,10 +137,7 @@ class PlannedClips:
             footage = list(reader.read(clips))
         finally:
             decoders.put(reader)
-        failed = {item.clip.key: item.reason for item in footage if item.frames is None}
-        decoded = [item for item in footage if item.frames is not None]
-        made = dict(self._encoder.members(self.dataset, decoded, failed)) if decoded else {}
-        return made | failed
+        return {clip.key: clip for clip in self._encoder.encode(self.dataset, footage)}
 
 
 class ClipReader:
@@ -173,15 +165,15 @@ class ClipReader:
 
     def _members(self, entry: SampleEntry) -> Members:
         made = self._clips.batch(entry.shard, self._decoders)[entry.key]
-        if isinstance(made, str):
+        if isinstance(made, UnusableClip):
             clip = self._clips.clip(entry)
             raise FailedClip(
                 f"data.datasets.{entry.dataset}.source",
                 f"{clip.path}{clip.member and '!' + clip.member}",
-                f"gives no clip {entry.key} at {clip.start_s:g} s: {made}",
+                f"gives no clip {entry.key} at {clip.start_s:g} s: {made.reason}",
                 "repair it, plan without it, allow for such clips by loader.max_missing_shards, or train on shards",
             )
-        return made
+        return made.members
 
     def fetches(self, latents: bool) -> bool:
         """Always: what is read ahead is decoded meanwhile."""
@@ -208,49 +200,6 @@ class ClipReader:
             self._decoders.get().close()
 
 
-class BatchCache:
-    """Batches of samples in memory; what was read longest ago gives way. One that is being made is waited for."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes, self.size_bytes = max_bytes, 0
-        self._made: OrderedDict[tuple[str, str], Batch] = OrderedDict()
-        self._making: dict[tuple[str, str], Future[Batch]] = {}
-        self._lock = threading.Lock()
-        self.num_made = 0
-        """Batches that were decoded and tokenized so far."""
-
-    def has(self, place: tuple[str, str]) -> bool:
-        """Whether a batch is there, or being made."""
-        return place in self._made or place in self._making
-
-    def get(self, place: tuple[str, str], make: Callable[[], Batch]) -> Batch:
-        """The batch at a place; `make` is called by one thread alone, and what it raises reaches all that wait."""
-        with self._lock:
-            if place in self._made:
-                self._made.move_to_end(place)
-                return self._made[place]
-            begun = self._making.get(place)
-            future = self._making.setdefault(place, Future())
-        return begun.result() if begun is not None else self._fill(place, future, make)
-
-    def _fill(self, place: tuple[str, str], future: Future[Batch], make: Callable[[], Batch]) -> Batch:
-        try:
-            batch = make()
-        except BaseException as error:
-            del self._making[place]
-            future.set_exception(error)
-            raise
-        with self._lock:
-            self._made[place] = batch
-            del self._making[place]
-            self.size_bytes += _size_bytes(batch)
-            self.num_made += 1
-            while self.size_bytes > self._max_bytes:
-                self.size_bytes -= _size_bytes(self._made.popitem(last=False)[1])
-        future.set_result(batch)
-        return batch
-
-
 def _batches(table: pyarrow.Table) -> list[list[int]]:
     """Rows of a shard's table that are tokenized together."""
     shapes: Sequence[tuple[str, int]] = list(
@@ -263,8 +212,3 @@ def _place(batch: str) -> tuple[int, int]:
     """Shard of the plan, and number of the batch within it."""
     shard, _, number = batch.partition(".")
     return int(shard), int(number)
-
-
-def _size_bytes(batch: Batch) -> int:
-    parts = ((made,) if isinstance(made, str) else made for made in batch.values())
-    return sum(len(one) for made in parts for one in made if one is not None)

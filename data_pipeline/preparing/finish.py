@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from videoar.data_pipeline.shards.commits import (
     read_commits,
     remaining_units,
 )
-from videoar.data_pipeline.shards.manifest import DATASET_KEY, read_dataset, write_manifest
+from videoar.data_pipeline.shards.manifest import DATASET_KEY, ManifestWriter, read_dataset
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.shards.sample_format import SampleFormat
 from videoar.data_pipeline.storage.objects import Storage
@@ -40,7 +40,7 @@ def is_finished(storage: Storage, plan: Plan) -> bool:
 def finish_dataset(
     storage: Storage,
     dataset: DatasetConfig,
-    layout: SampleFormat,
+    sample_format: SampleFormat,
     plan: Plan,
     tokenizer: TokenizerSource,
     max_failed_fraction: float,
@@ -55,18 +55,22 @@ def finish_dataset(
     committed = committed_units(storage, plan.shard_sizes)
     if next(remaining_units(plan.shard_sizes, committed), None) is not None:
         return False
-    tally = Tally(name=dataset.name, num_clips=plan.num_clips, max_failed_fraction=max_failed_fraction)
-    facts: dict[str, Any] = {"tokenizer": to_dict(tokenizer)}
-    entries = _entries(storage, dataset, layout, plan, committed, tally, facts)
-    try:
-        write_manifest(storage, dataset.name, layout, entries, tally.tars, facts)
-    except _Gone:
-        return False
+    counts = UnitCounts(name=dataset.name, num_clips=plan.num_clips, max_failed_fraction=max_failed_fraction)
+    with ManifestWriter(storage, dataset.name, sample_format) as writer:
+        for unit, commit in read_commits(storage, committed, plan.identity):
+            if commit is None:
+                return False
+            clips = clips_of_unit(plan, unit, commit)
+            _check_tars(storage, sample_format, unit, commit)
+            counts.add(commit)
+            writer.add(_samples(dataset, commit, clips))
+        _check_not_empty(dataset, counts)
+        writer.finish(counts.tars, _facts(dataset, plan, tokenizer, counts))
     return True
 
 
 @dataclass(kw_only=True, slots=True)
-class Tally:
+class UnitCounts:
     """Counts over the commits of a dataset that pass by; ends the work where too many clips have failed."""
 
     name: str
@@ -120,48 +124,38 @@ def forget(storage: Storage, units: Iterable[Unit]) -> None:
 OTHER_CLIPS = "which tells of other clips than the plan has there"
 
 
-class _Gone(Exception):
-    """A commit was listed and cannot be read."""
+def _check_tars(storage: Storage, sample_format: SampleFormat, unit: Unit, commit: Commit) -> None:
+    """InputError when a commit with samples lacks the tar of latents, or has one that the format does not store."""
+    if commit.tars and len(commit.tars) != 1 + (sample_format.latent != "none"):
+        raise InputError(
+            "output",
+            storage.url,
+            f"holds {unit.commit_key} with {len(commit.tars)} tars for latent={sample_format.latent}",
+            "remove that commit, so that its unit is made again",
+        )
 
 
-def _entries(
-    storage: Storage,
-    dataset: DatasetConfig,
-    layout: SampleFormat,
-    plan: Plan,
-    units: Sequence[Unit],
-    tally: Tally,
-    facts: dict[str, Any],
-) -> Iterator[SampleEntry]:
-    """The samples in the plan's order; the facts of the dataset are known, and told, at the end."""
-    for unit, commit in read_commits(storage, units, plan.identity):
-        if commit is None:
-            raise _Gone
-        clips = clips_of_unit(plan, unit, commit)
-        if commit.tars and len(commit.tars) != 1 + (layout.latent != "none"):
-            raise InputError(
-                "output",
-                storage.url,
-                f"holds {unit.commit_key} of {len(commit.tars)} tars for latent={layout.latent}",
-                "make its unit again: remove that commit",
-            )
-        tally.add(commit)
-        yield from _samples(dataset, commit, clips)
-    if not tally.num_samples:
+def _check_not_empty(dataset: DatasetConfig, counts: UnitCounts) -> None:
+    if not counts.num_samples:
         raise InputError(
             f"{dataset.name}.source.path",
             dataset.source.path,
-            f"gives no sample: {summary(tally.failed)}",
+            f"gives no sample: {summary(counts.failed)}",
             "repair the clips and choose another output",
         )
-    facts |= {
+
+
+def _facts(dataset: DatasetConfig, plan: Plan, tokenizer: TokenizerSource, counts: UnitCounts) -> dict[str, Any]:
+    """What dataset.json says in addition to the manifest's own fields."""
+    return {
+        "tokenizer": to_dict(tokenizer),
         "config": to_dict(dataset),
         "config_hash": plan.config_hash,
         "plan_hash": plan.hash,
-        "num_failed": tally.failed.total(),
-        "failed": dict(tally.failed.most_common()),
+        "num_failed": counts.failed.total(),
+        "failed": dict(counts.failed.most_common()),
         "num_skipped": plan.num_skipped,
-        "size_bytes": tally.size_bytes,
+        "size_bytes": counts.size_bytes,
     }
 
 

@@ -101,14 +101,14 @@ class Died:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedUnit:
     """The store failed over a unit."""
 
     job: Job
     error: StoreError
 
 
-Event = Done | Died | Refused
+Event = Done | Died | RefusedUnit
 
 
 @dataclass(eq=False, slots=True)
@@ -206,7 +206,7 @@ class Pool:
         except ray.exceptions.RayTaskError as error:
             if not (isinstance(error.cause, StoreError) and actor.units and task == actor.units[0][0]):
                 raise error.cause from error
-            yield Refused(actor.units.popleft()[1], error.cause)
+            yield RefusedUnit(actor.units.popleft()[1], error.cause)
             return
         yield from self._note(actor, task, value)
 

@@ -17,7 +17,16 @@ from videoar.cluster.ground.process import store_variables
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.planning.all_datasets import PlannedDataset, plan_all
 from videoar.data_pipeline.preparing.finish import check_failures, finish_dataset, forget, is_finished, standing_commits
-from videoar.data_pipeline.preparing.pool import Died, Done, Event, OpenRunner, OpenTokenizer, Pool, Refused, Settings
+from videoar.data_pipeline.preparing.pool import (
+    Died,
+    Done,
+    Event,
+    OpenRunner,
+    OpenTokenizer,
+    Pool,
+    RefusedUnit,
+    Settings,
+)
 from videoar.data_pipeline.preparing.ray_cluster import ray_cluster
 from videoar.data_pipeline.preparing.retries import Job, Schedule
 from videoar.data_pipeline.preparing.worker import UnitResult, UnitWorker
@@ -138,7 +147,7 @@ def _settle(event: Event, schedule: Schedule, counts: _Counts, datasets: Mapping
     """Count what is done; decide about what ended badly."""
     if isinstance(event, Done):
         counts.add(event.job, event.result)
-    elif isinstance(event, Refused):
+    elif isinstance(event, RefusedUnit):
         if not schedule.refused(event.job):
             raise event.error
     else:

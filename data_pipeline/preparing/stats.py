@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from videoar.data_pipeline.planning.clip import Clip
 from videoar.data_pipeline.planning.stored_plan import Plan, read_plan
-from videoar.data_pipeline.preparing.finish import Tally, clips_of_unit, is_finished, standing_commits
+from videoar.data_pipeline.preparing.finish import UnitCounts, clips_of_unit, is_finished, standing_commits
 from videoar.data_pipeline.shards.commits import Unit, remaining_units
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
@@ -63,19 +63,19 @@ def stats(url: str) -> DatasetStats:
     """Counts of a dataset, finished or not, from its plan and commits."""
     storage = Storage.open(url)
     plan, num_tokens = read_plan(storage), 0
-    tally = Tally(name=posixpath.basename(storage.url), num_clips=plan.num_clips)
+    counts = UnitCounts(name=posixpath.basename(storage.url), num_clips=plan.num_clips)
     made: list[Unit] = []  # what a run commits meanwhile is in neither sum
     for unit, commit in standing_commits(storage, plan):
         made.append(unit)
-        tally.add(commit)
+        counts.add(commit)
         clips = clips_of_unit(plan, unit, commit)
         num_tokens += sum(_tokens(clips[sample.key]) for sample in commit.samples)
     finished = is_finished(storage, plan)
     remaining = sum(unit.size for unit in remaining_units(plan.shard_sizes, made))
-    num_made = tally.num_samples + tally.failed.total()
+    num_made = counts.num_samples + counts.failed.total()
     facts = plan.accounts
     return DatasetStats(
-        name=tally.name,
+        name=counts.name,
         is_finished=finished,
         num_inputs=facts["num_inputs"],
         num_planned_inputs=facts["num_planned_inputs"],
@@ -83,12 +83,12 @@ def stats(url: str) -> DatasetStats:
         num_candidates=facts["num_candidates"],
         clips_out=facts["clips_out"],
         num_planned=plan.num_clips,
-        num_samples=tally.num_samples,
-        failed=dict(tally.failed.most_common()),
+        num_samples=counts.num_samples,
+        failed=dict(counts.failed.most_common()),
         num_remaining=remaining,
         is_balanced=_is_balanced(plan) and num_made + remaining == plan.num_clips and not (finished and remaining),
         num_tokens=num_tokens,
-        size_bytes=tally.size_bytes,
+        size_bytes=counts.size_bytes,
         buckets={f"{total.schedule}x{total.num_frames}": total.num_clips for total in plan.buckets},
     )
 

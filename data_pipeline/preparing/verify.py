@@ -30,7 +30,7 @@ _READ_BYTES = 16 << 20
 _CHECKED_AT_ONCE = 4
 """Units whose tars are read at a time: hashing leaves the interpreter's lock, and a store takes its time to answer."""
 
-Progress = Callable[[int, int, int], None]
+OnProgress = Callable[[int, int, int], None]
 """Told units done, units in all and bytes read so far."""
 
 
@@ -63,7 +63,7 @@ def _is_dataset(storage: Storage) -> bool:
     return any(storage.exists(key) for key in (HEAD_KEY, DATASET_KEY, COMMITS))
 
 
-def verify(url: str, *, repair: bool = False, progress: Progress | None = None) -> Verification:
+def verify(url: str, *, repair: bool = False, progress: OnProgress | None = None) -> Verification:
     """Re-hash every committed tar, several at a time; of a finished dataset, read one sample of each by the manifest.
 
     With `repair` what is damaged counts as not made: its commits go, and dataset.json, so that a run makes it again.
@@ -119,7 +119,7 @@ class _Check:
         return 0 if self.commit is None else len(self.commit.samples)
 
 
-def _check_units(storage: Storage, plan: Plan, units: Sequence[Unit], progress: Progress | None) -> list[_Check]:
+def _check_units(storage: Storage, plan: Plan, units: Sequence[Unit], progress: OnProgress | None) -> list[_Check]:
     checks, size_bytes = list[_Check](), 0
     found = read_ahead(
         lambda unit: _check_unit(storage, plan, unit), units, threads=_CHECKED_AT_ONCE, ahead=2 * _CHECKED_AT_ONCE

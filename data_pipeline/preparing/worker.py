@@ -14,7 +14,7 @@ import torch
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
-from videoar.data_pipeline.encoding.encode import ClipEncoder, batches
+from videoar.data_pipeline.encoding.encode import ClipEncoder, EncodedClip
 from videoar.data_pipeline.encoding.footage import Footage, FootageReader
 from videoar.data_pipeline.planning.choose import Clip
 from videoar.data_pipeline.planning.stored_plan import Plan, read_plan
@@ -73,14 +73,16 @@ class UnitWorker:
 
     def _make(self, dataset: DatasetConfig, unit: Unit, plan: Plan, files: tuple[IO[bytes], IO[bytes]]) -> Commit:
         """The unit's tars, first on the local disk (in memory they could be too large), then where they belong."""
-        layout = self._encoder.layout(dataset)
+        sample_format = self._encoder.sample_format(dataset)
         failed: dict[str, str] = {}
-        latents = files[1] if layout.latent != "none" else None
+        latents = files[1] if sample_format.latent != "none" else None
         with explain_full_disk(tempfile.gettempdir()), ShardWriter(files[0], latents) as writer:
-            footage = self._footage(dataset, plan.clips_of(unit), failed)
-            for batch in batches(footage, lambda item: (item.clip.schedule, item.clip.num_frames)):
-                for key, members in self._encoder.members(dataset, batch, failed):
-                    writer.add(key, members)
+            footage = self._footage(dataset, plan.clips_of(unit))
+            for clip in self._encoder.encode(dataset, footage):
+                if isinstance(clip, EncodedClip):
+                    writer.add(clip.key, clip.members)
+                else:
+                    failed[clip.key] = clip.reason
         tars = writer.tars(f"{unit.name}.{uuid.uuid4().hex[:12]}.tar") if writer.samples else ()
         for tar, file in zip(tars, files, strict=False):
             file.flush()  # nameless: a killed worker leaves nothing behind, and Linux opens it again like this
@@ -92,18 +94,15 @@ class UnitWorker:
             self._plans[dataset] = read_plan(self._output.child(dataset))
         return self._plans[dataset]
 
-    def _footage(self, dataset: DatasetConfig, clips: Sequence[Clip], failed: dict[str, str]) -> Iterator[Footage]:
-        """The clips that have frames; the reasons of the others go on record."""
+    def _footage(self, dataset: DatasetConfig, clips: Sequence[Clip]) -> Iterator[Footage]:
+        """The clips as pixels, counted one by one."""
         if dataset.name not in self._readers:
             self._readers[dataset.name] = FootageReader(
                 dataset.source, limits(self._config), self._config.decode_processes
             )
         for item in self._readers[dataset.name].read(clips):
             self.num_clips += 1
-            if item.frames is None:
-                failed[item.clip.key] = item.reason
-            else:
-                yield item
+            yield item
 
 
 def _spool() -> IO[bytes]:

@@ -28,7 +28,7 @@ _REMEDY = f"restore it, or remove {DATASET_KEY} and run `videoar data run` again
 _TARS = "tars"
 """Key of the table's metadata: key, size and sha256 of each tar."""
 
-_ROWS_A_GROUP = 32_768
+_ROWS_PER_GROUP = 32_768
 
 SCHEMA = pyarrow.schema(
     [
@@ -84,48 +84,73 @@ def sample_id(dataset: str, key: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def write_manifest(
-    storage: Storage,
-    name: str,
-    layout: SampleFormat,
-    entries: Iterable[SampleEntry],
-    tars: Iterable[CommittedTar],
-    facts: Mapping[str, Any],
-) -> None:
-    """Write the table, row group by row group, then dataset.json, whose presence says that the dataset is finished.
+class ManifestWriter:
+    """Writes the manifest of a dataset: `add` its samples in the plan's order, then call `finish` once.
 
-    The table is named by its hash: two drivers that finish at once leave one of two whole datasets. `tars` (what the
-    entries lie in) and `facts` (counts, the configuration, failures by reason, for people and `stats`) are read after
-    the last entry.
+    The table is written row group by row group to a local file, so memory does not grow with the dataset. dataset.json
+    is written last: its presence says that the dataset is finished. The table's name holds its hash: two drivers that
+    finish at the same time leave one of two whole datasets. Use it as a context manager: without `finish` it leaves
+    nothing behind.
     """
-    content, num_samples = ContentHash(name, layout), 0
-    with tempfile.NamedTemporaryFile(prefix="videoar-manifest-", suffix=".parquet") as file:
-        with parquet.ParquetWriter(file.name, SCHEMA, compression="zstd") as table:
-            for rows in row_groups(entries):
-                table.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
-                num_samples += len(rows)
-                content.add(rows)
-            table.add_key_value_metadata({_TARS: json.dumps([astuple(tar) for tar in tars])})
-        file.seek(0)
-        table_hash = hashlib.file_digest(file, "sha256").hexdigest()
+
+    def __init__(self, storage: Storage, name: str, sample_format: SampleFormat) -> None:
+        self._storage, self._identity = storage, _identity(name, sample_format)
+        self._content, self._num_samples = ContentHash(name, sample_format), 0
+        self._waiting: list[SampleEntry] = []
+        self._file = tempfile.NamedTemporaryFile(prefix="videoar-manifest-", suffix=".parquet")
+        self._table = parquet.ParquetWriter(self._file.name, SCHEMA, compression="zstd")
+
+    def add(self, entries: Iterable[SampleEntry]) -> None:
+        """Append samples to the table."""
+        for entry in entries:
+            self._waiting.append(entry)
+            if len(self._waiting) == _ROWS_PER_GROUP:
+                self._write_group()
+
+    def finish(self, tars: Iterable[CommittedTar], facts: Mapping[str, Any]) -> None:
+        """Store the table and dataset.json.
+
+        `tars` are those that hold the samples. `facts` go into dataset.json for people and `stats`: counts, the
+        configuration, failures by reason.
+        """
+        if self._waiting:
+            self._write_group()
+        self._table.add_key_value_metadata({_TARS: json.dumps([astuple(tar) for tar in tars])})
+        self._table.close()
+        self._file.seek(0)
+        table_hash = hashlib.file_digest(self._file, "sha256").hexdigest()
         key = f"manifest.{table_hash[:12]}.parquet"
-        storage.write_file(key, file.name)
-    described = _identity(name, layout) | {
-        "schedules": content.schedules,
-        "hash": content.hexdigest(),
-        "manifest": key,
-        "manifest_sha256": table_hash,
-        "num_samples": num_samples,
-        **facts,
-    }
-    storage.write(DATASET_KEY, json.dumps(described, indent=2, sort_keys=True).encode())
+        self._storage.write_file(key, self._file.name)
+        described = self._identity | {
+            "schedules": self._content.schedules,
+            "hash": self._content.hexdigest(),
+            "manifest": key,
+            "manifest_sha256": table_hash,
+            "num_samples": self._num_samples,
+            **facts,
+        }
+        self._storage.write(DATASET_KEY, json.dumps(described, indent=2, sort_keys=True).encode())
+
+    def __enter__(self) -> ManifestWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._table.close()
+        self._file.close()
+
+    def _write_group(self) -> None:
+        rows = _rows(self._waiting)
+        self._table.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA))
+        self._content.add(rows)
+        self._num_samples += len(rows)
+        self._waiting = []
 
 
 class ContentHash:
     """The hash of a manifest: of what made its samples, and of what each is, in order; not of where they lie."""
 
-    def __init__(self, name: str, layout: SampleFormat) -> None:
-        self._digest = hashlib.sha256(json.dumps(_identity(name, layout), sort_keys=True).encode())
+    def __init__(self, name: str, sample_format: SampleFormat) -> None:
+        self._digest = hashlib.sha256(json.dumps(_identity(name, sample_format), sort_keys=True).encode())
         self.schedules: dict[str, str] = {}
         """Hash of each schedule that has occurred, by its name."""
 
@@ -145,10 +170,14 @@ class ContentHash:
 
 
 def row_groups(entries: Iterable[SampleEntry]) -> Iterator[list[dict[str, Any]]]:
-    """Rows of the table, so many at a time that memory stays flat however many there are."""
-    rows = ({name: getattr(entry, name) for name in SCHEMA.names} for entry in entries)
-    while group := list(islice(rows, _ROWS_A_GROUP)):
-        yield group
+    """The samples as rows of the table, in groups of bounded size, so that memory does not grow with the dataset."""
+    remaining = iter(entries)
+    while group := list(islice(remaining, _ROWS_PER_GROUP)):
+        yield _rows(group)
+
+
+def _rows(entries: Iterable[SampleEntry]) -> list[dict[str, Any]]:
+    return [{name: getattr(entry, name) for name in SCHEMA.names} for entry in entries]
 
 
 def open_manifest(url: str) -> Manifest:
@@ -215,12 +244,12 @@ def read_dataset(storage: Storage) -> dict[str, Any]:
     return described
 
 
-def _identity(name: str, layout: SampleFormat) -> dict[str, Any]:
+def _identity(name: str, sample_format: SampleFormat) -> dict[str, Any]:
     return {
         "format_version": VERSION,
         "name": name,
-        "tokenizer_hash": layout.tokenizer_hash,
-        "latent": layout.latent,
-        "latent_dim": layout.latent_dim,
-        "fps": layout.fps,
+        "tokenizer_hash": sample_format.tokenizer_hash,
+        "latent": sample_format.latent,
+        "latent_dim": sample_format.latent_dim,
+        "fps": sample_format.fps,
     }

@@ -9,15 +9,13 @@ the training device. Every member carries the identity of what made it, and a ch
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int8, Int64, UInt8
-from torch import Tensor
+from jaxtyping import Bool, Float32, Int8
 
 from videoar.cluster.ground.errors import CorruptShard
 from videoar.data_pipeline.config.data import DataConfig, LatentPayload
@@ -105,28 +103,28 @@ class SampleFormat:
 
 
 def write_sample(
-    layout: SampleFormat, bits: Bool[np.ndarray, "t n k"], latent: Float32[np.ndarray, "t k h w"] | None
+    sample_format: SampleFormat, bits: Bool[np.ndarray, "t n k"], latent: Float32[np.ndarray, "t k h w"] | None
 ) -> Members:
     """The members of one sample; `latent` is not looked at when the format stores none."""
-    packed = _member(layout, len(bits), "bits", PackedBits.of(bits).packed.tobytes())
-    if layout.latent == "none":
+    packed = _member(sample_format, len(bits), "bits", PackedBits.of(bits).packed.tobytes())
+    if sample_format.latent == "none":
         return Members(packed, None)
-    assert latent is not None, f"a format with latent={layout.latent} needs one"
-    stored = _member(layout, len(bits), layout.latent, _pack_latent(layout, bits, latent))
-    assert layout.member_bytes(len(bits)) == (len(packed), len(stored)), "sample and format disagree"
+    assert latent is not None, f"a format with latent={sample_format.latent} needs one"
+    stored = _member(sample_format, len(bits), sample_format.latent, _pack_latent(sample_format, bits, latent))
+    assert sample_format.member_bytes(len(bits)) == (len(packed), len(stored)), "sample and format disagree"
     return Members(packed, stored)
 
 
-def read_bits(layout: SampleFormat, num_frames: int, raw: bytes | memoryview) -> PackedBits:
+def read_bits(sample_format: SampleFormat, num_frames: int, raw: bytes | memoryview) -> PackedBits:
     """The bits of one sample, in place. CorruptShard: damaged bytes. ForeignShard: a sample of something else."""
-    packed = np.frombuffer(_checked(layout, num_frames, "bits", raw), dtype=np.uint8)
-    return PackedBits(packed, _shape(layout, num_frames))
+    packed = np.frombuffer(_checked(sample_format, num_frames, "bits", raw), dtype=np.uint8)
+    return PackedBits(packed, _shape(sample_format, num_frames))
 
 
-def read_latent(layout: SampleFormat, num_frames: int, raw: bytes | memoryview) -> StoredLatent:
+def read_latent(sample_format: SampleFormat, num_frames: int, raw: bytes | memoryview) -> StoredLatent:
     """The latent of one sample, in place, of a format that stores one; raises as `read_bits` does."""
-    assert layout.latent != "none", "there is no latent to read"
-    return _unpack_latent(layout, num_frames, _checked(layout, num_frames, layout.latent, raw))
+    assert sample_format.latent != "none", "there is no latent to read"
+    return _unpack_latent(sample_format, num_frames, _checked(sample_format, num_frames, sample_format.latent, raw))
 
 
 def header_fields(raw: bytes | memoryview) -> dict[str, object]:
@@ -136,15 +134,15 @@ def header_fields(raw: bytes | memoryview) -> dict[str, object]:
     return {**_identity(raw[: _HEADER.size]), "magic": _MAGIC.decode()}
 
 
-def _member(layout: SampleFormat, num_frames: int, body: _Body, payload: bytes) -> bytes:
-    return layout.header(num_frames, body, crc32(payload)) + payload
+def _member(sample_format: SampleFormat, num_frames: int, body: _Body, payload: bytes) -> bytes:
+    return sample_format.header(num_frames, body, crc32(payload)) + payload
 
 
-def _checked(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes | memoryview) -> memoryview:
+def _checked(sample_format: SampleFormat, num_frames: int, body: _Body, raw: bytes | memoryview) -> memoryview:
     """What follows the header of a member, which is as it was written and what it should be."""
-    header = _expected(layout, num_frames, body)
+    header = _expected(sample_format, num_frames, body)
     if raw[: len(header)] != header:
-        _refuse_header(layout, num_frames, body, raw)
+        _refuse_header(sample_format, num_frames, body, raw)
     payload = memoryview(raw)[_HEADER.size :]
     if crc32(payload) != int.from_bytes(raw[len(header) : _HEADER.size], "little"):
         raise CorruptShard("the checksum of the sample does not match its bytes")
@@ -152,19 +150,19 @@ def _checked(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes | me
 
 
 @lru_cache(maxsize=256)
-def _shape(layout: SampleFormat, num_frames: int) -> tuple[int, int, int]:
+def _shape(sample_format: SampleFormat, num_frames: int) -> tuple[int, int, int]:
     """That of the bits: the same for many samples."""
-    return num_frames, layout.schedule.tokens_per_frame, layout.latent_dim
+    return num_frames, sample_format.schedule.tokens_per_frame, sample_format.latent_dim
 
 
 @lru_cache(maxsize=256)
-def _expected(layout: SampleFormat, num_frames: int, body: _Body) -> bytes:
+def _expected(sample_format: SampleFormat, num_frames: int, body: _Body) -> bytes:
     """The header up to its checksum: the same for many samples."""
-    return layout.header(num_frames, body, 0)[:-_CHECKSUM_BYTES]
+    return sample_format.header(num_frames, body, 0)[:-_CHECKSUM_BYTES]
 
 
-def _refuse_header(layout: SampleFormat, num_frames: int, body: _Body, raw: bytes | memoryview) -> None:
-    found, wanted = header_fields(raw), header_fields(layout.header(num_frames, body, 0))
+def _refuse_header(sample_format: SampleFormat, num_frames: int, body: _Body, raw: bytes | memoryview) -> None:
+    found, wanted = header_fields(raw), header_fields(sample_format.header(num_frames, body, 0))
     for name, value in wanted.items():
         if found[name] != value:
             raise ForeignShard(f"{name} is {found[name]} in the shard and {value} in the manifest")
@@ -198,56 +196,22 @@ def _identity(header: bytes | memoryview) -> dict[str, object]:
 
 
 def _pack_latent(
-    layout: SampleFormat, bits: Bool[np.ndarray, "t n k"], latent: Float32[np.ndarray, "t k h w"]
+    sample_format: SampleFormat, bits: Bool[np.ndarray, "t n k"], latent: Float32[np.ndarray, "t k h w"]
 ) -> bytes:
-    if layout.latent == "fp16":
+    if sample_format.latent == "fp16":
         return latent.astype("<f2").tobytes()
-    scale, codes = quantise_remainder(latent - rebuild(bits, layout.schedule))
+    scale, codes = quantise_remainder(latent - rebuild(bits, sample_format.schedule))
     return scale.astype("<f4").tobytes() + codes.tobytes()
 
 
-def _unpack_latent(layout: SampleFormat, num_frames: int, stored: memoryview) -> StoredLatent:
-    shape = (num_frames, layout.latent_dim, *layout.schedule.grid)
-    if layout.latent == "fp16":
+def _unpack_latent(sample_format: SampleFormat, num_frames: int, stored: memoryview) -> StoredLatent:
+    shape = (num_frames, sample_format.latent_dim, *sample_format.schedule.grid)
+    if sample_format.latent == "fp16":
         return StoredLatent(np.frombuffer(stored, dtype="<f2").reshape(shape))
     cut = 4 * shape[0] * shape[1]
     scale = np.frombuffer(stored[:cut], dtype="<f4").astype(np.float32).reshape(*shape[:2], 1, 1)
     codes = np.frombuffer(stored[cut:], dtype=np.int8).reshape(shape)
     return StoredLatent(codes, scale)
-
-
-def unpack(codes: Sequence[PackedBits], device: torch.device | str) -> Bool[Tensor, "f n k"]:
-    """The bits of all frames of several samples of one schedule, one sample after the other; unpacked on the device."""
-    packed, shape = np.concatenate([one.packed for one in codes]), (-1, *codes[0].shape[1:])
-    if torch.device(device).type == "cpu":
-        return torch.from_numpy(np.unpackbits(packed, bitorder="big").view(np.bool_).reshape(shape))
-    return unpack_by_table(torch.from_numpy(packed).to(device)).view(shape)
-
-
-def unpack_by_table(packed: UInt8[Tensor, " j"]) -> Bool[Tensor, " bits"]:
-    """Eight bits of each byte, big bit order: one gather, where numpy does not reach."""
-    return _bits_of_bytes(packed.device).index_select(0, packed.int()).view(torch.bool)
-
-
-@lru_cache(maxsize=16)
-def _bits_of_bytes(device: torch.device) -> Int64[Tensor, "bytes=256"]:
-    """For each byte its eight bits, as eight bytes of 0 or 1 that one gathered number carries."""
-    bits = np.unpackbits(np.arange(256, dtype=np.uint8), bitorder="big")
-    return torch.from_numpy(bits.view(np.int64)).to(device)
-
-
-def restore(
-    latents: Sequence[StoredLatent], bits: Bool[Tensor, "f n k"], schedule: ScaleSchedule
-) -> Float32[Tensor, "f k h w"]:
-    """F of all frames of several samples, whose bits stand one sample after the other; on the device of the bits."""
-    values = torch.from_numpy(np.concatenate([latent.values for latent in latents])).to(bits.device).float()
-    if all(latent.scale is None for latent in latents):
-        return values
-    ones = [np.ones((*latent.values.shape[:2], 1, 1), np.float32) for latent in latents]
-    scales = [one if latent.scale is None else latent.scale for latent, one in zip(latents, ones, strict=True)]
-    added = [one * (latent.scale is not None) for latent, one in zip(latents, ones, strict=True)]
-    scale, share = (torch.from_numpy(np.concatenate(part)).to(bits.device) for part in (scales, added))
-    return share * accumulate(bits, schedule) + scale * values
 
 
 def quantise_remainder(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 
 from videoar.data_pipeline.config.data import LatentPayload
 from videoar.data_pipeline.shards.commits import CommittedSample, CommittedTar
-from videoar.data_pipeline.shards.manifest import Manifest, open_manifest, sample_id, write_manifest
+from videoar.data_pipeline.shards.manifest import Manifest, ManifestWriter, open_manifest, sample_id
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, rebuild, write_sample
 from videoar.data_pipeline.shards.writer import ShardWriter
@@ -34,6 +34,14 @@ def pack_shard(
 
 
 @pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Storage]:
+    """A store that is not the local disk."""
+    storage = Storage.open(f"memory://{tmp_path.name}")
+    yield storage
+    storage.fs.rm(storage.root, recursive=True)
+
+
+@pytest.fixture
 def write_dataset(tmp_path: Path) -> WriteDataset:
     """write_dataset(name, count, schedule="64x64", num_frames=2, latent="int8") -> Manifest."""
 
@@ -45,11 +53,11 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
         latent: LatentPayload = "int8",
         shards: int = 1,
     ) -> Manifest:
-        layout = SampleFormat(
+        sample_format = SampleFormat(
             schedule=ScaleSchedule.named(schedule), tokenizer_hash="ab" * 8, latent=latent, latent_dim=16, fps=8.0
         )
         storage = Storage.open(str(tmp_path / name))
-        payloads = [(f"clip_{i:06d}", _payload(layout, num_frames, seed=i)) for i in range(count)]
+        payloads = [(f"clip_{i:06d}", _payload(sample_format, num_frames, seed=i)) for i in range(count)]
         entries, written = [], list[CommittedTar]()
         for shard in range(shards):
             first, last = shard * count // shards, (shard + 1) * count // shards
@@ -75,20 +83,29 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
                 for i, sample in zip(range(first, last), samples, strict=True)
             ]
             written += tars
-        write_manifest(storage, name, layout, entries, written, {})
+        with ManifestWriter(storage, name, sample_format) as writer:
+            writer.add(entries)
+            writer.finish(written, {})
         return open_manifest(storage.url)
 
     return write
 
 
-def sample_arrays(layout: SampleFormat, num_frames: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def format_of(latent: LatentPayload) -> SampleFormat:
+    """A format of 64x64 with this latent."""
+    return SampleFormat(
+        schedule=ScaleSchedule.named("64x64"), tokenizer_hash="0f" * 8, latent=latent, latent_dim=16, fps=23.976
+    )
+
+
+def sample_arrays(sample_format: SampleFormat, num_frames: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The bits and latent that `write_dataset` stores for a seed."""
     draws = np.random.default_rng(seed)
-    bits = draws.random((num_frames, layout.schedule.tokens_per_frame, layout.latent_dim)) > 0.5
-    h, w = layout.schedule.grid
-    noise = draws.normal(scale=0.1, size=(num_frames, layout.latent_dim, h, w)).astype(np.float32)
-    return bits, rebuild(bits, layout.schedule) + noise
+    bits = draws.random((num_frames, sample_format.schedule.tokens_per_frame, sample_format.latent_dim)) > 0.5
+    h, w = sample_format.schedule.grid
+    noise = draws.normal(scale=0.1, size=(num_frames, sample_format.latent_dim, h, w)).astype(np.float32)
+    return bits, rebuild(bits, sample_format.schedule) + noise
 
 
-def _payload(layout: SampleFormat, num_frames: int, seed: int) -> Members:
-    return write_sample(layout, *sample_arrays(layout, num_frames, seed))
+def _payload(sample_format: SampleFormat, num_frames: int, seed: int) -> Members:
+    return write_sample(sample_format, *sample_arrays(sample_format, num_frames, seed))

@@ -11,7 +11,7 @@ import pytest
 
 from videoar.cluster.ground.errors import InputError
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.shards.manifest import open_manifest, write_manifest
+from videoar.data_pipeline.shards.manifest import ManifestWriter, open_manifest
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.run_folder import read_lines
@@ -66,8 +66,9 @@ def test_shards_without_a_clip_that_failed_are_another_order(debug_data: str, tm
     lacking, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(debug_data, lacking)
     manifest = open_manifest(str(lacking / "images32"))
-    layout = manifest.format(manifest.entries[0])
-    write_manifest(Storage.open(manifest.url), manifest.name, layout, manifest.entries[1:], manifest.tars.values(), {})
+    with ManifestWriter(Storage.open(manifest.url), manifest.name, manifest.format(manifest.entries[0])) as writer:
+        writer.add(manifest.entries[1:])
+        writer.finish(manifest.tars.values(), {})
     train(short(str(lacking)), run)
     with pytest.raises(InputError, match=r"data\.url=.*another order of samples"):
         go_on_from_step_3(run, short(debug_data, online=True))

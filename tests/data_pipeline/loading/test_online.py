@@ -18,8 +18,9 @@ from videoar.data_pipeline.config.data import DataConfig, LatentPayload
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
-from videoar.data_pipeline.loading.loader import PackReader, StepLoader
-from videoar.data_pipeline.loading.online import BatchCache, FailedClip, open_plans
+from videoar.data_pipeline.loading.loader import StepLoader
+from videoar.data_pipeline.loading.online import FailedClip, open_plans
+from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan, deal
 from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.preparing.finish import finish_dataset
@@ -27,7 +28,6 @@ from videoar.data_pipeline.preparing.worker import UnitWorker
 from videoar.data_pipeline.shards.commits import Unit
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.data_pipeline.shards.sample_format import Members
 from videoar.data_pipeline.text.tokens import BytesText
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.config import ClipBucket
@@ -186,15 +186,3 @@ def test_the_plan_of_another_recipe_is_refused(tmp_path: Path) -> None:
     plan_all(data, str(tmp_path))
     with pytest.raises(InputError, match="planned with other settings"):
         opened(replace(data, latent="fp16"), tmp_path)
-
-
-def test_the_cache_is_bounded_and_hands_errors_on() -> None:
-    """Memory that grows with the dataset ends a run; a maker that raised must not leave others waiting for ever."""
-    cache, made = BatchCache(10), Members(b"123", b"4")
-    for number in range(5):
-        assert cache.get(("d", str(number)), lambda: {"k": made}) == {"k": made}
-    assert cache.size_bytes == 8
-    assert [cache.has(("d", str(number))) for number in range(5)] == [False, False, False, True, True]
-    with pytest.raises(ZeroDivisionError):
-        cache.get(("d", "9"), lambda: 1 // 0)  # type: ignore[arg-type,return-value]
-    assert cache.get(("d", "9"), lambda: {}) == {}

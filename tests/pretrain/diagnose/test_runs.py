@@ -15,7 +15,7 @@ import torch
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import Stopped
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.shards.manifest import open_manifest, write_manifest
+from videoar.data_pipeline.shards.manifest import ManifestWriter, open_manifest
 from videoar.data_pipeline.shards.reader import ShardReader
 from videoar.data_pipeline.shards.sample_format import write_sample
 from videoar.data_pipeline.storage.objects import Storage
@@ -188,9 +188,9 @@ def test_captions_that_say_nothing(run: Path, debug_data: str, tmp_path: Path) -
     data = Path(shutil.copytree(debug_data, tmp_path / "data"))
     manifest = open_manifest(str(data / "clips64"))
     bare = [replace(entry, caption=" ") for entry in manifest.entries]
-    write_manifest(
-        Storage.open(manifest.url), manifest.name, manifest.format(bare[0]), bare, manifest.tars.values(), {}
-    )
+    with ManifestWriter(Storage.open(manifest.url), manifest.name, manifest.format(bare[0])) as writer:
+        writer.add(bare)
+        writer.finish(manifest.tars.values(), {})
     on_data(run, data)
     (found,) = [one for one in diagnose(run) if one.name == "text" and one.state == "fail"]
     assert found.found == "clips64: 24 of 24 samples have no caption"
