@@ -25,19 +25,14 @@ import webdataset
 from videoar.benchmarks.measure import alternate
 from videoar.data_pipeline.config.data import LatentPayload
 from videoar.data_pipeline.config.loader import LoaderConfig
-from videoar.data_pipeline.loading.loader import PackReader, StepLoader
+from videoar.data_pipeline.loading.loader import StepLoader
+from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler
 from videoar.data_pipeline.shards.commits import LATENTS, SHARDS, CommittedTar
 from videoar.data_pipeline.shards.manifest import Manifest, ManifestWriter, open_manifest, sample_id
+from videoar.data_pipeline.shards.on_device import unpack
 from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry, StoredLatent
-from videoar.data_pipeline.shards.sample_format import (
-    Members,
-    SampleFormat,
-    read_bits,
-    read_latent,
-    unpack,
-    write_sample,
-)
+from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, read_bits, read_latent, write_sample
 from videoar.data_pipeline.shards.writer import ShardWriter
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.model.text import BytesText

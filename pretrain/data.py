@@ -12,8 +12,9 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
-from videoar.data_pipeline.loading.loader import PackReader, StepLoader
+from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.online import open_plans
+from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan
 from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.shards.manifest import Manifest, open_manifest

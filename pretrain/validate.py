@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from videoar.data_pipeline.loading.loader import PackReader
+from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import PackPlan, packs_once
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.pretrain.batch.pack import Pack, plain_pack

@@ -20,6 +20,7 @@ from videoar.data_pipeline.shards.manifest import sample_id
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, sample_format, write_sample
 from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.pixels import from_bytes
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 Item = TypeVar("Item")
@@ -88,9 +89,7 @@ class ClipEncoder:
     def _tokenize(
         self, frames: UInt8[np.ndarray, "b f h w 3"], schedule: ScaleSchedule
     ) -> tuple[Float32[np.ndarray, "b t k hh ww"], Bool[np.ndarray, "b t n k"]]:
-        pixels = torch.from_numpy(frames).to(self._device)
-        video = rearrange(pixels, "b f h w c -> b c f h w").float() / 127.5 - 1
-        latent = self._tokenizer.encode(video)
+        latent = self._tokenizer.encode(from_bytes(torch.from_numpy(frames).to(self._device)))
         bits = self._tokenizer.quantize(latent, schedule)
         return rearrange(latent, "b k t h w -> b t k h w").contiguous().cpu().numpy(), bits.cpu().numpy()
 

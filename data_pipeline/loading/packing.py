@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.loading.epoch_order import EpochOrders
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.text.tokens import TextTokens
@@ -25,13 +26,7 @@ from videoar.data_pipeline.text.tokens import TextTokens
 WINDOW = 1024
 """Samples of the global order that are packed together."""
 
-_BAND = 1 << 18
-"""Places of an epoch's order that are worked out together."""
-
-_DRAWS = 1 << 20
-"""Draws that are in memory at a time."""
-
-_PAIRS_A_TOKEN = 16_384
+_PAIRS_PER_TOKEN = 16_384
 """Attended pairs that cost as much as one token's matrix products: 32 d^2 / 4 d at a width d of 2,048."""
 
 
@@ -42,6 +37,36 @@ class LoaderState:
     window: int = 0
     pack: int = 0
     """Packs of that window which are used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackPlan:
+    """Which samples stand in one pack, in order. A pack is one sequence of at most `tokens_per_pack` tokens."""
+
+    entries: tuple[SampleEntry, ...]
+    text_lengths: tuple[int, ...]
+    """Text tokens m of each sample."""
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(self.text_lengths) + sum(entry.num_visual_tokens for entry in self.entries)
+
+    @property
+    def num_frames(self) -> int:
+        """Latent frames in the pack."""
+        return sum(entry.num_frames for entry in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """The packs of one optimizer step, the same for every number of processes."""
+
+    packs: tuple[PackPlan, ...]
+
+    @property
+    def num_frames(self) -> int:
+        """Latent frames of the whole step: N of the loss."""
+        return sum(pack.num_frames for pack in self.packs)
 
 
 class PackSampler:
@@ -60,7 +85,7 @@ class PackSampler:
         self._manifests, self._tokens_per_pack, self._batch, self._seed = manifests, tokens_per_pack, batch, seed
         self._bounds = _window_bounds(manifests, weights)
         self._text_lengths = [text.lengths(manifest.entries) for manifest in manifests]
-        self._orders = [Orders(seed, manifest.name, len(manifest.entries)) for manifest in manifests]
+        self._orders = [EpochOrders(seed, manifest.name, len(manifest.entries)) for manifest in manifests]
         for manifest, lengths in zip(manifests, self._text_lengths, strict=True):
             _refuse_too_long(manifest, lengths, tokens_per_pack)
         self._cached: tuple[int, tuple[PackPlan, ...]] | None = None
@@ -186,7 +211,7 @@ def estimated_cost(pack: PackPlan) -> float:
     for entry, text in zip(pack.entries, pack.text_lengths, strict=True):
         t, n = entry.num_frames, entry.num_visual_tokens // entry.num_frames
         pairs += text * text + t * n * (text + 2 * n / 3) + n * n * t * (t - 1) / 2
-    return pack.num_tokens + pairs / _PAIRS_A_TOKEN
+    return pack.num_tokens + pairs / _PAIRS_PER_TOKEN
 
 
 def _window_bounds(manifests: Sequence[Manifest], weights: Sequence[float]) -> tuple[Fraction, ...]:
@@ -214,58 +239,6 @@ def _counts(bounds: Sequence[Fraction], number: int) -> list[int]:
     return [high - low for low, high in itertools.pairwise(edges)]
 
 
-class Orders:
-    """The orders of a dataset's epochs, in bands: a window of a hundred million samples costs no sort of them all.
-
-    An epoch's order sorts raw generator output (whose stream numpy guarantees across versions). Sorted places
-    first..last of uniform draws lie in a narrow range of values, known beforehand but for chance; so one pass keeps the
-    draws in that range and counts those below it, and only the kept ones are sorted. The last band is remembered.
-    """
-
-    def __init__(self, seed: int, dataset: str, size: int, band: int = _BAND) -> None:
-        self._seed, self._dataset, self._size, self._width = seed, dataset, size, band
-        self._bands: dict[int, tuple[int, Int64[np.ndarray, " i"]]] = {}
-        """First place and samples of the band, by epoch; of the last two epochs that were asked for."""
-
-    def slice(self, epoch: int, first: int, last: int) -> Int64[np.ndarray, " i"]:
-        """Samples at the places first..last of an epoch."""
-        start, samples = self._bands.get(epoch, (0, np.empty(0, dtype=np.int64)))
-        if not start <= first <= last <= start + len(samples):
-            self._bands.pop(epoch, None)
-            while len(self._bands) > 1:
-                del self._bands[next(iter(self._bands))]
-            start, samples = self._bands[epoch] = self._band(epoch, first, max(last, first + self._width))
-        return samples[first - start : last - start]
-
-    def _band(self, epoch: int, first: int, last: int) -> tuple[int, Int64[np.ndarray, " i"]]:
-        """At least the samples at places first..last (or to the end), and the place of the first of them."""
-        margin = 8.0 * self._size**0.5
-        while True:
-            low, high = (first - margin) / self._size, (last + margin) / self._size
-            below, draws, samples = self._between(epoch, _as_word(low), _as_word(high))
-            if below <= first and min(last, self._size) <= below + len(samples):
-                return below, samples[np.argsort(draws, kind="stable")]
-            margin *= 4  # chance of about 1e-50
-
-    def _between(self, epoch: int, low: int, high: int) -> tuple[int, np.ndarray, Int64[np.ndarray, " i"]]:
-        """How many draws lie below `low`; the draws from there to `high` (included), and whose they are."""
-        digest = hashlib.sha256(f"{self._seed}\0{epoch}\0{self._dataset}".encode()).digest()
-        generator = np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest[:16], "big")))
-        below, draws, samples = 0, [np.empty(0, dtype=np.uint64)], [np.empty(0, dtype=np.int64)]
-        for start in range(0, self._size, _DRAWS):
-            raw = generator.random_raw(min(_DRAWS, self._size - start))
-            below += int((raw < np.uint64(low)).sum())
-            inside = np.flatnonzero((raw >= np.uint64(low)) & (raw <= np.uint64(high)))
-            draws.append(raw[inside])
-            samples.append(inside + start)
-        return below, np.concatenate(draws), np.concatenate(samples)
-
-
-def _as_word(fraction: float) -> int:
-    """A share of the range of raw draws."""
-    return min(max(int(fraction * 2.0**64), 0), 2**64 - 1)
-
-
 def _refuse_too_long(manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_per_pack: int) -> None:
     lengths = manifest.entries.visual_tokens + texts
     for index in np.flatnonzero(lengths > tokens_per_pack)[:1].tolist():
@@ -277,33 +250,3 @@ def _refuse_too_long(manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_
             f"({entry.num_frames} latent frames of {entry.schedule}, {texts[index]} text tokens)",
             "raise it, or use shorter clips",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class PackPlan:
-    """Which samples stand in one pack, in order. A pack is one sequence of at most `tokens_per_pack` tokens."""
-
-    entries: tuple[SampleEntry, ...]
-    text_lengths: tuple[int, ...]
-    """Text tokens m of each sample."""
-
-    @property
-    def num_tokens(self) -> int:
-        return sum(self.text_lengths) + sum(entry.num_visual_tokens for entry in self.entries)
-
-    @property
-    def num_frames(self) -> int:
-        """Latent frames in the pack."""
-        return sum(entry.num_frames for entry in self.entries)
-
-
-@dataclass(frozen=True, slots=True)
-class StepPlan:
-    """The packs of one optimizer step, the same for every number of processes."""
-
-    packs: tuple[PackPlan, ...]
-
-    @property
-    def num_frames(self) -> int:
-        """Latent frames of the whole step: N of the loss."""
-        return sum(pack.num_frames for pack in self.packs)

@@ -9,15 +9,13 @@ the training device. Every member carries the identity of what made it, and a ch
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int8, Int64, UInt8
-from torch import Tensor
+from jaxtyping import Bool, Float32, Int8
 
 from videoar.cluster.ground.errors import CorruptShard
 from videoar.data_pipeline.config.data import DataConfig, LatentPayload
@@ -214,40 +212,6 @@ def _unpack_latent(sample_format: SampleFormat, num_frames: int, stored: memoryv
     scale = np.frombuffer(stored[:cut], dtype="<f4").astype(np.float32).reshape(*shape[:2], 1, 1)
     codes = np.frombuffer(stored[cut:], dtype=np.int8).reshape(shape)
     return StoredLatent(codes, scale)
-
-
-def unpack(codes: Sequence[PackedBits], device: torch.device | str) -> Bool[Tensor, "f n k"]:
-    """The bits of all frames of several samples of one schedule, one sample after the other; unpacked on the device."""
-    packed, shape = np.concatenate([one.packed for one in codes]), (-1, *codes[0].shape[1:])
-    if torch.device(device).type == "cpu":
-        return torch.from_numpy(np.unpackbits(packed, bitorder="big").view(np.bool_).reshape(shape))
-    return unpack_by_table(torch.from_numpy(packed).to(device)).view(shape)
-
-
-def unpack_by_table(packed: UInt8[Tensor, " j"]) -> Bool[Tensor, " bits"]:
-    """Eight bits of each byte, big bit order: one gather, where numpy does not reach."""
-    return _bits_of_bytes(packed.device).index_select(0, packed.int()).view(torch.bool)
-
-
-@lru_cache(maxsize=16)
-def _bits_of_bytes(device: torch.device) -> Int64[Tensor, "bytes=256"]:
-    """For each byte its eight bits, as eight bytes of 0 or 1 that one gathered number carries."""
-    bits = np.unpackbits(np.arange(256, dtype=np.uint8), bitorder="big")
-    return torch.from_numpy(bits.view(np.int64)).to(device)
-
-
-def restore(
-    latents: Sequence[StoredLatent], bits: Bool[Tensor, "f n k"], schedule: ScaleSchedule
-) -> Float32[Tensor, "f k h w"]:
-    """F of all frames of several samples, whose bits stand one sample after the other; on the device of the bits."""
-    values = torch.from_numpy(np.concatenate([latent.values for latent in latents])).to(bits.device).float()
-    if all(latent.scale is None for latent in latents):
-        return values
-    ones = [np.ones((*latent.values.shape[:2], 1, 1), np.float32) for latent in latents]
-    scales = [one if latent.scale is None else latent.scale for latent, one in zip(latents, ones, strict=True)]
-    added = [one * (latent.scale is not None) for latent, one in zip(latents, ones, strict=True)]
-    scale, share = (torch.from_numpy(np.concatenate(part)).to(bits.device) for part in (scales, added))
-    return share * accumulate(bits, schedule) + scale * values
 
 
 def quantise_remainder(

@@ -23,6 +23,7 @@ from videoar.data_pipeline.sources.listing import list_sources
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.data_pipeline.sources.source import local_copy
 from videoar.tokenizer.config import ClipBucket
+from videoar.tokenizer.pixels import from_bytes
 from videoar.tokenizer.scales import ScaleSchedule
 
 ZOOM_STEPS = 4
@@ -65,7 +66,7 @@ class RandomClips:
         bucket = self._buckets[step % len(self._buckets)]
         rng = np.random.default_rng((self._seed, step))
         clips = [self._clip(bucket, rng) for _ in range(self._batch_size)]
-        return torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1).contiguous()
+        return from_bytes(torch.from_numpy(np.stack(clips))).contiguous()
 
     def _clip(self, bucket: ClipBucket, rng: np.random.Generator) -> UInt8[np.ndarray, "f h w 3"]:
         index = min(int(np.searchsorted(self._bounds, rng.random(), side="right")), len(self._shares) - 1)

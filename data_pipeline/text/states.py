@@ -119,7 +119,7 @@ class StatesText:
 
     @staticmethod
     def open(manifests: Sequence[Manifest], encoder_hash: str, max_tokens: int, width: int) -> StatesText:
-        """The states beside every dataset, all of one encoder: the given one, or the only one that is there."""
+        """The states of every dataset, all of one encoder: the one with `encoder_hash`, or the only one there is."""
         hashes = {manifest.name: _hash_of(manifest, encoder_hash, max_tokens) for manifest in manifests}
         if len(set(hashes.values())) > 1:
             raise InputError("data.url", hashes, "have states of different encoders", "set model.text.encoder_hash")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class TextTokens(Protocol):
-    """How a condition becomes token ids. Lengths are known from the manifest alone, so that packs can be planned."""
+    """How a condition becomes token ids. Lengths are known from the manifest alone, so packs can be planned."""
 
     @property
     def vocab_size(self) -> int:
@@ -29,7 +29,7 @@ class TextTokens(Protocol):
         ...
 
     def length(self, entry: SampleEntry) -> int:
-        """Number of tokens of a sample, at least 1, without making them."""
+        """Tokens m of a sample, at least 1, without making them."""
         ...
 
     def lengths(self, entries: Entries) -> Int64[np.ndarray, " i"]:
@@ -41,5 +41,5 @@ class TextTokens(Protocol):
         ...
 
     def encode(self, text: str | int) -> Shaped[np.ndarray, "m ..."]:
-        """The same for a prompt or a label that a person gives."""
+        """The same of a prompt or a label that a person gives."""
         ...

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.shards.on_device import restore, unpack
 from videoar.data_pipeline.shards.sample import Sample, StoredLatent
-from videoar.data_pipeline.shards.sample_format import restore, unpack
 from videoar.tokenizer.scales import ScaleSchedule
 
 

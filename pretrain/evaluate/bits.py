@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64
 
-from videoar.data_pipeline.loading.loader import PackReader
+from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import PackPlan
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample, SampleEntry

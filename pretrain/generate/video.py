@@ -15,6 +15,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.tokenizer.pixels import from_bytes, to_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,9 @@ def fit(frames: UInt8[np.ndarray, "f h w 3"], height: int, width: int) -> UInt8[
 
 def to_tensor(frames: UInt8[np.ndarray, "f h w 3"]) -> Float32[Tensor, "1 3 f h w"]:
     """Bytes to RGB in [-1, 1], the tokenizer's input."""
-    pixels = torch.from_numpy(np.ascontiguousarray(frames)).float()
-    return (pixels / 127.5 - 1).permute(3, 0, 1, 2)[None]
+    return from_bytes(torch.from_numpy(np.ascontiguousarray(frames))[None])
 
 
 def to_frames(video: Float32[Tensor, "b 3 f h w"]) -> UInt8[np.ndarray, "b f h w 3"]:
     """RGB in [-1, 1] to bytes; values outside are clipped."""
-    pixels = ((video.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()
+    return to_bytes(video).cpu().numpy()

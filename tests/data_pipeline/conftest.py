@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,14 @@ def pack_shard(
             writer.add(key, members)
     tars = writer.tars(name)
     return {tar.key: file.getvalue() for tar, file in zip(tars, files, strict=True)}, tars, writer.samples
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Storage]:
+    """A store that is not the local disk."""
+    storage = Storage.open(f"memory://{tmp_path.name}")
+    yield storage
+    storage.fs.rm(storage.root, recursive=True)
 
 
 @pytest.fixture
@@ -81,6 +89,13 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
         return open_manifest(storage.url)
 
     return write
+
+
+def format_of(latent: LatentPayload) -> SampleFormat:
+    """A format of 64x64 with this latent."""
+    return SampleFormat(
+        schedule=ScaleSchedule.named("64x64"), tokenizer_hash="0f" * 8, latent=latent, latent_dim=16, fps=23.976
+    )
 
 
 def sample_arrays(sample_format: SampleFormat, num_frames: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ CODECS = {"mp4": "libx264", "mkv": "libx264", "avi": "mpeg4", "ts": "libx264", "
 
 
 def write_video(path: Path, num_frames: int = 50, fps: int = 25, size: tuple[int, int] = (48, 64)) -> Path:
-    """Frame i is grey at level 4 i (mod 256), so that a decoded frame tells its number."""
+    """Frame i is grey at level 4 i (mod 256), so that the number of a decoded frame is known."""
     height, width = size
     levels = [np.full((height, width, 3), 4 * i % 256, dtype=np.uint8) for i in range(num_frames)]
     return write_frames(path, levels, fps)

@@ -8,18 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
+from tests.data_pipeline.encoders import WIDTH, make_encoder
 from videoar.cluster.entry import main
-from videoar.cluster.ground.errors import CorruptShard, InputError
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
 from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.shards.manifest import open_manifest
-from videoar.data_pipeline.text.states import StatesText, prepare_states
-from videoar.data_pipeline.text.t5 import LiveText, T5Encoder
+from videoar.data_pipeline.text.t5 import T5Encoder
 from videoar.pretrain.config import Recipe, TextConfig
 from videoar.pretrain.data import make_sampler, open_datasets, open_text, prepare_data, with_encoder
 from videoar.pretrain.export.convert import export
@@ -28,24 +24,6 @@ from videoar.pretrain.model.pretrained import read_config
 from videoar.pretrain.train import train
 
 pytestmark = pytest.mark.slow
-
-WIDTH = 24
-
-
-def make_encoder(folder: Path, seed: int) -> Path:
-    """A T5 encoder of random weights and a vocabulary of letters, as transformers saves them."""
-    vocabulary = {"<pad>": 0, "</s>": 1, "<unk>": 2} | {chr(97 + i): 3 + i for i in range(26)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("", "isolated")]
-    )
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
-    fast.save_pretrained(folder)
-    torch.manual_seed(seed)
-    config = T5Config(vocab_size=29, d_model=WIDTH, d_kv=8, d_ff=32, num_layers=2, num_heads=2, dropout_rate=0.0)
-    T5EncoderModel(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -70,22 +48,6 @@ def with_t5(data: Path, encoder: Path) -> Recipe:
     return replace(base, model=replace(base.model, text=text), data=replace(base.data, url=str(data)))
 
 
-def test_states_are_those_of_the_encoder(data: Path, encoder: Path) -> None:
-    """A caption must find its own states, whole, whatever file they lie in; packs are planned by their length."""
-    manifest, opened = open_manifest(str(data / "clips32")), T5Encoder(encoder, 16)
-    prepare_states(manifest, opened, file_bytes=1)
-    text = StatesText.open([manifest], "", 16, WIDTH)
-    assert text.hash == opened.hash
-    assert text.lengths(manifest.entries).tolist() == [text.length(entry) for entry in manifest.entries]
-    for entry in manifest.entries:
-        states = opened.encode([entry.caption])[0]
-        found = text.tokens(entry)
-        assert found.shape == (text.length(entry), WIDTH) == states.shape
-        np.testing.assert_allclose(found.astype(np.float32), states.astype(np.float32), atol=2e-3)
-    with pytest.raises(InputError, match=r"model\.text\.width=8"):
-        StatesText.open([manifest], "", 16, 8)
-
-
 def test_captions_of_a_plan_without_shards(encoder: Path, tmp_path: Path) -> None:
     """A run on a plan is conditioned as one on its shards: the states lie beside the plan."""
     base = with_t5(tmp_path / "none", encoder)
@@ -94,44 +56,6 @@ def test_captions_of_a_plan_without_shards(encoder: Path, tmp_path: Path) -> Non
     text = open_text(planned, manifests)
     for manifest in manifests.values():
         assert len(text.tokens(manifest.entries[0])) == text.lengths(manifest.entries)[0]
-
-
-def test_empty_and_long_captions(encoder: Path) -> None:
-    """Every sample has a prefix, and none is longer than the null table."""
-    opened = T5Encoder(encoder, 5)
-    assert [len(states) for states in opened.encode(["", "a", "a b c d e f g h"])] == [1, 2, 5]
-
-
-def test_a_pass_that_was_stopped_goes_on(data: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Millions of captions take hours: what is encoded is not encoded again."""
-    manifest, opened = open_manifest(str(data / "clips32")), T5Encoder(encoder, 16)
-    folder = Path(prepare_states(manifest, opened, file_bytes=1))
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    (folder / "text.json").unlink()
-    monkeypatch.setattr(opened, "encode", lambda texts: pytest.fail("it was encoded already"))
-    prepare_states(manifest, opened, file_bytes=1)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-
-def test_another_encoder_and_damaged_states_are_refused(data: Path, encoder: Path, tmp_path: Path) -> None:
-    """States of another encoder are noise to the weights; the message shows what met what."""
-    manifest, opened = open_manifest(str(data / "clips32")), T5Encoder(encoder, 16)
-    with pytest.raises(InputError, match="videoar data text"):
-        StatesText.open([manifest], "", 16, WIDTH)
-    folder = Path(prepare_states(manifest, opened))
-    other = make_encoder(tmp_path / "other", 1)
-    other_hash = T5Encoder(other, 16).hash
-    assert other_hash != opened.hash
-    with pytest.raises(InputError, match=f"{other_hash}.*{opened.hash}"):
-        StatesText.open([manifest], other_hash, 16, WIDTH)
-    with pytest.raises(InputError, match=f"{other_hash}.*{opened.hash}"):
-        LiveText(other, 16, opened.hash, "cpu")
-    raw = bytearray((folder / "000000.safetensors").read_bytes())
-    raw[-3] ^= 1
-    (folder / "000000.safetensors").write_bytes(raw)
-    text = StatesText.open([manifest], opened.hash, 16, WIDTH)
-    with pytest.raises(CorruptShard, match=r"000000\.safetensors"):
-        [text.tokens(entry) for entry in manifest.entries]
 
 
 def test_a_run_on_states_trains_resumes_exports_and_generates(

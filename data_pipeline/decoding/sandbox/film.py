@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 _VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
-"""Demuxers that may open a file: none of them opens a second file that the first one names."""
+"""Demuxers that may open a file: none of them opens other files that a file names."""
 _IMAGE_FORMATS = {"png": "png_pipe", "jpg": "jpeg_pipe", "jpeg": "jpeg_pipe", "webp": "webp_pipe", "bmp": "bmp_pipe"}
 
 _INDEX_AT_END = "matroska"

@@ -13,8 +13,8 @@ from videoar.cluster.doctor.store import listeners, store
 from videoar.data_pipeline.storage.objects import Storage
 
 
-def test_the_doctor_says_whether_a_store_can_be_used(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job of days should not begin by finding out that its keys are wrong."""
+def test_the_doctor_reports_whether_a_store_can_be_used(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong keys must be found before a job of days is started."""
     assert store(s3.url).state == "ok"
     assert Storage.open(s3.url).keys("") == ()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-and-never-shown")
@@ -24,7 +24,7 @@ def test_the_doctor_says_whether_a_store_can_be_used(s3: S3Store, monkeypatch: p
 
 
 def test_the_doctor_finds_ray_on_every_interface(tmp_path: Path) -> None:
-    """Whoever reaches such a port runs code here."""
+    """Anybody who reaches such a port can run code on this machine."""
     code = "import socket, sys, time\ns = socket.socket()\ns.bind((sys.argv[2], 0))\ns.listen()"
     code += "\nprint(s.getsockname()[1], flush=True)\ntime.sleep(60)"
     cases = (("127.0.0.1", "", "ok"), ("0.0.0.0", "token", "warn"), ("0.0.0.0", "", "fail"))

@@ -10,7 +10,7 @@ from videoar.cluster.ground.credentials import guard_output, redact
 
 
 def test_logs_and_tracebacks_hold_no_credential(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    """Libraries log what they are given, at levels somebody may switch on."""
+    """Libraries log their arguments, at levels that a user may switch on."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "CANARY-in-the-environment")
     text = redact("got CANARY-in-the-environment from s3://k:CANARY@b/x and https://b/?X-Amz-Signature=CANARY&a=1")
     assert text == "got *** from s3://***@b/x and https://b/?X-Amz-Signature=***&a=1"

@@ -1,4 +1,4 @@
-"""The decoder's process: right frames, and a reason, within its time, for every bad file."""
+"""The decoder's process: the right frames, and a reason within the time limit for every bad file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUCKET = ClipBucket(schedule="32x32", num_frames=5, fps=8.0)
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "ts"])
 def test_clips_hold_the_nearest_frames(decoder: VideoDecoder, tmp_path: Path, suffix: str) -> None:
-    """Containers count time differently (an offset, a coarse base); the frames must be the same."""
+    """Containers count time differently (with an offset, in coarse steps); the frames must be the same."""
     path = str(write_video(tmp_path / f"clip.{suffix}"))
     probe = decoder.probe(path)
     assert (probe.height, probe.width, probe.fps) == (48, 64, 25.0)
@@ -68,7 +68,7 @@ def _bad(kind: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["empty", "truncated", "concat", "playlist", "page", "huge"])
 def test_bad_files_give_a_reason(decoder: VideoDecoder, tmp_path: Path, kind: str) -> None:
-    """A list that names other files must not open, whatever it is called; none may take the decoder down."""
+    """A list that names other files must not be opened, and no file may crash the decoder."""
     path = str(_bad(kind, tmp_path))
     with pytest.raises(DecodeError, match=r"Error|RefusedSource"):
         decoder.probe(path)
@@ -79,7 +79,7 @@ def test_bad_files_give_a_reason(decoder: VideoDecoder, tmp_path: Path, kind: st
 
 @pytest.mark.slow
 def test_a_hung_decoder_is_stopped_and_the_next_file_works(tmp_path: Path) -> None:
-    """A pipe without a writer blocks for ever on opening, as a dead network mount does."""
+    """Opening a pipe without a writer never returns, like a dead network mount."""
     pipe = tmp_path / "pipe.mp4"
     os.mkfifo(pipe)
     with VideoDecoder(DecodeLimits(wall_s=4.0)) as decoder:

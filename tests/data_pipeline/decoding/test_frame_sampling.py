@@ -18,7 +18,7 @@ from videoar.data_pipeline.decoding.frame_sampling import (
 
 @pytest.mark.parametrize("source_fps", [8.0, 23.976, 25.0, 60.0])
 def test_nearest_in_one_pass_equals_a_search(source_fps: float) -> None:
-    """The streaming pass must pick what a search over all timestamps would; off by one is judder."""
+    """The streaming pass must choose the same frames as a search over all timestamps; one frame off is judder."""
     frames = [(i / source_fps, i) for i in range(200)]
     draws = np.random.default_rng(0)
     times = sorted(draws.uniform(0, frames[-1][0], size=300).tolist())
@@ -29,7 +29,7 @@ def test_nearest_in_one_pass_equals_a_search(source_fps: float) -> None:
 
 
 def test_nearest_stops_when_served_and_when_the_source_ends() -> None:
-    """Decoding on to the end of a film for a clip at its start costs hours; beyond the end nothing is invented."""
+    """Decoding to the end of a film for a clip at its start costs hours; after the end no frame is invented."""
 
     def frames() -> object:
         for i in range(5):

@@ -14,7 +14,7 @@ from ..videos import resized, scene, write_frames
 
 
 def test_motion_orders_still_slow_and_fast(tmp_path: Path, decoder: VideoDecoder) -> None:
-    """The unit is promised: short sides a second, whatever the size of the film."""
+    """Motion is in short sides per second: a film in another size must have the same value."""
     found = []
     config = dataset(tmp_path, filters=FilterConfig(min_motion=0.0))
     for speed in (0.0, 0.1, 0.4):

@@ -21,7 +21,7 @@ def films(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_footage_comes_in_plan_order_with_a_reason_where_there_is_none(films: Path, processes: int) -> None:
+def test_footage_comes_in_plan_order_and_failures_have_a_reason(films: Path, processes: int) -> None:
     """Shards name their samples by position in the plan; two decoders must not swap them."""
     config = dataclasses.replace(dataset(films), flip=True)
     clips, _ = plan_clips(config, LIMITS)
@@ -39,7 +39,7 @@ def test_footage_comes_in_plan_order_with_a_reason_where_there_is_none(films: Pa
 
 
 def test_open_clips_gives_pixels_and_leaves_out_what_fails(films: Path) -> None:
-    """A tokenizer is trained on what can be decoded; a bad file must not end the training."""
+    """A bad file must not end the training of a tokenizer."""
     clips = list(open_clips(SourceConfig(path=str(films)), BUCKET, limits=LIMITS))
     assert len(clips) == 9
     assert clips[0].shape == (5, 32, 32, 3)
@@ -48,7 +48,7 @@ def test_open_clips_gives_pixels_and_leaves_out_what_fails(films: Path) -> None:
 
 
 def test_stopping_early_leaves_no_decoder_behind(films: Path) -> None:
-    """A consumer that has enough must not wait for the rest to be decoded."""
+    """A consumer that stops early must not wait until the rest is decoded."""
     clips, _ = plan_clips(dataclasses.replace(dataset(films), stride_s=0.05), LIMITS)
     with FootageReader(SourceConfig(path=str(films)), LIMITS, 2) as reader:
         footage = reader.read(clips)

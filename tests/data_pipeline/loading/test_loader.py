@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
+from tests.s3_server import S3Store
 from videoar.cluster.ground.errors import CorruptShard
-from videoar.data_pipeline.loading.buffers import Buffers
-from videoar.data_pipeline.loading.loader import PackReader, StepLoader
+from videoar.data_pipeline.config.loader import LoaderConfig
+from videoar.data_pipeline.loading.loader import StepLoader
+from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan, deal
+from videoar.data_pipeline.shards.cache import ShardCache
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.data_pipeline.shards.sample import SampleEntry
-from videoar.data_pipeline.shards.sample_format import restore
+from videoar.data_pipeline.shards.on_device import restore
+from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.model.text import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
 
 from ..conftest import WriteDataset, sample_arrays
+from ..drawn_shards import copied, put_shards, read_cached
 
 TEXT = BytesText(16)
 
@@ -45,44 +48,6 @@ def test_samples_are_those_of_the_plan(write_dataset: WriteDataset) -> None:
         restored = restore([sample.latent], torch.from_numpy(sample.bits), ScaleSchedule.named("64x64"))
         np.testing.assert_allclose(restored.numpy(), latent, atol=0.005)
         assert sample.text.tolist() == TEXT.encode(sample.entry.caption).tolist()
-
-
-def test_memory_is_used_again_only_when_nobody_holds_a_part_of_it() -> None:
-    """A sample that is still in use would turn into another one under the hands of the trainer."""
-    buffers = Buffers()
-    room = buffers.lend(100)
-    kept = np.frombuffer(room[40:60], dtype=np.uint8)
-    address = np.frombuffer(room, dtype=np.uint8).ctypes.data
-    kept[:] = 7
-    del room
-    other = buffers.lend(100)
-    other[:] = bytes(100)
-    assert (kept == 7).all()
-    del kept
-    assert np.frombuffer(buffers.lend(90), dtype=np.uint8).ctypes.data == address
-    assert len(buffers.lend(5000)) == 5000, "what is too small is left to the collector"
-
-
-class SlowText(BytesText):
-    """Tokens that come from somewhere else than memory."""
-
-    in_memory = False
-    asked_by: ClassVar[set[str]] = set()
-
-    def tokens(self, entry: SampleEntry) -> np.ndarray:
-        self.asked_by.add(threading.current_thread().name)
-        return super().tokens(entry)
-
-
-def test_what_must_be_waited_for_is_read_by_the_threads(write_dataset: WriteDataset) -> None:
-    """The asking thread alone would wait for one sample, or one caption, after the other."""
-    manifest = write_dataset(count=9)
-    plan = PackSampler([manifest], [1.0], 256, 1, 0, TEXT).window(0)[0]
-    reader = PackReader([manifest], SlowText(16))
-    assert [sample.text.tolist() for sample in reader.read(plan)] == [TEXT.tokens(e).tolist() for e in plan.entries]
-    reader.close()
-    assert SlowText.asked_by
-    assert all(name.startswith("read") for name in SlowText.asked_by)
 
 
 def test_two_processes_see_the_packs_of_one(write_dataset: WriteDataset) -> None:
@@ -118,3 +83,56 @@ def test_closing_ends_the_thread(write_dataset: WriteDataset) -> None:
         assert set(threading.enumerate()) - before
     reader.close()
     assert not set(threading.enumerate()) - before
+
+
+def steps_of(manifest: Manifest, config: LoaderConfig, count: int, state: LoaderState, shares: int = 1) -> list:
+    """(keys of the packs, bits of the first sample) of some steps, over all shares."""
+    sampler = PackSampler([manifest], [1.0], 256, 4, 0, TEXT)
+    found: list[dict[int, list]] = [{} for _ in range(count)]
+    states = [state] * count
+    for share in range(shares):
+
+        def mine(step: StepPlan, share: int = share) -> list[int]:
+            return deal(step.packs, shares)[share]
+
+        reader = PackReader([manifest], TEXT, config)
+        with StepLoader(sampler, reader, state, mine, config) as steps:
+            for index in range(count):
+                plan, packs, states[index] = next(steps)
+                for place, pack in zip(mine(plan), packs, strict=True):
+                    found[index][place] = [(s.entry.key, s.bits.tobytes(), s.text.tolist()) for s in pack]
+        reader.close()
+    return [([packs[place] for place in sorted(packs)], after) for packs, after in zip(found, states, strict=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fetch", ["shards", "samples"])
+def test_object_storage_gives_what_the_disk_gives(
+    write_dataset: WriteDataset, s3: S3Store, tmp_path: Path, fetch: str
+) -> None:
+    """Packs are a function of manifest, seed and step: storage, cache, processes and a resume must not show."""
+    local = write_dataset(count=30)
+    remote = copied(local, f"{s3.url}/clips")
+    config = LoaderConfig(cache_dir=str(tmp_path / "cache"), prefetch_steps=3, fetch=fetch)  # type: ignore[arg-type]
+    expected = steps_of(local, LoaderConfig(), 6, LoaderState())
+    for shares in (1, 2, 4):
+        assert steps_of(remote, config, 6, LoaderState(), shares) == expected
+    for at in (1, 4):
+        assert steps_of(remote, config, 1, expected[at][1]) == [expected[at + 1]]
+    assert fetch == "samples" or len(list((tmp_path / "cache").glob("*.tar"))) == 1
+
+
+def test_a_loader_that_waits_holds_no_shard(
+    write_dataset: WriteDataset, memory: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that each wait for room that the other holds would wait for ever."""
+    monkeypatch.setattr("videoar.data_pipeline.shards.cache._WAIT_S", 10.0)
+    remote = copied(write_dataset(count=4), f"{memory.url}/clips")
+    config = LoaderConfig(cache_dir=str(tmp_path / "cache"), steps_ahead=1)
+    sampler, reader = PackSampler([remote], [1.0], 256, 1, 0, TEXT), PackReader([remote], TEXT, config)
+    cache = ShardCache(tmp_path / "cache", 10 * 1024)
+    with StepLoader(sampler, reader, LoaderState(), lambda step: [0], config) as steps:
+        next(steps)
+        (other,) = put_shards(memory, 1)
+        assert read_cached(cache, memory, other) == memory.read(other.key), "the loader still holds its shard"
+    reader.close()

@@ -18,8 +18,9 @@ from videoar.data_pipeline.config.data import DataConfig, LatentPayload
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
-from videoar.data_pipeline.loading.loader import PackReader, StepLoader
+from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.online import FailedClip, open_plans
+from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan, deal
 from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.preparing.finish import finish_dataset

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import Counter
 
@@ -13,7 +12,6 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.loading.packing import (
     WINDOW,
     LoaderState,
-    Orders,
     PackPlan,
     PackSampler,
     StepPlan,
@@ -131,20 +129,6 @@ def test_validation_packs_hold_every_sample_once(write_dataset: WriteDataset) ->
     manifest = write_dataset(count=37)
     packs = packs_once(manifest, 768, TEXT)
     assert sorted(e.key for pack in packs for e in pack.entries) == [e.key for e in manifest.entries]
-
-
-@pytest.mark.parametrize(("size", "band"), [(1, 4), (24, 4), (1000, 1), (70_000, 1024)])
-def test_an_order_in_bands_is_the_sorted_order(size: int, band: int) -> None:
-    """Only the draws that matter are sorted; a place off by one would double one sample and lose another."""
-    source = Orders(7, "clips", size, band)
-    for epoch in (0, 3):
-        digest = hashlib.sha256(f"7\0{epoch}\0clips".encode()).digest()
-        draws = np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest[:16], "big"))).random_raw(size)
-        whole = np.argsort(draws, kind="stable")
-        step = max(1, size // 5)
-        for first in (0, *range(0, size, step), size - 1):
-            last = min(size, first + step)
-            assert np.array_equal(source.slice(epoch, first, last), whole[first:last])
 
 
 def test_first_fit_is_the_first_pack_with_room() -> None:

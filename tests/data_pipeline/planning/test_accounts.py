@@ -20,7 +20,7 @@ from ..videos import resized, scene, write_frames, write_video
 
 
 def everything(folder: Path) -> DatasetConfig:
-    """A folder in which everything happens, and a dataset that asks for everything."""
+    """A dataset that uses every option, on a folder with an input for every reason."""
     write_frames(folder / "a.mp4", scene(0, 40) + scene(1, 40))
     write_frames(folder / "b.mp4", resized(scene(0, 40), (60, 80)), crf=25)
     write_frames(folder / "c.mp4", scene(2, 40, speed=0.0))
@@ -40,7 +40,7 @@ def everything(folder: Path) -> DatasetConfig:
 
 @pytest.mark.parametrize("processes", [1, 3])
 def test_every_input_and_every_clip_is_in_one_place(tmp_path: Path, processes: int) -> None:
-    """Sums that do not come out are clips lost; the number of decoders must change nothing."""
+    """If the sums disagree, clips were lost; the number of decoders must not change them."""
     config, accounts = everything(tmp_path), Accounts()
     found = list(iter_plan(config, LIMITS, accounts, processes=processes))
     assert accounts.is_balanced

@@ -17,10 +17,10 @@ from ..datasets import BUCKET
 from ..videos import write_video
 
 
-def test_the_command_tells_what_is_planned_and_stats_account_for_it(
+def test_the_command_prints_what_is_planned_and_stats_account_for_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a person reads before paying for a cluster; what a script reads must be the same figures."""
+    """A person reads this before paying for a cluster; a script must read the same numbers."""
     raw, out = tmp_path / "raw", tmp_path / "out"
     write_video(raw / "a.mp4")
     write_video(raw / "short.mp4", num_frames=5)
@@ -31,10 +31,10 @@ def test_the_command_tells_what_is_planned_and_stats_account_for_it(
     recipe = replace(recipe, data=replace(recipe.data, datasets=(dataset,)), stages=(stage,))
     (tmp_path / "r.yaml").write_text(to_yaml(recipe))
     assert main(["data", "plan", str(tmp_path / "r.yaml"), "--output", str(out)]) == 0
-    told, progress = capsys.readouterr()
-    lines = [line.split() for line in told.splitlines()]
+    printed, progress = capsys.readouterr()
+    lines = [line.split() for line in printed.splitlines()]
     assert lines[1][:7] == ["films", "32x32,", "5", "frames", "1", "of", "3"]
-    assert any("is shorter than one clip" in line and "filtered" in line for line in told.splitlines())
+    assert any("is shorter than one clip" in line and "filtered" in line for line in printed.splitlines())
     assert json.loads(progress.splitlines()[-1])["total"] == 3
     assert main(["data", "plan", str(tmp_path / "r.yaml"), "--output", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -48,8 +48,8 @@ def test_the_command_tells_what_is_planned_and_stats_account_for_it(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_the_debug_recipe_counts_out(tmp_path: Path) -> None:
-    """Drawn clips are inputs like any other."""
+def test_the_sums_of_the_debug_recipe_agree(tmp_path: Path) -> None:
+    """Drawn clips are counted like any other input."""
     planned = plan_all(debug_recipe().data, str(tmp_path))
     for item in planned:
         found = stats(item.storage.url)

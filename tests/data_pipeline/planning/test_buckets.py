@@ -15,7 +15,7 @@ from ..datasets import BUCKET
 
 
 def test_a_clip_gets_the_longest_then_the_nearest_then_the_largest_shape() -> None:
-    """A wide film in a square bucket loses its sides; a small one enlarged is blur."""
+    """A wide film in a square bucket loses its sides; a small film that is enlarged is blurred."""
     from videoar.data_pipeline.planning.buckets import choose_bucket
 
     family = DatasetConfig(

@@ -1,5 +1,3 @@
-"""Which clips a plan takes: shots, motion, duplicates, shapes, variants; and that every input is accounted for."""
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -17,7 +15,7 @@ from ..videos import picture, resized, scene, write_frames, write_video
 
 
 def test_one_dataset_holds_shapes_of_several_sizes_and_lengths(tmp_path: Path) -> None:
-    """Each clip is cut in its own shape, and one pass over a film serves all."""
+    """Each clip must be cut in its own shape, in one pass over the film."""
     write_frames(tmp_path / "wide.mp4", resized(scene(0, 60), (36, 64)))
     write_frames(tmp_path / "tall.mp4", resized(scene(1, 30), (64, 36)))
     write_frames(tmp_path / "still.png", [picture(2, (60, 60))])

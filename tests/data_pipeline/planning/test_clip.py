@@ -13,8 +13,8 @@ from ..datasets import BUCKET, LIMITS, dataset
 from ..videos import frame_number, resized, scene, write_frames, write_video
 
 
-def test_variants_have_keys_and_content_of_their_own(tmp_path: Path) -> None:
-    """Two variants under one key overwrite each other; two of one content are an epoch for nothing."""
+def test_variants_have_different_keys_and_content(tmp_path: Path) -> None:
+    """Variants with one key would overwrite each other; variants with equal content would be useless."""
     write_frames(tmp_path / "film.mp4", scene(0, 50, speed=0.5))
     several = VariantConfig(windows=2, strides=(1, 2), crops=("centre", "start", "end"))
     config = dataset(tmp_path, variants=several, flip=True)
@@ -34,7 +34,7 @@ def test_variants_have_keys_and_content_of_their_own(tmp_path: Path) -> None:
 
 
 def test_windows_between_two_frames_do_not_judder(tmp_path: Path) -> None:
-    """Half a frame off, the nearest frame would be now the one before and now the one after: repeats and gaps."""
+    """Midway between two frames, the nearest would alternate between them: repeated and skipped frames."""
     write_video(tmp_path / "film.mp4")
     bucket = ClipBucket(schedule="32x32", num_frames=17, fps=25.0)
     config = dataset(tmp_path, bucket=bucket, variants=VariantConfig(windows=2))
@@ -48,7 +48,7 @@ def test_windows_between_two_frames_do_not_judder(tmp_path: Path) -> None:
 
 
 def test_options_of_a_dataset(films: Path) -> None:
-    """Strides, limits, mirrored variants and fractions of a source are what many epochs of a small set live on."""
+    """A wrong number of clips per option would give a small dataset too little variety."""
     base = dataset(films)
     counts = {
         "stride": dataclasses.replace(base, stride_s=0.125),

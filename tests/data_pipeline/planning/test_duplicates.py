@@ -14,7 +14,7 @@ from ..videos import picture, resized, scene, write_frames
 
 
 def test_near_duplicates_are_found_and_distinct_clips_are_kept(tmp_path: Path) -> None:
-    """Copies in another size, encoding and container memorise; two films of one kind must both stay."""
+    """Copies in another size or encoding are memorised; two different films must both stay."""
     for seed in range(6):
         write_frames(tmp_path / f"{seed}.mp4", scene(seed, 30))
     write_frames(tmp_path / "copies" / "encoded.mkv", scene(0, 30), crf=32)
@@ -31,7 +31,7 @@ def test_near_duplicates_are_found_and_distinct_clips_are_kept(tmp_path: Path) -
 
 
 def test_images_are_compared_too(tmp_path: Path) -> None:
-    """One picture under two names is one picture."""
+    """The same picture under two names must be taken once."""
     write_frames(tmp_path / "a.png", [picture(0)])
     write_frames(tmp_path / "b.jpg", resized([picture(0)], (64, 80)))
     write_frames(tmp_path / "c.png", [picture(1)])
@@ -41,7 +41,7 @@ def test_images_are_compared_too(tmp_path: Path) -> None:
 
 
 def test_banded_search_finds_what_comparing_all_pairs_finds() -> None:
-    """Bands make it fast; a pair that they miss is a duplicate that stays."""
+    """A pair that shares no band is not compared: the duplicate would stay."""
     draws = np.random.default_rng(0)
     config = DuplicateConfig(method="embedding", embedding=PluginConfig(name="e", plugin="x:Y"), min_cosine=0.95)
     seen, vectors = SeenClips(config), draws.normal(size=(300, 64)).astype(np.float32)

@@ -16,7 +16,7 @@ from ..videos import scene, write_frames
 
 @pytest.mark.parametrize("detector", ["content", "adaptive"])
 def test_shots_are_cut_where_two_scenes_join(tmp_path: Path, detector: str) -> None:
-    """A clip across a cut teaches that one place turns into another; a fast pan is no cut."""
+    """A clip across a cut teaches that one place turns into another; a fast pan is not a cut."""
     joined = scene(0, 40) + scene(1, 25, speed=1.0) + scene(2, 35)
     write_frames(tmp_path / "film.mp4", joined)
     config = dataset(tmp_path, shots=ShotConfig(detector=detector), stride_s=0.125)
@@ -29,8 +29,8 @@ def test_shots_are_cut_where_two_scenes_join(tmp_path: Path, detector: str) -> N
     assert any(clip.start_s < 1.6 <= clip.end_s for clip in unsplit)
 
 
-def test_shots_too_short_for_a_clip_are_on_record(tmp_path: Path) -> None:
-    """A film of flashes gives nothing, and the record must say so for each."""
+def test_shots_too_short_for_a_clip_are_recorded(tmp_path: Path) -> None:
+    """A film of very short shots gives no clip; each shot must have its reason."""
     write_frames(tmp_path / "film.mp4", scene(0, 40) + scene(1, 12))
     config = dataset(tmp_path, shots=ShotConfig(detector="content", min_shot_s=0.2))
     clips, skipped = plan_clips(config, LIMITS)
@@ -40,7 +40,7 @@ def test_shots_too_short_for_a_clip_are_on_record(tmp_path: Path) -> None:
 
 
 def test_everything_in_the_folder_is_a_clip_or_a_reason(films: Path) -> None:
-    """A file that vanished without a word is found out only when the counts are wrong."""
+    """A file that is left out without a reason would be noticed only when the counts are wrong."""
     os.mkfifo(films / "pipe.mp4")
     (films / "linked.mp4").symlink_to(films / "a.mp4")
     clips, skipped = plan_clips(dataset(films), LIMITS)

@@ -12,7 +12,7 @@ from ..videos import resized, scene, write_frames
 
 
 def test_rules_leave_out_with_a_reason_and_score_only_leaves_out_nothing(tmp_path: Path) -> None:
-    """Thresholds are chosen by looking at scores; a run that looks must not lose what it looks at."""
+    """`score_only` is for choosing thresholds: it must keep the clips whose scores are looked at."""
     write_frames(tmp_path / "still.mp4", scene(0, 25, speed=0.0))
     write_frames(tmp_path / "good.mp4", scene(1, 25, speed=0.3))
     write_frames(tmp_path / "twin.mp4", scene(1, 25, speed=0.3), crf=30)

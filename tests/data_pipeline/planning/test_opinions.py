@@ -42,7 +42,7 @@ def dataset(folder: Path, **changes: object) -> DatasetConfig:
 
 
 def test_scores_filter_and_are_written(folder: Path, tmp_path: Path) -> None:
-    """The model gets its own local path; a clip below the minimum is left out by the score's name."""
+    """The model must get its local path; a clip below the minimum is left out with the name of the score."""
     weights = tmp_path / "factor.txt"
     weights.write_text("2.0")
     scorer = PluginConfig(name="light", plugin=f"{MODULE}:Brightness", model=str(weights), minimum=150.0)
@@ -60,7 +60,7 @@ def test_scores_filter_and_are_written(folder: Path, tmp_path: Path) -> None:
 
 
 def test_captions_are_for_clips_that_have_none(folder: Path) -> None:
-    """A model must not overwrite what a person wrote; a caption is one line."""
+    """A model must not overwrite a caption that a person wrote."""
     captioner = PluginConfig(name="words", plugin=f"{MODULE}:ColourWords")
     clips, _ = plan_clips(dataset(folder, captioner=captioner), LIMITS)
     assert {clip.path: clip.caption for clip in clips} == {
@@ -71,7 +71,7 @@ def test_captions_are_for_clips_that_have_none(folder: Path) -> None:
 
 
 def test_embeddings_find_duplicates(folder: Path) -> None:
-    """A copy that a hash would miss: turned over, so that only its colours are the same."""
+    """An upside-down copy has other hashes, but the same colours: only the embedding finds it."""
     write_frames(folder / "zz_turned.mp4", [frame[::-1] for frame in scene(1, 60)])
     embedding = PluginConfig(name="colours", plugin=f"{MODULE}:Histogram")
     config = DuplicateConfig(method="embedding", embedding=embedding, min_cosine=0.9)
@@ -82,8 +82,8 @@ def test_embeddings_find_duplicates(folder: Path) -> None:
     assert "zz_turned.mp4" in {clip.path for clip in by_hash}
 
 
-def test_an_answer_that_is_none_is_the_plugins_mistake(folder: Path) -> None:
-    """NaN compares false with every threshold: all clips would pass."""
+def test_an_answer_that_is_not_finite_is_the_plugins_mistake(folder: Path) -> None:
+    """Every comparison with NaN is false: all clips would pass the threshold."""
     rules = FilterConfig(scores=(PluginConfig(name="bad", plugin=f"{MODULE}:NotFinite", minimum=0.5),))
     with pytest.raises(InputError, match="is not one finite score"):
         plan_clips(dataset(folder, filters=rules), LIMITS)

@@ -17,7 +17,7 @@ from .plans import make, shapes
 
 
 def test_the_tables_hold_every_field() -> None:
-    """A field that is not stored is silently its default when the plan is read again."""
+    """A field without a column would silently have its default when the plan is read again."""
     assert set(CLIP_SCHEMA.names) == {field.name for field in fields(Clip)}
     from videoar.data_pipeline.planning.plan_writer import SKIPPED_SCHEMA
 
@@ -25,7 +25,7 @@ def test_the_tables_hold_every_field() -> None:
 
 
 def test_shards_are_full_by_count_or_by_bytes(tmp_path: Path) -> None:
-    """The bytes are promised: tars that are larger than planned do not fit where they were meant to."""
+    """Tars that are larger than planned may not fit on the disk that was chosen for them."""
     by_count = make(tmp_path / "count", shapes(10))
     assert by_count.shard_sizes == [4, 4, 2]
     (total,) = by_count.buckets
@@ -43,7 +43,7 @@ def test_shards_are_full_by_count_or_by_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_planned_bytes_are_the_bytes_of_the_shards(debug_data: str) -> None:
-    """Storage is bought by the plan."""
+    """Storage is bought by the size that the plan states."""
     for folder in Path(debug_data).iterdir():
         plan = read_plan(Storage.open(str(folder)))
         written = sum(path.stat().st_size for path in folder.glob("*/*.tar"))

@@ -1,5 +1,3 @@
-"""Plug-ins: what a model says reaches the plan, and nothing is run that is no plug-in."""
-
 from __future__ import annotations
 
 import pytest
@@ -26,7 +24,7 @@ MODULE = brightness.__name__
         (f"{MODULE}:Brightness", "/no/such/folder", "does not exist"),
     ],
 )
-def test_what_is_no_plugin_is_refused(plugin: str, model: str, message: str) -> None:
+def test_what_is_not_a_plugin_is_refused(plugin: str, model: str, message: str) -> None:
     """A saved recipe from a stranger must not call functions, run files or reach the network."""
     with pytest.raises(InputError, match=message):
         load_plugin(PluginConfig(name="s", plugin=plugin, model=model), ClipScorer)

@@ -1,4 +1,4 @@
-"""The stored plan: the same bytes for the same inputs, shards by count and by bytes, and sums that come out."""
+"""The stored plan: equal inputs give equal bytes, and a plan never changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
-    """A plan whose bytes depend on time or on the number of decoders cannot be compared, nor trusted to be the same."""
+    """A plan whose bytes depended on time or on the number of decoders could not be compared with another."""
     for seed in range(3):
         write_frames(tmp_path / "raw" / f"{seed}.mp4", scene(seed, 40))
     (tmp_path / "raw" / "bad.mp4").write_bytes(b"no film")
@@ -48,7 +48,7 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_long_plan_has_parts_that_are_read_one_at_a_time(tmp_path: Path) -> None:
-    """A hundred million clips fit in no memory; each worker reads the part of its shard."""
+    """A large plan does not fit into memory; each worker must read only the part of its shard."""
     plan = make(tmp_path / "out", shapes(300), max_clips=2)
     assert [part.first_shard for part in plan.parts] == [0, 64, 128]
     assert len(plan.shard_sizes) == 150
@@ -66,7 +66,7 @@ def test_a_long_plan_has_parts_that_are_read_one_at_a_time(tmp_path: Path) -> No
 
 
 def test_a_plan_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
-    """Tables without their head are no plan; half of one must not be worked through."""
+    """Tables without their head are not a plan: half a plan must not be prepared."""
     whole = make(tmp_path / "out", shapes(10))
     (tmp_path / "out" / "plan.json").unlink()
     (tmp_path / "out" / "plan" / "000000.parquet").write_bytes(b"half")
@@ -74,7 +74,7 @@ def test_a_plan_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
 
 
 def test_a_plan_is_kept_and_other_settings_are_refused(films: Path, tmp_path: Path) -> None:
-    """Replanning over committed shards would give two meanings to one key."""
+    """A new plan over committed shards would give one key two meanings."""
     storage = Storage.open(str(tmp_path / "out"))
     plan = ensure_plan(storage, dataset(films), FORMAT, SHARDS, LIMITS)
     assert plan.shard_sizes == [4, 4, 1]

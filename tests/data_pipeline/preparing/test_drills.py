@@ -28,6 +28,7 @@ from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
+from videoar.tokenizer.pixels import from_bytes
 
 from ..jobs import config, contents, films, is_whole, keys, num_commits, shapes, start_driver
 from ..processes import actors, family
@@ -93,7 +94,7 @@ def hanging(marker: Path, times: int) -> Callable[[TokenizerSource], VideoTokeni
 
     def opener(source: TokenizerSource) -> VideoTokenizer:
         tokenizer = open_tokenizer(source)
-        target = torch.from_numpy(draw_clip(0, 6, shapes().bucket)).permute(3, 0, 1, 2).float() / 127.5 - 1
+        target = from_bytes(torch.from_numpy(draw_clip(0, 6, shapes().bucket))[None])[0]
         encode = tokenizer.encode
 
         def hang(video: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
+from videoar.tokenizer.pixels import from_bytes
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +50,7 @@ def test_clips_are_decoded_from_the_stored_bits(debug_data: str) -> None:
     recorded = from_dict(TokenizerSource, read_dataset(Storage.open(manifest.url))["tokenizer"])
     tokenizer = open_tokenizer(recorded)
     config = from_dict(DatasetConfig, read_dataset(Storage.open(manifest.url))["config"])
-    pixels = torch.from_numpy(draw_clip(config.source.seed, 5, bucket)).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    pixels = from_bytes(torch.from_numpy(draw_clip(config.source.seed, 5, bucket))[None])
     with torch.inference_mode():
         video = decoded(ShardReader(manifest), entry, tokenizer)
         bits = tokenizer.quantize(tokenizer.encode(pixels), schedule)

@@ -24,11 +24,12 @@ from videoar.data_pipeline.preparing.stats import stats
 from videoar.data_pipeline.preparing.verify import find_datasets, verify
 from videoar.data_pipeline.preparing.worker import UnitResult, UnitWorker
 from videoar.data_pipeline.shards.commits import Unit
-from videoar.data_pipeline.shards.sample_format import restore
+from videoar.data_pipeline.shards.on_device import restore
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
+from videoar.tokenizer.pixels import from_bytes
 from videoar.tokenizer.scales import ScaleSchedule
 
 from ..jobs import TOKENIZER, config, contents, is_whole, keys, shapes, start_driver
@@ -70,7 +71,7 @@ def test_the_pool_changes_nothing_and_samples_are_what_the_tokenizer_gives(clust
     assert manifest.tokenizer_hash == tokenizer.hash
     entry = manifest.entries[3]
     assert entry.caption.startswith("a ")
-    pixels = torch.from_numpy(draw_clip(0, 3, shapes().bucket)).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    pixels = from_bytes(torch.from_numpy(draw_clip(0, 3, shapes().bucket))[None])
     latent = tokenizer.encode(pixels)
     bits, stored = ShardReader(manifest).read(entry).unpack(), ShardReader(manifest).read_latent(entry)
     wanted = tokenizer.quantize(latent, ScaleSchedule.named("32x32"))[0].numpy()
@@ -196,7 +197,7 @@ def poison(marker: Path) -> Callable[[TokenizerSource], VideoTokenizer]:
 
     def opener(source: TokenizerSource) -> VideoTokenizer:
         tokenizer = open_tokenizer(source)
-        target = torch.from_numpy(draw_clip(0, 6, shapes().bucket)).permute(3, 0, 1, 2).float() / 127.5 - 1
+        target = from_bytes(torch.from_numpy(draw_clip(0, 6, shapes().bucket))[None])[0]
         encode = tokenizer.encode
 
         def deadly(video: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,7 @@ from videoar.data_pipeline.preparing.gc import gc
 from videoar.data_pipeline.preparing.stats import stats
 from videoar.data_pipeline.preparing.verify import verify
 from videoar.data_pipeline.preparing.worker import UnitWorker
-from videoar.data_pipeline.shards.commits import Unit, remaining_units
+from videoar.data_pipeline.shards.commits import remaining_units
 from videoar.tokenizer import open_tokenizer
 
 from ..jobs import TOKENIZER, config, contents, shapes
@@ -221,9 +221,3 @@ def test_what_two_drivers_left_is_read_by_the_manifest(out: Path) -> None:
     os.truncate(tar, 700)
     assert any(tar.name in problem for problem in verify(str(folder)).problems), "the manifest names it"
     assert Path(late).exists()
-
-
-def test_a_unit_has_one_name() -> None:
-    """The commit's place is what a restart looks for."""
-    assert Unit(7, 0, 4).commit_key == "commits/000007.json"
-    assert Unit(7, 2, 4, False).commit_key == "commits/000007.2-4.json"

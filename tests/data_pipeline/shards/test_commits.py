@@ -1,4 +1,4 @@
-"""What counts, and what is left to do."""
+"""Which units count, which remain, and which commits are refused."""
 
 from __future__ import annotations
 
@@ -133,3 +133,9 @@ def test_a_file_becomes_an_object_and_a_folder_goes_as_a_whole(tmp_path: Path) -
     storage.remove_folder("run/never")
     assert storage.keys("") == ("run/step2/kept.json",)
     assert not (tmp_path / "store" / "run" / "step").exists()
+
+
+def test_a_unit_has_one_name() -> None:
+    """The commit's place is what a restart looks for."""
+    assert Unit(7, 0, 4).commit_key == "commits/000007.json"
+    assert Unit(7, 2, 4, False).commit_key == "commits/000007.2-4.json"

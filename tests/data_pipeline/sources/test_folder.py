@@ -17,7 +17,7 @@ from ..videos import write_video
 
 
 def test_a_table_names_captions_labels_and_parts(films: Path) -> None:
-    """Two captions of two parts of one film must not get mixed up; a path outside the films must not open."""
+    """Captions of two parts of one film must not be mixed up; a path outside the folder must not be opened."""
     table = films / "captions.jsonl"
     rows = [
         {"path": "a.mp4", "caption": "first", "label": 2, "end_s": 1.0},
@@ -51,7 +51,7 @@ def test_a_bad_captions_table_is_the_users_mistake(films: Path, content: str | N
 
 
 def test_links_are_taken_only_within_the_folder(tmp_path: Path) -> None:
-    """A folder that somebody else has packed must not pull in files from elsewhere, nor loop for ever."""
+    """A folder from somebody else must not pull in files from elsewhere, and listing it must end."""
     folder, outside = tmp_path / "raw", tmp_path / "private.mp4"
     write_video(folder / "a.mp4", num_frames=2)
     outside.write_bytes(b"x")
@@ -76,8 +76,8 @@ def test_links_are_taken_only_within_the_folder(tmp_path: Path) -> None:
     assert "outside.mp4" in {source.path for source in sources}
 
 
-def test_a_caption_link_leads_nowhere_else(folder: Path, tmp_path: Path) -> None:
-    """Whoever packs a folder must not read other files of this machine through captions."""
+def test_a_caption_link_must_not_lead_out_of_the_folder(folder: Path, tmp_path: Path) -> None:
+    """A folder from somebody else must not read other files of this machine as captions."""
     (tmp_path / "secret").write_text("TOPSECRET")
     (folder / "good.txt").symlink_to(tmp_path / "secret")
     sources, skipped = listed(path=str(folder))
@@ -89,7 +89,7 @@ def test_a_caption_link_leads_nowhere_else(folder: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["good.txt", "shard.tar"])
 def test_a_pipe_does_not_hang_the_plan(folder: Path, name: str) -> None:
-    """Opening one waits for a writer that never comes."""
+    """Opening a pipe waits for a writer that never comes."""
     os.mkfifo(folder / name)
     kind = "webdataset" if name.endswith("tar") else "folder"
     sources, skipped = listed(kind=kind, path=str(folder))
@@ -97,8 +97,8 @@ def test_a_pipe_does_not_hang_the_plan(folder: Path, name: str) -> None:
     assert "is not a regular file" in "".join(skipped.values())
 
 
-def test_media_of_a_kind_that_is_not_read_are_on_record(folder: Path) -> None:
-    """Left out without a word, half of a folder is missing and nobody knows."""
+def test_media_of_a_kind_that_is_not_read_are_recorded(folder: Path) -> None:
+    """Without a record, half of a folder could be missing unnoticed."""
     for name in ("a.wmv", "b.gif", "notes.txt", "c.flv"):
         (folder / name).write_bytes(b"x")
     _, reasons = listed(path=str(folder))
@@ -106,8 +106,8 @@ def test_media_of_a_kind_that_is_not_read_are_on_record(folder: Path) -> None:
     assert all("is of a kind that is not read; convert it" in reason for reason in reasons.values())
 
 
-def test_a_caption_beside_a_clip_must_be_utf8(unopened: Path) -> None:
-    """Latin-1 read as UTF-8 with replacements would be learnt as words."""
+def test_the_caption_file_of_a_clip_must_be_utf8(unopened: Path) -> None:
+    """Latin-1 that is read as UTF-8 with replacements would be learnt as words."""
     (unopened / "a.txt").write_bytes("übermütig".encode("latin-1"))
     with pytest.raises(InputError, match=r"a\.txt: is not UTF-8"):
         list_sources(SourceConfig(path=str(unopened)))

@@ -1,5 +1,3 @@
-"""Where clips come from: links, tables, UCF-101. Each input is a source or has a reason."""
-
 from __future__ import annotations
 
 import os
@@ -9,8 +7,8 @@ from ..datasets import listed
 from ..videos import write_video
 
 
-def test_a_name_that_is_no_text_is_escaped(folder: Path) -> None:
-    """Plans are UTF-8; file systems are not."""
+def test_a_name_that_is_not_text_is_escaped(folder: Path) -> None:
+    """Plans hold UTF-8 only, but names of files may hold any bytes."""
     os.rename(folder / "good.mp4", os.fsencode(folder) + b"/inv\xff.mp4")
     write_video(folder / "good.mp4", num_frames=2)
     sources, skipped = listed(path=str(folder))

@@ -36,7 +36,7 @@ def clips(folder: Path, seed: int = 0) -> RandomClips:
 
 
 def test_a_batch_is_a_function_of_seed_and_step(folder: Path) -> None:
-    """A resumed run must see what the straight one saw, whatever was asked for before."""
+    """A resumed run must see the same clips as an uninterrupted one."""
     first, again, other = clips(folder), clips(folder), clips(folder, seed=1)
     for step in (3, 4):
         assert torch.equal(first(step), again(step))
@@ -45,7 +45,7 @@ def test_a_batch_is_a_function_of_seed_and_step(folder: Path) -> None:
 
 
 def test_buckets_take_turns_and_values_are_pixels(folder: Path) -> None:
-    """The training step reads its schedule off the shape."""
+    """The training step finds its scale schedule from the shape of the batch."""
     batches = clips(folder)
     assert [tuple(batches(step).shape) for step in (0, 1, 2)] == [
         (3, 3, 5, 32, 32),
@@ -56,7 +56,7 @@ def test_buckets_take_turns_and_values_are_pixels(folder: Path) -> None:
 
 
 def test_the_held_out_end_is_never_read(folder: Path) -> None:
-    """Reconstruction is measured there: a frame that was trained on would flatter it."""
+    """Reconstruction is measured on it: frames that were trained on would make it look better."""
     (video,) = read_videos(SourceConfig(path=str(folder), end_fraction=0.8), 64)
     assert video.shape[1:] == (64, 96, 3)
     assert video.mean(axis=(1, 2, 3)) == pytest.approx(4 * np.arange(40), abs=2.5)  # levels shift a little in YUV
@@ -71,7 +71,7 @@ def test_small_videos_are_not_enlarged(folder: Path) -> None:
 
 
 def test_a_folder_without_a_readable_video_is_refused(tmp_path: Path) -> None:
-    """A broken file alone must end in one line that names it."""
+    """If the only file is broken, one line must name it."""
     (tmp_path / "broken.mp4").write_bytes(bytes(np.arange(200, dtype=np.uint8)))
     with pytest.raises(InputError, match=r"broken\.mp4"):
         read_videos(SourceConfig(path=str(tmp_path)), 64)

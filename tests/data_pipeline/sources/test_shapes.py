@@ -1,4 +1,4 @@
-"""Drawn clips: the same for ever, and what their captions say."""
+"""Drawn clips never change, and show what their captions say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BUCKET = ClipBucket(schedule="64x64", num_frames=9)
 
 
 def test_a_clip_is_a_function_of_seed_and_index() -> None:
-    """The debug recipe's losses are pinned; they hang on these pixels."""
+    """The pinned losses of the debug recipe depend on these pixels."""
     clip = draw_clip(3, 7, BUCKET)
     assert clip.shape == (9, 64, 64, 3)
     assert clip.dtype == np.uint8
@@ -44,6 +44,6 @@ def test_the_shape_moves_where_the_caption_says() -> None:
 
 
 def test_frames_do_not_depend_on_the_clips_length() -> None:
-    """An image and the first frame of a clip of one index are one picture."""
+    """An image must equal the first frame of the clip with the same index."""
     image = draw_clip(1, 2, ClipBucket(schedule="64x64", num_frames=1))
     assert np.array_equal(image[0], draw_clip(1, 2, BUCKET)[0])

@@ -23,7 +23,7 @@ from ..videos import frame_number, write_video
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Without the rights of root, where the tests have them."""
+    """Drop the rights of root, if the tests run as root."""
     user = os.geteuid()
     os.seteuid(65534 if user == 0 else user)
     try:
@@ -32,8 +32,8 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(user)
 
 
-def test_a_folder_that_may_not_be_read_is_on_record() -> None:
-    """Listings pass over it: a dataset half as large as one thinks."""
+def test_a_folder_that_may_not_be_read_is_recorded() -> None:
+    """A listing omits it without an error: the dataset would be smaller than its owner thinks."""
     with tempfile.TemporaryDirectory() as name:
         open_folder, closed = Path(name), Path(name) / "closed"
         closed.mkdir()
@@ -50,8 +50,8 @@ def test_a_folder_that_may_not_be_read_is_on_record() -> None:
     ]
 
 
-def test_a_folder_that_is_not_mounted_is_no_word_about_its_clips(folder: Path) -> None:
-    """On record as failures, all clips would be lost to a worker that started before its disk."""
+def test_a_folder_that_is_not_mounted_fails_no_clip(folder: Path) -> None:
+    """A worker that starts before its disk is mounted must not record all clips as failed."""
     dataset = DatasetConfig(name="d", source=SourceConfig(path=str(folder)), bucket=BUCKET)
     clips, _ = plan_clips(dataset, DecodeLimits(wall_s=30.0))
     aside = folder.rename(folder.with_name("aside"))
@@ -69,7 +69,7 @@ def test_a_folder_that_is_not_mounted_is_no_word_about_its_clips(folder: Path) -
 
 @pytest.mark.slow
 def test_sources_on_object_storage(s3: S3Store, tmp_path: Path) -> None:
-    """Clips on S3 are fetched to be decoded, within a cap; one that was replaced since the plan is not taken."""
+    """Clips on S3 are downloaded within a limit; one that was replaced after planning must not be used."""
     local, store = write_video(tmp_path / "a.mp4"), Storage.open(f"{s3.url}/clips")
     for name in ("a.mp4", "b.mp4"):
         store.write_file(name, str(local))

@@ -24,7 +24,7 @@ from ..videos import frame_number, write_video
 
 @pytest.mark.parametrize("row", ["5", "null", '"a.mp4"', "[]"])
 def test_every_row_of_a_table_must_be_an_object(unopened: Path, row: str) -> None:
-    """A stray line deep in a table of millions must be named, not end in a traceback."""
+    """A bad line deep in a large table must be named, not end in a traceback."""
     table = unopened / "captions.jsonl"
     table.write_text(f'{{"path": "a.mp4", "caption": "x"}}\n{row}\n')
     with pytest.raises(InputError, match="row 2: is not an object"):
@@ -32,7 +32,7 @@ def test_every_row_of_a_table_must_be_an_object(unopened: Path, row: str) -> Non
 
 
 def test_a_table_in_another_encoding(unopened: Path) -> None:
-    """Spreadsheets write Latin-1 unasked."""
+    """Spreadsheets may write Latin-1."""
     table = unopened / "captions.csv"
     table.write_bytes("path,caption\na.mp4,übermütig\n".encode("latin-1"))
     with pytest.raises(InputError, match="cannot be read"):
@@ -51,7 +51,7 @@ def write_table(path: Path, rows: list[dict[str, object]]) -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_a_table_names_clips_wherever_they_are(tmp_path: Path, suffix: str) -> None:
-    """Paths relative to the table, absolute ones and URLs; one that climbs out is named, one that is gone too."""
+    """Relative and absolute paths and URLs are found; a path that leads out or does not exist gets a reason."""
     write_video(tmp_path / "table" / "near.mp4")
     write_video(tmp_path / "far" / "b.mp4")
     none: dict[str, object] = {"caption": "", "label": None, "start_s": None, "end_s": None}
@@ -89,11 +89,11 @@ def test_a_table_names_clips_wherever_they_are(tmp_path: Path, suffix: str) -> N
         ("t.jsonl", b'{"uri": "a.mp4", "caption": "x"}\n{"uri"', "cannot be read"),
         ("t.parquet", b"PAR1 no table PAR1", "cannot be read"),
         ("t.csv", b"uri,caption,label\na.mp4,x,seven\n", "row 1 of the table: invalid literal"),
-        ("t.csv", b"uri,caption\ns3://key:secret@bucket/a.mp4,x\n", "carries a credential"),
+        ("t.csv", b"uri,caption\ns3://key:secret@bucket/a.mp4,x\n", "a credential"),
     ],
 )
 def test_a_bad_table_is_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    """A stray row deep in a table must be named; a secret in it must not be repeated."""
+    """A bad row deep in a table must be named, and a secret in it must not be printed."""
     (tmp_path / name).write_bytes(content)
     config = DatasetConfig(name="t", source=SourceConfig(kind="table", path=str(tmp_path / name)), bucket=BUCKET)
     with pytest.raises(InputError, match=message) as caught:
@@ -104,7 +104,7 @@ def test_a_bad_table_is_one_line(tmp_path: Path, name: str, content: bytes, mess
 
 @pytest.mark.slow
 def test_tables_and_tars_on_object_storage(s3: S3Store, tmp_path: Path) -> None:
-    """A table lies beside its clips or names them anywhere; a member of a tar is fetched by its place alone."""
+    """A table may name clips next to it or anywhere; a member of a tar is downloaded by its offset."""
     local, store = write_video(tmp_path / "a.mp4"), Storage.open(f"{s3.url}/data")
     store.write_file("near/a.mp4", str(local))
     write_table(
@@ -154,7 +154,7 @@ ROWS = {
 
 @pytest.mark.parametrize("row", ROWS)
 def test_one_bad_row_of_a_table(folder: Path, row: str) -> None:
-    """A table of a million rows has them all; each is a reason, and the others are planned."""
+    """A large table contains bad rows of every kind; each must get a reason, and the others are planned."""
     os.mkfifo(folder / "pipe.mp4")
     (folder / "out.mp4").symlink_to(write_video(folder.parent / "elsewhere" / "x.mp4"))
     rows = [{"caption": "bad", **ROWS[row]}, {"caption": "good", "uri": "good.mp4"}]

@@ -1,4 +1,4 @@
-"""Tars of media: what is in them, and every way in which one may be hostile or damaged."""
+"""Tars of media: their members, and the ways in which a tar may be hostile or damaged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def member(name: str, payload: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
-    """One member as it stands in a tar, whatever its name."""
+    """The bytes of one member in a tar, with any name."""
     info = tarfile.TarInfo(name)
     info.size, info.type, info.linkname = len(payload), kind, link
     body = payload + b"\0" * (-len(payload) % tarfile.BLOCKSIZE)
@@ -45,7 +45,7 @@ def members_of(path: Path) -> tuple[list[Source], dict[str, str]]:
 END = b"\0" * 1024
 
 
-def test_members_become_clips_with_the_captions_beside_them(tmp_path: Path, video: bytes) -> None:
+def test_members_become_clips_with_their_captions(tmp_path: Path, video: bytes) -> None:
     """The frames must be those of the member, and the caption of its own key."""
     facts = json.dumps({"caption": "from json", "label": 7}).encode()
     (tmp_path / "a").mkdir()
@@ -94,7 +94,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_members_are_refused_by_name(tmp_path: Path, video: bytes, name: str) -> None:
-    """None may be opened, followed or extracted; the members around it are taken all the same."""
+    """None may be opened, followed or extracted; the members before and after it are still taken."""
     raw, reason = HOSTILE[name]
     path = tmp_path / "t.tar"
     path.write_bytes(member("good.mp4", video) + raw + member("last.mp4", video) + END)
@@ -107,7 +107,7 @@ def test_hostile_members_are_refused_by_name(tmp_path: Path, video: bytes, name:
 
 
 def test_a_sparse_member_of_ten_gigabytes_is_refused(tmp_path: Path, video: bytes) -> None:
-    """A kilobyte that unpacks to a full disk."""
+    """A member of a kilobyte that would fill the disk when it is unpacked."""
     info = tarfile.TarInfo("sparse.mp4")
     info.type, info.size = tarfile.GNUTYPE_SPARSE, 0
     raw = bytearray(info.tobuf(tarfile.GNU_FORMAT))
@@ -123,7 +123,7 @@ def test_a_sparse_member_of_ten_gigabytes_is_refused(tmp_path: Path, video: byte
 
 
 def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path, video: bytes) -> None:
-    """`tarfile` reads extended headers whole, whatever length they claim."""
+    """`tarfile` reads extended headers into memory, whatever length they claim."""
     claim = tarfile.TarInfo("././@LongLink")
     claim.type, claim.size = tarfile.GNUTYPE_LONGNAME, 4 << 30
     path = tmp_path / "t.tar"
@@ -134,8 +134,8 @@ def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path, video: bytes
 
 
 @pytest.mark.parametrize("damage", ["header", "cut", "page", "gzip"])
-def test_a_damaged_tar_is_on_record_with_what_came_before(tmp_path: Path, video: bytes, damage: str) -> None:
-    """`tarfile` takes a damaged header in the middle for the end: the rest would be lost without a word."""
+def test_a_damaged_tar_is_recorded_and_what_came_before_is_kept(tmp_path: Path, video: bytes, damage: str) -> None:
+    """`tarfile` takes a damaged header for the end of the tar: the rest would be lost without a record."""
     whole = member("a.mp4", video) + member("b.mp4", video) + member("c.mp4", video) + END
     second = len(member("a.mp4", video))
     raw = {
@@ -166,8 +166,8 @@ def tar(path: Path, members: dict[str, bytes]) -> None:
     ("member", "content", "reason"),
     [("a.json", json.dumps({"caption": "\ud800"}), "caption is not UTF-8"), ("a.cls", "9" * 30, "label has more than")],
 )
-def test_a_member_that_cannot_stand_in_a_plan(tmp_path: Path, member: str, content: str, reason: str) -> None:
-    """It would end the plan when it is written, hours later and without a name."""
+def test_a_member_that_cannot_be_stored_in_a_plan(tmp_path: Path, member: str, content: str, reason: str) -> None:
+    """It would end the planning hours later, when the table is written, without naming the member."""
     clip = write_video(tmp_path / "x.mp4", num_frames=2).read_bytes()
     tar(tmp_path / "1.tar", {"a.mp4": clip, member: content.encode(), "b.mp4": clip})
     sources, skipped = listed(kind="webdataset", path=str(tmp_path / "1.tar"))
@@ -175,8 +175,8 @@ def test_a_member_that_cannot_stand_in_a_plan(tmp_path: Path, member: str, conte
     assert reason in skipped["1.tar!a.mp4"]
 
 
-def test_a_chain_of_headers_is_damage(tmp_path: Path) -> None:
-    """Three thousand long names in a row make the reader call itself three thousand times."""
+def test_a_chain_of_headers_is_refused(tmp_path: Path) -> None:
+    """`tarfile` calls itself once per header of a long name: three thousand in a row exceed the stack."""
     head = tarfile.TarInfo("././@LongLink")
     head.type, head.size = tarfile.GNUTYPE_LONGNAME, 1
     block = head.tobuf(tarfile.GNU_FORMAT) + b"x" + bytes(511)

@@ -17,7 +17,7 @@ from ..videos import write_video
 
 @pytest.fixture
 def ucf101(tmp_path: Path) -> Path:
-    """The dataset's layout with three classes of two clips, as its archives unpack."""
+    """Three classes of two clips, in the folders that the dataset's archives unpack to."""
     classes = ["ApplyEyeMakeup", "Basketball", "TaiChi"]
     names = [f"{name}/v_{name}_g{group:02d}_c01.avi" for name in classes for group in (1, 8)]
     for name in names:
@@ -32,7 +32,7 @@ def ucf101(tmp_path: Path) -> Path:
 
 
 def test_ucf101_has_its_official_splits_labels_and_words(ucf101: Path) -> None:
-    """Groups of one actor must stay on one side; a label off by one trains another class."""
+    """Clips of one actor must stay on one side of the split; a label that is off by one trains another class."""
     sides = {}
     for subset in ("train", "test"):
         sources, skipped = list_sources(SourceConfig(kind="ucf101", path=str(ucf101), subset=subset))
@@ -63,8 +63,8 @@ def test_ucf101_has_its_official_splits_labels_and_words(ucf101: Path) -> None:
         ("UCF-101/ApplyEyeMakeup", "UCF-101/B", "holds none of the 1 videos"),
     ],
 )
-def test_another_layout_is_answered_with_the_right_one(ucf101: Path, old: str, new: str, problem: str) -> None:
-    """Half the archives unpacked, or unpacked elsewhere, is the commonest mistake."""
+def test_wrong_folders_are_answered_with_the_right_ones(ucf101: Path, old: str, new: str, problem: str) -> None:
+    """The most frequent mistake: some archives are not unpacked, or unpacked elsewhere."""
     (ucf101 / "ucfTrainTestlist" / "trainlist01.txt").write_text("ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1\n")
     (ucf101 / old).rename(ucf101 / new)
     with pytest.raises(InputError, match=f"{problem}.*lay it out as UCF-101/CLASS/v_CLASS_gNN_cNN.avi and ucfTrain"):
@@ -89,14 +89,14 @@ def test_another_layout_is_answered_with_the_right_one(ucf101: Path, old: str, n
     ],
 )
 def test_lists_that_contradict_themselves_are_refused(ucf101: Path, name: str, text: str, problem: str) -> None:
-    """Wrong labels train a model that draws the wrong thing, and nothing else shows it."""
+    """Wrong labels train a model that draws the wrong thing, and no other check would notice."""
     (ucf101 / "ucfTrainTestlist" / name).write_text(text)
     with pytest.raises(InputError, match=problem):
         list_sources(SourceConfig(kind="ucf101", path=str(ucf101)))
 
 
 def test_ucf101_may_be_made_of_links(ucf101: Path) -> None:
-    """As on many clusters: the videos in one place, a folder of links in another."""
+    """Many clusters keep the videos in one place and a folder of links in another."""
     (ucf101 / "UCF-101").rename(ucf101 / "store")
     for video in sorted((ucf101 / "store").rglob("*.avi")):
         link = ucf101 / "UCF-101" / video.relative_to(ucf101 / "store")

@@ -1,4 +1,4 @@
-"""Storage on a real S3 server and on real disks: whole or absent, checked, and plain about what is wrong."""
+"""Storage on a real S3 server and on real disks: writes are complete or absent, errors are one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videoar.data_pipeline.storage.objects import Storage
 
 
 def test_objects_of_an_s3_store(s3: S3Store, tmp_path: Path) -> None:
-    """Everything commits, shards and checkpoints ask of a store."""
+    """Commits, shards and checkpoints rely on each of these operations."""
     storage, local = Storage.open(s3.url), tmp_path / "large.bin"
     local.write_bytes(bytes(range(256)) * 9000)
     assert storage.keys("") == ()
@@ -53,7 +53,7 @@ def test_objects_of_an_s3_store(s3: S3Store, tmp_path: Path) -> None:
 
 
 def test_what_a_killed_writer_left_is_found_and_removed(s3: S3Store, tmp_path: Path) -> None:
-    """Parts that nobody sees are billed by a store and fill a disk."""
+    """Invisible parts of uploads cost money on a store and fill a disk."""
     remote, local = Storage.open(s3.url), Storage.open(str(tmp_path))
     bucket, key, _ = remote.fs.split_path(remote.path("shards/a.tar"))
     upload = remote.fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
@@ -86,7 +86,7 @@ def test_a_credential_in_a_url_is_refused_and_not_repeated(url: str) -> None:
 
 
 def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path) -> None:
-    """A real file system of one megabyte; half a shard under its final name would be taken for a whole one."""
+    """Half a shard under its final name would be taken for a complete one. Uses a real file system of one megabyte."""
     module = "videoar.data_pipeline.storage.objects"
     script = (
         f'mount -t tmpfs -o size=1m none {tmp_path} && {sys.executable} -c "from {module} import Storage, StoreError\n'
@@ -102,15 +102,15 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("url", ["s3://[b/x", "memory://a::file://b", "foo://x"])
-def test_a_url_that_is_none_is_one_line(url: str) -> None:
-    """A typing error is no traceback."""
+def test_a_url_that_is_not_valid_is_one_line(url: str) -> None:
+    """A typing error must not end in a traceback."""
     with pytest.raises(InputError, match="url="):
         Storage.open(url)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/data", "ftp://127.0.0.1:9/data"])
 def test_a_store_that_does_not_answer_is_one_line(url: str) -> None:
-    """Each protocol raises errors of its own, and some as soon as they are named."""
+    """Each protocol raises its own errors, some of them already when the store is opened."""
     with pytest.raises(StoreError, match=url):
         Storage.open(url).write("key", b"1")
     with pytest.raises(StoreError, match=url):
@@ -118,6 +118,6 @@ def test_a_store_that_does_not_answer_is_one_line(url: str) -> None:
 
 
 def test_a_local_name_with_colons_is_that_file(tmp_path: Path) -> None:
-    """fsspec takes `a::b` for a chain, and wrote to `a`."""
+    """fsspec reads `a::b` as a chain of stores and would write to `a`."""
     Storage.open(str(tmp_path / "o::x")).write("key", b"1")
     assert (tmp_path / "o::x" / "key").read_bytes() == b"1"

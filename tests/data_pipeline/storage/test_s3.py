@@ -17,14 +17,14 @@ from ..bad_network import BadNetwork
 
 
 def through(network: BadNetwork, monkeypatch: pytest.MonkeyPatch, url: str) -> Storage:
-    """The storage as seen from behind that network."""
+    """The storage, reached through that network."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", network.endpoint)
     S3FileSystem.clear_instance_cache()
     return Storage.open(url)
 
 
 def test_a_wrong_secret_fails_at_once_in_one_line(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tried again for minutes, or told as a traceback, nobody would know what is wrong."""
+    """Retries for minutes, or a traceback, would hide what is wrong."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-and-never-shown")
     S3FileSystem.clear_instance_cache()
     began = time.monotonic()
@@ -35,8 +35,8 @@ def test_a_wrong_secret_fails_at_once_in_one_line(s3: S3Store, monkeypatch: pyte
     assert time.monotonic() - began < 5
 
 
-def test_no_credentials_and_no_bucket_are_said(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both are a person's to mend, and both come from the libraries as something else."""
+def test_missing_credentials_and_a_missing_bucket_are_named(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person must repair both, and the libraries report both as something else."""
     with pytest.raises(InputError, match="a bucket that does not exist; create it first"):
         Storage.open("s3://never-made/x").write("a", b"1")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -46,7 +46,7 @@ def test_no_credentials_and_no_bucket_are_said(s3: S3Store, monkeypatch: pytest.
         Storage.open(s3.url).write("a", b"1")
 
 
-def test_a_busy_store_and_a_broken_line_are_tried_again(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_store_and_a_broken_connection_are_tried_again(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Throttling is normal on a large store; it must not end a job."""
     with BadNetwork(s3.endpoint, "slow down", "drop") as network:
         through(network, monkeypatch, s3.url).write("a", b"whole")
@@ -75,7 +75,7 @@ def test_changed_bytes_are_never_stored(s3: S3Store, monkeypatch: pytest.MonkeyP
 def test_a_large_file_goes_up_in_parts_and_is_checked(
     s3: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shard held in memory twice, or cut at a part's edge, would be the end of a long job."""
+    """A shard that is cut at the edge of a part would be found only when it is read."""
     local, payload = tmp_path / "large.bin", os.urandom((12 << 20) + 17)
     local.write_bytes(payload)
     monkeypatch.setattr(parts, "_PART_BYTES", 5 << 20)

@@ -43,7 +43,7 @@ def test_seeks_change_no_frame(film: str, times: list[float]) -> None:
 
 @pytest.mark.parametrize("film", [("mp4", OPEN), ("mkv", OPEN)], indirect=True)
 def test_only_the_groups_of_pictures_that_are_wanted_are_decoded(film: str) -> None:
-    """Decoding an hour of film for two clips at its end would be slower than seeking them."""
+    """Decoding the whole film for two clips at its end would be slower than seeking them."""
     decoded = list(nearest_frames(counted := Counted(reading(film).frames_around([2.5, 5.5])), [2.5, 5.5]))
     assert len(decoded) == 2
     assert counted.num_items <= 2 * GOP
@@ -68,7 +68,7 @@ def test_frames_that_are_skipped_count(film: str) -> None:
 
 
 class Counted:
-    """An iterator that counts what it gave."""
+    """An iterator that counts its items."""
 
     def __init__(self, items: Iterator[Any]) -> None:
         self._items, self.num_items = items, 0
@@ -80,7 +80,7 @@ class Counted:
 
 
 def test_paths_are_files_and_never_protocols(decoder: VideoDecoder, tmp_path: Path) -> None:
-    """`concat:a|b` or an address given as a path must not be taken for a protocol."""
+    """A path such as `concat:a|b` or an address must not be opened as a protocol."""
     write_video(tmp_path / "a.ts")
     for path in (f"concat:{tmp_path}/a.ts|{tmp_path}/a.ts", "http://127.0.0.1:9/a.mp4", f"subfile:,,:{tmp_path}/a.ts"):
         with pytest.raises(DecodeError):

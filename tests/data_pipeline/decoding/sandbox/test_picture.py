@@ -16,7 +16,7 @@ from ...videos import write_frames
 def test_images_are_clips_of_one_frame_cropped_at_the_centre(
     decoder: VideoDecoder, tmp_path: Path, suffix: str
 ) -> None:
-    """A crop off the centre, or swapped channels, would show as a wrong colour here."""
+    """A crop off the centre, or swapped channels, would give another colour."""
     pixels = np.zeros((64, 128, 3), dtype=np.uint8)
     pixels[:, 32:96] = (200, 100, 50)
     path = str(write_frames(tmp_path / f"image.{suffix}", [pixels]))
@@ -26,7 +26,7 @@ def test_images_are_clips_of_one_frame_cropped_at_the_centre(
 
 
 def test_films_of_a_turned_camera_are_shown_upright(decoder: VideoDecoder, tmp_path: Path) -> None:
-    """Telephones store the turn in the header; ignoring it gives clips in which people lie on their side."""
+    """Telephones store the rotation in the header; without it people would lie on their side."""
     pixels = np.zeros((64, 128, 3), dtype=np.uint8)
     pixels[:, :64, 0] = 250
     path = write_frames(tmp_path / "turned.mp4", [pixels] * 3)

@@ -13,7 +13,7 @@ BUCKET = ClipBucket(schedule="32x32", num_frames=5, fps=8.0)
 
 
 def test_caps_are_enforced(tmp_path: Path) -> None:
-    """Without caps one film of ten hours, or one frame of a gigapixel, stalls a job."""
+    """Without limits one film of ten hours, or one frame of a gigapixel, would stall a job."""
     path = str(write_video(tmp_path / "clip.mp4"))
     with VideoDecoder(DecodeLimits(max_pixels=1000)) as decoder, pytest.raises(DecodeError, match=r"pixels|Invalid"):
         decoder.probe(path)

@@ -6,7 +6,7 @@ from ...videos import picture, resized
 
 
 def test_difference_hashes_ignore_size_and_brightness() -> None:
-    """A hash that changed with the encoder's brightness would find no copy."""
+    """A hash that changed with brightness or size would not find copies."""
     from videoar.data_pipeline.decoding.sandbox.scanner import difference_hash
 
     gray = picture(5)[..., 0]
