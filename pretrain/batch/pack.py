@@ -18,6 +18,7 @@ from videoar.pretrain.batch.frame_mask import frame_masks
 from videoar.pretrain.batch.history import Frames, build_history, flip_ratios
 from videoar.pretrain.config import CorrectionConfig, ModelConfig, StageConfig
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
+from videoar.pretrain.model.limits import check_limits
 from videoar.pretrain.model.videoar import ModelInputs
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -105,7 +106,7 @@ def model_inputs(
 ) -> ModelInputs:
     """The layout's tables beside the features, on the features' device."""
     for segment in layout.segments:
-        check_size(segment.schedule, segment.num_frames, config)
+        check_limits(config, segment.schedule, segment.num_frames)
     device = features.device
     return ModelInputs(
         features=features,
@@ -118,17 +119,6 @@ def model_inputs(
         text_index=_to(layout.text_index, device),
         text_dropped=_to(text_dropped, device),
     )
-
-
-def check_size(schedule: ScaleSchedule, num_frames: int, config: ModelConfig) -> None:
-    """Refuse what the model's learned tables do not hold."""
-    if schedule.num_scales > config.max_scales:
-        problem = f"holds fewer scales than {schedule.name} has ({schedule.num_scales})"
-        raise InputError("model.max_scales", config.max_scales, problem, "raise it")
-    if config.rope == "learned" and num_frames > config.max_frames:
-        raise InputError("model.max_frames", config.max_frames, f"is below the {num_frames} of a clip", "raise it")
-    if config.rope == "learned" and max(schedule.grid) > config.max_side:
-        raise InputError("model.max_side", config.max_side, f"is below the side of {schedule.grid}", "raise it")
 
 
 def _frames(

@@ -17,7 +17,7 @@ from videoar.pretrain.generate.pipeline import Request, VideoPipeline
 from videoar.pretrain.generate.video import to_frames, to_tensor
 from videoar.tokenizer.scales import ScaleSchedule
 
-Clip = UInt8[np.ndarray, "f h w 3"]
+ClipFrames = UInt8[np.ndarray, "f h w 3"]
 
 ROUNDING_ERROR = 1 / 12
 """Mean squared error of rounding to bytes: PSNR stops at 58.9 dB, so that a still picture is not infinitely good."""
@@ -48,7 +48,7 @@ class ContinuationReport:
 
 
 def evaluate_continuation(
-    pipeline: VideoPipeline, clips: Sequence[Clip], given_frames: int, requests: Sequence[Request], batch: int = 4
+    pipeline: VideoPipeline, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
 ) -> ContinuationReport:
     """Continue the first `given_frames` of each clip to its full length and compare with what came.
 
@@ -59,8 +59,8 @@ def evaluate_continuation(
 
 
 def continue_clips(
-    pipeline: VideoPipeline, clips: Sequence[Clip], given_frames: int, requests: Sequence[Request], batch: int = 4
-) -> list[Clip]:
+    pipeline: VideoPipeline, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
+) -> list[ClipFrames]:
     """The clips gone on with after their first `given_frames`, to their full length; given frames come first."""
     asked = [
         replace(request, video=clip[:given_frames], image=None, given_frames=None, num_frames=len(clip))
@@ -71,7 +71,7 @@ def continue_clips(
 
 
 def compare(
-    made: Sequence[Clip], clips: Sequence[Clip], through: Sequence[Clip], given_frames: int
+    made: Sequence[ClipFrames], clips: Sequence[ClipFrames], through: Sequence[ClipFrames], given_frames: int
 ) -> ContinuationReport:
     """Judge the frames after the given ones; `through` are the clips as the tokenizer rebuilds them."""
     future = [clip[given_frames:] for clip in clips]
@@ -85,7 +85,7 @@ def compare(
     )
 
 
-def rebuild(pipeline: VideoPipeline, clip: Clip) -> Clip:
+def rebuild(pipeline: VideoPipeline, clip: ClipFrames) -> ClipFrames:
     """The clip through the tokenizer, bits included."""
     tokenizer, schedule = pipeline.tokenizer, ScaleSchedule.named(f"{clip.shape[1]}x{clip.shape[2]}")
     video = to_tensor(clip).to(pipeline.model.input.weight.device)
@@ -93,7 +93,7 @@ def rebuild(pipeline: VideoPipeline, clip: Clip) -> Clip:
     return to_frames(tokenizer.decode(tokenizer.dequantize(bits, schedule)))[0]
 
 
-def psnr(frames: Clip, others: Clip) -> Float64[np.ndarray, " f"]:
+def psnr(frames: ClipFrames, others: ClipFrames) -> Float64[np.ndarray, " f"]:
     """10 log10(255^2 / mean squared error) of each frame, in dB."""
     error = ((frames.astype(np.float64) - others) ** 2).mean((1, 2, 3))
     return 10 * np.log10(255**2 / np.maximum(error, ROUNDING_ERROR))

@@ -17,12 +17,12 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames, pixel_frames
 Picture = str | Path | UInt8[np.ndarray, "h w 3"]
 """A picture file, or its pixels."""
 
-Clip = str | Path | UInt8[np.ndarray, "f h w 3"]
+GivenClip = str | Path | UInt8[np.ndarray, "f h w 3"]
 """A video file, or its frames at the model's frame rate."""
 
 
 def given_frames(
-    image: Picture | None, video: Clip | None, *, num_frames: int, keep: int | None, fps: float
+    image: Picture | None, video: GivenClip | None, *, num_frames: int, keep: int | None, fps: float
 ) -> UInt8[np.ndarray, "f h w 3"] | None:
     """The pixel frames to go on from; None when nothing is given.
 

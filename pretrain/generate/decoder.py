@@ -16,7 +16,7 @@ from videoar.pretrain.model.layers import Attend
 from videoar.tokenizer.scales import ScaleSchedule
 
 
-class Decoder:
+class CachedDecoder:
     """Logits of one frame after the other, for `b` samples that advance together.
 
     Rows of a pass are ordered (guidance branch, sample, token): branch 0 has the text, branch 1 the null table in its

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-Clip = UInt8[np.ndarray, "f h w 3"]
+Panel = UInt8[np.ndarray, "f h w 3"]
 
 _GAP = 6
 _GREY, _BLUE = (127, 127, 127), (58, 124, 222)
 
 
-def side_by_side(panels: Sequence[Clip], made_from: Sequence[int], zoom: int = 2) -> UInt8[np.ndarray, "f _h _w 3"]:
+def side_by_side(panels: Sequence[Panel], made_from: Sequence[int], zoom: int = 2) -> UInt8[np.ndarray, "f _h _w 3"]:
     """Clips of one size as one; under each frame that a model made stands a blue line, under the others a grey one.
 
     `made_from` names the first frame that a model made of each clip; `zoom` repeats pixels.

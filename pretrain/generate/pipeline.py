@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
+from videoar.cluster.ground.checks import at_least
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.generate.continuation import Clip, Picture, encode_history, given_frames
+from videoar.pretrain.generate.continuation import GivenClip, Picture, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import Video, to_frames
@@ -38,7 +39,7 @@ class Request:
     """Class, for a model trained on labels."""
     image: Picture | None = None
     """First frame to animate."""
-    video: Clip | None = None
+    video: GivenClip | None = None
     """Clip to continue."""
     given_frames: int | None = None
     """Last pixel frames of `video` to go on from, 1 + 4n; None: all of an array, the first half of the result of a
@@ -58,8 +59,7 @@ class Request:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 63:
             raise InputError("seed", self.seed, "does not fit 63 bits", "use a number from 0 to 2^63 - 1")
-        if self.window is not None and self.window < 1:
-            raise InputError("window", self.window, "sees no past frame", "use 1 or more")
+        at_least(1, "", self, "window")
 
 
 class VideoPipeline:
@@ -101,7 +101,7 @@ class VideoPipeline:
         *,
         label: int | None = None,
         image: Picture | None = None,
-        video: Clip | None = None,
+        video: GivenClip | None = None,
         given_frames: int | None = None,
         num_frames: int | None = None,
         schedule: str | None = None,

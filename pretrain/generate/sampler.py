@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Bool, Float32, Int64, Shaped
 from torch import Tensor
 
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.checks import above, at_least, between
 from videoar.pretrain.batch.draws import Stream, draw
-from videoar.pretrain.generate.decoder import Decoder
+from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.generate.guidance import Guidance, guided
 from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.limits import check_limits
 from videoar.tokenizer import bsq, residual
 from videoar.tokenizer.residual import as_grid, as_tokens
 from videoar.tokenizer.scales import ScaleSchedule
@@ -31,10 +32,9 @@ class Sampling:
     """A bit whose likelier value has at least this probability takes it: of two outcomes the nucleus keeps one."""
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise InputError("temperature", self.temperature, "is negative", "use 0 (greedy) or more; 1 is the model")
-        if not 0 < self.top_p <= 1:
-            raise InputError("top_p", self.top_p, "is outside (0, 1]", "use 1 to keep both values of every bit")
+        at_least(0, "", self, "temperature")
+        above(0, "", self, "top_p")
+        between(0, 1, "", self, "top_p")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,9 @@ def sample_frames(
 
     A sample's result depends on its text, history and seed, not on its neighbours. The device is never waited for.
     """
-    check_fit(model, schedule, num_frames)
+    check_limits(model.config, schedule, num_frames)
     branches = 1 if sampling.guidance.is_off else 2
-    decoder = Decoder(model, schedule, text, num_frames=num_frames, window=window, branches=branches)
+    decoder = CachedDecoder(model, schedule, text, num_frames=num_frames, window=window, branches=branches)
     state = Accumulation(model, schedule, len(text))
     keys = torch.tensor(list(seeds), device=state.total.device)
     for frame in range(num_frames):
@@ -114,7 +114,7 @@ def sample_frames(
 
 
 def _sample_frame(
-    decoder: Decoder,
+    decoder: CachedDecoder,
     state: Accumulation,
     schedule: ScaleSchedule,
     sampling: Sampling,
@@ -151,31 +151,3 @@ def _uniform(
     token = torch.arange(like.shape[1], device=like.device)[:, None]
     bit = torch.arange(like.shape[2], device=like.device)
     return draw(0, Stream.SAMPLE, frame, scale, keys[:, None, None], token, bit)
-
-
-def check_fit(model: VideoAR, schedule: ScaleSchedule, num_frames: int) -> None:
-    """Refuse what the weights have no embedding for."""
-    config = model.config
-    if schedule.num_scales > config.max_scales:
-        raise InputError(
-            "schedule",
-            schedule.name,
-            f"has {schedule.num_scales} scales, the weights embed {config.max_scales}",
-            "use a smaller frame size",
-        )
-    if config.rope != "learned":
-        return
-    if num_frames > config.max_frames:
-        raise InputError(
-            "num_frames",
-            num_frames,
-            f"latent frames are more than the {config.max_frames} learned positions",
-            "ask for a shorter video, or train with a rotary position",
-        )
-    if max(schedule.grid) > config.max_side:
-        raise InputError(
-            "schedule",
-            schedule.name,
-            f"is wider than the {config.max_side} learned positions of a side",
-            "use a smaller frame size",
-        )
