@@ -1,6 +1,6 @@
-"""How a continuation keeps to the true future: PSNR by frame, beside repeating the last given frame.
+"""How close a continuation is to the true future: PSNR by frame, compared with repeating the last given frame.
 
-One future is judged, and a good model has many: this is a measure of drift at short range, not of quality.
+There are many plausible futures and one is true: this measures drift at short range, not quality.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class ContinuationReport:
 
     generated: Float64[np.ndarray, "n f"]
     repeated: Float64[np.ndarray, "n f"]
-    """The last given frame, as it was given, for every future frame."""
+    """PSNR of the last given frame, repeated."""
     rebuilt: Float64[np.ndarray, "n f"]
-    """The true future through the tokenizer: what a perfect model would reach."""
+    """PSNR of the true future through the tokenizer: what a perfect model would reach."""
     repeated_rebuilt: Float64[np.ndarray, "n f"]
-    """The last given frame through the tokenizer, repeated: what a model that sees no motion would reach."""
+    """PSNR of the last given frame through the tokenizer, repeated: what a model without motion would reach."""
 
     def to_dict(self) -> dict[str, Any]:
         """Means over clips with intervals, by frame and over all; plain values for a report."""
@@ -50,7 +50,7 @@ class ContinuationReport:
 def evaluate_continuation(
     pipeline: VideoPipeline, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
 ) -> ContinuationReport:
-    """Continue the first `given_frames` of each clip to its full length and compare with what came.
+    """Continue the first `given_frames` of each clip to its full length and compare it with the true frames.
 
     Clips are of the request's frame size and of equal length; a request gives its clip's condition and the sampling.
     """
@@ -61,7 +61,7 @@ def evaluate_continuation(
 def continue_clips(
     pipeline: VideoPipeline, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
 ) -> list[ClipFrames]:
-    """The clips gone on with after their first `given_frames`, to their full length; given frames come first."""
+    """Continue the first `given_frames` of each clip to its full length; the result starts with the given frames."""
     asked = [
         replace(request, video=clip[:given_frames], image=None, given_frames=None, num_frames=len(clip))
         for clip, request in zip(clips, requests, strict=True)
@@ -73,7 +73,7 @@ def continue_clips(
 def compare(
     made: Sequence[ClipFrames], clips: Sequence[ClipFrames], through: Sequence[ClipFrames], given_frames: int
 ) -> ContinuationReport:
-    """Judge the frames after the given ones; `through` are the clips as the tokenizer rebuilds them."""
+    """PSNR of the frames after the given ones; `through` are the clips after the tokenizer."""
     future = [clip[given_frames:] for clip in clips]
     still, still_rebuilt = (
         [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in kind]
@@ -86,7 +86,7 @@ def compare(
 
 
 def rebuild(pipeline: VideoPipeline, clip: ClipFrames) -> ClipFrames:
-    """The clip through the tokenizer, bits included."""
+    """The clip through the tokenizer: encoded, quantised and decoded."""
     tokenizer, schedule = pipeline.tokenizer, ScaleSchedule.named(f"{clip.shape[1]}x{clip.shape[2]}")
     video = to_tensor(clip).to(pipeline.model.input.weight.device)
     bits = tokenizer.quantize(tokenizer.encode(video), schedule)

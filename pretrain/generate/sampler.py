@@ -23,13 +23,14 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How bits are drawn from logits."""
+    """How bits are sampled from logits."""
 
     guidance: Guidance
     temperature: float = 1.0
-    """Divides the guided logits; 0 takes the likelier bit."""
+    """The guided logits are divided by it; 0 takes the likelier value of every bit."""
     top_p: float = 1.0
-    """A bit whose likelier value has at least this probability takes it: of two outcomes the nucleus keeps one."""
+    """If the likelier value of a bit has at least this probability, the bit takes it (nucleus sampling of two values);
+    1 samples every bit."""
 
     def __post_init__(self) -> None:
         at_least(0, "", self, "temperature")
@@ -48,7 +49,7 @@ class LatentFrame:
 
 
 class Accumulation:
-    """What the codes of a frame add up to, and the inputs that follow from it (VideoAR Eq. 6)."""
+    """The sum of the codes of a frame, and the inputs that follow from it (VideoAR Eq. 6)."""
 
     def __init__(self, model: VideoAR, schedule: ScaleSchedule, batch: int) -> None:
         self._schedule, self._mode = schedule, model.config.down
@@ -68,7 +69,7 @@ class Accumulation:
         self.total = self.total + residual.up(code, self._schedule.grid)
 
     def features_of(self, bits: Bool[Tensor, "b tokens k"]) -> Float32[Tensor, "b tokens k"]:
-        """Inputs of all scales of a frame whose bits are known, which are added up."""
+        """Inputs of all scales of a frame whose bits are known; its codes are added."""
         features = []
         for scale, of_scale in enumerate(bits.split(list(self._schedule.tokens), dim=1)):
             features.append(self.feature(scale))
@@ -76,7 +77,7 @@ class Accumulation:
         return torch.cat(features, dim=1)
 
     def advance(self) -> None:
-        """The frame is complete; the next starts from nothing, with this one as its first input."""
+        """The frame is complete: the next sum starts at zero, with this frame as its first input."""
         self._previous = self.total
         self.total = torch.zeros_like(self.total)
 
@@ -93,9 +94,9 @@ def sample_frames(
     seeds: Sequence[int],
     history: Bool[Tensor, "b known tokens k"] | None = None,
 ) -> Iterator[LatentFrame]:
-    """Yield `num_frames` latent frames of every sample: those of `history` as they are, then sampled ones.
+    """Yield `num_frames` latent frames of every sample: first those of `history`, unchanged, then sampled ones.
 
-    A sample's result depends on its text, history and seed, not on its neighbours. The device is never waited for.
+    A sample's result depends on its text, history and seed, not on its neighbours. Nothing here waits for the device.
     """
     check_limits(model.config, schedule, num_frames)
     branches = 1 if sampling.guidance.is_off else 2
@@ -136,7 +137,7 @@ def _sample_frame(
 def sample_bits(
     logits: Float32[Tensor, "b tokens k"], uniform: Float32[Tensor, "b tokens k"], sampling: Sampling
 ) -> Bool[Tensor, "b tokens k"]:
-    """Each bit by itself: 1 where u < sigmoid(logit / temperature), unless the nucleus holds one value only."""
+    """Sample each bit alone: 1 where u < sigmoid(logit / temperature), unless the nucleus holds one value only."""
     if sampling.temperature == 0:
         return logits > 0
     p = (logits / sampling.temperature).sigmoid()

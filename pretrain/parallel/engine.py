@@ -170,7 +170,7 @@ class ShardedEngine(Engine):
         return box[0]
 
     def fragments(self) -> Iterable[Fragment]:
-        """Each element comes from one process: from tensor rank 0 if not cut, and from the first replica without ZeRO."""
+        """Each element is yielded by one process: tensor rank 0 if it is not cut, the first replica without ZeRO."""
         writes = self._recipe.parallel.zero_stage > 0 or self._mesh.replica_rank == 0
         for fragment in fragments(self._holdings, self._ema):
             if writes and (fragment.place.cut is not None or self._mesh.tensor_rank == 0):

@@ -175,9 +175,9 @@ def test_the_wrong_tokenizer_is_refused(folder: Path) -> None:
     other = VideoTokenizer.preset("tiny", 16, seed=1)
     with pytest.raises(InputError, match="is not the tokenizer abc that made the model's data"):
         VideoPipeline(model, other, replace(config, tokenizer_hash="abc"))
-    with pytest.raises(InputError, match="24 bits a token: the model has 16"):
+    with pytest.raises(InputError, match="24 bits a token: does not match the 16 of the model"):
         VideoPipeline(model, VideoTokenizer.preset("tiny", 24), config)
-    with pytest.raises(InputError, match="names no shape of video"):
+    with pytest.raises(InputError, match="names no frame size"):
         VideoPipeline(model, other, replace(config, shapes=()))
 
 
