@@ -37,7 +37,7 @@ from videoar.pretrain.evaluate.continuation import psnr
 from videoar.pretrain.export.convert import export_config
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.guidance import parse_guidance
-from videoar.pretrain.generate.panels import Clip, one_below_the_other, side_by_side
+from videoar.pretrain.generate.panels import Panel, one_below_the_other, side_by_side
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import save_mp4, to_frames
 from videoar.pretrain.model import VideoAR
@@ -60,7 +60,7 @@ class Shown:
     """One clip in its versions."""
 
     entry: SampleEntry
-    panels: Clip
+    panels: Panel
     """Rebuilt, continued and generated, left to right; a picture has no continuation."""
     psnr_db: float | None
     """Mean over the continued frames, against those frames through the tokenizer."""
@@ -186,7 +186,9 @@ def _show(pipeline: VideoPipeline, sample: Sample, seed: int) -> Shown:
     return Shown(entry, side_by_side(panels, [*made_from, 0], zoom=2 if rebuilt.shape[1] < 128 else 1), quality)
 
 
-def _made(pipeline: VideoPipeline, sample: Sample, seed: int, history: Bool[Tensor, "1 known tokens k"] | None) -> Clip:
+def _made(
+    pipeline: VideoPipeline, sample: Sample, seed: int, history: Bool[Tensor, "1 known tokens k"] | None
+) -> Panel:
     """What the model makes of the sample's text, after the given bits, sampled as an export samples by default."""
     frames = sample_frames(
         pipeline.model,

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Bool, Float32, Shaped
 from torch import Tensor
 
-from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.shards.sample import Sample
 from videoar.pretrain.batch.bit_flips import flip_ratios, flips
 from videoar.pretrain.batch.draws import Stream, draw
@@ -22,6 +21,7 @@ from videoar.pretrain.batch.frame_mask import frame_masks, window_mask
 from videoar.pretrain.batch.frames import Frames, to_device
 from videoar.pretrain.config import ModelConfig, Recipe, StageConfig
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
+from videoar.pretrain.model.limits import check_limits
 from videoar.pretrain.model.videoar import ModelInputs
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -150,7 +150,7 @@ def model_inputs(
 ) -> ModelInputs:
     """The features with the tables of the layout, on the features' device."""
     for segment in layout.segments:
-        check_size(segment.schedule, segment.num_frames, config)
+        check_limits(config, segment.schedule, segment.num_frames)
     device = features.device
     return ModelInputs(
         features=features,
@@ -163,17 +163,6 @@ def model_inputs(
         text_index=to_device(layout.text_index, device),
         text_dropped=to_device(text_dropped, device),
     )
-
-
-def check_size(schedule: ScaleSchedule, num_frames: int, config: ModelConfig) -> None:
-    """InputError if a clip needs more rows than the model's learned tables have."""
-    if schedule.num_scales > config.max_scales:
-        problem = f"holds fewer scales than {schedule.name} has ({schedule.num_scales})"
-        raise InputError("model.max_scales", config.max_scales, problem, "raise it")
-    if config.rope == "learned" and num_frames > config.max_frames:
-        raise InputError("model.max_frames", config.max_frames, f"is below the {num_frames} of a clip", "raise it")
-    if config.rope == "learned" and max(schedule.grid) > config.max_side:
-        raise InputError("model.max_side", config.max_side, f"is below the side of {schedule.grid}", "raise it")
 
 
 def _dropped(samples: Sequence[Sample], probability: float, *, seed: int, step: int) -> Bool[np.ndarray, " m"]:

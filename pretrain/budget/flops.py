@@ -19,11 +19,11 @@ def training_flops(config: ModelConfig, tokens: int, attended_pairs: float) -> f
 
 
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "H800": 989e12, "A100": 312e12, "B200": 2250e12}
-"""Dense bfloat16 FLOP/s by a part of the device's name, as the makers print them."""
+"""Dense bfloat16 FLOP/s by a part of the device's name, as its maker publishes them."""
 
 
 def utilisation(flops_per_s: float, num_processes: int) -> float | None:
-    """MFU: model FLOP/s (attended pairs only) over the bfloat16 peak of all devices; None where that is not known."""
+    """MFU: model FLOP/s (attended pairs only) over the bfloat16 peak of all devices; None if it is unknown."""
     if not torch.cuda.is_available():
         return None
     name = torch.cuda.get_device_name()

@@ -1,6 +1,7 @@
-"""Why a run does not do what it should: every common failure of the family, looked for in a run directory.
+"""Why a run does not do what it should: a run directory is checked for every common failure of such models.
 
-Causes stand before their symptoms, so the first failure is the likeliest reason for those after it.
+Causes come before their symptoms, so the first failure is the likeliest reason for those after it. A check
+turns `Evidence` into findings. It may import the engines, the sampler, the checkpoints and the data.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ OF_SPEED: tuple[Check, ...] = (
 
 
 def diagnose(run: Path, *, everything: bool = False, weights: Path | None = None) -> Iterator[Finding]:
-    """What each check finds, as it is found; nothing is changed.
+    """Yield what each check finds; nothing is changed.
 
-    `everything` hashes all checkpoints and holds training against inference, which loads the weights; `weights` is an
-    export of the run. InputError where a folder is not what it should be.
+    `everything` also hashes all checkpoints and compares training with inference, which loads the weights; `weights` is
+    an export of the run. InputError if a folder is not a run or not an export.
     """
     evidence, exported = Evidence.read(run), read_config(weights) if weights is not None else None
     for check in checks(evidence, everything=everything, exported=exported):
@@ -53,7 +54,7 @@ def diagnose(run: Path, *, everything: bool = False, weights: Path | None = None
 
 
 def checks(evidence: Evidence, *, everything: bool, exported: ExportConfig | None) -> list[Check]:
-    """What can be looked at: without a step on record only the data and the disk."""
+    """The checks that apply: before the first recorded step only those of the data and the disk."""
     of_export: list[Check] = [partial(export.exported, config=exported)] if exported is not None else []
     if not evidence.records:
         return [*OF_DATA, *of_export, storage.events, storage.disk, nothing]
@@ -63,7 +64,10 @@ def checks(evidence: Evidence, *, everything: bool, exported: ExportConfig | Non
 
 
 def nothing(evidence: Evidence) -> Iterator[Finding]:
-    """A run that never came to a step."""
+    """A run that never finished a step."""
     yield Finding(
-        name="steps", state="fail", found="no step is on record", remedy="see the trainer's own message; start it again"
+        name="steps",
+        state="fail",
+        found="no step was recorded",
+        remedy="read the trainer's error message, then start it again",
     )

@@ -1,4 +1,4 @@
-"""Whether the data are what the run believes them to be: one tokenizer, one schedule, texts, and bits that vary."""
+"""Whether the data is what the run expects: one tokenizer, the right schedule, texts, and bits that vary."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule
 
 CONSTANT = 1e-3
-"""A bit whose rarer value is rarer than this says nothing."""
+"""A bit counts as constant if its rarer value is rarer than this."""
 
 
 def datasets(evidence: Evidence) -> Iterator[Finding]:
-    """Every dataset opens, and holds what the newest checkpoint was trained on."""
+    """Every dataset can be opened, and is the one that the newest checkpoint was trained on."""
     trained_on = evidence.saved.meta["data"] if evidence.saved is not None else {}
     for name, manifest in evidence.manifests.items():
         if isinstance(manifest, Exception):
@@ -37,15 +37,15 @@ def datasets(evidence: Evidence) -> Iterator[Finding]:
                 state="fail",
                 found=f"{name}: {manifest}",
                 figures={"dataset": name},
-                remedy="make the shards reachable; checks of the data are left out until then",
+                remedy="make the shards reachable; the other checks of this dataset are skipped until then",
             )
         elif trained_on.get(name, manifest.hash) != manifest.hash:
             yield Finding(
                 name="data",
                 state="fail",
                 figures={"dataset": name, "hash": manifest.hash},
-                found=f"{name} is {manifest.hash}, and the newest checkpoint was trained on {trained_on[name]}",
-                remedy="name the data that the run began with",
+                found=f"{name} has hash {manifest.hash}, but the newest checkpoint was trained on {trained_on[name]}",
+                remedy="set data.url to the data that the run started with",
             )
     opened = evidence.datasets.values()
     if opened:
@@ -54,7 +54,7 @@ def datasets(evidence: Evidence) -> Iterator[Finding]:
 
 
 def tokenizer(evidence: Evidence) -> Iterator[Finding]:
-    """The weights that the recipe names, those that made the data, and those of the checkpoint are the same."""
+    """The recipe, the data and the checkpoint name the same tokenizer."""
     hashes = {f"data {name}": manifest.tokenizer_hash for name, manifest in evidence.datasets.items()}
     if evidence.saved is not None:
         hashes["checkpoint"] = evidence.saved.meta["tokenizer_hash"]
@@ -65,7 +65,7 @@ def tokenizer(evidence: Evidence) -> Iterator[Finding]:
             name="tokenizer",
             state="warn",
             found=f"cannot be opened: {error}",
-            remedy="make data.tokenizer.path reachable: samples and exports decode with it",
+            remedy="make data.tokenizer.path reachable: sampling and exporting need it",
         )
     if len(set(hashes.values())) > 1:
         usual = Counter(hashes.values()).most_common(1)[0][0]
@@ -73,9 +73,10 @@ def tokenizer(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             name="tokenizer",
             state="fail",
-            found=f"{others}; all others {usual}",
+            found=f"{others}; all others have {usual}",
             figures={"hashes": hashes},
-            remedy="bits of another tokenizer mean nothing to this one: prepare that data again, or name its tokenizer",
+            remedy="a tokenizer cannot read the bits of another one: prepare that data again, or set data.tokenizer to "
+            "the one that made it",
         )
     elif hashes:
         yield Finding(
@@ -87,15 +88,17 @@ def tokenizer(evidence: Evidence) -> Iterator[Finding]:
 
 
 def schedules(evidence: Evidence) -> Iterator[Finding]:
-    """Each dataset was cut by the schedule that the recipe names for it."""
+    """Each dataset has the scale schedule that the recipe names for it."""
     buckets = {dataset.name: dataset.buckets for dataset in evidence.recipe.data.datasets}
     wrong = []
     for name, manifest in evidence.datasets.items():
         wanted = {bucket.schedule: ScaleSchedule.named(bucket.schedule).hash for bucket in buckets[name]}
         if not manifest.schedule_hashes.items() <= wanted.items():
-            wrong.append(f"{name} has {manifest.schedule_hashes}, the recipe {wanted}")
+            wrong.append(f"{name} has {manifest.schedule_hashes}, the recipe wants {wanted}")
         elif manifest.latent_dim != evidence.recipe.model.latent_dim:
-            wrong.append(f"{name} has {manifest.latent_dim} bits a token, the model {evidence.recipe.model.latent_dim}")
+            wrong.append(
+                f"{name} has {manifest.latent_dim} bits per token, the model {evidence.recipe.model.latent_dim}"
+            )
     if wrong:
         yield Finding(
             name="schedule", state="fail", found="; ".join(wrong), remedy="prepare the data again for this recipe"
@@ -121,13 +124,13 @@ def text(evidence: Evidence) -> Iterator[Finding]:
                 remedy="give captions or labels to the source (data.datasets), and prepare the data again",
             )
         elif bare > 0.2 * total or (distinct == 1 and total > 1):
-            told = lacks if bare else f"{name}: every sample has the same text"
+            found = lacks if bare else f"{name}: every sample has the same text"
             yield Finding(
                 name="text",
                 state="warn",
-                found=told,
+                found=found,
                 figures=figures,
-                remedy="a text that says nothing cannot be learned: look at the source's captions",
+                remedy="the model cannot learn from such texts: check the captions of the source",
             )
         else:
             yield Finding(
@@ -136,10 +139,10 @@ def text(evidence: Evidence) -> Iterator[Finding]:
 
 
 def bits(evidence: Evidence) -> Iterator[Finding]:
-    """Each bit takes both values; a constant one is free accuracy that means nothing."""
+    """Each bit takes both values; a constant one raises the accuracy without any learning."""
     for name, samples in evidence.samples.items():
         if isinstance(samples, InputError) and samples.field.startswith("model.text"):
-            yield Finding(name="bits", state="skip", found=f"{name}: not read without its texts")
+            yield Finding(name="bits", state="skip", found=f"{name}: cannot be read without its texts")
             continue
         if isinstance(samples, Exception):
             yield Finding(
@@ -147,14 +150,14 @@ def bits(evidence: Evidence) -> Iterator[Finding]:
                 state="fail",
                 found=f"{name}: {samples}",
                 figures={"dataset": name},
-                remedy="`videoar data verify` names every bad shard; prepare those again",
+                remedy="run `videoar data verify`, which names every damaged shard, and prepare those again",
             )
             continue
         ones = _share_of_ones(samples)
         rarer = np.minimum(ones, 1 - ones)
         dead = np.flatnonzero(rarer < CONSTANT).tolist()
         entropy = float(_entropy(rarer).mean())
-        found = f"{name}: {entropy:.3f} bits of entropy a bit over {len(samples)} samples"
+        found = f"{name}: {entropy:.3f} bits of entropy per bit over {len(samples)} samples"
         figures = {"dataset": name, "constant": dead, "entropy": entropy, "share_of_ones": ones.round(4).tolist()}
         if dead:
             yield Finding(
@@ -162,14 +165,14 @@ def bits(evidence: Evidence) -> Iterator[Finding]:
                 state="fail" if len(dead) > len(ones) / 8 else "warn",
                 figures=figures,
                 found=f"{found}; {len(dead)} of {len(ones)} are constant: {', '.join(map(str, dead[:12]))}",
-                remedy="a tokenizer with dead bits wastes them and flatters the accuracy: raise its entropy loss",
+                remedy="the tokenizer wastes these bits and they inflate the accuracy: raise its entropy loss",
             )
         else:
             yield Finding(name="bits", state="ok", found=found, figures=figures)
 
 
 def flips(evidence: Evidence) -> Iterator[Finding]:
-    """The flip ratio that steps used is the one that the recipe gives for their very samples."""
+    """The flip ratio of a stage's first step is the one that the recipe gives for the same samples."""
     if any(not isinstance(evidence.samples.get(name), list) for name in evidence.dataset_names):
         yield Finding(name="flip ratio", state="skip", found="the data cannot be read")
         return
@@ -180,41 +183,41 @@ def flips(evidence: Evidence) -> Iterator[Finding]:
             continue
         stage = next(stage for stage in evidence.recipe.stages if stage.name == record["stage"])
         expected, used = _expected_flips(evidence, stage, record["step"]), record["flip_ratio"]
-        found = f"{used:.4f} at step {record['step']} ({stage.name}), {expected:.4f} by the recipe"
+        found = f"{used:.4f} at step {record['step']} ({stage.name}), {expected:.4f} expected from the recipe"
         wrong = abs(used - expected) > 1e-3
         yield Finding(
             name="flip ratio",
             state="fail" if wrong else "ok",
             found=found,
             figures={"used": used, "recipe": expected},
-            remedy="the correction of the recipe was not what trained: look for other code or data under this run"
+            remedy="the run did not train with this recipe's correction: check whether its code, recipe or data changed"
             if wrong
             else "",
         )
 
 
 def text_encoder(evidence: Evidence) -> Iterator[Finding]:
-    """The states of the captions are there, and of the encoder that the checkpoint was trained with."""
+    """The states of the captions exist, and come from the encoder that the checkpoint was trained with."""
     if evidence.recipe.model.text.kind != "t5" or not evidence.datasets:
         return
     trained_with = evidence.saved.meta.get("text_encoder", "") if evidence.saved is not None else ""
     try:
         found = with_encoder(evidence.recipe, evidence.datasets).model.text.encoder_hash
     except (InputError, OSError) as error:
-        yield Finding(name="text encoder", state="fail", found=str(error), remedy="run `videoar data text` again")
+        yield Finding(name="text encoder", state="fail", found=str(error), remedy="run `videoar data text`")
         return
     other = trained_with not in ("", found)
     yield Finding(
         name="text encoder",
         state="fail" if other else "ok",
         figures={"data": found, "checkpoint": trained_with},
-        found=f"{found} made the states" + (f", and the checkpoint was trained with {trained_with}" if other else ""),
-        remedy="set model.text.encoder_hash to the one it was trained with" if other else "",
+        found=f"{found} made the states" + (f", but the checkpoint was trained with {trained_with}" if other else ""),
+        remedy="set model.text.encoder_hash to the one of the checkpoint" if other else "",
     )
 
 
 def _texts(entries: Entries, kind: TextKind) -> tuple[int, int]:
-    """(samples without a text, different texts) of a manifest."""
+    """(number of samples without a text, number of different texts) of a dataset."""
     column = entries.column("label" if kind == "label" else "caption")
     if kind == "label":
         return column.null_count, compute.count_distinct(column).as_py()
@@ -223,7 +226,7 @@ def _texts(entries: Entries, kind: TextKind) -> tuple[int, int]:
 
 
 def _expected_flips(evidence: Evidence, stage: StageConfig, step: int) -> float:
-    """Mean over the frames and scales of the stage's first step."""
+    """Mean over all frames and scales of the samples of the stage's first step."""
     recipe = evidence.recipe
     if recipe.correction.corruption == "off":
         return 0.0

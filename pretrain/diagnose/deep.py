@@ -1,9 +1,9 @@
-"""Training held against inference on one sample: the sampler's cached passes must say what one full pass says."""
+"""Training compared with inference on one sample: the sampler's cached passes must give the logits of one full pass."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float32
@@ -15,19 +15,19 @@ from videoar.pretrain.batch.pack import plain_pack
 from videoar.pretrain.checkpoint.format import Checkpoint
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
-from videoar.pretrain.generate.decoder import Decoder
+from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.generate.sampler import Accumulation
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.scales import ScaleSchedule
 
 TOLERANCE = 1e-3
-"""Largest difference of two logits in float32; a wrong mask, position or input moves some by 0.1 and more."""
+"""Largest allowed difference of two logits in float32; a wrong mask, position or input changes some by 0.1 or more."""
 
 
 @dataclass(frozen=True, slots=True)
 class BothWays:
-    """Logits of every bit of a sample, teacher-forced, by one full pass and by the sampler's passes."""
+    """Teacher-forced logits of every bit of a sample: from one full pass, and from the sampler's passes."""
 
     full: Float32[Tensor, "t n k"]
     cached: Float32[Tensor, "t n k"]
@@ -35,17 +35,19 @@ class BothWays:
 
     @property
     def difference(self) -> float:
+        """Largest difference of a logit."""
         return float((self.full - self.cached).abs().max())
 
     def accuracy(self, logits: Float32[Tensor, "t n k"]) -> float:
+        """Share of bits that these logits guess."""
         return float(((logits > 0) == self.bits).float().mean())
 
 
 def inference(evidence: Evidence) -> Iterator[Finding]:
-    """One held-out (else training) sample through the newest checkpoint, both ways; and its moving average's way."""
+    """The newest checkpoint on one held-out (else training) sample, both ways; then its moving average."""
     found = _sample(evidence)
     if evidence.saved is None or found is None:
-        yield Finding(name="inference", state="skip", found="needs a whole checkpoint and readable data")
+        yield Finding(name="inference", state="skip", found="needs an undamaged checkpoint and readable data")
         return
     sample, stage = found
     ways = both_ways(_model(evidence.recipe, evidence.saved, ema=False), evidence.recipe, stage, sample)
@@ -53,14 +55,14 @@ def inference(evidence: Evidence) -> Iterator[Finding]:
     trained = mean_of(evidence.recent, "bit_accuracy") or 0.0
     figures = {"difference": ways.difference, "full": full, "cached": cached, "training": trained}
     yield _agreement(ways.difference, full, cached, figures)
-    told = f"{full:.3f} on sample {sample.entry.key} of {sample.entry.dataset}, {trained:.3f} in training"
+    found_here = f"{full:.3f} on sample {sample.entry.key} of {sample.entry.dataset}, {trained:.3f} in training"
     lost = trained > 0.55 and full < 0.5 + (trained - 0.5) / 3
     yield Finding(
         name="weights",
         state="fail" if lost else "ok",
-        found=f"bit accuracy {told}",
+        found=f"bit accuracy {found_here}",
         figures=figures,
-        remedy="the checkpoint does not hold what was trained, or this sample is of other data" if lost else "",
+        remedy="the checkpoint does not hold the trained weights, or the sample is from other data" if lost else "",
     )
     if evidence.saved.has("ema"):
         average = both_ways(_model(evidence.recipe, evidence.saved, ema=True), evidence.recipe, stage, sample)
@@ -69,7 +71,7 @@ def inference(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             name="EMA accuracy",
             state="warn" if behind else "ok",
-            found=f"{accuracy:.3f}, trained weights {full:.3f}",
+            found=f"{accuracy:.3f}; the trained weights reach {full:.3f}",
             remedy="export without --ema, or lower optimizer.ema_decay" if behind else "",
             figures={"ema": accuracy},
         )
@@ -77,7 +79,7 @@ def inference(evidence: Evidence) -> Iterator[Finding]:
 
 @torch.inference_mode()
 def both_ways(model: VideoAR, recipe: Recipe, stage: StageConfig, sample: Sample) -> BothWays:
-    """The same bits before each bit, in one masked pass as in training and scale by scale as in sampling."""
+    """Logits from the stored bits before each bit: in one masked pass (training), and scale by scale (sampling)."""
     return BothWays(_full(model, stage, sample), _cached(model, stage, sample), torch.from_numpy(sample.bits))
 
 
@@ -89,7 +91,7 @@ def _full(model: VideoAR, stage: StageConfig, sample: Sample) -> Float32[Tensor,
 
 def _cached(model: VideoAR, stage: StageConfig, sample: Sample) -> Float32[Tensor, "t n k"]:
     schedule, bits = ScaleSchedule.named(sample.entry.schedule), torch.from_numpy(sample.bits)
-    decoder = Decoder(model, schedule, [sample.text], num_frames=sample.entry.num_frames, window=stage.window)
+    decoder = CachedDecoder(model, schedule, [sample.text], num_frames=sample.entry.num_frames, window=stage.window)
     state, frames = Accumulation(model, schedule, 1), []
     for of_frame in bits:
         scales = []
@@ -110,25 +112,43 @@ def _agreement(difference: float, full: float, cached: float, figures: dict[str,
         state="fail" if wrong else "ok",
         found=found,
         figures=figures,
-        remedy="sampling does not compute what training computed: look at positions, masks and the cache's window"
+        remedy="sampling does not compute what training computed: check positions, masks and the window of the cache"
         if wrong
         else "",
     )
 
 
 def _sample(evidence: Evidence) -> tuple[Sample, StageConfig] | None:
-    """The shortest readable sample, of held-out data if there is any, and the stage whose window it is judged by."""
+    """The sample to compare on, of held-out data if there is any, and the stage as it is applied to it.
+
+    It is the shortest of at least three latent frames (else the longest), in a pack of its own, under a window that it
+    exceeds: the cache must drop a frame, and the passes of a large model on a CPU stay affordable.
+    """
     stage = next(stage for stage in evidence.recipe.stages if stage.name == evidence.records[-1]["stage"])
     for names in (evidence.recipe.log.validation, [part.dataset for part in stage.mixture]):
         lists = [evidence.samples.get(name) for name in names]
         readable = [sample for one in lists if isinstance(one, list) for sample in one]
         if readable:
-            return max(readable, key=lambda sample: sample.entry.num_frames), stage
+            chosen = min(readable, key=_suitability)
+            return chosen, _stage_of(stage, chosen)
     return None
 
 
+def _suitability(sample: Sample) -> tuple[bool, int]:
+    """Smallest for the shortest sample of at least three latent frames, then for longer ones, then for two and one."""
+    frames, tokens = sample.entry.num_frames, sample.entry.num_visual_tokens
+    return frames < 3, tokens if frames >= 3 else -frames
+
+
+def _stage_of(stage: StageConfig, sample: Sample) -> StageConfig:
+    """The stage with a pack as long as the sample, and a window of at least one frame that the sample exceeds."""
+    length = len(sample.text) + sample.entry.num_visual_tokens
+    window = min(stage.window, max(1, sample.entry.num_frames - 2))
+    return replace(stage, tokens_per_pack=-(-length // 256) * 256, window=window)
+
+
 def _model(recipe: Recipe, saved: Checkpoint, *, ema: bool) -> VideoAR:
-    """In float32 on the CPU: four bytes a weight."""
+    """The plain model of a checkpoint, in float32 on the CPU: four bytes for each weight."""
     with torch.device("meta"):
         model = VideoAR(recipe.model)
     model.load_state_dict(dict(saved.weights(ema=ema)), assign=True)

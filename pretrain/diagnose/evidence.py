@@ -1,4 +1,4 @@
-"""What a run directory has to say: its recipe, its curves, its events, its data and its checkpoints, read once."""
+"""What a run directory records: its recipe, curves, events, data and checkpoints, each read once."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from videoar.pretrain.run_folder import CONFIG, DATA, EVENTS, METRICS, VALIDATIO
 Record = dict[str, Any]
 
 READ_SAMPLES = 16
-"""Samples of each dataset whose bits are looked at, spread over its shards."""
+"""Number of samples of each dataset whose bits are read, spread over its shards."""
 ENOUGH = 10
-"""Steps after the warm-up before a curve is judged."""
+"""Number of steps after the warm-up before a curve is judged."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run directory; what is slow to read is read when it is first asked for, and once."""
+    """A run directory. What is slow to read is read on first use, once."""
 
     run: Path
     recipe: Recipe
@@ -41,7 +41,7 @@ class Evidence:
 
     @staticmethod
     def read(run: Path) -> Evidence:
-        """InputError where the folder is no run."""
+        """Read a run's folder. InputError if it is not one."""
         config = run / CONFIG
         if not config.is_file():
             raise InputError("run", run, f"holds no {CONFIG}", "give the folder that `videoar train --run` wrote")
@@ -56,13 +56,13 @@ class Evidence:
 
     @property
     def recent(self) -> list[Record]:
-        """The last tenth of the steps, at least five, of the stage under way."""
+        """The last tenth of the steps, at least five, of the current stage."""
         stage = [record for record in self.records if record["stage"] == self.records[-1]["stage"]]
         return stage[-max(5, len(self.records) // 10) :]
 
     @property
     def data_url(self) -> str:
-        """Where shards or plans are; a recipe that names none has them in the run directory."""
+        """Where shards or plans are; without a URL in the recipe they are in the run directory."""
         return self.recipe.data.url.rstrip("/") or str(self.run / DATA)
 
     @property
@@ -101,22 +101,22 @@ class Evidence:
 
     @cached_property
     def root(self) -> Storage:
-        """Where the checkpoints lie."""
+        """Where the checkpoints are."""
         return checkpoints(self.run, self.recipe)
 
     @property
     def saved(self) -> Checkpoint | None:
-        """The newest whole checkpoint: what the run would go on from."""
+        """The newest undamaged checkpoint: where the run would resume."""
         return self._hashed[0]
 
     @property
     def damaged(self) -> dict[int, str]:
-        """Newer ones that are not whole, by step, and why."""
+        """Newer checkpoints that are damaged: the error by step."""
         return self._hashed[1]
 
     @cached_property
     def _hashed(self) -> tuple[Checkpoint | None, dict[int, str]]:
-        """Newest first, until one is whole; every file of it is read."""
+        """Verify the newest first, every file of it, until one is undamaged."""
         damaged: dict[int, str] = {}
         for step in reversed(saved_steps(self.root)):
             try:
@@ -124,29 +124,33 @@ class Evidence:
                 saved.verify()
                 return saved, damaged
             except CorruptCheckpoint as error:
-                if step in saved_steps(self.root):  # else the trainer has removed it meanwhile
+                if step in saved_steps(self.root):  # otherwise the trainer has removed it in the meantime
                     damaged[step] = str(error)
         return None, damaged
 
 
 def mean_of(records: Sequence[Record], field: str) -> float | None:
-    """Over the records that have it."""
-    values = [float(record[field]) for record in records if record.get(field) is not None]
+    """Mean of a field over the records that have it."""
+    values = _values(records, field)
     return fmean(values) if values else None
 
 
 def median_of(records: Sequence[Record], field: str) -> float | None:
-    """Over the records that have it."""
-    values = [float(record[field]) for record in records if record.get(field) is not None]
+    """Median of a field over the records that have it."""
+    values = _values(records, field)
     return median(values) if values else None
 
 
 def mean_list(records: Sequence[Record], field: str) -> list[float | None]:
-    """Element by element over records that carry a list."""
+    """Mean of each element of a list field over the records that have it."""
     lists = [record[field] for record in records if record.get(field)]
     length = max((len(values) for values in lists), default=0)
     columns = ([values[i] for values in lists if i < len(values) and values[i] is not None] for i in range(length))
     return [fmean(column) if column else None for column in columns]
+
+
+def _values(records: Sequence[Record], field: str) -> list[float]:
+    return [float(record[field]) for record in records if record.get(field) is not None]
 
 
 def _lines(path: Path) -> tuple[Record, ...]:

@@ -1,4 +1,4 @@
-"""Whether exported weights are of this run and its data; what they say of schedules is checked when they are read."""
+"""Whether exported weights belong to this run and its data; their schedules are checked when they are read."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from videoar.pretrain.model.pretrained import ExportConfig
 
 
 def exported(evidence: Evidence, config: ExportConfig) -> Iterator[Finding]:
-    """What config.json says, held against the run."""
+    """Compare config.json of the export with the run."""
     wrong = []
     made_by = {manifest.tokenizer_hash for manifest in evidence.datasets.values()}
     if made_by and config.tokenizer_hash not in made_by:
-        wrong.append(f"tokenizer {config.tokenizer_hash}, the data {', '.join(sorted(made_by))}")
+        wrong.append(f"its tokenizer is {config.tokenizer_hash}, that of the data {', '.join(sorted(made_by))}")
     for one in config.provenance.data:
         manifest = evidence.datasets.get(one.dataset)
         if manifest is not None and manifest.hash != one.manifest_hash:
-            wrong.append(f"data {one.dataset} {one.manifest_hash}, the run {manifest.hash}")
+            wrong.append(f"its data {one.dataset} is {one.manifest_hash}, that of the run {manifest.hash}")
     if _without_encoder(config.model) != _without_encoder(evidence.recipe.model):
-        wrong.append("another model configuration than the run's")
+        wrong.append("its model configuration is not that of the run")
     yield Finding(
         name="export",
         state="fail" if wrong else "ok",
@@ -32,5 +32,5 @@ def exported(evidence: Evidence, config: ExportConfig) -> Iterator[Finding]:
 
 
 def _without_encoder(model: ModelConfig) -> ModelConfig:
-    """A recipe may leave to the data which encoder it is, and where it lies."""
+    """A recipe may leave the encoder and its folder to the data."""
     return replace(model, text=replace(model.text, encoder_hash="", path=""))

@@ -1,4 +1,4 @@
-"""Whether gradients are of a size that trains, in every block."""
+"""Whether gradients have a size that trains, in every block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from videoar.pretrain.diagnose.evidence import ENOUGH, Evidence, median_of
 
 
 def skipped(evidence: Evidence) -> Iterator[Finding]:
-    """Steps whose loss or gradient was not finite, and what sent the run back."""
+    """Steps whose loss or gradient was not finite, and rewinds after loss spikes."""
     flags = [not record["applied"] for record in evidence.records]
     share, rewinds = sum(flags) / len(flags), sum(event["event"] == "rewind" for event in evidence.events)
     found = f"{sum(flags)} of {len(flags)} steps, {rewinds} rewinds"
@@ -28,13 +28,13 @@ def skipped(evidence: Evidence) -> Iterator[Finding]:
         state=state,  # type: ignore[arg-type]
         found=found + where,
         figures=figures,
-        remedy="lower the learning rate; events.jsonl names the samples of each skipped step, `videoar data verify` "
-        "reads them",
+        remedy="lower stages.NAME.learning_rate; events.jsonl names the samples of each skipped step, and "
+        "`videoar data verify` checks them",
     )
 
 
 def norm(evidence: Evidence) -> Iterator[Finding]:
-    """Of the whole gradient, now beside the first steps after the warm-up."""
+    """The norm of the whole gradient now, compared with the first steps after the warm-up."""
     name, steps = "gradient norm", [record for record in evidence.trained if record["applied"]]
     if len(steps) < ENOUGH:
         yield Finding(name=name, state="skip", found=f"{len(steps)} applied steps after the warm-up")
@@ -50,7 +50,7 @@ def norm(evidence: Evidence) -> Iterator[Finding]:
             state="fail",
             found=f"{found}: it explodes",
             figures=figures,
-            remedy="go back to a checkpoint before, with half the learning rate",
+            remedy="resume from an earlier checkpoint with half the learning rate",
         )
     elif now > 10 * max(before, clip):
         yield Finding(
@@ -66,20 +66,20 @@ def norm(evidence: Evidence) -> Iterator[Finding]:
             state="fail",
             found=f"{found}: it vanishes",
             figures=figures,
-            remedy="look for a constant head or frozen weights",
+            remedy="check for a constant head or frozen weights",
         )
     else:
         yield Finding(name=name, state="ok", found=found, figures=figures)
 
 
 def by_block(evidence: Evidence) -> Iterator[Finding]:
-    """A block that gets no gradient, or a hundred times its neighbours', is named."""
-    name, told = "by block", [record["grad_norm_by_block"] for record in evidence.recent if record["applied"]]
-    told = [norms for norms in told if norms]
-    if not told:
-        yield Finding(name=name, state="skip", found="no norms by block are on record")
+    """Name the blocks without a gradient, and those with a hundred times that of the others."""
+    name, recorded = "by block", [record["grad_norm_by_block"] for record in evidence.recent if record["applied"]]
+    recorded = [norms for norms in recorded if norms]
+    if not recorded:
+        yield Finding(name=name, state="skip", found="no norms by block were recorded")
         return
-    norms = {block: median([one[block] or 0.0 for one in told]) for block in told[-1]}
+    norms = {block: median([one[block] or 0.0 for one in recorded]) for block in recorded[-1]}
     middle = median([value for block, value in norms.items() if block.startswith("block_")])
     dead = [block for block, value in norms.items() if value < 1e-4 * middle]
     loud = [block for block, value in norms.items() if block.startswith("block_") and value > 100 * middle]
@@ -90,14 +90,14 @@ def by_block(evidence: Evidence) -> Iterator[Finding]:
             state="fail",
             found=f"no gradient in {', '.join(dead) or 'any block'}",
             figures=figures,
-            remedy="look for frozen or constant weights there, and for an input that is always 0",
+            remedy="check for frozen or constant weights there, and for an input that is always 0",
         )
     elif loud:
         yield Finding(
             name=name,
             state="warn",
-            found=f"{', '.join(loud)}: over 100 times the others' {middle:.2g}",
-            remedy="lower the learning rate; a block that runs away takes the loss with it",
+            found=f"{', '.join(loud)}: more than 100 times the median of the blocks, {middle:.2g}",
+            remedy="lower the learning rate before this block makes the loss diverge",
             figures=figures,
         )
     else:

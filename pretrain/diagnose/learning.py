@@ -1,4 +1,4 @@
-"""Whether a run learns: its first loss, its curve, and where in the clip the loss lies."""
+"""Whether a run learns: its first loss, its curve, and the accuracy by scale and frame."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from videoar.pretrain.diagnose.evidence import ENOUGH, Evidence, Record, mean_li
 
 CHANCE = math.log(2)
 HEALTHY = 0.8
-"""Bit accuracy, under training noise, of a run of this family that has converged."""
+"""Bit accuracy, under training noise, of a converged model of this kind."""
 LONG = 1000
-"""Steps after the warm-up before a flat curve is called stuck."""
+"""Number of steps after the warm-up before a flat curve counts as stuck."""
 
 
 def first_loss(evidence: Evidence) -> Iterator[Finding]:
-    """An untrained model guesses: ln 2 a bit, whatever the data."""
+    """An untrained model guesses: its loss is ln 2 for each bit, whatever the data."""
     name, first = "first loss", evidence.records[0]
     if first["step"] != 0:
         yield Finding(name=name, state="skip", found=f"the curve begins at step {first['step']}")
@@ -29,21 +29,21 @@ def first_loss(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name=name, state="ok", found=found, figures=figures)
         return
     remedy = (
-        "the weights were trained before this run: begin in an empty run directory"
+        "the weights were trained before this run: start in an empty run directory"
         if away < 0
-        else "the logits of untrained weights must be near 0: look for weights that were not loaded or initialised"
+        else "the logits of untrained weights must be near 0: check for weights that were not initialised"
     )
     yield Finding(name=name, state="warn" if abs(away) < 0.03 else "fail", found=found, remedy=remedy, figures=figures)
 
 
 def learning_rate(evidence: Evidence) -> Iterator[Finding]:
-    """Zero trains nothing; too high, and the loss climbs back."""
+    """A rate of zero trains nothing; with a rate that is too high the loss rises again."""
     name, highest = "learning rate", max(record["learning_rate"] for record in evidence.records)
     if highest == 0:
         yield Finding(
             name=name,
             state="fail",
-            found=f"0 at each of {len(evidence.records)} steps: no weight moves",
+            found=f"0 at each of {len(evidence.records)} steps: no weight changes",
             remedy="set stages.NAME.learning_rate (1e-4 in the paper)",
             figures={"highest": 0.0},
         )
@@ -55,22 +55,22 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding]:
             name=name,
             state="fail" if now > CHANCE else "warn",
             figures=figures,
-            found=f"the loss climbed from {lowest:.3f} back to {now:.3f} at a rate of up to {highest:.1e}",
-            remedy="halve the learning rate or lengthen optimizer.warmup_steps, and go on from before the climb",
+            found=f"the loss rose from {lowest:.3f} to {now:.3f} at a rate of up to {highest:.1e}",
+            remedy="halve the learning rate or raise optimizer.warmup_steps; resume from a checkpoint before the rise",
         )
         return
-    yield Finding(name=name, state="ok", found=f"up to {highest:.1e}; the loss does not climb", figures=figures)
+    yield Finding(name=name, state="ok", found=f"up to {highest:.1e}; the loss does not rise", figures=figures)
 
 
 def learning(evidence: Evidence) -> Iterator[Finding]:
-    """After the warm-up the loss lies below chance, or something between data and weights is cut."""
+    """After the warm-up the loss is below chance; otherwise the data does not reach the weights."""
     name, steps = "learning", evidence.trained
     if len(steps) < ENOUGH:
         yield Finding(name=name, state="skip", found=f"{len(steps)} steps after the warm-up; {ENOUGH} are needed")
         return
     loss, accuracy = mean_of(evidence.recent, "loss"), mean_of(evidence.recent, "bit_accuracy")
     if loss is None or accuracy is None:
-        yield Finding(name=name, state="fail", found="no loss is on record", remedy="see the skipped steps")
+        yield Finding(name=name, state="fail", found="no loss was recorded", remedy="see the line `skipped steps`")
         return
     found, figures = f"loss {loss:.4f}, bit accuracy {accuracy:.3f}", {"loss": loss, "bit_accuracy": accuracy}
     if CHANCE - loss > 0.005 or accuracy > 0.52:
@@ -79,14 +79,14 @@ def learning(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         name=name,
         state="fail",
-        found=f"{found} after {len(evidence.records)} steps: chance, nothing is learned",
+        found=f"{found} after {len(evidence.records)} steps: this is chance, nothing is learned",
         remedy=_why_nothing(evidence),
         figures=figures,
     )
 
 
 def plateau(evidence: Evidence) -> Iterator[Finding]:
-    """Stuck near 0.7 where 0.8 is healthy: the family's best known failure, and seldom the optimizer's fault."""
+    """Stuck near 0.7 when 0.8 is healthy: the best known failure of such models, and seldom the optimizer's fault."""
     name, steps = "plateau", evidence.trained
     if len(steps) < LONG:
         yield Finding(name=name, state="skip", found=f"{len(steps)} steps after the warm-up; {LONG} are needed")
@@ -96,22 +96,22 @@ def plateau(evidence: Evidence) -> Iterator[Finding]:
     before = fmean(record["bit_accuracy"] for record in steps[len(steps) // 2 :][:part] if record["bit_accuracy"])
     flips = mean_of(evidence.recent, "flip_ratio") or 0.0
     figures = {"bit_accuracy": now, "half_way": before, "flip_ratio": flips}
-    found = f"bit accuracy {now:.3f}, half way {before:.3f}, at a flip ratio of {flips:.2f}"
+    found = f"bit accuracy {now:.3f}, {before:.3f} halfway, at a flip ratio of {flips:.2f}"
     if now - before < 0.005 and now < 0.76:
         yield Finding(
             name=name,
             state="warn",
             figures=figures,
             found=f"{found}: stuck below the healthy {HEALTHY}",
-            remedy="in this order: the tokenizer, data and text lines above; an untrained or poor tokenizer (noise in "
-            "the finest scale); correction.p_max above 0.25; `--deep` for training against inference",
+            remedy="check in this order: the lines `tokenizer`, `data` and `text` above; the quality of the tokenizer "
+            "(noise in the finest scale); correction.p_max above 0.25; `--deep` (training against inference)",
         )
         return
     yield Finding(name=name, state="ok", found=found, figures=figures)
 
 
 def by_scale(evidence: Evidence) -> Iterator[Finding]:
-    """Each scale has inputs of its own, so the scale that fails names the input that is broken."""
+    """Each scale has its own inputs, so the scale that fails shows which input is wrong."""
     name, scales = "loss by scale", mean_list(evidence.recent, "bit_accuracy_by_scale")
     if len(evidence.trained) < ENOUGH or len(scales) < 3:
         yield Finding(name=name, state="skip", found="too few steps or scales")
@@ -126,8 +126,8 @@ def by_scale(evidence: Evidence) -> Iterator[Finding]:
             state="fail",
             found=f"{found}: the first scale guesses",
             figures=figures,
-            remedy="it sees the text and the previous frame alone: look at the text line, and at captions that do "
-            "not belong to their clips",
+            remedy="it sees only the text and the previous frame: see the line `text`, check that captions belong to "
+            "their clips",
         )
         return
     if values[-1] < 0.51 and others > 0.6:
@@ -136,15 +136,15 @@ def by_scale(evidence: Evidence) -> Iterator[Finding]:
             state="warn",
             found=f"{found}: the last scale guesses",
             figures=figures,
-            remedy="its bits are noise to the model: a tokenizer trained without multi-scale residuals, or another "
-            "scale schedule than the tokenizer's",
+            remedy="its bits are noise to the model: check that the tokenizer was trained with residuals of scales and "
+            "with this scale schedule",
         )
         return
     yield Finding(name=name, state="ok", found=found, figures=figures)
 
 
 def by_frame(evidence: Evidence) -> Iterator[Finding]:
-    """Later frames have seen the past: they must not be harder than the first one."""
+    """Later frames see the past, so they must not be harder than the first one."""
     name, frames = "loss by frame", mean_list(evidence.recent, "bit_accuracy_by_frame")
     later = [value for value in frames[1:] if value is not None]
     if len(evidence.trained) < LONG // 5 or not later or frames[0] is None:
@@ -158,21 +158,24 @@ def by_frame(evidence: Evidence) -> Iterator[Finding]:
             state="warn",
             found=f"{found}: the past does not help",
             figures=figures,
-            remedy="look at stages.NAME.window and p_mask, at correction.delta (the ratio rises with the frame), and "
-            "at the frame rate of the clips",
+            remedy="check stages.NAME.window and p_mask, correction.delta (the flip ratio rises with the frame), and "
+            "the frame rate of the clips",
         )
         return
     yield Finding(name=name, state="ok", found=found, figures=figures)
 
 
 def held_out(evidence: Evidence) -> Iterator[Finding]:
-    """A held-out loss that rises while the training loss falls: the data are learned by heart."""
+    """A held-out loss that rises while the training loss falls: the model memorises the data."""
     by_dataset: dict[str, list[Record]] = {}
     for line in evidence.validation:
         by_dataset.setdefault(line["dataset"], []).append(line)
     if not by_dataset:
         yield Finding(
-            name="held-out loss", state="skip", found="nothing was validated", remedy="set log.validate_every"
+            name="held-out loss",
+            state="skip",
+            found="nothing was validated",
+            remedy="set log.validate_every and log.validation",
         )
     for dataset, lines in by_dataset.items():
         best, last = min(lines, key=lambda line: float(line["loss"])), lines[-1]
@@ -182,13 +185,13 @@ def held_out(evidence: Evidence) -> Iterator[Finding]:
             name="held-out loss",
             state="warn" if risen else "ok",
             found=found,
-            remedy="more data or variants of each clip, or stop at the lowest" if risen else "",
+            remedy="use more data or more variants of each clip, or stop at the lowest" if risen else "",
             figures={"dataset": dataset, "last": last["loss"], "lowest": best["loss"], "lowest_step": best["step"]},
         )
 
 
 def _climb(evidence: Evidence) -> tuple[float, float, float]:
-    """(rise of the smoothed loss over its lowest in this stage, the lowest, the last)."""
+    """(last minus lowest, lowest, last) of the smoothed loss of the current stage."""
     losses = [record["loss"] for record in evidence.records if record["stage"] == evidence.records[-1]["stage"]]
     losses = [loss for loss in losses if math.isfinite(loss)]
     width = max(3, len(losses) // 20)
@@ -197,15 +200,15 @@ def _climb(evidence: Evidence) -> tuple[float, float, float]:
 
 
 def _why_nothing(evidence: Evidence) -> str:
-    """The likeliest reason, from what else is on record."""
+    """The likeliest reason, judged by the other records."""
     if max(record["learning_rate"] for record in evidence.records) == 0:
         return "the learning rate is 0"
     if fmean(record["applied"] for record in evidence.records) < 0.5:
-        return "most steps were skipped: see that line"
+        return "most steps were skipped: see the line `skipped steps`"
     norm = median_of(evidence.recent, "grad_norm") or 0.0
     if norm < 1e-6:
-        return "no gradient arrives: a constant head, or weights that are frozen"
+        return "there is no gradient: check for a constant head or frozen weights"
     return (
-        f"gradients arrive (norm {norm:.2g}) and lead nowhere: targets that do not belong to the inputs (see the data "
-        "and bits lines), or a learning rate far too small"
+        f"there are gradients (norm {norm:.2g}), but they do not help: the targets do not belong to the inputs (see "
+        "the lines `data` and `bits`), or the learning rate is far too small"
     )

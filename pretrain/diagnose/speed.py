@@ -1,4 +1,4 @@
-"""What a step spends its time and memory on."""
+"""Where the time and memory of a step go."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ GIB = 1 << 30
 
 
 def data_wait(evidence: Evidence) -> Iterator[Finding]:
-    """Devices that wait for samples are paid for and idle."""
+    """Devices that wait for samples are idle."""
     waited, total = mean_of(evidence.recent, "data_wait"), mean_of(evidence.recent, "step_s")
     if waited is None or not total:
-        yield Finding(name="data wait", state="skip", found="no times are on record")
+        yield Finding(name="data wait", state="skip", found="no times were recorded")
         return
     share = waited / total
     yield Finding(
@@ -29,47 +29,49 @@ def data_wait(evidence: Evidence) -> Iterator[Finding]:
         figures={"share": share, "step_s": total},
         remedy=""
         if share <= 0.1
-        else "raise loader.read_threads and prefetch_steps, and put loader.cache_dir on a "
-        "local disk; one core a process must be free for reading",
+        else "raise loader.read_threads and loader.prefetch_steps, put loader.cache_dir on a local disk, and leave "
+        "one CPU core for each process to reading",
     )
 
 
 def communication(evidence: Evidence) -> Iterator[Finding]:
-    """Time in collectives, measured every so often."""
+    """Time in collectives, measured every `log.profile_every` steps."""
     measured = [record for record in evidence.records if record.get("communication") is not None]
     if not measured:
-        yield Finding(name="communication", state="skip", found="not measured (one process, or log.profile_every)")
+        yield Finding(
+            name="communication", state="skip", found="not measured: there is one process, or log.profile_every is 0"
+        )
         return
     share = sum(record["communication"] for record in measured) / sum(record["step_s"] for record in measured)
     yield Finding(
         name="communication",
         state="warn" if share > 0.3 else "ok",
         found=f"{share:.1%} of {len(measured)} steps",
-        remedy="keep parallel.tensor within one NVLink domain, or raise the packs a process" if share > 0.3 else "",
+        remedy="keep parallel.tensor within one NVLink domain, or raise stages.NAME.batch" if share > 0.3 else "",
         figures={"share": share},
     )
 
 
 def utilisation(evidence: Evidence) -> Iterator[Finding]:
-    """MFU, beside what others reach."""
+    """MFU, compared with published runs."""
     mfu = mean_of(evidence.recent, "mfu")
     if mfu is None:
-        yield Finding(name="MFU", state="skip", found="the peak of this device is not known")
+        yield Finding(name="MFU", state="skip", found="the peak FLOP/s of this device is unknown")
         return
     yield Finding(
         name="MFU",
         state="warn" if mfu < 0.2 else "ok",
-        found=f"{mfu:.3f}; peers reach {PEERS}",
-        remedy="precision=bf16, parallel.compile=true, longer packs, less recomputation" if mfu < 0.2 else "",
+        found=f"{mfu:.3f}; published runs reach {PEERS}",
+        remedy="use precision=bf16, parallel.compile=true, longer packs or less recomputation" if mfu < 0.2 else "",
         figures={"mfu": mfu},
     )
 
 
 def fill(evidence: Evidence) -> Iterator[Finding]:
-    """Padding is computed like tokens and teaches nothing."""
+    """Padding costs as much as tokens and trains nothing."""
     share = mean_of(evidence.recent, "fill")
     if share is None:
-        yield Finding(name="fill", state="skip", found="not on record")
+        yield Finding(name="fill", state="skip", found="was not recorded")
         return
     stage = evidence.records[-1]["stage"]
     yield Finding(
@@ -82,17 +84,17 @@ def fill(evidence: Evidence) -> Iterator[Finding]:
 
 
 def memory(evidence: Evidence) -> Iterator[Finding]:
-    """The highest over all processes, beside what this machine has; judged only on a machine like the run's."""
+    """The peak over all processes, compared with this machine: meaningful if it is like those of the run."""
     peak = max((record.get("peak_memory") or 0 for record in evidence.records), default=0)
     if not peak:
-        yield Finding(name="memory", state="skip", found="not on record")
+        yield Finding(name="memory", state="skip", found="was not recorded")
         return
     share = peak / _capacity()
     yield Finding(
         name="memory",
         state="warn" if share > 0.92 else "ok",
-        found=f"{peak / GIB:.1f} GiB at the highest, of {_capacity() / GIB:.0f} GiB here",
-        remedy="the next longer pack does not fit: parallel.recompute, a higher zero_stage, or shorter packs"
+        found=f"{peak / GIB:.1f} GiB at the peak, of {_capacity() / GIB:.0f} GiB on this machine",
+        remedy="a longer pack would not fit: use parallel.recompute, a higher parallel.zero_stage or shorter packs"
         if share > 0.92
         else "",
         figures={"peak_bytes": peak, "share": share},
@@ -100,14 +102,14 @@ def memory(evidence: Evidence) -> Iterator[Finding]:
 
 
 def checkpoint_time(evidence: Evidence) -> Iterator[Finding]:
-    """Seconds that steps stood still for a save."""
+    """Time that the loop waited for checkpoints."""
     blocked = sum(record.get("checkpoint_blocked_s") or 0.0 for record in evidence.records)
     total = sum(record["step_s"] for record in evidence.records) + blocked
     share = blocked / total if total else 0.0
     yield Finding(
         name="saving",
         state="warn" if share > 0.05 else "ok",
-        found=f"{share:.1%} of the time, {blocked:.1f} s in all",
+        found=f"{share:.1%} of the time, {blocked:.1f} s in total",
         remedy="raise log.save_every" if share > 0.05 else "",
         figures={"share": share, "blocked_s": blocked},
     )

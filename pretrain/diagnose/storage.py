@@ -1,4 +1,4 @@
-"""Whether the run goes on, and what it could go on from."""
+"""Whether the run makes progress, and what it could resume from."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from videoar.pretrain.run_folder import HEALTH, METRICS
 
 GIB = 1 << 30
 QUIET_S = 900.0
-"""Seconds without a step after which a run that is not over counts as stopped or hung."""
+"""Seconds without a step after which a run that has not ended counts as stopped or hung."""
 
 
 def progress(evidence: Evidence) -> Iterator[Finding]:
-    """Done, going on, stopped, or hung: a trainer holds the run's lock while it lives."""
+    """Whether the run has ended, trains, has stopped or hangs; a trainer holds the run's lock while it lives."""
     last, total = evidence.records[-1]["step"] + 1, evidence.recipe.num_steps
     quiet = time.time() - (evidence.run / METRICS).stat().st_mtime
     found = f"{last} of {total} steps, the last {_ago(quiet)} ago"
@@ -33,8 +33,8 @@ def progress(evidence: Evidence) -> Iterator[Finding]:
             name="progress",
             state="fail" if hung else "ok",
             figures=figures,
-            found=f"{found}; a trainer holds the run" + (f" and does not step{_culprits(evidence)}" if hung else ""),
-            remedy="look at the processes' stacks (py-spy dump), end them, and start the same command again"
+            found=f"{found}; a trainer is running" + (f" but finishes no step{_culprits(evidence)}" if hung else ""),
+            remedy="inspect the stacks of the processes (py-spy dump), end them, and start the same command again"
             if hung
             else "",
         )
@@ -42,34 +42,34 @@ def progress(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             name="progress",
             state="warn",
-            found=f"{found}; no trainer runs here",
+            found=f"{found}; no trainer is running on this machine",
             figures=figures,
-            remedy="start the same command again: it goes on from the newest checkpoint",
+            remedy="start the same command again: it resumes from the newest checkpoint",
         )
     else:
         yield Finding(name="progress", state="ok", found=found, figures=figures)
 
 
 def events(evidence: Evidence) -> Iterator[Finding]:
-    """Saves that failed, and how often the run was started."""
+    """Failed saves and samplings, and how often the run was started."""
     counts = Counter(event["event"] for event in evidence.events)
     found = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()) or "none"
     failed = [event for event in evidence.events if event["event"] in ("save_failed", "sampling_failed")]
     if failed:
-        why = failed[-1].get("error") or failed[-1].get("reason") or "no reason given"
+        why = failed[-1].get("error") or failed[-1].get("reason") or "no reason recorded"
         yield Finding(
             name="events",
             state="warn",
             found=f"{found}; the last failure: {why}",
             figures=dict(counts),
-            remedy="make room and check the storage; a run without checkpoints is one fault from its start",
+            remedy="free some space and check the storage: a fault would restart a run without checkpoints from step 0",
         )
     else:
         yield Finding(name="events", state="ok", found=found, figures=dict(counts))
 
 
 def checkpoints(evidence: Evidence, *, everything: bool) -> Iterator[Finding]:
-    """What the run would go on from is hashed, and with `everything` the older ones too."""
+    """Verify the checkpoint that the run would resume from; with `everything` the older ones too."""
     steps, damaged = saved_steps(evidence.root), dict(evidence.damaged)
     if not steps:
         due = evidence.records[-1]["step"] + 1 >= evidence.recipe.log.save_every
@@ -77,7 +77,7 @@ def checkpoints(evidence: Evidence, *, everything: bool) -> Iterator[Finding]:
             name="checkpoints",
             state="fail" if due else "skip",
             found=f"none in {evidence.root.url}",
-            remedy="look for failed saves in events.jsonl" if due else "",
+            remedy="see the failed saves in events.jsonl" if due else "",
         )
         return
     for step in steps[:-1] if everything else ():
@@ -85,7 +85,7 @@ def checkpoints(evidence: Evidence, *, everything: bool) -> Iterator[Finding]:
             Checkpoint(evidence.root.child(step_name(step))).verify()
         except CorruptCheckpoint as error:
             damaged[step] = str(error)
-    told = f"of steps {', '.join(map(str, steps[-6:]))}; {'all' if everything else 'the newest'} whole"
+    found = f"steps {', '.join(map(str, steps[-6:]))}; {'all are' if everything else 'the newest is'} undamaged"
     if damaged:
         whole = [step for step in steps if step not in damaged]
         yield Finding(
@@ -93,16 +93,18 @@ def checkpoints(evidence: Evidence, *, everything: bool) -> Iterator[Finding]:
             state="fail" if steps[-1] in damaged or not whole else "warn",
             found="; ".join(f"step {step}: {error}" for step, error in damaged.items()),
             figures={"damaged": damaged},
-            remedy=f"the run will go on from step {whole[-1]}; check the disk" if whole else "restore one",
+            remedy=f"the run will resume from step {whole[-1]}; check the disk"
+            if whole
+            else "restore a checkpoint from a copy",
         )
     else:
-        yield Finding(name="checkpoints", state="ok", found=told, figures={"steps": steps})
+        yield Finding(name="checkpoints", state="ok", found=found, figures={"steps": steps})
 
 
 def disk(evidence: Evidence) -> Iterator[Finding]:
-    """Room for the next checkpoints, where they lie on a disk."""
+    """Free space for the next checkpoints, if they are on a disk."""
     if not evidence.root.is_local:
-        yield Finding(name="disk", state="skip", found=f"checkpoints lie in {evidence.root.url}")
+        yield Finding(name="disk", state="skip", found=f"checkpoints are in {evidence.root.url}")
         return
     folder = Path(evidence.root.path(""))
     there = folder if folder.exists() else evidence.run
@@ -113,16 +115,16 @@ def disk(evidence: Evidence) -> Iterator[Finding]:
         name="disk",
         state=state,  # type: ignore[arg-type]
         found=f"{free / GIB:.1f} GiB free, a checkpoint takes {size / GIB:.2f} GiB",
-        remedy="" if state == "ok" else "free some space, lower log.keep_last, or set log.checkpoints to another store",
+        remedy="" if state == "ok" else "free some space, lower log.keep_last, or set log.checkpoints to other storage",
         figures={"free_bytes": free, "checkpoint_bytes": size},
     )
 
 
 def moving_average(evidence: Evidence) -> Iterator[Finding]:
-    """The averaged weights have moved with the trained ones, and are near them."""
+    """Whether the averaged weights follow the trained ones."""
     saved = evidence.saved
     if saved is None or not saved.has("ema"):
-        yield Finding(name="EMA", state="skip", found="no checkpoint holds one")
+        yield Finding(name="EMA", state="skip", found="no checkpoint holds a moving average")
         return
     trained, average = saved.read("head.out.weight"), saved.read("head.out.weight", "ema")
     away = float((average - trained).norm() / trained.norm().clamp(min=1e-12))
@@ -135,7 +137,7 @@ def moving_average(evidence: Evidence) -> Iterator[Finding]:
             state="warn",
             found=f"{found}: the weights do not move",
             figures=figures,
-            remedy="look at the learning rate and the skipped steps",
+            remedy="see the lines `learning rate` and `skipped steps`",
         )
     elif away > 0.5:
         yield Finding(
@@ -150,7 +152,7 @@ def moving_average(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _culprits(evidence: Evidence) -> str:
-    """Who holds up the others, by what each process last said of itself."""
+    """The processes that delay the others, by the last report of each."""
     standings = read_standings(evidence.run / HEALTH, len(list((evidence.run / HEALTH).glob("*.json"))))
     now = time.time()
     return "".join(f": {one.describe(now)}" for one in to_blame(standings, now, silence_s=60.0)[:3])

@@ -1,7 +1,7 @@
-"""Teacher-forced bit accuracy and cross-entropy by frame and scale, beside what needs no model.
+"""Teacher-forced bit accuracy and cross-entropy by frame and scale, compared with baselines without a model.
 
-Baselines: `majority`, the commoner value of each bit at each scale in the training data, and `copy`, the bits of the
-previous latent frame at the same place. A model that does not beat both has learned nothing of motion.
+Baselines: `majority` guesses the more frequent value of each bit at each scale in the training data; `copy` guesses the
+bits of the previous latent frame at the same place. A model that does not beat both has not learned motion.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 @dataclass(frozen=True, slots=True)
 class BitTables:
-    """Sums of every sample by frame and scale."""
+    """Sums for each sample, by frame and scale."""
 
     loss: Float64[np.ndarray, "n t s"]
-    """Cross-entropy in nats; NaN for a guess without probabilities."""
+    """Sum of the cross-entropy in nats; NaN for a baseline without probabilities."""
     correct: Float64[np.ndarray, "n t s"]
     bits: Float64[np.ndarray, "n t s"]
-    """How many were guessed; 0 where there is no guess."""
+    """Number of guessed bits; 0 if there is no guess."""
 
     @property
     def accuracy(self) -> Interval:
@@ -44,7 +44,7 @@ class BitTables:
 
     @property
     def cross_entropy(self) -> Interval:
-        """Nats a bit by frame and scale (t, s); chance is ln 2."""
+        """Nats per bit by frame and scale (t, s); chance is ln 2."""
         return ratio_interval(self.loss, self.bits)
 
     def by_scale(self, *, after_first: bool = False) -> Interval:
@@ -60,7 +60,7 @@ class BitTables:
 
 @dataclass(frozen=True, slots=True)
 class BitReport:
-    """A model beside the baselines, on the same samples."""
+    """A model and the baselines, on the same samples."""
 
     model: BitTables
     majority: BitTables
@@ -111,13 +111,13 @@ def read_samples(manifest: Manifest, text: TextTokens, max_samples: int | None =
 
 
 def spread(entries: Sequence[SampleEntry], count: int) -> tuple[SampleEntry, ...]:
-    """At most `count` of them, at even distances, so that every part of a dataset is seen."""
+    """At most `count` entries at even distances, so that every part of a dataset is covered."""
     count = min(count, len(entries))
     return tuple(entries[place * len(entries) // count] for place in range(count))
 
 
 def read_entries(manifest: Manifest, text: TextTokens, entries: Iterable[SampleEntry]) -> list[Sample]:
-    """Samples of a prepared dataset, one by one."""
+    """These samples of a prepared dataset, in order."""
     reader = PackReader([manifest], text)
     try:
         return [reader.read(PackPlan((entry,), (text.length(entry),)))[0] for entry in entries]
@@ -139,7 +139,7 @@ def bit_frequencies(samples: Sequence[Sample]) -> Float64[np.ndarray, "s k"]:
 
 
 def majority_tables(samples: Sequence[Sample], frequency: Float64[np.ndarray, "s k"]) -> BitTables:
-    """Guess the commoner value with its frequency; a value never seen is given one chance in a thousand."""
+    """Guess the more frequent value, with its frequency as probability, but at least 0.001 for each value."""
     p = frequency.clip(1e-3, 1 - 1e-3)[_scale_of_token(samples[0])]
     tables = []
     for sample in samples:
@@ -149,7 +149,7 @@ def majority_tables(samples: Sequence[Sample], frequency: Float64[np.ndarray, "s
 
 
 def copy_tables(samples: Sequence[Sample]) -> BitTables:
-    """Guess that each bit stays what it was in the previous frame; frame 1 has no guess."""
+    """Guess that each bit equals that of the previous frame; there is no guess for frame 1."""
     tables = []
     for sample in samples:
         same = np.zeros_like(sample.bits)

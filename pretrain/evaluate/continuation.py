@@ -1,6 +1,6 @@
-"""How a continuation keeps to the true future: PSNR by frame, beside repeating the last given frame.
+"""How close a continuation is to the true future: PSNR by frame, compared with repeating the last given frame.
 
-One future is judged, and a good model has many: this is a measure of drift at short range, not of quality.
+There are many plausible futures and one is true: this measures drift at short range, not quality.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from videoar.pretrain.generate.pipeline import Request, VideoPipeline
 from videoar.pretrain.generate.video import to_frames, to_tensor
 from videoar.tokenizer.scales import ScaleSchedule
 
-Clip = UInt8[np.ndarray, "f h w 3"]
+ClipFrames = UInt8[np.ndarray, "f h w 3"]
 
 ROUNDING_ERROR = 1 / 12
 """Mean squared error of rounding to bytes: PSNR stops at 58.9 dB, so that a still picture is not infinitely good."""
@@ -29,11 +29,11 @@ class ContinuationReport:
 
     generated: Float64[np.ndarray, "n f"]
     repeated: Float64[np.ndarray, "n f"]
-    """The last given frame, as it was given, for every future frame."""
+    """PSNR of the last given frame, repeated."""
     rebuilt: Float64[np.ndarray, "n f"]
-    """The true future through the tokenizer: what a perfect model would reach."""
+    """PSNR of the true future through the tokenizer: what a perfect model would reach."""
     repeated_rebuilt: Float64[np.ndarray, "n f"]
-    """The last given frame through the tokenizer, repeated: what a model that sees no motion would reach."""
+    """PSNR of the last given frame through the tokenizer, repeated: what a model without motion would reach."""
 
     def to_dict(self) -> dict[str, Any]:
         """Means over clips with intervals, by frame and over all; plain values for a report."""
@@ -48,9 +48,9 @@ class ContinuationReport:
 
 
 def evaluate_continuation(
-    pipeline: VideoPipeline, clips: Sequence[Clip], given_frames: int, requests: Sequence[Request], batch: int = 4
+    pipeline: VideoPipeline, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
 ) -> ContinuationReport:
-    """Continue the first `given_frames` of each clip to its full length and compare with what came.
+    """Continue the first `given_frames` of each clip to its full length and compare it with the true frames.
 
     Clips are of the request's frame size and of equal length; a request gives its clip's condition and the sampling.
     """
@@ -59,9 +59,9 @@ def evaluate_continuation(
 
 
 def continue_clips(
-    pipeline: VideoPipeline, clips: Sequence[Clip], given_frames: int, requests: Sequence[Request], batch: int = 4
-) -> list[Clip]:
-    """The clips gone on with after their first `given_frames`, to their full length; given frames come first."""
+    pipeline: VideoPipeline, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
+) -> list[ClipFrames]:
+    """Continue the first `given_frames` of each clip to its full length; the result starts with the given frames."""
     asked = [
         replace(request, video=clip[:given_frames], image=None, given_frames=None, num_frames=len(clip))
         for clip, request in zip(clips, requests, strict=True)
@@ -71,9 +71,9 @@ def continue_clips(
 
 
 def compare(
-    made: Sequence[Clip], clips: Sequence[Clip], through: Sequence[Clip], given_frames: int
+    made: Sequence[ClipFrames], clips: Sequence[ClipFrames], through: Sequence[ClipFrames], given_frames: int
 ) -> ContinuationReport:
-    """Judge the frames after the given ones; `through` are the clips as the tokenizer rebuilds them."""
+    """PSNR of the frames after the given ones; `through` are the clips after the tokenizer."""
     future = [clip[given_frames:] for clip in clips]
     still, still_rebuilt = (
         [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in kind]
@@ -85,15 +85,15 @@ def compare(
     )
 
 
-def rebuild(pipeline: VideoPipeline, clip: Clip) -> Clip:
-    """The clip through the tokenizer, bits included."""
+def rebuild(pipeline: VideoPipeline, clip: ClipFrames) -> ClipFrames:
+    """The clip through the tokenizer: encoded, quantised and decoded."""
     tokenizer, schedule = pipeline.tokenizer, ScaleSchedule.named(f"{clip.shape[1]}x{clip.shape[2]}")
     video = to_tensor(clip).to(pipeline.model.input.weight.device)
     bits = tokenizer.quantize(tokenizer.encode(video), schedule)
     return to_frames(tokenizer.decode(tokenizer.dequantize(bits, schedule)))[0]
 
 
-def psnr(frames: Clip, others: Clip) -> Float64[np.ndarray, " f"]:
+def psnr(frames: ClipFrames, others: ClipFrames) -> Float64[np.ndarray, " f"]:
     """10 log10(255^2 / mean squared error) of each frame, in dB."""
     error = ((frames.astype(np.float64) - others) ** 2).mean((1, 2, 3))
     return 10 * np.log10(255**2 / np.maximum(error, ROUNDING_ERROR))

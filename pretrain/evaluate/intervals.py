@@ -1,4 +1,4 @@
-"""How far a figure can be trusted: bootstrap intervals over samples."""
+"""How reliable a figure is: bootstrap intervals over samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Interval:
     high: Float64[np.ndarray, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists (or numbers) for a report; a cell without data is None."""
+        """Plain lists (or numbers) for a report; None for a cell without data."""
         return {name: _plain(getattr(self, name).tolist()) for name in ("value", "low", "high")}
 
 
@@ -30,7 +30,7 @@ def ratio_interval(
 ) -> Interval:
     """sum of parts / sum of wholes over the samples; NaN where the wholes are 0.
 
-    Samples are drawn anew with replacement. Several clips of one source are alike: then the interval is too narrow.
+    Samples are redrawn with replacement. Clips of one source are alike, which makes the interval too narrow.
     """
     counts = _draws(len(parts), seed)
     return _interval(
@@ -45,15 +45,16 @@ def difference_interval(
     wholes: Float64[np.ndarray, "n ..."],
     seed: int = 0,
 ) -> Interval:
-    """The difference of two ratios over the same samples: above 0 throughout, the first is better on this kind of data.
+    """The difference of two ratios over the same samples.
 
-    Paired: what makes a sample hard for both cancels.
+    If the interval is above 0, the first is better on this kind of data. The samples are paired, so what makes one hard
+    for both cancels.
     """
     return ratio_interval(parts - others, wholes, seed)
 
 
 def _draws(num_samples: int, seed: int) -> Float64[np.ndarray, "resamples n"]:
-    """How often each sample stands in each resample."""
+    """How often each sample is in each resample."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(num_samples, np.full(num_samples, 1 / num_samples), RESAMPLES).astype(np.float64)
 

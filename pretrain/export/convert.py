@@ -28,16 +28,18 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 
 def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bool = False) -> Path:
-    """Write the weights after `step` steps (None: the newest whole checkpoint) to `out`; `ema`: their moving average.
+    """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`; `ema`: their average.
 
-    `out` appears when it is complete. An earlier export there is replaced; any other folder is left alone.
+    `out` appears when it is complete. An earlier export there is replaced; InputError if it is another folder.
     """
     run, out = Path(run), Path(out)
     recipe = _recipe(run)
     _check_free(out)
     saved = _checkpoint(recipe, run, step)
     if ema and not saved.has("ema"):
-        raise InputError("ema", ema, f"is not in {saved.folder}", "export the weights, or train with ema_decay > 0")
+        raise InputError(
+            "ema", ema, f"is not in {saved.folder}", "export without --ema, or train with optimizer.ema_decay above 0"
+        )
     tokenizer = _tokenizer(recipe, saved)
     config = export_config(recipe, run, saved, ema=ema)
     writing = out.parent / f".{out.name}.writing"
@@ -50,7 +52,7 @@ def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bo
 
 
 def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) -> ExportConfig:
-    """What the folder says about itself: the model, what it was trained on, and where it comes from."""
+    """The contents of config.json: the model, what it was trained on, and where it comes from."""
     step = int(saved.meta["step"])
     ended = tuple(saved.meta["progress"]["ended"])
     stage = stage_at(recipe.stages, max(step - 1, 0), ended)
@@ -96,7 +98,7 @@ def _recipe(run: Path) -> Recipe:
 
 
 def _checkpoint(recipe: Recipe, run: Path, step: int | None) -> Checkpoint:
-    """The checkpoint of a step, or the newest whole one, every file of it hashed."""
+    """The checkpoint of a step, or the newest undamaged one; every file of it is hashed."""
     root = checkpoints(run, recipe)
     steps = saved_steps(root)
     damage = None
@@ -110,19 +112,19 @@ def _checkpoint(recipe: Recipe, run: Path, step: int | None) -> Checkpoint:
     known = ", ".join(map(str, steps)) or "none"
     if step is None:
         raise InputError(
-            "run", run, f"has no whole checkpoint ({damage or 'none was saved'})", "train it until it saves one"
+            "run", run, f"has no undamaged checkpoint ({damage or 'none was saved'})", "train until one is saved"
         )
-    raise InputError("step", step, f"has no whole checkpoint ({damage})", f"use one of: {known}") from damage
+    raise InputError("step", step, f"has no undamaged checkpoint ({damage})", f"use one of: {known}") from damage
 
 
 def _tokenizer(recipe: Recipe, saved: Checkpoint) -> VideoTokenizer:
-    """The tokenizer of the data, checked: other weights under the same path would decode to noise."""
+    """The tokenizer of the data, with its hash checked: other weights would decode to noise."""
     tokenizer, wanted = open_tokenizer(recipe.tokenizer), saved.meta["tokenizer_hash"]
     if tokenizer.hash != wanted:
         raise InputError(
             "data.tokenizer",
             recipe.tokenizer.path or recipe.tokenizer.preset,
-            f"is {tokenizer.hash}, and the run's data was made by {wanted}",
+            f"has hash {tokenizer.hash}, but the run's data was made by {wanted}",
             "restore the weights that made the data",
         )
     return tokenizer
@@ -130,4 +132,4 @@ def _tokenizer(recipe: Recipe, saved: Checkpoint) -> VideoTokenizer:
 
 def _check_free(out: Path) -> None:
     if out.exists() and not (out / CONFIG).is_file() and (out.is_file() or any(out.iterdir())):
-        raise InputError("out", out, "holds something that is no export", "name an empty or a new folder")
+        raise InputError("out", out, "holds files that are not an export", "name an empty or a new folder")

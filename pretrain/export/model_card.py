@@ -1,4 +1,4 @@
-"""The model card of an export: written from what the run recorded, and from nothing else."""
+"""The model card of an export, written only from what the run recorded."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _results(config: ExportConfig, run: Path) -> str:
     records: list[dict[str, Any]] = read_lines(path) if path.is_file() else []
     records = [record for record in records if record["step"] < config.provenance.step]
     if not records:
-        return "## Results\n\nThe run recorded none."
+        return "## Results\n\nThe run recorded no results."
     last = records[-1]
     return (
         f"## Results\n\nTraining, step {last['step']}: loss {last['loss']:.4f} nats a bit (chance is "

@@ -1,4 +1,8 @@
-"""From weights to video: cached decoding over frames and scales, guidance, continuation, files."""
+"""From weights to video: cached decoding over frames and scales, guidance, continuation, files.
+
+It runs without the training and data extras (T5 prompts need transformers). It may import the model, the tokenizer and
+the counter-based draws of `batch`.
+"""
 
 from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.pipeline import Request, VideoPipeline

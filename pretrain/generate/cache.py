@@ -1,10 +1,10 @@
-"""Keys and values of a decoding in static buffers: a window of past frames, the text, the frame being made.
+"""Keys and values during decoding, in static buffers: a window of past frames, the text, the current frame.
 
     one sequence, one layer:   [ ring of past frames | text | current frame: scales coarse to fine ]
                                      ^ filled from the right           ^ filled from the left
 
-What a token of (frame t, scale s) may see is then ONE slice that ends after scale s: no gather, and no mask but for
-texts of unequal length. Softmax does not mind the order in which the ring holds its frames.
+What a token of (frame t, scale s) may see is then ONE slice that ends after scale s: no gather, and no mask
+unless texts differ in length. The order of the frames in the ring does not matter to softmax.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 
 class FrameCache:
-    """The cache of `batch` sequences that advance together; `batch` counts the guidance branches as well.
+    """The cache of `batch` sequences that advance together; `batch` includes the guidance branches.
 
-    It holds min(window, num_frames - 1) past frames however long the video is. A frame leaves after the pass that last
-    needs it: when frame t is complete it takes the place of frame t - window.
+    It holds min(window, num_frames - 1) past frames for a video of any length. When frame t is complete it replaces
+    frame t - window, which no later pass needs.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class FrameCache:
 
     @property
     def size_bytes(self) -> int:
-        """Memory of the buffers, constant over the video."""
+        """Bytes of the buffers; they do not grow with the video."""
         return 2 * self.keys.numel() * self.keys.element_size()
 
     def text_attend(self, *, causal: bool) -> Attend:
-        """Attention of the text prefill: text sees text (all of it, or what precedes), and nothing else."""
+        """Attention of the text prefill: text sees only text, all of it or the preceding part."""
         mask = None
         if self._seen is not None:
             mask = self._seen[..., self._text_start : self._frame_start]
@@ -76,14 +76,14 @@ class FrameCache:
         return self._attend(first, self._window_start, end, mask)
 
     def frame_attend(self) -> Attend:
-        """Attention of all scales of a known frame in one pass: each sees what it would see in a pass of its own."""
+        """Attention of all scales of a known frame in one pass; each sees what it would see in its own pass."""
         mask = F.pad(self._finer, (self._frame_start - self._window_start, 0), value=True)
         if self._seen is not None:
             mask = mask & self._seen[..., self._window_start :]
         return self._attend(self._frame_start, self._window_start, self.keys.shape[3], mask)
 
     def advance(self) -> None:
-        """The current frame is complete: it enters the ring, where it takes the place of the frame no longer needed."""
+        """The current frame is complete: copy it into the ring, over the frame that is no longer needed."""
         if self.ring_slots:
             count = self.schedule.tokens_per_frame
             slot = self.ring_slots - 1 - self.frame % self.ring_slots
@@ -93,11 +93,11 @@ class FrameCache:
 
     @property
     def _window_start(self) -> int:
-        """First cell of the ring that holds a frame."""
+        """Index of the first key of the ring that holds a frame."""
         return (self.ring_slots - min(self.frame, self.ring_slots)) * self.schedule.tokens_per_frame
 
     def _attend(self, write: int, start: int, end: int, mask: Tensor | None) -> Attend:
-        """Write the pass's keys and values at `write`, attend to the cells start..end."""
+        """Write the pass's keys and values at `write`, and attend to the keys start..end."""
 
         def attend(
             layer: int, q: Float[Tensor, "l n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
@@ -118,7 +118,7 @@ class FrameCache:
     def _seen_keys(
         self, text_lengths: Sequence[int], capacity: int, device: torch.device | str
     ) -> Bool[Tensor, "b 1 1 capacity"] | None:
-        """False on the padding of shorter texts; None where there is none."""
+        """False on the padding of shorter texts; None if all texts have one length."""
         if len(set(text_lengths)) == 1:
             return None
         seen = torch.ones(len(text_lengths), capacity, dtype=torch.bool)

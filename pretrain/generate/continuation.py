@@ -1,4 +1,4 @@
-"""Given pictures and clips as history: read, fitted to the frame size, encoded to bits (VideoAR §5.4)."""
+"""Given pictures and clips become history: read, fit to the frame size, and encode to bits (VideoAR §5.4)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames, pixel_frames
 Picture = str | Path | UInt8[np.ndarray, "h w 3"]
 """A picture file, or its pixels."""
 
-Clip = str | Path | UInt8[np.ndarray, "f h w 3"]
+GivenClip = str | Path | UInt8[np.ndarray, "f h w 3"]
 """A video file, or its frames at the model's frame rate."""
 
 
 def given_frames(
-    image: Picture | None, video: Clip | None, *, num_frames: int, keep: int | None, fps: float
+    image: Picture | None, video: GivenClip | None, *, num_frames: int, keep: int | None, fps: float
 ) -> UInt8[np.ndarray, "f h w 3"] | None:
-    """The pixel frames to go on from; None when nothing is given.
+    """The pixel frames to continue; None if nothing is given.
 
     Of a video the LAST `keep` frames, 1 + 4n: the continuation follows its end. Without `keep`, an array is kept
     whole and a file, sampled at the model's frame rate, gives the first half of the latent frames.
     """
     if image is not None and video is not None:
-        raise InputError("image", "...", "and video are both given", "give the one to go on from")
+        raise InputError("image", "...", "and video are both given", "give only one of them")
     if image is not None:
         return read_video(image, fps, field="image")[:1] if isinstance(image, str | Path) else image[None]
     if video is None:

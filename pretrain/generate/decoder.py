@@ -1,4 +1,4 @@
-"""The model run over a cache: text once, then a pass a scale, or a pass a frame whose bits are known (VideoAR §4.2)."""
+"""The model over a cache: one pass for the text, then one for each scale or for each known frame (VideoAR §4.2)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from videoar.pretrain.model.layers import Attend
 from videoar.tokenizer.scales import ScaleSchedule
 
 
-class Decoder:
-    """Logits of one frame after the other, for `b` samples that advance together.
+class CachedDecoder:
+    """Logits of one frame after another, for `b` samples that advance together.
 
-    Rows of a pass are ordered (guidance branch, sample, token): branch 0 has the text, branch 1 the null table in its
-    place, of the same length. Positions are those of the whole sequence: only the frame's number moves on.
+    Rows of a pass are ordered (guidance branch, sample, token): branch 0 has the text, branch 1 the null table of
+    the same length. Positions are those of the whole sequence: only the index of the frame advances.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Decoder:
         self._prefill_text(text)
 
     def scale_logits(self, scale: int, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b tokens k"]:
-        """Logits of the current frame's next scale; its keys and values join the cache."""
+        """Logits of the current frame's next scale; its keys and values are added to the cache."""
         first, end = self._schedule.offsets[scale : scale + 2]
         return self._pass(features, first, end, self.cache.scale_attend(scale))
 
@@ -64,7 +64,7 @@ class Decoder:
         return self._pass(features, 0, self._schedule.tokens_per_frame, self.cache.frame_attend())
 
     def advance(self) -> None:
-        """Go on to the next frame."""
+        """Advance to the next frame."""
         self.cache.advance()
         self._positions[..., 0] += 1
         self._places[..., 0] += 1
@@ -90,7 +90,7 @@ class Decoder:
         return self._model(inputs, attend).unflatten(0, (self._branches, -1, end - first))
 
     def _prefill_text(self, text: Sequence[Shaped[np.ndarray, "_m ..."]]) -> None:
-        """Keys and values of the text; shorter texts are padded, and nobody sees the padding."""
+        """Keys and values of the text; shorter texts are padded, and no query sees the padding."""
         device, width = self._scale.device, self.cache.text_tokens
         index = [np.arange(len(tokens)) for tokens in text] * self._branches
         rows = np.concatenate([sequence * width + places for sequence, places in enumerate(index)])
@@ -120,7 +120,7 @@ def _first_frame(schedule: ScaleSchedule, text_lengths: Sequence[int]) -> PackLa
 
 
 def _by_sample(layout: PackLayout, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows of the text (padded to the longest with its own numbering) and of the frame, sequences in front."""
+    """Rows of the text (padded to the longest, numbered like it) and of the frame; dimension 0 is the sequence."""
     longest = max(layout.segments, key=lambda segment: segment.num_text)
     text = np.broadcast_to(rows[longest.text], (len(layout.segments), longest.num_text, 3))
     frame = np.stack([rows[segment.visual] for segment in layout.segments])

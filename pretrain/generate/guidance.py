@@ -1,4 +1,4 @@
-"""Temporal-spatial adaptive guidance: how strongly a condition pulls, by frame and scale (VideoAR §4.2)."""
+"""Temporal-spatial adaptive guidance: the strength of the condition by frame and scale (VideoAR §4.2)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Guidance:
 
     @property
     def is_off(self) -> bool:
-        """gamma is 1 everywhere: the unconditional branch has no say and need not run."""
+        """gamma is 1 everywhere: the unconditional branch has no effect and is not run."""
         return self == Guidance.constant(1.0)
 
     def gamma(self, frame: int, scale: int, *, num_frames: int, num_scales: int) -> float:
@@ -69,7 +69,7 @@ def parse_guidance(value: str | float | Guidance) -> Guidance:
 
 
 def guided(logits: Float[Tensor, "branches b l k"], gamma: float) -> Float[Tensor, "b l k"]:
-    """uncond + gamma (cond - uncond); branch 0 has the condition, branch 1 (absent when gamma is 1) has none."""
+    """uncond + gamma (cond - uncond); branch 0 has the condition, branch 1 (absent if gamma is 1) has not."""
     if logits.shape[0] == 1:
         return logits[0]
     return logits[1] + gamma * (logits[0] - logits[1])

@@ -1,4 +1,4 @@
-"""Clips in several versions as one picture that moves: beside each other, and one below the other."""
+"""Several versions of clips as one video: side by side, and one below the other."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-Clip = UInt8[np.ndarray, "f h w 3"]
+Panel = UInt8[np.ndarray, "f h w 3"]
 
 _GAP = 6
 _GREY, _BLUE = (127, 127, 127), (58, 124, 222)
 
 
-def side_by_side(panels: Sequence[Clip], made_from: Sequence[int], zoom: int = 2) -> UInt8[np.ndarray, "f _h _w 3"]:
-    """Clips of one size as one; under each frame that a model made stands a blue line, under the others a grey one.
+def side_by_side(panels: Sequence[Panel], made_from: Sequence[int], zoom: int = 2) -> UInt8[np.ndarray, "f _h _w 3"]:
+    """Clips of one size as one; a blue line marks the frames that a model made, a grey line the others.
 
-    `made_from` names the first frame that a model made of each clip; `zoom` repeats pixels.
+    `made_from` is the index of the first frame that a model made, for each clip; `zoom` repeats pixels.
     """
     columns = []
     for clip, first in zip(panels, made_from, strict=True):
@@ -29,7 +29,7 @@ def side_by_side(panels: Sequence[Clip], made_from: Sequence[int], zoom: int = 2
 
 
 def one_below_the_other(rows: Sequence[UInt8[np.ndarray, "_f _h _w 3"]]) -> UInt8[np.ndarray, "_g _i _j 3"]:
-    """Clips of any sizes and lengths as one: smaller ones keep to the left, shorter ones stand still at their end."""
+    """Clips of any sizes and lengths as one: smaller ones are on the left, shorter ones repeat their last frame."""
     length, width = (max(row.shape[axis] for row in rows) for axis in (0, 2))
     fitted = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""VideoPipeline: from words, a label, a picture or a clip to video. The interface that users of diffusers know."""
+"""VideoPipeline: from a prompt, a label, a picture or a clip to video, with an interface like that of diffusers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
+from videoar.cluster.ground.checks import at_least
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.generate.continuation import Clip, Picture, encode_history, given_frames
+from videoar.pretrain.generate.continuation import GivenClip, Picture, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import Video, to_frames
@@ -30,43 +31,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Request:
-    """One video to make."""
+    """What one video is made from, and how."""
 
     prompt: str | None = None
-    """Words, for a model trained on captions; "" is a caption that says nothing."""
+    """Text, for a model trained on captions; "" is an empty caption."""
     label: int | None = None
-    """Class, for a model trained on labels."""
+    """Number of the class, for a model trained on labels."""
     image: Picture | None = None
     """First frame to animate."""
-    video: Clip | None = None
+    video: GivenClip | None = None
     """Clip to continue."""
     given_frames: int | None = None
-    """Last pixel frames of `video` to go on from, 1 + 4n; None: all of an array, the first half of the result of a
-    file."""
+    """Number of last pixel frames of `video` to continue, 1 + 4n; None: all of an array, or as many of a file as make half
+    of the result."""
     num_frames: int | None = None
     """Pixel frames of the result, 1 + 4n, given frames included; None: as in training."""
     schedule: str | None = None
     """Frame size by the name of its scale schedule; None: the first of the exported shapes."""
     guidance: str | float | Guidance | None = None
-    """Ramp by name, a constant (1 is none), or corners; None: the exported preset."""
+    """Guidance ramp by name, a constant (1 is no guidance), or four corners; None: the exported preset."""
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int = 0
     window: int | None = None
-    """Past latent frames a frame sees; None: as in training. Video may be any length: the window moves with it."""
+    """Past latent frames a frame sees; None: as in training. A video can have any length: the window moves along."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 63:
             raise InputError("seed", self.seed, "does not fit 63 bits", "use a number from 0 to 2^63 - 1")
-        if self.window is not None and self.window < 1:
-            raise InputError("window", self.window, "sees no past frame", "use 1 or more")
+        at_least(1, "", self, "window")
 
 
 class VideoPipeline:
-    """A generator with its tokenizer. Every frame it returns went through the tokenizer's decoder.
+    """A generator with its tokenizer. Every frame that it returns comes from the tokenizer's decoder.
 
-    So the given frames of a continuation come back as the decoder rebuilds them (what the model saw), not as they
-    were: no seam shows where the generated ones begin.
+    This includes the given frames of a continuation: they come back as the model saw them, not as they were, so there
+    is no visible seam before the generated frames.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class VideoPipeline:
         dtype: torch.dtype | None = None,
         text_encoder: str | Path | None = None,
     ) -> VideoPipeline:
-        """Open a folder that `videoar export` wrote; `text_encoder` where T5's folder is not where it was in training.
+        """Open a folder that `videoar export` wrote; `text_encoder` is the folder of T5 if it has moved since training.
 
         Without `device`: the GPU if there is one. Without `dtype`: bfloat16 weights on a GPU, float32 on a CPU. The
         tokenizer stays in float32.
@@ -101,7 +101,7 @@ class VideoPipeline:
         *,
         label: int | None = None,
         image: Picture | None = None,
-        video: Clip | None = None,
+        video: GivenClip | None = None,
         given_frames: int | None = None,
         num_frames: int | None = None,
         schedule: str | None = None,
@@ -129,19 +129,19 @@ class VideoPipeline:
         return self.batch([request])[0]
 
     def batch(self, requests: Sequence[Request]) -> list[Video]:
-        """Make several videos of one size and length at once; each is what it would be alone, but for rounding."""
+        """Make several videos of one size and length at once; each equals the one made alone, up to rounding."""
         chunks = np.concatenate(list(self._chunks(requests)), axis=1)
         fps = self._shape(requests[0].schedule).fps
         return [Video(frames, fps) for frames in chunks]
 
     def stream(self, request: Request) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """The frames of one video as they are ready, in memory that does not grow with its length."""
+        """Yield the frames of one video as they are ready, in memory that does not grow with its length."""
         for chunk in self._chunks([request]):
             yield from chunk[0]
 
     @torch.inference_mode()
     def _chunks(self, requests: Sequence[Request]) -> Iterator[UInt8[np.ndarray, "b _f h w 3"]]:
-        """Sample and decode: the pixel frames of one latent frame after the other."""
+        """Sample and decode: yield the pixel frames of one latent frame after another."""
         first = requests[0]
         self._check_equal(requests)
         shape = self._shape(first.schedule)
@@ -175,24 +175,29 @@ class VideoPipeline:
         if not bits:
             return None
         if len(bits) != len(requests) or len({len(part[0]) for part in bits}) > 1:
-            raise InputError("requests", len(requests), "differ in their given frames", "batch requests that are alike")
+            raise InputError(
+                "requests",
+                len(requests),
+                "differ in their given frames",
+                "put only requests with equally many given frames into a batch",
+            )
         return torch.cat(bits)
 
     def _tokens(self, request: Request) -> Shaped[np.ndarray, "m ..."]:
-        """The condition as token ids or states; the wrong kind of condition is refused."""
+        """The condition as token ids or states. InputError if it is of the wrong kind."""
         kind = self.config.model.text.kind
         wanted, other = (("label", "prompt"), ("prompt", "label"))[kind != "label"]
         value = getattr(request, wanted)
         if value is None or getattr(request, other) is not None:
             problem = (
-                f"is needed, and no {other}: the model was trained on {'captions' if kind != 'label' else 'labels'}"
+                f"is required, and {other} is not used: this model reads {'captions' if kind != 'label' else 'labels'}"
             )
             raise InputError(wanted, value, problem, f"give a {wanted}")
         return self._text.encode(value)
 
     @cached_property
     def _text(self) -> BytesText | LabelText | LiveText:
-        """What encodes conditions; a T5 encoder is opened when the first prompt comes."""
+        """What encodes conditions; a T5 encoder is opened at the first prompt."""
         text = self.config.model.text
         if text.kind != "t5":
             return text_tokens(text)
@@ -209,7 +214,7 @@ class VideoPipeline:
             raise InputError(
                 "schedule",
                 chosen,
-                "is no frame size that these weights were trained on",
+                "is not a frame size that these weights were trained on",
                 f"use one of: {', '.join(reversed(shapes))}",
             )
         return shapes[chosen]
@@ -225,12 +230,12 @@ class VideoPipeline:
 def _check_pair(model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig) -> None:
     """The tokenizer must be the one that the model's bits were made with."""
     if not config.shapes:
-        raise InputError("weights", "config.json", "names no shape of video", "use `videoar export` to write it")
+        raise InputError("weights", "config.json", "names no frame size", "write the folder with `videoar export`")
     if tokenizer.config.latent_dim != model.config.latent_dim:
         raise InputError(
             "tokenizer",
             f"{tokenizer.config.latent_dim} bits a token",
-            f"the model has {model.config.latent_dim}",
+            f"does not match the {model.config.latent_dim} of the model",
             "use the tokenizer that was exported with it",
         )
     if tokenizer.hash != config.tokenizer_hash:

@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Bool, Float32, Int64, Shaped
 from torch import Tensor
 
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.checks import above, at_least, between
 from videoar.pretrain.batch.draws import Stream, draw
-from videoar.pretrain.generate.decoder import Decoder
+from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.generate.guidance import Guidance, guided
 from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.limits import check_limits
 from videoar.tokenizer import bsq, residual
 from videoar.tokenizer.residual import as_grid, as_tokens
 from videoar.tokenizer.scales import ScaleSchedule
@@ -22,19 +23,19 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How bits are drawn from logits."""
+    """How bits are sampled from logits."""
 
     guidance: Guidance
     temperature: float = 1.0
-    """Divides the guided logits; 0 takes the likelier bit."""
+    """The guided logits are divided by it; 0 takes the likelier value of every bit."""
     top_p: float = 1.0
-    """A bit whose likelier value has at least this probability takes it: of two outcomes the nucleus keeps one."""
+    """If the likelier value of a bit has at least this probability, the bit takes it (nucleus sampling of two values);
+    1 samples every bit."""
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise InputError("temperature", self.temperature, "is negative", "use 0 (greedy) or more; 1 is the model")
-        if not 0 < self.top_p <= 1:
-            raise InputError("top_p", self.top_p, "is outside (0, 1]", "use 1 to keep both values of every bit")
+        at_least(0, "", self, "temperature")
+        above(0, "", self, "top_p")
+        between(0, 1, "", self, "top_p")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class LatentFrame:
 
 
 class Accumulation:
-    """What the codes of a frame add up to, and the inputs that follow from it (VideoAR Eq. 6)."""
+    """The sum of the codes of a frame, and the inputs that follow from it (VideoAR Eq. 6)."""
 
     def __init__(self, model: VideoAR, schedule: ScaleSchedule, batch: int) -> None:
         self._schedule, self._mode = schedule, model.config.down
@@ -68,7 +69,7 @@ class Accumulation:
         self.total = self.total + residual.up(code, self._schedule.grid)
 
     def features_of(self, bits: Bool[Tensor, "b tokens k"]) -> Float32[Tensor, "b tokens k"]:
-        """Inputs of all scales of a frame whose bits are known, which are added up."""
+        """Inputs of all scales of a frame whose bits are known; its codes are added."""
         features = []
         for scale, of_scale in enumerate(bits.split(list(self._schedule.tokens), dim=1)):
             features.append(self.feature(scale))
@@ -76,7 +77,7 @@ class Accumulation:
         return torch.cat(features, dim=1)
 
     def advance(self) -> None:
-        """The frame is complete; the next starts from nothing, with this one as its first input."""
+        """The frame is complete: the next sum starts at zero, with this frame as its first input."""
         self._previous = self.total
         self.total = torch.zeros_like(self.total)
 
@@ -93,13 +94,13 @@ def sample_frames(
     seeds: Sequence[int],
     history: Bool[Tensor, "b known tokens k"] | None = None,
 ) -> Iterator[LatentFrame]:
-    """Yield `num_frames` latent frames of every sample: those of `history` as they are, then sampled ones.
+    """Yield `num_frames` latent frames of every sample: first those of `history`, unchanged, then sampled ones.
 
-    A sample's result depends on its text, history and seed, not on its neighbours. The device is never waited for.
+    A sample's result depends on its text, history and seed, not on its neighbours. Nothing here waits for the device.
     """
-    check_fit(model, schedule, num_frames)
+    check_limits(model.config, schedule, num_frames)
     branches = 1 if sampling.guidance.is_off else 2
-    decoder = Decoder(model, schedule, text, num_frames=num_frames, window=window, branches=branches)
+    decoder = CachedDecoder(model, schedule, text, num_frames=num_frames, window=window, branches=branches)
     state = Accumulation(model, schedule, len(text))
     keys = torch.tensor(list(seeds), device=state.total.device)
     for frame in range(num_frames):
@@ -114,7 +115,7 @@ def sample_frames(
 
 
 def _sample_frame(
-    decoder: Decoder,
+    decoder: CachedDecoder,
     state: Accumulation,
     schedule: ScaleSchedule,
     sampling: Sampling,
@@ -136,7 +137,7 @@ def _sample_frame(
 def sample_bits(
     logits: Float32[Tensor, "b tokens k"], uniform: Float32[Tensor, "b tokens k"], sampling: Sampling
 ) -> Bool[Tensor, "b tokens k"]:
-    """Each bit by itself: 1 where u < sigmoid(logit / temperature), unless the nucleus holds one value only."""
+    """Sample each bit alone: 1 where u < sigmoid(logit / temperature), unless the nucleus holds one value only."""
     if sampling.temperature == 0:
         return logits > 0
     p = (logits / sampling.temperature).sigmoid()
@@ -151,31 +152,3 @@ def _uniform(
     token = torch.arange(like.shape[1], device=like.device)[:, None]
     bit = torch.arange(like.shape[2], device=like.device)
     return draw(0, Stream.SAMPLE, frame, scale, keys[:, None, None], token, bit)
-
-
-def check_fit(model: VideoAR, schedule: ScaleSchedule, num_frames: int) -> None:
-    """Refuse what the weights have no embedding for."""
-    config = model.config
-    if schedule.num_scales > config.max_scales:
-        raise InputError(
-            "schedule",
-            schedule.name,
-            f"has {schedule.num_scales} scales, the weights embed {config.max_scales}",
-            "use a smaller frame size",
-        )
-    if config.rope != "learned":
-        return
-    if num_frames > config.max_frames:
-        raise InputError(
-            "num_frames",
-            num_frames,
-            f"latent frames are more than the {config.max_frames} learned positions",
-            "ask for a shorter video, or train with a rotary position",
-        )
-    if max(schedule.grid) > config.max_side:
-        raise InputError(
-            "schedule",
-            schedule.name,
-            f"is wider than the {config.max_side} learned positions of a side",
-            "use a smaller frame size",
-        )

@@ -1,4 +1,4 @@
-"""The video that comes out: frames in memory, MP4 on disk; and the pictures and clips that go in."""
+"""Videos as output (frames in memory, MP4 on disk), and pictures and clips as input."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def read_video(
 ) -> UInt8[np.ndarray, "f h w 3"]:
     """The file's first video stream, sampled at the nearest frame at or before each tick of 1/fps seconds.
 
-    A picture file is a video of one frame. At most `max_frames` are kept, the LAST ones: a continuation goes on from
-    the end. `field` is what messages call the file.
+    A picture file is a video of one frame. At most `max_frames` are kept, the LAST ones: a continuation starts at
+    the end. `field` names the file in messages.
     """
     kept: list[np.ndarray] = []
     try:
@@ -87,7 +87,7 @@ def _resample(frames: Iterable[av.VideoFrame], fps: float) -> Iterator[np.ndarra
 
 
 def fit(frames: UInt8[np.ndarray, "f h w 3"], height: int, width: int) -> UInt8[np.ndarray, "f height width 3"]:
-    """Resize to cover height x width (antialiased bilinear), then crop at the centre; untouched if it fits already."""
+    """Resize to cover height x width (antialiased bilinear), then crop at the centre; unchanged if it has this size."""
     if frames.shape[1:3] == (height, width):
         return frames
     scale = max(height / frames.shape[1], width / frames.shape[2])

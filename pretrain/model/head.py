@@ -1,4 +1,4 @@
-"""From the backbone to bits."""
+"""From the backbone's output to bits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from videoar.pretrain.model.layers import RMSNorm
 
 
 class Head(nn.Module):
-    """One logit a bit: the log odds of 1. Infinity's two-way softmax (arXiv:2412.04431), halved: the same function."""
+    """One logit for each bit, the log odds of 1: the same function as Infinity's two-way softmax (arXiv:2412.04431)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -18,5 +18,5 @@ class Head(nn.Module):
         self.out = nn.Linear(config.width, config.latent_dim, bias=False)
 
     def forward(self, x: Float[Tensor, "rows d"]) -> Float32[Tensor, "rows k"]:
-        """Logits in float32; those of text and padding mean nothing."""
+        """Logits in float32; those of text and padding have no meaning."""
         return self.out(self.norm(x)).float()

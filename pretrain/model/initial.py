@@ -1,4 +1,4 @@
-"""Initial weights: each a function of the seed and its name alone, so that every sharding cuts the same ones."""
+"""Initial weights: each depends only on the seed and its name, so that every sharding cuts the same ones."""
 
 from __future__ import annotations
 

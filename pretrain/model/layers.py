@@ -1,7 +1,7 @@
 """The layers of the backbone (VideoAR §4.2, "LLaMA-style"): RMSNorm, attention with q/k norm, SwiGLU; no biases.
 
 Rows of the fused projections are ordered so that a contiguous cut is a cut by heads or by hidden units, and sizes are
-read off the tensors: a projection that is swapped for a sharded one leaves this code as it is.
+read off the tensors: this code also runs with a sharded projection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.model.rope import Rotation, rotate
 
 Attend = Callable[[int, Float[Tensor, "l n c"], Float[Tensor, "l n c"], Float[Tensor, "l n c"]], Float[Tensor, "l n c"]]
-"""(layer, q, k, v) after norm and rotation -> output. Who attends to whom is the backend's knowledge."""
+"""(layer, q, k, v) after norm and rotation -> output. The backend knows who attends to whom: `attention.choose`."""
 
 HeadAttend = Callable[[Float[Tensor, "l n c"], Float[Tensor, "l n c"], Float[Tensor, "l n c"]], Float[Tensor, "l n c"]]
 """`Attend` of one layer."""
@@ -75,7 +75,7 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(4 * config.width, config.width, bias=False)
 
     def forward(self, x: Float[Tensor, "rows d"]) -> Float[Tensor, "rows d"]:
-        """Each token by itself."""
+        """Transform each token alone."""
         gate, up = self.gate_up(x).unflatten(-1, (-1, 2)).unbind(-1)
         return self.down(F.silu(gate) * up)
 
@@ -92,6 +92,6 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(config)
 
     def forward(self, x: Float[Tensor, "rows d"], rotation: Rotation | None, attend: Attend) -> Float[Tensor, "rows d"]:
-        """One layer of the backbone; `attend` is told which."""
+        """One layer of the backbone; `attend` receives its index."""
         x = x + self.attention(self.attention_norm(x), rotation, partial(attend, self.layer))
         return x + self.feed_forward(self.feed_forward_norm(x))

@@ -27,7 +27,7 @@ CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 TOKENIZER = "tokenizer"
 MAX_SHARD_BYTES = 4 << 30
-"""A file of weights is closed before it grows past this."""
+"""Most bytes in one file of weights."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,9 +37,9 @@ class ClipShape:
     schedule: str
     """Scale schedule by name: the frame size "HxW" in pixels."""
     schedule_hash: str
-    """Of the grids that the bits of training were cut into."""
+    """Hash of the grids of the scales in training."""
     num_frames: int
-    """Pixel frames, 1 + 4n."""
+    """Number of pixel frames, 1 + 4n."""
     fps: float
 
     def __post_init__(self) -> None:
@@ -47,14 +47,14 @@ class ClipShape:
             raise InputError(
                 "config.json: shapes.schedule_hash",
                 self.schedule_hash,
-                f"is not that of {self.schedule} in this version",
+                f"is not the hash of {self.schedule} in this version",
                 "use the version that exported the weights",
             )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetHash:
-    """A dataset that was trained on."""
+    """A dataset that the model was trained on."""
 
     dataset: str
     manifest_hash: str
@@ -73,28 +73,28 @@ class Provenance:
     ended: tuple[int, ...] = ()
     """Steps at which the finished stages ended."""
     ema: bool = False
-    """Whether these are the moving average."""
+    """Whether these weights are the moving average."""
     data: tuple[DatasetHash, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportConfig:
-    """All that config.json holds."""
+    """The contents of config.json."""
 
     model: ModelConfig
     format_version: int = 1
     shapes: tuple[ClipShape, ...] = ()
-    """What it was trained on; the first is what it generates unless told otherwise."""
+    """Shapes of video it was trained on; it generates the first by default."""
     window: int = 16
     """Past latent frames a frame attends to."""
     guidance: str = "t2v"
     tokenizer_hash: str = ""
-    """Of the tokenizer in tokenizer/; empty: weights without one."""
+    """Hash of the tokenizer in tokenizer/; empty: there is no tokenizer."""
     provenance: Provenance = field(default_factory=Provenance)
 
 
 def read_config(folder: str | Path) -> ExportConfig:
-    """What an exported folder says about itself."""
+    """Read config.json of an exported folder."""
     path = Path(folder) / CONFIG
     try:
         mapping = json.loads(path.read_text())
@@ -135,13 +135,13 @@ def write_export(
 
 
 def load_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """An exported folder's tensors: exactly the expected names and shapes (values are not looked at)."""
+    """An exported folder's tensors: exactly the names and shapes of `expected`, whose values are not used."""
     folder = Path(folder)
     places = _weight_map(folder)
     if missing := sorted(expected.keys() - places.keys()):
         raise InputError("weights", folder, f"lacks {_some(missing)}", f"export again, or correct {CONFIG}")
     if unknown := sorted(places.keys() - expected.keys()):
-        raise InputError("weights", folder, f"has {_some(unknown)}, unknown to the model", f"correct {CONFIG}")
+        raise InputError("weights", folder, f"has {_some(unknown)}, which the model has not", f"correct {CONFIG}")
     loaded = {}
     for file in sorted(set(places.values())):
         for name, value in _read_shard(folder / file, [name for name, place in places.items() if place == file]):
@@ -149,8 +149,8 @@ def load_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> dict[str
                 raise InputError(
                     "weights",
                     folder,
-                    f"{name} is {tuple(value.shape)}, the model's {tuple(expected[name].shape)}",
-                    f"use the {CONFIG} that was exported with them",
+                    f"has {name} of shape {tuple(value.shape)}, the model {tuple(expected[name].shape)}",
+                    f"use the {CONFIG} that was exported with these weights",
                 )
             loaded[name] = value
     return loaded
@@ -171,7 +171,7 @@ def _weight_map(folder: Path) -> dict[str, str]:
     except OSError as error:
         raise InputError("weights", folder, f"holds no {INDEX}", "give a folder that `videoar export` wrote") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError("weights", folder / INDEX, "is no index of weights", "export the run again") from error
+        raise InputError("weights", folder / INDEX, "is not an index of weights", "export the run again") from error
 
 
 def _shards(weights: Iterable[tuple[str, Tensor]], max_bytes: int) -> Iterator[dict[str, Tensor]]:

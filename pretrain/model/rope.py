@@ -1,4 +1,4 @@
-"""Multi-scale Temporal RoPE (VideoAR §4.2, Eq. 7): one list of frequencies dealt to time, height and width in turn."""
+"""Multi-scale Temporal RoPE (VideoAR §4.2, Eq. 7): one list of frequencies, used by time, height and width in turn."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Rotation = tuple[Float32[Tensor, "l half"], Float32[Tensor, "l half"]]
 
 
 def coordinates(cells: int, finest: int, kind: RopeKind) -> Float64[np.ndarray, " {cells}"]:
-    """Where the cells of one side of a scale stand, in units of the cells of the finest scale.
+    """Coordinates of the cells along one side of a scale, in cells of the finest scale.
 
     `centre` (i + 1/2) h / h_s - 1/2: the same place has the same coordinate at every scale; `corner` i h / h_s;
-    `raw` i, Eq. 7 as printed. Learned positions (`learned`) take no rotation; they are told the centre.
+    `raw` i, Eq. 7 as printed. Learned positions (`learned`) are not rotated; they use the centre.
     """
     index = np.arange(cells, dtype=np.float64)
     if kind == "raw":
@@ -40,7 +40,7 @@ def rotation(positions: Float32[Tensor, "l 3"], head_dim: int, base: float) -> R
 
 
 def rotate(x: Float[Tensor, "l n c"], by: Rotation) -> Float[Tensor, "l n c"]:
-    """Turn the pairs (j, j + c/2) of every head by the token's angles, in float32."""
+    """Rotate the pairs (j, j + c/2) of every head by the token's angles, in float32."""
     cos, sin = (part.unsqueeze(1) for part in by)
     first, second = x.float().chunk(2, dim=-1)
     turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)

@@ -23,7 +23,7 @@ from videoar.pretrain.model.text import text_length, text_tokens
 
 @dataclass(frozen=True, slots=True)
 class ModelInputs:
-    """One pack as the model reads it, on its device. Rows that are neither text nor a frame's are padding."""
+    """One pack as the model reads it, on its device. Rows that are neither text nor visual are padding."""
 
     features: Float32[Tensor, "l k"]
     """Accumulated feature that a visual row starts from (Eq. 6); 0 elsewhere."""
@@ -36,17 +36,17 @@ class ModelInputs:
     places: Int64[Tensor, "l 3"]
     """Frame, row and column on the finest grid, for learned positions."""
     text_rows: Int64[Tensor, " m"]
-    """Rows where text stands."""
+    """Rows of the text."""
     text_tokens: Shaped[Tensor, "m ..."]
     """Token ids of the text, or the encoder's states."""
     text_index: Int64[Tensor, " m"]
-    """Place of each text token within its sample: its row in the null table."""
+    """Index of each text token within its sample, which is its row in the null table."""
     text_dropped: Bool[Tensor, " m"]
-    """Text that is replaced by the null table (classifier-free guidance)."""
+    """True for text that is replaced by the null table (classifier-free guidance)."""
 
 
 class StatesProjection(nn.Module):
-    """Linear(text width -> d) of an encoder's states, normalised first: a few channels of T5 outweigh all others."""
+    """Linear(text width -> d) of an encoder's states, after a norm: a few channels of T5 outweigh all others."""
 
     def __init__(self, config: TextConfig, width: int) -> None:
         super().__init__()
@@ -54,13 +54,13 @@ class StatesProjection(nn.Module):
         self.project = nn.Linear(config.width, width, bias=False)
 
     def forward(self, states: Shaped[Tensor, "m ..."]) -> Float[Tensor, "m d"]:
-        """A row a text token; no rows where a pass has no text."""
+        """One row for each text token; none in a pass without text."""
         states = states.reshape(-1, self.project.in_features).to(self.project.weight.dtype)
         return self.project(self.norm(states))
 
 
 class TextEmbedding(nn.Module):
-    """A vector a token, learned or from a frozen encoder's states, and the learned null table for dropped text."""
+    """A vector for each token, learned or from an encoder's states, and the learned null table for dropped text."""
 
     def __init__(self, config: TextConfig, width: int, *, learned_positions: bool) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class TextEmbedding(nn.Module):
         self.positions = nn.Embedding(text_length(config), width) if learned_positions else None
 
     def forward(self, inputs: ModelInputs) -> Float[Tensor, "m d"]:
-        """Embeddings of the pack's text; only where nothing rotates do they carry their own position."""
+        """Embeddings of the pack's text; they include a position only if positions are learned."""
         dropped = inputs.text_dropped[:, None]
         text = torch.where(dropped, self.null(inputs.text_index), self.tokens(inputs.text_tokens))
         return text if self.positions is None else text + self.positions(inputs.text_index)
@@ -120,13 +120,13 @@ class VideoAR(nn.Module):
         return x.index_copy(0, inputs.text_rows, self.text(inputs).to(x.dtype))
 
     def rotation(self, inputs: ModelInputs) -> Rotation | None:
-        """Cosines and sines of the pack, once a step for all layers; None where positions are learned."""
+        """Cosines and sines of the pack, the same for all layers; None if positions are learned."""
         if self.config.rope == "learned":
             return None
         return rotation(inputs.positions, self.config.head_dim, self.config.rope_base)
 
     def forward(self, inputs: ModelInputs, attend: Attend) -> Float32[Tensor, "l k"]:
-        """Logits, one a bit; positive means bit 1. Rows of text and padding carry no meaning."""
+        """Logits, one for each bit; positive means 1. Rows of text and padding have no meaning."""
         x, turn = self.embed(inputs), self.rotation(inputs)
         for block in self.blocks:
             x = block(x, turn, attend)

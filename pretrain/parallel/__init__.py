@@ -1,7 +1,11 @@
-"""How one replica is cut up: the only code that knows Megatron-core or DeepSpeed."""
+"""How one replica of the model is cut over processes: the only code that uses Megatron-core or DeepSpeed.
+
+`plan` and `check` are tables and arithmetic without either library. It may import the engine's parts, the batch, the
+model and the checkpoints.
+"""
 
 import warnings
 
-# Both say at import that they run without fused kernels; `videoar doctor` says so where it helps.
+# Both warn at import that they run without fused kernels; `videoar doctor` reports that where it helps.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"megatron\.")
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"(megatron|deepspeed)\.")

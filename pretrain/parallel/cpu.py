@@ -1,7 +1,7 @@
-"""Megatron-core and DeepSpeed on a machine without a GPU: the only file that knows there is none.
+"""Megatron-core and DeepSpeed on a machine without a GPU: the only file that handles this case.
 
 Both libraries name "cuda" in places that have nothing to do with kernels (a counter, the device of a random state).
-Where CUDA is there, everything here does nothing.
+With CUDA, everything here does nothing.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class _CudaMeansCpu(TorchFunctionMode):
 
 
 def prepare_libraries() -> None:
-    """Once per process, before Megatron-core's groups and DeepSpeed's engine are made."""
+    """Prepare both libraries; once per process, before groups and engines are made."""
     if torch.cuda.is_available():
         return
     from deepspeed import ops
 
-    # Its shared-memory all-reduce would be compiled on first use, for 17 s, and gloo serves as well.
+    # Compiling its shared-memory all-reduce on first use takes 17 s, and gloo works as well.
     ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    # Megatron-core asks for the current device where `device=` is wanted.
+    # Megatron-core passes the current device as `device=`.
     torch.cuda.current_device = lambda: torch.device("cpu")  # type: ignore[assignment,return-value]
     torch.cuda.synchronize = lambda device=None: None
 
 
 def schedule_scope() -> contextlib.AbstractContextManager[Any]:
-    """Around a call of Megatron-core's schedules."""
+    """Context in which Megatron-core's schedules are called."""
     return contextlib.nullcontext() if torch.cuda.is_available() else _CudaMeansCpu()
 
 
@@ -57,18 +57,19 @@ def device_of(local_rank: int) -> torch.device:
 
 
 def communication_backend() -> str:
+    """NCCL between GPUs, gloo between CPUs."""
     return "nccl" if torch.cuda.is_available() else "gloo"
 
 
 def join(world: World, device: torch.device, timeout_s: float) -> None:
-    """Enter the default process group of the job; left when the process ends. A collective may last `timeout_s`.
+    """Join the default process group of the job, until the process ends. A collective may last `timeout_s`.
 
-    Once a process: the rendezvous of torchrun does not serve a second one. Engines come and go within it.
+    This happens once per process, because torchrun's rendezvous works once; engines come and go in the same group.
     """
     if torch.distributed.is_initialized():
         return
     world.export()
-    # A process alone meets nobody, so it needs no torchrun around it.
+    # A single process needs no rendezvous, so no torchrun either.
     meeting = {"init_method": world.rendezvous} if world.world_size > 1 else {"store": torch.distributed.HashStore()}
     torch.distributed.init_process_group(
         communication_backend(),

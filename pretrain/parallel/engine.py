@@ -37,7 +37,7 @@ from videoar.pretrain.parallel.tensor import mark_cut, shard
 Value = TypeVar("Value")
 
 _LATER = 2.0
-"""Collectives give up this much later than the watch over progress, which names the culprit."""
+"""Collectives time out after this multiple of `faults.hang_timeout_s`: the hang watch names the culprit first."""
 
 
 class ShardedEngine(Engine):
@@ -81,7 +81,7 @@ class ShardedEngine(Engine):
 
     @torch.no_grad()
     def _filled(self, whole: Callable[[str], Tensor]) -> dict[str, nn.Parameter]:
-        """Every parameter (until now on the meta device) with its cut of the whole weight of its name."""
+        """Allocate every parameter and fill it with its cut of the whole weight of that name."""
         dtype = torch.bfloat16 if self._recipe.precision == "bf16" else torch.float32
         for stage in self._stages:
             stage.to_empty(device=self.device).to(dtype)
@@ -112,11 +112,11 @@ class ShardedEngine(Engine):
         return self.total(self._run(packs, num_packs, num_frames, forward_only=True))
 
     def _run(self, packs: Iterable[Pack], num_packs: int, num_frames: int, *, forward_only: bool) -> Tally:
-        """Megatron-core's schedule over the packs; the tally of those whose head is here, empty on other stages."""
+        """Megatron-core's schedule over the packs; their tally, which is empty except on the last stage."""
         if not num_packs:
             return Tally.empty(self.device)
         chunks = len(self._stages)
-        iterators = list(itertools.tee(packs, chunks))  # each chunk walks through the same packs
+        iterators = list(itertools.tee(packs, chunks))  # every chunk reads the same packs
         with cpu.schedule_scope():
             tallies: list[Tally] = get_forward_backward_func()(
                 forward_step_func=partial(self._forward_step, num_frames=num_frames),
@@ -135,20 +135,20 @@ class ShardedEngine(Engine):
         return out, partial(self._loss, pack=pack, num_frames=num_frames)
 
     def _loss(self, logits: Tensor, pack: Pack, num_frames: int) -> tuple[Tensor, Tensor, Tally]:
-        """(loss, tokens, tally) as the schedule wants them; it leaves the loss alone (calculate_per_token_loss).
+        """(loss, tokens, tally), as the schedule expects; it does not rescale the loss (calculate_per_token_loss).
 
-        DeepSpeed averages gradients over the replicas, and each holds its own part of a sum: hence their number.
+        DeepSpeed averages gradients over the replicas, each of which holds a part of a sum: hence the factor.
         """
         loss, tally = bitwise_loss(logits, pack)
         loss = loss * (self._mesh.replica_size / num_frames)
         return loss, torch.zeros((), dtype=torch.int, device=loss.device), tally
 
     def _finalize(self, model: Any, num_tokens: Tensor | None = None, **_: object) -> None:
-        """Called once by the schedule, after the last microbatch's backward."""
+        """Called by the schedule once, after the backward of the last microbatch."""
         zero.reduce_gradients(self._zero, self._recipe)
 
     def total(self, tally: Tally) -> Tally:
-        """Summed over data ranks, and over pipeline stages, of which only the last one has counted."""
+        """Summed over data ranks, and over pipeline stages, of which only the last one counts."""
         sums = tally.sums.clone()
         dist.all_reduce(sums, group=self._mesh.data)
         dist.all_reduce(sums, group=self._mesh.pipeline)
@@ -165,10 +165,10 @@ class ShardedEngine(Engine):
         return values
 
     def fragments(self) -> Iterable[Fragment]:
-        """Replicas stay silent: without ZeRO only the first one speaks; what is not cut comes from tensor rank 0."""
-        speaks = self._recipe.parallel.zero_stage > 0 or self._mesh.replica_rank == 0
+        """Each element is yielded by one process: tensor rank 0 if it is not cut, the first replica without ZeRO."""
+        writes = self._recipe.parallel.zero_stage > 0 or self._mesh.replica_rank == 0
         for fragment in fragments(self._holdings, self._ema):
-            if speaks and (fragment.place.cut is not None or self._mesh.tensor_rank == 0):
+            if writes and (fragment.place.cut is not None or self._mesh.tensor_rank == 0):
                 yield fragment
 
     def load(self, checkpoint: Checkpoint) -> None:
@@ -184,12 +184,12 @@ class ShardedEngine(Engine):
 
 
 def make_stages(recipe: Recipe, mesh: Mesh, config: TransformerConfig) -> list[Stage]:
-    """The chunks of the model that this process holds, on the meta device: cut, but without values."""
-    layout = recipe.parallel
-    ranges = split_layers(recipe.model, layout.pipeline * layout.virtual_pipeline)
+    """The chunks of the model that this process holds, cut, on the meta device (without values)."""
+    parallel = recipe.parallel
+    ranges = split_layers(recipe.model, parallel.pipeline * parallel.virtual_pipeline)
     stages = []
-    for chunk in range(layout.virtual_pipeline):
-        index = chunk * layout.pipeline + mesh.pipeline_rank
+    for chunk in range(parallel.virtual_pipeline):
+        index = chunk * parallel.pipeline + mesh.pipeline_rank
         with torch.device("meta"):
             model = VideoAR(recipe.model)
             shard(model, mesh, config)
@@ -200,8 +200,8 @@ def make_stages(recipe: Recipe, mesh: Mesh, config: TransformerConfig) -> list[S
                 is_first=index == 0,
                 is_last=index == len(ranges) - 1,
                 config=config,
-                cut=TokenCut.of(layout, mesh),
-                vp_stage=chunk if layout.virtual_pipeline > 1 else None,
+                cut=TokenCut.of(parallel, mesh),
+                vp_stage=chunk if parallel.virtual_pipeline > 1 else None,
             )
         )
     return stages
@@ -213,19 +213,19 @@ def _whole_shapes(recipe: Recipe) -> dict[str, tuple[int, ...]]:
 
 
 def megatron_config(recipe: Recipe) -> TransformerConfig:
-    """Megatron-core's own configuration, derived from ours; its schedules read fields of its transformer's."""
-    layout = recipe.parallel
+    """Megatron-core's own configuration, derived from ours; its schedules read these fields."""
+    parallel = recipe.parallel
     dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
-    interleaved = layout.virtual_pipeline > 1
+    interleaved = parallel.virtual_pipeline > 1
     return TransformerConfig(
         num_layers=recipe.model.num_layers,
         hidden_size=recipe.model.width,
         num_attention_heads=recipe.model.num_heads,
-        tensor_model_parallel_size=layout.tensor,
-        pipeline_model_parallel_size=layout.pipeline,
-        virtual_pipeline_model_parallel_size=layout.virtual_pipeline if interleaved else None,
-        context_parallel_size=layout.context,
-        sequence_parallel=layout.sequence and layout.tensor > 1,
+        tensor_model_parallel_size=parallel.tensor,
+        pipeline_model_parallel_size=parallel.pipeline,
+        virtual_pipeline_model_parallel_size=parallel.virtual_pipeline if interleaved else None,
+        context_parallel_size=parallel.context,
+        sequence_parallel=parallel.sequence and parallel.tensor > 1,
         overlap_p2p_comm=interleaved,
         batch_p2p_comm=not interleaved,
         params_dtype=dtype,

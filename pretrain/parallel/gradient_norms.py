@@ -1,4 +1,4 @@
-"""The gradient's norm, over the whole model and by block, where processes hold parts of it: one small all-reduce."""
+"""Norms of the gradient, of the whole model and by block, when processes hold parts of it: one small all-reduce."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videoar.pretrain.parallel.mesh import Mesh
 from videoar.pretrain.parallel.plan import cut_of
 
 _EPSILON = 1e-6
-"""Added to the norm that a gradient is divided by; DeepSpeed's is the same."""
+"""Added to the norm by which a gradient is divided, as in DeepSpeed."""
 
 
 class WholeGradients:
@@ -26,13 +26,13 @@ class WholeGradients:
         rank, size = mesh.tensor_rank, mesh.tensor_size
         counted = [name for name in named if rank == 0 or cut_of(name, rank, size) is not None]
         self._all = list(named.values())
-        self._counted = [named[name] for name in counted]  # what the tensor group shares counts once
+        self._counted = [named[name] for name in counted]  # what every tensor rank holds counts once
         self._sums = BlockSums(counted, num_layers, device)
         self._mesh = mesh
 
     @torch.no_grad()
     def clip(self, limit: float) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"]]:
-        """The norm over the whole model and those of its blocks; gradients are scaled down to `limit` after."""
+        """The norms of the whole model and of its blocks; then gradients are scaled down to `limit`."""
         norms = torch.stack(torch._foreach_norm([_gradient(parameter) for parameter in self._counted]))
         squares = torch.cat([norms.square().sum()[None], self._sums.squares(norms)])
         dist.all_reduce(squares, group=self._mesh.model)
@@ -43,10 +43,10 @@ class WholeGradients:
 
 
 class OwnedGradients:
-    """With ZeRO, whatever its stage: this process's slices, looked at when AdamW is about to step.
+    """With ZeRO of any stage: this process's slices, read just before AdamW steps.
 
-    They are reduced by then, and DeepSpeed has scaled them down to `clip_norm`: by a factor that follows from the norm,
-    and is taken back. It costs one pass over what the process owns beside the many of AdamW's step.
+    They are reduced by then, and DeepSpeed has scaled them down to `clip_norm`. That factor follows from the norm and
+    is undone here. It costs one pass over what the process owns, compared with the many of AdamW's step.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class OwnedGradients:
         adam.register_step_pre_hook(self._look)
 
     def norms(self, norm: Tensor) -> Float32[Tensor, " blocks"]:
-        """Norms of the blocks before clipping, the same on every process; NaN where the step was not applied."""
+        """Norms of the blocks before clipping, the same on every process; NaN if the step was not applied."""
         squares, self._squares = self._squares, self._none.clone()
         dist.all_reduce(squares)
         clipped_by = ((norm.to(self._device) + _EPSILON) / self._clip_norm).clamp(min=1.0) if self._clip_norm else 1.0
@@ -80,7 +80,7 @@ class OwnedGradients:
 
     @torch.no_grad()
     def _look(self, adam: torch.optim.Optimizer, _arguments: Any, _keywords: Any) -> None:
-        """Before each step of the inner AdamW; DeepSpeed steps one flat group after the other."""
+        """Called before each step of the inner AdamW; DeepSpeed steps one flat group after another."""
         for flat in (flat for group in adam.param_groups for flat in group["params"]):
             if flat in self._owned and flat.grad is not None:
                 gradient, first = flat.grad.view(-1), flat.storage_offset()
@@ -90,5 +90,5 @@ class OwnedGradients:
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:
-    assert parameter.grad is not None, "reduction makes a gradient where there was none"
+    assert parameter.grad is not None, "the reduction creates missing gradients"
     return parameter.grad

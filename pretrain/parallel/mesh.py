@@ -1,4 +1,4 @@
-"""Megatron-core's process groups, made once from ParallelConfig and passed on as a value."""
+"""Megatron-core's process groups, made once from ParallelConfig and passed as a value."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from videoar.pretrain.config import ParallelConfig
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """This process's place: the groups it belongs to, named by what their members differ in."""
+    """The process groups that this process belongs to, named by what differs between their members."""
 
     tensor: ProcessGroup
     pipeline: ProcessGroup
     context: ProcessGroup
     data: ProcessGroup
-    """Different packs, same weights."""
+    """Processes with different packs and the same weights."""
     replicas: ProcessGroup
-    """Data x context: different tokens, same weights. DeepSpeed reduces and shards over it."""
+    """Data x context: processes with different tokens and the same weights. DeepSpeed reduces and shards over it."""
     model: ProcessGroup
-    """Tensor x pipeline: together they hold each weight once."""
+    """Tensor x pipeline: processes that together hold each weight once."""
 
     @property
     def tensor_rank(self) -> int:

@@ -1,4 +1,4 @@
-"""Pipeline parallelism: which layers a stage holds, and a stage as Megatron-core's schedules see it."""
+"""Pipeline parallelism: a stage of the model, in the form that Megatron-core's schedules call."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Stage(nn.Module):
         self._input: Tensor | None = None
 
     def set_input_tensor(self, tensors: list[Tensor | None]) -> None:
-        """What the stage before sent: (rows, 1, d); None before the first stage."""
+        """Take what the previous stage sent, (rows, 1, d); None for the first stage."""
         self._input = tensors[0]
 
     def forward(self, pack: Pack) -> Float[Tensor, ...]:
@@ -56,7 +56,7 @@ class Stage(nn.Module):
 
 
 def carve(model: VideoAR, layers: range, *, is_first: bool, is_last: bool) -> VideoAR:
-    """Remove, in place, what belongs to other stages; the names of what is left stay those of the whole model."""
+    """Remove in place what belongs to other stages; the remaining parameters keep their names."""
     for layer in range(len(model.blocks)):
         if layer not in layers:
             model.blocks[layer] = nn.Identity()

@@ -1,8 +1,8 @@
-"""Tensor parallelism: a table of names over the plain model. The model knows nothing of it.
+"""Tensor parallelism: modules of the plain model are replaced by sharded ones, by the table in `plan`.
 
 `column` cuts a Linear's output rows (heads, hidden units), `row` its inputs. Every other weight is whole on each
-process of the tensor group; whether its gradient must be summed there follows from where it acts: `partial` gains see
-only this process's heads or tokens, all others see the same on every process, and a sum would count them twice.
+process of the tensor group. Whether its gradient must be summed there follows from where it acts: `partial` gains see
+only this process's heads or tokens. All other weights see the same on every process, and a sum would count them twice.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class PartialRMSNorm(RMSNorm):
 
 
 def shard(model: nn.Module, mesh: Mesh, config: ModelParallelConfig) -> None:
-    """Swap, in place, every module that the plan names; the weights are to be filled by their names after."""
+    """Replace in place every module that the plan names; the caller then fills the weights by their names."""
     if mesh.tensor_size == 1:
         return
     plan = SEQUENCE_PLAN if config.sequence_parallel else PLAN
@@ -55,7 +55,7 @@ def _sharded(module: nn.Module, role: Role, mesh: Mesh, config: ModelParallelCon
     if role == "partial":
         assert isinstance(module, RMSNorm)
         return PartialRMSNorm(module.weight.shape[0], module.eps)
-    assert isinstance(module, nn.Linear), f"the plan says {role} of a {type(module).__name__}"
+    assert isinstance(module, nn.Linear), f"the plan gives the role {role} to a {type(module).__name__}"
     arguments = {"config": config, "init_method": _keep, "bias": False, "skip_bias_add": False, "tp_group": mesh.tensor}
     linear: ColumnParallelLinear | RowParallelLinear
     if role == "column":
@@ -66,10 +66,10 @@ def _sharded(module: nn.Module, role: Role, mesh: Mesh, config: ModelParallelCon
 
 
 def mark_cut(parameter: torch.Tensor, cut: Cut | None) -> None:
-    """DeepSpeed's norm counts a parameter so marked on every process of the tensor group, all others on one."""
+    """Mark a cut parameter: DeepSpeed's norm counts it on every process of the tensor group, others on one."""
     if cut is not None:
         parameter.tensor_model_parallel = True  # type: ignore[attr-defined]
 
 
 def _keep(weight: Tensor) -> None:
-    """Megatron-core wants an initialiser; the weights are functions of their names."""
+    """Megatron-core requires an initialiser; our weights are functions of their names."""

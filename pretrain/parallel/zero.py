@@ -1,4 +1,4 @@
-"""DeepSpeed as the optimizer: its configuration, derived from ours, and where it keeps a parameter's state."""
+"""DeepSpeed as the optimizer: its configuration, derived from ours, and where it keeps the state of a parameter."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from videoar.pretrain.parallel.mesh import Mesh, ModelParallelUnit
 from videoar.pretrain.parallel.plan import cut_of
 
 _BUCKET = 50_000_000
-"""Elements that DeepSpeed reduces and gathers at once, at most; it allocates the buffer."""
+"""Most elements that DeepSpeed reduces and gathers at once; it allocates a buffer of this size."""
 
 
 def deepspeed_config(recipe: Recipe, mesh: Mesh, num_parameters: int) -> dict[str, Any]:
-    """DeepSpeed's own configuration. Megatron-core's schedule owns microbatches, so accumulation stays 1 here."""
+    """DeepSpeed's own configuration. Megatron-core's schedule runs the microbatches, so accumulation is 1 here."""
     stage = recipe.parallel.zero_stage
     bucket = min(_BUCKET, max(1, num_parameters))
     config: dict[str, Any] = {
@@ -44,21 +44,21 @@ def deepspeed_config(recipe: Recipe, mesh: Mesh, num_parameters: int) -> dict[st
         "steps_per_print": 2**31,
     }
     if stage >= 2:
-        # Stages 2 and 3 reduce in the hooks of each backward; the step is the boundary, whoever ran the backward.
+        # Stages 2 and 3 reduce in the hooks of each backward; the step is the boundary, whatever ran the backward.
         config["managed_gradient_accumulation"] = False
     if stage == 3:
         config["zero_optimization"] |= {"stage3_param_persistence_threshold": 0, "stage3_prefetch_bucket_size": bucket}
     if recipe.parallel.offload:
         config["zero_optimization"]["offload_optimizer"] = {"device": "cpu"}
     if recipe.precision == "bf16":
-        # Without immediate_grad_update stage 1 finds no gradients when the schedule is not DeepSpeed's.
+        # Without immediate_grad_update stage 1 sees no gradients under a schedule that is not DeepSpeed's.
         config["bf16"] = {"enabled": True, "immediate_grad_update": True, "check_grad_overflow": True}
         config["data_types"] = {"grad_accum_dtype": "fp32"}
     return config
 
 
 def make_engine(module: nn.Module, recipe: Recipe, mesh: Mesh) -> Any:
-    """A DeepSpeed engine over `module`; below stage 2 gradients are reduced when `reduce_gradients` says so."""
+    """A DeepSpeed engine over `module`; below stage 2 gradients are reduced by `reduce_gradients`."""
     num_parameters = sum(parameter.numel() for parameter in module.parameters())
     engine, *_ = deepspeed.initialize(
         model=module,
@@ -76,7 +76,7 @@ def make_engine(module: nn.Module, recipe: Recipe, mesh: Mesh) -> Any:
 
 
 def forward(engine: Any, stage: nn.Module, *inputs: object) -> Tensor:
-    """The stage's output: through DeepSpeed where its hooks gather weights or reduce gradients (stages 2 and 3)."""
+    """The stage's output: through DeepSpeed if its hooks gather weights or reduce gradients (stages 2 and 3)."""
     module = engine if engine.zero_optimization_stage() >= 2 else stage
     return module(*inputs)
 
@@ -91,7 +91,7 @@ def reduce_gradients(engine: Any, recipe: Recipe) -> None:
 def update(
     engine: Any, recipe: Recipe, gradients: WholeGradients | OwnedGradients
 ) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"], bool]:
-    """Clip, and step the optimizer unless a gradient is not finite: (norm, those of the blocks, whether it stepped).
+    """Clip, then step the optimizer unless a gradient is not finite: (norm, norms of blocks, whether it stepped).
 
     Norms are those before clipping.
     """
@@ -109,10 +109,10 @@ def update(
 
 
 def drop_gradients(engine: Any) -> None:
-    """Forget the gradients of this step, which is not applied.
+    """Clear the gradients of a step that is not applied.
 
     ZeRO 1 and 2 add the next step's gradients to what these tables (and, with offload, the microbatches counted so far)
-    hold; only their own step empties them.
+    hold; only an optimizer step would empty them.
     """
     engine.zero_grad()
     engine.optimizer.zero_grad()
@@ -132,7 +132,7 @@ def adam_of(engine: Any) -> torch.optim.Optimizer:
 def holdings(
     engine: Any, named: Mapping[str, nn.Parameter], shapes: Mapping[str, tuple[int, ...]], mesh: Mesh
 ) -> Iterator[Holding]:
-    """What this process owns of each parameter: its ZeRO slice, or all of (its cut of) it where there is no ZeRO."""
+    """What this process owns of each parameter: its ZeRO slice, or all of its cut without ZeRO."""
     adam, stage = adam_of(engine), engine.zero_optimization_stage()
     master: Tensor
     stepped: Tensor
@@ -163,21 +163,21 @@ def _slice_of_stage_3(engine: Any, parameter: nn.Parameter) -> tuple[int, Tensor
 
 
 def _flat_group(adam: torch.optim.Optimizer, master: Tensor) -> Tensor:
-    """The flat tensor that `master` is a view of: what AdamW's state is keyed by."""
+    """The flat tensor that `master` is a view of: AdamW keys its state by it."""
     storage = master.untyped_storage().data_ptr()
     for group in adam.param_groups:
         for flat in group["params"]:
             if flat.untyped_storage().data_ptr() == storage:
                 return flat
-    raise AssertionError("every master lies in one of the optimizer's flat groups")
+    raise AssertionError("every master is a view of one of the optimizer's flat groups")
 
 
 @torch.no_grad()
 def spread_masters(engine: Any, named: Mapping[str, nn.Parameter], held: Sequence[Holding], mesh: Mesh) -> None:
-    """After the masters were loaded: the same weights into the tensors that the model computes with.
+    """After the masters were loaded, copy them into the tensors that the model computes with.
 
-    Under ZeRO 1 and 2 a process has read its own slices only and tells them to the other replicas, so what a resume
-    reads from storage does not grow with their number. Sums begin at -0.0, which changes no value, not even a sign.
+    Under ZeRO 1 and 2 a process has read only its own slices and sends them to the other replicas, so a resume does not
+    read more from storage with more replicas. The sums start at -0.0, which changes no value, not even a sign.
     """
     masters = {holding.place.parameter: holding for holding in held}
     stage = engine.zero_optimization_stage()
@@ -195,10 +195,10 @@ def spread_masters(engine: Any, named: Mapping[str, nn.Parameter], held: Sequenc
 
 
 def close(engine: Any) -> None:
-    """Take DeepSpeed's hooks off the module."""
+    """Remove DeepSpeed's hooks from the module."""
     engine.destroy()
 
 
 def _drop_gradient(parameter: Tensor) -> None:
-    """A low-precision gradient that stays would be added to the float32 buffer again by the next microbatch."""
+    """Otherwise the next microbatch would add this low-precision gradient to the float32 buffer again."""
     parameter.grad = None

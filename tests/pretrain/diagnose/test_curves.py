@@ -190,7 +190,7 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diagnose", str(run), "--weights", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"weights={tmp_path}: holds no config.json")
     assert main(["diagnose", str(run)]) == 1
-    assert "no step is on record" in capsys.readouterr().out
+    assert "no step was recorded" in capsys.readouterr().out
     assert main(["diagnose", str(run), "--json"]) == 1
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {"name", "state", "found", "remedy", "figures"} == set(lines[0])

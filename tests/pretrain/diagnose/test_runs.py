@@ -26,7 +26,7 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.diagnose import deep, diagnose
 from videoar.pretrain.engine import plain as engines
 from videoar.pretrain.export.convert import export
-from videoar.pretrain.generate.decoder import Decoder
+from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.run_folder import checkpoints
 from videoar.pretrain.train import train
@@ -167,10 +167,10 @@ def test_a_checkpoint_without_its_head(run: Path, debug_data: str) -> None:
 def test_sampling_that_computes_something_else(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that forgets a frame: training looks well, and videos do not."""
 
-    def forgetful(*arguments: Any, window: int, **fields: Any) -> Decoder:
-        return Decoder(*arguments, window=window - 1, **fields)
+    def forgetful(*arguments: Any, window: int, **fields: Any) -> CachedDecoder:
+        return CachedDecoder(*arguments, window=window - 1, **fields)
 
-    monkeypatch.setattr(deep, "Decoder", forgetful)
+    monkeypatch.setattr(deep, "CachedDecoder", forgetful)
     assert failures(run, everything=True) == {"inference"}
 
 

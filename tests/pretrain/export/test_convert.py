@@ -103,7 +103,7 @@ def test_an_earlier_export_is_replaced_and_nothing_else(run: Path, tmp_path: Pat
     assert read_config(export(run, tmp_path / "out")).provenance.step == 20
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("x")
-    with pytest.raises(InputError, match="holds something that is no export"):
+    with pytest.raises(InputError, match="holds files that are not an export"):
         export(run, tmp_path / "home")
 
 
@@ -111,12 +111,12 @@ def test_what_cannot_be_exported(run: Path, tmp_path: Path) -> None:
     """No run, no such step, no average, and a tokenizer that has changed since: each says what to do."""
     with pytest.raises(InputError, match=r"holds no config\.yaml"):
         export(tmp_path / "nowhere", tmp_path / "out")
-    with pytest.raises(InputError, match=r"step=7: has no whole checkpoint.*use one of: 5, 20"):
+    with pytest.raises(InputError, match=r"step=7: has no undamaged checkpoint.*use one of: 5, 20"):
         export(run, tmp_path / "out", 7)
     plain = tmp_path / "plain"
     plain.mkdir()
     (plain / "config.yaml").write_text(to_yaml(RECIPE))
-    with pytest.raises(InputError, match=r"has no whole checkpoint.*; train it"):
+    with pytest.raises(InputError, match=r"has no undamaged checkpoint.*; train until"):
         export(plain, tmp_path / "out")
     _save(plain, 3, ema=False)
     with pytest.raises(InputError, match="train with ema_decay > 0"):

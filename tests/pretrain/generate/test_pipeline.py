@@ -137,7 +137,7 @@ def test_a_label_model(tmp_path: Path) -> None:
         (Request(prompt="a", video=_clip(5), given_frames=9, num_frames=17), "is more than the 5 frames"),
         (Request(prompt="a", schedule="128x128"), "use one of: 32x32, 48x48"),
         (Request(prompt="a", guidance="much"), "use ucf101, t2v"),
-        (Request(prompt="a", temperature=-1.0), "is negative"),
+        (Request(prompt="a", temperature=-1.0), "temperature=-1.0: is below 0"),
         (Request(prompt="a", image="absent.png"), "give a video or picture file"),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_request_that_cannot_be_met(pipeline: VideoPipeline, request_: Request
 
 def test_settings_out_of_range_are_refused() -> None:
     """A window of 0 would silently mean the trained one, and a seed past int64 an overflow inside the sampler."""
-    with pytest.raises(InputError, match="sees no past frame"):
+    with pytest.raises(InputError, match="window=0: is below 1"):
         Request(prompt="a", window=0)
     with pytest.raises(InputError, match="does not fit 63 bits"):
         Request(prompt="a", seed=-1)
@@ -175,9 +175,9 @@ def test_the_wrong_tokenizer_is_refused(folder: Path) -> None:
     other = VideoTokenizer.preset("tiny", 16, seed=1)
     with pytest.raises(InputError, match="is not the tokenizer abc that made the model's data"):
         VideoPipeline(model, other, replace(config, tokenizer_hash="abc"))
-    with pytest.raises(InputError, match="24 bits a token: the model has 16"):
+    with pytest.raises(InputError, match="24 bits a token: does not match the 16 of the model"):
         VideoPipeline(model, VideoTokenizer.preset("tiny", 24), config)
-    with pytest.raises(InputError, match="names no shape of video"):
+    with pytest.raises(InputError, match="names no frame size"):
         VideoPipeline(model, other, replace(config, shapes=()))
 
 

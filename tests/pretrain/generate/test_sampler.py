@@ -11,7 +11,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.batch.frame_mask import window_mask
 from videoar.pretrain.batch.pack import model_inputs
 from videoar.pretrain.config import ModelConfig, RopeKind, TextConfig
-from videoar.pretrain.generate.decoder import Decoder
+from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_bits, sample_frames
 from videoar.pretrain.model import VideoAR, init_weights
@@ -75,7 +75,7 @@ def full_logits(model: VideoAR, text: np.ndarray, bits: Tensor, window: int, *, 
 def cached_logits(model: VideoAR, bits: Tensor, window: int, *, by_frame: int = 0, branches: int = 2) -> Tensor:
     """(branch, b, t, tokens, k): the first `by_frame` frames in one pass each, the others scale by scale."""
     batch, num_frames = bits.shape[:2]
-    decoder = Decoder(model, SCHEDULE, PROMPTS[:batch], num_frames=num_frames, window=window, branches=branches)
+    decoder = CachedDecoder(model, SCHEDULE, PROMPTS[:batch], num_frames=num_frames, window=window, branches=branches)
     state, found = Accumulation(model, SCHEDULE, batch), []
     for frame in range(num_frames):
         if frame < by_frame:
@@ -142,7 +142,7 @@ def test_known_frames_in_one_pass_equal_scale_by_scale(window: int) -> None:
 def test_memory_does_not_grow_with_the_video() -> None:
     """The ring holds the window and no more, however many frames are asked for."""
     sizes = {
-        count: Decoder(_model(), SCHEDULE, PROMPTS, num_frames=count, window=4).cache.size_bytes
+        count: CachedDecoder(_model(), SCHEDULE, PROMPTS, num_frames=count, window=4).cache.size_bytes
         for count in (2, 5, 500)
     }
     assert sizes[2] < sizes[5] == sizes[500]
@@ -231,13 +231,13 @@ def test_what_does_not_fit_is_refused() -> None:
     def run(schedule: ScaleSchedule, num_frames: int) -> None:
         next(sample_frames(model, schedule, PROMPTS[:1], sampling, num_frames=num_frames, window=2, seeds=(0,)))
 
-    with pytest.raises(InputError, match="has 6 scales, the weights embed 4"):
+    with pytest.raises(InputError, match=r"model\.max_scales=4: is below the 6"):
         run(ScaleSchedule.named("128x128"), 1)
-    with pytest.raises(InputError, match="more than the 8 learned positions"):
+    with pytest.raises(InputError, match=r"model\.max_frames=8: is below the 9"):
         run(SCHEDULE, 9)
-    with pytest.raises(InputError, match="wider than the 4 learned positions"):
+    with pytest.raises(InputError, match=r"model\.max_side=4: is below the 5"):
         run(ScaleSchedule("", ((1, 1), (1, 5))), 1)
-    with pytest.raises(InputError, match="negative"):
+    with pytest.raises(InputError, match=r"temperature=-1\.0: is below 0"):
         Sampling(guidance=Guidance.constant(1.0), temperature=-1.0)
-    with pytest.raises(InputError, match=r"outside \(0, 1\]"):
+    with pytest.raises(InputError, match=r"top_p=0\.0: is not above 0"):
         Sampling(guidance=Guidance.constant(1.0), top_p=0.0)

@@ -9,7 +9,7 @@ from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
 from videoar.pretrain.batch.pack import Pack, plain_pack
 from videoar.pretrain.config import MixturePart, ModelConfig, StageConfig, TextConfig
 from videoar.pretrain.engine.loss import bitwise_loss
-from videoar.pretrain.generate.decoder import Decoder
+from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_frames
 from videoar.pretrain.model import VideoAR, init_weights
@@ -63,7 +63,7 @@ def test_cached_decoding_equals_the_forward_of_training() -> None:
 
 @torch.inference_mode()
 def _check_decoding(model: VideoAR, bits: Tensor, trained: Tensor) -> None:
-    decoder = Decoder(model, SCHEDULE, TEXT, num_frames=4, window=2)
+    decoder = CachedDecoder(model, SCHEDULE, TEXT, num_frames=4, window=2)
     state = Accumulation(model, SCHEDULE, 2)
     for frame in range(4):
         for scale, of_scale in enumerate(bits[:, frame].split(list(SCHEDULE.tokens), dim=1)):
