@@ -45,7 +45,7 @@ def test_only_matching_configurations_are_inflated(image_tokenizer: VideoTokeniz
     """Weights of another width cannot be copied, and a video tokenizer has nothing to be inflated."""
     with pytest.raises(InputError, match="video tokenizer already"):
         inflate(inflate(image_tokenizer))
-    with pytest.raises(InputError, match="equal but for temporal_kernel"):
+    with pytest.raises(InputError, match="equal except for temporal_kernel"):
         fill_last_slices(VideoTokenizer.preset("tiny", latent_dim=16), image_tokenizer)
 
 
