@@ -204,7 +204,7 @@ def stage_costs(chosen: Recipe, metrics: tuple[dict[str, object], ...]) -> tuple
                 first_step=first,
                 end_step=first + stage.steps,
                 tokens=sum(int(str(line["tokens"])) for line in lines),
-                seconds=sum(float(str(line["step_s"])) for line in lines),
+                seconds=sum((float(str(line["step_s"])) for line in lines), 0.0),
             )
         )
         first += stage.steps

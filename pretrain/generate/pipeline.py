@@ -42,8 +42,8 @@ class Request:
     video: GivenClip | None = None
     """Clip to continue."""
     given_frames: int | None = None
-    """Number of last pixel frames of `video` to continue, 1 + 4n; None: all of an array, or as many of a file as make half
-    of the result."""
+    """Number of last pixel frames of `video` to continue, 1 + 4n; None: all of an array, or as many frames of a file as
+    make half of the result."""
     num_frames: int | None = None
     """Pixel frames of the result, 1 + 4n, given frames included; None: as in training."""
     schedule: str | None = None

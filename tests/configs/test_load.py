@@ -50,3 +50,18 @@ def test_an_unknown_key_of_a_saved_recipe_names_its_file(tmp_path: Path) -> None
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(InputError, match=r"x.yaml: model.rope_bass=.*did you mean rope_base"):
         load_recipe(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("t2v_4b@12", "use one of: t2v_4b@8, t2v_4b@64, t2v_4b@512"),
+        ("t2v_4b@", "use one of: t2v_4b@8"),
+        ("debug@8", "one layout for any number of devices; write debug"),
+        ("t2v_4c@8", "t2v_4b"),
+    ],
+)
+def test_a_layout_that_is_not_there(name: str, message: str) -> None:
+    """A number of devices nobody has thought of must not get the layout of another."""
+    with pytest.raises(InputError, match=message):
+        find_recipe(name)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib
-import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences
 from videoar.configs.load import find_recipe, layout_counts
 from videoar.pretrain.budget.budget import GPU_MEMORY, Budget, budget
 from videoar.pretrain.budget.memory import rank_memory
@@ -90,52 +87,6 @@ def test_the_longest_captions_fit(name: str) -> None:
             assert tokens[dataset] + longest <= stage.tokens_per_pack
 
 
-def test_layouts_differ_in_nothing_else() -> None:
-    """A run begun on 8 devices goes on on 512: steps, batch and so the hours in the docstring are those of all."""
-    for gpus in layout_counts("t2v_4b"):
-        fields = differences(pretraining("t2v_4b"), pretraining(f"t2v_4b@{gpus}"))
-        assert all("parallel" in field.split(".") for field in fields)
-    assert pretraining("t2v_4b@8") == pretraining("t2v_4b")
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("t2v_4b@12", "use one of: t2v_4b@8, t2v_4b@64, t2v_4b@512"),
-        ("t2v_4b@", "use one of: t2v_4b@8"),
-        ("debug@8", "one layout for any number of devices; write debug"),
-        ("t2v_4c@8", "t2v_4b"),
-    ],
-)
-def test_a_layout_that_is_not_there(name: str, message: str) -> None:
-    """A number of devices nobody has thought of must not get the layout of another."""
-    with pytest.raises(InputError, match=message):
-        find_recipe(name)
-
-
-def test_the_rows_of_table_4_switch_on_one_thing_each() -> None:
-    """A second difference between two rows would be credited to the first."""
-    rows = [pretraining(name) for name in TABLE_4]
-    switched = [
-        {field: pair for field, pair in differences(before, after).items() if field != "name"}
-        for before, after in itertools.pairwise(rows)
-    ]
-    assert switched == [
-        {"model.rope": ("learned", "centre")},
-        {"correction.corruption": ("off", "time")},
-        {"correction.inheritance": (False, True)},
-    ]
-    full = {field.partition(".")[0] for field in differences(rows[-1], pretraining("ucf101_l"))}
-    assert full == {"name", "stages", "optimizer", "log"}, "row 4 is the method, for fewer steps"
-
-
-def test_table_5_is_stage_one_of_the_large_recipe() -> None:
-    """The mask is its only subject."""
-    ablation, whole = pretraining("ablation_frame_mask"), pretraining("t2v_4b")
-    assert replace(ablation.stages[0], steps=whole.stages[0].steps) == whole.stages[0]
-    assert whole.stages[0].p_mask == 0.1
-
-
 def test_what_the_paper_prints() -> None:
     """Appendix A, and figures that follow from the tables."""
     small, large, text = (pretraining(name) for name in PAPER)
@@ -151,13 +102,3 @@ def test_what_the_paper_prints() -> None:
     frames = {dataset.bucket.num_frames for dataset in text.data.datasets}
     assert frames == {1, 33, 65}
     assert cost("ucf101_l").stages[0].step.frames == 128 * 5
-
-
-def test_a_sample_longer_than_a_pack_is_refused_before_anything_runs() -> None:
-    """Held-out clips count: they are looked at in every stage."""
-    recipe = pretraining("t2v_4b")
-    short = replace(recipe.stages[0], tokens_per_pack=18_432)
-    with pytest.raises(InputError, match=r"stages\.I\.tokens_per_pack=18432: is less than the 23652 tokens.*held384"):
-        replace(recipe, stages=(short, *recipe.stages[1:]))
-    unwatched = replace(recipe.log, validate_every=0)
-    assert replace(recipe, stages=(short, *recipe.stages[1:]), log=unwatched).stages[0] == short

@@ -56,5 +56,5 @@ def test_evaluation_of_a_clip() -> None:
     assert found.psnr_db == pytest.approx(psnr(clip, decoded).mean().item(), abs=1e-3)
     assert found.num_clips == 2
     assert len(found.bit_entropy) == 2
-    with pytest.raises(InputError, match="none to evaluate"):
+    with pytest.raises(InputError, match="is too few to evaluate"):
         evaluate(tokenizer, [])

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.entry import main
+from videoar.pretrain.export import convert
+
+
+def test_options_reach_the_export(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dropped --ema would publish the wrong weights without a word."""
+    asked: list[object] = []
+
+    def export(run: Path, out: Path, step: int | None, *, ema: bool) -> Path:
+        asked.extend([run, out, step, ema])
+        return out
+
+    monkeypatch.setattr(convert, "export", export)
+    assert main(["export", "runs/x", "weights", "--step", "7", "--ema"]) == 0
+    assert asked == [Path("runs/x"), Path("weights"), 7, True]
+    assert capsys.readouterr().out == "weights\n"

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.entry import main
+from videoar.cluster.ground import process
+
+
+def test_workers_get_the_same_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An override lost on the way to the workers would train another recipe than was asked for."""
+    started: list[object] = []
+
+    def launch(arguments: list[str], processes: int, run: Path, stop_within_s: float) -> int:
+        started.extend([arguments, processes, run])
+        return 75
+
+    monkeypatch.setattr(process, "launch", launch)
+    run = tmp_path / "run"
+    words = ["--run", str(run), "--processes", "2", "--parallel.tensor", "2", "--optimizer.betas", "0.9", "0.9"]
+    assert main(["train", "debug", *words]) == 75
+    expected = ["train", "debug", "--run", str(run), "--parallel.tensor", "2", "--optimizer.betas", "0.9", "0.9"]
+    assert started == [expected, 2, run]
+
+
+def test_a_layout_that_does_not_fit_starts_no_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every worker would fail with the same line, after a minute of imports."""
+    words = ["--run", str(tmp_path), "--processes", "3", "--parallel.tensor", "2"]
+    assert main(["train", "debug", *words]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

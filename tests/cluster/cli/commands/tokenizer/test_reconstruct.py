@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.entry import main
+from videoar.pretrain.generate.video import read_video
+
+
+def test_a_reconstruction_stands_below_its_original(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seen side by side, what a tokenizer loses needs no figure."""
+    out = tmp_path / "both.mp4"
+    assert main(["tokenizer", "reconstruct", "tiny", str(clips / "square.mp4"), str(out), "--size", "32x32"]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(out)]
+    assert read_video(out, 8.0).shape == (5, 64, 32, 3)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.cli.arguments import RunFolder, for_a_tokenizer, for_pretraining, make_folder, own_flags, parse
+from videoar.cluster.ground.errors import InputError
+from videoar.configs import debug, tokenizer_demo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """For tests."""
+
+    run: RunFolder
+    """Folder."""
+    num_clips: int = 3
+    """Number."""
+
+
+def test_hyphens_and_underscores_are_the_same() -> None:
+    """A field is copied from a recipe with underscores and typed with hyphens."""
+    for flag in ("--num-clips", "--num_clips"):
+        assert parse(Options, ["x", flag, "5"], "videoar test") == Options(run=Path("x"), num_clips=5)
+    assert own_flags(Options) == ("num_clips",)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["x", "--num-clips", "many"], "num-clips=many: is not a whole number; see videoar test --help"),
+        (["x", "--num-clip", "5"], "--num-clip=5: is not a field; did you mean --num-clips?"),
+        ([], "arguments='': leave out RUN"),
+        (["x", "y"], "arguments=x y: Unrecognized options: y"),
+    ],
+)
+def test_the_parser_s_box_becomes_one_line(words: list[str], message: str) -> None:
+    """tyro draws a box of several lines; a script reads one line with field, value and remedy."""
+    with pytest.raises(InputError) as caught:
+        parse(Options, words, "videoar test")
+    assert str(caught.value).startswith(message)
+
+
+def test_recipes_of_the_two_kinds_are_told_apart() -> None:
+    """A tokenizer's recipe given to `videoar train` would fail far from its cause."""
+    assert for_pretraining(debug.recipe()).name == "debug"
+    assert for_a_tokenizer(tokenizer_demo.recipe()).name == "tokenizer_demo"
+    with pytest.raises(InputError, match="run `videoar tokenizer train` with it"):
+        for_pretraining(tokenizer_demo.recipe())
+    with pytest.raises(InputError, match="run `videoar train` with it"):
+        for_a_tokenizer(debug.recipe())
+
+
+def test_a_folder_is_made_or_its_option_is_named(tmp_path: Path) -> None:
+    """An unwritable place is a mistake of the person, not a traceback."""
+    assert make_folder("run", tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"run=.*file/x: cannot be made \(Not a directory\)"):
+        make_folder("run", tmp_path / "file" / "x")
