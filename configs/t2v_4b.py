@@ -41,6 +41,7 @@ from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig, FilterConfig, ShotConfig, SourceConfig
 from videoar.pretrain.config import (
     CorrectionConfig,
+    FaultConfig,
     LogConfig,
     MixturePart,
     OptimizerConfig,
@@ -84,6 +85,13 @@ has one pack per step and would then reduce 15 GB of gradients: tensor 2 within 
 the work between reductions."""
 
 
+FAULTS = FaultConfig(spike_factor=1.2, spike_window=200)
+"""Rewind after a loss spike: weeks of training should not wait for a person to see one. A step averages thousands of
+frames, so the losses of ordinary steps differ by a few per cent. Chance is 0.69 nats per bit: a model that has learnt
+reaches 1.2 times its own loss only if it is nearly as bad as chance. The median of 200 steps follows the slope of the
+curve. The fourth spike stops the run: it needs a smaller learning rate or other data, which is for a person to say."""
+
+
 def recipe(gpus: int = 8) -> Recipe:
     """Three stages, 72,000 steps, with the layout for this number of devices."""
     layout = LAYOUTS[gpus]
@@ -114,6 +122,7 @@ def recipe(gpus: int = 8) -> Recipe:
         optimizer=OptimizerConfig(betas=(0.9, 0.95), weight_decay=0.05, schedule="cosine", warmup_steps=2000),
         parallel=layout.recipe,
         log=LogConfig(save_every=1000, keep_every=10_000, validate_every=1000, validation=("held192", "held384")),
+        faults=FAULTS,
         precision="bf16",
         guidance="t2v",
     )

@@ -1,52 +1,48 @@
-"""What is trained and how: the recipe and its parts. Frozen values; the command line overrides any field."""
+"""What is trained and how: the recipe and its parts. Values are frozen; the command line can override any field."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from videoar.cluster.ground.checks import above, at_least, between, multiple_of
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
+TextKind = Literal["bytes", "label", "t5"]
 RopeKind = Literal["centre", "raw", "corner", "learned"]
 Interpolation = Literal["bilinear", "area"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextConfig:
-    """How the condition becomes a prefix of tokens."""
+    """How the text or label of a sample becomes its prefix of tokens."""
 
     kind: TextKind = "bytes"
     """`bytes`: the caption's UTF-8, embedded by a table trained with the model; `label`: one token a class; `t5`: the
     states of a frozen T5 encoder, which `videoar data text` prepares once."""
     max_tokens: int = 256
-    """Longer captions are cut; also the rows of the learned null table of text dropout."""
+    """Captions are cut after this many tokens; the learned null table of text dropout has as many rows."""
     num_classes: int = 0
-    """Classes (kind `label`)."""
+    """Number of classes (kind `label`)."""
     path: str = ""
     """Folder of the encoder and its tokenizer, as transformers saves them (kind `t5`); training on prepared states does
     not open it."""
     width: int = 2048
     """Width of the encoder's states (kind `t5`): 2,048 of Flan-T5-XL."""
     encoder_hash: str = ""
-    """Sixteen hex digits of the encoder, which `videoar data text` prints (kind `t5`); states of another are refused.
-    Empty: the one encoder whose states lie beside the data."""
+    """Sixteen hex digits of the encoder, which `videoar data text` prints (kind `t5`); states of another encoder are
+    refused. Empty: the one encoder whose states are stored with the data."""
     attention: Literal["full", "causal"] = "full"
-    """How text attends to text."""
+    """Whether text tokens attend to all text tokens of their sample, or to earlier ones only."""
 
     def __post_init__(self) -> None:
         if self.kind == "label" and self.num_classes < 1:
-            raise InputError("model.text.num_classes", self.num_classes, "leaves no label", "use 1 or more classes")
-        if self.kind == "t5" and min(self.width, self.max_tokens) < 1:
-            raise InputError(
-                "model.text.width",
-                (self.width, self.max_tokens),
-                "(width, max_tokens) below 1",
-                "use the encoder's width and 1 or more tokens",
-            )
+            raise InputError("model.text.num_classes", self.num_classes, "leaves no label", "use 1 or more")
+        at_least(1, "model.text", self, "max_tokens", "width")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +54,7 @@ class ModelConfig:
     """d, the residual width."""
     num_heads: int
     latent_dim: int = 48
-    """k, bits a token; must equal the tokenizer's."""
+    """k, bits per token; must equal the tokenizer's."""
     max_scales: int = 16
     """Rows of the learned scale embedding."""
     rope: RopeKind = "centre"
@@ -75,6 +71,9 @@ class ModelConfig:
     text: TextConfig = field(default_factory=TextConfig)
 
     def __post_init__(self) -> None:
+        at_least(1, "model", self, "num_layers", "width", "num_heads", "latent_dim", "max_scales")
+        at_least(1, "model", self, "max_frames", "max_side")
+        above(0, "model", self, "rope_base")
         if self.width % self.num_heads or self.width // self.num_heads % 2:
             raise InputError(
                 "model.num_heads",
@@ -85,7 +84,7 @@ class ModelConfig:
 
     @property
     def head_dim(self) -> int:
-        """c, channels a head."""
+        """c, channels per head."""
         return self.width // self.num_heads
 
 
@@ -96,15 +95,17 @@ class CorrectionConfig:
     corruption: Literal["off", "constant", "time"] = "time"
     """`off`: stored bits in and out; `constant`: flips without the ramp (delta = 0); `time`: the paper."""
     inheritance: bool = True
-    """A frame's first scale draws from above the flip ratio of the previous frame's last scale."""
+    """Whether the flip ratio of a frame's first scale is drawn from above that of the previous frame's last scale."""
     targets: Literal["corrected", "stored"] = "corrected"
     """`corrected`: re-quantised against the corrupted history (needs the latent); `stored`: the clean bits."""
     p_min: float = 0.0
+    """Lower bound of the flip ratios, before the ramp."""
     p_max: float = 0.25
+    """Upper bound of the flip ratios, before the ramp."""
     delta: float = 0.01
-    """Rise of both bounds a latent frame."""
+    """Rise of both bounds with each latent frame."""
     ceiling: float = 0.5
-    """Bounds are clamped to this: at 0.5 a bit is a coin."""
+    """Both bounds are clamped to this; at 0.5 a bit carries no information."""
 
     @property
     def needs_latent(self) -> bool:
@@ -112,11 +113,13 @@ class CorrectionConfig:
         return self.corruption != "off" and self.targets == "corrected"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p_min <= self.p_max <= self.ceiling <= 0.5:
+        between(0, 0.5, "correction", self, "p_min", "p_max", "ceiling")
+        at_least(0, "correction", self, "delta")
+        if not self.p_min <= self.p_max <= self.ceiling:
             raise InputError(
                 "correction.p_max",
                 self.p_max,
-                f"breaks 0 <= p_min={self.p_min} <= p_max <= ceiling={self.ceiling} <= 0.5",
+                f"breaks p_min={self.p_min} <= p_max <= ceiling={self.ceiling}",
                 "order the bounds",
             )
 
@@ -128,28 +131,39 @@ class OptimizerConfig:
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
     weight_decay: float = 0.05
-    """On matrices only."""
+    """Weight decay, on matrices only."""
     warmup_steps: int = 2000
+    """Steps in which the learning rate rises linearly to its peak."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """After the warm-up: cosine to `final_fraction` of the stage's peak at the last step of the last stage."""
     final_fraction: float = 0.1
+    """Learning rate at the end of the cosine, as a fraction of the peak."""
     clip_norm: float = 1.0
+    """Gradients of a larger norm are scaled down to this one."""
     ema_decay: float = 0.9999
-    """Of the exponential moving average of the weights; 0 keeps none."""
+    """Decay of the exponential moving average of the weights; 0: no average is kept."""
+
+    def __post_init__(self) -> None:
+        above(0, "optimizer", self, "eps", "clip_norm")
+        at_least(0, "optimizer", self, "weight_decay", "warmup_steps", "ema_decay")
+        between(0, 1, "optimizer", self, "final_fraction")
+        _below_one("optimizer", self, "ema_decay")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise InputError("optimizer.betas", self.betas, "are not both in [0, 1)", "use numbers from 0 to below 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParallelConfig:
-    """How one replica is cut up. Data parallelism takes the processes that remain."""
+    """How one replica is cut over processes. Data parallelism takes the processes that remain."""
 
     tensor: int = 1
     """Tensor-parallel degree; stay within one NVLink domain."""
     sequence: bool = True
-    """With tensor > 1: what lies between the cut layers is cut along the tokens (Megatron's sequence parallelism)."""
+    """With tensor > 1: activations between cut layers are cut along the tokens (Megatron's sequence parallelism)."""
     pipeline: int = 1
     """Pipeline stages."""
     virtual_pipeline: int = 1
-    """Chunks of layers a pipeline stage holds (interleaved schedule); divides the bubble."""
+    """Chunks of layers per pipeline stage (interleaved schedule); more chunks make the pipeline bubble smaller."""
     context: int = 1
     """Processes that share the tokens of one pack, for packs that one device cannot hold."""
     context_method: Literal["ulysses", "gather"] = "ulysses"
@@ -165,9 +179,7 @@ class ParallelConfig:
     """Compile each block with torch.compile."""
 
     def __post_init__(self) -> None:
-        for name in ("tensor", "pipeline", "virtual_pipeline", "context"):
-            if getattr(self, name) < 1:
-                raise InputError(f"parallel.{name}", getattr(self, name), "is below 1", "use 1 or more")
+        at_least(1, "parallel", self, "tensor", "pipeline", "virtual_pipeline", "context")
         if self.pipeline > 1 and self.zero_stage > 1:
             raise InputError(
                 "parallel.zero_stage",
@@ -179,11 +191,16 @@ class ParallelConfig:
             raise InputError(
                 "parallel.virtual_pipeline",
                 self.virtual_pipeline,
-                "interleaves the chunks of one stage alone",
+                "interleaves chunks of several pipeline stages, and there is one",
                 "use parallel.pipeline 2 or more",
             )
         if self.offload and self.zero_stage == 0:
-            raise InputError("parallel.offload", True, "moves ZeRO's state, and there is none", "set zero_stage 1 to 3")
+            raise InputError(
+                "parallel.offload",
+                True,
+                "moves ZeRO's state to the CPU, and zero_stage=0 has none",
+                "set zero_stage 1 to 3",
+            )
 
     @property
     def model_processes(self) -> int:
@@ -206,14 +223,17 @@ class StageConfig:
     """One stage of the pipeline (VideoAR §4.2, Multi-Stage Training Pipeline)."""
 
     name: str
+    """Name of the stage, for overrides, metrics and events."""
     mixture: tuple[MixturePart, ...]
+    """Datasets that the stage trains on, with their shares."""
     steps: int
+    """Optimizer steps, unless a plateau ends the stage sooner."""
     tokens_per_pack: int
     """Length of one sequence; samples are packed whole and the rest is padding."""
     batch: int
-    """Packs a step, over all processes."""
+    """Packs per step, over all processes."""
     learning_rate: float = 1e-4
-    """Peak of the stage."""
+    """Peak learning rate of the stage."""
     window: int = 16
     """Past latent frames a frame may attend to (w of Eq. 9)."""
     p_mask: float = 0.1
@@ -222,53 +242,39 @@ class StageConfig:
     """Validations in a row without a rise of the held-out bit accuracy after which the stage ends before its `steps`;
     0: steps alone decide."""
     plateau_delta: float = 0.001
-    """Rise of the bit accuracy, over its best so far, that counts as one."""
+    """Smallest rise of the bit accuracy over its best so far that counts as a rise."""
     parallel: ParallelConfig | None = None
-    """Layout of this stage; null: the recipe's. At a stage that changes it the run saves and goes on recut."""
+    """How this stage is cut over processes; null: as the recipe says. When it changes, the run saves and reloads."""
 
     def __post_init__(self) -> None:
         where = f"stages.{self.name}"
-        if self.plateau_patience < 0 or self.plateau_delta < 0:
-            raise InputError(
-                f"{where}.plateau_patience",
-                (self.plateau_patience, self.plateau_delta),
-                "(patience, delta) below 0",
-                "use 0 or more",
-            )
         if not self.mixture:
             raise InputError(f"{where}.mixture", "()", "trains on nothing", "name at least one dataset")
-        if self.steps < 1 or self.batch < 1:
-            raise InputError(f"{where}.steps", (self.steps, self.batch), "(steps, batch) below 1", "use 1 or more")
-        if self.tokens_per_pack % 256:
-            raise InputError(
-                f"{where}.tokens_per_pack", self.tokens_per_pack, "is not a multiple of 256", "round it up to one"
-            )
-        if self.window < 1 or not 0 <= self.p_mask < 1:
-            raise InputError(
-                f"{where}.window",
-                (self.window, self.p_mask),
-                "(window, p_mask) out of range",
-                "use window >= 1 and 0 <= p_mask < 1",
-            )
+        for part in self.mixture:
+            above(0, f"{where}.mixture.{part.dataset}", part, "weight")
+        at_least(1, where, self, "steps", "batch", "window")
+        multiple_of(256, where, self, "tokens_per_pack")
+        at_least(0, where, self, "learning_rate", "p_mask", "plateau_patience", "plateau_delta")
+        _below_one(where, self, "p_mask")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogConfig:
-    """What a run tells, and how often."""
+    """What a run writes besides its weights, and how often."""
 
     wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases; `offline` needs no key and leaves files to `wandb sync`, `online` needs `wandb login` first."""
     profile_every: int = 100
-    """Steps between two that are run under torch's profiler for the time spent in collectives; 0: none. Only where
-    there are several processes."""
+    """Steps between two that run under torch's profiler, to measure the time spent in collectives; 0: none. Ignored
+    with one process."""
     save_every: int = 1000
     """Steps between two checkpoints; one is always written at the end."""
     keep_last: int = 3
-    """Newest checkpoints kept; older ones are removed."""
+    """Number of newest checkpoints that are kept; older ones are removed."""
     keep_every: int = 0
-    """Checkpoints at multiples of so many steps are kept for good; 0: none."""
+    """Checkpoints at multiples of this number of steps are never removed; 0: none."""
     checkpoints: str = ""
-    """Folder, below the run directory where it is relative, or fsspec URL; empty: RUN/checkpoints."""
+    """Folder (a relative one is below the run directory) or fsspec URL; empty: RUN/checkpoints."""
     validate_every: int = 0
     """Steps between two teacher-forced evaluations on `validation`; 0: none."""
     validation: tuple[str, ...] = ()
@@ -276,45 +282,43 @@ class LogConfig:
     sample_every: int = 0
     """Steps between two samplings of videos into RUN/samples; each writes a checkpoint first. 0: none."""
     num_samples: int = 2
-    """Clips that a sampling shows, of `validation` where there is one."""
+    """Clips in each sampling: of the `validation` datasets if there are any, else of the stage's."""
+
+    def __post_init__(self) -> None:
+        at_least(0, "log", self, "profile_every", "save_every", "keep_every", "validate_every", "sample_every")
+        at_least(1, "log", self, "keep_last", "num_samples")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultConfig:
-    """What a run survives by itself, and when it gives up."""
+    """Which faults a run survives by itself, and when it stops."""
 
     skip_budget: int = 20
-    """Steps in a row that may be skipped, their loss or gradient not being finite, before the run stops."""
+    """Steps in a row that may be skipped because their loss or gradient is not finite, before the run stops."""
     spike_factor: float = 0.0
-    """A loss above so many times the median of the last `spike_window` steps sends the run back to its newest
-    checkpoint and past the samples since; 0: never."""
+    """A loss above this many times the median of the last `spike_window` steps sends the run back to its newest
+    checkpoint, and past the samples read since; 0: never."""
     spike_window: int = 100
-    """Steps whose losses a spike is measured against."""
+    """Number of steps whose losses a spike is compared with."""
     rewind_budget: int = 3
-    """Rewinds of a whole run before it stops."""
+    """Rewinds in a whole run before the next spike stops it."""
     failed_saves: int = 3
-    """Checkpoints in a row that may fail to be written (a full disk) before the run stops."""
+    """The run stops when this many checkpoints in a row could not be written (for example: a full disk)."""
     stop_within_s: float = 240.0
-    """Seconds after a signal to finish the step and save; then the process leaves with what was saved before."""
+    """Seconds after a signal to finish the step and save; then the process exits with the checkpoint before."""
     hang_timeout_s: float = 1800.0
-    """Seconds without progress after which the job ends and the process that fell behind is named."""
+    """Seconds without progress after which the job ends and names the process that fell behind."""
     relayout: Literal["reshape", "resubmit"] = "reshape"
-    """At a stage of another layout: `reshape` goes on in the same processes, `resubmit` saves and exits 75."""
+    """When `parallel` changes at a stage: `reshape` continues in the same processes, `resubmit` saves and exits 75."""
 
     def __post_init__(self) -> None:
-        for name in ("skip_budget", "rewind_budget", "failed_saves"):
-            if getattr(self, name) < 0:
-                raise InputError(f"faults.{name}", getattr(self, name), "is below 0", "use 0 or more")
-        if self.spike_factor and (self.spike_factor <= 1 or self.spike_window < 2):
+        at_least(0, "faults", self, "skip_budget", "rewind_budget", "failed_saves")
+        at_least(2, "faults", self, "spike_window")
+        above(0, "faults", self, "stop_within_s", "hang_timeout_s")
+        if self.spike_factor and not self.spike_factor > 1:
             raise InputError(
-                "faults.spike_factor",
-                (self.spike_factor, self.spike_window),
-                "(factor, window) would call ordinary steps spikes",
-                "use a factor above 1 and a window of 2 or more",
+                "faults.spike_factor", self.spike_factor, "calls ordinary losses spikes", "use 0 or a number above 1"
             )
-        for name in ("stop_within_s", "hang_timeout_s"):
-            if getattr(self, name) <= 0:
-                raise InputError(f"faults.{name}", getattr(self, name), "leaves no time", "use seconds above 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -334,39 +338,54 @@ class Recipe:
     text_dropout: float = 0.1
     """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""
     precision: Literal["float32", "bf16"] = "bf16"
+    """Type of the matrix products; weights, norms and loss stay in float32."""
     guidance: Literal["t2v", "ucf101"] = "t2v"
-    """Guidance ramp the exported model defaults to."""
+    """Default guidance ramp of the exported model."""
     threads: int = 0
-    """Intra-op threads a process; 0 leaves the choice to torch. One thread makes a CPU run repeatable to the digit."""
+    """Intra-op threads per process; 0: torch's default. With one thread a CPU run is repeatable to the digit."""
     seed: int = 0
+    """Decides initial weights, the order of samples, and every draw of corruption, masks and dropout."""
 
     def __post_init__(self) -> None:
+        between(0, 1, "", self, "text_dropout")
+        at_least(0, "", self, "threads")
+        self._check_datasets()
+        for stage in self.stages:
+            self._check_lengths(stage)
+        self._check_plateaus()
+        self._check_latents()
+
+    def _check_datasets(self) -> None:
+        """Stages have distinct names, and datasets that are named are in `data`."""
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names) or not names:
+            raise InputError("stages", names, "are not distinct names", "name each stage once")
         known = {dataset.name for dataset in self.data.datasets}
+        choices = f"use one of: {', '.join(sorted(known))}"
         for stage in self.stages:
             for part in stage.mixture:
                 if part.dataset not in known:
                     raise InputError(
-                        f"stages.{stage.name}.mixture",
-                        part.dataset,
-                        "is no dataset of the recipe",
-                        f"use one of: {', '.join(sorted(known))}",
+                        f"stages.{stage.name}.mixture", part.dataset, "is not a dataset of the recipe", choices
                     )
-        names = [stage.name for stage in self.stages]
-        if len(set(names)) != len(names) or not names:
-            raise InputError("stages", names, "are not distinct names", "name each stage once")
-        if missing := set(self.log.validation) - known:
-            raise InputError("log.validation", sorted(missing), "is no dataset of the recipe", "name it in data")
+        for name in self.log.validation:
+            if name not in known:
+                raise InputError("log.validation", name, "is not a dataset of the recipe", choices)
+
+    def _check_plateaus(self) -> None:
+        """A stage that may end at a plateau needs validations."""
+        validates = self.log.validate_every and self.log.validation
         for stage in self.stages:
-            self._check_lengths(stage)
-        if any(stage.plateau_patience for stage in self.stages) and not (
-            self.log.validate_every and self.log.validation
-        ):
-            raise InputError(
-                "stages.plateau_patience",
-                [stage.plateau_patience for stage in self.stages],
-                "waits for validations, and there are none",
-                "set log.validate_every and log.validation",
-            )
+            if stage.plateau_patience and not validates:
+                raise InputError(
+                    f"stages.{stage.name}.plateau_patience",
+                    stage.plateau_patience,
+                    "waits for validations, and this recipe has none",
+                    "set log.validate_every and log.validation",
+                )
+
+    def _check_latents(self) -> None:
+        """The data holds what targets are made from, in the width that the model predicts."""
         if self.correction.needs_latent and self.data.latent == "none":
             raise InputError(
                 "data.latent",
@@ -383,7 +402,7 @@ class Recipe:
             )
 
     def _check_lengths(self, stage: StageConfig) -> None:
-        """A sample with one text token must fit into a pack: found out as a stage begins, it has cost those before."""
+        """A sample with one text token fits into a pack. Found when a stage begins, it would cost the stages before."""
         wanted = {part.dataset for part in stage.mixture} | set(self.log.validation if self.log.validate_every else ())
         for dataset in self.data.datasets:
             if dataset.name not in wanted:
@@ -409,8 +428,12 @@ class Recipe:
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps over all stages, where none ends early."""
+        """Optimizer steps over all stages, if none ends early."""
         return sum(stage.steps for stage in self.stages)
 
 
-TextKind = Literal["bytes", "label", "t5"]
+def _below_one(part: str, config: object, *names: str) -> None:
+    """InputError for the first field that is not below 1."""
+    for name in names:
+        if not (value := getattr(config, name)) < 1:
+            raise InputError(f"{part}.{name}", value, "is not below 1", "use a number below 1")

@@ -32,7 +32,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("train debug --processes 0", "processes=0: cannot be started here, where WORLD_SIZE is 1; give 1 or more"),
         ("train debug --run", "run='': is not accepted; Expected 1 values."),
         ("train debug --precision fp8", "precision=fp8: is not one of float32, bf16; correct the value"),
-        ("train debug --stages.video.batch 0", "stages.video.steps=(6, 0): (steps, batch) below 1; use 1 or more"),
+        ("train debug --stages.video.batch 0", "stages.video.batch=0: is below 1; use 1 or more"),
         ("train debug --run /dev/null/x", "run=/dev/null/x: cannot be made (Not a directory); give a folder that you"),
         ("export nowhere", "arguments=nowhere: leave out OUT Folder to write"),
         ("export nowhere out --step x", "step=x: is not a whole number; see videoar export --help"),

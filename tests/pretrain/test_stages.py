@@ -44,7 +44,7 @@ def test_a_plateau_is_a_row_of_validations_without_a_rise() -> None:
 
 def test_a_plateau_rule_without_validations_is_refused() -> None:
     """It would wait for ever."""
-    with pytest.raises(InputError, match=r"stages\.plateau_patience.*log\.validate_every"):
+    with pytest.raises(InputError, match=r"stages\.images\.plateau_patience.*log\.validate_every"):
         replace(recipe(), stages=tuple(replace(stage, plateau_patience=2) for stage in STAGES))
 
 

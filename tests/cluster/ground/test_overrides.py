@@ -64,7 +64,7 @@ def test_naming_a_field_of_an_absent_part_makes_the_part() -> None:
         ("--seed", "--seed='': is not one value; write --seed VALUE"),
         ("--seed 1 2", "--seed=1 2: is not one value; write --seed VALUE"),
         ("--optimizer.betas 0.9", "optimizer.betas=[0.9]: is not a list of 2: a number, a number; correct the value"),
-        ("--stages.video.batch 0", "stages.video.steps=(6, 0): (steps, batch) below 1; use 1 or more"),
+        ("--stages.video.batch 0", "stages.video.batch=0: is below 1; use 1 or more"),
     ],
 )
 def test_a_mistake_names_field_value_and_remedy(words: str, message: str) -> None:
