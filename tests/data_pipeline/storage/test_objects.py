@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import os
 import subprocess
 import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
+from s3fs import S3FileSystem
 
 from tests.s3_server import S3Store
+from videoar.cluster.doctor.store import listeners, store
+from videoar.cluster.ground.credentials import guard_output, redact
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.data_pipeline.storage.objects import Storage
 
@@ -121,3 +128,51 @@ def test_a_local_name_with_colons_is_that_file(tmp_path: Path) -> None:
     """fsspec reads `a::b` as a chain of stores and would write to `a`."""
     Storage.open(str(tmp_path / "o::x")).write("key", b"1")
     assert (tmp_path / "o::x" / "key").read_bytes() == b"1"
+
+
+def test_logs_and_tracebacks_hold_no_credential(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """Libraries log their arguments, at levels that a user may switch on."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "CANARY-in-the-environment")
+    text = redact("got CANARY-in-the-environment from s3://k:CANARY@b/x and https://b/?X-Amz-Signature=CANARY&a=1")
+    assert text == "got *** from s3://***@b/x and https://b/?X-Amz-Signature=***&a=1"
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(handler)
+    try:
+        guard_output()
+        try:
+            raise RuntimeError("CANARY-in-the-environment")
+        except RuntimeError:
+            logging.getLogger("library").exception("with %s", "CANARY-in-the-environment")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert "RuntimeError: ***" in stream.getvalue()
+    assert "CANARY" not in stream.getvalue()
+
+
+def test_the_doctor_reports_whether_a_store_can_be_used(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong keys must be found before a job of days is started."""
+    assert store(s3.url).state == "ok"
+    assert Storage.open(s3.url).keys("") == ()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-and-never-shown")
+    S3FileSystem.clear_instance_cache()
+    found = store(s3.url)
+    assert (found.state, "AWS_SECRET_ACCESS_KEY" in found.remedy) == ("fail", True)
+
+
+def test_the_doctor_finds_ray_on_every_interface(tmp_path: Path) -> None:
+    """Anybody who reaches such a port can run code on this machine."""
+    code = "import socket, sys, time\ns = socket.socket()\ns.bind((sys.argv[2], 0))\ns.listen()"
+    code += "\nprint(s.getsockname()[1], flush=True)\ntime.sleep(60)"
+    cases = (("127.0.0.1", "", "ok"), ("0.0.0.0", "token", "warn"), ("0.0.0.0", "", "fail"))
+    for address, mode, state in cases:
+        words = [sys.executable, "-c", code, "raylet", address]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "RAY_AUTH_MODE": mode}) as process:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            found = listeners()
+            process.kill()
+        order = ("ok", "warn", "fail")  # other clusters of this machine may add to it
+        assert order.index(found.state) >= order.index(state)
+        if found.state == state:
+            assert (f"port {port}" in found.found) == (state != "ok")
