@@ -1,7 +1,8 @@
 """From raw clips to shards of bit codes, and from shards to packed batches.
 
 `ShardReader` and `open_manifest` read what `videoar data run` wrote, without Ray and without the trainer. They are
-imported when first asked for: the decoder's subprocess imports this package and has no use for torch.
+imported when they are first used, because the decoder's subprocess imports this package and must not load torch.
+Layers, lowest first: storage, config; decoding, shards; sources, text; planning; encoding; preparing, loading.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def decoder() -> Iterator[VideoDecoder]:
     decoder = VideoDecoder(DecodeLimits(wall_s=60.0))
     yield decoder
