@@ -1,4 +1,4 @@
-"""The data of a run: prepared where the recipe names none, opened, and checked against the model."""
+"""The data of a run: prepared if the recipe names none, opened, and checked against the model."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from videoar.pretrain.stages import StagePosition
 
 _POLL_S = 0.5
 _READY = ".ready"
-"""File below RUN/data: everything is prepared, the states of captions included."""
+"""Marker file in RUN/data: shards, and states of captions if there are any, are complete."""
 _PLANNED = ".planned"
-"""The same of the plans, where no shards are made."""
+"""Marker file in RUN/data: the plans are complete (data.online makes no shards)."""
 
 
 def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
-    """The recipe with data that exists: where it names none the first process writes it under RUN/data.
+    """The recipe with the URL of its data; if it names none, the first process prepares the data in RUN/data.
 
-    Shards, or with data.online the plan alone.
+    That is shards, or with data.online only the plan.
     """
     if recipe.data.url:
         return recipe
@@ -57,7 +57,7 @@ def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
 
 
 def open_datasets(recipe: Recipe, device: torch.device | None = None) -> dict[str, Manifest]:
-    """Every dataset that a stage or the validation names, checked against the recipe; `device` as below."""
+    """Every dataset of the stages and the validation, checked against the recipe; `device` as in `open_manifests`."""
     names = [part.dataset for stage in recipe.stages for part in stage.mixture] + list(recipe.log.validation)
     manifests = open_manifests(recipe, recipe.data.url, dict.fromkeys(names), device)
     for name, manifest in manifests.items():
@@ -71,9 +71,9 @@ def open_datasets(recipe: Recipe, device: torch.device | None = None) -> dict[st
 def open_manifests(
     recipe: Recipe, url: str, names: Iterable[str], device: torch.device | None = None
 ) -> dict[str, Manifest]:
-    """The datasets of those names below a URL: their shards, or with data.online their plans.
+    """The named datasets below a URL: their shards, or with data.online their plans.
 
-    Samples of a plan are made on `device`, the CPU where none is given.
+    Samples of a plan are encoded on `device`, by default on the CPU.
     """
     if recipe.data.online:
         return open_plans(recipe.data, url, names, device or torch.device("cpu"), recipe.loader.online_cache_bytes)
@@ -85,7 +85,7 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
         raise InputError(
             "model.latent_dim",
             recipe.model.latent_dim,
-            f"is not the {manifest.latent_dim} bits a token of {name}",
+            f"is not the {manifest.latent_dim} bits per token of {name}",
             "set it to that, or prepare the data with another tokenizer",
         )
     dataset = next(dataset for dataset in recipe.data.datasets if dataset.name == name)
@@ -107,7 +107,7 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
 
 
 def open_text(recipe: Recipe, datasets: Mapping[str, Manifest]) -> TextTokens:
-    """How the samples of these datasets are conditioned: as the model says, or by the states that lie beside them."""
+    """What turns captions into text tokens: tables of the model, or the T5 states stored with these datasets."""
     text = recipe.model.text
     if text.kind != "t5":
         return text_tokens(text)
@@ -117,7 +117,7 @@ def open_text(recipe: Recipe, datasets: Mapping[str, Manifest]) -> TextTokens:
 
 
 def with_encoder(recipe: Recipe, datasets: Mapping[str, Manifest]) -> Recipe:
-    """The recipe with the hash of the encoder whose states are used, which checkpoints and exports carry."""
+    """The recipe with the hash of the T5 encoder whose states are used; checkpoints and exports record it."""
     text = recipe.model.text
     if text.kind != "t5":
         return recipe
@@ -127,7 +127,7 @@ def with_encoder(recipe: Recipe, datasets: Mapping[str, Manifest]) -> Recipe:
     return replace(recipe, model=replace(recipe.model, text=replace(text, encoder_hash=found)))
 
 
-def prepare_text(recipe: Recipe, url: str, told: Callable[[int, int], None] | None = None) -> dict[str, str]:
+def prepare_text(recipe: Recipe, url: str, on_progress: Callable[[int, int], None] | None = None) -> dict[str, str]:
     """Encode the captions of every dataset below a URL, on the GPU if there is one; the encoder's hash by dataset."""
     from videoar.data_pipeline.text.states import prepare_states
     from videoar.data_pipeline.text.t5 import T5Encoder
@@ -143,11 +143,11 @@ def prepare_text(recipe: Recipe, url: str, told: Callable[[int, int], None] | No
             "model.text.path",
             text.path,
             f"is encoder {encoder.hash}, model.text.encoder_hash is {text.encoder_hash}",
-            "give the folder of that one, or correct the hash",
+            "give the folder of that encoder, or correct the hash",
         )
     names = [dataset.name for dataset in recipe.data.datasets]
     for manifest in open_manifests(recipe, url, names).values():
-        prepare_states(manifest, encoder, told)
+        prepare_states(manifest, encoder, on_progress)
     return {dataset.name: encoder.hash for dataset in recipe.data.datasets}
 
 
@@ -171,7 +171,7 @@ def open_steps(
     state: LoaderState,
     mine: Callable[[StepPlan], Sequence[int]],
 ) -> Iterator[StepLoader]:
-    """The steps of a stage from a state on; the shards that the next stage begins with are fetched behind its own."""
+    """The steps of a stage from a state on. Near its end, the first shards of the next stage are fetched too."""
     stages = recipe.stages[position.index : position.index + 2]
     parts = [part.dataset for stage in stages for part in stage.mixture]
     manifests = [datasets[name] for name in dict.fromkeys(parts)]

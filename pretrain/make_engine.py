@@ -1,4 +1,4 @@
-"""The engine for the processes there are: plain for one, sharded for several."""
+"""Chooses the engine: plain for one process, sharded for several."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from videoar.pretrain.engine.protocol import Engine, training_device
 
 
 def make_engine(recipe: Recipe, world: World) -> Engine:
-    """The plain engine for one uncut process, else the sharded one over torchrun's processes."""
+    """The plain engine for one process and an uncut model, else the sharded one over torchrun's processes."""
     if world.world_size == 1 and recipe.parallel.model_processes == 1 and recipe.parallel.zero_stage == 0:
         return PlainEngine(recipe, training_device(world))
     from videoar.pretrain.parallel.engine import ShardedEngine

@@ -28,7 +28,7 @@ from videoar.pretrain.data import open_steps
 from videoar.pretrain.engine.protocol import Engine, StepResult
 from videoar.pretrain.faults import skipped_event
 from videoar.pretrain.resume import Resumed, RunProgress, load, meta, resume
-from videoar.pretrain.run_folder import VALIDATION, keep_lines, record_event
+from videoar.pretrain.run_folder import drop_validations, record_event
 from videoar.pretrain.samples import sample
 from videoar.pretrain.stages import Plateau, StagePosition
 from videoar.pretrain.step_reports import StepReports
@@ -242,4 +242,4 @@ class Run:
         """After going back: drop the metrics and validations that will be written again, and the losses after."""
         self.reports.go_back(self.step, self.progress.losses)
         if self.engine.is_first:
-            keep_lines(self.folder / VALIDATION, lambda line: line["step"] <= self.progress.validated)
+            drop_validations(self.folder, self.progress.validated)

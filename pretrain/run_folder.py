@@ -1,4 +1,4 @@
-"""A run directory: the recipe and environment it began with, one writer at a time, and where everything lies."""
+"""A run directory: its recipe and environment, where its files are, and one writer at a time."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Reci
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
+VALIDATION = "validation.jsonl"
 ENVIRONMENT = "environment.json"
 CHECKPOINTS = "checkpoints"
 EVENTS = "events.jsonl"
 HEALTH = "health"
 WANDB_ID = "wandb.id"
-"""The run's name there, which it keeps when it is resumed."""
+"""File with the run's id at Weights & Biases, which it keeps when it resumes."""
 DATA = "data"
 _PROBE = ".probe"
 _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "av", "safetensors")
@@ -40,7 +41,7 @@ _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "
 
 @contextmanager
 def sole_writer(run: Path) -> Iterator[None]:
-    """Hold the run directory; a second trainer on it is refused, and a killed one leaves nothing behind."""
+    """Lock the run directory; InputError if another trainer holds it. The lock of a killed process is released."""
     run.mkdir(parents=True, exist_ok=True)
     with (run / ".lock").open("a+") as file:
         try:
@@ -54,7 +55,7 @@ def sole_writer(run: Path) -> Iterator[None]:
 
 
 def open_run(run: Path, recipe: Recipe, world: World) -> None:
-    """Save the recipe and the environment, or check that this is the run that the recipe began."""
+    """Save the recipe and the environment; InputError if the run was started with another recipe."""
     saved = run / CONFIG
     if saved.exists() and (run / METRICS).exists():  # a run that never took a step may still be corrected
         before = from_yaml(Recipe, saved.read_text(), str(saved))
@@ -65,7 +66,7 @@ def open_run(run: Path, recipe: Recipe, world: World) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """The old content or the new, never half of either."""
+    """Replace a file in one step, so that readers see the old content or the new one."""
     aside = _aside(path)
     aside.write_text(text)
     os.replace(aside, path)
@@ -76,7 +77,7 @@ def _aside(path: Path) -> Path:
 
 
 def append_line(path: Path, line: str) -> None:
-    """One whole line at the end of a file, after one that a killed process may have left unfinished."""
+    """Append one line to a file; if a killed process left a line unfinished, start on a new one."""
     with path.open("ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
@@ -85,12 +86,12 @@ def append_line(path: Path, line: str) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Every whole JSON line of a file; one that a killed process left unfinished is passed over."""
+    """Every whole JSON line of a file; a line that a killed process left unfinished is skipped."""
     return [record for _, record in _whole_lines(path)]
 
 
 def keep_lines(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
-    """Drop the JSON lines that a run is about to write again; nothing where there is no file."""
+    """Drop every other JSON line of a file, and unfinished ones; does nothing if there is no file."""
     if path.exists():
         aside = _aside(path)
         with aside.open("w") as kept:
@@ -98,8 +99,13 @@ def keep_lines(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
         os.replace(aside, path)
 
 
+def drop_validations(run: Path, after: int) -> None:
+    """Drop the lines of validation.jsonl past a step: a run that continues there writes them again."""
+    keep_lines(run / VALIDATION, lambda line: line["step"] <= after)
+
+
 def _whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One line at a time: those of a run of weeks need not fit into memory."""
+    """One line at a time: the file of a long run may not fit into memory."""
     with path.open() as file:
         for line in file:
             with suppress(ValueError):
@@ -107,18 +113,18 @@ def _whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def record_event(run: Path, event: str, **facts: object) -> None:
-    """A line of events.jsonl: what happened to the run beside its steps, and when (seconds since the epoch)."""
+    """Append a line to events.jsonl: what happened besides the steps, and when (seconds since the epoch)."""
     append_line(run / EVENTS, json.dumps({"event": event, "time": time.time(), **facts}))
 
 
 def checkpoints(run: Path, recipe: Recipe) -> Storage:
-    """Where the checkpoints of a run lie; a relative path begins at the run directory."""
+    """Where the checkpoints of a run are; a relative path starts at the run directory."""
     place = recipe.log.checkpoints
     return Storage.open(place if "://" in place else str((run / (place or CHECKPOINTS)).resolve()))
 
 
 def check_writable(root: Storage) -> None:
-    """Refuse a place for checkpoints that does not keep what is written, before a step is trained."""
+    """InputError, before the first step, for a place of checkpoints that does not keep what is written."""
     try:
         root.write(_PROBE, b"probe")
         kept = Storage.open(root.url).read(_PROBE) == b"probe" and not root.url.startswith("memory:")
@@ -133,17 +139,17 @@ def check_writable(root: Storage) -> None:
 
 
 def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
-    """What decides the numbers must not change under a run; how it is cut, logged and fed may."""
+    """InputError if a field that decides the numbers has changed; others (logging, loading, ...) may change."""
     if changed := first_difference(before, now):
         raise InputError(
             *changed,
-            f"differs from {run / CONFIG}, which began this run",
-            "give another --run, or the recipe it began with",
+            f"differs from {run / CONFIG}, the recipe of this run",
+            "give another --run, or the recipe that this run was started with",
         )
 
 
 def _check_checkpoints(before: Recipe, now: Recipe, run: Path) -> None:
-    """Checkpoints may move; a run that looks for them where there are none would begin anew in silence."""
+    """InputError if log.checkpoints leaves the checkpoints behind: the run would silently start again at step 0."""
     old, new = checkpoints(run, before), checkpoints(run, now)
     if old.url != new.url and not saved_steps(new) and saved_steps(old):
         raise InputError(
@@ -155,17 +161,17 @@ def _check_checkpoints(before: Recipe, now: Recipe, run: Path) -> None:
 
 
 def first_difference(before: Recipe, now: Recipe) -> tuple[str, object] | None:
-    """A field that must not change under a run and has changed, with its value now; None where there is none."""
+    """The first field that must not change in a run but has, with its new value; None if there is none."""
     return next(((field, value) for field, (_, value) in differences(numbers(before), numbers(now)).items()), None)
 
 
 def numbers(recipe: Recipe) -> Recipe:
-    """The recipe without what may change under a run: what decides its numbers."""
+    """The recipe with defaults in the fields that may change in a run: what is left decides its numbers."""
     data = replace(recipe.data, url="", online=False, actors=1, decode_processes=1)
     model = replace(recipe.model, text=replace(recipe.model.text, path=""))
     stages = tuple(replace(stage, parallel=None) for stage in recipe.stages)
     log = LogConfig()
-    if any(stage.plateau_patience for stage in stages):  # then validations decide when stages end
+    if any(stage.plateau_patience for stage in stages):  # validations decide when stages end
         log = LogConfig(validate_every=recipe.log.validate_every, validation=recipe.log.validation)
     return replace(
         recipe,
@@ -195,6 +201,3 @@ def _environment(world: World) -> dict[str, object]:
         "processes": world.world_size,
         "cores": os.cpu_count(),
     }
-
-
-VALIDATION = "validation.jsonl"

@@ -1,11 +1,11 @@
-"""Videos that a run makes of the same few clips while it learns, beside what the tokenizer makes of those clips.
+"""Videos that a run makes of the same few clips while it learns, next to the tokenizer's version of those clips.
 
-    RUN/samples/step-00001000/00.mp4         a clip as its bits show it | gone on with from its first half | from words
+    RUN/samples/step-00001000/00.mp4         a clip from its bits | continued from its first half | generated from text
     RUN/samples/step-00001000/all.mp4        every clip, one below the other
-    RUN/samples/step-00001000/samples.json   which clips and words, and how far each continuation is from what came
+    RUN/samples/step-00001000/samples.json   which clips and texts, and the distance of each continuation from the clip
 
-They are made from the checkpoint of that step, so the layout of the run does not matter: the first process alone
-assembles a plain model and takes no part in the training state or its randomness.
+They are made from the checkpoint of that step, so it does not matter how the run is cut over processes: the first
+process builds a plain model, and changes neither the state of the training nor its random numbers.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample, SampleEntry
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, step_name
+from videoar.pretrain.checkpoint.model import open_model
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.data import open_text
 from videoar.pretrain.engine.protocol import Engine
@@ -40,7 +41,6 @@ from videoar.pretrain.generate.guidance import parse_guidance
 from videoar.pretrain.generate.panels import Panel, one_below_the_other, side_by_side
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import save_mp4, to_frames
-from videoar.pretrain.model import VideoAR
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.run_folder import checkpoints, record_event
 from videoar.tokenizer import open_tokenizer
@@ -50,24 +50,24 @@ SAMPLES = "samples"
 DESCRIPTION = "samples.json"
 EVERYTHING = "all.mp4"
 CANDIDATES = 256
-"""Samples of a dataset among which those of a fitting size are looked for."""
+"""At most this many samples of a dataset are searched for those of a trained size."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One clip in its versions."""
+    """The versions of one clip."""
 
     entry: SampleEntry
     panels: Panel
-    """Rebuilt, continued and generated, left to right; a picture has no continuation."""
+    """Rebuilt, continued and generated, from left to right; an image has no continuation."""
     psnr_db: float | None
     """Mean over the continued frames, against those frames through the tokenizer."""
 
 
 def check_sampling(recipe: Recipe, datasets: dict[str, Manifest]) -> None:
-    """Refuse, before training, a tokenizer that could not show what the data's bits are."""
+    """InputError, before training, if the recipe's tokenizer cannot decode the bits of the data."""
     if not recipe.log.sample_every:
         return
     found, wanted = open_tokenizer(recipe.tokenizer).hash, next(iter(datasets.values())).tokenizer_hash
@@ -88,12 +88,12 @@ def sample(
     run: Path,
     reporter: Reporter | None = None,
 ) -> None:
-    """Write RUN/samples/step-N from the checkpoint of `step`, which must be committed; every process calls this.
+    """Write RUN/samples/step-N from the committed checkpoint of `step`; every process calls this.
 
-    The first process works, and the others wait for it at their next collective. Its cost: the weights once more in
-    its memory (two bytes each on a GPU), and for each clip two videos at a batch of one. For the 4B model and two
-    clips of 33 frames at 384x672 that is 8 GB and about a minute. What goes wrong here is recorded and never ends the
-    run.
+    The first process makes the videos, and the others wait for it at their next collective. It needs memory for a copy
+    of the weights (two bytes each on a GPU), and makes two videos per clip, one at a time. For the 4B model and two
+    clips of 33 frames at 384x672 that is 8 GB and about a minute. An error here is written to events.jsonl and never
+    ends the run.
     """
     if not engine.is_first:
         return
@@ -112,7 +112,7 @@ def sample(
 def write_samples(
     recipe: Recipe, saved: Checkpoint, datasets: dict[str, Manifest], run: Path, device: torch.device
 ) -> Path:
-    """The folder of samples of one checkpoint; it appears when it is complete."""
+    """The folder with the samples of one checkpoint; it appears when it is complete."""
     pipeline = open_pipeline(recipe, run, saved, device)
     stage = next(stage for stage in recipe.stages if stage.name == saved.meta["stage"])
     entries = choose(recipe, stage, datasets, pipeline)
@@ -135,13 +135,10 @@ def write_samples(
 
 
 def open_pipeline(recipe: Recipe, run: Path, saved: Checkpoint, device: torch.device) -> VideoPipeline:
-    """A plain model of a checkpoint of any layout, with its tokenizer: the moving average where one is kept."""
+    """A plain model of a checkpoint, with its tokenizer; with the moving average if the checkpoint has one."""
     ema = saved.has("ema")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    with torch.device("meta"):
-        model = VideoAR(recipe.model)
-    weights = {name: value.to(device, dtype) for name, value in saved.weights(ema=ema)}
-    model.load_state_dict(weights, assign=True)
+    model = open_model(recipe.model, saved, ema=ema, device=device, dtype=dtype)
     tokenizer = open_tokenizer(recipe.tokenizer).to(device)
     return VideoPipeline(model, tokenizer, export_config(recipe, run, saved, ema=ema))
 
@@ -149,9 +146,9 @@ def open_pipeline(recipe: Recipe, run: Path, saved: Checkpoint, device: torch.de
 def choose(
     recipe: Recipe, stage: StageConfig, datasets: dict[str, Manifest], pipeline: VideoPipeline
 ) -> list[SampleEntry]:
-    """The clips to show: held-out ones, else training ones, of a size trained so far; the same at every step.
+    """The clips to show: held-out ones, or else training ones, of a size trained so far; the same at every step.
 
-    They are dealt over the datasets and spread over each; pictures only where there is no video.
+    They are spread over the datasets, and within each. Images are chosen only if there is no video.
     """
     sizes = {shape.schedule for shape in pipeline.config.shapes}
     for names in (recipe.log.validation, [part.dataset for part in stage.mixture]):
@@ -161,11 +158,11 @@ def choose(
         found = [pool for pool in (videos if any(videos) else pools) if pool]
         if found:
             return _deal(found, recipe.log.num_samples)
-    raise InputError("stages", stage.name, "has no sample of a size that was trained", "check its mixture")
+    raise InputError("stages", stage.name, "has no sample of a size that was trained so far", "check its mixture")
 
 
 def _deal(pools: Sequence[Sequence[SampleEntry]], count: int) -> list[SampleEntry]:
-    """So many entries, of each pool in turn."""
+    """`count` entries, from each pool in turn."""
     each = -(-count // len(pools))
     hands = [spread(pool, each) for pool in pools]
     dealt = (hand[place] for place in range(each) for hand in hands if place < len(hand))
@@ -189,7 +186,7 @@ def _show(pipeline: VideoPipeline, sample: Sample, seed: int) -> Shown:
 def _made(
     pipeline: VideoPipeline, sample: Sample, seed: int, history: Bool[Tensor, "1 known tokens k"] | None
 ) -> Panel:
-    """What the model makes of the sample's text, after the given bits, sampled as an export samples by default."""
+    """What the model generates from the sample's text after the given bits, with the default sampling of an export."""
     frames = sample_frames(
         pipeline.model,
         ScaleSchedule.named(sample.entry.schedule),

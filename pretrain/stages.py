@@ -1,7 +1,7 @@
-"""Where a step lies in the multi-stage pipeline (VideoAR §4.2).
+"""Which stage a step belongs to (VideoAR §4.2, Multi-Stage Training Pipeline).
 
-A function of the step and of where earlier stages ended: a stage has its `steps`, and a plateau of the held-out bit
-accuracy may end it sooner.
+The stage is a function of the step and of the steps at which earlier stages ended: a stage lasts `steps` steps, unless
+a plateau of the held-out bit accuracy ends it sooner.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from videoar.pretrain.config import StageConfig
 
 @dataclass(frozen=True, slots=True)
 class StagePosition:
-    """A step's stage and its place there."""
+    """A stage and the steps it spans."""
 
     index: int
     stage: StageConfig
     first_step: int
     """Global step at which the stage begins."""
     planned_first_step: int
-    """Global step at which it begins where no stage ends early: what the learning rate's schedule counts from."""
+    """Global step at which it would begin if no stage ended early; the learning rate's schedule uses it."""
 
     @property
     def end_step(self) -> int:
@@ -30,9 +30,9 @@ class StagePosition:
 
 
 def nth_stage(stages: Sequence[StageConfig], index: int, ended: Sequence[int] = ()) -> StagePosition:
-    """The stage of an index, the last one for every index past it.
+    """The stage of an index; for an index past the last stage, the last one.
 
-    `ended` are the global steps at which finished stages ended; the stages after them last their whole `steps`.
+    `ended` are the global steps at which finished stages ended; later stages are taken to last all their `steps`.
     """
     index = min(index, len(stages) - 1)
     lengths = [stage.steps for stage in stages]
@@ -48,18 +48,18 @@ def stage_at(stages: Sequence[StageConfig], step: int, ended: Sequence[int] = ()
 
 
 def planned_step(stages: Sequence[StageConfig], step: int, ended: Sequence[int] = ()) -> int:
-    """The step that stands here where no stage ends early: an early end skips a part of the schedule."""
+    """The step of the schedule that this step trains at: an early end of a stage skips a part of the schedule."""
     position = stage_at(stages, step, ended)
     return position.planned_first_step + step - position.first_step
 
 
 @dataclass(frozen=True, slots=True)
 class Plateau:
-    """The best held-out bit accuracy of a stage, and the validations in a row that did not raise it."""
+    """The best held-out bit accuracy of a stage, and the number of validations in a row that did not raise it."""
 
     best: float = 0.0
     stale: int = 0
 
     def after(self, accuracy: float, delta: float) -> Plateau:
-        """One validation later."""
+        """The state after one more validation."""
         return Plateau(accuracy) if accuracy > self.best + delta else Plateau(self.best, self.stale + 1)

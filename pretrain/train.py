@@ -23,15 +23,7 @@ from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
 from videoar.pretrain.resume import RunProgress, resume
 from videoar.pretrain.run import Run
-from videoar.pretrain.run_folder import (
-    HEALTH,
-    VALIDATION,
-    check_writable,
-    checkpoints,
-    keep_lines,
-    open_run,
-    sole_writer,
-)
+from videoar.pretrain.run_folder import HEALTH, check_writable, checkpoints, drop_validations, open_run, sole_writer
 from videoar.pretrain.samples import check_sampling
 from videoar.pretrain.step_reports import StepReports
 
@@ -126,5 +118,5 @@ def _reporter(
     """On the first process, a reporter; the lines that the run is about to write again are dropped."""
     if not world.is_first:
         return contextlib.nullcontext()
-    keep_lines(folder / VALIDATION, lambda line: line["step"] <= progress.validated)
+    drop_validations(folder, progress.validated)
     return Reporter(folder, recipe.log, to_dict(recipe), progress.step, recipe.num_steps)

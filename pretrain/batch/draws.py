@@ -1,4 +1,4 @@
-"""Counter-based randomness: a draw is a function of its counters, so a resumed or re-sharded run repeats it exactly."""
+"""Counter-based random numbers: a draw is a function of its counters, so a resumed or recut run repeats it exactly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 class Stream(IntEnum):
-    """First counter of every draw: one value a purpose, so that no two purposes share numbers."""
+    """First counter of every draw: one value per purpose, so that no two purposes share random numbers."""
 
     FLIP_RATIO = 1
     FLIP = 2
@@ -26,7 +26,8 @@ def draw(seed: int, *counters: int | Int64[Tensor, "*_"]) -> Float32[Tensor, "*_
     """Uniform numbers in [0, 1) with 24 bits, one for each element of the broadcast counters.
 
     z = mix(seed); z = mix(z ^ c) for each counter c in turn; the top 24 bits of z, over 2^24. `mix` is splitmix64
-    (Steele, Lea and Flood 2014). Counters are folded from left to right: put the widest last and it alone costs time.
+    (Steele, Lea and Flood 2014). Counters are folded from left to right:
+    with the largest tensor last, only the last fold is expensive.
     """
     state = _mix(torch.tensor(_signed(seed)))
     for counter in counters:

@@ -12,7 +12,7 @@ from videoar.pretrain.batch.draws import Stream, draw
 
 
 def window_mask(num_frames: int, window: int) -> Bool[np.ndarray, "{num_frames} {num_frames}"]:
-    """Row t: the past frames t - w .. t - 1. All that sampling masks."""
+    """Row t: the past frames t - w .. t - 1. Sampling uses this mask only."""
     frames = np.arange(num_frames)
     age = frames[:, None] - frames[None, :]
     return (age >= 1) & (age <= window)
@@ -24,7 +24,7 @@ def frame_masks(
     """For each sample, row t: the frames S_t of the window, each kept with probability 1 - p_mask.
 
     S_t = {t' in [max(1, t - w), t - 1] : m_t' = 1}, m ~ Bernoulli(1 - p_mask) by (seed, step, sample, t, t'): the same
-    for all scales, layers and heads of one step, wherever the sample stands.
+    for all scales, layers and heads of one step, wherever the sample is in its pack.
     """
     longest = max(num_frames)
     frames = torch.arange(longest)

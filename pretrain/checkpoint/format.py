@@ -1,12 +1,12 @@
 """Checkpoints by parameter: safetensors of fragments and one JSON manifest with sha256; complete or absent.
 
-    step-00001000/00003-exp_avg-000.1f0c7a52.safetensors    process 3's part of one state, a bounded file
-    step-00001000/manifest.json                             written last: with it the checkpoint is there
+    step-00001000/00003-exp_avg-000.1f0c7a52.safetensors    process 3's part of one state, in files of limited size
+    step-00001000/manifest.json                             written last: it completes the checkpoint
     latest                                                  the newest step, for people
 
-The same on a disk and on object storage: files carry the number of the attempt, nothing is renamed, and what no
-manifest names is removed by a later save. Nothing on the load path executes a pickle, and every file is hashed before
-a value of it is used.
+The same on a disk and in object storage: file names contain the number of the attempt, nothing is renamed, and files
+that no manifest names are removed by a later save. Loading executes no pickle, and every file is hashed before a value
+of it is used.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 LATEST = "latest"
 STATES = ("master", "exp_avg", "exp_avg_sq", "ema")
-"""What is kept of a parameter: float32 weight, Adam moments, moving average (where there is one)."""
+"""What is stored of a parameter: float32 weight, Adam moments, and the moving average if there is one."""
 
 _FILE_NAME = re.compile(r"\d{5}-[a-z_]+-\d{3}\.[0-9a-f]+\.safetensors")
 _STEP = re.compile(r"step-(\d{8,})/")
 _READ_AHEAD = 2
 """Files that are read and hashed while the values of another are copied."""
 _BATCH_BYTES = 1 << 30
-"""Parameters that an export assembles at once."""
+"""Bytes of parameters that an export assembles at once."""
 
 
 class CorruptCheckpoint(RuntimeError):
-    """A checkpoint is incomplete or not what its manifest says; the loader falls back to an older one."""
+    """A checkpoint is incomplete or differs from its manifest; a run then loads an older one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def step_name(step: int) -> str:
 
 
 def commit(root: Storage, parts: Sequence[Part], meta: Mapping[str, Any]) -> None:
-    """Join the parts and make the checkpoint appear, by one write of its manifest."""
+    """Join the parts and complete the checkpoint by one write of its manifest."""
     body = {
         "format": FORMAT,
         "meta": dict(meta),
@@ -98,18 +98,18 @@ def commit(root: Storage, parts: Sequence[Part], meta: Mapping[str, Any]) -> Non
 
 
 def point(root: Storage, step: int) -> None:
-    """Name the newest step in `latest`, for people; readers list what is there."""
+    """Name the newest step in `latest`, for people; programs list the folder."""
     root.write(LATEST, step_name(step).encode())
 
 
 def amend(root: Storage, step: int, changes: Mapping[str, Any]) -> None:
-    """Change facts of a committed checkpoint in one write; its files stay."""
+    """Change `meta` of a committed checkpoint in one write; its files stay."""
     body = _read_manifest(root.child(step_name(step)))
     _write_manifest(root, step, body | {"meta": {**body["meta"], **changes}})
 
 
 def saved_steps(root: Storage) -> tuple[int, ...]:
-    """Steps whose manifest is there, oldest first."""
+    """Steps of complete checkpoints, oldest first."""
     found = (_STEP.match(key) for key in root.keys("") if key.endswith(f"/{MANIFEST}"))
     return tuple(sorted(int(match[1]) for match in found if match))
 
@@ -117,13 +117,13 @@ def saved_steps(root: Storage) -> tuple[int, ...]:
 def tidy(root: Storage, step: int, *, keep_last: int, keep_every: int = 0) -> None:
     """After the commit of a step: remove what earlier, killed saves left, and the checkpoints not kept.
 
-    Later steps are left alone and do not count: a run that passed over damaged ones must not lose for them the one it
-    has just written.
+    Later steps are left alone and do not count: a run that skipped damaged ones must not lose the one that it has just
+    written in favour of them.
     """
     steps = [saved for saved in saved_steps(root) if saved <= step]
     kept = {*steps[-max(keep_last, 1) :], *(saved for saved in steps if keep_every and saved % keep_every == 0)}
     for old in sorted(set(steps) - kept):
-        root.remove(f"{step_name(old)}/{MANIFEST}")  # first: a half removed checkpoint is none
+        root.remove(f"{step_name(old)}/{MANIFEST}")  # first: without its manifest it is not a checkpoint
         root.remove_folder(step_name(old))
     begun = {int(match[1]) for key in root.keys("") if (match := _STEP.match(key))}
     for unfinished in sorted(other for other in begun - set(steps) if other < step):
@@ -147,28 +147,30 @@ class Checkpoint:
             for fragment in map(StoredFragment.from_json, body["fragments"]):
                 self._fragments.setdefault(fragment.place.parameter, []).append(fragment)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CorruptCheckpoint(f"{self.folder}/{MANIFEST}: lacks a field, or it is no such ({error!r})") from error
+            raise CorruptCheckpoint(
+                f"{self.folder}/{MANIFEST}: a field is missing or of the wrong type ({error!r})"
+            ) from error
         for name in self._files:
             if not _FILE_NAME.fullmatch(name):
-                raise CorruptCheckpoint(f"{self.folder}/{MANIFEST}: names {name}, which is no file of a checkpoint")
+                raise CorruptCheckpoint(f"{self.folder}/{MANIFEST}: names {name}, which is not a file of a checkpoint")
 
     @property
     def parameters(self) -> tuple[str, ...]:
         return tuple(self._fragments)
 
     def shape(self, parameter: str) -> tuple[int, ...]:
-        """Of the whole parameter."""
+        """Shape of the whole parameter."""
         return self._of(parameter)[0].place.shape
 
     def has(self, state: str) -> bool:
-        """Whether every parameter carries this state."""
+        """Whether every parameter has this state."""
         return all(state in fragment.files for several in self._fragments.values() for fragment in several)
 
     @torch.no_grad()
     def fill(self, fragments: Iterable[Fragment]) -> None:
-        """Copy the saved values into live tensors of any layout; every element is filled, or CorruptCheckpoint raised.
+        """Copy the saved values into live tensors, however they are cut; CorruptCheckpoint if an element is missing.
 
-        Each file is read once, and only where it holds something that is asked for.
+        Each file is read once, and only if it holds something that is needed.
         """
         wanted = [(fragment.place, state, out) for fragment in fragments for state, out in fragment.states.items()]
         by_file: dict[str, list[tuple[StoredFragment, Place, Tensor, int]]] = {}
@@ -206,7 +208,7 @@ class Checkpoint:
         yield from self._read(batch, "ema" if ema else "master").items()
 
     def verify(self) -> None:
-        """Hash every file; CorruptCheckpoint names the first that is not as it was written."""
+        """Hash every file; CorruptCheckpoint names the first that has changed since it was written."""
         for _ in read_ahead(self._content, sorted(self._files), threads=_READ_AHEAD, ahead=_READ_AHEAD):
             pass
 
@@ -224,7 +226,7 @@ class Checkpoint:
         return self._fragments[parameter]
 
     def _file(self, stored: StoredFragment, state: str) -> str:
-        """The file of a state; a run that begins an average begins it at the weights."""
+        """The file of a state. A moving average that was not saved starts from the weights."""
         name = stored.files.get(state) or (stored.files.get("master") if state == "ema" else None)
         if name is None or name not in self._files:
             raise CorruptCheckpoint(f"{self.folder}: holds no {state} of {stored.place.parameter}")
@@ -242,10 +244,10 @@ class Checkpoint:
         try:
             return parse_safetensors(self._content(name))
         except SafetensorError as error:
-            raise CorruptCheckpoint(f"{self.folder}/{name}: is no safetensors file ({error})") from error
+            raise CorruptCheckpoint(f"{self.folder}/{name}: is not a safetensors file ({error})") from error
 
     def _content(self, name: str) -> bytes:
-        """The bytes of a file, which are those that were written."""
+        """The bytes of a file, checked against their hash."""
         expected = self._files[name]
         try:
             content = self._storage.read(name)
@@ -263,7 +265,7 @@ def _write_manifest(root: Storage, step: int, body: Mapping[str, Any]) -> None:
 
 
 def _read_manifest(folder: Storage) -> dict[str, Any]:
-    """What the manifest holds, its own digest checked and taken off."""
+    """The content of the manifest, without its own digest, which is checked."""
     try:
         body: dict[str, Any] = json.loads(folder.read(MANIFEST))
         digest, version = body.pop("sha256", None), body["format"]

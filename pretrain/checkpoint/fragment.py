@@ -1,7 +1,7 @@
-"""Pieces of parameters: which elements of the whole a process holds, and how one layout's pieces fill another's.
+"""Fragments of parameters: which elements a process holds, and how the fragments of one run fill those of another.
 
-A parameter may be cut along a dimension (tensor parallelism), and the cut flattened and sliced (ZeRO). Both are a place
-in the whole parameter, so any layout can be filled from any other.
+A parameter may be cut along a dimension (tensor parallelism), and the cut flattened and sliced (ZeRO). Both are places
+in the whole parameter, so fragments of any parallel layout can be filled from those of any other.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Place:
 
     @property
     def is_possible(self) -> bool:
-        """Whether a parameter of this shape can be cut so, and has these elements: asked of what a file says."""
+        """Whether a parameter of this shape can be cut like this and has these elements; checks what a file says."""
         cut = self.cut or Cut(0, 0, 1)
         if not all(
             isinstance(value, int) for value in (*self.shape, cut.dim, cut.index, cut.parts, self.start, self.numel)
@@ -76,7 +76,7 @@ class Place:
         return flat // width * self.shape[1] + self.cut.index * width + flat % width
 
     def positions(self, elements: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
-        """Where this place holds the given elements of the flattened whole, counted from its start; -1: it does not."""
+        """Positions, from the start of this place, of given elements of the flattened whole; -1: not in this place."""
         if self.cut is None:
             flat, inside = elements, torch.ones_like(elements, dtype=torch.bool)
         else:
@@ -116,7 +116,7 @@ def copy_overlap(source: Place, values: Tensor, target: Place, out: Tensor) -> i
 
 
 def may_overlap(source: Place, target: Place) -> bool:
-    """False where two places of one parameter are known to share no element."""
+    """False if two places of one parameter certainly share no element."""
     source, target = source.by_rows(), target.by_rows()
     if source.cut is not None and target.cut is not None and source.cut != target.cut:
         return source.cut.parts != target.cut.parts

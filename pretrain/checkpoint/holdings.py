@@ -1,4 +1,4 @@
-"""What a process holds of the trained parameters and of AdamW's state, and its way to and from checkpoints.
+"""What a process holds of the trained parameters and AdamW's state, and how that is saved and loaded.
 
 One description serves every engine: plain AdamW (the parameter is its own master), tensor parallelism (a cut of it) and
 ZeRO (a slice of the flattened cut, inside a flat group).
@@ -30,7 +30,7 @@ class Holding:
     adam: torch.optim.Optimizer
 
     def moments(self) -> dict[str, Tensor]:
-        """Flat views of Adam's moments, made as zeros where the optimizer has not stepped yet."""
+        """Flat views of Adam's moments, created as zeros if the optimizer has not stepped yet."""
         state = self.adam.state[self.stepped]
         if not state:
             on_device = self.adam.defaults["fused"] or self.adam.defaults["capturable"]
@@ -41,7 +41,7 @@ class Holding:
         return {name: state[name].view(-1)[first : first + self.master.numel()] for name in _MOMENTS}
 
     def fragment(self, ema: MovingAverage | None) -> Fragment:
-        """The live tensors that a checkpoint keeps."""
+        """The live tensors that a checkpoint stores."""
         states = {"master": self.master, **self.moments()}
         if ema is not None:
             states["ema"] = ema.values[self.place.parameter]
@@ -49,12 +49,12 @@ class Holding:
 
 
 def whole_place(name: str, parameter: Tensor) -> Place:
-    """All of a parameter."""
+    """The place of a whole parameter."""
     return Place(name, tuple(parameter.shape), None, 0, parameter.numel())
 
 
 def plain_holdings(model: nn.Module, adam: torch.optim.Optimizer) -> list[Holding]:
-    """Every parameter whole, its own master."""
+    """Every parameter as a whole; each is its own float32 master."""
     return [
         Holding(whole_place(name, parameter), parameter.data.view(-1), parameter, adam)
         for name, parameter in model.named_parameters()
@@ -62,7 +62,7 @@ def plain_holdings(model: nn.Module, adam: torch.optim.Optimizer) -> list[Holdin
 
 
 def moving_average(holdings: Iterable[Holding], decay: float) -> MovingAverage | None:
-    """The average of what this process holds; None where the recipe keeps none."""
+    """The moving average of what this process holds; None if the recipe keeps none."""
     return MovingAverage({held.place.parameter: held.master for held in holdings}, decay) if decay else None
 
 
@@ -73,14 +73,14 @@ def fragments(holdings: Iterable[Holding], ema: MovingAverage | None) -> Iterato
 
 @torch.no_grad()
 def load(holdings: Sequence[Holding], ema: MovingAverage | None, checkpoint: Checkpoint) -> None:
-    """Fill masters, moments, Adam's step count and the average from a checkpoint of any layout."""
+    """Fill masters, moments, Adam's step count and the average from a checkpoint, however its run was cut."""
     checkpoint.fill(fragments(holdings, ema))
     for held in holdings:
         held.adam.state[held.stepped]["step"].fill_(checkpoint.meta["updates"])
 
 
 class MovingAverage:
-    """Exponential moving average of float32 masters, kept where (and cut as) the masters are."""
+    """Exponential moving average of float32 masters, on the same device and cut in the same way."""
 
     def __init__(self, masters: Mapping[str, Tensor], decay: float) -> None:
         self.decay = decay

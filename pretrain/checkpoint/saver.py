@@ -1,7 +1,7 @@
-"""Saving while training goes on: the loop waits for a copy of the state, threads hash and write it.
+"""Saving while training continues: the loop waits for a copy of the state, threads hash and write it.
 
-Every process owns the files of its fragments. Nothing is agreed on in the background: the loop asks once a step whether
-all have written (`Engine.agree`), and the first process commits.
+Every process writes the files of its fragments. The threads do not communicate: the loop asks once a step whether all
+processes have written (`Engine.agree`), and then the first process commits.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from videoar.pretrain.checkpoint.fragment import Fragment, Place
 from videoar.pretrain.config import LogConfig
 
 FILE_BYTES = 64 << 20
-"""Of one file, unless a single fragment is larger: bounds what a reader holds and what a retry sends again."""
+"""Largest size of a file, unless a single fragment is larger; limits a reader's memory and what a retry sends."""
 
 _WRITERS = 2
-"""Threads that hash and write: one hashes while the disk takes the other's file."""
+"""Threads that hash and write: one hashes while the other's file is written."""
 
 Value = TypeVar("Value")
 
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 @runtime_checkable
 class Writer(Protocol):
-    """What a save asks of an engine: the state of this process, and agreement with the other processes."""
+    """What a save needs of an engine: the state of this process, and communication with the others."""
 
     rank: int
 
@@ -51,16 +51,16 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A safetensors file in host memory, and where in it each parameter's state lies."""
+    """A safetensors file in host memory, with the place of each parameter in it."""
 
     state: str
     index: int
-    """Among the files of one state."""
+    """Number of the file among those of one state."""
     places: tuple[Place, ...]
     content: Tensor
     """Bytes of the whole file."""
     views: tuple[Tensor, ...]
-    """Float32 parts of `content`, one a place."""
+    """Float32 views of `content`, one per place."""
 
     @staticmethod
     def of(state: str, index: int, places: Sequence[Place], *, pinned: bool) -> Image:
@@ -73,7 +73,7 @@ class Image:
 
 
 def make_images(fragments: Sequence[Fragment], *, pinned: bool) -> list[Image]:
-    """Empty files for every state of the fragments, each state by itself and of bounded size."""
+    """Empty files for every state of the fragments: one state per file, in files of limited size."""
     images = []
     for state in checkpoint.STATES:
         places = [fragment.place for fragment in fragments if state in fragment.states]
@@ -93,7 +93,7 @@ def fill_images(images: Iterable[Image], fragments: Sequence[Fragment]) -> None:
 
 
 def write_images(folder: Storage, rank: int, images: Sequence[Image]) -> Part:
-    """Write every file under a name that no other attempt has; what was written is removed when one fails."""
+    """Write every file under a name that no other attempt has; if one fails, the others are removed."""
     attempt = uuid.uuid4().hex[:8]
     names = [f"{rank:05d}-{image.state}-{image.index:03d}.{attempt}.safetensors" for image in images]
     with ThreadPoolExecutor(_WRITERS) as pool:
@@ -107,7 +107,7 @@ def write_images(folder: Storage, rank: int, images: Sequence[Image]) -> Part:
 
 
 def write_checkpoint(root: Storage, shares: Sequence[Sequence[Fragment]], meta: Mapping[str, Any]) -> None:
-    """A whole checkpoint in one go, each share as if a process had written it."""
+    """Write a whole checkpoint at once, each share as if a process had written it."""
     parts = []
     for rank, fragments in enumerate(shares):
         images = make_images(fragments, pinned=False)
@@ -119,7 +119,7 @@ def write_checkpoint(root: Storage, shares: Sequence[Sequence[Fragment]], meta: 
 
 @dataclass(slots=True)
 class _Pending:
-    """A save that is under way."""
+    """A save that is not finished."""
 
     meta: Mapping[str, Any]
     begun: float
@@ -130,22 +130,22 @@ class _Pending:
 
 @dataclass(slots=True)
 class Saver:
-    """Writes the checkpoints of a run, one at a time; every process has one and calls it alike."""
+    """Writes the checkpoints of a run, one at a time. Every process has one and makes the same calls."""
 
     root: Storage
     engine: Writer
     config: LogConfig
     failures: int = 0
-    """Saves in a row that failed on some process."""
+    """Saves in a row that failed on any process."""
     seconds: float | None = None
-    """From the beginning to the commit of the last save that was committed here."""
+    """Seconds from the start to the commit of the last committed save."""
     _images: list[Image] = field(default_factory=list)
     _pending: _Pending | None = None
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "checkpoint"))
 
     def begin(self, meta: Mapping[str, Any]) -> float:
-        """Copy the state and write it from a thread; seconds that the caller waited. No save may be under way."""
-        assert self._pending is None, "saves are one at a time: settle the one before"
+        """Copy the state, then write it in a thread; returns the seconds of the copy. One save at a time."""
+        assert self._pending is None, "one save at a time: finish the one before"
         begun = time.perf_counter()
         fragments = list(self.engine.fragments())
         places = {fragment.place for fragment in fragments}
@@ -159,7 +159,7 @@ class Saver:
 
     @property
     def writing(self) -> bool:
-        """Whether this process is still at work on a save."""
+        """Whether this process is still writing."""
         pending = self._pending
         return pending is not None and not (pending.committing or pending.writing).done()
 
@@ -171,9 +171,9 @@ class Saver:
         return task is not None and task.done() and task.exception() is not None
 
     def advance(self, *, writing: bool, failed: bool) -> str | None:
-        """Take the save one step on, given what holds on any process; what went wrong, where it did.
+        """Take the save further, given whether any process is writing or has failed; returns the reason of a failure.
 
-        Two steps: when all have written the first process commits, when it has committed the save is over.
+        When all processes have written, the first one commits; when it has committed, the save is finished.
         """
         pending = self._pending
         if pending is None or writing:
@@ -187,17 +187,17 @@ class Saver:
         return None
 
     def finish(self) -> str | None:
-        """Wait until the save that is under way is committed; what went wrong, where it did."""
-        trouble = None
+        """Wait until the unfinished save is committed; returns the reason if it failed."""
+        problem = None
         while self._pending is not None:
             task = self._pending.committing or self._pending.writing
             task.exception()  # waits
             _, failed = self.engine.agree((False, self.failed))
-            trouble = self.advance(writing=False, failed=bool(failed))
-        return trouble
+            problem = self.advance(writing=False, failed=bool(failed))
+        return problem
 
     def close(self) -> None:
-        """Wait for the thread; what was not committed is left for a later save to remove."""
+        """Wait for the thread; files that were not committed are removed by a later save."""
         self._pool.shutdown()
 
     def _commit(self, pending: _Pending) -> None:
@@ -209,7 +209,7 @@ class Saver:
             pending.committing = self._pool.submit(self._commit_and_tidy, parts, pending.meta)
 
     def _commit_and_tidy(self, parts: Sequence[Part], meta: Mapping[str, Any]) -> None:
-        """What comes after the manifest is for people and for space: failing at it loses no checkpoint."""
+        """After the manifest, `latest` and the removal of older checkpoints may fail: no checkpoint is lost."""
         checkpoint.commit(self.root, parts, meta)
         try:
             checkpoint.point(self.root, meta["step"])
@@ -218,24 +218,24 @@ class Saver:
             log.warning("older checkpoints below %s were not removed: %s", self.root.url, error)
 
     def _give_up(self, pending: _Pending) -> str:
-        """Forget the save; every process says what it knows of the reason."""
+        """Forget the save; every process returns what it knows of the reason."""
         error = (pending.committing or pending.writing).exception()
         self._pending, self.failures = None, self.failures + 1
         reason = f"{error}" if error is not None else "another process could not write its part"
         log.warning(
-            "checkpoint of step %d was not written: %s; the newest one before it stays", pending.meta["step"], reason
+            "checkpoint of step %d was not written: %s; the one before it is kept", pending.meta["step"], reason
         )
         if error is None and pending.committing is None:
             self._discard(pending)
         return reason
 
     def _discard(self, pending: _Pending) -> None:
-        """This process's files of a save that others could not complete."""
+        """Remove this process's files of a save that others could not complete."""
         _remove(self.root.child(checkpoint.step_name(pending.meta["step"])), pending.writing.result().files)
 
 
 def _header(places: Sequence[Place]) -> bytes:
-    """The head of a safetensors file: length, then JSON of each tensor's type, shape and bytes, padded to eight."""
+    """The header of a safetensors file: length, then JSON of each tensor's type, shape and bytes, padded to 8."""
     table, offset = {}, 0
     for place in places:
         stop = offset + 4 * place.numel
@@ -247,7 +247,7 @@ def _header(places: Sequence[Place]) -> bytes:
 
 
 def _bounded(places: Sequence[Place]) -> list[list[Place]]:
-    """The places in order, in groups of at most FILE_BYTES (or of one)."""
+    """The places in order, in groups of at most FILE_BYTES (or of one place)."""
     groups: list[list[Place]] = []
     size = 0
     for place in places:
@@ -275,7 +275,7 @@ def _stored(names: Sequence[str], images: Sequence[Image]) -> tuple[StoredFragme
 
 
 def _remove(folder: Storage, names: Iterable[str]) -> None:
-    """As far as it goes: a later save removes what stays."""
+    """Remove files; those that cannot be removed now are removed by a later save."""
     for name in names:
         try:
             folder.remove(name)

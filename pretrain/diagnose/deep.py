@@ -12,8 +12,8 @@ from torch import Tensor
 from videoar.cluster.ground.finding import Finding
 from videoar.data_pipeline.shards.sample import Sample
 from videoar.pretrain.batch.pack import plain_pack
-from videoar.pretrain.checkpoint.format import Checkpoint
-from videoar.pretrain.config import Recipe, StageConfig
+from videoar.pretrain.checkpoint.model import open_model
+from videoar.pretrain.config import StageConfig
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
 from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.generate.sampler import Accumulation
@@ -50,7 +50,7 @@ def inference(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name="inference", state="skip", found="needs an undamaged checkpoint and readable data")
         return
     sample, stage = found
-    ways = both_ways(_model(evidence.recipe, evidence.saved, ema=False), evidence.recipe, stage, sample)
+    ways = both_ways(open_model(evidence.recipe.model, evidence.saved, ema=False), stage, sample)
     full, cached = ways.accuracy(ways.full), ways.accuracy(ways.cached)
     trained = mean_of(evidence.recent, "bit_accuracy") or 0.0
     figures = {"difference": ways.difference, "full": full, "cached": cached, "training": trained}
@@ -65,7 +65,7 @@ def inference(evidence: Evidence) -> Iterator[Finding]:
         remedy="the checkpoint does not hold the trained weights, or the sample is from other data" if lost else "",
     )
     if evidence.saved.has("ema"):
-        average = both_ways(_model(evidence.recipe, evidence.saved, ema=True), evidence.recipe, stage, sample)
+        average = both_ways(open_model(evidence.recipe.model, evidence.saved, ema=True), stage, sample)
         accuracy = average.accuracy(average.full)
         behind = accuracy < full - 0.05
         yield Finding(
@@ -78,7 +78,7 @@ def inference(evidence: Evidence) -> Iterator[Finding]:
 
 
 @torch.inference_mode()
-def both_ways(model: VideoAR, recipe: Recipe, stage: StageConfig, sample: Sample) -> BothWays:
+def both_ways(model: VideoAR, stage: StageConfig, sample: Sample) -> BothWays:
     """Logits from the stored bits before each bit: in one masked pass (training), and scale by scale (sampling)."""
     return BothWays(_full(model, stage, sample), _cached(model, stage, sample), torch.from_numpy(sample.bits))
 
@@ -145,11 +145,3 @@ def _stage_of(stage: StageConfig, sample: Sample) -> StageConfig:
     length = len(sample.text) + sample.entry.num_visual_tokens
     window = min(stage.window, max(1, sample.entry.num_frames - 2))
     return replace(stage, tokens_per_pack=-(-length // 256) * 256, window=window)
-
-
-def _model(recipe: Recipe, saved: Checkpoint, *, ema: bool) -> VideoAR:
-    """The plain model of a checkpoint, in float32 on the CPU: four bytes for each weight."""
-    with torch.device("meta"):
-        model = VideoAR(recipe.model)
-    model.load_state_dict(dict(saved.weights(ema=ema)), assign=True)
-    return model.eval()

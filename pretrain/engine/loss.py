@@ -1,4 +1,4 @@
-"""The bitwise loss and its sums by frame and scale: everything adds up over packs, microbatches and ranks."""
+"""The bitwise loss and its sums by frame and scale; all of them add up over packs, microbatches and ranks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 from videoar.pretrain.batch.pack import Pack
 
 MAX_FRAMES, MAX_SCALES = 64, 16
-"""Size of the tables, the same on all ranks; frames beyond the last are counted with it."""
+"""Size of the tables, the same on all ranks; frames past the last row are counted in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What a step is judged by, as one vector of sums: tallies add, and one all-reduce adds those of all ranks."""
+    """The metrics of a step as one vector of sums: tallies add, and one all-reduce adds those of all ranks."""
 
     sums: Float64[Tensor, " n"]
 
@@ -36,12 +36,12 @@ class Tally:
 
     @property
     def flip_ratio(self) -> Float64[Tensor, ""]:
-        """Mean flip ratio used over frames and scales (Eq. 8); 0 where nothing is corrupted."""
+        """Mean flip ratio used over frames and scales (Eq. 8); 0 if nothing is corrupted."""
         return self.sums[1] / self.sums[2].clamp(min=1)
 
     @property
     def attended_pairs(self) -> Float64[Tensor, ""]:
-        """Pairs of query and key: what attention costs."""
+        """Pairs of query and key that attention computes: its cost."""
         return self.sums[3]
 
     @property
@@ -58,7 +58,7 @@ def token_losses(logits: Float32[Tensor, "l k"], targets: Bool[Tensor, "l k"]) -
 def bitwise_loss(logits: Float32[Tensor, "l k"], pack: Pack) -> tuple[Float32[Tensor, ""], Tally]:
     """The pack's sum of a_s x mean over bits, and its tally.
 
-    Divided by N, the latent frames of the whole step, it is the pack's share of the step loss: no mean of means.
+    Divided by N, the latent frames of the whole step, it is the pack's share of the step loss: not a mean of means.
     """
     losses = token_losses(logits, pack.targets)
     loss = (losses * pack.weights).sum()

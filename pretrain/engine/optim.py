@@ -11,7 +11,7 @@ from videoar.pretrain.config import OptimizerConfig
 
 
 def parameter_groups(parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, object]]:
-    """Two groups: matrices decay; gains, embeddings of one row and other vectors do not."""
+    """Two groups: matrices, with weight decay; gains, embeddings of one row and other vectors, without."""
     named = list(parameters)
     matrices = [parameter for _, parameter in named if parameter.ndim >= 2]
     vectors = [parameter for _, parameter in named if parameter.ndim < 2]
@@ -19,7 +19,7 @@ def parameter_groups(parameters: Iterable[tuple[str, nn.Parameter]], weight_deca
 
 
 def adamw(parameters: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfig) -> torch.optim.AdamW:
-    """Decoupled Adam; the learning rate is set anew before each step."""
+    """Decoupled Adam; the learning rate is set before each step."""
     groups = parameter_groups(parameters, config.weight_decay)
     fused = all(parameter.is_cuda for group in groups for parameter in group["params"])  # type: ignore[attr-defined]
     return torch.optim.AdamW(groups, lr=0.0, betas=config.betas, eps=config.eps, fused=fused)

@@ -1,4 +1,4 @@
-"""One optimizer step: what every engine offers the loop, and the plain one for a single process."""
+"""The engine of a single process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def forward_loss(model: VideoAR, pack: Pack, num_frames: int) -> tuple[Tensor, T
 
 
 class PlainEngine(Engine):
-    """One process, plain PyTorch: what every sharded engine must equal."""
+    """One process, plain PyTorch; every sharded engine must give its results."""
 
     rank, num_processes, data_rank, data_size = 0, 1, 0, 1
 
@@ -66,7 +66,7 @@ class PlainEngine(Engine):
         return StepResult(tally, norm, applied, by_block, peak_memory())
 
     def _clip(self) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"]]:
-        """The norms, of the whole gradient and by block; the gradient is scaled down to the recipe's limit."""
+        """The norms of the whole gradient and of each block; scales the gradient down to the recipe's limit."""
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
         norm = torch.linalg.vector_norm(norms)

@@ -1,4 +1,4 @@
-"""What a process uses: the time of one step's collectives, as torch's profiler sees them, and memory."""
+"""What a process uses: the time of a step's collectives, measured by torch's profiler, and memory."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 _COLLECTIVES = ("nccl", "gloo:")
-"""How kernels (NCCL) and host events (gloo) of collectives begin."""
+"""Prefixes of the names of collectives: kernels of NCCL, host events of gloo."""
 
 
 @dataclass(slots=True)
 class Communication:
-    """Seconds that this process spent in collectives during the step; None where it was not measured."""
+    """Seconds that this process spent in collectives during the step; None if it was not measured."""
 
     seconds: float | None = None
 
 
 @contextmanager
 def measured_communication(wanted: bool) -> Iterator[Communication]:
-    """Profile what runs inside, when wanted; the profiler costs a few per cent, so it is wanted now and then."""
+    """If `wanted`, profile the code inside. The profiler costs a few per cent, so most steps run without it."""
     found = Communication()
     if not wanted:
         yield found
@@ -42,7 +42,7 @@ def measured_communication(wanted: bool) -> Iterator[Communication]:
 
 
 def peak_memory() -> int:
-    """Bytes at the highest so far, of the device where there is one and of this process elsewhere."""
+    """Highest memory use so far in bytes: of the GPU if there is one, else of this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,4 +1,4 @@
-"""Activation recomputation: a block's forward runs again in backward, all of it or its cheap parts."""
+"""Activation recomputation: in backward a block's forward runs again, all of it or its cheap operations."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _KEPT = frozenset(
         _aten._scaled_dot_product_cudnn_attention.default,
     }
 )
-"""Products whose results `selective` keeps: dear to compute, small beside what lies between them."""
+"""Products whose results `selective` keeps: expensive to compute, and small compared with what is between them."""
 
 
 def recompute(block: Block, mode: Literal["selective", "full"]) -> None:
-    """Replace the block's forward, in place: `full` keeps its input alone, `selective` the results in _KEPT too.
+    """Replace the block's forward, in place: `full` keeps only its input, `selective` also the results in _KEPT.
 
-    The mask travels in `attend`, a closure, so the second run attends as the first did.
+    The mask is in the closure `attend`, so the second run attends as the first did.
     """
     contexts: dict[str, Any] = {}
     if mode == "selective":
         contexts["context_fn"] = partial(create_selective_checkpoint_contexts, _policy)
     plain = block.forward
 
-    # A function of its own: torch.compile passes over a `partial` of checkpoint, and the block with it, in silence.
+    # Not a `partial` of checkpoint: torch.compile silently skips that, and the block with it.
     def forward(x: Tensor, rotation: Rotation | None, attend: Attend) -> Tensor:
         again: Tensor = checkpoint(
             plain, x, rotation, attend, use_reentrant=False, preserve_rng_state=False, **contexts
@@ -52,7 +52,7 @@ def _policy(context: Any, operation: Any, *args: object, **kwargs: object) -> Ch
 
 
 def prepare_blocks(model: VideoAR, parallel: ParallelConfig) -> None:
-    """Recomputation and compilation, applied to the blocks from outside."""
+    """Apply recomputation and compilation to the blocks, in place."""
     for block in model.blocks:
         if parallel.compile and isinstance(block, Block):
             block.compile(dynamic=False)

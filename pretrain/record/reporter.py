@@ -15,14 +15,14 @@ from videoar.pretrain.run_folder import METRICS, WANDB_ID, keep_lines
 
 
 class MetricsFile:
-    """metrics.jsonl, appended a line at a time; a resumed run drops the lines it is about to write again."""
+    """metrics.jsonl, one line per step; a resumed run first drops the lines that it will write again."""
 
     def __init__(self, path: Path, first_step: int) -> None:
         self._path = path
         self.go_back(first_step)
 
     def go_back(self, first_step: int) -> None:
-        """Drop the lines from a step on; the next one that is written is that step's."""
+        """Drop the lines from a step on; the next line must be that step's."""
         keep_lines(self._path, lambda record: record["step"] < first_step)
         self._file: TextIO = self._path.open("a")
 
@@ -35,7 +35,7 @@ class MetricsFile:
 
 
 class Reporter:
-    """Hands each step's record to the file, to Weights & Biases, and to whoever watches."""
+    """Writes each step's record to the file, to Weights & Biases and to the terminal."""
 
     def __init__(
         self, run: Path, config: LogConfig, recipe: Mapping[str, Any], first_step: int, num_steps: int
@@ -58,13 +58,13 @@ class Reporter:
             self._wandb.finish(exit_code=0 if kind is None else 1)
 
     def go_back(self, step: int) -> None:
-        """The run was sent back: the steps from this one on are told again."""
+        """The run was sent back to a step: its record and those after it are written again."""
         self._metrics.close()
         self._metrics.go_back(step)
         self._progress.go_back(step)
 
     def record(self, record: Mapping[str, Any]) -> None:
-        """One step, in order."""
+        """Write the record of a step; steps come in order."""
         self._metrics.write(record)
         if self._wandb is not None:
             self._wandb.log(_flat(record))
@@ -76,7 +76,7 @@ class Reporter:
         self._progress.show(record["stage"], record["step"] + 1, self._num_steps, figures, line)
 
     def show(self, folder: Path, description: Mapping[str, Any]) -> None:
-        """The videos of a sampling as panels of Weights & Biases; without it they are files and nothing more."""
+        """Show the videos of a sampling in Weights & Biases, if it is on."""
         if self._wandb is None:
             return
         import wandb
@@ -89,7 +89,7 @@ class Reporter:
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists and tables become one panel an element: loss_by_scale/0, grad_norm_by_block/head, ..."""
+    """One panel per element of lists and tables: loss_by_scale/0, grad_norm_by_block/head, ..."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
         if isinstance(value, list):
@@ -102,7 +102,7 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _start_wandb(run: Path, config: LogConfig, recipe: Mapping[str, Any]) -> Any:
-    """One run there, however often this one is resumed, with the step as its axis."""
+    """One W&B run for all resumes of this run, with the step as its axis."""
     if config.wandb == "off":
         return None
     import wandb
@@ -120,6 +120,6 @@ def _start_wandb(run: Path, config: LogConfig, recipe: Mapping[str, Any]) -> Any
         resume="allow",
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True, save_code=False),
     )
-    # Its own count of steps only grows: it would drop those that a rewind or a resumed run tells again.
+    # W&B's own count of steps only grows: it would drop the steps that a rewind or a resumed run writes again.
     logged.define_metric("*", step_metric="step")
     return logged

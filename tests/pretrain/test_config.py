@@ -34,7 +34,7 @@ from videoar.pretrain.config import ParallelConfig
         ("--optimizer.ema-decay 1", "optimizer.ema_decay=1.0: is not below 1; use a number below 1"),
         ("--parallel.tensor 0", "parallel.tensor=0: is below 1; use 1 or more"),
         ("--parallel.virtual-pipeline 2", "parallel.virtual_pipeline=2: interleaves chunks of several pipeline stages"),
-        ("--parallel.offload true", "parallel.offload=True: moves ZeRO's state, and zero_stage=0 has none"),
+        ("--parallel.offload true", "parallel.offload=True: moves ZeRO's state to the CPU, and zero_stage=0 has none"),
         ("--stages.video.steps 0", "stages.video.steps=0: is below 1; use 1 or more"),
         ("--stages.video.batch 0", "stages.video.batch=0: is below 1; use 1 or more"),
         ("--stages.video.tokens-per-pack 300", "stages.video.tokens_per_pack=300: is not a multiple of 256; use 512"),
