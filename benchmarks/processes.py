@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 
-from videoar.cluster.ground.process import World, environment
+from videoar.cluster.ground.process import World, set_variables
 
 Work = Callable[..., Any]
 
@@ -25,12 +25,14 @@ def run_processes(count: int, work: Work, arguments: Mapping[str, Any] | None = 
 
     When one fails the others are ended, and its error is raised here.
     """
-    with tempfile.TemporaryDirectory() as folder, environment(_VARIABLES):
-        torch.multiprocessing.spawn(_one, (count, folder, work, dict(arguments or {})), nprocs=count)
+    arguments = dict(arguments or {})
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.start_processes(_one, (count, folder, work, arguments), count, start_method="forkserver")
         return [json.loads(_file(folder, rank).read_text()) for rank in range(count)]
 
 
 def _one(rank: int, count: int, folder: str, work: Work, arguments: dict[str, Any]) -> None:
+    set_variables(_VARIABLES)
     torch.set_num_threads(1)
     rendezvous = (Path(folder) / "rendezvous").as_uri()
     value = work(World(rank=rank, local_rank=rank, world_size=count, rendezvous=rendezvous), **arguments)

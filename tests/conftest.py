@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from s3fs import S3FileSystem
 
 from videoar.cluster.entry import main
 
+from .forked import name_modules
 from .s3_server import BUCKET, S3Server, S3Store
 
 
@@ -20,14 +23,43 @@ def one_thread() -> None:
     """Ours, and that of every process a test starts."""
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+    name_modules()
 
 
 @pytest.fixture(scope="session")
 def debug_data(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The shards of the debug recipe, prepared once by the command that people run."""
-    output = tmp_path_factory.mktemp("debug-data")
-    assert main(["data", "run", "debug", "--output", str(output)]) == 0
+    output = _shared(tmp_path_factory) / "debug-data"
+    with FileLock(f"{output}.lock"):
+        if not output.exists():
+            made = output.with_suffix(".part")
+            assert main(["data", "run", "debug", "--output", str(made)]) == 0
+            made.rename(output)
     return str(output)
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run of the tests, for all processes of pytest-xdist."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+LONGEST = (
+    "parity",
+    "faults",
+    "benchmarks",
+    "e2e",
+    "configs/test_smoke",
+    "pretrain/parallel",
+    "data_pipeline/preparing",
+)
+"""Folders and files whose tests take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first: at the end of a run no process waits for another."""
+    places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: min((places[name] for name in places if name in item.nodeid), default=len(places)))
 
 
 @pytest.fixture(scope="session")

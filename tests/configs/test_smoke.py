@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,9 @@ from videoar.pretrain.data import make_sampler, open_datasets, prepare_text
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
 from videoar.tokenizer.config import TokenizerSource
+
+from ..forked import workers
+from .worker import train_saved
 
 pytestmark = pytest.mark.slow
 
@@ -64,12 +65,7 @@ def runs(shards: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for name in WHOLE:
         save_recipe(shrunk(_recipe(name), shards), folder / f"{name}.yaml")
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    worker = str(Path(__file__).with_name("worker.py"))
-    done = subprocess.run(
-        [sys.executable, *torchrun, worker, str(folder)], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
+    workers(2, train_saved, str(folder))
     return folder
 
 

@@ -1,13 +1,15 @@
-"""Run under torchrun: train every saved recipe of a folder in turn, as `videoar train` does; runs lie beside them."""
+"""What each of several processes runs: `videoar train` on every saved recipe of a folder in turn."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from videoar.cluster.entry import main
 
-if __name__ == "__main__":
-    for recipe in sorted(Path(sys.argv[1]).glob("*.yaml")):
-        if code := main(["train", str(recipe), "--run", str(recipe.with_suffix(""))]):
-            sys.exit(code)
+
+def train_saved(folder: str) -> int:
+    """Train the recipes, each into a folder next to it; the first exit code that is not 0."""
+    codes = (
+        main(["train", str(file), "--run", str(file.with_suffix(""))]) for file in sorted(Path(folder).glob("*.yaml"))
+    )
+    return next((code for code in codes if code), 0)

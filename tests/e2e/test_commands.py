@@ -5,28 +5,22 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from videoar.cluster.entry import main
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.pretrain.run_folder import read_lines
+
+from ..forked import PATIENCE_S, command, run_command, workers
 
 pytestmark = pytest.mark.slow
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "videoar.cluster.entry", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def run(*arguments: str | Path) -> list[str]:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return out.splitlines()
+    return run_command(*arguments).splitlines()
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +54,8 @@ def test_a_damaged_shard_fails_verification(shards: Path, tmp_path: Path) -> Non
     payload = bytearray(shard.read_bytes())
     payload[600] ^= 1
     shard.write_bytes(payload)
-    process = start("data", "verify", f"{copy}/")
-    out, _ = process.communicate(timeout=120)
+    process = command("data", "verify", f"{copy}/")
+    out, _ = process.communicate()
     assert process.returncode == 1
     assert json.loads(out)["problems"]
 
@@ -79,8 +73,8 @@ def test_trained_weights_become_a_video(trained: Path, tmp_path: Path) -> None:
 
 def test_a_cut_model_trains_exports_and_generates(trained: Path, shards: Path, tmp_path: Path) -> None:
     """Tensor 2 x pipeline 2 through the three stages: the weights that come out are those of one process."""
-    cut = ("--processes", "4", "--parallel.tensor", "2", "--parallel.pipeline", "2", "--log.profile-every", "8")
-    run("train", "debug", "--run", tmp_path / "run", "--data.url", shards, *cut)
+    cut = ("--parallel.tensor", "2", "--parallel.pipeline", "2", "--log.profile-every", "8")
+    workers(4, main, ["train", "debug", "--run", str(tmp_path / "run"), "--data.url", str(shards), *cut])
     run("export", tmp_path / "run", tmp_path / "weights")
     words = (
         "generate",
@@ -112,15 +106,15 @@ def test_a_signal_saves_and_exits_75(processes: int, shards: Path, tmp_path: Pat
     """Schedulers give a minute's notice; what was trained since the last checkpoint must not be lost."""
     long = ("--stages.images.steps", "100000", "--log.save-every", "50000")
     words = ("train", "debug", "--run", tmp_path, "--data.url", shards, "--processes", str(processes), *long)
-    process = start(*words)
+    process = command(*words)
     metrics = tmp_path / "metrics.jsonl"
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + PATIENCE_S
     while not metrics.exists() or metrics.read_text().count("\n") < 3:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate()
     assert process.returncode == EXIT_PREEMPTED, err
     done = metrics.read_text().count("\n")
     assert [path.name for path in (tmp_path / "checkpoints").glob("step-*")] == [f"step-{done:08d}"]

@@ -1,8 +1,4 @@
-"""Trains in processes hit at a chosen moment, then again: `python kill_worker.py RECIPE.yaml OUT POINT...`.
-
-One process imports everything and forks a child for each training, so that a point costs a second. A line of JSON for
-each point tells how its first child ended.
-"""
+"""Trains in processes that are hit at a chosen moment, then again: a child is forked for each training."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -124,7 +119,8 @@ POINTS: dict[str, Callable[[], None]] = {
 }
 
 
-def main(recipe_file: str, out: str, *points: str) -> None:
+def kill(recipe_file: str, out: str, *points: str) -> None:
+    """Train into OUT/POINT for each point. A line of JSON on stdout reports how the two children of a point ended."""
     recipe = from_yaml(Recipe, Path(recipe_file).read_text(), recipe_file)
     if recipe.faults.spike_factor:
         spiky(recipe)
@@ -158,7 +154,3 @@ def fork(recipe: Recipe, folder: Path, arm: Callable[[], None]) -> int:
             os._exit(1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,9 @@ from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import STATES, Checkpoint, saved_steps, step_name
 from videoar.pretrain.config import FaultConfig, LogConfig, Recipe
 from videoar.pretrain.run_folder import read_lines
+
+from ..forked import Forked
+from .kill_worker import kill
 
 pytestmark = pytest.mark.slow
 
@@ -54,22 +55,22 @@ NUMBERS = ("step", "stage", "loss", "bit_accuracy", "grad_norm", "flip_ratio", "
 
 
 def short(url: str, **fields: Any) -> Recipe:
-    """Twelve steps in three stages, saved at every second."""
+    """Twelve steps of a small model in three stages, saved at every second."""
     base = recipe()
     stages = tuple(replace(stage, steps=steps) for stage, steps in zip(base.stages, (5, 4, 3), strict=True))
     log = LogConfig(wandb="off", save_every=2, keep_last=2, validate_every=3, validation=("images32",))
-    return replace(base, stages=stages, data=replace(base.data, url=url), log=log, **fields)
+    model = replace(base.model, num_layers=1, width=32, num_heads=2)
+    return replace(base, model=model, stages=stages, data=replace(base.data, url=url), log=log, **fields)
 
 
 def trained(recipe: Recipe, out: Path, points: tuple[str, ...]) -> dict[str, Path]:
     """The run directory of each point, killed there and gone on with; `none` is not killed."""
     (out / "recipe.yaml").write_text(to_yaml(recipe))
-    command = [sys.executable, str(Path(__file__).parent / "kill_worker.py"), str(out / "recipe.yaml"), str(out)]
-    done = subprocess.run([*command, "none", *points], capture_output=True, text=True, timeout=600, check=False)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    told, said = Forked(kill, str(out / "recipe.yaml"), str(out), "none", *points).communicate()
+    lines = [json.loads(line) for line in told.splitlines()]
     ends = [(line["point"], line["killed"], line["ended"]) for line in lines]
     wanted = [(point, EXIT_PREEMPTED if point.startswith("SIG") else -9, 0) for point in points]
-    assert ends == [("none", 0, 0), *wanted], done.stderr[-5000:]
+    assert ends == [("none", 0, 0), *wanted], said[-5000:]
     return {point: out / point.replace(" ", "-") for point in ("none", *points)}
 
 

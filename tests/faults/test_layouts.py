@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from videoar.cluster.entry import main
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.run_folder import read_lines
+
+from ..forked import command, workers
 
 pytestmark = pytest.mark.slow
 
@@ -46,16 +47,10 @@ def submit(recipe: Recipe, run: Path, processes: int) -> int:
     """The exit code of one submission."""
     file = run.with_suffix(".yaml")
     file.write_text(to_yaml(recipe))
-    words = ("train", str(file), "--run", str(run), "--processes", str(processes))
-    done = subprocess.run(
-        [sys.executable, "-m", "videoar.cluster.entry", *words],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode in (0, EXIT_PREEMPTED), done.stderr[-5000:]
-    return done.returncode
+    process = command("train", file, "--run", run, "--processes", processes)
+    said = process.communicate()[1]
+    assert process.returncode in (0, EXIT_PREEMPTED), said[-5000:]
+    return process.returncode
 
 
 def curve(run: Path) -> list[float]:
@@ -83,7 +78,9 @@ def test_submitted_again_at_every_stage_with_other_processes(
 
 def test_recut_in_the_same_processes(straight: list[float], debug_data: str, tmp_path: Path) -> None:
     """The stage scheduler reshapes through the checkpoint, and nobody has to be there."""
-    assert submit(staged(debug_data, LAYOUTS, relayout="reshape"), tmp_path / "run", 2) == 0
+    file = tmp_path / "recipe.yaml"
+    file.write_text(to_yaml(staged(debug_data, LAYOUTS, relayout="reshape")))
+    workers(2, main, ["train", str(file), "--run", str(tmp_path / "run")])
     assert curve(tmp_path / "run") == pytest.approx(straight, rel=1e-4)
     told = [line["layout"] for line in read_lines(tmp_path / "run" / "events.jsonl") if line["event"] == "relayout"]
     assert [(layout["tensor"], layout["pipeline"], layout["zero_stage"]) for layout in told] == [

@@ -6,19 +6,20 @@ Gradients are read where every layout writes them alike, in the checkpoint after
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.multiprocessing import ProcessRaisedException
 
+from videoar.benchmarks.processes import run_processes
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import Checkpoint, step_name
 from videoar.pretrain.run_folder import read_lines
+
+from .worker import train_each
 
 pytestmark = pytest.mark.slow
 
@@ -88,13 +89,7 @@ class Runs:
         return self._folder
 
     def train(self, processes: int, folder: Path, layouts: dict[str, dict[str, Any]]) -> None:
-        worker = [str(Path(__file__).with_name("worker.py")), str(folder), self._url, json.dumps(layouts)]
-        command = [sys.executable, *worker]
-        if processes > 1:
-            torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-            command = [sys.executable, *torchrun, *worker]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-        assert done.returncode == 0, done.stderr[-20000:]
+        run_processes(processes, train_each, {"folder": str(folder), "url": self._url, "layouts": layouts})
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +134,7 @@ def test_a_broken_plan_is_found(runs: Runs, tmp_path: Path, name: str) -> None:
 def test_a_row_cut_as_a_column_does_not_run(runs: Runs, tmp_path: Path) -> None:
     """Its input is cut already; the product cannot be formed."""
     broken = {r"blocks\.\d+\.feed_forward\.down": "column"}
-    with pytest.raises(AssertionError, match="cannot be multiplied"):
+    with pytest.raises(ProcessRaisedException, match="cannot be multiplied"):
         runs.train(2, tmp_path, {"row-as-column": {"tensor": 2, "sequence": False, "broken": broken}})
 
 

@@ -1,16 +1,10 @@
-"""Run under torchrun: train one recipe under each layout of a list, one after the other, in the same processes.
-
-worker.py FOLDER DATA_URL '{"name": {"tensor": 2, ...}, ...}'
-"""
+"""Train one recipe under each layout of a list, one after the other, in the same processes."""
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import replace
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
@@ -44,14 +38,9 @@ def break_plan(entries: dict[str, Role | None]) -> None:
             plan.PLAN[pattern] = role
 
 
-def main() -> None:
-    folder, url, layouts = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-    torch.set_num_threads(1)
+def train_each(world: World, folder: str, url: str, layouts: dict[str, dict[str, Any]]) -> None:
+    """Train under the layouts, each into a folder of its name."""
     for name, fields in layouts.items():
         if broken := fields.pop("broken", None):
             break_plan(broken)
-        train(parity_recipe(url, fields), folder / name, World.here())
-
-
-if __name__ == "__main__":
-    main()
+        train(parity_recipe(url, fields), Path(folder) / name, world)
