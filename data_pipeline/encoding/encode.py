@@ -1,4 +1,4 @@
-"""From the pixels of clips to the bytes of samples: one way for shards and for training without any."""
+"""From the pixels of clips to the bytes of samples, in one way for shards and for training without shards."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 Item = TypeVar("Item")
 
-_PIXELS_A_BATCH = 1 << 22
-_CLIPS_A_BATCH = 16
+_PIXELS_PER_BATCH = 1 << 22
+_CLIPS_PER_BATCH = 16
 _LARGEST_FP16 = 65_504.0
 
 
@@ -47,13 +47,13 @@ class UnusableClip:
 
 
 class ClipEncoder:
-    """Owns a tokenizer on a device. Threads may share it: one batch is tokenized at a time, so memory is bounded."""
+    """Tokenizes clips on a device. Threads may share it: one batch is tokenized at a time, so memory is bounded."""
 
     def __init__(self, config: DataConfig, tokenizer: VideoTokenizer, device: torch.device) -> None:
         self._config, self._device = config, device
         self._hash = tokenizer.hash
         self._tokenizer = tokenizer.to(device)
-        self._alone = threading.Lock()
+        self._one_batch = threading.Lock()
 
     def sample_format(self, dataset: DatasetConfig) -> SampleFormat:
         """The format of a dataset's samples."""
@@ -76,7 +76,7 @@ class ClipEncoder:
     def _encode_batch(self, dataset: DatasetConfig, batch: Sequence[Footage]) -> Iterator[EncodedClip | UnusableClip]:
         frames = np.stack([item.frames for item in batch if item.frames is not None])
         sample_format = replace(self.sample_format(dataset), schedule=ScaleSchedule.named(batch[0].clip.schedule))
-        with self._alone:
+        with self._one_batch:
             latents, bits = self._tokenize(frames, sample_format.schedule)
         largest = _LARGEST_FP16 if sample_format.latent == "fp16" else float(np.finfo(np.float32).max)
         for item, latent, code in zip(batch, latents, bits, strict=True):
@@ -127,9 +127,9 @@ def batches(items: Iterable[Item], shape: Callable[[Item], tuple[str, int]]) -> 
 
 
 def clips_per_batch(schedule: str, num_frames: int) -> int:
-    """Clips that are tokenized together: a function of their shape alone, so that shards do not depend on the pool."""
+    """The size of a batch, a function of the shape alone, so that shards do not depend on the number of actors."""
     height, width = ScaleSchedule.named(schedule).pixels
-    return max(1, min(_CLIPS_A_BATCH, _PIXELS_A_BATCH // (num_frames * height * width)))
+    return max(1, min(_CLIPS_PER_BATCH, _PIXELS_PER_BATCH // (num_frames * height * width)))
 
 
 def sample_entry(
@@ -143,7 +143,7 @@ def sample_entry(
     latent_offset: int | None = None,
     latent_bytes: int | None = None,
 ) -> SampleEntry:
-    """A clip of the plan as a sample, and where its payloads are."""
+    """The manifest's entry for a clip of the plan, with the places of its payloads."""
     return SampleEntry(
         key=clip.key,
         sample_id=sample_id(dataset, clip.key),

@@ -1,4 +1,4 @@
-"""Planned clips as pixels, in the plan's order: drawn, or decoded by a few subprocesses that work ahead."""
+"""Planned clips as pixels, in the plan's order: drawn, or decoded ahead by a few subprocesses."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from videoar.data_pipeline.sources.source import current_etag, local_copy
 from videoar.tokenizer.config import ClipBucket
 
 _CLIPS_AHEAD = 4
-"""Decoded clips that may wait, a source."""
+"""Decoded clips of one source that may wait for the reader."""
 
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """A clip's frames, RGB; or None and the reason."""
+    """The RGB frames of a clip; or None, and the reason why there are none."""
 
     clip: Clip
     frames: UInt8[np.ndarray, "f h w 3"] | None
@@ -46,8 +46,8 @@ def open_clips(
 ) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
     """The clips of a source in one shape, for uses that need pixels rather than shards (training a tokenizer).
 
-    They come in a fixed order, each source decoded once; what cannot be decoded is left out. InputError when nothing
-    fits the bucket.
+    They come in a fixed order, and each source is decoded once. Clips that cannot be decoded are left out. InputError
+    if no clip fits the bucket.
     """
     limits = limits or DecodeLimits()
     dataset = DatasetConfig(
@@ -66,7 +66,7 @@ def open_clips(
 
 
 class FootageReader:
-    """Reads clips of one source configuration; owns the decoders. Use as a context manager."""
+    """Reads the clips of one source configuration and owns the decoders. Use it as a context manager."""
 
     def __init__(self, source: SourceConfig, limits: DecodeLimits, processes: int) -> None:
         self._source, self._limits, self._processes = source, limits, processes
@@ -75,7 +75,8 @@ class FootageReader:
             self._decoders.put(VideoDecoder(limits))
 
     def read(self, clips: Sequence[Clip]) -> Iterator[Footage]:
-        """Every clip, in order, as frames or with a reason. Neighbours of one file are cut from one pass over it."""
+        """Every clip in order, as frames or with a reason. Consecutive clips of one file are cut in one pass over
+        it."""
         if self._source.kind == "shapes":
             for clip in clips:
                 bucket = ClipBucket(schedule=clip.schedule, num_frames=clip.num_frames, fps=clip.fps)
@@ -113,7 +114,7 @@ class FootageReader:
             self._decoders.put(decoder)
 
     def _decode(self, decoder: VideoDecoder, clips: Sequence[Clip]) -> Iterator[Footage]:
-        """All clips of one file, in order; what has no frames when the pass ends has the reason why it ended."""
+        """All clips of one file, in order. Clips without frames at the end of the pass have the reason why it ended."""
         uses = Counter(clip.cut for clip in clips)
         cuts, rest = list(uses), deque(clips)
         ready: dict[ClipCut, UInt8[np.ndarray, "f h w 3"]] = {}
@@ -123,27 +124,29 @@ class FootageReader:
             with local_copy(self._source, clips[0], self._limits.max_bytes) as path:
                 for index, frames in decoder.cut_all(path, cuts):
                     ready[cuts[index]] = frames
-                    yield from _whole(rest, ready, uses)
+                    yield from _ready_clips(rest, ready, uses)
         except DecodeError as error:
             reason = str(error).replace(path, "the file") if path else str(error)
         for clip in rest:
             found = ready.get(clip.cut)
-            yield Footage(clip, _turned(clip, found), reason if found is None else "")
+            yield Footage(clip, _mirrored_if_planned(clip, found), reason if found is None else "")
 
 
-def _whole(
+def _ready_clips(
     rest: deque[Clip], ready: dict[ClipCut, UInt8[np.ndarray, "f h w 3"]], uses: Counter[ClipCut]
 ) -> Iterator[Footage]:
-    """The next clips whose frames have come. Clips stand by their ends, as they come: few wait for one before them."""
+    """The next clips whose frames are decoded. Clips are ordered by their ends, so few wait for an earlier one."""
     while rest and (frames := ready.get(rest[0].cut)) is not None:
         clip = rest.popleft()
         uses[clip.cut] -= 1
         if not uses[clip.cut]:
             del ready[clip.cut]
-        yield Footage(clip, _turned(clip, frames))
+        yield Footage(clip, _mirrored_if_planned(clip, frames))
 
 
-def _turned(clip: Clip, frames: UInt8[np.ndarray, "f h w 3"] | None) -> UInt8[np.ndarray, "f h w 3"] | None:
+def _mirrored_if_planned(
+    clip: Clip, frames: UInt8[np.ndarray, "f h w 3"] | None
+) -> UInt8[np.ndarray, "f h w 3"] | None:
     return mirrored(frames) if clip.mirrored and frames is not None else frames
 
 
@@ -153,7 +156,7 @@ def _check_unchanged(source: SourceConfig, clip: Clip) -> None:
 
 
 class _Channel:
-    """The clips of one file on their way from a decoding thread to the reader, a few at a time."""
+    """A bounded queue of the clips of one file, from a decoding thread to the reader."""
 
     _END = object()
 
@@ -162,13 +165,13 @@ class _Channel:
         self._stop = stop
 
     def fill(self, items: Iterable[Footage]) -> None:
-        """Put the items, then the end, or the exception that ended them; gives up when the reader has stopped."""
+        """Put the items, then the end or the exception that ended them. Returns early if the reader has stopped."""
         try:
             for item in items:
                 if not self._put(item):
                     return
             self._put(self._END)
-        except BaseException as error:  # raised again where the items are read
+        except BaseException as error:  # `drain` raises it again
             self._put(error)
 
     def drain(self) -> Iterator[Footage]:

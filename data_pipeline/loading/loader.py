@@ -1,4 +1,4 @@
-"""From plans to samples: fetches the shards of coming steps and reads the next ones, in background threads."""
+"""Steps for the trainer: a background thread plans and reads the next ones, and fetches the shards of later ones."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from videoar.data_pipeline.loading.packing import LoaderState, PackPlan, PackSam
 from videoar.data_pipeline.shards.sample import SampleEntry
 
 LoadedStep = tuple[StepPlan, Packs, LoaderState]
-"""A step as all processes know it, the samples of this process's packs, and the state after the step."""
+"""The plan of a step (the same in all processes), the samples of this process's packs, and the state after the step."""
 
 
 class StepLoader:
-    """Endless iterator over steps from a state on; use as a context manager, so that its thread ends with it.
+    """Endless iterator over the steps that begin at a state. Use it as a context manager, which ends its thread.
 
-    `mine` picks the packs of this process out of a step, e.g. `lambda step: deal(step.packs, shares)[share]`;
-    `following` are samples that come after these steps (those of the next stage), fetched once theirs are under way.
-    What goes wrong in the thread is raised by `next`.
+    `mine` gives the indices of this process's packs in a step, e.g. `lambda step: deal(step.packs, shares)[share]`.
+    `following` gives the samples of the next stage: their shards are fetched after those of the steps ahead. `next`
+    raises the errors of the thread.
     """
 
     def __init__(
@@ -74,11 +74,12 @@ class StepLoader:
                 if self._closed.is_set():
                     return
                 self._put((step, self._reader.read_all(packs), after))
-        except BaseException as error:  # handed to the consumer, which raises it
+        except BaseException as error:  # `__next__` raises it
             self._put(error)
 
     def _planned(self, state: LoaderState) -> Iterator[tuple[StepPlan, list[PackPlan], LoaderState]]:
-        """Steps in order, with this process's packs and the state after; the shards of later ones are under way."""
+        """Steps in order, with this process's packs and the state after each; shards of later steps are being
+        fetched."""
         waiting: deque[tuple[StepPlan, list[PackPlan], LoaderState]] = deque()
         while True:
             while len(waiting) <= self._look_ahead:
@@ -96,5 +97,5 @@ class StepLoader:
         while not self._closed.is_set():
             try:
                 return self._steps.put(item, timeout=0.1)
-            except queue.Full:  # the trainer may be waiting for another process, and that one for room in the cache
+            except queue.Full:  # the trainer may wait for another process that waits for room in the cache
                 self._reader.release()

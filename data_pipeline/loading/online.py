@@ -1,9 +1,9 @@
-"""A plan without shards: its clips are decoded and tokenized on the training device when their turn comes.
+"""Training on a plan without shards: its clips are decoded and tokenized on the training device when they are needed.
 
-Keys, order, text, bits and latent are those of the shards that `data run` would make of the plan. Clips are made in the
-batches that a shard is made of: rounding depends on which clips are tokenized together. A sample's `shard` is its batch
-here (shard of the plan, dot, number within it), and its `offset` the row in the plan's table; the latent is made with
-the bits, and has no place of its own.
+Keys, order, text, bits and latents are those of the shards that `data run` would make of the plan. Clips are tokenized
+in the same batches as for a shard, because rounding depends on which clips are tokenized together. Here a sample's
+`shard` is its batch ("SHARD.NUMBER": shard of the plan, number of the batch in it), and its `offset` is its row in the
+plan's table. The latent comes with the bits and has no place of its own.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 
 class FailedClip(InputError):
-    """A clip of the plan cannot be made a sample: found out in training, where there are no shards."""
+    """Raised in training without shards when a clip of the plan gives no sample."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedManifest(Manifest):
-    """The manifest that the shards of a plan will have if no clip fails; its hash is that one's, too."""
+    """The manifest that the shards of a plan have if no clip fails, with the same hash."""
 
     clips: PlannedClips = field(repr=False, compare=False)
 
@@ -53,7 +53,8 @@ def open_plans(
     cache_bytes: int,
     opener: OpenTokenizer = open_tokenizer,
 ) -> dict[str, Manifest]:
-    """Manifests of planned datasets, whose samples are made on `device`. InputError: a plan is missing, or another."""
+    """Manifests of planned datasets whose samples are made on `device`. InputError: a plan is missing or of another
+    recipe."""
     encoder, cache = ClipEncoder(config, opener(config.tokenizer), device), BatchCache(cache_bytes)
     datasets = {dataset.name: dataset for dataset in config.datasets}
     root, found = Storage.open(url), {}
@@ -65,7 +66,7 @@ def open_plans(
                 "data.url",
                 plan.storage.url,
                 f"was planned with other settings (hash {plan.config_hash}, now {wanted})",
-                "name the plan of this recipe, or make one with `videoar data plan`",
+                "give the URL of this recipe's plan, or make one with `videoar data plan`",
             )
         clips = PlannedClips(datasets[name], plan, encoder, config, cache)
         found[name] = _manifest(name, plan.storage.url, sample_format, clips)
@@ -93,7 +94,7 @@ def _manifest(name: str, url: str, sample_format: SampleFormat, clips: PlannedCl
 
 
 class PlannedClips:
-    """The clips of one plan, held as columns, and how a batch of them is made. Threads may share it."""
+    """The clips of one plan, kept as columns, and how a batch of them is made. Threads may share it."""
 
     def __init__(
         self, dataset: DatasetConfig, plan: Plan, encoder: ClipEncoder, config: DataConfig, cache: BatchCache
@@ -112,12 +113,12 @@ class PlannedClips:
                 yield sample_entry(self.dataset.name, clip, shard=batch, offset=row, size_bytes=size_bytes)
 
     def clip(self, entry: SampleEntry) -> Clip:
-        """What the plan says of a sample."""
+        """The clip of a sample, as the plan describes it."""
         shard, _ = _place(entry.shard)
         return clips_of(self._tables[shard].slice(entry.offset, 1))[0]
 
     def has(self, batch: str) -> bool:
-        """Whether a batch is in memory, or on its way."""
+        """Whether a batch is in memory or being made."""
         return self._cache.has((self.dataset.name, batch))
 
     def batch(self, batch: str, decoders: queue.SimpleQueue[FootageReader]) -> Batch:
@@ -125,7 +126,7 @@ class PlannedClips:
         return self._cache.get((self.dataset.name, batch), lambda: self._make(batch, decoders))
 
     def readers(self) -> list[FootageReader]:
-        """Decoders of this dataset's source, as many as configured; each serves one batch at a time."""
+        """Readers of this dataset's source, `data.decode_processes` of them; each decodes one batch at a time."""
         source, caps = self.dataset.source, limits(self._config)
         return [FootageReader(source, caps, 1) for _ in range(self._config.decode_processes)]
 
@@ -141,7 +142,7 @@ class PlannedClips:
 
 
 class ClipReader:
-    """Reads samples of one planned dataset as `ShardReader` reads those of shards; owns decoders."""
+    """Reads the samples of one planned dataset, with the methods of `ShardReader`. It owns the decoders."""
 
     def __init__(self, manifest: PlannedManifest) -> None:
         self.manifest, self._clips = manifest, manifest.clips
@@ -152,14 +153,15 @@ class ClipReader:
     def read(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> PackedBits:
         """The bits, as a shard would give them. FailedClip: it cannot be decoded, or its latent is unusable.
 
-        Samples are in memory already: no room is needed. Without `wait` BlockingIOError: this one is still to be made.
+        `room` is not used, as samples are in memory. Without `wait`, BlockingIOError if this sample is not made yet.
         """
         if not wait and not self.has(entry.shard):
             raise BlockingIOError
         return read_bits(self.manifest.format(entry), entry.num_frames, self._members(entry).bits)
 
     def read_latent(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> StoredLatent | None:
-        """The latent, as a shard would give it; None where the plan asks for bits only. Takes and raises as `read`."""
+        """The latent, as a shard would give it; None if the plan stores bits only. Arguments and errors are those of
+        `read`."""
         latent = self._members(entry).latent
         return None if latent is None else read_latent(self.manifest.format(entry), entry.num_frames, latent)
 
@@ -171,37 +173,37 @@ class ClipReader:
                 f"data.datasets.{entry.dataset}.source",
                 f"{clip.path}{clip.member and '!' + clip.member}",
                 f"gives no clip {entry.key} at {clip.start_s:g} s: {made.reason}",
-                "repair it, plan without it, allow for such clips by loader.max_missing_shards, or train on shards",
+                "repair it, plan without it, allow such clips by loader.max_missing_shards, or train on shards",
             )
         return made.members
 
     def fetches(self, latents: bool) -> bool:
-        """Always: what is read ahead is decoded meanwhile."""
+        """Always true: clips of later steps are decoded ahead."""
         return True
 
     def lost_with(self, entry: SampleEntry) -> str:
-        """What is missing when a sample cannot be read: the clip alone."""
+        """What counts as missing when a sample cannot be read: that clip alone."""
         return entry.key
 
     def prefetch(self, shard: str) -> None:
-        """Have a batch in memory."""
+        """Make a batch, if it is not in memory."""
         self._clips.batch(shard, self._decoders)
 
     def has(self, shard: str) -> bool:
-        """Whether there is nothing to do ahead."""
+        """Whether `prefetch` has nothing to do."""
         return self._clips.has(shard)
 
     def release(self) -> None:
-        """Nothing is held between steps."""
+        """Do nothing: no shard is held."""
 
     def close(self) -> None:
-        """Stop the decoders; what was made stays in memory for the next reader."""
+        """Stop the decoders. The batches stay in memory for the next reader."""
         while not self._decoders.empty():
             self._decoders.get().close()
 
 
 def _batches(table: pyarrow.Table) -> list[list[int]]:
-    """Rows of a shard's table that are tokenized together."""
+    """The batches of a shard: the rows of its table that are tokenized together."""
     shapes: Sequence[tuple[str, int]] = list(
         zip(table.column("schedule").to_pylist(), table.column("num_frames").to_pylist(), strict=True)
     )
@@ -209,6 +211,6 @@ def _batches(table: pyarrow.Table) -> list[list[int]]:
 
 
 def _place(batch: str) -> tuple[int, int]:
-    """Shard of the plan, and number of the batch within it."""
+    """Shard of the plan, and number of the batch in it."""
     shard, _, number = batch.partition(".")
     return int(shard), int(number)

@@ -1,8 +1,9 @@
-"""The order of training: which samples stand in which pack of which step, a pure function of the data and a seed.
+"""The order of training: which samples are in which pack of which step, a pure function of the data and a seed.
 
-Every dataset is walked in epochs, each a permutation of its own; the parts of a mixture interleave by weight into one
-global order; the order is cut into windows of 1,024 samples, and inside each window samples are packed by first-fit.
-A window depends on nothing but its number, so resuming costs one window; no process count enters.
+Each epoch of a dataset is a permutation of its samples (`epoch_order`). The datasets of a mixture are interleaved by
+weight into one global order. That order is cut into windows of 1,024 samples, and the samples of each window are packed
+by first-fit. A window depends on its number alone, so resuming computes one window; the number of processes does not
+enter.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ _PAIRS_PER_TOKEN = 16_384
 
 @dataclass(frozen=True, slots=True)
 class LoaderState:
-    """Where in the order the next step begins."""
+    """Where the next step begins in the order."""
 
     window: int = 0
     pack: int = 0
-    """Packs of that window which are used up."""
+    """Packs of that window that are used already."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackPlan:
-    """Which samples stand in one pack, in order. A pack is one sequence of at most `tokens_per_pack` tokens."""
+    """The samples of one pack, in order. A pack is one sequence of at most `tokens_per_pack` tokens."""
 
     entries: tuple[SampleEntry, ...]
     text_lengths: tuple[int, ...]
-    """Text tokens m of each sample."""
+    """The number of text tokens m of each sample."""
 
     @property
     def num_tokens(self) -> int:
@@ -59,18 +60,18 @@ class PackPlan:
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """The packs of one optimizer step, the same for every number of processes."""
+    """The packs of one optimizer step, the same for any number of processes."""
 
     packs: tuple[PackPlan, ...]
 
     @property
     def num_frames(self) -> int:
-        """Latent frames of the whole step: N of the loss."""
+        """Latent frames of the whole step: N in the loss."""
         return sum(pack.num_frames for pack in self.packs)
 
 
 class PackSampler:
-    """Steps of `batch` packs, from any state on; see the module's text for the order."""
+    """Plans steps of `batch` packs from any state. The docstring of the module describes the order."""
 
     def __init__(
         self,
@@ -87,12 +88,12 @@ class PackSampler:
         self._text_lengths = [text.lengths(manifest.entries) for manifest in manifests]
         self._orders = [EpochOrders(seed, manifest.name, len(manifest.entries)) for manifest in manifests]
         for manifest, lengths in zip(manifests, self._text_lengths, strict=True):
-            _refuse_too_long(manifest, lengths, tokens_per_pack)
+            _check_lengths(manifest, lengths, tokens_per_pack)
         self._cached: tuple[int, tuple[PackPlan, ...]] | None = None
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits of everything the order depends on; a state is valid under this hash only."""
+        """Sixteen hex digits of everything that the order depends on. A state is valid for this hash only."""
         texts = [hashlib.sha256(lengths.tobytes()).hexdigest() for lengths in self._text_lengths]
         shares = [str(bound) for bound in self._bounds]
         manifests = [(manifest.name, manifest.hash) for manifest in self._manifests]
@@ -104,22 +105,22 @@ class PackSampler:
         packs: list[PackPlan] = []
         window, used = state.window, state.pack
         while len(packs) < self._batch:
-            here = self.window(window)
-            take = here[used : used + self._batch - len(packs)]
+            available = self.window(window)
+            take = available[used : used + self._batch - len(packs)]
             packs += take
             used += len(take)
-            if used >= len(here):
+            if used >= len(available):
                 window, used = window + 1, 0
         return StepPlan(tuple(packs)), LoaderState(window, used)
 
     def window(self, number: int) -> tuple[PackPlan, ...]:
-        """The packs of one window, in order; the last one computed is kept."""
+        """The packs of one window, in order. The last window is cached."""
         if self._cached is None or self._cached[0] != number:
             self._cached = (number, self._pack(self.order(number)))
         return self._cached[1]
 
     def order(self, number: int) -> tuple[tuple[int, int], ...]:
-        """(part, index of the sample in its manifest) of the samples of one window, before packing."""
+        """The samples of one window before packing, each as (index of its dataset, index in its manifest)."""
         starts, stops = _counts(self._bounds, number), _counts(self._bounds, number + 1)
         walks = [self._walk(part, *edges) for part, edges in enumerate(zip(starts, stops, strict=True))]
         places = np.concatenate([(np.arange(len(walk)) + 0.5) / max(1, len(walk)) for walk in walks])
@@ -128,7 +129,7 @@ class PackSampler:
         return tuple(zip(parts[order].tolist(), np.concatenate(walks)[order].tolist(), strict=True))
 
     def _walk(self, part: int, start: int, stop: int) -> Int64[np.ndarray, " i"]:
-        """Samples start..stop of a dataset's endless walk through its epochs."""
+        """Samples start..stop of a dataset when its epochs follow each other without end."""
         size = len(self._manifests[part].entries)
         pieces = [np.empty(0, dtype=np.int64)]
         for epoch in range(start // size, -(-stop // size)):
@@ -152,7 +153,7 @@ class PackSampler:
 def packs_once(manifest: Manifest, tokens_per_pack: int, text: TextTokens) -> tuple[PackPlan, ...]:
     """Every sample of a dataset exactly once, in the manifest's order: for validation."""
     entries, texts = manifest.entries, text.lengths(manifest.entries)
-    _refuse_too_long(manifest, texts, tokens_per_pack)
+    _check_lengths(manifest, texts, tokens_per_pack)
     return _plans(first_fit(entries.visual_tokens + texts, tokens_per_pack), entries, texts.tolist())
 
 
@@ -163,14 +164,14 @@ def _plans(
 
 
 def first_fit(lengths: Int64[np.ndarray, " i"], tokens_per_pack: int) -> list[list[int]]:
-    """Indices by pack: each sample goes to the first pack with room; packs stand in order of their first sample."""
+    """Indices by pack: each sample goes into the first pack with room. Packs are in the order of their first sample."""
     room = np.empty(len(lengths), dtype=np.int64)
     packs: list[list[int]] = []
     first = 0
     shortest = int(lengths.min(initial=tokens_per_pack))
     for index, length in enumerate(lengths.tolist()):
         while first < len(packs) and room[first] < shortest:
-            first += 1  # full for every sample there is: what follows need not look at it again
+            first += 1  # no sample fits into this pack any more
         fits = room[first : len(packs)] >= length
         pack = first + int(fits.argmax()) if len(fits) else len(packs)
         if pack == len(packs) or not fits[pack - first]:
@@ -183,13 +184,13 @@ def first_fit(lengths: Int64[np.ndarray, " i"], tokens_per_pack: int) -> list[li
 
 
 def deal(packs: Sequence[PackPlan], shares: int) -> list[list[int]]:
-    """Indices of the packs of each share (rank): equal counts, about equal cost, ascending inside a share."""
+    """Indices of the packs of each data-parallel process: equal counts, about equal cost, in ascending order."""
     if len(packs) % shares:
         raise InputError(
             "stages.batch",
             len(packs),
             f"packs cannot be dealt evenly to {shares} data-parallel processes",
-            "use a multiple of it",
+            f"use a multiple of {shares}",
         )
     costs = [estimated_cost(pack) for pack in packs]
     hands: list[list[int]] = [[] for _ in range(shares)]
@@ -203,9 +204,10 @@ def deal(packs: Sequence[PackPlan], shares: int) -> list[list[int]]:
 
 
 def estimated_cost(pack: PackPlan) -> float:
-    """Cost of a pack in units of one token's matrix products: its tokens, and its attended pairs.
+    """Cost of a pack in units of one token's matrix products: its tokens plus its attended pairs.
 
-    A frame's tokens see the text, the frames before and about two thirds of their own frame; windows are ignored.
+    The tokens of a frame attend to the text, the earlier frames and about two thirds of their own frame. Attention
+    windows are ignored.
     """
     pairs = 0.0
     for entry, text in zip(pack.entries, pack.text_lengths, strict=True):
@@ -215,7 +217,7 @@ def estimated_cost(pack: PackPlan) -> float:
 
 
 def _window_bounds(manifests: Sequence[Manifest], weights: Sequence[float]) -> tuple[Fraction, ...]:
-    """Cumulative shares of the parts, 0 first and 1 last, as exact fractions."""
+    """Cumulative shares of the datasets as exact fractions: the first is 0, the last is 1."""
     total = sum(Fraction(weight).limit_denominator(10**6) for weight in weights)
     bounds = [Fraction(0)]
     for manifest, weight in zip(manifests, weights, strict=True):
@@ -225,7 +227,7 @@ def _window_bounds(manifests: Sequence[Manifest], weights: Sequence[float]) -> t
                 "stages.mixture.weight",
                 weight,
                 f"gives {manifest.name} less than one sample in {WINDOW}",
-                "raise it or leave the dataset out",
+                "raise it, or leave the dataset out",
             )
         if not len(manifest.entries):
             raise InputError("stages.mixture.dataset", manifest.name, "has no samples", "prepare it again")
@@ -234,12 +236,12 @@ def _window_bounds(manifests: Sequence[Manifest], weights: Sequence[float]) -> t
 
 
 def _counts(bounds: Sequence[Fraction], number: int) -> list[int]:
-    """Samples of each part before a window. Rounding cumulative shares keeps the sum exact at every window."""
+    """The number of samples of each dataset before a window. Rounding cumulative shares keeps their sum exact."""
     edges = [int(number * WINDOW * bound) for bound in bounds]
     return [high - low for low, high in itertools.pairwise(edges)]
 
 
-def _refuse_too_long(manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_per_pack: int) -> None:
+def _check_lengths(manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_per_pack: int) -> None:
     lengths = manifest.entries.visual_tokens + texts
     for index in np.flatnonzero(lengths > tokens_per_pack)[:1].tolist():
         entry = manifest.entries[index]

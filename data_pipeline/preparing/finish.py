@@ -30,7 +30,7 @@ from videoar.tokenizer.config import TokenizerSource
 
 
 def is_finished(storage: Storage, plan: Plan) -> bool:
-    """Whether the manifest of this very plan is there."""
+    """Whether the manifest of this plan exists."""
     if not storage.exists(DATASET_KEY):
         return False
     described = read_dataset(storage)
@@ -45,10 +45,10 @@ def finish_dataset(
     tokenizer: TokenizerSource,
     max_failed_fraction: float,
 ) -> bool:
-    """Write the manifest from the commits, one after another; True when it is there.
+    """Write the manifest from the commits, read one after another. Returns whether the dataset is finished.
 
-    False where a unit has no commit after all: stores may go on listing what is gone. The rest is to be made first.
-    InputError: too many clips have failed, in whichever run.
+    False if a unit has no commit: a store may still list a commit that is gone. Its unit must be made first.
+    InputError: too many clips have failed, in all runs together.
     """
     if is_finished(storage, plan):
         return True
@@ -71,23 +71,23 @@ def finish_dataset(
 
 @dataclass(kw_only=True, slots=True)
 class UnitCounts:
-    """Counts over the commits of a dataset that pass by; ends the work where too many clips have failed."""
+    """Counts the samples, tars and failures of a dataset, commit by commit, and checks the fraction that failed."""
 
     name: str
     num_clips: int
-    """Of the plan."""
+    """The number of clips in the plan."""
     max_failed_fraction: float = 1.0
     num_samples: int = 0
     tars: list[CommittedTar] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
-    """Clips by reason."""
+    """The number of failed clips, by reason."""
 
     @property
     def size_bytes(self) -> int:
         return sum(tar.size_bytes for tar in self.tars)
 
     def add(self, commit: Commit) -> None:
-        """Count one more. InputError when more clips have failed than allowed."""
+        """Count one commit. InputError when more clips have failed than allowed."""
         self.num_samples += len(commit.samples)
         self.tars += commit.tars
         self.failed.update(commit.failed.values())
@@ -100,28 +100,28 @@ def check_failures(name: str, num_clips: int, failed: Counter[str], most: float)
         raise InputError(
             "data.max_failed_fraction",
             most,
-            f"is passed: {failed.total()} of {num_clips} clips of {name} failed ({summary(failed)})",
-            "mend what is wrong and add --retry-failed, or raise it",
+            f"is exceeded: {failed.total()} of {num_clips} clips of {name} failed ({summary(failed)})",
+            "repair the clips and add --retry-failed, or raise it",
         )
 
 
 def standing_commits(storage: Storage, plan: Plan) -> Iterator[tuple[Unit, Commit]]:
-    """The commits that count, in the plan's order, one after another."""
+    """The units that count with their commits, in the plan's order."""
     for unit, commit in read_commits(storage, committed_units(storage, plan.shard_sizes), plan.identity):
         if commit is not None:
             yield unit, commit
 
 
 def forget(storage: Storage, units: Iterable[Unit]) -> None:
-    """Take units off the record, to be made again. First dataset.json: half-way, the dataset is unfinished, not short
-    of samples."""
+    """Remove the commits of units, so that they are made again. dataset.json is removed first: if this is
+    interrupted, the dataset is unfinished, and not a finished one that lacks samples."""
     if storage.exists(DATASET_KEY):
         storage.remove(DATASET_KEY)
     for unit in units:
         storage.remove(unit.commit_key)
 
 
-OTHER_CLIPS = "which tells of other clips than the plan has there"
+OTHER_CLIPS = "which lists other clips than its unit has in the plan"
 
 
 def _check_tars(storage: Storage, sample_format: SampleFormat, unit: Unit, commit: Commit) -> None:
@@ -175,10 +175,10 @@ def _samples(dataset: DatasetConfig, commit: Commit, clips: Mapping[str, Clip]) 
 
 
 def clips_of_unit(plan: Plan, unit: Unit, commit: Commit) -> dict[str, Clip]:
-    """The plan's clips of a committed unit, by key. InputError: the commit does not tell of each of them once, or the
+    """The plan's clips of a committed unit, by key. InputError: the commit does not list each of them once, or the
     plan is damaged."""
     clips = {clip.key: clip for clip in plan.clips_of(unit)}
-    if not tells_of(commit, clips.keys()):
+    if not lists_clips(commit, clips.keys()):
         raise InputError(
             "output",
             plan.storage.url,
@@ -188,7 +188,7 @@ def clips_of_unit(plan: Plan, unit: Unit, commit: Commit) -> dict[str, Clip]:
     return clips
 
 
-def tells_of(commit: Commit, keys: Collection[str]) -> bool:
-    """Whether each of these clips is a sample of the commit or a failure, once."""
-    told = [sample.key for sample in commit.samples] + list(commit.failed)
-    return len(told) == len(keys) == len(set(keys) & set(told))
+def lists_clips(commit: Commit, keys: Collection[str]) -> bool:
+    """Whether the commit lists each of these clips once, as a sample or as a failure."""
+    listed = [sample.key for sample in commit.samples] + list(commit.failed)
+    return len(listed) == len(keys) == len(set(keys) & set(listed))

@@ -1,4 +1,4 @@
-"""Removes what no commit names from a dataset: files of attempts that were never completed."""
+"""Removes files from a dataset that no commit names: those of attempts that were never completed."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import time
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.planning.stored_plan import read_plan
 from videoar.data_pipeline.preparing.finish import is_finished
-from videoar.data_pipeline.preparing.verify import stored_tars
-from videoar.data_pipeline.shards.commits import committed_units, read_commits
+from videoar.data_pipeline.shards.commits import committed_units, read_commits, stored_tars
 from videoar.data_pipeline.shards.manifest import open_manifest
 from videoar.data_pipeline.storage.objects import Storage
 
 
 def gc(url: str, *, min_age_s: float = 3600.0) -> tuple[str, ...]:
-    """Remove the tars that no commit names and what was never completed; their keys.
+    """Remove the tars that no commit names, and uploads that were never completed; returns their keys.
 
-    What was written in the last `min_age_s` seconds is left: a run may be about to commit it.
+    Files that were written in the last `min_age_s` seconds stay: a run may be about to commit them.
     """
-    oldest = time.time() - min_age_s  # before it looks: what is committed meanwhile is younger
+    oldest = time.time() - min_age_s  # taken before listing, so that files committed meanwhile are younger
     storage = Storage.open(url)
     plan = read_plan(storage)
     named = set[str]()
     for unit, commit in read_commits(storage, committed_units(storage, plan.shard_sizes), plan.identity):
         if commit is None:
-            raise InputError("url", url, f"lists {unit.commit_key} and does not hold it", "run the same command later")
+            raise InputError("url", url, f"lists {unit.commit_key}, but does not hold it", "run the same command later")
         named |= {tar.key for tar in commit.tars}
     if is_finished(storage, plan):
         named |= open_manifest(url).tars.keys()

@@ -1,4 +1,4 @@
-"""A look into one shard: its header, its samples, and what the tokenizer makes of their bits."""
+"""Shows one shard: its header, its samples, and their bits decoded by the tokenizer."""
 
 from __future__ import annotations
 
@@ -26,24 +26,26 @@ _GAP = 4
 
 
 def samples_of(manifest: Manifest, shard: str) -> tuple[SampleEntry, ...]:
-    """The samples of a shard, by its key, the name of its file or its number in the plan."""
+    """The samples of a shard, which is given by its key, its file name or its number in the plan."""
     wanted = f"{int(shard):06d}" if shard.isdecimal() else shard
     found = tuple(entry for entry in manifest.entries if wanted in _names(entry.shard))
     if not found:
-        raise InputError("SHARD", shard, f"is no shard of {manifest.url}", f"use one like {manifest.entries[0].shard}")
+        raise InputError(
+            "SHARD", shard, f"is not a shard of {manifest.url}", f"use one like {manifest.entries[0].shard}"
+        )
     return found
 
 
 def sample_named(manifest: Manifest, key: str) -> SampleEntry:
-    """The sample of a key."""
+    """The sample with this key."""
     for entry in manifest.entries:
         if entry.key == key:
             return entry
-    raise InputError("sample", key, f"is no sample of {manifest.url}", f"use one like {manifest.entries[0].key}")
+    raise InputError("sample", key, f"is not a sample of {manifest.url}", f"use one like {manifest.entries[0].key}")
 
 
 def header_of(manifest: Manifest, entry: SampleEntry) -> dict[str, object]:
-    """The header of a sample's bits as it stands in the shard, by name, and that of its latent if there is one."""
+    """The fields of the header of a sample's bits in the shard, and those of its latent if there is one."""
     found = _header(manifest, entry.shard, entry.offset, entry.size_bytes)
     if entry.latent_shard is None or entry.latent_offset is None or entry.latent_bytes is None:
         return found
@@ -59,32 +61,32 @@ def _header(manifest: Manifest, shard: str, offset: int, size_bytes: int) -> dic
 
 
 def check_tokenizer(manifest: Manifest, tokenizer: VideoTokenizer) -> None:
-    """Another tokenizer would draw noise from these bits."""
+    """InputError if this is not the tokenizer of the shards: it would decode their bits to noise."""
     if tokenizer.hash != manifest.tokenizer_hash:
         raise InputError(
             "tokenizer",
             tokenizer.hash,
             f"is not the one of these shards, {manifest.tokenizer_hash}",
-            "name the folder of theirs: --tokenizer DIR",
+            "give the folder of their tokenizer: --tokenizer DIR",
         )
 
 
 def decoded(reader: ShardReader, entry: SampleEntry, tokenizer: VideoTokenizer) -> Float[Tensor, "1 3 f h w"]:
-    """The video that a sample's bits stand for."""
+    """The video that the tokenizer decodes from a sample's bits."""
     bits = torch.from_numpy(reader.read(entry).unpack())
     latent = tokenizer.dequantize(bits[None], ScaleSchedule.named(entry.schedule))
     return tokenizer.decode(latent)
 
 
 def contact_sheet(clips: Sequence[UInt8[np.ndarray, "_f _h _w 3"]]) -> UInt8[np.ndarray, "i j 3"]:
-    """A row a clip, with at most eight of its frames, evenly spread from the first to the last."""
+    """One row for each clip with at most eight of its frames, evenly spaced from the first to the last."""
     rows = [np.concatenate([_framed(clip[index]) for index in _spread(len(clip))], axis=1) for clip in clips]
     width = max(row.shape[1] for row in rows)
     return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
 
 
 def save_png(pixels: UInt8[np.ndarray, "i j 3"], path: Path) -> Path:
-    """Write a picture; its path."""
+    """Write a picture; returns its path."""
     with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
         stream = container.add_stream("png", rate=1)
         stream.height, stream.width, stream.pix_fmt = pixels.shape[0], pixels.shape[1], "rgb24"

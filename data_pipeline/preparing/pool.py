@@ -1,6 +1,6 @@
-"""A fixed number of Ray actors, each with a unit at work and the next one waiting; the dead and the hung are replaced.
+"""A fixed number of Ray actors, each with one unit at work and one waiting. Dead and hung actors are replaced.
 
-Ray retries nothing here: what becomes of the units of an actor that ends is told to the owner of the pool.
+Ray retries nothing here: the pool reports the units of an actor that ended, and its owner decides about them.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from videoar.data_pipeline.shards.commits import Unit
 from videoar.tokenizer import VideoTokenizer
 
 UNITS_IN_FLIGHT = 2
-"""Of an actor: one at work, one that waits, so that no actor waits for the driver."""
+"""Units that an actor holds: one at work and one waiting, so that no actor waits for the driver."""
 
 _DEATHS = (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError)
 _WAIT_S = 1.0
-_MOST_DEAD_STARTS = 5
+_MAX_DEAD_STARTS = 5
 
 
 class Runner(Protocol):
-    """What an actor runs units with."""
+    """Runs the units in an actor."""
 
     num_clips: int
 
@@ -46,30 +46,31 @@ OpenRunner = Callable[[DataConfig, str, VideoTokenizer, torch.device], Runner]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What every actor is started with."""
+    """The settings that every actor starts with."""
 
     config: DataConfig
     output: str
     opener: OpenTokenizer
     runner: OpenRunner
     folder: str
-    """The driver's working folder: relative paths mean the same, wherever that cluster was started."""
+    """The driver's working folder. Actors change to it, so that relative paths mean the same as in the driver."""
     variables: Mapping[str, str]
-    """Where object storage is; never a credential."""
+    """Environment variables that say where object storage is. They never hold a credential."""
 
 
 class _Worker:
-    """The actor: a runner in its own process, and a second thread that says how far it is."""
+    """The actor: a runner in its own process, and a second thread that answers heartbeats."""
 
     def start(self, settings: Settings) -> None:
-        """Get the tokenizer. No constructor: what it raises would look like a death of the process."""
+        """Open the tokenizer. This is not the constructor, because an error there would look like a death of the
+        process."""
         set_variables(settings.variables)
         if os.path.isdir(settings.folder):
             os.chdir(settings.folder)
         config = settings.config
         device = torch.device("cuda" if config.gpus_per_actor else "cpu")
         if device.type == "cpu":
-            torch.set_num_threads(1)  # sums in another order would give other bytes
+            torch.set_num_threads(1)  # more threads add in another order, which gives other bytes
         self._runner = settings.runner(config, settings.output, settings.opener(config.tokenizer), device)
 
     def run(self, dataset: str, unit: Unit) -> UnitResult:
@@ -77,7 +78,7 @@ class _Worker:
 
     @ray.method(concurrency_group="heartbeat")
     def beat(self) -> int:
-        """Clips worked through so far."""
+        """The number of clips processed so far."""
         return self._runner.num_clips
 
 
@@ -91,9 +92,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """An actor ended with these units at hand, in the order in which it worked.
+    """An actor ended and left these units, in the order in which it runs them.
 
-    It may have committed the first of them: a process that dies does not always get its last answer out.
+    It may have committed the first of them: a process that dies does not always send its last result.
     """
 
     jobs: tuple[Job, ...]
@@ -102,7 +103,7 @@ class Died:
 
 @dataclass(frozen=True, slots=True)
 class RefusedUnit:
-    """The store failed over a unit."""
+    """The store failed while a unit was made."""
 
     job: Job
     error: StoreError
@@ -115,19 +116,19 @@ Event = Done | Died | RefusedUnit
 class _Actor:
     handle: Any
     start: Any
-    """The task that gets its tokenizer; None once it has."""
+    """The task that opens its tokenizer; None when it is done."""
     units: deque[tuple[Any, Job]] = field(default_factory=deque)
-    """Submitted and not ended, the one at work first."""
+    """Submitted units that have not ended. The first one is at work."""
     beat: Any = None
-    """The heartbeat that is asked for."""
+    """The heartbeat that is not answered yet."""
     num_clips: int = 0
     progressed: float = 0.0
-    """When it last got on: began to have work, ended a unit or worked through a clip."""
-    asked: float = 0.0
+    """When it last made progress: received work while idle, ended a unit or processed a clip."""
+    requested: float = 0.0
 
 
 class Pool:
-    """Submit jobs while there is room, and take events as they come. Use as a context manager."""
+    """Runs jobs: `submit` while `has_room`, and `wait` for events. Use it as a context manager."""
 
     def __init__(self, settings: Settings, size: int) -> None:
         self._settings, self._dead_starts = settings, 0
@@ -141,7 +142,7 @@ class Pool:
         self._class = ray.remote(**options)(_Worker)
         self._stall_s = settings.config.stall_timeout_s
         self._shared = ray.put(settings)
-        self._actors = [self._hire() for _ in range(size)]
+        self._actors = [self._start_actor() for _ in range(size)]
 
     def __enter__(self) -> Pool:
         return self
@@ -164,15 +165,15 @@ class Pool:
         return any(self._free())
 
     def submit(self, job: Job) -> None:
-        """Give a job to the actor that has least to do."""
+        """Give a job to the actor with the fewest units."""
         actor = min(self._free(), key=lambda free: len(free.units))
         if not actor.units:
             actor.progressed = time.monotonic()
         actor.units.append((actor.handle.run.remote(job.dataset, job.unit), job))
 
     def wait(self) -> Iterator[Event]:
-        """What has happened, after at most a second. InputError when an actor cannot start."""
-        self._ask()
+        """The events so far, after at most a second. Raises the error of an actor that cannot start."""
+        self._request_heartbeats()
         owners = {task: actor for actor in self._actors for task in _tasks(actor)}
         tasks = list(owners)
         if ray.wait(tasks, num_returns=1, timeout=_WAIT_S)[0]:
@@ -183,34 +184,35 @@ class Pool:
     def _free(self) -> Iterator[_Actor]:
         return (actor for actor in self._actors if actor.start is None and len(actor.units) < UNITS_IN_FLIGHT)
 
-    def _hire(self) -> _Actor:
+    def _start_actor(self) -> _Actor:
         handle: Any = self._class.remote()
         return _Actor(handle, handle.start.remote(self._shared))
 
-    def _ask(self) -> None:
-        """One heartbeat of each busy actor at a time, a few in the time after which it counts as hung."""
+    def _request_heartbeats(self) -> None:
+        """Request a heartbeat from each busy actor, one at a time, about eight in the time after which it counts as
+        hung."""
         now = time.monotonic()
         for actor in self._actors:
-            if actor.units and actor.beat is None and now - actor.asked > self._stall_s / 8:
-                actor.beat, actor.asked = actor.handle.beat.remote(), now
+            if actor.units and actor.beat is None and now - actor.requested > self._stall_s / 8:
+                actor.beat, actor.requested = actor.handle.beat.remote(), now
 
     def _take(self, actor: _Actor, task: Any) -> Iterator[Event]:
-        """One task that ended; nothing if its actor was buried in between."""
+        """The events of one task that ended; none if its actor was replaced meanwhile."""
         if task not in _tasks(actor) or actor not in self._actors:
             return
         try:
             value = ray.get(task)
         except _DEATHS:
-            yield from self._bury(actor, "killed its worker")
+            yield from self._replace(actor, "killed its worker")
             return
         except ray.exceptions.RayTaskError as error:
             if not (isinstance(error.cause, StoreError) and actor.units and task == actor.units[0][0]):
                 raise error.cause from error
             yield RefusedUnit(actor.units.popleft()[1], error.cause)
             return
-        yield from self._note(actor, task, value)
+        yield from self._record(actor, task, value)
 
-    def _note(self, actor: _Actor, task: Any, value: Any) -> Iterator[Event]:
+    def _record(self, actor: _Actor, task: Any, value: Any) -> Iterator[Event]:
         now = time.monotonic()
         if task == actor.start:
             actor.start, self._dead_starts = None, 0
@@ -226,20 +228,20 @@ class Pool:
     def _end_stalled(self) -> Iterator[Event]:
         for actor in list(self._actors):
             if actor.units and time.monotonic() - actor.progressed > self._stall_s:
-                yield from self._bury(actor, f"hung its worker for {self._stall_s:g} s,")
+                yield from self._replace(actor, f"hung its worker for {self._stall_s:g} s,")
 
-    def _bury(self, actor: _Actor, how: str) -> Iterator[Event]:
-        """Replace an actor that ended, or is ended here."""
+    def _replace(self, actor: _Actor, how: str) -> Iterator[Event]:
+        """Kill an actor, if it is alive, and start another one in its place."""
         ray.kill(actor.handle)
         self._dead_starts += actor.start is not None
-        if self._dead_starts > _MOST_DEAD_STARTS:
+        if self._dead_starts > _MAX_DEAD_STARTS:
             raise InputError(
                 "data.actors",
                 len(self._actors),
-                "die while they get their tokenizer, again and again",
+                f"actors died {self._dead_starts} times while they opened their tokenizer",
                 "use fewer, or machines with more memory",
             )
-        self._actors[self._actors.index(actor)] = self._hire()
+        self._actors[self._actors.index(actor)] = self._start_actor()
         if actor.units:
             yield Died(tuple(job for _, job in actor.units), how)
 

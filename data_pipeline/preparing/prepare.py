@@ -1,7 +1,7 @@
-"""Preparation of a whole configuration: plans, a pool of actors that make shards, manifests.
+"""Prepares all datasets of a configuration: plans them, makes shards on a pool of actors, and writes manifests.
 
-The driver keeps no state but what is under way: restarted, it does the plan minus the commits. Deaths are counted here;
-a unit that keeps killing its worker is halved, and a single clip that does is quarantined.
+The driver keeps no state but the units at work: after a restart it makes the units of the plan that have no commit. A
+unit that kills its worker repeatedly is halved; a single clip that does so is committed as failed (quarantined).
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ from videoar.data_pipeline.shards.commits import Commit, committed_units, find_c
 from videoar.tokenizer import open_tokenizer
 
 _PASSES = 3
-"""Stores may list commits that are gone; their units are made in a further pass."""
+"""A store may list commits that are gone. Their units are made in another pass; this is the number of passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataProgress:
-    """Where a preparation stands."""
+    """The progress of a preparation."""
 
     num_clips: int
-    """Of all plans."""
+    """Clips in all plans."""
     num_done: int
-    """Committed, in this run or before: samples and failures."""
+    """Clips that are committed, as samples or failures, by this run or an earlier one."""
     num_units: int
-    """Units of work that this run has to do, as far as is known."""
+    """Units that this run has to make, as far as is known."""
     num_units_done: int
-    """By this run."""
+    """Units that this run has made."""
     failed: dict[str, int]
-    """Clips that failed in this run, by reason, the commonest first."""
+    """The number of clips that failed in this run, by reason, the most frequent first."""
     size_bytes: int
-    """Written in this run."""
+    """Bytes written by this run."""
     clips_per_s: float
-    """Of this run."""
+    """Clips per second in this run."""
     eta_s: float | None
-    """Seconds to the end at that rate; None before the first unit."""
+    """Seconds that remain at that rate; None before the first unit is done."""
 
     @property
     def num_failed(self) -> int:
-        """In this run."""
+        """The number of clips that failed in this run."""
         return sum(self.failed.values())
 
 
@@ -74,10 +74,10 @@ def prepare(
     opener: OpenTokenizer = open_tokenizer,
     runner: OpenRunner = UnitWorker,
 ) -> dict[str, str]:
-    """Plan and make every dataset under OUTPUT/<name>; the URL of each, by its name. What is there is not redone.
+    """Plan and make every dataset under OUTPUT/<name>; returns the URL of each by name. Committed units are not redone.
 
-    `address` is a running Ray cluster's; empty: the one that this process belongs to, or one of its own. With
-    `retry_failed` the units in which clips failed are made again.
+    `address` is that of a running Ray cluster. If it is empty, the cluster that this process belongs to is used, or a
+    new one on this machine. `retry_failed` makes the units with failed clips again.
     """
     planned = plan_all(config, output, opener=opener)
     if retry_failed:
@@ -96,11 +96,11 @@ def prepare(
                 _drive(pool, Schedule(_jobs(left), config.max_attempts), counts, planned)
         if _finish(left, config):
             return {item.dataset.name: item.storage.url for item in planned}
-    raise StoreError(output, f"lists commits that it does not hold, {_PASSES} times", "run the same command later")
+    raise StoreError(output, f"listed commits that it does not hold, {_PASSES} times", "run the same command later")
 
 
 def _finish(planned: Sequence[PlannedDataset], config: DataConfig) -> bool:
-    """Whether every dataset is finished. One that cannot be does not keep the others from it; its error comes last."""
+    """Write the manifests; returns whether all datasets are finished. The error of one is raised after the others."""
     finished, errors = list[bool](), list[InputError]()
     for item in planned:
         try:
@@ -122,7 +122,7 @@ def _finish(planned: Sequence[PlannedDataset], config: DataConfig) -> bool:
 
 
 def _jobs(planned: Sequence[PlannedDataset]) -> Iterator[Job]:
-    """What is left of the plans, as it is asked for."""
+    """The units that remain of the plans, one by one."""
     for item in planned:
         done = committed_units(item.storage, item.plan.shard_sizes)
         for unit in remaining_units(item.plan.shard_sizes, done):
@@ -130,7 +130,7 @@ def _jobs(planned: Sequence[PlannedDataset]) -> Iterator[Job]:
 
 
 def _drive(pool: Pool, schedule: Schedule, counts: _Counts, planned: Sequence[PlannedDataset]) -> None:
-    """Until every unit is committed."""
+    """Run the schedule until every unit is committed."""
     datasets = {item.dataset.name: item for item in planned}
     while True:
         while pool.has_room and (job := schedule.next()) is not None:
@@ -144,7 +144,7 @@ def _drive(pool: Pool, schedule: Schedule, counts: _Counts, planned: Sequence[Pl
 
 
 def _settle(event: Event, schedule: Schedule, counts: _Counts, datasets: Mapping[str, PlannedDataset]) -> None:
-    """Count what is done; decide about what ended badly."""
+    """Count a unit that is done; retry one that is not."""
     if isinstance(event, Done):
         counts.add(event.job, event.result)
     elif isinstance(event, RefusedUnit):
@@ -155,7 +155,8 @@ def _settle(event: Event, schedule: Schedule, counts: _Counts, datasets: Mapping
 
 
 def _settle_death(event: Died, schedule: Schedule, counts: _Counts, datasets: Mapping[str, PlannedDataset]) -> None:
-    """Of the units of an actor that ended, those it committed count, the next is what it died of, the rest wait."""
+    """Of an actor's units, those with a commit count, the next one is blamed for the death, and the others are put
+    back."""
     jobs = deque(event.jobs)
     while jobs and (commit := _commit_of(jobs[0], datasets)) is not None:
         counts.add(jobs.popleft(), UnitResult.of(commit))
@@ -180,7 +181,7 @@ def _quarantine(job: Job, datasets: Mapping[str, PlannedDataset], reason: str) -
 
 
 class _Counts:
-    """Counts of a run, told to whoever watches; ends a run that fails too often."""
+    """Counts of a run, reported to `progress`; ends the run if too many clips fail."""
 
     def __init__(
         self, planned: Sequence[PlannedDataset], config: DataConfig, progress: Callable[[DataProgress], None] | None
@@ -193,7 +194,7 @@ class _Counts:
         self._began: float | None = None
 
     def begin_pass(self, planned: Sequence[PlannedDataset]) -> int:
-        """Count what is to be done; the number of units."""
+        """Count what remains to be made; returns the number of units."""
         self._left = 0
         units = 0
         for job in _jobs(planned):
@@ -203,7 +204,7 @@ class _Counts:
         return units
 
     def begin(self) -> None:
-        """Start the clock of the rate, once: everything before it happens once."""
+        """Start the clock of the rate, on the first call: what happens before it does not repeat."""
         if self._began is None:
             self._began = time.monotonic()
 

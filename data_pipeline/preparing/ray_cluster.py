@@ -1,4 +1,5 @@
-"""A Ray cluster to work on: one that runs already, or one on this machine, on loopback only and behind a token."""
+"""The Ray cluster to work on: one that runs already, or a new one on this machine, on loopback only and with a
+token."""
 
 from __future__ import annotations
 
@@ -14,21 +15,21 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import environment, variable
 
 _OBJECT_STORE_BYTES = 80 << 20
-"""About the least that Ray accepts: payload never passes through the object store."""
+"""About the smallest size that Ray accepts: no payload goes through the object store."""
 
 _LOOPBACK = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-"""For Ray's processes: one machine, so every port is bound to 127.0.0.1; no report to the outside; leave
-CUDA_VISIBLE_DEVICES of workers without a GPU alone."""
+"""Environment of Ray's processes: one machine only, so every port is bound to 127.0.0.1; no usage reports; and
+CUDA_VISIBLE_DEVICES stays as it is in workers without a GPU."""
 
 
 @contextmanager
 def ray_cluster(num_actors: int, gpus_per_actor: float, address: str = "") -> Iterator[None]:
-    """Connected to Ray inside the block: to the cluster at an address, or that of the Ray Job this process is, or one
-    of its own. A cluster that was there before is used and left as it is."""
+    """Connect to Ray inside the block: to the cluster at `address`, to that of the Ray Job that this process runs in,
+    or to a new one. A cluster that was there before is left running."""
     address = address or variable("RAY_ADDRESS") or ""
     if ray.is_initialized():
         _check_room(num_actors, gpus_per_actor)
@@ -62,8 +63,8 @@ def _joined(address: str) -> Iterator[None]:
 
 @contextmanager
 def _own(num_actors: int) -> Iterator[None]:
-    """A cluster on loopback for this process alone: its token is drawn here, lives in the environment of its
-    processes, and is never written."""
+    """A cluster on loopback for this process alone. Its random token is only in the environment of its processes, and
+    is never written to a file."""
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
         with environment(_LOOPBACK | token), _one_machine():
@@ -85,16 +86,16 @@ def _own(num_actors: int) -> Iterator[None]:
 
 
 def _read_environment() -> None:
-    """Ray reads mode and token when it is imported, and remembers them."""
+    """Make Ray read mode and token again: it caches them at import."""
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager
 def _one_machine() -> Iterator[None]:
-    """Ray reads its switch for clusters of one machine when it is imported, which may have been long ago.
+    """Switch off clusters of several machines, a setting that Ray reads from the environment only when it is imported.
 
-    With the switch on (the default on Linux) it listens on every interface, whatever address it is given.
+    With the setting on (the default on Linux) Ray listens on every interface, whatever address it is given.
     """
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
@@ -105,16 +106,16 @@ def _one_machine() -> Iterator[None]:
 
 
 def _check_room(num_actors: int, gpus_per_actor: float) -> None:
-    """Actors that can never be placed would wait for ever."""
-    there = ray.cluster_resources()
+    """InputError if the cluster cannot hold all actors: they would wait for ever."""
+    resources = ray.cluster_resources()
     for name, wanted, field in (
         ("CPU", float(num_actors), "data.actors"),
         ("GPU", num_actors * gpus_per_actor, "data.gpus_per_actor"),
     ):
-        if wanted > there.get(name, 0.0):
+        if wanted > resources.get(name, 0.0):
             raise InputError(
                 field,
                 wanted,
-                f"{name} are asked for and the Ray cluster has {there.get(name, 0.0):g}",
+                f"{name} are needed, and the Ray cluster has {resources.get(name, 0.0):g}",
                 "use fewer actors or a larger cluster",
             )

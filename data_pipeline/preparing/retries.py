@@ -1,4 +1,4 @@
-"""Which unit comes next, and what becomes of one that ends badly. Knows nothing of Ray."""
+"""Decides which unit is made next, and what happens to a unit whose worker died. Knows nothing of Ray."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Job:
 
 
 class Schedule:
-    """Hands out jobs: what came back first, then the plan's next. It holds only what came back, never the plan."""
+    """Gives out jobs: returned ones first, then the next of the plan. It holds the returned jobs only, never the
+    plan."""
 
     def __init__(self, jobs: Iterator[Job], max_attempts: int) -> None:
         self._fresh, self._max_attempts = jobs, max_attempts
@@ -31,15 +32,15 @@ class Schedule:
         self._refusals: Counter[Job] = Counter()
 
     def next(self) -> Job | None:
-        """The next job; None when there is none at the moment."""
+        """The next job; None if there is none at the moment."""
         return self._returned.popleft() if self._returned else next(self._fresh, None)
 
     def put_back(self, job: Job) -> None:
-        """It did not run, through no fault of its own."""
+        """Return a job that did not run, without counting an attempt."""
         self._returned.appendleft(job)
 
     def refused(self, job: Job) -> bool:
-        """The store did not take it: once more, unless it has had its attempts; whether there is another."""
+        """Return a job over which the store failed. False if it has used up its attempts."""
         self._refusals[job] += 1
         if self._refusals[job] >= self._max_attempts:
             return False
@@ -47,8 +48,10 @@ class Schedule:
         return True
 
     def died(self, job: Job) -> int | None:
-        """A worker died over it: once more; then by halves. The number of deaths of a single clip that has had its
-        attempts and is to be quarantined."""
+        """Return a job over which a worker died, whole until its attempts are used up, then as two halves.
+
+        For a job of one clip that has used up its attempts: the number of deaths. The caller must quarantine it.
+        """
         self._deaths[job] += 1
         deaths = self._deaths[job]
         if deaths < self._max_attempts:

@@ -1,4 +1,4 @@
-"""Where everything of a dataset is: each input and each clip, from the listing to the shards."""
+"""Counts what became of each input and each clip of a dataset, from the listing to the shards."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ ByKind = dict[str, dict[str, int]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetStats:
-    """What a dataset's folder holds, and what became of the rest."""
+    """What a dataset holds, and what became of the inputs and clips that it does not hold."""
 
     name: str
     is_finished: bool
     num_inputs: int
     """Files, rows, members or drawings that planning found."""
     num_planned_inputs: int
-    """Those that give clips."""
+    """Inputs that give clips."""
     inputs_out: ByKind
-    """Those that give none."""
+    """Inputs that give no clip."""
     num_candidates: int
-    """Clips that could be cut of the inputs."""
+    """Clips that could be cut from the inputs."""
     clips_out: ByKind
-    """Those that are not planned."""
+    """Clips that are not in the plan."""
     num_planned: int
     """Clips of the plan."""
     num_samples: int
     """Clips in shards."""
     failed: dict[str, int]
-    """Clips that failed while they were made, by reason, the commonest first."""
+    """Clips that failed while they were made, by reason, the most frequent first."""
     num_remaining: int
     """Clips that are still to be made."""
     is_balanced: bool
-    """Whether these sums come out: every input and every clip is in one place, and what is finished lacks nothing."""
+    """Whether every input and every clip is counted exactly once, and a finished dataset lacks nothing."""
     num_tokens: int
     """Visual tokens of the samples."""
     size_bytes: int
-    """Of the shards that commits name."""
+    """Bytes of the tars that commits name."""
     buckets: dict[str, int]
     """Clips of the plan by shape."""
 
@@ -64,7 +64,7 @@ def stats(url: str) -> DatasetStats:
     storage = Storage.open(url)
     plan, num_tokens = read_plan(storage), 0
     counts = UnitCounts(name=posixpath.basename(storage.url), num_clips=plan.num_clips)
-    made: list[Unit] = []  # what a run commits meanwhile is in neither sum
+    made: list[Unit] = []  # the same units in both sums, even while a run commits more
     for unit, commit in standing_commits(storage, plan):
         made.append(unit)
         counts.add(commit)
@@ -94,7 +94,7 @@ def stats(url: str) -> DatasetStats:
 
 
 def _is_balanced(plan: Plan) -> bool:
-    """Whether the plan's inputs and candidates are all accounted for, by its own clips."""
+    """Whether the plan accounts for all its inputs and candidates."""
     facts = plan.accounts
     inputs = facts["num_planned_inputs"] + _sum(facts["inputs_out"])
     return bool(

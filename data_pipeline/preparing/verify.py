@@ -1,4 +1,4 @@
-"""Looking back at what was prepared: re-reading, and clearing away what no commit names."""
+"""Reads prepared datasets again and compares them with their commits; `repair` removes the commits of damaged units."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from videoar.cluster.ground.errors import CorruptShard, InputError
 from videoar.cluster.ground.read_ahead import read_ahead
 from videoar.data_pipeline.planning.stored_plan import HEAD_KEY, Plan, read_plan
-from videoar.data_pipeline.preparing.finish import OTHER_CLIPS, forget, is_finished, tells_of
+from videoar.data_pipeline.preparing.finish import OTHER_CLIPS, forget, is_finished, lists_clips
 from videoar.data_pipeline.shards.commits import (
     COMMITS,
-    LATENTS,
-    SHARDS,
     Commit,
     CommittedTar,
     Unit,
     committed_units,
     read_commit,
     remaining_units,
+    stored_tars,
 )
 from videoar.data_pipeline.shards.manifest import DATASET_KEY, Manifest, open_manifest
 from videoar.data_pipeline.shards.reader import ShardReader
@@ -28,29 +27,29 @@ from videoar.data_pipeline.storage.objects import Storage
 
 _READ_BYTES = 16 << 20
 _CHECKED_AT_ONCE = 4
-"""Units whose tars are read at a time: hashing leaves the interpreter's lock, and a store takes its time to answer."""
+"""Units that are checked at the same time: hashing releases the interpreter's lock, and a store answers slowly."""
 
 OnProgress = Callable[[int, int, int], None]
-"""Told units done, units in all and bytes read so far."""
+"""Called with the units checked so far, all units, and the bytes read so far."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verification:
-    """What was read again, and what is wrong with it."""
+    """What was read, and the problems that were found."""
 
     num_shards: int
     num_samples: int
     is_finished: bool
-    """Whether there is a manifest, which is then checked as well."""
+    """Whether there is a manifest, which is then checked too."""
     problems: tuple[str, ...]
     repaired: bool
-    """Whether what is damaged was taken off the record, for the next run to make."""
+    """Whether the commits of damaged units were removed, so that the next run makes them again."""
     unnamed: tuple[str, ...]
-    """Tars that no commit names, left by attempts that died: harmless, `gc` removes them."""
+    """Tars that no commit names, left by attempts that died. They do no harm; `gc` removes them."""
 
 
 def find_datasets(url: str) -> tuple[str, ...]:
-    """URLs of the datasets at a URL or one folder below it, damaged ones too. InputError when there is none."""
+    """The URLs of the datasets at a URL or one folder below it, including damaged ones. InputError if there is none."""
     storage = Storage.open(url)
     places = [storage] if _is_dataset(storage) else [storage.child(name) for name in storage.folders()]
     found = tuple(place.url for place in places if _is_dataset(place))
@@ -64,9 +63,9 @@ def _is_dataset(storage: Storage) -> bool:
 
 
 def verify(url: str, *, repair: bool = False, progress: OnProgress | None = None) -> Verification:
-    """Re-hash every committed tar, several at a time; of a finished dataset, read one sample of each by the manifest.
+    """Hash every committed tar again, and in a finished dataset read one sample of each shard in the manifest.
 
-    With `repair` what is damaged counts as not made: its commits go, and dataset.json, so that a run makes it again.
+    `repair` removes the commits of damaged units and dataset.json, so that the next run makes those units again.
     """
     storage = Storage.open(url)
     plan = read_plan(storage)
@@ -92,19 +91,19 @@ def verify(url: str, *, repair: bool = False, progress: OnProgress | None = None
 
 
 def _open(storage: Storage, plan: Plan) -> tuple[Manifest | None, list[str]]:
-    """The manifest of a finished dataset; what is wrong where it cannot be read."""
+    """The manifest of a finished dataset, or None, and the problems with reading it."""
     try:
         if is_finished(storage, plan):
             return open_manifest(storage.url), []
     except InputError as error:
         return None, [error.problem]
     broken = storage.exists(DATASET_KEY)
-    return None, [f"{DATASET_KEY} is of another plan, or the manifest that it names is missing"] if broken else []
+    return None, [f"{DATASET_KEY} belongs to another plan, or the manifest that it names is missing"] if broken else []
 
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """What a unit's commit names, and what is wrong with that."""
+    """A unit, its commit if it can be read, and the problems that were found."""
 
     unit: Unit
     commit: Commit | None
@@ -127,7 +126,7 @@ def _check_units(storage: Storage, plan: Plan, units: Sequence[Unit], progress: 
     for unit, (commit, problems) in zip(units, found, strict=True):
         if commit is not None:
             keys = {clip.key for clip in plan.clips_of(unit)}
-            problems += [] if tells_of(commit, keys) else [f"{unit.commit_key}, {OTHER_CLIPS}"]
+            problems += [] if lists_clips(commit, keys) else [f"{unit.commit_key}, {OTHER_CLIPS}"]
         checks.append(_Check(unit, commit, tuple(problems)))
         size_bytes += 0 if commit is None else commit.size_bytes
         if progress is not None:
@@ -139,7 +138,7 @@ def _check_unit(storage: Storage, plan: Plan, unit: Unit) -> tuple[Commit | None
     try:
         commit = read_commit(storage, unit, plan.identity)
     except FileNotFoundError:
-        return None, [f"{unit.commit_key} is listed and missing"]
+        return None, [f"{unit.commit_key} is listed, but missing"]
     except InputError as error:
         return None, [error.problem]
     return commit, [problem for tar in commit.tars for problem in _check_tar(storage, tar)]
@@ -156,9 +155,9 @@ def _check_tar(storage: Storage, tar: CommittedTar) -> Iterator[str]:
 
 
 def _check_manifest(storage: Storage, manifest: Manifest, checked: Collection[str]) -> Iterator[str]:
-    """What is wrong with one sample of each shard that the manifest names, and with tars not `checked` yet.
+    """Problems with one sample of each shard in the manifest, and with its tars that are not `checked` yet.
 
-    After two drivers on one plan it may name a tar whose unit the other has committed again.
+    After two drivers worked on one plan, the manifest may name a tar whose unit the other driver committed again.
     """
     for key in manifest.tars.keys() - checked:
         yield from _check_tar(storage, manifest.tars[key])
@@ -172,12 +171,8 @@ def _check_manifest(storage: Storage, manifest: Manifest, checked: Collection[st
                 yield str(error)
 
 
-def stored_tars(storage: Storage) -> Iterator[str]:
-    return (key for folder in (SHARDS, LATENTS) for key in storage.keys(folder))
-
-
 def _content(storage: Storage, key: str) -> tuple[str, int]:
-    """sha256 and size of an object, read a part at a time."""
+    """sha256 and size of an object, read part by part."""
     digest, size = hashlib.sha256(), 0
     for part in storage.parts(key, _READ_BYTES):
         digest.update(part)

@@ -1,4 +1,4 @@
-"""One unit of work: clips of the plan → pixels → latents and bits → their tars and one commit. Knows nothing of Ray."""
+"""Makes one unit of work: clips of the plan → pixels → latents and bits → tars and one commit. Knows nothing of Ray."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from videoar.tokenizer import VideoTokenizer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnitResult:
-    """What a finished unit adds to the counts."""
+    """The counts of a finished unit."""
 
     num_samples: int
     size_bytes: int
     failed: dict[str, int]
-    """Clips that became no sample, by reason."""
+    """The number of clips that gave no sample, by reason."""
 
     @property
     def num_clips(self) -> int:
@@ -39,14 +39,14 @@ class UnitResult:
 
     @staticmethod
     def of(commit: Commit) -> UnitResult:
-        """What a commit says."""
+        """The counts of a commit."""
         return UnitResult(
             num_samples=len(commit.samples), size_bytes=commit.size_bytes, failed=dict(Counter(commit.failed.values()))
         )
 
 
 class UnitWorker:
-    """Makes the shards of a job; owns a tokenizer and the decoders. Reads plans itself, so units are only numbers."""
+    """Makes units; owns a tokenizer and the decoders. It reads the plans itself, so a unit is sent as numbers only."""
 
     def __init__(self, config: DataConfig, output: str, tokenizer: VideoTokenizer, device: torch.device) -> None:
         self._config, self._output = config, Storage.open(output)
@@ -55,10 +55,11 @@ class UnitWorker:
         self._plans: dict[str, Plan] = {}
         self._readers: dict[str, FootageReader] = {}
         self.num_clips = 0
-        """Clips that were worked through so far: while it grows, the worker is alive."""
+        """Clips processed so far: the worker is alive while this number grows."""
 
     def run(self, name: str, unit: Unit) -> UnitResult:
-        """Make one unit of a dataset and commit it. One that another worker has committed meanwhile stands."""
+        """Make one unit of a dataset and commit it. If another worker has committed it meanwhile, that commit
+        counts."""
         plan, storage = self._plan(name), self._output.child(name)
         if (commit := find_commit(storage, unit, plan.identity)) is None:
             with _spool() as bits, _spool() as latents:
@@ -72,7 +73,7 @@ class UnitWorker:
             self._readers.popitem()[1].close()
 
     def _make(self, dataset: DatasetConfig, unit: Unit, plan: Plan, files: tuple[IO[bytes], IO[bytes]]) -> Commit:
-        """The unit's tars, first on the local disk (in memory they could be too large), then where they belong."""
+        """Write the unit's tars to the local disk (they may not fit into memory), and upload them."""
         sample_format = self._encoder.sample_format(dataset)
         failed: dict[str, str] = {}
         latents = files[1] if sample_format.latent != "none" else None
@@ -85,7 +86,7 @@ class UnitWorker:
                     failed[clip.key] = clip.reason
         tars = writer.tars(f"{unit.name}.{uuid.uuid4().hex[:12]}.tar") if writer.samples else ()
         for tar, file in zip(tars, files, strict=False):
-            file.flush()  # nameless: a killed worker leaves nothing behind, and Linux opens it again like this
+            file.flush()  # it has no name, so a killed worker leaves nothing behind; Linux opens it by its descriptor
             self._output.child(dataset.name).write_file(tar.key, f"/proc/self/fd/{file.fileno()}")
         return Commit(plan=plan.identity, tars=tars, samples=tuple(writer.samples), failed=failed)
 

@@ -1,8 +1,8 @@
 """Shards of object storage on the local disk: whole, checked, shared by the processes of a machine, bounded in bytes.
 
-A file is named by the hash of its content and appears by renaming, when it is whole. Locks are flock's, which the
-kernel drops with the process that held them: a shared one on a shard while it is read, so that nobody removes it, an
-exclusive one on the part that is being fetched, and one a name, so that nobody fetches a shard twice at a time.
+A file is named by the hash of its content and appears by renaming when it is whole. Locks are those of flock, which the
+kernel releases when their process ends: a shared lock on a shard while it is read, so that nobody removes it; an
+exclusive lock on a file that is being fetched; and a lock for each name, so that nobody fetches a shard twice at once.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ log = logging.getLogger(__name__)
 
 
 class ShardCache:
-    """A folder of fetched shards; what was read longest ago gives way. Safe between threads and processes."""
+    """A folder of fetched shards. The least recently read are removed first. Threads and processes may share it."""
 
     def __init__(self, folder: str | Path, max_bytes: int) -> None:
         self.folder, self._max_bytes = Path(folder), max_bytes
         self.folder.mkdir(parents=True, exist_ok=True)
         self._counting = threading.Lock()
         self.num_fetched = 0
-        """Shards that this process has fetched."""
+        """The number of shards that this process has fetched."""
 
     @staticmethod
     def of(config: LoaderConfig) -> ShardCache:
-        """The cache that a recipe asks for."""
+        """The cache that a recipe configures."""
         default = Path(tempfile.gettempdir()) / f"videoar-shards-{os.getuid()}"
         return ShardCache(config.cache_dir or default, config.cache_bytes)
 
     @property
     def size_bytes(self) -> int:
-        """Of everything in the folder, shards that are on their way included."""
+        """Bytes of everything in the folder, including shards that are being fetched."""
         return sum(size for _, size, _ in self._files())
 
     @contextmanager
     def open(self, storage: Storage, tar: CommittedTar) -> Iterator[int]:
-        """A file descriptor of a shard, fetched where it is not there; it is not removed while this is open.
+        """A file descriptor of a shard, which is fetched if necessary, and not removed while the descriptor is open.
 
         CorruptShard: the object is missing, or not what was committed.
         """
@@ -65,18 +65,18 @@ class ShardCache:
             os.close(handle)
 
     def hold(self, storage: Storage, tar: CommittedTar) -> int:
-        """A file descriptor as `open` gives it, for the caller to close."""
+        """The same as `open`, but the caller closes the descriptor."""
         while (handle := _open_shared(self._path(tar))) is None:
             self.fetch(storage, tar)
         os.utime(handle)
         return handle
 
     def has(self, tar: CommittedTar) -> bool:
-        """Whether a shard is in the folder: a cheap question."""
+        """Whether a shard is in the folder. This is cheap."""
         return self._path(tar).exists()
 
     def fetch(self, storage: Storage, tar: CommittedTar) -> None:
-        """Have a shard in the folder; does nothing when it is there, waits when another process is fetching it."""
+        """Fetch a shard if it is not in the folder. Waits while another process fetches it."""
         path = self._path(tar)
         with _locked(self.folder / f".fetching-{tar.sha256[:2]}"):
             if not path.exists():
@@ -106,7 +106,7 @@ class ShardCache:
         return self.folder / f"{tar.sha256}.tar"
 
     def _reserve(self, part: Path, size_bytes: int) -> int:
-        """A locked file of that size, once there is room for it."""
+        """A locked file of that size, when there is room for it."""
         if size_bytes > self._max_bytes:
             raise InputError(
                 "loader.cache_bytes", self._max_bytes, f"is less than one shard ({size_bytes} bytes)", "raise it"
@@ -139,7 +139,7 @@ class ShardCache:
         return used + size_bytes <= self._max_bytes
 
     def _files(self) -> Iterator[tuple[int, int, Path]]:
-        """Time of the last use, size and path."""
+        """Time of last use, size and path of each file."""
         for item in os.scandir(self.folder):
             if not item.name.startswith("."):
                 with suppress(FileNotFoundError):
@@ -148,7 +148,7 @@ class ShardCache:
 
 
 def _copy(storage: Storage, tar: CommittedTar, handle: int) -> str:
-    """Write the object's bytes into the file; their sha256."""
+    """Write the object's bytes into the file; returns their sha256."""
     digest = hashlib.sha256()
     for start in range(0, tar.size_bytes, _PIECE_BYTES):
         try:
@@ -161,7 +161,7 @@ def _copy(storage: Storage, tar: CommittedTar, handle: int) -> str:
 
 
 def _open_shared(path: Path) -> int | None:
-    """A descriptor under a shared lock; None when the file is not there, or was removed before it was locked."""
+    """A descriptor with a shared lock; None if the file does not exist, or was removed before it was locked."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -174,7 +174,7 @@ def _open_shared(path: Path) -> int | None:
 
 
 def _remove_unused(path: Path) -> bool:
-    """Remove a file unless somebody holds a lock on it."""
+    """Remove a file unless a process holds a lock on it. Returns whether it is gone."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

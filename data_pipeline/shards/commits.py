@@ -1,9 +1,9 @@
-"""The commit protocol: a unit of work counts when, and only when, its commit is there.
+"""The commit protocol: a unit of work counts if, and only if, its commit exists.
 
-A worker writes `shards/<unit>.<attempt>.tar`, named by nobody else, and where latents are stored the parallel
-`latents/<unit>.<attempt>.tar`; then `commits/<unit>.json`, which says what both hold. A crash before that leaves tars
-that no commit names. Two workers on one unit leave two attempts, and the later commit wins; either is whole. Nothing
-leans on renaming or on conditional writes.
+A worker writes `shards/<unit>.<attempt>.tar`, a name that nobody else uses, and if latents are stored the parallel
+`latents/<unit>.<attempt>.tar`; then `commits/<unit>.json`, which describes both. A crash before the commit leaves tars
+that no commit names. Two workers on one unit leave two attempts, both whole, and the later commit counts. The protocol
+does not depend on renaming or on conditional writes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ COMMITS = "commits"
 SHARDS = "shards"
 """Folder of the tars that hold bits."""
 LATENTS = "latents"
-"""Folder of the tars that hold latents, sample for sample those of `SHARDS`."""
+"""Folder of the tars that hold latents: the same samples in the same order as in `SHARDS`."""
 
 _READERS = 16
-"""Commits that are read at a time: on object storage each takes some milliseconds, most of them waiting."""
+"""Commits that are read at the same time: on object storage each takes some milliseconds, mostly of waiting."""
 
 _ATTEMPT, _SHA256 = re.compile(r"(\.[\w-]+)?"), re.compile("[0-9a-f]{64}")
 _NAME = re.compile(rf"{COMMITS}/(\d{{6,}})(?:\.(\d+)-(\d+))?\.json")
@@ -33,7 +33,8 @@ _NAME = re.compile(rf"{COMMITS}/(\d{{6,}})(?:\.(\d+)-(\d+))?\.json")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Unit:
-    """Clips start..stop of a shard of the plan: usually all of them, a part where a worker kept dying."""
+    """Clips start..stop of a shard of the plan: usually the whole shard, a part of it after repeated deaths of
+    workers."""
 
     shard: int
     start: int
@@ -47,7 +48,7 @@ class Unit:
 
     @property
     def commit_key(self) -> str:
-        """Where its commit is, once there is one."""
+        """The object key of its commit."""
         return f"{COMMITS}/{self.name}.json"
 
     @property
@@ -62,13 +63,13 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class CommittedSample:
-    """Where a sample's payloads lie in the tars."""
+    """Where the payloads of a sample are in the tars."""
 
     key: str
     offset: int
     size_bytes: int
     latent_offset: int | None = None
-    """In the tar of latents; None where there is none."""
+    """First byte in the tar of latents; None if no latents are stored."""
     latent_bytes: int | None = None
 
 
@@ -83,24 +84,24 @@ class CommittedTar:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """What one unit has become: samples in tars, and failed clips with reasons."""
+    """The result of one unit: samples in tars, and failed clips with reasons."""
 
     plan: str
-    """Of the plan it was made for: `Plan.identity`."""
+    """`Plan.identity` of the plan that the unit belongs to."""
     tars: tuple[CommittedTar, ...]
-    """That of the bits, then that of the latents where they are stored; empty when no clip was left."""
+    """The tar of the bits, then that of the latents if they are stored; empty if no clip gave a sample."""
     samples: tuple[CommittedSample, ...]
     failed: dict[str, str]
-    """Reason, by the key of the clip."""
+    """The reason of each failed clip, by its key."""
 
     @property
     def size_bytes(self) -> int:
-        """Of its tars."""
+        """Bytes of its tars."""
         return sum(tar.size_bytes for tar in self.tars)
 
 
 def write_commit(storage: Storage, unit: Unit, commit: Commit) -> None:
-    """Make a unit count."""
+    """Store the commit of a unit: from now on the unit counts."""
     storage.write(unit.commit_key, json.dumps(asdict(commit)).encode())
 
 
@@ -126,7 +127,8 @@ def read_commit(storage: Storage, unit: Unit, plan: str) -> Commit:
 
 
 def find_commit(storage: Storage, unit: Unit, plan: str) -> Commit | None:
-    """The commit of a unit, or None; asked by name, which sees what a listing may not show yet. Raises as above."""
+    """The commit of a unit, or None. It is read by its name, because a listing may not show it yet. Raises as
+    `read_commit`."""
     try:
         return read_commit(storage, unit, plan)
     except FileNotFoundError:
@@ -134,7 +136,7 @@ def find_commit(storage: Storage, unit: Unit, plan: str) -> Commit | None:
 
 
 def read_commits(storage: Storage, units: Iterable[Unit], plan: str) -> Iterator[tuple[Unit, Commit | None]]:
-    """The units in order, each with its commit (None: it was listed and is gone), a few read at a time."""
+    """The units in order, each with its commit (None: it was listed and is gone). A few are read at a time."""
     yield from read_ahead(
         lambda unit: (unit, find_commit(storage, unit, plan)), units, threads=_READERS, ahead=2 * _READERS
     )
@@ -143,22 +145,22 @@ def read_commits(storage: Storage, units: Iterable[Unit], plan: str) -> Iterator
 def committed_units(storage: Storage, shard_sizes: Sequence[int]) -> list[Unit]:
     """The units that count, in the plan's order, from the names of the commits alone.
 
-    A commit of a whole shard stands for it; parts beside it are left-overs of an earlier attempt. InputError: something
-    there is no commit of this plan, and may be one that somebody renamed.
+    If a whole shard has a commit, commits of its parts do not count: they are left over from an earlier attempt.
+    InputError: a file there is not a commit of this plan. It may be a commit that somebody renamed.
     """
     by_shard: dict[int, list[Unit]] = defaultdict(list)
     for key in storage.keys(COMMITS):
-        if key.endswith(UNFINISHED) or key.startswith(f"{COMMITS}/."):  # what file systems leave is hidden
+        if key.endswith(UNFINISHED) or key.startswith(f"{COMMITS}/."):  # file systems leave hidden files
             continue
         unit = _named(key, shard_sizes)
         if unit is None or unit.commit_key != key:
-            raise InputError("url", storage.url, f"holds {key}, which is no commit of its plan", "remove that file")
+            raise InputError("url", storage.url, f"holds {key}, which is not a commit of its plan", "remove that file")
         by_shard[unit.shard].append(unit)
     return [unit for shard in sorted(by_shard) for unit in _standing(by_shard[shard])]
 
 
 def remaining_units(shard_sizes: Iterable[int], committed: Iterable[Unit]) -> Iterator[Unit]:
-    """What is left of the plan, in order: whole shards, and the gaps between the committed parts of a shard."""
+    """The units that are still to be made, in order: whole shards, and the gaps between committed parts of a shard."""
     done: dict[int, list[Unit]] = defaultdict(list)
     for unit in committed:
         done[unit.shard].append(unit)
@@ -172,8 +174,13 @@ def remaining_units(shard_sizes: Iterable[int], committed: Iterable[Unit]) -> It
             yield Unit(shard, edge, size, is_whole=edge == 0)
 
 
+def stored_tars(storage: Storage) -> Iterator[str]:
+    """The keys of all tars that are there, whether a commit names them or not."""
+    return (key for folder in (SHARDS, LATENTS) for key in storage.keys(folder))
+
+
 def _named(key: str, shard_sizes: Sequence[int]) -> Unit | None:
-    """The unit that a commit of this name is of; None where the plan has none."""
+    """The unit that a commit of this name belongs to; None if the plan has no such unit."""
     if (found := _NAME.fullmatch(key)) is None or int(found[1]) >= len(shard_sizes):
         return None
     shard = int(found[1])
@@ -182,10 +189,10 @@ def _named(key: str, shard_sizes: Sequence[int]) -> Unit | None:
 
 
 def _check(unit: Unit, commit: Commit) -> None:
-    """ValueError where a commit says what none can: what it names decides what is read, and what `gc` keeps."""
+    """ValueError if a commit contradicts itself: it decides which bytes are read, and which files `gc` keeps."""
     folders = [tar.key.split("/")[0] for tar in commit.tars]
     if folders != [SHARDS, LATENTS][: len(folders)] or bool(folders) != bool(commit.samples):
-        raise ValueError(f"its tars lie in {folders}, and it has {len(commit.samples)} samples")
+        raise ValueError(f"its tars are in {folders}, and it has {len(commit.samples)} samples")
     for folder, tar in zip(folders, commit.tars, strict=True):
         attempt = tar.key.removeprefix(f"{folder}/{unit.name}").removesuffix(".tar")
         if f"{folder}/{unit.name}{attempt}.tar" != tar.key or not _ATTEMPT.fullmatch(attempt):
@@ -198,11 +205,13 @@ def _check(unit: Unit, commit: Commit) -> None:
             if start is None or size is None or not 0 <= start < start + size <= tar.size_bytes:
                 raise ValueError(f"it places {sample.key} at {start}, {size} bytes, in {tar.key}")
     if unit.size != len(commit.samples) + len(commit.failed):
-        raise ValueError(f"it tells of {len(commit.samples)} samples and {len(commit.failed)} failures")
+        raise ValueError(
+            f"it lists {len(commit.samples)} samples and {len(commit.failed)} failures of {unit.size} clips"
+        )
 
 
 def _standing(units: Sequence[Unit]) -> list[Unit]:
-    """Those that count, none of which overlap: two drivers may have cut one shard into other parts."""
+    """The units of a shard that count and do not overlap: two drivers may have cut the shard into different parts."""
     whole = [unit for unit in units if unit.is_whole]
     if whole:
         return whole

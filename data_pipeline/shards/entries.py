@@ -1,4 +1,5 @@
-"""The samples of a manifest as columns: a million open in about a second; one becomes an object when asked for."""
+"""The samples of a manifest as columns: a million open in about a second, and become objects only when they are
+used."""
 
 from __future__ import annotations
 
@@ -16,11 +17,12 @@ from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.tokenizer.scales import ScaleSchedule
 
 REPEATED = ("schedule", "shard", "latent_shard")
-"""Columns of few values, held as numbers into a dictionary."""
+"""Columns with few different values, stored as indices into a dictionary."""
 
 
 class Entries(Sequence[SampleEntry]):
-    """A sequence of `SampleEntry`, equal to any other sequence of equal ones; about 100 bytes each, and its caption."""
+    """A sequence of `SampleEntry`, equal to any sequence of equal entries. One takes about 100 bytes plus its
+    caption."""
 
     def __init__(self, dataset: str, table: pyarrow.Table) -> None:
         self.dataset = dataset
@@ -31,7 +33,7 @@ class Entries(Sequence[SampleEntry]):
 
     @staticmethod
     def of(dataset: str, entries: Iterable[SampleEntry], schema: pyarrow.Schema) -> Entries:
-        """Entries that are in memory already."""
+        """Entries from objects in memory."""
         rows = [{name: getattr(entry, name) for name in schema.names} for entry in entries]
         return Entries(dataset, pyarrow.Table.from_pylist(rows, schema=schema))
 
@@ -61,7 +63,8 @@ class Entries(Sequence[SampleEntry]):
     __hash__ = None  # type: ignore[assignment]
 
     def take(self, indices: Int64[np.ndarray, " j"]) -> list[SampleEntry]:
-        """Samples in any order, those of one batch of rows together: several times as fast as one by one."""
+        """Samples in any order. Several times as fast as one by one, as those of one batch of rows are taken
+        together."""
         found: list[SampleEntry | None] = [None] * len(indices)
         numbers = np.searchsorted(self._starts, indices, side="right") - 1
         for number in np.unique(numbers).tolist():
@@ -100,7 +103,7 @@ class Entries(Sequence[SampleEntry]):
         return np.concatenate(parts)
 
     def payload_bytes(self, *, latents: bool) -> int:
-        """Of all samples together, with their latents or without."""
+        """Bytes of all samples, with or without their latents."""
         names = ("size_bytes", "latent_bytes") if latents else ("size_bytes",)
         return sum(int(compute.sum(self.column(name)).as_py() or 0) for name in names)
 
@@ -122,7 +125,7 @@ def _with_dictionaries(table: pyarrow.Table) -> pyarrow.Table:
 
 
 def _values(column: pyarrow.Array) -> list[Any]:
-    """The column's values: its `to_pylist`, which makes a scalar of each first, in a fraction of the time."""
+    """The same values as `to_pylist`, in a fraction of the time: that makes a scalar object of each value first."""
     if column.null_count:
         return [None] * len(column) if column.null_count == len(column) else column.to_pylist()
     if pyarrow.types.is_dictionary(column.type):

@@ -1,4 +1,4 @@
-"""The manifest: every sample of a finished dataset, and what made them. Readers need nothing else."""
+"""The manifest: every sample of a finished dataset, and what made it. Readers need nothing else."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 DATASET_KEY = "dataset.json"
 
-_REMEDY = f"restore it, or remove {DATASET_KEY} and run `videoar data run` again: what is committed is kept"
+_REMEDY = f"restore it, or remove {DATASET_KEY} and run `videoar data run` again: committed shards are kept"
 _TARS = "tars"
-"""Key of the table's metadata: key, size and sha256 of each tar."""
+"""Name of the metadata of the table that holds key, size and sha256 of each tar."""
 
 _ROWS_PER_GROUP = 32_768
 
@@ -56,19 +56,19 @@ class Manifest:
     url: str
     entries: Entries
     tars: Mapping[str, CommittedTar]
-    """What each tar that the entries name must be, by its key."""
+    """Size and sha256 of each tar that the entries name, by its key."""
     hash: str
-    """Of the samples (keys, shapes, captions) and of what made them; where the bytes lie does not enter, so the same
-    plan prepared twice has one hash."""
+    """Hash of the samples (keys, shapes, captions) and of what made them. It does not depend on where the bytes are:
+    the same plan prepared twice has one hash."""
     tokenizer_hash: str
     schedule_hashes: dict[str, str]
-    """Hash of each schedule that occurs, by its name."""
+    """The hash of each scale schedule in the dataset, by its name."""
     latent: LatentPayload
     latent_dim: int
     fps: float
 
     def format(self, entry: SampleEntry) -> SampleFormat:
-        """What the header of a sample must say."""
+        """The format that the header of a sample must have."""
         return SampleFormat(
             schedule=ScaleSchedule.named(entry.schedule),
             tokenizer_hash=self.tokenizer_hash,
@@ -147,15 +147,16 @@ class ManifestWriter:
 
 
 class ContentHash:
-    """The hash of a manifest: of what made its samples, and of what each is, in order; not of where they lie."""
+    """Computes the hash of a manifest, from what made its samples and from each sample in order, not from their
+    places."""
 
     def __init__(self, name: str, sample_format: SampleFormat) -> None:
         self._digest = hashlib.sha256(json.dumps(_identity(name, sample_format), sort_keys=True).encode())
         self.schedules: dict[str, str] = {}
-        """Hash of each schedule that has occurred, by its name."""
+        """The hash of each scale schedule so far, by its name."""
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """The next rows of the table."""
+        """Add the next rows of the table."""
         for row in rows:
             if row["schedule"] not in self.schedules:
                 self.schedules[row["schedule"]] = ScaleSchedule.named(row["schedule"]).hash
@@ -163,7 +164,7 @@ class ContentHash:
             self._digest.update(json.dumps(content).encode())
 
     def hexdigest(self) -> str:
-        """Sixteen hex digits, once all rows are in."""
+        """Sixteen hex digits, after all rows were added."""
         digest = self._digest.copy()
         digest.update(json.dumps(self.schedules, sort_keys=True).encode())
         return digest.hexdigest()[:16]
@@ -190,7 +191,7 @@ def open_manifest(url: str) -> Manifest:
 
 
 def _table(storage: Storage, key: str, sha256: str) -> bytes:
-    """The bytes of the table, as they were written."""
+    """The bytes of the table, checked against their sha256."""
     with explain_damage(storage.url, key, _REMEDY):
         payload = storage.read(key)
         if hashlib.sha256(payload).hexdigest() != sha256:
@@ -199,7 +200,7 @@ def _table(storage: Storage, key: str, sha256: str) -> bytes:
 
 
 def _manifest(url: str, described: Mapping[str, Any], payload: bytes) -> Manifest:
-    """What the description and the table say, checked against what this version knows."""
+    """The manifest from dataset.json and the table, checked against what this version knows."""
     if described["latent"] not in get_args(LatentPayload) or len(bytes.fromhex(described["tokenizer_hash"])) != 8:
         raise ValueError(f"latent={described['latent']}, tokenizer_hash={described['tokenizer_hash']}")
     for name, schedule_hash in described["schedules"].items():
@@ -210,7 +211,7 @@ def _manifest(url: str, described: Mapping[str, Any], payload: bytes) -> Manifes
                 f"was cut by schedule {name} with hash {schedule_hash}, and this version's has {ours}",
                 "prepare the data again",
             )
-    # Not `read_table`: the dataset engine behind it leaves a thread that can abort the process at its end.
+    # Not `read_table`: it leaves a thread that can abort the process when it exits.
     file = parquet.ParquetFile(pyarrow.BufferReader(payload), read_dictionary=list(REPEATED))
     table = file.read(use_threads=False)
     tars = [CommittedTar(*facts) for facts in json.loads(file.metadata.metadata[_TARS.encode()])]
@@ -229,7 +230,7 @@ def _manifest(url: str, described: Mapping[str, Any], payload: bytes) -> Manifes
 
 
 def read_dataset(storage: Storage) -> dict[str, Any]:
-    """dataset.json of a finished dataset."""
+    """The content of dataset.json. InputError if the dataset is unfinished or of another format version."""
     if not storage.exists(DATASET_KEY):
         raise InputError(
             "data.url", storage.url, f"holds no finished dataset (no {DATASET_KEY})", "run `videoar data run` first"

@@ -16,7 +16,7 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 
 def unpack(codes: Sequence[PackedBits], device: torch.device | str) -> Bool[Tensor, "f n k"]:
-    """The bits of all frames of several samples of one schedule, one sample after the other; unpacked on the device."""
+    """The bits of all frames of several samples of one schedule, one sample after the other, unpacked on the device."""
     packed, shape = np.concatenate([one.packed for one in codes]), (-1, *codes[0].shape[1:])
     if torch.device(device).type == "cpu":
         return torch.from_numpy(np.unpackbits(packed, bitorder="big").view(np.bool_).reshape(shape))
@@ -24,13 +24,13 @@ def unpack(codes: Sequence[PackedBits], device: torch.device | str) -> Bool[Tens
 
 
 def unpack_by_table(packed: UInt8[Tensor, " j"]) -> Bool[Tensor, " bits"]:
-    """Eight bits of each byte, big bit order: one gather, where numpy does not reach."""
+    """The eight bits of each byte in big bit order, by one gather: for devices that numpy cannot use."""
     return _bits_of_bytes(packed.device).index_select(0, packed.int()).view(torch.bool)
 
 
 @lru_cache(maxsize=16)
 def _bits_of_bytes(device: torch.device) -> Int64[Tensor, "bytes=256"]:
-    """For each byte its eight bits, as eight bytes of 0 or 1 that one gathered number carries."""
+    """For each byte value, its eight bits as eight bytes of 0 or 1, packed into one 64-bit number."""
     bits = np.unpackbits(np.arange(256, dtype=np.uint8), bitorder="big")
     return torch.from_numpy(bits.view(np.int64)).to(device)
 
@@ -38,7 +38,7 @@ def _bits_of_bytes(device: torch.device) -> Int64[Tensor, "bytes=256"]:
 def restore(
     latents: Sequence[StoredLatent], bits: Bool[Tensor, "f n k"], schedule: ScaleSchedule
 ) -> Float32[Tensor, "f k h w"]:
-    """F of all frames of several samples, whose bits stand one sample after the other; on the device of the bits."""
+    """The latents F of all frames of several samples, one sample after the other, on the device of their bits."""
     values = torch.from_numpy(np.concatenate([latent.values for latent in latents])).to(bits.device).float()
     if all(latent.scale is None for latent in latents):
         return values

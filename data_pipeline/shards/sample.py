@@ -1,4 +1,4 @@
-"""The values that travel from shards to the trainer: an entry of the manifest, a sample, a pack, a step."""
+"""Values that go from shards to the trainer: an entry of the manifest, a sample, its bits and its latent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 @dataclass(frozen=True, slots=True)
 class SampleEntry:
-    """One sample as the manifest names it: everything about it but its payload."""
+    """One sample as the manifest lists it: everything about it except its payload."""
 
     key: str
     """Unique within a dataset; the name of the member in the tar."""
@@ -31,7 +31,7 @@ class SampleEntry:
     """First byte of the payload within the tar."""
     size_bytes: int
     latent_shard: str | None = None
-    """Object key of the tar of its latent; None, as the two below, where the dataset holds bits only."""
+    """Object key of the tar of its latent. This and the two fields below are None if the dataset stores bits only."""
     latent_offset: int | None = None
     latent_bytes: int | None = None
 
@@ -42,7 +42,7 @@ class SampleEntry:
 
 @dataclass(frozen=True, slots=True)
 class PackedBits:
-    """Bits as the shard holds them, eight a byte; the training device unpacks those of many samples at once."""
+    """Bits as they are stored, eight in a byte. The training device unpacks those of many samples at once."""
 
     packed: UInt8[np.ndarray, " j"]
     """In big bit order over (frame, token, bit)."""
@@ -51,28 +51,28 @@ class PackedBits:
 
     @staticmethod
     def of(bits: Bool[np.ndarray, "t n k"]) -> PackedBits:
-        """Pack them."""
+        """Pack the bits of a sample."""
         frames, tokens, k = bits.shape
         assert k % 8 == 0, f"{k} bits a token do not fill whole bytes"
         return PackedBits(np.packbits(bits.reshape(-1), bitorder="big"), (frames, tokens, k))
 
     def unpack(self) -> Bool[np.ndarray, "t n k"]:
-        """One byte a bit."""
+        """The bits, one in a byte."""
         bits = np.unpackbits(self.packed, count=math.prod(self.shape), bitorder="big")
         return bits.view(np.bool_).reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLatent:
-    """The latent before quantisation as the shard holds it; the training device makes F of it, many samples at once.
+    """The latent F before quantisation, as it is stored. The training device restores F for many samples at once.
 
-    F = values where there is no scale, else F^ + scale * values, F^ being what the stored bits add up to.
+    Without a scale F = values; with a scale F = F^ + scale * values, where F^ is the sum of the stored bits.
     """
 
     values: Shaped[np.ndarray, "t k h w"]
     """fp16 (or float32) of F, or int8 of the remainder F - F^."""
     scale: Float32[np.ndarray, "t k 1 1"] | None = None
-    """Step of the int8 values, by frame and channel."""
+    """The step of the int8 values, for each frame and channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ class Sample:
 
     entry: SampleEntry
     codes: PackedBits
-    """The stored bits: scales coarse to fine, row-major inside a scale."""
+    """The stored bits: scales from coarse to fine, row-major in each scale."""
     latent: StoredLatent | None
-    """None where the reader was not asked for it, or the dataset holds bits only."""
+    """None if the reader was opened without latents, or the dataset stores bits only."""
     text: Shaped[np.ndarray, "m ..."]
     """Token ids of the caption or label, or an encoder's states (m, e); m >= 1."""
 
     @property
     def bits(self) -> Bool[np.ndarray, "t n k"]:
-        """The stored bits, unpacked anew each time."""
+        """The stored bits, unpacked on each call."""
         return self.codes.unpack()

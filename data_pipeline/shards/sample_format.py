@@ -1,9 +1,9 @@
-"""Shard format v2, one sample: the packed bits of all scales and, in a tar of its own, optionally the latent.
+"""Shard format version 2 for one sample: the packed bits of all scales and, optionally, the latent in its own tar.
 
 Each of the two members is a fixed header and a body, little-endian. Bits are `np.packbits` in big bit order over
-(frame, token, bit). The latent is fp16, or int8 of the remainder F - F^ with a float32 scale a (frame, channel), F^
-being what the bits add up to. `unpack` and `restore` make bits, and F = F^ + scale * int8, of many samples at once on
-the training device. Every member carries the identity of what made it, and a checksum.
+(frame, token, bit). The latent is fp16 of F, or int8 of the remainder F - F^ with a float32 scale for each (frame,
+channel), where F^ is the sum of the bits. `on_device` restores bits and F. Every header holds the identity of the
+tokenizer, schedule and frame rate that made the sample, and a checksum.
 """
 
 from __future__ import annotations
@@ -27,57 +27,57 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 try:
     from isal.isal_zlib import crc32  # ten times as fast as Python's own
-except ImportError:  # the same sums; machines that only train may lack it
+except ImportError:  # the same checksums; isal may be absent on machines that only train
     from zlib import crc32
 
 VERSION = 2
 _MAGIC = b"VARC"
 _CHECKSUM_BYTES = 4
-"""At the end of the header."""
+"""Size of the checksum at the end of the header."""
 _HEADER = struct.Struct("<4s H B B 4H I 16s 8s 8s d I")
 _Body = Literal["bits", "int8", "fp16"]
 _BODIES: tuple[_Body, ...] = ("bits", "int8", "fp16")
-"""What may follow a header: the bits, or the latent in one of its forms."""
+"""What a member may hold after its header: the bits, or the latent in one of its forms."""
 _BIG_BIT_ORDER = 0
 
 
 class ForeignShard(Exception):
-    """A sample was made by another tokenizer, schedule, frame rate or format than the manifest says."""
+    """Raised when the tokenizer, schedule, frame rate or format of a sample is not the one in the manifest."""
 
 
 class Members(NamedTuple):
-    """The bytes of one sample, a member of each tar."""
+    """The bytes of one sample: its member in the tar of bits and in the tar of latents."""
 
     bits: bytes
     latent: bytes | None
-    """None where the format stores no latent."""
+    """None if the format stores no latent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleFormat:
-    """What every sample of a dataset has in common; written into each member, and compared on reading."""
+    """What all samples of a dataset have in common. It is written into each header and compared when reading."""
 
     schedule: ScaleSchedule
     tokenizer_hash: str
-    """Sixteen hex digits of configuration and weights."""
+    """Sixteen hex digits of the tokenizer's configuration and weights."""
     latent: LatentPayload
     latent_dim: int
-    """k, bits a token."""
+    """k, the number of bits in a token."""
     fps: float
-    """Pixel frames a second."""
+    """Pixel frames per second."""
 
     def bits_bytes(self, num_frames: int) -> int:
-        """Bytes of the packed bits of so many latent frames."""
+        """Bytes of the packed bits of this number of latent frames."""
         return num_frames * self.schedule.tokens_per_frame * self.latent_dim // 8
 
     def latent_bytes(self, num_frames: int) -> int:
-        """Bytes of the stored latent of so many latent frames."""
+        """Bytes of the stored latent of this number of latent frames."""
         h, w = self.schedule.grid
         cells = num_frames * self.latent_dim * h * w
         return {"none": 0, "int8": 4 * num_frames * self.latent_dim + cells, "fp16": 2 * cells}[self.latent]
 
     def member_bytes(self, num_frames: int) -> tuple[int, int]:
-        """Bytes of the two members of a sample; 0 for that of the latent where none is stored."""
+        """Bytes of the two members of a sample; 0 for the latent if none is stored."""
         latent = self.latent_bytes(num_frames)
         return _HEADER.size + self.bits_bytes(num_frames), latent and _HEADER.size + latent
 
@@ -105,7 +105,7 @@ class SampleFormat:
 def write_sample(
     sample_format: SampleFormat, bits: Bool[np.ndarray, "t n k"], latent: Float32[np.ndarray, "t k h w"] | None
 ) -> Members:
-    """The members of one sample; `latent` is not looked at when the format stores none."""
+    """The members of one sample. `latent` is ignored if the format stores none."""
     packed = _member(sample_format, len(bits), "bits", PackedBits.of(bits).packed.tobytes())
     if sample_format.latent == "none":
         return Members(packed, None)
@@ -116,19 +116,20 @@ def write_sample(
 
 
 def read_bits(sample_format: SampleFormat, num_frames: int, raw: bytes | memoryview) -> PackedBits:
-    """The bits of one sample, in place. CorruptShard: damaged bytes. ForeignShard: a sample of something else."""
+    """The bits of one sample, without a copy. CorruptShard: damaged bytes. ForeignShard: another format than
+    expected."""
     packed = np.frombuffer(_checked(sample_format, num_frames, "bits", raw), dtype=np.uint8)
     return PackedBits(packed, _shape(sample_format, num_frames))
 
 
 def read_latent(sample_format: SampleFormat, num_frames: int, raw: bytes | memoryview) -> StoredLatent:
-    """The latent of one sample, in place, of a format that stores one; raises as `read_bits` does."""
+    """The latent of one sample, without a copy. The format must store one. Errors are those of `read_bits`."""
     assert sample_format.latent != "none", "there is no latent to read"
     return _unpack_latent(sample_format, num_frames, _checked(sample_format, num_frames, sample_format.latent, raw))
 
 
 def header_fields(raw: bytes | memoryview) -> dict[str, object]:
-    """What the header of a sample says, by name. CorruptShard: there is none."""
+    """The fields of a sample's header by name. CorruptShard: there is no header."""
     if len(raw) < _HEADER.size or raw[:4] != _MAGIC:
         raise CorruptShard("the sample does not begin with a header of the shard format")
     return {**_identity(raw[: _HEADER.size]), "magic": _MAGIC.decode()}
@@ -139,7 +140,7 @@ def _member(sample_format: SampleFormat, num_frames: int, body: _Body, payload: 
 
 
 def _checked(sample_format: SampleFormat, num_frames: int, body: _Body, raw: bytes | memoryview) -> memoryview:
-    """What follows the header of a member, which is as it was written and what it should be."""
+    """The body of a member, after its header and checksum were found right."""
     header = _expected(sample_format, num_frames, body)
     if raw[: len(header)] != header:
         _refuse_header(sample_format, num_frames, body, raw)
@@ -151,13 +152,13 @@ def _checked(sample_format: SampleFormat, num_frames: int, body: _Body, raw: byt
 
 @lru_cache(maxsize=256)
 def _shape(sample_format: SampleFormat, num_frames: int) -> tuple[int, int, int]:
-    """That of the bits: the same for many samples."""
+    """The shape of the bits, cached because many samples share it."""
     return num_frames, sample_format.schedule.tokens_per_frame, sample_format.latent_dim
 
 
 @lru_cache(maxsize=256)
 def _expected(sample_format: SampleFormat, num_frames: int, body: _Body) -> bytes:
-    """The header up to its checksum: the same for many samples."""
+    """The header without its checksum, cached because many samples share it."""
     return sample_format.header(num_frames, body, 0)[:-_CHECKSUM_BYTES]
 
 
@@ -166,11 +167,11 @@ def _refuse_header(sample_format: SampleFormat, num_frames: int, body: _Body, ra
     for name, value in wanted.items():
         if found[name] != value:
             raise ForeignShard(f"{name} is {found[name]} in the shard and {value} in the manifest")
-    raise CorruptShard("the header holds bytes that mean nothing")
+    raise CorruptShard("the unused bytes of the header are damaged")
 
 
 def _identity(header: bytes | memoryview) -> dict[str, object]:
-    """The header's fields by name, as a person reads them; the checksum is left out."""
+    """The header's fields by name in readable form, without the checksum."""
     names = (
         "magic",
         "format version",
@@ -217,7 +218,7 @@ def _unpack_latent(sample_format: SampleFormat, num_frames: int, stored: memoryv
 def quantise_remainder(
     remainder: Float32[np.ndarray, "t k h w"],
 ) -> tuple[Float32[np.ndarray, "t k"], Int8[np.ndarray, "t k h w"]]:
-    """int8 codes and their scale, max |r| / 127 over a (frame, channel); the error is at most half a scale."""
+    """int8 codes and their scale max |r| / 127 for each (frame, channel). The error is at most half a scale."""
     scale = np.abs(remainder).max(axis=(2, 3)) / np.float32(127)
     divisor = np.where(scale > 0, scale, np.float32(1))[:, :, None, None]
     codes = np.clip(np.rint(remainder / divisor), -127, 127).astype(np.int8)
@@ -225,7 +226,7 @@ def quantise_remainder(
 
 
 def rebuild(bits: Bool[np.ndarray, "t n k"], schedule: ScaleSchedule) -> Float32[np.ndarray, "t k h w"]:
-    """F^, the feature that the bits of all scales add up to."""
+    """F^, the sum of the bits of all scales."""
     return accumulate(torch.from_numpy(bits), schedule).numpy()
 
 

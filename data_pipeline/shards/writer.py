@@ -1,4 +1,4 @@
-"""Shards as they are written: tars in files that grow sample by sample, the same bytes whenever they are made."""
+"""Writes shards: tars that grow sample by sample. Equal samples give equal bytes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from videoar.data_pipeline.shards.commits import LATENTS, SHARDS, CommittedSampl
 from videoar.data_pipeline.shards.sample_format import Members
 
 MEMBER_SUFFIXES = {SHARDS: ".codes", LATENTS: ".latent"}
-"""Extension of a sample in the tars of a folder: the webdataset library hands it over as {"__key__": key, "codes":
-bytes}, and {"__key__": key, "latent": bytes}."""
+"""File extension of the samples in each folder's tars. The webdataset library reads a sample as {"__key__": key,
+"codes": bytes} or {"__key__": key, "latent": bytes}."""
 
 _File = IO[bytes] | io.BufferedIOBase
 
 
 class ShardWriter:
-    """The tar of a unit's bits and, given a second file, the parallel one of its latents: the same keys and order.
+    """Writes the tar of a unit's bits and, given a second file, the tar of its latents with the same keys and order.
 
-    Use as a context manager; `tars` are whole once it is left.
+    Use it as a context manager: the tars are complete after it ends.
     """
 
     def __init__(self, bits: _File, latents: _File | None = None) -> None:
         files = {SHARDS: bits} if latents is None else {SHARDS: bits, LATENTS: latents}
         self._tars = {folder: _Tar(file, MEMBER_SUFFIXES[folder]) for folder, file in files.items()}
         self.samples: list[CommittedSample] = []
-        """What was added, and where each payload begins."""
+        """The samples so far, and where their payloads are."""
 
     def add(self, key: str, members: Members) -> None:
         """Append one sample."""
-        assert (members.latent is not None) == (LATENTS in self._tars), "latents have a tar, or there are none"
+        assert (members.latent is not None) == (LATENTS in self._tars), "samples with latents need a tar for them"
         offset, latent_offset = self._tars[SHARDS].add(key, members.bits), None
         if members.latent is not None:
             latent_offset = self._tars[LATENTS].add(key, members.latent)
@@ -40,7 +40,7 @@ class ShardWriter:
         self.samples.append(CommittedSample(key, offset, len(members.bits), latent_offset, latent_bytes))
 
     def tars(self, name: str) -> tuple[CommittedTar, ...]:
-        """What a commit says of the tars, which are to be stored as FOLDER/`name`."""
+        """The tars as a commit describes them, for storage as FOLDER/`name`."""
         return tuple(
             CommittedTar(f"{folder}/{name}", tar.file.tell(), tar.file.digest.hexdigest())
             for folder, tar in self._tars.items()
@@ -58,14 +58,14 @@ class ShardWriter:
 
 
 class _Tar:
-    """A tar of one kind of member. Names, times, owners and modes are fixed, so equal samples give equal bytes."""
+    """A tar of one kind of member. Times, owners and modes are fixed, so equal samples give equal bytes."""
 
     def __init__(self, file: _File, suffix: str) -> None:
         self.file, self._suffix = _Hashed(file), suffix
         self._tar = tarfile.open(fileobj=self.file, mode="w", format=tarfile.USTAR_FORMAT)  # type: ignore[call-overload]
 
     def add(self, key: str, payload: bytes) -> int:
-        """Append a member; where its payload begins."""
+        """Append a member; returns where its payload begins."""
         assert "." not in key, f"{key} would be cut at the dot by readers of webdataset tars"
         assert len(key) + len(self._suffix) <= 100, f"{key} is too long for a tar member"
         member = tarfile.TarInfo(key + self._suffix)
@@ -80,7 +80,7 @@ class _Tar:
 
 
 class _Hashed:
-    """A file that is written from front to back, and hashed on the way."""
+    """A file that is written from front to back and hashed while it is written."""
 
     def __init__(self, file: _File) -> None:
         self._file, self._place = file, 0

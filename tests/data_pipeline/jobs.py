@@ -8,14 +8,20 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+
 from videoar.cluster.ground.serialize import to_yaml
 from videoar.data_pipeline import open_manifest
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.planning.all_datasets import plan_all
+from videoar.data_pipeline.preparing.finish import finish_dataset
 from videoar.data_pipeline.preparing.verify import verify
-from videoar.data_pipeline.shards.commits import COMMITS
+from videoar.data_pipeline.preparing.worker import UnitWorker
+from videoar.data_pipeline.shards.commits import COMMITS, remaining_units
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.storage.objects import Storage
+from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 
 TOKENIZER = TokenizerSource(preset="tiny", latent_dim=16)
@@ -52,6 +58,16 @@ def films(folder: Path, name: str = "films") -> DatasetConfig:
 def config(*datasets: DatasetConfig, **changes: object) -> DataConfig:
     """A preparation of four clips a shard."""
     return DataConfig(datasets=datasets, tokenizer=TOKENIZER, **{"samples_per_shard": 4, **changes})
+
+
+def make_shards(data: DataConfig, out: str | Path) -> None:
+    """The shards of a configuration by the actor's own worker, in this process; what is committed is not made again."""
+    worker = UnitWorker(data, str(out), open_tokenizer(TOKENIZER), torch.device("cpu"))
+    for item in plan_all(data, str(out)):
+        for unit in remaining_units(item.plan.shard_sizes, ()):
+            worker.run(item.dataset.name, unit)
+        assert finish_dataset(item.storage, item.dataset, item.sample_format, item.plan, data.tokenizer, 0.5)
+    worker.close()
 
 
 def start_driver(

@@ -23,16 +23,12 @@ from videoar.data_pipeline.loading.online import FailedClip, open_plans
 from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan, deal
 from videoar.data_pipeline.planning.all_datasets import plan_all
-from videoar.data_pipeline.preparing.finish import finish_dataset
-from videoar.data_pipeline.preparing.worker import UnitWorker
-from videoar.data_pipeline.shards.commits import Unit
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample
 from videoar.data_pipeline.text.tokens import BytesText
-from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.config import ClipBucket
 
-from ..jobs import TOKENIZER, config, films, shapes
+from ..jobs import config, films, make_shards, shapes
 from ..videos import picture, resized, scene, write_frames, write_video
 
 TEXT = BytesText(16)
@@ -60,12 +56,7 @@ def opened(data: DataConfig, url: Path, cache_bytes: int = 1 << 20) -> dict[str,
 
 def prepared(data: DataConfig, url: Path) -> dict[str, Manifest]:
     """The shards of a configuration, made by the actor's own worker."""
-    worker = UnitWorker(data, str(url), open_tokenizer(TOKENIZER), CPU)
-    for item in plan_all(data, str(url)):
-        for shard, size in enumerate(item.plan.shard_sizes):
-            worker.run(item.dataset.name, Unit(shard, 0, size))
-        finish_dataset(item.storage, item.dataset, item.sample_format, item.plan, TOKENIZER, 0.5)
-    worker.close()
+    make_shards(data, url)
     return {dataset.name: open_manifest(f"{url}/{dataset.name}") for dataset in data.datasets}
 
 

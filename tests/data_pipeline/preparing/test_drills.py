@@ -10,118 +10,24 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.s3_server import BUCKET, S3Server, S3Store
-from videoar.data_pipeline import open_manifest
 from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.preparing.gc import gc
-from videoar.data_pipeline.preparing.prepare import DataProgress, prepare
+from videoar.data_pipeline.preparing.prepare import prepare
 from videoar.data_pipeline.preparing.stats import stats
 from videoar.data_pipeline.preparing.verify import verify
 from videoar.data_pipeline.shards.commits import COMMITS, Unit
-from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.tokenizer import VideoTokenizer, open_tokenizer
-from videoar.tokenizer.config import TokenizerSource
-from videoar.tokenizer.pixels import from_bytes
 
-from ..jobs import config, contents, films, is_whole, keys, num_commits, shapes, start_driver
+from ..jobs import config, films, is_whole, num_commits, shapes, start_driver
 from ..processes import actors, family
 from ..videos import write_video
 
 pytestmark = pytest.mark.slow
-
-POISON = """
-import sys
-if "videoar.data_pipeline.decoding.sandbox.main" in sys.orig_argv:
-    import ctypes, time
-    import av
-    opened = av.open
-    def poisoned(path, *words, **options):
-        name = path.rsplit("/", 1)[-1]
-        if name.startswith("segfault"):
-            ctypes.string_at(0)
-        if name.startswith("hang"):
-            time.sleep(3600)
-        while name.startswith("memory"):
-            kept = [bytes(1 << 28)] + (kept if "kept" in locals() else [])
-        return opened(path, *words, **options)
-    av.open = poisoned
-"""
-"""Python imports it in every process that has it on its path: the real decoder, with real faults, by name of a file."""
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Iterator[None]:
-    """One cluster for all; its machine has the keys of the store, and its decoders meet poisoned files."""
-    from videoar.data_pipeline.preparing.ray_cluster import ray_cluster
-
-    hook = tmp_path_factory.mktemp("hook")
-    (hook / "sitecustomize.py").write_text(POISON)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"PYTHONPATH": str(hook), **s3_server.environment}.items():
-            patch.setenv(name, value)
-        with ray_cluster(3, 0.0):
-            yield
-
-
-def test_killed_actors_cost_nothing_and_three_give_the_bytes_of_one(cluster: None, tmp_path: Path) -> None:
-    """kill -9 of every actor in the middle of a run; the shards are those of an undisturbed one."""
-    one = prepare(config(shapes(num_clips=48)), str(tmp_path / "one"))["shapes"]
-    killed: list[int] = []
-
-    def kill(now: DataProgress) -> None:
-        if now.num_units_done in (2, 6):
-            killed.extend(pids := actors(os.getpid()))
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
-
-    three = prepare(config(shapes(num_clips=48), actors=3), str(tmp_path / "three"), progress=kill)["shapes"]
-    assert len(killed) >= 3, "there was nothing to kill"
-    assert is_whole(three, 48)
-    assert stats(three).failed == {}
-    gc(three, min_age_s=0.0)
-    assert contents(three) == contents(one)
-
-
-def hanging(marker: Path, times: int) -> Callable[[TokenizerSource], VideoTokenizer]:
-    """An opener of tokenizers that hang over one clip, so many times."""
-
-    def opener(source: TokenizerSource) -> VideoTokenizer:
-        tokenizer = open_tokenizer(source)
-        target = from_bytes(torch.from_numpy(draw_clip(0, 6, shapes().bucket))[None])[0]
-        encode = tokenizer.encode
-
-        def hang(video: torch.Tensor) -> torch.Tensor:
-            if (video == target).flatten(1).all(1).any():
-                before = marker.read_text() if marker.exists() else ""
-                if before.count("hung") < times:
-                    marker.write_text(before + "hung\n")
-                    time.sleep(3600)
-            return encode(video)
-
-        tokenizer.encode = hang
-        return tokenizer
-
-    return opener
-
-
-@pytest.mark.parametrize(("times", "failed"), [(1, {}), (9, {"hung its worker for 3 s, 2 times": 1})])
-def test_a_hung_tokenizer_is_ended_and_its_unit_made_again(
-    cluster: None, tmp_path: Path, times: int, failed: dict[str, int]
-) -> None:
-    """Without a deadline a job of days would stand still for ever over one clip."""
-    data = config(shapes(), max_attempts=2, samples_per_shard=1, actors=2, decode_timeout_s=2.0, stall_timeout_s=3.0)
-    url = prepare(data, str(tmp_path / "out"), opener=hanging(tmp_path / "marker", times))["shapes"]
-    assert stats(url).failed == failed
-    lost = {"shape_00000006"} if failed else set()
-    assert keys(open_manifest(url)) == [f"shape_{i:08d}" for i in range(10) if f"shape_{i:08d}" not in lost]
-    assert verify(url).problems == ()
 
 
 def test_hostile_and_damaged_films_are_rows_with_a_reason(cluster: None, tmp_path: Path) -> None:

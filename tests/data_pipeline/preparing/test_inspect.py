@@ -66,4 +66,4 @@ def test_another_tokenizer_and_a_shard_that_is_none_are_refused(
     assert main([*command, "--tokenizer", "demo"]) == 2
     assert "is not the one of these shards" in capsys.readouterr().err
     assert main([*command, "77"]) == 2
-    assert "SHARD=77: is no shard" in capsys.readouterr().err
+    assert "SHARD=77: is not a shard" in capsys.readouterr().err

@@ -21,8 +21,6 @@ from videoar.data_pipeline.preparing.verify import find_datasets, verify
 
 from ..processes import family, listening
 
-pytestmark = pytest.mark.drill
-
 RAY = Path(sys.executable).with_name("ray")
 VIDEOAR = Path(sys.executable).with_name("videoar")
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
@@ -76,6 +74,7 @@ def _wait_for(url: str) -> None:
     raise TimeoutError(url)
 
 
+@pytest.mark.drill
 def test_a_ray_job_works_on_the_cluster_it_was_submitted_to(
     head: tuple[str, str, dict[str, str]], tmp_path: Path
 ) -> None:
@@ -96,6 +95,7 @@ def test_a_ray_job_works_on_the_cluster_it_was_submitted_to(
         assert verify(url).problems == ()
 
 
+@pytest.mark.drill
 def test_the_jobs_api_refuses_who_has_no_token(head: tuple[str, str, dict[str, str]]) -> None:
     """It runs any command for whoever may speak to it."""
     with pytest.raises(urllib.error.HTTPError, match="401") as refused:
@@ -103,6 +103,7 @@ def test_the_jobs_api_refuses_who_has_no_token(head: tuple[str, str, dict[str, s
     refused.value.close()
 
 
+@pytest.mark.drill
 def test_a_cluster_is_joined_by_its_address(head: tuple[str, str, dict[str, str]], tmp_path: Path) -> None:
     """With the token; without it, one line says so."""
     address, _, environment = head
@@ -119,3 +120,45 @@ def test_a_cluster_is_joined_by_its_address(head: tuple[str, str, dict[str, str]
     )
     assert refused.returncode == 2, refused.stderr
     assert f"address={address}: cannot be joined" in refused.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_cluster_listens_on_loopback_alone(cluster: None) -> None:
+    """A port on another interface lets anybody in the network run code here."""
+    found = listening(os.getpid())
+    assert found, "Ray has ports"
+    assert found <= LOOPBACK
+
+
+STRANGER = """
+import sys
+from ray._raylet import GcsClient
+from ray.exceptions import AuthenticationError
+try:
+    GcsClient(address=sys.argv[1]).internal_kv_keys(b"")
+    print("let in")
+except AuthenticationError:
+    print("refused")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stranger", "answer"),
+    [({"RAY_AUTH_MODE": "disabled"}, "refused"), ({"RAY_AUTH_TOKEN": "f" * 64}, "refused"), ({}, "let in")],
+)
+def test_the_cluster_lets_nobody_in_without_its_token(cluster: None, stranger: dict[str, str], answer: str) -> None:
+    """On a machine of several people, loopback alone lets each of them run code as the other."""
+    import ray
+
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    address = ray.get_runtime_context().gcs_address
+    done = subprocess.run(
+        [sys.executable, "-c", STRANGER, address],
+        env={**os.environ, **stranger},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == answer

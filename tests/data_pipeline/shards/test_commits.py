@@ -75,8 +75,8 @@ def test_parts_that_overlap_are_settled_the_same_by_everybody(tmp_path: Path) ->
     [
         ({"plan": "settings-others"}, "of another plan"),
         ({"failed": {}}, "1 samples and 0 failures"),
-        ({"tars": ()}, "its tars lie in"),
-        ({"tars": (CommittedTar("../000000.a1.tar", 600, SHA256),)}, "its tars lie in"),
+        ({"tars": ()}, "its tars are in"),
+        ({"tars": (CommittedTar("../000000.a1.tar", 600, SHA256),)}, "its tars are in"),
         ({"tars": (CommittedTar("shards/../000000.a1.tar", 600, SHA256),)}, "it names shards/../000000"),
         ({"tars": (CommittedTar("shards/000001.a1.tar", 600, SHA256),)}, "it names shards/000001"),
         ({"samples": (CommittedSample("a", -1, 3, 512, 2),)}, "it places a at -1"),
@@ -100,7 +100,7 @@ def test_what_is_no_commit_of_the_plan_is_named(tmp_path: Path, name: str) -> No
     """A commit that somebody renamed looks like none, and its shards like left-overs."""
     storage = Storage.open(str(tmp_path))
     storage.write(f"commits/{name}", b"{}")
-    with pytest.raises(InputError, match=f"holds commits/{name}, which is no commit of its plan"):
+    with pytest.raises(InputError, match=f"holds commits/{name}, which is not a commit of its plan"):
         committed_units(storage, [4])
 
 

@@ -6,22 +6,18 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.loading.packing import PackSampler
 from videoar.data_pipeline.planning.all_datasets import plan_all
-from videoar.data_pipeline.preparing.finish import finish_dataset
 from videoar.data_pipeline.preparing.stats import stats
-from videoar.data_pipeline.preparing.worker import UnitWorker
-from videoar.data_pipeline.shards.commits import Unit
 from videoar.data_pipeline.text.tokens import BytesText
-from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 from videoar.tokenizer.scales import ScaleSchedule
 
+from ..jobs import make_shards
 from ..videos import picture, resized, scene, write_frames
 
 TOKENIZER = TokenizerSource(preset="tiny", latent_dim=16)
@@ -41,12 +37,7 @@ def test_samples_of_several_schedules_and_lengths_share_a_dataset(tmp_path: Path
     config = DataConfig(datasets=(dataset,), tokenizer=TOKENIZER, samples_per_shard=4)
     (item,) = plan_all(config, str(tmp_path / "out"))
     assert {total.schedule: total.num_clips for total in item.plan.buckets} == {"96x96": 2, "64x64": 1, "32x32": 3}
-    worker = UnitWorker(config, str(tmp_path / "out"), open_tokenizer(TOKENIZER), torch.device("cpu"))
-    for shard, size in enumerate(item.plan.shard_sizes):
-        worker.run("mixed", Unit(shard, 0, size))
-    worker.close()
-    finish_dataset(item.storage, dataset, item.sample_format, item.plan, TOKENIZER, 0.5)
-
+    make_shards(config, tmp_path / "out")
     manifest = open_manifest(item.storage.url)
     assert set(manifest.schedule_hashes) == {"96x96", "64x64", "32x32"}
     reader = ShardReader(manifest)
