@@ -33,9 +33,9 @@ _TIMES = "times.jsonl"
 class _TimedEncoder(ClipEncoder):
     tokenize_s = 0.0
 
-    def _encode(self, *given: Any) -> Any:
+    def _tokenize(self, *given: Any) -> Any:
         began = time.monotonic()
-        made = super()._encode(*given)
+        made = super()._tokenize(*given)
         self.tokenize_s += time.monotonic() - began
         return made
 
@@ -60,8 +60,8 @@ class TimedWorker(UnitWorker):
             file.write(json.dumps({**line, "clips": result.num_clips}) + "\n")
         return result
 
-    def _footage(self, dataset: DatasetConfig, clips: Sequence[Clip], failed: dict[str, str]) -> Iterator[Footage]:
-        footage = super()._footage(dataset, clips, failed)
+    def _footage(self, dataset: DatasetConfig, clips: Sequence[Clip]) -> Iterator[Footage]:
+        footage = super()._footage(dataset, clips)
         while True:
             began = time.monotonic()
             item = next(footage, None)

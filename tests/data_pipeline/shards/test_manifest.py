@@ -81,3 +81,27 @@ def test_credentials_in_urls_are_refused() -> None:
             Storage.open(url)
         assert "secret=" not in str(caught.value)
         assert "AKIA" not in str(caught.value)
+
+
+def test_the_bytes_do_not_depend_on_how_samples_are_added(
+    write_dataset: WriteDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two drivers that finish one plan would leave two manifests, and a second writing another one."""
+    monkeypatch.setattr("videoar.data_pipeline.shards.manifest._ROWS_PER_GROUP", 3)
+    manifest = write_dataset(count=8)
+    storage = Storage.open(manifest.url)
+    before = storage.read(DATASET_KEY)
+    with ManifestWriter(storage, manifest.name, manifest.format(manifest.entries[0])) as writer:
+        for entry in manifest.entries:
+            writer.add([entry])
+        writer.finish(manifest.tars.values(), {})
+    assert storage.read(DATASET_KEY) == before, "it names the table by its hash"
+    assert open_manifest(manifest.url).entries == manifest.entries
+
+
+def test_a_writer_that_is_interrupted_leaves_nothing(write_dataset: WriteDataset, tmp_path: Path) -> None:
+    """Half a manifest must not make a dataset look finished."""
+    manifest, storage = write_dataset(), Storage.open(str(tmp_path / "other"))
+    with ManifestWriter(storage, manifest.name, manifest.format(manifest.entries[0])) as writer:
+        writer.add(manifest.entries)
+    assert storage.keys("") == ()
