@@ -136,7 +136,7 @@ def find_commit(storage: Storage, unit: Unit, plan: str) -> Commit | None:
 
 
 def read_commits(storage: Storage, units: Iterable[Unit], plan: str) -> Iterator[tuple[Unit, Commit | None]]:
-    """The units in order, each with its commit (None: it was listed and is gone), a few read at a time."""
+    """The units in order, each with its commit (None: it was listed and is gone). A few are read at a time."""
     yield from read_ahead(
         lambda unit: (unit, find_commit(storage, unit, plan)), units, threads=_READERS, ahead=2 * _READERS
     )
