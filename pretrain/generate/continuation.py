@@ -23,7 +23,7 @@ GivenClip = str | Path | UInt8[np.ndarray, "f h w 3"]
 
 def given_frames(
     image: Picture | None, video: GivenClip | None, *, num_frames: int, keep: int | None, fps: float
-) -> UInt8[np.ndarray, "f h w 3"] | None:
+) -> UInt8[np.ndarray, "_kept h w 3"] | None:
     """The pixel frames to continue; None if nothing is given.
 
     Of a video the LAST `keep` frames, 1 + 4n: the continuation follows its end. Without `keep`, an array is kept

@@ -42,8 +42,7 @@ class Request:
     video: GivenClip | None = None
     """Clip to continue."""
     given_frames: int | None = None
-    """Number of last pixel frames of `video` to continue, 1 + 4n; None: all of an array, or as many frames of a file as
-    make half of the result."""
+    """Number of last pixel frames of `video` to continue, 1 + 4n; None: all of an array; of a file half the result."""
     num_frames: int | None = None
     """Pixel frames of the result, 1 + 4n, given frames included; None: as in training."""
     schedule: str | None = None
@@ -189,9 +188,8 @@ class VideoPipeline:
         wanted, other = (("label", "prompt"), ("prompt", "label"))[kind != "label"]
         value = getattr(request, wanted)
         if value is None or getattr(request, other) is not None:
-            problem = (
-                f"is required, and {other} is not used: this model reads {'captions' if kind != 'label' else 'labels'}"
-            )
+            trained_on = "captions" if kind != "label" else "labels"
+            problem = f"must be given, and {other} must not: the model was trained on {trained_on}"
             raise InputError(wanted, value, problem, f"give a {wanted}")
         return self._text.encode(value)
 

@@ -127,7 +127,7 @@ def test_a_label_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request(), "prompt=None: is needed"),
+        (Request(), "prompt=None: must be given"),
         (Request(prompt="a", label=1), "the model was trained on captions"),
         (Request(prompt="a", image=_clip(1)[0], video=_clip(5)), "and video are both given"),
         (Request(prompt="a", num_frames=0), "is not 1 \\+ 4n"),

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from videoar.data_pipeline.shards.sample import PackedBits, Sample
 from videoar.pretrain.batch.pack import Pack
@@ -15,7 +14,6 @@ from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
-from videoar.pretrain.model.attention.reference import masked_attention
 from videoar.tokenizer.scales import ScaleSchedule
 
 ROPES: tuple[RopeKind, ...] = ("centre", "raw", "corner", "learned")
@@ -198,49 +196,6 @@ def test_every_parameter_learns(toy) -> None:
             bitwise_loss(model(pack.inputs, choose(pack.layout, "cpu")), pack)[0].backward()
         silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
         assert not silent
-
-
-def test_a_cut_of_rows_is_a_cut_of_heads(toy) -> None:
-    """Tensor parallelism cuts qkv and gate_up by rows, out and down by columns; the halves must add to the whole."""
-    block, x = toy.model().blocks[0], torch.randn(20, 32)
-    attend = masked_attention(torch.ones(20, 20).tril().bool())
-    whole = block(x, None, attend)
-    attended, fed = torch.zeros_like(x), torch.zeros_like(x)
-    for part in range(2):
-        half = toy.model().blocks[0]
-        for module, name, dim in (
-            (half.attention, "qkv", 0),
-            (half.attention, "out", 1),
-            (half.feed_forward, "gate_up", 0),
-            (half.feed_forward, "down", 1),
-        ):
-            weight = getattr(module, name).weight.detach().chunk(2, dim)[part]
-            linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
-            linear.weight = nn.Parameter(weight)
-            setattr(module, name, linear)
-        attended = attended + half.attention(half.attention_norm(x), None, lambda q, k, v: attend(0, q, k, v))
-        middle = x + block.attention(block.attention_norm(x), None, lambda q, k, v: attend(0, q, k, v))
-        fed = fed + half.feed_forward(half.feed_forward_norm(middle))
-    torch.testing.assert_close(x + attended + fed, whole, rtol=1e-4, atol=1e-4)
-
-
-def test_initial_weights_depend_on_seed_and_name(toy) -> None:
-    """Any sharding must cut the same weights: neither construction order nor the global seed may matter."""
-    torch.manual_seed(1)
-    one = VideoAR(toy.config)
-    init_weights(one, 7)
-    torch.manual_seed(2)
-    deeper = VideoAR(replace(toy.config, num_layers=5))
-    init_weights(deeper, 7)
-    other = VideoAR(toy.config)
-    init_weights(other, 8)
-    state, deep, elsewhere = one.state_dict(), deeper.state_dict(), other.state_dict()
-    assert torch.equal(state["blocks.1.attention.qkv.weight"], deep["blocks.1.attention.qkv.weight"])
-    for name, value in state.items():
-        if "norm" not in name:
-            assert not torch.equal(value, elsewhere[name]), name
-    outputs = [state[f"blocks.{i}.{name}.weight"] for i in range(3) for name in ("attention.out", "feed_forward.down")]
-    assert all(abs(value.std() - 0.02 / 6**0.5) < 1e-3 for value in outputs)
 
 
 def test_bfloat16_runs_close_to_float32(toy) -> None:

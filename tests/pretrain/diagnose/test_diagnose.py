@@ -1,0 +1,35 @@
+"""All checks together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.entry import main
+
+from .curves import healthy, states, write
+
+
+def test_a_healthy_curve_is_left_alone(tmp_path: Path) -> None:
+    """A doctor that finds something in everybody is not asked twice."""
+    found = states(write(tmp_path, healthy()))
+    assert {name for name, state in found.items() if state in ("warn", "fail")} == set()
+    assert {"first loss", "learning", "by block", "data wait"} <= {
+        name for name, state in found.items() if state == "ok"
+    }
+
+
+def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scripts ask whether anything fails; a folder that is no run is the user's error."""
+    assert main(["diagnose", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("run=")
+    run = write(tmp_path / "run", [])
+    assert main(["diagnose", str(run), "--weights", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"weights={tmp_path}: holds no config.json")
+    assert main(["diagnose", str(run)]) == 1
+    assert "no step was recorded" in capsys.readouterr().out
+    assert main(["diagnose", str(run), "--json"]) == 1
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {"name", "state", "found", "remedy", "figures"} == set(lines[0])

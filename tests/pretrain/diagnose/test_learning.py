@@ -1,0 +1,48 @@
+"""Failures of learning, read from the curves of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .curves import Records, all_of, healthy, states, write
+
+
+def stuck(records: Records) -> None:
+    last = records[-1]
+    records += [{**last, "step": step, "bit_accuracy": 0.7, "loss": 0.55} for step in range(20, 1100)]
+
+
+def past_does_not_help(records: Records) -> None:
+    last = records[-1]
+    records += [{**last, "step": step, "bit_accuracy_by_frame": [0.7, 0.6]} for step in range(20, 300)]
+
+
+def diverges(records: Records) -> None:
+    for record in records[12:]:
+        record["loss"] = 0.9
+
+
+BROKEN: dict[str, tuple[Callable[[Records], None], str, str]] = {
+    "not chance at first": (lambda records: records[0].update(loss=0.9), "first loss", "fail"),
+    "weights of another run": (lambda records: records[0].update(loss=0.5), "first loss", "fail"),
+    "a little off at first": (lambda records: records[0].update(loss=0.71), "first loss", "warn"),
+    "rate of zero": (all_of("learning_rate", 0.0), "learning rate", "fail"),
+    "divergence": (diverges, "learning rate", "fail"),
+    "nothing learned": (lambda records: [r.update(loss=0.693, bit_accuracy=0.5) for r in records], "learning", "fail"),
+    "stuck": (stuck, "plateau", "warn"),
+    "first scale guesses": (all_of("bit_accuracy_by_scale", [0.5, 0.7, 0.7, 0.65]), "loss by scale", "fail"),
+    "last scale guesses": (all_of("bit_accuracy_by_scale", [0.7, 0.7, 0.65, 0.5]), "loss by scale", "warn"),
+    "later frames are worse": (past_does_not_help, "loss by frame", "warn"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_failure_is_named(tmp_path: Path, name: str) -> None:
+    """One thing is wrong, and the line that belongs to it reports it."""
+    change, line, state = BROKEN[name]
+    records = healthy()
+    change(records)
+    assert states(write(tmp_path, records))[line] == state
