@@ -126,7 +126,7 @@ def _attributes(owner: object, *names: str) -> list[Tensor]:
 
 
 def _live_bytes() -> int:
-    """Bytes of all tensors of the process, found by their type: asking some objects for their class makes torch warn."""
+    """Bytes of all tensors of the process, found by type: asking some objects for their class makes torch warn."""
     gc.collect()
     tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), Tensor)]
     return sum(_storages(tensor for tensor in tensors if tensor.device.type != "meta").values())
