@@ -46,8 +46,8 @@ def _top(found: Findings) -> str:
     path = "".join(f"<li><b>{escape(name)}</b>{escape(about)}</li>" for name, about in steps)
     return (
         "<h1>From clips to video, in miniature</h1>"
-        f'<p class="lead">Everything below was made on this machine in {duration(seconds)}: clips were turned into '
-        "bits, and a generator was trained on them in three stages, exported, and asked to continue unseen clips.</p>"
+        f'<p class="lead">Everything below was made on this machine in {duration(seconds)}: clips became bits, '
+        "a generator was trained on them in three stages, exported, and asked to continue unseen clips.</p>"
         f'<ol class="path">{path}</ol>'
     )
 
