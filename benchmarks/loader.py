@@ -49,7 +49,7 @@ _CASES: dict[str, tuple[str, int, LatentPayload, int, int]] = {
     "ucf101": ("128x128", 5, "int8", 4096, 10_496),
     "video_256": ("256x256", 17, "none", 1024, 25_344),
 }
-"""Schedule, latent frames, payload, samples and tokens a pack."""
+"""(schedule, latent frames, payload, samples, tokens per pack) of each case."""
 
 
 def run(url: str = "") -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _case(case: str, folder: Path, url: str) -> dict[str, Any]:
 
 
 def _ratio(costs: dict[str, list[Any]], base: str, other: str) -> float:
-    """How many times as fast the other is, round by round."""
+    """Median ratio of speeds over the rounds: how many times as fast the other is."""
     pairs = zip(costs[base], costs[other], strict=True)
     return statistics.median(one.wall_s / two.wall_s for one, two in pairs)
 
@@ -111,7 +111,7 @@ def _ratio(costs: dict[str, list[Any]], base: str, other: str) -> float:
 def _by_webdataset(
     manifest: Manifest, layout: SampleFormat, num_frames: int
 ) -> Iterator[tuple[PackedBits, StoredLatent | None]]:
-    """Every sample of some epochs, checked; latents, where there are any, from the tars beside those of the bits."""
+    """Every sample of some epochs, checked; latents, if there are any, come from tars of their own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         bits, latents = (_tars(manifest, folder) for folder in (SHARDS, LATENTS))
@@ -131,7 +131,7 @@ def _tars(manifest: Manifest, folder: str) -> webdataset.WebDataset:
 
 @contextmanager
 def _steps(manifest: Manifest, tokens_per_pack: int, config: LoaderConfig) -> Iterator[StepLoader]:
-    """Steps of eight packs, all of them this process's."""
+    """Steps of eight packs, all of which this process reads."""
     sampler = PackSampler([manifest], [1.0], tokens_per_pack, 8, 0, _TEXT)
     with (
         closing(PackReader([manifest], _TEXT, config, latents=True)) as reader,
@@ -141,7 +141,7 @@ def _steps(manifest: Manifest, tokens_per_pack: int, config: LoaderConfig) -> It
 
 
 def _epoch(steps: StepLoader, count: int, use: Callable[[Pack], object]) -> None:
-    """Take the samples of some epochs."""
+    """Read the samples of some epochs."""
     left = _EPOCHS * count
     while left > 0:
         for pack in next(steps)[1]:
@@ -150,12 +150,12 @@ def _epoch(steps: StepLoader, count: int, use: Callable[[Pack], object]) -> None
 
 
 def _unpacked(pack: Pack) -> object:
-    """As training does it, on this processor instead of its device."""
+    """Unpack as training does, but on the CPU."""
     return unpack([sample.codes for sample in pack], "cpu")
 
 
 def _wait(manifest: Manifest, tokens_per_pack: int) -> float:
-    """Share of its time that a trainer waits, with eight packs a step of a second, after the first step."""
+    """Share of time that a trainer waits after the first step, with eight packs per step of one second."""
     waited = 0.0
     with _steps(manifest, tokens_per_pack, LoaderConfig()) as steps:
         next(steps)
@@ -173,7 +173,7 @@ def _exhaust(items: Iterator[object]) -> None:
 
 
 def _write(url: str, name: str, layout: SampleFormat, num_frames: int, count: int) -> Manifest:
-    """Drawn samples in shards of 256; a few drawn ones stand for all, as drawing takes longer than writing."""
+    """Drawn samples in shards of 256; a few payloads are reused, because drawing takes longer than writing."""
     draws, storage = np.random.default_rng(0), Storage.open(url)
     h, w = layout.schedule.grid
     payloads = [
@@ -204,7 +204,7 @@ def _write_shard(
     payloads: list[Members],
     written: list[CommittedTar],
 ) -> list[SampleEntry]:
-    """Its tars; what the manifest says of its samples."""
+    """Write the tars of one shard; its samples as the manifest lists them."""
     files = [io.BytesIO() for _ in range(1 + (layout.latent != "none"))]
     with ShardWriter(*files) as writer:
         for number in samples:

@@ -32,7 +32,7 @@ def model_of(num_layers: int, width: int, num_heads: int) -> ModelConfig:
 
 
 def make_packs(recipe: Recipe, count: int, schedule: str = "64x64") -> list[Pack]:
-    """So many packs of one sample each; everything about a pack is a function of its number."""
+    """`count` packs of one sample each; a pack depends only on its number."""
     stage = recipe.stages[0]
     frames = (stage.tokens_per_pack - NUM_TEXT) // ScaleSchedule.named(schedule).tokens_per_frame
     return [
@@ -42,7 +42,7 @@ def make_packs(recipe: Recipe, count: int, schedule: str = "64x64") -> list[Pack
 
 
 def num_frames(packs: Sequence[Pack]) -> int:
-    """N, latent frames of a step of these packs (the loss unit)."""
+    """N, the latent frames of a step with these packs (the unit of the loss)."""
     return sum(segment.num_frames for pack in packs for segment in pack.layout.segments)
 
 

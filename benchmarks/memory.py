@@ -28,13 +28,13 @@ CASES: tuple[Case, ...] = (
     (3, "bf16"),
     (1, "bf16"),
 )
-"""ZeRO 1 in bf16 last: what DeepSpeed frees late would be missing from the next case's `other`."""
+"""ZeRO 1 in bf16 is last, because DeepSpeed frees some memory late, which would distort `other` of a following case."""
 MODEL = model_of(num_layers=4, width=128, num_heads=4)
 REPLICAS = 2
 
 
 def run(cases: tuple[Case, ...] = CASES, model: ModelConfig = MODEL) -> dict[str, Any]:
-    """Each case on two replicas: what the first one holds when its last backward pass is done, beside the formula."""
+    """Each case on two replicas: what the first one holds after its last backward pass, compared with the formula."""
     ranks = run_processes(REPLICAS, _count_all, {"cases": cases, "model": model})
     found = []
     for index, (stage, precision) in enumerate(cases):
@@ -83,7 +83,7 @@ class CountingEngine(ShardedEngine):
     """Counts its tensors between the last backward pass of a step and the reduction (of ZeRO 0 and 1)."""
 
     counted: dict[str, int]
-    """Bytes by what they hold."""
+    """Bytes by kind of content."""
     live: int
     """Bytes of all tensors of the process."""
 
@@ -98,7 +98,7 @@ class CountingEngine(ShardedEngine):
         super()._finalize(model, num_tokens, **others)
 
     def _tensors(self) -> dict[str, list[Tensor]]:
-        """By what they hold; what two of these share counts for the first."""
+        """Tensors by kind of content; shared memory counts for the first kind."""
         parameters = self._named.values()
         moments = [tensor for state in adam_of(self._zero).state.values() for tensor in state.values()]
         return {
@@ -111,7 +111,7 @@ class CountingEngine(ShardedEngine):
 
 
 def _gradients(optimizer: object, parameters: Iterable[Tensor]) -> Iterable[Tensor]:
-    """Wherever DeepSpeed's optimizers keep them: at the parameter, or by group."""
+    """All gradients, which DeepSpeed's optimizers keep at the parameter or by group."""
     for parameter in parameters:
         yield from _attributes(parameter, "grad", "_hp_grad", "grad_accum")
     yield from _attributes(optimizer, "grad_partitions_flat_buffer")
@@ -126,7 +126,7 @@ def _attributes(owner: object, *names: str) -> list[Tensor]:
 
 
 def _live_bytes() -> int:
-    """Of all tensors of the process; found by type alone: asking some objects for their class makes torch warn."""
+    """Bytes of all tensors of the process, found by type: asking some objects for their class makes torch warn."""
     gc.collect()
     tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), Tensor)]
     return sum(_storages(tensor for tensor in tensors if tensor.device.type != "meta").values())

@@ -111,19 +111,7 @@ def recipe(films: Films | None = None) -> Recipe:
             text=TextConfig(max_tokens=32),
         ),
         data=DataConfig(
-            datasets=(
-                *_both("images64", films, "64x64", num_frames=1, drawings=96, seed=1),
-                *_both("clips64", films, "64x64", num_frames=LONG, drawings=288, seed=2),
-                *_both("images128", films, "128x128", num_frames=1, drawings=96, seed=3),
-                *_both("clips128", films, "128x128", num_frames=SHORT, drawings=192, seed=4),
-                *_both("long128", films, "128x128", num_frames=LONG, drawings=288, seed=5),
-                _held_films("held_films64", films, "64x64"),
-                _held_films("held_films128", films, "128x128"),
-                _drawn("held_shapes128", "128x128", num_frames=LONG, drawings=12, seed=HELD_SEED),
-            ),
-            tokenizer=TokenizerSource(path="demo"),
-            samples_per_shard=32,
-            actors=2,
+            datasets=_datasets(films), tokenizer=TokenizerSource(path="demo"), samples_per_shard=32, actors=2
         ),
         stages=(
             _stage("I", ("images64", "clips64"), steps=300),
@@ -141,6 +129,20 @@ def recipe(films: Films | None = None) -> Recipe:
         ),
         precision="float32",
         threads=1,  # two threads that wait for each other on a shared core are slower than one
+    )
+
+
+def _datasets(films: Films) -> tuple[DatasetConfig, ...]:
+    """Those of the three stages, then the held-out ones."""
+    return (
+        *_both("images64", films, "64x64", num_frames=1, drawings=96, seed=1),
+        *_both("clips64", films, "64x64", num_frames=LONG, drawings=288, seed=2),
+        *_both("images128", films, "128x128", num_frames=1, drawings=96, seed=3),
+        *_both("clips128", films, "128x128", num_frames=SHORT, drawings=192, seed=4),
+        *_both("long128", films, "128x128", num_frames=LONG, drawings=288, seed=5),
+        _held_films("held_films64", films, "64x64"),
+        _held_films("held_films128", films, "128x128"),
+        _drawn("held_shapes128", "128x128", num_frames=LONG, drawings=12, seed=HELD_SEED),
     )
 
 

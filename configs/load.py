@@ -26,7 +26,7 @@ def find_recipe(name: str) -> AnyRecipe:
         return load_recipe(Path(name))
     name, at, gpus = name.partition("@")
     module = _module(name)
-    recipe: AnyRecipe = module.recipe(**_layout(module, name, gpus)) if at else module.recipe()
+    recipe: AnyRecipe = module.recipe(**_layout(name, gpus)) if at else module.recipe()
     return recipe
 
 
@@ -40,9 +40,9 @@ def layout_counts(name: str) -> tuple[int, ...]:
     return tuple(getattr(_module(name), "LAYOUTS", ()))
 
 
-def _layout(module: ModuleType, name: str, gpus: str) -> dict[str, int]:
+def _layout(name: str, gpus: str) -> dict[str, int]:
     """The argument of `recipe()` for the number in NAME@GPUS."""
-    known = [str(count) for count in getattr(module, "LAYOUTS", ())]
+    known = [str(count) for count in layout_counts(name)]
     if not known:
         raise InputError("RECIPE", f"{name}@{gpus}", "has one layout for any number of devices", f"write {name}")
     if gpus not in known:

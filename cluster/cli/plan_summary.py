@@ -1,4 +1,4 @@
-"""A plan in a few lines: what goes in, what comes out by shape, and what is left out by reason."""
+"""A plan in a few lines: inputs, clips by shape, and what is left out by reason."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rich.table import Column, Table
 from videoar.data_pipeline.planning.all_datasets import PlannedDataset
 
 _REASONS = 8
-"""Reasons shown a dataset; all of them are in the plan."""
+"""Number of reasons shown per dataset; the plan has all of them."""
 
 
 def facts(item: PlannedDataset) -> dict[str, Any]:
-    """A planned dataset for scripts."""
+    """The figures of a planned dataset, for scripts."""
     plan = item.plan
     return {
         "dataset": item.dataset.name,
@@ -32,7 +32,7 @@ def facts(item: PlannedDataset) -> dict[str, Any]:
 
 
 def tables(planned: Sequence[PlannedDataset]) -> str:
-    """Planned datasets for people: by shape, then what is left out."""
+    """Tables of planned datasets for people: by shape, then what is left out."""
     clips = Table("dataset", "shape", *_right("inputs", "clips", "tokens", "shards", "bytes"), box=None, pad_edge=False)
     left = Table("left out of", "kind", *_right("inputs", "clips"), "reason", box=None, pad_edge=False)
     for item in planned:
@@ -44,7 +44,7 @@ def tables(planned: Sequence[PlannedDataset]) -> str:
 
 
 def _by_shape(item: PlannedDataset) -> Iterator[tuple[str, ...]]:
-    """One row a shape; what belongs to the whole dataset stands in the first."""
+    """One row per shape; figures of the whole dataset are in the first row."""
     plan = item.plan
     whole = [
         item.dataset.name,
@@ -59,7 +59,7 @@ def _by_shape(item: PlannedDataset) -> Iterator[tuple[str, ...]]:
 
 
 def _left_out(item: PlannedDataset) -> list[tuple[str, ...]]:
-    """The commonest reasons, of inputs and of clips."""
+    """Rows of the most frequent reasons, for inputs and clips."""
     counts: dict[tuple[str, str], list[int]] = {}
     for place, part in enumerate(("inputs_out", "clips_out")):
         for kind, reasons in item.plan.accounts[part].items():
@@ -79,7 +79,7 @@ def _right(*names: str) -> list[Column]:
 
 
 def _text(table: Table) -> str:
-    """As wide as it is: a log file has no edge."""
+    """The table as text in its full width, because a log file has no edge."""
     page = Console(file=io.StringIO(), width=400, highlight=False, color_system=None)
     page.print(table)
     assert isinstance(page.file, io.StringIO)

@@ -103,7 +103,7 @@ def own_films(folder: Path) -> Films:
     count = sum(name.rpartition(".")[2].lower() in VIDEO_SUFFIXES for name in names)
     if not count:
         raise InputError(
-            "clips", folder, "contains no video", "give a folder of videos, with captions next to them as .txt files"
+            "clips", folder, "holds no video", "give a folder of videos, with captions next to them as .txt files"
         )
     return Films(path=str(folder.resolve()), count=count)
 

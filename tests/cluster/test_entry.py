@@ -9,9 +9,6 @@ import pytest
 
 from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.entry import main
-from videoar.cluster.ground.serialize import from_yaml
-from videoar.configs.debug import recipe
-from videoar.pretrain.config import Recipe
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -128,22 +125,3 @@ def test_the_help_of_a_recipe_lists_its_fields(capsys: pytest.CaptureFixture[str
     shown = capsys.readouterr().out
     assert "--stages.2.tokens-per-pack" in shown
     assert "--processes" in shown
-
-
-def test_config_prints_what_is_read_back(capsys: pytest.CaptureFixture[str]) -> None:
-    """The printed YAML is a recipe file: `videoar config debug > mine.yaml` is how a variant begins."""
-    assert main(["config", "debug", "--seed", "7"]) == 0
-    read = from_yaml(Recipe, capsys.readouterr().out, "stdout")
-    assert read.seed == 7
-    assert main(["config", "debug", "--seed", "7", "--diff", "debug"]) == 0
-    assert capsys.readouterr().out == "seed: 7 -> 0\n"
-
-
-def test_the_overrides_of_a_recipe_reproduce_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each printed option sets the field it names."""
-    assert main(["config", "debug", "--overrides"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "--stages.1.steps 6" in lines
-    assert "--optimizer.betas 0.9 0.95" in lines
-    assert main(["config", "debug", *"--stages.1.steps 6 --optimizer.betas 0.9 0.95".split()]) == 0
-    assert from_yaml(Recipe, capsys.readouterr().out, "stdout") == recipe()

@@ -17,6 +17,7 @@ class Series:
     """One line or one set of points."""
 
     label: str
+    """Name in the legend."""
     style: str
     """CSS class that gives the colour: `model`, `copy`, `majority`, ..."""
     x: Sequence[float]
@@ -25,12 +26,12 @@ class Series:
     high: Sequence[float] | None = None
     """Ends of the interval of each point."""
     dots: bool = False
-    """Mark the points."""
+    """Draw points instead of a line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis: what it shows, in which unit, from where to where, with ticks at round values."""
+    """One axis: its quantity with unit, its range, and ticks at round values."""
 
     label: str
     low: float
@@ -38,7 +39,7 @@ class Axis:
     ticks: tuple[tuple[float, str], ...]
 
     def place(self, value: float, first: float, last: float) -> float:
-        """Position of a value between two ends."""
+        """Position of a value, if the axis is drawn from `first` to `last`."""
         return first + (value - self.low) / (self.high - self.low) * (last - first)
 
 
@@ -68,7 +69,7 @@ def chart(title: str, series: Sequence[Series], x: Axis, y: Axis, *, bounds: Seq
 
 
 def dots(title: str, series: Sequence[Series], x: Axis, y: Axis) -> str:
-    """Points with the ends of their intervals, the series beside each other at every x."""
+    """Points with the ends of their intervals; the series are next to each other at every x."""
     body = [_grid(x, y, vertical=False)]
     for i, one in enumerate(series):
         shift = (i - (len(series) - 1) / 2) * 0.2
@@ -77,7 +78,7 @@ def dots(title: str, series: Sequence[Series], x: Axis, y: Axis) -> str:
 
 
 def heat_map(title: str, values: Sequence[Sequence[float | None]], rows: Axis, columns: Axis, low: float) -> str:
-    """Cells shaded from `low` (nothing) to 1 (full), each with its figure in percent; rows from top to bottom."""
+    """Cells shaded from `low` (empty) to 1 (full), each with its value in percent; rows from top to bottom."""
     height = TOP + 36 * len(values) + BOTTOM
     side_x, side_y = (WIDTH - LEFT - RIGHT) / len(values[0]), 36.0
     cells = [
@@ -98,7 +99,7 @@ def heat_map(title: str, values: Sequence[Sequence[float | None]], rows: Axis, c
 
 
 def legend(series: Sequence[Series]) -> str:
-    """The names beside their colours."""
+    """The legend: names next to their colours."""
     items = (f'<span><i class="{one.style}"></i>{escape(one.label)}</span>' for one in series if one.label)
     return f'<p class="legend">{"".join(items)}</p>'
 
