@@ -61,7 +61,7 @@ class StoredFragment:
         cut = Cut(**fields.pop("cut")) if fields["cut"] else fields.pop("cut")
         place = Place(**fields | {"shape": tuple(fields["shape"])}, cut=cut)
         if not place.is_possible:
-            raise ValueError(f"{place} is no part of a parameter")
+            raise ValueError(f"{place} is not a part of a parameter")
         return StoredFragment(place, {str(state): str(name) for state, name in record["files"].items()})
 
 

@@ -1,4 +1,4 @@
-"""Training on a plan: the numbers of a run on its shards, digit for digit, gone on with or not, here or there."""
+"""Training on a plan: the numbers of a run on its shards, digit for digit, also resumed or moved to the shards."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def from_shards(debug_data: str, tmp_path_factory: pytest.TempPathFactory) -> li
     return numbers(run)
 
 
-def go_on_from_step_3(run: Path, from_there: Recipe) -> None:
+def resume_from_step_3(run: Path, from_there: Recipe) -> None:
     """As if the machine had died after that checkpoint."""
     for folder in (run / "checkpoints").glob("step-*"):
         if int(folder.name[5:]) > 3:
@@ -55,14 +55,14 @@ def test_a_run_on_a_plan_has_the_losses_of_its_shards(
     train(short(online=True), tmp_path)
     assert not list((tmp_path / "data").glob("*/shards"))
     assert numbers(tmp_path) == from_shards
-    go_on_from_step_3(tmp_path, short(online=True))
+    resume_from_step_3(tmp_path, short(online=True))
     assert numbers(tmp_path) == from_shards
-    go_on_from_step_3(tmp_path, short(debug_data))
+    resume_from_step_3(tmp_path, short(debug_data))
     assert numbers(tmp_path) == from_shards
 
 
 def test_shards_without_a_clip_that_failed_are_another_order(debug_data: str, tmp_path: Path) -> None:
-    """The plan holds that clip: to go on with it would read some samples twice and others not at all."""
+    """The plan has that clip: resuming on it would read some samples twice and others not at all."""
     lacking, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(debug_data, lacking)
     manifest = open_manifest(str(lacking / "images32"))
@@ -71,4 +71,4 @@ def test_shards_without_a_clip_that_failed_are_another_order(debug_data: str, tm
         writer.finish(manifest.tars.values(), {})
     train(short(str(lacking)), run)
     with pytest.raises(InputError, match=r"data\.url=.*another order of samples"):
-        go_on_from_step_3(run, short(debug_data, online=True))
+        resume_from_step_3(run, short(debug_data, online=True))

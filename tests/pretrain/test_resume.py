@@ -1,4 +1,4 @@
-"""Going on from checkpoints: in object storage, past damaged ones, and without needing more than training does."""
+"""Resuming from checkpoints: in object storage, past damaged ones, and in no more memory than training needs."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_checkpoints_in_object_storage(s3: S3Store, debug_data: str, tmp_path: P
     assert losses(tmp_path / "store") == losses(tmp_path / "disk")
 
 
-def test_a_damaged_checkpoint_is_passed_over(debug_data: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The newest good one serves, the bad one is named; and where none is good nothing begins anew in silence."""
+def test_a_damaged_checkpoint_is_skipped(debug_data: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The newest whole one is loaded and the damaged one named; if all are, the run does not silently restart."""
     recipe = short(debug_data)
     train(recipe, tmp_path)
     straight, root = losses(tmp_path), Storage.open(str(tmp_path / "checkpoints"))
@@ -70,8 +70,8 @@ def test_a_damaged_checkpoint_is_passed_over(debug_data: str, tmp_path: Path, ca
         train(recipe, tmp_path)
 
 
-def test_another_runs_checkpoints_are_not_gone_on_from(debug_data: str, tmp_path: Path) -> None:
-    """Two runs given one place would go on from each other's weights, and remove each other's checkpoints."""
+def test_another_runs_checkpoints_are_refused(debug_data: str, tmp_path: Path) -> None:
+    """Two runs with one place would resume from each other's weights, and remove each other's checkpoints."""
     place = str(tmp_path / "place")
     train(short(debug_data, place), tmp_path / "one")
     with pytest.raises(InputError, match=r"seed=1: is not what .*place/step-00000008 was trained with; give each run"):
@@ -89,15 +89,15 @@ def test_a_place_that_keeps_nothing_is_refused_at_once(debug_data: str, tmp_path
 def test_a_pointer_that_cannot_be_written_loses_no_checkpoint(
     debug_data: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`latest` is for people; the manifest stands, and the run must not end for it."""
+    """`latest` is for people; the manifest is written, so the run must not stop."""
     (tmp_path / "checkpoints" / "latest").mkdir(parents=True)
     train(short(debug_data), tmp_path)
     assert "not removed" in caplog.text
     assert saved_steps(Storage.open(str(tmp_path / "checkpoints")))[-1] == 8
 
 
-def test_a_manifest_that_does_not_say_where_the_run_stood(debug_data: str, tmp_path: Path) -> None:
-    """Passed over like any damage, not a traceback."""
+def test_a_manifest_that_does_not_record_where_the_run_was(debug_data: str, tmp_path: Path) -> None:
+    """It is skipped like any damaged one; no traceback."""
     recipe = short(debug_data)
     train(recipe, tmp_path)
     root = Storage.open(str(tmp_path / "checkpoints"))
@@ -119,7 +119,7 @@ print(peak_memory())
 
 
 def test_resuming_needs_no_more_memory_than_training(debug_data: str, tmp_path: Path) -> None:
-    """A run that fitted must be able to go on: a resume that held the state twice would not fit where training does."""
+    """A resume that held the state twice would not fit into the memory that training fits into."""
     base = short(debug_data)
     model = replace(base.model, num_layers=8, width=512, num_heads=4)
     recipe = replace(base, model=model, stages=tuple(replace(stage, steps=1) for stage in base.stages))

@@ -81,16 +81,16 @@ def test_samples_are_whole_repeatable_and_leave_no_trace(
     assert not list((run / "samples").glob(".*")), "nothing half written stays"
 
 
-def test_held_out_clips_stand_beside_what_is_made_of_them(
+def test_held_out_clips_are_next_to_what_is_made_of_them(
     debug: Recipe, datasets: dict[str, Manifest], run: Path
 ) -> None:
     """Left the clip as its bits show it, in the middle its continuation, which begins with the given frames."""
     sample(debug, make_engine(debug, World()), datasets, STEP, run)
     folder = run / "samples" / "step-00000020"
-    told = json.loads((folder / "samples.json").read_text())
-    assert (told["step"], told["weights"]) == (STEP, "moving average")
-    assert {one["dataset"] for one in told["samples"]} == {"clips64"}
-    assert len({one["key"] for one in told["samples"]}) == 2
+    description = json.loads((folder / "samples.json").read_text())
+    assert (description["step"], description["weights"]) == (STEP, "moving average")
+    assert {one["dataset"] for one in description["samples"]} == {"clips64"}
+    assert len({one["key"] for one in description["samples"]}) == 2
     frames = read_video(folder / "00.mp4", datasets["clips64"].fps)
     rebuilt, continued, generated = (frames[:, :128, left : left + 128] for left in (0, 140, 280))
     assert len(frames) == 9
@@ -102,7 +102,7 @@ def test_held_out_clips_stand_beside_what_is_made_of_them(
 def test_a_tokenizer_that_cannot_show_the_data_is_refused_before_training(
     debug: Recipe, datasets: dict[str, Manifest], run: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Later on it is recorded, and a run of weeks goes on without pictures."""
+    """Later it is written to events.jsonl, and a run of weeks continues without videos."""
     other = replace(debug.data, tokenizer=TokenizerSource(preset="tiny", latent_dim=16, seed=1))
     wrong = replace(debug, data=other)
     with pytest.raises(InputError, match=r"data\.tokenizer=tiny.*sample_every"):

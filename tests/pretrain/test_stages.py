@@ -25,7 +25,7 @@ def test_stages_follow_each_other() -> None:
 
 
 def test_after_an_early_end_the_rest_moves_forward() -> None:
-    """A stage that ended at step 5 gives its steps back; the rate goes on where the next one was planned."""
+    """A stage that ended at step 5 gives its steps back; the rate continues where the next stage was planned."""
     assert [stage_at(STAGES, step, (5,)).index for step in (4, 5, 10, 11, 16)] == [0, 1, 1, 2, 2]
     assert [nth_stage(STAGES, index, (5, 9)).first_step for index in range(3)] == [0, 5, 9]
     assert planned_step(STAGES, 5, (5,)) == 8
@@ -43,7 +43,7 @@ def test_a_plateau_is_a_row_of_validations_without_a_rise() -> None:
 
 
 def test_a_plateau_rule_without_validations_is_refused() -> None:
-    """It would wait for ever."""
+    """The stage would wait for a plateau that nothing measures."""
     with pytest.raises(InputError, match=r"stages\.images\.plateau_patience.*log\.validate_every"):
         replace(recipe(), stages=tuple(replace(stage, plateau_patience=2) for stage in STAGES))
 

@@ -116,16 +116,6 @@ def test_dropped_text_leaves_no_trace(toy) -> None:
     assert not torch.equal(toy.logits(model, kept.pack(sample)), toy.logits(model, kept.pack(other)))
 
 
-def test_a_bits_only_shard_is_refused_with_correction_on(toy) -> None:
-    """Without the latent there is nothing to re-quantise; the message names the remedy."""
-    sample = replace(toy.sample(1), latent=None)
-    with pytest.raises(InputError, match=r"correction\.targets=corrected.*correction\.targets=stored"):
-        toy.pack(sample)
-    toy.plain_pack(sample)
-    toy.with_correction(targets="stored").pack(sample)
-    toy.with_correction(corruption="off").pack(sample)
-
-
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
@@ -141,7 +131,7 @@ def test_what_the_tables_do_not_hold_is_refused(toy, fields: dict[str, object], 
 
 
 def test_metrics_count_the_ratios_used(toy) -> None:
-    """The mean ratio over frames and scales tells whether Eq. 8 runs as the recipe says."""
+    """The mean ratio over frames and scales shows whether Eq. 8 runs as the recipe says."""
     toy = toy.with_correction(p_min=0.1, p_max=0.1, delta=0.1, inheritance=False)
     total, count = toy.pack(toy.sample(1, "48x48", 3), toy.sample(2, "64x64", 1)).flip_ratio.tolist()
     assert count == 3 * 3 + 4

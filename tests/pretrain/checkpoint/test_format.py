@@ -11,48 +11,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
 
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint import format as checkpoint
-from videoar.pretrain.checkpoint import saver
-from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, tidy
-from videoar.pretrain.checkpoint.fragment import Cut, Fragment, Place, copy_overlap
-from videoar.pretrain.checkpoint.saver import make_images, write_checkpoint
+from videoar.pretrain.checkpoint.format import CorruptCheckpoint, saved_steps, tidy
+from videoar.pretrain.checkpoint.fragment import Cut, Fragment
+from videoar.pretrain.checkpoint.saver import write_checkpoint
 
-WHOLE = torch.arange(96.0).view(8, 12)
-
-LAYOUTS = {
-    "whole": [(None, 0, 96)],
-    "rows": [(Cut(0, 0, 2), 0, 48), (Cut(0, 1, 2), 0, 48)],
-    "columns": [(Cut(1, index, 4), 0, 24) for index in range(4)],
-    "sliced": [(None, 0, 40), (None, 40, 56)],
-    "rows sliced": [(Cut(0, i, 2), start, n) for i in range(2) for start, n in ((0, 7), (7, 41))],
-    "columns sliced": [(Cut(1, i, 2), start, n) for i in range(2) for start, n in ((0, 31), (31, 17))],
-}
-
-
-def fragment(cut: Cut | None, start: int, numel: int, whole: Tensor = WHOLE, name: str = "w") -> Fragment:
-    flat = (cut.of(whole) if cut else whole).reshape(-1)[start : start + numel].clone()
-    place = Place(name, tuple(whole.shape), cut, start, numel)
-    return Fragment(place, {"master": flat, "exp_avg": 2 * flat, "exp_avg_sq": 3 * flat})
-
-
-def empty(like: Fragment, dtype: torch.dtype = torch.float32) -> Fragment:
-    return Fragment(
-        like.place, {state: torch.full_like(value, -1, dtype=dtype) for state, value in like.states.items()}
-    )
+from .fragments import LAYOUTS, WHOLE, empty, fragment, opened
 
 
 def write(root: Path, step: int, layout: str = "whole") -> Storage:
     storage = Storage.open(str(root))
     write_checkpoint(storage, [[fragment(*place)] for place in LAYOUTS[layout]], {"step": step})
     return storage
-
-
-def opened(root: Path, step: int) -> Checkpoint:
-    return Checkpoint(Storage.open(str(root)).child(checkpoint.step_name(step)))
 
 
 @pytest.mark.parametrize("written", LAYOUTS)
@@ -81,16 +53,6 @@ def test_a_missing_slice_is_refused(tmp_path: Path) -> None:
     write_checkpoint(Storage.open(str(tmp_path)), [[fragment(None, 0, 90)]], {"step": 1})
     with pytest.raises(CorruptCheckpoint, match="90 of 96 elements of w"):
         opened(tmp_path, 1).read("w")
-
-
-def test_overlap_counts_each_element_once() -> None:
-    """The count is what tells a whole parameter from one with a hole."""
-    source, target = fragment(Cut(1, 0, 2), 0, 48), fragment(None, 10, 30)
-    out = torch.zeros(30)
-    count = copy_overlap(source.place, source.states["master"], target.place, out)
-    inside = [index for index in range(10, 40) if index % 12 < 6]
-    assert count == len(inside)
-    assert out.nonzero().flatten().add(10).tolist() == inside
 
 
 def damaged(change: Callable[[Path], None]) -> Callable[[Path], None]:
@@ -161,21 +123,6 @@ def test_a_crafted_pickle_is_refused_and_does_not_run(tmp_path: Path, disguise: 
     assert not (tmp_path / "ran").exists()
 
 
-def test_files_are_bounded_and_are_plain_safetensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers hold a file at a time, and other tools read the same files."""
-    monkeypatch.setattr(saver, "FILE_BYTES", 1000)
-    shares = [fragment(None, 0, 96, name=name) for name in ("a", "b", "c")]
-    images = make_images(shares, pinned=False)
-    assert [(image.state, image.index, len(image.places)) for image in images[:2]] == [
-        ("master", 0, 2),
-        ("master", 1, 1),
-    ]
-    write_checkpoint(Storage.open(str(tmp_path)), [shares], {"step": 1})
-    files = sorted((tmp_path / "step-00000001").glob("00000-master-*"))
-    assert [sorted(load_file(file)) for file in files] == [["a", "b"], ["c"]]
-    assert dict(opened(tmp_path, 1).weights())["c"].equal(WHOLE)
-
-
 def test_a_save_that_was_killed_is_no_checkpoint_and_is_removed(tmp_path: Path) -> None:
     """Files without a manifest must neither be read nor fill the disk."""
     root = write(tmp_path, 1)
@@ -241,7 +188,7 @@ def test_a_crafted_manifest_is_refused(tmp_path: Path, field: str, value: object
 
 
 def test_a_manifest_nested_without_end_is_refused(tmp_path: Path) -> None:
-    """The parser gives up with an error that is no ValueError."""
+    """The parser gives up with an error that is not a ValueError."""
     root = write(tmp_path, 4)
     root.write("step-00000004/manifest.json", b"[" * 200_000)
     with pytest.raises(CorruptCheckpoint):
@@ -259,7 +206,7 @@ def test_a_second_save_of_a_step_replaces_the_first(tmp_path: Path) -> None:
 
 
 def test_facts_of_a_checkpoint_can_be_amended(tmp_path: Path) -> None:
-    """A rewind skips samples; killed right after, the run must go on past them too."""
+    """A rewind skips samples; killed right after, the run must resume past them too."""
     root = write(tmp_path, 4)
     checkpoint.amend(root, 4, {"loader": [7]})
     assert opened(tmp_path, 4).meta == {"step": 4, "loader": [7]}

@@ -20,8 +20,8 @@ def test_a_resumed_run_writes_each_step_once(tmp_path: Path) -> None:
     assert read_lines(path) == [{"step": 0}, {"step": 1, "again": True}]
 
 
-def test_steps_that_are_told_again_reach_wandb_and_its_run(tmp_path: Path) -> None:
-    """By its own count of steps it drops what a rewind tells again; and each resume would be another run."""
+def test_steps_that_are_written_again_reach_wandb_and_its_run(tmp_path: Path) -> None:
+    """W&B's own count of steps drops the steps that a rewind writes again; and each resume would be another run."""
     for first_step, steps in ((0, (0, 1, 2)), (2, (2, 3))):
         with Reporter(tmp_path, LogConfig(wandb="offline"), {}, first_step, num_steps=4) as reporter:
             for step in steps:
