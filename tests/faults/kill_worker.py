@@ -17,7 +17,6 @@ from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.storage import objects as storage
 from videoar.pretrain import run
-from videoar.pretrain import run as run_module
 from videoar.pretrain import train as trainer
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint import saver
@@ -81,14 +80,14 @@ def spiky(recipe: Recipe) -> None:
         plan, state = sampler.next(state)
     assert plan is not None
     bad = [entry.key for entry in plan.packs[1].entries]
-    real = run_module.training_pack
+    real = run.training_pack
 
     def build(samples: Any, *args: Any, **options: Any) -> Any:
         pack = real(samples, *args, **options)
         is_bad = [sample.entry.key for sample in samples] == bad
         return replace(pack, weights=3 * pack.weights) if is_bad else pack
 
-    run_module.training_pack = build  # type: ignore[assignment]
+    run.training_pack = build  # type: ignore[assignment]
 
 
 def is_manifest(_: object, key: str, *__: object) -> bool:
@@ -113,7 +112,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "tidying": lambda: before(storage.Storage, "remove_folder", 1),
     "stage ends": lambda: before(run.Run, "end_stage", 1),
     "stage ended": lambda: after(run.Run, "end_stage", 1),
-    "validation": lambda: before(run_module, "validate", 2),
+    "validation": lambda: before(run, "validate", 2),
     "rewinding": lambda: before(checkpoint, "amend", 1),
     "rewound": lambda: after(run.Run, "rewind", 1),
 }

@@ -18,8 +18,7 @@ import pytest
 from videoar.cluster.entry import main
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.pretrain import train as trainer
-from videoar.pretrain import validate
+from videoar.pretrain import run, validate
 from videoar.pretrain.checkpoint.format import Checkpoint, saved_steps, step_name
 from videoar.pretrain.run_folder import read_lines
 
@@ -139,7 +138,7 @@ HANG_S = 4.0
 
 def train_with_long_packs(words: list[str]) -> int:
     """`videoar WORDS` with held-out packs that take half a second each; reports how long a validation takes."""
-    build, evaluate = validate.build_pack, trainer.validate
+    build, evaluate = validate.plain_pack, run.validate
 
     def slow(*samples: Any, **options: Any) -> Any:
         time.sleep(0.5)
@@ -151,7 +150,7 @@ def train_with_long_packs(words: list[str]) -> int:
         print(f"validated for {time.monotonic() - begun} s", file=sys.stderr)
         return found
 
-    validate.build_pack, trainer.validate = slow, timed  # type: ignore[assignment]
+    validate.plain_pack, run.validate = slow, timed  # type: ignore[assignment]
     return main(words)
 
 

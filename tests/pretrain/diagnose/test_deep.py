@@ -40,7 +40,7 @@ def test_no_readable_data_is_no_comparison() -> None:
 def test_both_ways_agree(toy: Any) -> None:
     """The comparison itself must be right, or a healthy run fails it."""
     model, stage = toy.model(), replace(toy.stage, window=1)
-    ways = both_ways(model, recipe(), stage, toy.sample(1, num_frames=3))
+    ways = both_ways(model, stage, toy.sample(1, num_frames=3))
     assert ways.difference < 1e-3
     assert ways.full.shape == ways.bits.shape
     assert ways.accuracy(torch.where(ways.bits, 1.0, -1.0)) == 1
