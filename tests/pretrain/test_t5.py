@@ -33,7 +33,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(debug_data: str, tmp_path: Path) -> Path:
-    """The debug recipe's shards, by links, so that states beside them are this test's alone."""
+    """The debug recipe's shards, by links, so that the states of captions stored with them are only this test's."""
     for dataset in Path(debug_data).iterdir():
         if dataset.is_dir():
             (tmp_path / "data" / dataset.name).mkdir(parents=True)
@@ -49,7 +49,7 @@ def with_t5(data: Path, encoder: Path) -> Recipe:
 
 
 def test_captions_of_a_plan_without_shards(encoder: Path, tmp_path: Path) -> None:
-    """A run on a plan is conditioned as one on its shards: the states lie beside the plan."""
+    """A run on a plan is conditioned as one on its shards: the states are stored with the plan."""
     base = with_t5(tmp_path / "none", encoder)
     planned = prepare_data(replace(base, data=replace(base.data, url="", online=True)), tmp_path, World())
     manifests = open_datasets(planned)
@@ -65,9 +65,9 @@ def test_a_run_on_states_trains_resumes_exports_and_generates(
     conditioned = with_t5(data, encoder)
     (tmp_path / "recipe.yaml").write_text(to_yaml(conditioned))
     assert main(["data", "text", str(tmp_path / "recipe.yaml")]) == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     expected = T5Encoder(encoder, 16).hash
-    assert {line["encoder_hash"] for line in told} == {expected}
+    assert {line["encoder_hash"] for line in lines} == {expected}
     run = tmp_path / "run"
     away = replace(conditioned, model=replace(conditioned.model, text=replace(conditioned.model.text, path="/gone")))
     train(away, run)
