@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,8 @@ from videoar.pretrain.checkpoint.format import STATES, Checkpoint, saved_steps, 
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.run_folder import read_lines, sole_writer
 from videoar.pretrain.train import train
+
+from ..forked import PATIENCE_S, command, run_command
 
 pytestmark = pytest.mark.slow
 
@@ -83,19 +84,17 @@ def test_resume_is_the_straight_run_digit_for_digit(straight: Path, debug_data: 
 def test_kill_9_and_the_same_command_again(debug_data: str, tmp_path: Path) -> None:
     """The machine dies; the curve must not show it."""
     longer = ("--stages.images.steps", "60", "--data.url", debug_data, "--log.save-every", "7")
-    command = [sys.executable, "-m", "videoar.cluster.entry", "train", "debug", *longer, "--run"]
-    subprocess.run([*command, str(tmp_path / "straight")], check=True, capture_output=True, timeout=300)
-    killed = subprocess.Popen(
-        [*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    metrics, deadline = tmp_path / "killed" / "metrics.jsonl", time.monotonic() + 200
+    words = ("train", "debug", *longer, "--run")
+    run_command(*words, tmp_path / "straight")
+    killed = command(*words, tmp_path / "killed")
+    metrics, deadline = tmp_path / "killed" / "metrics.jsonl", time.monotonic() + PATIENCE_S
     while not metrics.exists() or metrics.read_text().count("\n") < 20:
         assert killed.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
     killed.kill()
     killed.wait()
-    subprocess.run([*command, str(tmp_path / "killed")], check=True, capture_output=True, timeout=300)
+    run_command(*words, tmp_path / "killed")
     assert numbers(tmp_path / "killed") == numbers(tmp_path / "straight")
 
 
