@@ -1,4 +1,4 @@
-"""Decides which unit is made next, and what happens to a unit whose worker died. Knows nothing of Ray."""
+"""Decides which unit is made next, and what happens to a unit whose worker died. It does not depend on Ray."""
 
 from __future__ import annotations
 
