@@ -307,7 +307,7 @@ class FaultConfig:
     failed_saves: int = 3
     """The run stops when this many checkpoints in a row could not be written (for example: a full disk)."""
     stop_within_s: float = 240.0
-    """Seconds after a signal to finish the step and save; after them the process exits without saving, and the run
+    """Seconds after a signal to finish the step and save; after that time the process exits unsaved, and the run
     resumes from the checkpoint before."""
     hang_timeout_s: float = 1800.0
     """Seconds without progress after which the job ends and names the process that fell behind."""
