@@ -111,7 +111,7 @@ def _ratio(costs: dict[str, list[Any]], base: str, other: str) -> float:
 def _by_webdataset(
     manifest: Manifest, layout: SampleFormat, num_frames: int
 ) -> Iterator[tuple[PackedBits, StoredLatent | None]]:
-    """Every sample of some epochs, checked; latents, if there are any, come from tars of their own."""
+    """Every sample of some epochs, checked; latents, if there are any, come from separate tars."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         bits, latents = (_tars(manifest, folder) for folder in (SHARDS, LATENTS))

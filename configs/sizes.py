@@ -25,7 +25,7 @@ B4_HD128 = ModelConfig(num_layers=36, width=2560, num_heads=20)
 """3.8B with 20 heads of 128: the same size, no padding."""
 
 TINY = ModelConfig(num_layers=3, width=64, num_heads=2)
-"""For tests. (The debug recipe has a model of its own: four layers of the same width.)"""
+"""A model for tests. (The debug recipe has another one, with four layers of the same width.)"""
 
 SIZES = {"tiny": TINY, "l": L, "xl": XL, "4b": B4, "4b-hd128": B4_HD128}
 

@@ -214,7 +214,7 @@ class Run:
         self._drop_later_lines()  # the newest checkpoint may have been damaged since it was written
 
     def rewind(self) -> None:
-        """After a spike: back to the weights of the newest checkpoint, and past the samples that led to it."""
+        """After a spike, load the weights of the newest checkpoint and skip the samples that led to the spike."""
         self.reports.spiked = False
         self.finish_save()
         steps = [saved for saved in checkpoint.saved_steps(self.saver.root) if saved <= self.step]

@@ -29,7 +29,7 @@ MODULES = (
     "videoar.data_pipeline.preparing.prepare",
 )
 PATIENCE_S = 600.0
-"""A command that takes longer hangs, whatever else the machine does."""
+"""Seconds after which a command counts as hung, even on a busy machine."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 

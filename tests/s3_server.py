@@ -69,7 +69,7 @@ class S3Server:
                 raise RuntimeError(_explain(said.read().decode(errors="replace")))
 
     def kill(self) -> None:
-        """kill -9, in the middle of whatever it does."""
+        """Kill the server with -9, in the middle of its work."""
         if self._process is None:
             return
         self._process.kill()

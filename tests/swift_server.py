@@ -2,7 +2,7 @@
 
 `python -W ignore swift_server.py FOLDER PORT` says one JSON line when it serves. Objects lie in FOLDER and outlive the
 process, so a test may kill it and start it again on the same port. It checks signatures and checksums as a store does.
-The rings are made anew at each start: one device, whose three servers listen on whatever ports are free.
+The rings are made anew at each start: one device, whose three servers listen on free ports.
 """
 
 import eventlet

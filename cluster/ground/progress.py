@@ -57,7 +57,7 @@ class ProgressLine:
             print(json.dumps(line), file=sys.stderr, flush=True)
 
     def go_back(self, done: int) -> None:
-        """Show that only this much is done after all."""
+        """Show that only this amount is done, less than was shown before."""
         self._bar.update(self._task, completed=done)
 
 

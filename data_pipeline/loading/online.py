@@ -3,7 +3,7 @@
 Keys, order, text, bits and latents are those of the shards that `data run` would make of the plan. Clips are tokenized
 in the same batches as for a shard, because rounding depends on which clips are tokenized together. Here a sample's
 `shard` is its batch ("SHARD.NUMBER": shard of the plan, number of the batch in it), and its `offset` is its row in the
-plan's table. The latent comes with the bits and has no place of its own.
+plan's table. The latent comes with the bits and has no separate place.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 class PackReader:
     """Reads packs of the given datasets. Call `close` at the end.
 
-    Latents are several times as large as bits and are in tars of their own: without `latents` none is read or fetched.
+    Latents are several times as large as bits and are in separate tars: without `latents` none is read or fetched.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The packs of a stage before any data exists: the loader's own order over samples of the recipe's shapes.
 
-Nobody knows the lengths of captions yet: every length from one token to `model.text.max_tokens` is taken to be equally
-frequent.
+The lengths of captions are not known yet: every length from one token to `model.text.max_tokens` is assumed to be
+equally frequent.
 """
 
 from __future__ import annotations

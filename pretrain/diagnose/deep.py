@@ -121,7 +121,7 @@ def _agreement(difference: float, full: float, cached: float, figures: dict[str,
 def _sample(evidence: Evidence) -> tuple[Sample, StageConfig] | None:
     """The sample to compare on, of held-out data if there is any, and the stage as it is applied to it.
 
-    It is the shortest of at least three latent frames (else the longest), in a pack of its own, under a window that it
+    It is the shortest of at least three latent frames (else the longest), alone in a pack, under a window that it
     exceeds: the cache must drop a frame, and the passes of a large model on a CPU stay affordable.
     """
     stage = next(stage for stage in evidence.recipe.stages if stage.name == evidence.records[-1]["stage"])

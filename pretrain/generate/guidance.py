@@ -30,7 +30,7 @@ class Guidance:
 
     @staticmethod
     def constant(gamma: float) -> Guidance:
-        """The same gamma for every frame and scale; 1 is no guidance."""
+        """The same gamma for every frame and scale; 1 turns guidance off."""
         return Guidance(gamma, gamma, gamma, gamma)
 
     @property

@@ -48,7 +48,7 @@ class Request:
     schedule: str | None = None
     """Frame size by the name of its scale schedule; None: the first of the exported shapes."""
     guidance: str | float | Guidance | None = None
-    """Guidance ramp by name, a constant (1 is no guidance), or four corners; None: the exported preset."""
+    """Guidance ramp by name, a constant (1 turns it off), or four corners; None: the exported preset."""
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int = 0

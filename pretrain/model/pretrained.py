@@ -175,7 +175,7 @@ def _weight_map(folder: Path) -> dict[str, str]:
 
 
 def _shards(weights: Iterable[tuple[str, Tensor]], max_bytes: int) -> Iterator[dict[str, Tensor]]:
-    """Groups of consecutive tensors, each below the limit (a single larger tensor is a group of its own)."""
+    """Groups of consecutive tensors, each below the limit (a single larger tensor forms a group alone)."""
     group: dict[str, Tensor] = {}
     size = 0
     for name, tensor in weights:

@@ -41,7 +41,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_saved_recipes_load(written: Path) -> None:
-    """A run is resumed and an export is described by the recipe that was saved beside it."""
+    """A run is resumed and an export is described by the recipe that was saved next to it."""
     files = sorted((written / "configs").glob("*.yaml"))
     assert len(files) >= 10
     for file in files:

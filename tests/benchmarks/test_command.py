@@ -1,4 +1,4 @@
-"""`videoar bench`: one JSON line, and one line for a name that is none."""
+"""`videoar bench`: one JSON line, and one error line for an unknown name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from videoar.cluster.entry import main
 
 
 def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2 and the names that there are."""
+    """The command exits with code 2 and lists the known names."""
     assert main(["bench", "shardng"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("name=shardng: ")
@@ -19,7 +19,7 @@ def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.slow
 def test_a_result_is_one_json_line(capfd: pytest.CaptureFixture[str]) -> None:
-    """Whatever libraries print, stdout is for the script that reads it; and 1F1B is idle as the formula says."""
+    """What libraries print must not reach stdout, which a script reads; and 1F1B is idle as the formula says."""
     assert main(["bench", "pipeline", "--json"]) == 0
     (line,) = capfd.readouterr().out.splitlines()
     found = json.loads(line)

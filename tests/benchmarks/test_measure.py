@@ -11,7 +11,7 @@ from videoar.cluster.ground.process import World
 
 
 def test_calls_take_turns() -> None:
-    """Whoever always goes first pays for caches that the other finds warm."""
+    """A call that always runs first fills the caches, and the other call finds them warm."""
     order: list[str] = []
     costs = alternate({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=3)
     assert order == ["a", "b", "b", "a", "a", "b", "b", "a"]
@@ -20,7 +20,7 @@ def test_calls_take_turns() -> None:
 
 
 def test_a_disturbed_round_does_not_move_the_ratio() -> None:
-    """On a shared machine whole rounds are slow: their two calls are, and the ratio of the two is as ever."""
+    """On a shared machine a whole round may be slow: then both calls are slow, and their ratio is unchanged."""
     quiet, loud = Cost(1.0, 1.0, 1.0), Cost(5.0, 5.0, 5.0)
     twice, loud_twice = Cost(2.0, 2.0, 2.0), Cost(10.0, 10.0, 10.0)
     assert median_ratios([twice, loud_twice, loud_twice], [quiet, loud, loud])["wall_s"] == 2.0

@@ -25,7 +25,7 @@ def test_the_package_list_is_complete() -> None:
 
 
 def test_every_file_that_is_no_python_ships() -> None:
-    """A table or a page that lies in the checkout alone is missed by whoever installs the package."""
+    """A table or a page that is only in the checkout is missing for everyone who installs the package."""
     shipped = PROJECT["tool"]["setuptools"]["package-data"]
     roots = {package: ROOT.joinpath(*package.split(".")[1:]) for package in shipped}
     found = {path for package, globs in shipped.items() for glob in globs for path in roots[package].glob(glob)}

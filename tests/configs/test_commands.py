@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
 
 
 def commands() -> Iterator[str]:
-    """Whole lines, and what stands in ticks."""
+    """The commands in whole lines, and those between backticks."""
     texts = [PAGE.read_text(), *(importlib.import_module(f"videoar.configs.{n}").__doc__ or "" for n in recipe_names())]
     for text in texts:
         joined = re.sub(r"\\\n\s*", "", text)

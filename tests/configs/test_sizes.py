@@ -1,4 +1,4 @@
-"""Sizes: counted without allocating, beside what the paper prints."""
+"""Sizes: counted without allocating, compared with what the paper prints."""
 
 import pytest
 import torch

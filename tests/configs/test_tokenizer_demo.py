@@ -14,5 +14,5 @@ def test_it_continues_the_image_tokenizer() -> None:
 
 
 def test_the_shipped_weights_are_of_this_recipe() -> None:
-    """The card tells people to run this recipe for the weights that they have."""
+    """The card says that this recipe makes the shipped weights."""
     assert read_config(find_weights("demo")) == tokenizer_demo.recipe().tokenizer

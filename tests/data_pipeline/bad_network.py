@@ -28,14 +28,14 @@ class BadNetwork:
             do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = forward
 
             def log_message(self, *_: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
     def forward(self, request: BaseHTTPRequestHandler, upstream: str) -> None:
-        """Send one request on, or do to it what is asked."""
+        """Forward one request, or apply the next fault to it."""
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         fault = self._next() if request.command == "PUT" else "none"
         if fault == "drop":

@@ -1,4 +1,4 @@
-"""What the processes below this one are, and where they listen, as /proc tells."""
+"""The processes below this one, and the ports on which they listen, read from /proc."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def half_written(call: int) -> None:
 
 
 def spiky(recipe: Recipe) -> None:
-    """The second pack of step 3 has three times the loss, wherever it is read: bad data to get past."""
+    """The second pack of step 3 has three times the loss at every read: bad data that the run must skip."""
     plan, state = None, LoaderState()
     sampler = make_sampler(recipe, recipe.stages[0], open_datasets(recipe))
     for _ in range(4):

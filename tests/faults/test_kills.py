@@ -64,7 +64,7 @@ def short(url: str, **fields: Any) -> Recipe:
 
 
 def trained(recipe: Recipe, out: Path, points: tuple[str, ...]) -> dict[str, Path]:
-    """The run directory of each point, killed there and gone on with; `none` is not killed."""
+    """The run directory of each point, killed there and then resumed; `none` is not killed."""
     (out / "recipe.yaml").write_text(to_yaml(recipe))
     told, said = Forked(kill, str(out / "recipe.yaml"), str(out), "none", *points).communicate()
     lines = [json.loads(line) for line in told.splitlines()]
@@ -111,14 +111,14 @@ def assert_equal(found: Path, expected: Path) -> None:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_killed_and_gone_on_with(killed: dict[str, Path], phase: str) -> None:
-    """Digit for digit: loader, moments, average, stage, and whatever a half written checkpoint left behind."""
+    """Digit for digit: loader, moments, average, stage, and the files of a half-written checkpoint."""
     assert_equal(killed[phase], killed["none"])
 
 
 @pytest.mark.drill
 @pytest.mark.parametrize("notice", NOTICES)
 def test_a_notice_in_any_phase(noticed: dict[str, Path], notice: str) -> None:
-    """Exit 75 after a save, whatever the loop was at; the same command goes on, digit for digit."""
+    """A run exits with 75 after a save, in every phase of the loop; the same command resumes, digit for digit."""
     assert_equal(noticed[notice], noticed["none"])
 
 

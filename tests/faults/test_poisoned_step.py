@@ -63,7 +63,7 @@ def runs() -> tuple[list[Any], list[Any]]:
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_poisoned_step_leaves_no_trace(runs: tuple[list[Any], list[Any]], name: str) -> None:
-    """Its gradients must not be added to those of the next step: a NaN would stay in the sums for good."""
+    """Its gradients must not be added to those of the next step: a NaN would stay in the sums permanently."""
     for clean, faulty in zip(*runs, strict=True):
         assert clean[name][0] == [True, True]
         assert faulty[name][0] == [True, False, True]

@@ -197,7 +197,7 @@ def test_a_signal_while_the_loader_hangs(debug_data: str, tmp_path: Path) -> Non
 
 
 def test_a_full_disk(debug_data: str, tmp_path: Path) -> None:
-    """Saves that fail leave the checkpoint before them whole, are told, and end the run before weeks are lost."""
+    """Saves that fail leave the checkpoint before them whole, are reported, and end the run before weeks are lost."""
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()
     words = ("--run", tmp_path / "run", "--data.url", debug_data, "--log.checkpoints", disk, *ENDLESS)

@@ -58,7 +58,7 @@ def watched(url: str) -> Recipe:
 
 @pytest.mark.slow
 def test_a_stage_ends_at_its_plateau_and_resumes_there(debug_data: str, tmp_path: Path) -> None:
-    """The scheduler advances by itself; a run that is cut at any checkpoint ends the same stages at the same steps."""
+    """The scheduler advances alone; a run that is cut at any checkpoint ends the same stages at the same steps."""
     recipe = watched(debug_data)
     train(recipe, tmp_path / "straight")
     ends = [

@@ -69,7 +69,7 @@ def test_the_first_loss_is_chance(straight: Path) -> None:
 
 @pytest.mark.parametrize("step", [5, 10, 15])
 def test_resume_is_the_straight_run_digit_for_digit(straight: Path, debug_data: str, tmp_path: Path, step: int) -> None:
-    """Whatever is not in the checkpoint (loader, moments, step, stage) shows as another digit."""
+    """State that is missing in the checkpoint (loader, moments, step, stage) shows as another digit."""
     until = debug(debug_data, log=LogConfig(wandb="off", save_every=5, keep_last=9))
     train(until, tmp_path)
     for folder in (tmp_path / "checkpoints").glob("step-*"):

@@ -14,7 +14,7 @@ def vectors(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_bits_codes_bits_is_the_identity() -> None:
-    """Shards hold bits, the decoder reads codes: a bit lost on the way is lost for good."""
+    """Shards hold bits, the decoder reads codes: a bit lost on the way is lost permanently."""
     bits = vectors(5, 7, 48) > 0
     assert torch.equal(bsq.bits(bsq.codes(bits)), bits)
     torch.testing.assert_close(bsq.codes(bits).norm(dim=-1), torch.ones(5, 7))

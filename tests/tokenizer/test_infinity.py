@@ -112,7 +112,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_imported_and_inflated_tokenizer_is_the_public_network(checkpoint: Path) -> None:
-    """A renamed layer in the wrong place loads without complaint where shapes agree; only the output tells."""
+    """A renamed layer in the wrong place loads without complaint where shapes agree; only the output shows it."""
     public, imported = Public(public_weights()), import_infinity(checkpoint)
     assert imported.reinitialised == ()
     image = torch.rand(1, 3, 64, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1

@@ -21,7 +21,7 @@ def image_tokenizer() -> VideoTokenizer:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_inflated_tokenizer_is_the_image_tokenizer_on_images(image_tokenizer: VideoTokenizer, seed: int) -> None:
-    """Whatever the other temporal slices hold: they must meet zeros only, in every layer, both ways."""
+    """The other temporal slices may hold any values: they must meet zeros only, in every layer, both ways."""
     video_tokenizer = inflate(image_tokenizer, seed=seed)
     image = torch.rand(2, 3, 1, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
     latent = image_tokenizer.encode(image)

@@ -38,7 +38,7 @@ def clips(step: int) -> torch.Tensor:
 
 
 class Killed(Exception):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def killed_at(last: int) -> object:

@@ -30,7 +30,7 @@ def test_versions_stand_side_by_side_with_a_line_under_what_was_made() -> None:
 
 
 def test_rows_of_other_sizes_and_lengths_stand_below_each_other() -> None:
-    """A still picture beside a clip must last as long as the clip, and nothing may be cut off."""
+    """A still picture next to a clip must last as long as the clip, and nothing may be cut off."""
     picture, clip = np.zeros((1, 4, 8, 3), np.uint8), np.full((5, 6, 10, 3), 255, np.uint8)
     both = one_below_the_other([picture, clip])
     assert both.shape[0] == 5

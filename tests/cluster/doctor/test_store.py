@@ -62,6 +62,6 @@ def test_a_store_that_cannot_be_written_fails(tmp_path: Path) -> None:
 def test_an_open_port_of_ray_is_reported(
     has_token: bool, address: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever reaches such a port runs code on this machine; on loopback nobody else does."""
+    """Anybody who reaches such a port can run code on this machine; on loopback only its own users can."""
     monkeypatch.setattr(module, "_listening", lambda: iter([("raylet", has_token, (address, 6379))]))
     assert listeners().state == state

@@ -1,4 +1,4 @@
-"""Who is named when a job stands still."""
+"""Which processes are named when a job hangs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_silent_process_is_to_blame() -> None:
 
 
 def test_else_the_one_that_is_behind() -> None:
-    """All speak: who still waits for data, or trains an earlier step, holds up the rest."""
+    """All processes report: one that still waits for data, or trains an earlier step, delays the others."""
     assert blamed({}, {"phase": "data wait"}, {}) == [1]
     assert blamed({"step": 8, "phase": "data wait"}, {}, {"step": 8}) == [1]
     assert blamed({"phase": "step"}, {"phase": "save"}, {"phase": "step"}) == [1]
@@ -51,7 +51,7 @@ def test_a_hang_inside_a_collective_names_all_that_are_in_it() -> None:
 
 
 def test_a_process_tells_where_it_is(tmp_path: Path) -> None:
-    """What a person reads in RUN/health while a run stands still."""
+    """What a person reads in RUN/health while a run hangs."""
     with Health(tmp_path, rank=2, world_size=3, timeout_s=0.8) as health:
         health.enter("save", 11)
         time.sleep(0.5)
@@ -72,7 +72,7 @@ with Health(Path(sys.argv[1]), rank=0, world_size=2, timeout_s=0.4):
 
 
 def test_a_number_of_an_earlier_job_is_nobody(tmp_path: Path) -> None:
-    """A process that hangs before it has spoken left a file of the last job, whose process number is another's now."""
+    """A process that hangs before its first report left a file of the last job, whose process id is reused now."""
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     stale = replace(AT, rank=1, host=socket.gethostname(), pid=bystander.pid, refreshed=time.time() - 3600)
     (tmp_path / "00001.json").write_text(json.dumps(asdict(stale)))

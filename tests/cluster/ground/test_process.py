@@ -50,6 +50,6 @@ def test_the_world_is_read_from_srun(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     assert World.here() == World(rank=5, local_rank=1, world_size=8, rendezvous="tcp://10.0.0.7:23456")
-    monkeypatch.setenv("RANK", "0")  # torchrun inside an allocation speaks for itself
+    monkeypatch.setenv("RANK", "0")  # torchrun inside an allocation sets its own variables
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert World.here() == World(rank=0, local_rank=0, world_size=2)

@@ -109,7 +109,7 @@ def test_what_contradicts_itself_is_refused() -> None:
 
 
 def test_all_aspects_are_of_one_area() -> None:
-    """A bucket that stands for its area must not double the pixels of a sample."""
+    """A bucket that represents its area must not double the pixels of a sample."""
     buckets = dataset(all_aspects=True, bucket=ClipBucket(schedule="256x256", num_frames=5)).buckets
     names = [bucket.schedule for bucket in buckets]
     assert len(names) == len(set(names)) > 8

@@ -1,4 +1,4 @@
-"""A plan without shards: samples, packs and order are those of its shards; what fails is said, or stood in for."""
+"""A plan without shards: samples, packs and order are those of its shards; failures are reported, or replaced."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_resume_is_exact_at_any_step(write_dataset: WriteDataset) -> None:
 
 
 def test_mixture_follows_the_weights(write_dataset: WriteDataset) -> None:
-    """Shares are exact over windows, whatever the sizes of the datasets, and even inside one."""
+    """Shares are exact over windows, for any sizes of the datasets, and even inside one."""
     source = sampler([write_dataset(count=10), write_dataset("images", count=50, num_frames=1)], [1.0, 3.0])
     for number in range(3):
         parts = [part for part, _ in source.order(number)]

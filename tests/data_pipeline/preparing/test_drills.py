@@ -48,7 +48,7 @@ def test_hostile_and_damaged_films_are_rows_with_a_reason(cluster: None, tmp_pat
     for reason in ("signal 11", "longer than 3 s", "MemoryError"):
         assert reason in told
     assert counts.num_samples >= 3, "the good film's clips"
-    assert counts.num_skipped == 2, "a list of other files is no film, whatever its name"
+    assert counts.num_skipped == 2, "a list of other files is not a film, even if its name is that of one"
     assert verify(url).problems == ()
 
 
@@ -91,7 +91,7 @@ def test_a_listing_may_be_stale_both_ways(cluster: None, tmp_path: Path, monkeyp
 def test_an_s3_server_killed_in_mid_put_and_started_again(
     cluster: None, s3_server: S3Server, s3: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """kill -9 of the store while shards are being written, twice: the actors wait for it and go on."""
+    """kill -9 of the store while shards are being written, twice: the actors wait for it and continue."""
     killer = threading.Thread(target=_kill_and_restart, args=(s3_server, s3.url + "/shapes"))
     killer.start()
     out = prepare(config(shapes(num_clips=80), actors=2, samples_per_shard=2), s3.url)["shapes"]
@@ -128,7 +128,7 @@ def test_two_drivers_on_one_plan_leave_one_dataset(tmp_path: Path) -> None:
 
 @pytest.mark.drill
 def test_a_killed_driver_leaves_no_process_behind(tmp_path: Path) -> None:
-    """kill -9 of the driver alone: its cluster must not go on working, nor keep its memory."""
+    """kill -9 of the driver alone: its cluster must stop working and free its memory."""
     driver = start_driver(config(shapes(num_clips=400)), tmp_path, str(tmp_path / "out"))
     deadline = time.monotonic() + 120
     while num_commits(str(tmp_path / "out" / "shapes")) < 2 and time.monotonic() < deadline:

@@ -27,7 +27,7 @@ def test_commits_of_another_plan_are_refused(out: Path) -> None:
 
 
 def test_a_manifest_that_is_gone_is_written_again(out: Path) -> None:
-    """A run that says done, beside a dataset that nothing can open, helps nobody."""
+    """A run must not report success for a dataset that cannot be opened."""
     url = str(out / "shapes")
     wanted = open_manifest(url).hash
     only("manifest.*", Path.unlink)(out / "shapes")

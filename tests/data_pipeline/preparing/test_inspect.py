@@ -1,4 +1,4 @@
-"""`videoar data inspect`: what a person sees is what the bits of a shard stand for."""
+"""`videoar data inspect`: what a person sees is what the bits of a shard encode."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class _LastWords(UnitWorker):
     def run(self, name: str, unit: Unit) -> UnitResult:
         super().run(name, unit)
         os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("a killed process goes on")
+        raise AssertionError("a killed process still runs")
 
 
 def test_a_worker_that_dies_after_its_commit_has_done_its_unit(cluster: None, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_killed_actors_cost_nothing_and_three_give_the_bytes_of_one(cluster: Non
 
 
 def hanging(marker: Path, times: int) -> Callable[[TokenizerSource], VideoTokenizer]:
-    """An opener of tokenizers that hang over one clip, so many times."""
+    """An opener of tokenizers that hang over one clip, a given number of times."""
 
     def opener(source: TokenizerSource) -> VideoTokenizer:
         tokenizer = open_tokenizer(source)
@@ -146,7 +146,7 @@ def hanging(marker: Path, times: int) -> Callable[[TokenizerSource], VideoTokeni
 def test_a_hung_tokenizer_is_ended_and_its_unit_made_again(
     cluster: None, tmp_path: Path, times: int, failed: dict[str, int]
 ) -> None:
-    """Without a deadline a job of days would stand still for ever over one clip."""
+    """Without a deadline a job of days would hang forever on one clip."""
     data = config(shapes(), max_attempts=2, samples_per_shard=1, actors=2, decode_timeout_s=2.0, stall_timeout_s=3.0)
     url = prepare(data, str(tmp_path / "out"), opener=hanging(tmp_path / "marker", times))["shapes"]
     assert stats(url).failed == failed

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_switch_for_one_machine_is_read_when_a_node_is_named() -> None:
-    """Without it Ray listens on every interface, whatever address it is given."""
+    """Without it Ray listens on every interface, regardless of the address it is given."""
     from ray._private import ray_constants, services
 
     from videoar.data_pipeline.preparing.ray_cluster import _one_machine
@@ -32,7 +32,7 @@ def test_the_token_is_read_again_on_request() -> None:
 
 
 def test_an_error_in_an_actor_keeps_its_cause() -> None:
-    """The pool tells a failing store from a bug, and a death from an exception, by these classes."""
+    """By these classes the pool distinguishes a failing store from a bug, and a death from an exception."""
     import ray
 
     from videoar.data_pipeline.preparing import pool

@@ -97,7 +97,7 @@ def test_a_ray_job_works_on_the_cluster_it_was_submitted_to(
 
 @pytest.mark.drill
 def test_the_jobs_api_refuses_who_has_no_token(head: tuple[str, str, dict[str, str]]) -> None:
-    """It runs any command for whoever may speak to it."""
+    """It runs any command for anybody who may connect to it."""
     with pytest.raises(urllib.error.HTTPError, match="401") as refused:
         urllib.request.urlopen(f"{head[1]}/api/jobs/", timeout=10)
     refused.value.close()

@@ -9,7 +9,7 @@ from videoar.data_pipeline.shards.commits import Unit
 
 
 def test_a_deadly_clip_is_found_by_halves_and_nothing_else_is_lost() -> None:
-    """Every good clip must come out exactly once, whatever dies beside it."""
+    """Every good clip must come out exactly once, even if clips in the same unit kill workers."""
     schedule = Schedule((Job("d", Unit(shard, 0, 8)) for shard in range(3)), max_attempts=2)
     done: list[tuple[int, int]] = []
     quarantined = []

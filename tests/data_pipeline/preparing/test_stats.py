@@ -34,7 +34,7 @@ from ..damage import Damage, change, only, put
 def test_stats_say_in_one_line_what_is_damaged_and_go_on(
     out: Path, damage: Damage, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A traceback tells nobody which file to restore, and one bad dataset must not hide the others."""
+    """A traceback does not say which file to restore, and one bad dataset must not hide the others."""
     damage(out / "shapes")
     assert main(["data", "stats", str(out)]) == 2
     said = capsys.readouterr()

@@ -20,7 +20,7 @@ from ..jobs import contents, make_shards
 
 
 def test_repair_of_a_damaged_plan_forgets_nothing(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Taken for damage of the commits, one lost file would cost every shard that it tells of."""
+    """If one lost file counted as damage of the commits, every shard that it lists would be made again."""
     before = sorted(path.name for path in (out / "shapes" / "commits").iterdir())
     only("plan/*.parquet", Path.unlink)(out / "shapes")
     assert main(["data", "verify", str(out / "shapes"), "--repair"]) == 2

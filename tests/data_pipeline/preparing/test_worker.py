@@ -52,5 +52,5 @@ def test_samples_of_several_schedules_and_lengths_share_a_dataset(tmp_path: Path
     assert found.num_tokens == sum(entry.num_visual_tokens for entry in manifest.entries)
     packs = PackSampler([manifest], [1.0], 256, 2, 0, BytesText(8)).window(0)
     together = [{entry.schedule for entry in pack.entries} for pack in packs]
-    assert any(len(schedules) > 1 for schedules in together), "samples of several shapes stand in one pack"
+    assert any(len(schedules) > 1 for schedules in together), "samples of several shapes are in one pack"
     assert max(Counter(pack.num_tokens for pack in packs)) <= 256

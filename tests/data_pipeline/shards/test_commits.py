@@ -58,7 +58,7 @@ def test_committed_parts_of_a_shard_leave_the_gaps(tmp_path: Path) -> None:
         write_commit(storage, unit, commit_of(unit))
     assert left(storage, sizes) == []
     write_commit(storage, Unit(0, 0, 8), commit_of(Unit(0, 0, 8)))
-    assert committed_units(storage, sizes) == [Unit(0, 0, 8)], "a whole shard stands for its parts"
+    assert committed_units(storage, sizes) == [Unit(0, 0, 8)], "a whole shard replaces its parts"
 
 
 def test_parts_that_overlap_are_settled_the_same_by_everybody(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_parts_that_overlap_are_settled_the_same_by_everybody(tmp_path: Path) ->
     ],
 )
 def test_a_commit_that_says_what_none_can_is_refused(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
-    """What it names decides what is read and what is kept; old commits beside a new plan would mix up clips."""
+    """What it names decides what is read and what is kept; old commits next to a new plan would mix up clips."""
     storage, unit = Storage.open(str(tmp_path)), Unit(0, 0, 4)
     write_commit(storage, unit, replace(commit_of(unit), **changes))
     with pytest.raises(InputError, match=problem):

@@ -21,7 +21,7 @@ from ..conftest import WriteDataset
 def test_a_sample_that_must_be_waited_for_is_refused_to_who_does_not(
     write_dataset: WriteDataset, tmp_path: Path
 ) -> None:
-    """A thread that reads what lies in memory would wait for a store instead."""
+    """A thread that should read only what is in memory would wait for a store instead."""
     local = write_dataset(count=2)
     storage = Storage.open(f"memory://{tmp_path.name}")
     for key in Storage.open(local.url).keys(""):

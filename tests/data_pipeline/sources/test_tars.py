@@ -123,7 +123,7 @@ def test_a_sparse_member_of_ten_gigabytes_is_refused(tmp_path: Path, video: byte
 
 
 def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path, video: bytes) -> None:
-    """`tarfile` reads extended headers into memory, whatever length they claim."""
+    """`tarfile` reads extended headers into memory, regardless of the length they claim."""
     claim = tarfile.TarInfo("././@LongLink")
     claim.type, claim.size = tarfile.GNUTYPE_LONGNAME, 4 << 30
     path = tmp_path / "t.tar"

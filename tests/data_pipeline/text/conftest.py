@@ -14,7 +14,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(debug_data: str, tmp_path: Path) -> Path:
-    """The debug recipe's shards, by links, so that states beside them are this test's alone."""
+    """The debug recipe's shards, by links, so that states next to them belong to this test only."""
     for dataset in Path(debug_data).iterdir():
         if dataset.is_dir():
             (tmp_path / "data" / dataset.name).mkdir(parents=True)

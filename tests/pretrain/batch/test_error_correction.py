@@ -98,7 +98,7 @@ def test_without_flips_targets_are_the_stored_bits(toy, correction: CorrectionCo
 
 
 def test_a_frame_keeps_its_stored_bits_until_its_first_flip(toy) -> None:
-    """Only scales after a flip of the same frame are re-quantised, whatever other frames did."""
+    """Only scales after a flip of the same frame are re-quantised, regardless of flips in other frames."""
     toy = toy.with_correction(p_max=0.02, delta=0.0, inheritance=False)
     sample = toy.sample(3, "64x64", 4)
     sample.latent.values[:] = -1e3  # re-quantised, every bit is 0

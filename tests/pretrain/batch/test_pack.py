@@ -83,7 +83,7 @@ def test_inputs_are_the_accumulation_of_what_came_before(toy) -> None:
 
 
 def test_autocast_changes_nothing(toy) -> None:
-    """A sign taken from bfloat16 is another bit: inputs are float32 wherever they are built."""
+    """A sign taken from bfloat16 is another bit: inputs are float32, also under autocast."""
     sample = toy.sample(1, "64x64", 3)
     plain = toy.pack(sample)
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,4 +1,4 @@
-"""The arithmetic of a recipe's cost, beside numbers worked out by hand and counts of real packs."""
+"""The arithmetic of a recipe's cost, compared with numbers worked out by hand and counts of real packs."""
 
 from __future__ import annotations
 

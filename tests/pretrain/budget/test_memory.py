@@ -1,4 +1,4 @@
-"""Bytes of a process: the formula at its ends, and beside what modules and blocks really hold."""
+"""Bytes of a process: the formula at its ends, and compared with what modules and blocks really hold."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _kept(config: ModelConfig, mode: Literal["none", "selective", "full"], dtype
         return _saved(block, x, turn)
     recompute(block, mode)
     gc.freeze()  # what is there is not looked at again
-    y = block(x, turn, _attend)  # kept until it has been counted; it stands for the input, which was there before
+    y = block(x, turn, _attend)  # kept until it has been counted; it represents the input, which was there before
     kept = _new_bytes()
     gc.unfreeze()
     del y

@@ -11,7 +11,7 @@ from videoar.pretrain.budget.stored_bytes import sample_bytes
 
 
 def test_several_buckets_are_averaged() -> None:
-    """A dataset of all aspect ratios is neither as large nor as dear as its first shape."""
+    """A dataset of all aspect ratios is neither as large nor as expensive as its first shape."""
     recipe = t2v_4b()
     images = recipe.data.datasets[0]
     assert sample_bytes(recipe, images) == 521 * 6 + 48 * (256 + 4)

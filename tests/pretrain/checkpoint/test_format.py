@@ -49,7 +49,7 @@ def test_a_model_in_low_precision_is_filled_with_rounded_masters(tmp_path: Path)
 
 
 def test_a_missing_slice_is_refused(tmp_path: Path) -> None:
-    """A part that was never written must not be read as whatever memory held."""
+    """A part that was never written must not be read as uninitialised memory."""
     write_checkpoint(Storage.open(str(tmp_path)), [[fragment(None, 0, 90)]], {"step": 1})
     with pytest.raises(CorruptCheckpoint, match="90 of 96 elements of w"):
         opened(tmp_path, 1).read("w")
@@ -104,7 +104,7 @@ class Payload:
 
 @pytest.mark.parametrize("disguise", ["as a part", "under its own name"])
 def test_a_crafted_pickle_is_refused_and_does_not_run(tmp_path: Path, disguise: str) -> None:
-    """Whoever can write a checkpoint folder must not run code in the trainer, whatever hashes the manifest holds."""
+    """A person who can write a checkpoint folder must not run code in the trainer, even with correct hashes."""
     write(tmp_path, 1)
     folder = tmp_path / "step-00000001"
     part = sorted(folder.glob("00000-master-*"))[0]
@@ -178,7 +178,7 @@ def test_damaged_later_ones_do_not_push_out_the_newest(tmp_path: Path) -> None:
     ],
 )
 def test_a_crafted_manifest_is_refused(tmp_path: Path, field: str, value: object) -> None:
-    """Whoever can write the folder can sign it as well: it must be passed over like any other damage."""
+    """A person who can write the folder can also write its digest: it must be skipped like any other damage."""
     root = write(tmp_path, 4)
     body = checkpoint._read_manifest(root.child("step-00000004"))
     body["fragments"][0][field] = value

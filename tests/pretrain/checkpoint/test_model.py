@@ -1,4 +1,4 @@
-"""A plain model from a checkpoint, whatever the state that is asked for."""
+"""A plain model from a checkpoint, with the trained weights or their average."""
 
 from __future__ import annotations
 

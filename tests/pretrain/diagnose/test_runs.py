@@ -102,7 +102,7 @@ def test_a_constant_bit_in_the_shards(run: Path, debug_data: str, tmp_path: Path
 
 
 def test_a_learning_rate_of_zero(debug_data: str, tmp_path: Path) -> None:
-    """The loss stays at chance, and the reason is the first failure that is told."""
+    """The loss stays at chance, and the reason is the first failure that is reported."""
     base = debug(debug_data)
     train(replace(base, stages=tuple(replace(stage, learning_rate=0.0) for stage in base.stages)), tmp_path)
     failed = [finding for finding in diagnose(tmp_path) if finding.state == "fail"]
@@ -197,7 +197,7 @@ def test_captions_that_say_nothing(run: Path, debug_data: str, tmp_path: Path) -
 
 
 def test_weights_of_another_run(healthy: Path, run: Path, tmp_path: Path) -> None:
-    """An old export beside a new run generates what the new one was not trained on."""
+    """An old export next to a new run generates what the new one was not trained on."""
     weights = export(healthy, tmp_path / "weights")
     config = json.loads((weights / "config.json").read_text())
     config["provenance"]["data"][0]["manifest_hash"] = "f" * 16
@@ -210,7 +210,7 @@ def test_weights_of_another_run(healthy: Path, run: Path, tmp_path: Path) -> Non
 
 
 def test_captions_whose_states_are_not_there(run: Path) -> None:
-    """Told by the line of the texts, and what needs them is left out."""
+    """The line `text encoder` reports it, and checks that need the states are skipped."""
     config = (run / "config.yaml").read_text()
     assert "kind: bytes" in config
     (run / "config.yaml").write_text(config.replace("kind: bytes", "kind: t5"))

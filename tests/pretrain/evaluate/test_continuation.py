@@ -1,4 +1,4 @@
-"""PSNR of a continuation beside repeating the last given frame."""
+"""PSNR of a continuation, compared with repeating the last given frame."""
 
 import numpy as np
 import pytest

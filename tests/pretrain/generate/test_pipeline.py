@@ -82,7 +82,7 @@ def test_streaming_yields_the_same_frames_as_they_are_ready(pipeline: VideoPipel
 
 
 def test_given_frames_come_back_as_the_decoder_rebuilds_them(pipeline: VideoPipeline) -> None:
-    """A continuation keeps its history: what the tokenizer makes of the given frames, whatever follows."""
+    """A continuation keeps its history: what the tokenizer makes of the given frames, regardless of what follows."""
     clip = _clip(5)
     bits = encode_history(pipeline.tokenizer, SCHEDULE, clip, torch.device("cpu"))
     rebuilt = to_frames(pipeline.tokenizer.decode(pipeline.tokenizer.dequantize(bits, SCHEDULE)))[0]

@@ -12,7 +12,7 @@ from videoar.pretrain.generate.video import Video, fit, read_video, to_frames, t
 
 
 def _ramp(num_frames: int, height: int, width: int) -> np.ndarray:
-    """Frames whose brightness tells their number."""
+    """Frames whose brightness encodes their number."""
     levels = np.linspace(20, 230, num_frames).astype(np.uint8)
     return np.broadcast_to(levels[:, None, None, None], (num_frames, height, width, 3)).copy()
 

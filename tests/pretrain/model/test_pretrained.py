@@ -58,7 +58,7 @@ def test_the_configuration_survives_the_trip(tmp_path: Path) -> None:
 
 
 def test_writing_again_leaves_no_stale_shard(tmp_path: Path) -> None:
-    """Files of an earlier, larger export beside the new ones would be read by a glob."""
+    """Files of an earlier, larger export next to the new ones would be read by a glob."""
     _write(tmp_path, max_shard_bytes=1)
     _write(tmp_path)
     assert [path.name for path in tmp_path.glob("*.safetensors")] == ["model-00001-of-00001.safetensors"]

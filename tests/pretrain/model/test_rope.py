@@ -1,4 +1,4 @@
-"""Multi-scale Temporal RoPE (Eq. 7): text is plain RoPE, a place keeps its angle over scales, every axis hears all."""
+"""Multi-scale Temporal RoPE (Eq. 7): text is plain RoPE, scales share angles, each axis gets all frequencies."""
 
 import numpy as np
 import pytest

@@ -112,7 +112,7 @@ def test_a_masked_frame_changes_nothing_in_one_layer(toy) -> None:
 
 
 def test_the_stack_reaches_exactly_the_closure_of_the_mask(toy) -> None:
-    """Through the layers a frame hears those it can reach over S: fewer would be a lost path, more a leak."""
+    """Through the layers a frame depends on those it can reach over S: fewer would be a lost path, more a leak."""
     rng = np.random.default_rng(1)
     for _ in range(3):
         visible = np.tril(rng.random((6, 6)) < 0.3, -1)
@@ -132,7 +132,7 @@ def test_the_stack_reaches_exactly_the_closure_of_the_mask(toy) -> None:
 
 
 def test_causal_text_attends_backwards(toy) -> None:
-    """`text_attention: causal`: the first text token hears none of the later ones."""
+    """`text_attention: causal`: the first text token depends on none of the later ones."""
     toy = replace(toy, text_dropout=0.0)
     for kind, expected in (("full", [True] * 4), ("causal", [False, False, True, True])):
         toy = toy.with_model(text=TextConfig(max_tokens=8, attention=kind))

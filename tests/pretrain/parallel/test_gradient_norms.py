@@ -31,7 +31,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "zero3-bf16": {"zero_stage": 3, "precision": "bf16"},
 }
 LIMIT = 0.02
-"""Below the norm of the steps: what is told must be the norm before clipping."""
+"""Below the norm of the steps: the reported norm must be the one before clipping."""
 STEPS = 2
 
 
@@ -83,7 +83,7 @@ def test_blocks_add_up_under_every_layout(plain: list[Any], layouts: list[dict[s
     rounding = 2e-2 if "bf16" in name else 1e-4
     for step in range(STEPS):
         first, second = (rank[name][step] for rank in layouts)
-        assert first == second, "every process is told the same"
+        assert first == second, "every process gets the same norms"
         norm, by_block, _ = first
         assert torch.tensor(by_block).norm().item() == pytest.approx(norm, rel=1e-4)
         assert norm == pytest.approx(plain[step][0], rel=rounding)

@@ -1,4 +1,4 @@
-"""The names inside Megatron-core and DeepSpeed that the sharded engine leans on: an upgrade fails here first."""
+"""The names inside Megatron-core and DeepSpeed that the sharded engine uses: an upgrade fails here first."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from videoar.pretrain.parallel.sequence import TokenCut
 
 
 class Place(Mesh):
-    """A place in a context group that no process stands behind."""
+    """A rank of a context group without a real process."""
 
     def __init__(self, rank: int, size: int) -> None:
         object.__setattr__(self, "context", (rank, size))

@@ -43,7 +43,7 @@ def test_accuracy_is_null_where_nothing_was_counted(toy: Any) -> None:
 
 
 def test_the_record_of_a_step(toy: Any) -> None:
-    """Norms by name, memory, and whatever the loop adds; every number a panel of its own elsewhere."""
+    """The record has norms by name, memory and the fields that the loop adds; elsewhere each number is a panel."""
     config = recipe()
     sample = toy.sample(0, "32x32", 1)
     plan = StepPlan((PackPlan((sample.entry,), (3,)),))

@@ -49,7 +49,7 @@ def test_the_budget_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_budget_of_a_recipe_for_few_devices(capsys: pytest.CaptureFixture[str]) -> None:
-    """`demo` has one pack a step: it is no use to be told that eight devices cannot share it."""
+    """`demo` has one pack per step: an error that eight devices cannot share it would not help."""
     assert main(["config", "demo", "--budget"]) == 0
     assert ", H200: 1 in" in capsys.readouterr().out
     assert main(["config", "debug", "--budget", "--parallel.tensor", "4"]) == 0

@@ -9,7 +9,7 @@ from .material import judged
 
 
 def test_verdicts_follow_the_intervals() -> None:
-    """Better, worse and undecided are said of intervals above, below and across zero, never of the bare figure."""
+    """The words better, worse and undecided depend on the interval (above, below or across zero), not on the figure."""
     said = {one.baseline: one.verdict for one in comparisons(judged(21.0))}
     assert said == {
         "previous frame's bits": "undecided",
@@ -43,7 +43,7 @@ def test_scales_are_told_apart() -> None:
 
 
 def test_the_better_way_of_sampling_is_told(found: Findings) -> None:
-    """The terminal's line and the page's table speak of one way of sampling, the better one."""
+    """The terminal's line and the page's table describe the same way of sampling, the better one."""
     assert "continuation 21.0 dB" in headline(found)[0]
 
 

@@ -1,4 +1,4 @@
-"""The door to attention: one mask for each pack, the queries that a process holds, and a name that exists."""
+"""The entry to attention: one mask for each pack, the queries that a process holds, and a name that exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layout against the definition of every row: who sees whom, where it stands, and what each frame costs."""
+"""The layout against the definition of every row: who sees whom, where it is, and what each frame costs."""
 
 from dataclasses import replace
 

@@ -20,7 +20,7 @@ def test_equals_softmax_over_the_seen_keys() -> None:
 
 
 def test_padding_is_zero_forward_and_backward() -> None:
-    """Whatever a padding row holds, NaN included, it gives nothing and takes no gradient."""
+    """A padding row with any content, even NaN, adds nothing and gets no gradient."""
     torch.manual_seed(0)
     mask = torch.zeros(10, 10, dtype=torch.bool)
     mask[:6, :6] = torch.ones(6, 6).tril().bool()

@@ -12,7 +12,7 @@ from videoar.data_pipeline.preparing import prepare as preparing
 def test_stdout_is_for_the_script(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ray prints messages about its workers; between two JSON lines they would break whoever reads them."""
+    """Ray prints messages about its workers; between two JSON lines they would break the script that reads them."""
 
     def prepare(config: object, url: str, **options: object) -> dict[str, str]:
         print("(raylet) a worker died")

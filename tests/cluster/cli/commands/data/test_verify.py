@@ -9,7 +9,7 @@ from videoar.cluster.entry import main
 
 
 def test_one_json_line_for_the_dataset_that_is_named(planned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One dataset of several can be verified by itself; verifying a petabyte for it would take days."""
+    """One dataset of several can be verified alone; verifying a petabyte for it would take days."""
     assert main(["data", "verify", f"{planned}/clips32"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)
