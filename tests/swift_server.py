@@ -122,7 +122,7 @@ def load_proxy(folder: Path, secret: str) -> Any:
 
 
 def serve(socket: Any, app: Any) -> None:
-    """Answer requests for ever."""
+    """Answer requests forever."""
     from eventlet import wsgi
     from swift.common.wsgi import SwiftHttpProtocol
 

@@ -53,13 +53,13 @@ def test_chunks_divide_the_bubble(stages: int, microbatches: int, chunks: int) -
 
 
 def test_a_worse_order_is_idle_for_longer() -> None:
-    """The replay must be able to tell schedules apart: one microbatch at a time leaves all stages but one idle."""
+    """The replay must distinguish schedules: one microbatch at a time leaves all stages but one idle."""
     alone = [Event(kind, 0, number) for number in range(4) for kind in ("forward", "backward")]
     assert idle_share([alone, alone]) == Fraction(1, 2)
 
 
 def test_an_order_that_cannot_run_is_said_to() -> None:
-    """Two stages that wait for each other would otherwise be replayed for ever."""
+    """Two stages that wait for each other would otherwise be replayed forever."""
     first, second = [Event("backward", 0, 0), Event("forward", 0, 0)], [Event("forward", 0, 0), Event("backward", 0, 0)]
     with pytest.raises(ValueError, match="wait for each other"):
         makespan([first, second])

@@ -66,7 +66,7 @@ def losses(run: Path) -> list[float]:
 
 @pytest.mark.drill
 def test_a_dead_process_ends_the_job_and_the_run_goes_on(debug_data: str, tmp_path: Path) -> None:
-    """The machine of one rank is gone: the others must not wait for ever, and the curve must not show it."""
+    """The machine of one rank is gone: the others must not wait forever, and the curve must not show it."""
     words = ("--data.url", debug_data, "--processes", 2, "--log.save-every", 4, "--stages.images.steps", 60)
     process = start("--run", tmp_path / "run", *words)
     until(lambda: steps(tmp_path / "run") > 10, process)
@@ -107,7 +107,7 @@ def catches(pid: int, number: signal.Signals) -> bool:
 
 @pytest.mark.parametrize(("processes", "after_s"), [(1, 0.7), (2, 1.7), (2, 3.7)])
 def test_a_signal_as_it_starts(processes: int, after_s: float, debug_data: str, tmp_path: Path) -> None:
-    """A job that is called back while it imports has lost nothing: it is to be submitted again, not to be mourned."""
+    """A job that is called back while it imports has lost nothing: it must be submitted again, not count as failed."""
     words = ("--run", tmp_path, "--data.url", debug_data, "--processes", processes, *ENDLESS)
     interpreter = [sys.executable, "-m", "videoar.cluster.entry", *TRAIN, *map(str, words)]
     process = subprocess.Popen(interpreter, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -182,7 +182,7 @@ def test_a_signal_while_the_loader_hangs(debug_data: str, tmp_path: Path) -> Non
     shutil.copytree(debug_data, data)
     for shard in (data / "clips32" / "shards").glob("*.tar"):
         shard.unlink()
-        os.mkfifo(shard)  # opening it waits for ever
+        os.mkfifo(shard)  # opening it waits forever
     words = ("--data.url", data, "--faults.stop-within-s", 2, "--stages.images.mixture.1.weight", 0.01)
     process = start("--run", tmp_path / "run", *words, *ENDLESS)
     until(lambda: (tmp_path / "run" / "health" / "00000.json").exists(), process)

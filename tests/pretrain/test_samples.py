@@ -1,4 +1,4 @@
-"""Videos that a run makes while it learns: whole, repeatable, and without a trace in the training."""
+"""Videos that a run makes while it learns: whole, repeatable, and without an effect on the training."""
 
 from __future__ import annotations
 

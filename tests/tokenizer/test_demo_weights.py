@@ -15,7 +15,7 @@ MAX_BYTES = 5_000_000
 
 
 def test_every_shipped_tokenizer_is_small_and_has_a_card() -> None:
-    """A clone of the repository carries these files for ever."""
+    """A clone of the repository carries these files forever."""
     assert shipped_names() == ("demo",)
     folder = find_weights("demo")
     assert sum(file.stat().st_size for file in folder.iterdir()) < MAX_BYTES

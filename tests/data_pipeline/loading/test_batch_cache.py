@@ -10,7 +10,7 @@ from videoar.data_pipeline.shards.sample_format import Members
 
 
 def test_the_cache_is_bounded_and_hands_errors_on() -> None:
-    """Memory that grows with the dataset ends a run; a maker that raised must not leave others waiting for ever."""
+    """Memory that grows with the dataset ends a run; a maker that raised must not leave others waiting forever."""
     cache, made = BatchCache(10), EncodedClip("k", Members(b"123", b"4"))
     for number in range(5):
         assert cache.get(("d", str(number)), lambda: {"k": made}) == {"k": made}

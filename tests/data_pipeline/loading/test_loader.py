@@ -63,7 +63,7 @@ def test_two_processes_see_the_packs_of_one(write_dataset: WriteDataset) -> None
 
 
 def test_errors_of_the_thread_reach_the_consumer(write_dataset: WriteDataset) -> None:
-    """A reader that died in the background would leave the trainer waiting for ever."""
+    """A reader that died in the background would leave the trainer waiting forever."""
     manifest = write_dataset(count=4)
     (Path(manifest.url) / manifest.entries[0].shard).unlink()
     with loader(manifest) as steps:
@@ -125,7 +125,7 @@ def test_object_storage_gives_what_the_disk_gives(
 def test_a_loader_that_waits_holds_no_shard(
     write_dataset: WriteDataset, memory: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two processes that each wait for room that the other holds would wait for ever."""
+    """Two processes that each wait for room that the other holds would wait forever."""
     monkeypatch.setattr("videoar.data_pipeline.shards.cache._WAIT_S", 10.0)
     remote = copied(write_dataset(count=4), f"{memory.url}/clips")
     config = LoaderConfig(cache_dir=str(tmp_path / "cache"), steps_ahead=1)

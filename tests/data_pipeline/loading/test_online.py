@@ -113,7 +113,7 @@ def test_going_on_and_other_processes_change_nothing(tmp_path: Path) -> None:
 
 
 def test_a_small_dataset_is_decoded_once(tmp_path: Path) -> None:
-    """Epochs over a few clips would otherwise decode them for ever."""
+    """Epochs over a few clips would otherwise decode them forever."""
     data = config(films(tmp_path / "raw"))
     write_video(tmp_path / "raw" / "a.mp4")
     plan_all(data, str(tmp_path / "out"))

@@ -44,7 +44,7 @@ def steps(source: PackSampler, count: int, state: LoaderState | None = None) -> 
 
 
 def test_every_sample_exactly_once_an_epoch(write_dataset: WriteDataset) -> None:
-    """A sample lost or doubled at an epoch's or a window's edge would weigh wrongly for ever."""
+    """A sample lost or doubled at an epoch's or a window's edge would weigh wrongly forever."""
     manifest = write_dataset(count=100)
     source = sampler([manifest])
     walked = list(itertools.chain.from_iterable(source.order(number) for number in range(4)))

@@ -53,7 +53,7 @@ def poison(marker: Path) -> Callable[[TokenizerSource], VideoTokenizer]:
 
 
 def test_a_clip_that_kills_its_worker_is_quarantined_alone(cluster: None, tmp_path: Path) -> None:
-    """Retried for ever it would stop the job; dropped with its shard it would take good clips along."""
+    """Retried forever it would stop the job; dropped with its shard it would take good clips along."""
     from videoar.data_pipeline.preparing.prepare import prepare
 
     marker = tmp_path / "deaths"

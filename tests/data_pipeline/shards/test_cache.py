@@ -19,7 +19,7 @@ from ..drawn_shards import SHARD_BYTES, put_shards, read_cached
 
 
 def test_the_oldest_give_way_and_the_bound_holds(memory: Storage, tmp_path: Path) -> None:
-    """A cache that grows fills the disk of a machine; one that removes what was just read fetches for ever."""
+    """A cache that grows fills the disk of a machine; one that removes what was just read fetches forever."""
     keys = put_shards(memory, 4)
     cache = ShardCache(tmp_path / "cache", 3 * SHARD_BYTES)
     for key in (*keys[:3], keys[0], keys[3]):
@@ -49,7 +49,7 @@ def test_a_shard_in_use_stays(memory: Storage, tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_cleared(memory: Storage, tmp_path: Path) -> None:
-    """Parts of dead downloads would eat the cache's bytes for ever."""
+    """Parts of dead downloads would eat the cache's bytes forever."""
     keys = put_shards(memory, 1)
     cache = ShardCache(tmp_path / "cache", SHARD_BYTES)
     (cache.folder / "dead.part").write_bytes(bytes(SHARD_BYTES))

@@ -13,7 +13,7 @@ from .curves import healthy, states, write
 
 
 def test_a_healthy_curve_is_left_alone(tmp_path: Path) -> None:
-    """A doctor that finds something in everybody is not asked twice."""
+    """A diagnosis that reports problems in healthy runs is soon ignored."""
     found = states(write(tmp_path, healthy()))
     assert {name for name, state in found.items() if state in ("warn", "fail")} == set()
     assert {"first loss", "learning", "by block", "data wait"} <= {
