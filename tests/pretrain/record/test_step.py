@@ -33,6 +33,7 @@ def test_a_resumed_run_writes_each_step_once(tmp_path: Path) -> None:
     assert read_lines(path) == [{"step": 0}, {"step": 1, "again": True}]
 
 
+@pytest.mark.slow
 def test_steps_that_are_told_again_reach_wandb_and_its_run(tmp_path: Path) -> None:
     """By its own count of steps it drops what a rewind tells again; and each resume would be another run."""
     for first_step, steps in ((0, (0, 1, 2)), (2, (2, 3))):
