@@ -25,7 +25,7 @@ from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, Step
 from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.model.text import BytesText
+from videoar.pretrain.model.vocabulary import BytesText
 from videoar.tokenizer.config import ClipBucket
 
 from ..jobs import config, films, make_shards, shapes
