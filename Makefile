@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FILMS := $(VENV)/.films
 TREE := build/tree
-# Two processes run the tests, each a file at a time (its tests share what they prepare), the longest files first.
+# Two processes run the tests, longest files first. Each takes a whole file, whose tests share what they prepare.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 
@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 
 help:
 	@echo "make demo       the whole path at toy size, with a report page"
-	@echo "make test       all tests but the minutes-long drills"
+	@echo "make test       all tests except the drills, which take minutes"
 	@echo "make test-fast  the tests of a few seconds each (about a minute)"
 	@echo "make test-all   every test"
 	@echo "make check      formatting, lint, types and layers"

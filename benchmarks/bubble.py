@@ -40,8 +40,8 @@ def idle_share(orders: Sequence[Sequence[Event]], chunks: int = 1) -> Fraction:
 def makespan(orders: Sequence[Sequence[Event]], chunks: int = 1) -> Fraction:
     """The time at which all is done, if each stage runs its events in order, each as soon as its inputs are there.
 
-    A forward pass needs that of the chunk before, a backward pass that of the chunk after and its own forward pass;
-    sending takes no time.
+    A forward pass needs the forward pass of the previous chunk. A backward pass needs the backward pass of the next
+    chunk and its own forward pass. Sending takes no time.
     """
     done: dict[Place, Fraction] = {}
     free, heads = [Fraction(0)] * len(orders), [0] * len(orders)

@@ -80,7 +80,7 @@ def _saving(engine: Engine, root: Storage, scratch: Path, rounds: int, step: Cal
 
 
 def _ratio(found: dict[str, list[float]], part: str, whole: str) -> float:
-    """Median over the rounds: both figures of a round saw the same machine."""
+    """Median over the rounds: both figures of a round are measured under the same load."""
     return statistics.median(a / b for a, b in zip(found[part], found[whole], strict=True))
 
 
@@ -92,7 +92,7 @@ def _plain_write(folder: Path, images: list[Image]) -> None:
     """The same bytes in the same files, each flushed to the disk, and nothing else."""
     for index, image in enumerate(images):
         path = folder / f"plain-{index}"
-        path.unlink(missing_ok=True)  # a new file, as ours: overwriting would reuse allocated blocks
+        path.unlink(missing_ok=True)  # a new file, as the saver writes: overwriting would reuse allocated blocks
         with path.open("wb") as file:
             file.write(image.content.numpy().data)
             file.flush()

@@ -29,15 +29,16 @@ CASES = {
     "two_windows": (ClipBucket(schedule="128x128", num_frames=17, fps=FPS), VariantConfig(windows=2)),
     "four_windows_at_8_fps": (ClipBucket(schedule="192x336", num_frames=17, fps=8.0), VariantConfig(windows=4)),
 }
-"""Clips end to end at the film's own rate, or at two offsets; a shape of text to video, at four."""
+"""Name of each case: clips that follow each other at the film's frame rate, the same at two offsets, and clips of a
+text-to-video shape at four offsets."""
 
 
 LONG = 60
-"""Films end to end, in the long one."""
+"""Number of copies of the film, one after the other, in the long film."""
 
 
 def run(num_frames: int = 500, repeats: int = 5) -> dict[str, Any]:
-    """Every clip of a plan both ways, in turn, the best of each; both give the same pixels."""
+    """Cut every clip of a plan in both ways alternately; report the best time of each. Both give the same pixels."""
     with tempfile.TemporaryDirectory(prefix="videoar-bench-") as folder, VideoDecoder(DecodeLimits()) as decoder:
         film = _film(Path(folder) / "short" / "film.mp4", num_frames)
         cases = {name: _compare(decoder, film, _cuts(film, *case), repeats) for name, case in CASES.items()}
@@ -50,7 +51,7 @@ def run(num_frames: int = 500, repeats: int = 5) -> dict[str, Any]:
 
 
 def _cuts(film: str, bucket: ClipBucket, variants: VariantConfig) -> list[ClipCut]:
-    """As a plan has them."""
+    """The cuts of a film, as a plan lists them."""
     dataset = DatasetConfig(
         name="film", source=SourceConfig(path=str(Path(film).parent)), bucket=bucket, variants=variants
     )
@@ -110,7 +111,7 @@ def _end_to_end(film: str, path: Path, times: int) -> str:
 
 
 def _seek_all(film: str, cuts: Sequence[ClipCut]) -> list[np.ndarray]:
-    """As loaders with random access do, in this process, which spares a pipe; the file stays open."""
+    """Seek each clip, as loaders with random access do, in this process (no pipe) and with the file kept open."""
     resizer = VideoReformatter()
     with av.open(film) as container:
         container.streams.video[0].thread_type = "NONE"

@@ -59,13 +59,13 @@ def medians(costs: Sequence[Cost]) -> dict[str, float]:
 
 
 def median_ratios(costs: Sequence[Cost], others: Sequence[Cost]) -> dict[str, float]:
-    """Each field's median of cost over other, round by round: so a disturbance of a whole round does not matter."""
+    """Each field's median of cost / other over the rounds, so that a disturbance of a whole round does not matter."""
     pairs = list(zip(costs, others, strict=True))
     return {name: statistics.median(getattr(a, name) / getattr(b, name) for a, b in pairs) for name in Cost.__slots__}
 
 
 def rounded(value: Any, digits: int = 4) -> Any:
-    """Floats of a JSON value to significant digits."""
+    """Round the floats of a JSON value to `digits` significant digits."""
     if isinstance(value, float):
         return float(f"{value:.{digits}g}")
     if isinstance(value, Mapping):

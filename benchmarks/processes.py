@@ -1,4 +1,4 @@
-"""Start a function in several processes of this machine, each with its place among them; and what they returned."""
+"""Run a function in several processes of this machine, each with its own rank, and collect what they return."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from videoar.cluster.ground.process import World, set_variables
 Work = Callable[..., Any]
 
 _VARIABLES = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-"""One thread a process: cores are shared by what is compared."""
+"""Each process has one thread, because the processes that are compared share the cores."""
 
 
 def run_processes(count: int, work: Work, arguments: Mapping[str, Any] | None = None) -> list[Any]:
@@ -38,7 +38,7 @@ def _one(rank: int, count: int, folder: str, work: Work, arguments: dict[str, An
     value = work(World(rank=rank, local_rank=rank, world_size=count, rendezvous=rendezvous), **arguments)
     _file(folder, rank).write_text(json.dumps(value))
     if dist.is_initialized():
-        dist.barrier()  # nobody leaves while another still talks
+        dist.barrier()  # no process ends while another still communicates
 
 
 def _file(folder: str, rank: int) -> Path:

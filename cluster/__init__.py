@@ -1,5 +1,5 @@
-"""How the project is operated: the command line, the demo, the doctor, and the ground that everything stands on.
+"""How the project is operated: the command line, the demo, the doctor, and the basics that every package uses.
 
 `entry` is the console script; `cli` finds and runs commands and may import everything. `demo` and `doctor` do the work
-of two commands. `ground` is errors, configuration files, processes and signals; it imports nothing of ours.
+of two commands. `ground` has errors, configuration files, processes and signals; it imports no other folder.
 """

@@ -133,7 +133,7 @@ def recipe(films: Films | None = None) -> Recipe:
 
 
 def _datasets(films: Films) -> tuple[DatasetConfig, ...]:
-    """Those of the three stages, then the held-out ones."""
+    """The datasets of the three stages, then the held-out datasets."""
     return (
         *_both("images64", films, "64x64", num_frames=1, drawings=96, seed=1),
         *_both("clips64", films, "64x64", num_frames=LONG, drawings=288, seed=2),

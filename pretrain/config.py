@@ -93,7 +93,8 @@ class CorrectionConfig:
     """Cross-Frame Error Correction (VideoAR §4.2, Eq. 8)."""
 
     corruption: Literal["off", "constant", "time"] = "time"
-    """`off`: stored bits in and out; `constant`: flips without the ramp (delta = 0); `time`: the paper."""
+    """`off`: inputs and targets are the stored bits; `constant`: bits are flipped without the ramp (delta = 0);
+    `time`: bits are flipped as in the paper."""
     inheritance: bool = True
     """Whether the flip ratio of a frame's first scale is drawn from above that of the previous frame's last scale."""
     targets: Literal["corrected", "stored"] = "corrected"
@@ -167,7 +168,8 @@ class ParallelConfig:
     context: int = 1
     """Processes that share the tokens of one pack, for packs that one device cannot hold."""
     context_method: Literal["ulysses", "gather"] = "ulysses"
-    """`ulysses`: all-to-all between heads and tokens around attention; `gather`: all keys and values everywhere."""
+    """`ulysses`: all-to-all between heads and tokens around attention; `gather`: each process receives all keys and
+    values."""
     zero_stage: Literal[0, 1, 2, 3] = 0
     """DeepSpeed ZeRO over data x context processes: 0 replicates (float32 only), 1 shards the optimizer's state,
     2 gradients too, 3 weights too."""
@@ -291,13 +293,13 @@ class LogConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultConfig:
-    """Which faults a run survives by itself, and when it stops."""
+    """Which faults a run survives without help, and when it stops."""
 
     skip_budget: int = 20
     """Steps in a row that may be skipped because their loss or gradient is not finite, before the run stops."""
     spike_factor: float = 0.0
     """A loss above this many times the median of the last `spike_window` steps sends the run back to its newest
-    checkpoint, and past the samples read since; 0: never."""
+    checkpoint; the samples read since then are not used again. 0: never."""
     spike_window: int = 100
     """Number of steps whose losses a spike is compared with."""
     rewind_budget: int = 3
@@ -305,7 +307,8 @@ class FaultConfig:
     failed_saves: int = 3
     """The run stops when this many checkpoints in a row could not be written (for example: a full disk)."""
     stop_within_s: float = 240.0
-    """Seconds after a signal to finish the step and save; then the process exits with the checkpoint before."""
+    """Seconds after a signal to finish the step and save; after that time the process exits unsaved, and the run
+    resumes from the checkpoint before."""
     hang_timeout_s: float = 1800.0
     """Seconds without progress after which the job ends and names the process that fell behind."""
     relayout: Literal["reshape", "resubmit"] = "reshape"
@@ -402,7 +405,7 @@ class Recipe:
             )
 
     def _check_lengths(self, stage: StageConfig) -> None:
-        """A sample with one text token fits into a pack. Found when a stage begins, it would cost the stages before."""
+        """A sample with one text token fits into a pack. Found later, this would stop the run after earlier stages."""
         wanted = {part.dataset for part in stage.mixture} | set(self.log.validation if self.log.validate_every else ())
         for dataset in self.data.datasets:
             if dataset.name not in wanted:

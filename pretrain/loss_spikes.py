@@ -18,7 +18,7 @@ class LossHistory:
 
     config: FaultConfig
     losses: list[float]
-    """Oldest first."""
+    """The losses, oldest first."""
 
     def add(self, loss: float) -> bool:
         """Whether this loss is a spike; if not, and if it is finite, it joins the history."""
@@ -31,7 +31,8 @@ class LossHistory:
     def _is_spike(self, loss: float) -> bool:
         """Whether a loss is above `spike_factor` times the median of the history.
 
-        Never before the history is half full: the losses of the first steps of a run or a stage fall too steeply.
+        It is never a spike before the history is half full, because the losses of the first steps of a run or a stage
+        fall too steeply.
         """
         if not self.config.spike_factor or len(self.losses) < self.config.spike_window // 2:
             return False

@@ -40,13 +40,13 @@ class RunProgress:
     ended: tuple[int, ...] = ()
     """Steps at which the finished stages ended."""
     plateau: Plateau = field(default_factory=Plateau)
-    """Of the current stage."""
+    """The plateau of the current stage."""
     validated: int = -1
     """The step at which the held-out samples were last evaluated."""
     skipped: int = 0
     """Steps skipped in a row because their loss or gradient was not finite."""
     losses: tuple[float, ...] = ()
-    """Of the last steps, oldest first: what a spike is measured against."""
+    """Losses of the last steps, oldest first, with which a spike is compared."""
     rewinds: int = 0
     """Rewinds of the run so far."""
 
@@ -74,8 +74,8 @@ class Resumed:
 def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Manifest]) -> Resumed:
     """An engine with the newest whole checkpoint, or with initial weights if there is none, and where its run is.
 
-    Damaged checkpoints are named in the log and skipped. A run whose checkpoints are all damaged is refused: starting
-    it again without a word would lose it.
+    Damaged checkpoints are named in the log and skipped. A run whose checkpoints are all damaged is refused:
+    starting it again at step 0 without a message would lose its work.
     """
     engine: Engine | None = None
     steps = saved_steps(root)

@@ -179,7 +179,7 @@ class Run:
             raise Stopped(f"{self.saver.failures} checkpoints in a row were not written; the last one: {problem}")
 
     def end_stage(self) -> None:
-        """Note where the stage ended and save: the next stage, whatever its parallel layout, loads this checkpoint."""
+        """Note where the stage ended and save: the next stage loads this checkpoint under its parallel layout."""
         self.record_event("stage_ended", planned=self.position.end_step)
         self.reports.losses.losses.clear()
         ended = (*self.progress.ended, self.step)
@@ -211,7 +211,7 @@ class Run:
         self.saver.close()
         self.saver = Saver(self.saver.root, self.engine, self.recipe.log)
         self.reports = replace(self.reports, engine=self.engine, saver=self.saver)
-        self._drop_later_lines()  # the newest checkpoint may have been damaged meanwhile
+        self._drop_later_lines()  # the newest checkpoint may have been damaged since it was written
 
     def rewind(self) -> None:
         """After a spike: back to the weights of the newest checkpoint, and past the samples that led to it."""

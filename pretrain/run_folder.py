@@ -91,7 +91,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def keep_lines(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
-    """Drop every other JSON line of a file, and unfinished ones; does nothing if there is no file."""
+    """Keep the wanted JSON lines of a file and drop the rest and unfinished ones; does nothing without a file."""
     if path.exists():
         aside = _aside(path)
         with aside.open("w") as kept:
@@ -166,7 +166,7 @@ def first_difference(before: Recipe, now: Recipe) -> tuple[str, object] | None:
 
 
 def numbers(recipe: Recipe) -> Recipe:
-    """The recipe with defaults in the fields that may change in a run: what is left decides its numbers."""
+    """The recipe with defaults in the fields that may change in a run: the other fields decide its numbers."""
     data = replace(recipe.data, url="", online=False, actors=1, decode_processes=1)
     model = replace(recipe.model, text=replace(recipe.model.text, path=""))
     stages = tuple(replace(stage, parallel=None) for stage in recipe.stages)

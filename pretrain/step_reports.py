@@ -22,7 +22,7 @@ class StepReports:
     reporter: Reporter | None
     """Writes the records; on the first process only."""
     losses: LossHistory
-    """What a loss spike is measured against."""
+    """The earlier losses, with which a loss spike is compared."""
     spiked: bool = False
     """Whether the loss of a step was a spike, so that the run must be rewound."""
     blocked_s: float | None = None

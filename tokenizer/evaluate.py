@@ -45,7 +45,7 @@ def evaluate(tokenizer: VideoTokenizer, clips: Iterable[Float[Tensor, "b 3 _f h 
         counts.append(ones(bits, schedule))
         still.append((bits[:, 1:] == bits[:, :-1]).all(dim=3).all(dim=2).flatten().double())
     if not psnrs:
-        raise InputError("clips", 0, "is too few to evaluate", "name a folder with clips of the asked shape")
+        raise InputError("clips", 0, "is too few to evaluate", "name a folder with clips of the requested shape")
     frequency = torch.stack(counts).mean(dim=0)
     repeated = torch.cat(still)
     return Evaluation(

@@ -1,4 +1,4 @@
-"""Public weights of Infinity's image tokenizer (arXiv:2412.04431): the start of VideoAR's (§4.1).
+"""Public weights of Infinity's image tokenizer (arXiv:2412.04431), from which VideoAR's tokenizer starts (§4.1).
 
 The files are torch dictionaries whose key `vae` (or `ema`) holds the network; they are read with `weights_only`, so
 nothing in them is executed. Layers keep their shapes, so the import only renames them, by one table.

@@ -1,7 +1,8 @@
 """Puts 2-D weights into a 3-D tokenizer: the image kernel fills the temporally last slice, other slices stay random.
 
 Time is padded with zeros on the left, so only the last slice affects a single frame: on images, the inflated tokenizer
-equals the image tokenizer, whatever the other slices hold. (VideoAR §4.1; Yu et al. 2023, MAGVIT-v2, arXiv:2310.05737.)
+equals the image tokenizer, for any values of the other slices.
+(VideoAR §4.1; Yu et al. 2023, MAGVIT-v2, arXiv:2310.05737.)
 """
 
 from __future__ import annotations

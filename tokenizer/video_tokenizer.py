@@ -41,7 +41,7 @@ class VideoTokenizer(nn.Module):
 
     @staticmethod
     def from_pretrained(folder: str | Path) -> VideoTokenizer:
-        """The tokenizer that `save` wrote, in float32 whatever precision it was stored in.
+        """The tokenizer that `save` wrote, in float32 regardless of its precision on disk.
 
         `folder` may also be the name of weights that ship with the package: `demo`.
         """

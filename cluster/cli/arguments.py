@@ -1,4 +1,4 @@
-"""Turns the words of a command line into values; whatever is wrong with them is one InputError."""
+"""Turns the words of a command line into values; a mistake in them is reported as one InputError."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PATTERNS = (
     re.compile(r"Error parsing (?P<field>[^\s:]+): (?P<problem>.*)"),
 )
 
-# What Python reports about a word that is not a number, and plain words for it.
+# Python's messages about a word that is not a number, and what this command line prints instead.
 _PLAIN_WORDS = (
     (re.compile(r"invalid literal for int|no type matching \{None\}\|INT"), "is not a whole number"),
     (re.compile(r"could not convert string to float|no type matching \{None\}\|FLOAT"), "is not a number"),

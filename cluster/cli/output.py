@@ -1,4 +1,4 @@
-"""What needs no parser: the words that ask for help, results on stdout, errors on stderr."""
+"""The parts that need no parser: the words that ask for help, results on stdout, errors on stderr."""
 
 from __future__ import annotations
 

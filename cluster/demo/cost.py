@@ -94,7 +94,7 @@ def _parent(process: Path) -> str | None:
         # "pid (name) state parent ...": the name may contain anything, also brackets.
         return (process / "stat").read_text().rpartition(")")[2].split()[1]
     except OSError:
-        return None  # it has ended meanwhile
+        return None  # the process has ended since it was listed
 
 
 def _proportional_bytes(pid: str) -> int | None:

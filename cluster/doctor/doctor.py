@@ -55,7 +55,7 @@ def torch_device() -> Finding:
 
 
 def bf16() -> Finding:
-    """Whether a bfloat16 product is right, whatever the hardware reports."""
+    """Whether a bfloat16 product is right. It is computed, because what the hardware reports may be wrong."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     one = torch.ones(16, 16, dtype=torch.bfloat16, device=device)
     if not torch.equal(one @ one, 16 * one):

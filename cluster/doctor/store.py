@@ -36,7 +36,7 @@ def store(url: str) -> Finding:
 
 
 def listeners() -> Finding:
-    """Ray runs code for whoever connects: its ports belong on loopback, or behind a token and a firewall."""
+    """Ray runs code for anyone who connects: its ports belong on loopback, or behind a token and a firewall."""
     found = {
         f"{name} on port {port}": has_token for name, has_token, (address, port) in _listening() if address in _ALL
     }
@@ -59,7 +59,7 @@ def _listening() -> Iterator[tuple[str, bool, tuple[str, int]]]:
     """(name, whether it asks for a token, address as the kernel writes it and port) of Ray's processes of this user."""
     places = dict(_sockets())
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # of somebody else, or it has ended
+        with contextlib.suppress(OSError):  # a process of another user, or one that has ended
             name = (folder / "cmdline").read_text().replace("\0", " ")
             if any(word in name for word in _RAY):
                 has_token = b"RAY_AUTH_MODE=token" in (folder / "environ").read_bytes().split(b"\0")

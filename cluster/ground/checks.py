@@ -1,4 +1,4 @@
-"""Checks of the numbers in a configuration. Each error names the one field, its value and a value that would do.
+"""Checks of the numbers in a configuration. Each error names the one field, its value and a valid value.
 
 `part` is the dotted place of the configuration in its recipe ("data", "stages.video"); `names` are fields of `config`.
 A field that is None is not checked: it is left out.

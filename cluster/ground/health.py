@@ -2,7 +2,7 @@
 
 A thread of each process refreshes a small file with the process's step and phase. A process without progress for too
 long reads the files of all processes: one that no longer refreshes its file has stopped; if all do, the one at the
-earliest point holds up the others, which wait for it in a collective.
+earliest point delays the others, which wait for it in a collective.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Standing:
     step: int
     phase: str
     entered: float
-    """When it entered the phase (seconds since the epoch, by its own clock)."""
+    """When it entered the phase (seconds since the epoch, by its machine's clock)."""
     refreshed: float
     """When it last refreshed its file (seconds since the epoch)."""
 

@@ -25,9 +25,9 @@ class Preempted(Exception):
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Inside, a signal ends the process with 75 immediately: there is nothing to save yet.
+    """Inside the block, a signal ends the process with 75 immediately: there is nothing to save yet.
 
-    An exception would not do while libraries are imported: some of them catch every exception.
+    An exception would not be enough while libraries are imported: some of them catch every exception.
     """
     before = {number: signal.signal(number, lambda *_: os._exit(EXIT_PREEMPTED)) for number in SIGNALS}
     try:
@@ -74,7 +74,7 @@ class Preemption:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside, a signal only sets `requested`."""
+        """Inside the block, a signal only sets `requested`."""
         self._deferred = True
         try:
             yield

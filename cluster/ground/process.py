@@ -15,13 +15,13 @@ from types import FrameType
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 
 PREEMPTED_MARKER = "preempted"
-"""File in a run directory that the trainer leaves when it saved and stopped early."""
+"""File that the trainer writes in the run directory when it has saved and stopped early."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that the launcher forwards to its workers as SIGTERM: finish the step, save, exit."""
 
 SHUTDOWN_S = 300.0
-"""Seconds that workers have to save after a signal before they are killed (torch 2.11 knows 30 only)."""
+"""Seconds that workers have to save after a signal before they are killed (torch 2.11 always waits 30)."""
 
 _MARGIN_S = 60.0
 
@@ -172,7 +172,7 @@ class _Job:
 
 @contextmanager
 def _forwarding(workers: subprocess.Popen[bytes]) -> Iterator[_Job]:
-    """Forward signals to the workers inside the block, and end them when it is left."""
+    """Forward signals to the workers inside the block, and end them at its end."""
     job = _Job(workers)
     before = {number: signal.signal(number, job.stop) for number in STOPPING}
     try:

@@ -28,7 +28,7 @@ class DataConfig:
     """Train without shards: the clips of the plan at `url` are decoded and tokenized on the training device when they
     are needed, and give the same samples as the plan's shards. Empty `url`: the plan is made under RUN/data first."""
     latent: LatentPayload = "int8"
-    """How the continuous latent is stored with the bits: `none`; `int8`, what the bits leave over, with one
+    """How the continuous latent is stored with the bits: `none`; `int8`, the remainder after the bits, with one
     scale per frame and channel; or `fp16`. Self-corrected targets need it (VideoAR Eq. 8)."""
     samples_per_shard: int = 512
     """Clips per shard. A shard is what one worker makes at a time, and what is lost if it dies."""

@@ -108,7 +108,7 @@ class VideoDecoder:
     def cut_all(self, path: str, cuts: Sequence[ClipCut]) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
         """(index of the cut, frames) of the clips of a local file, in order of their ends, from one pass.
 
-        DecodeError ends it early; clips already yielded are good. A clip that ends after the source is left out.
+        DecodeError ends it early; clips already yielded are valid. A clip that ends after the source is left out.
         """
         shapes = [(cut.num_frames, *ScaleSchedule.named(cut.schedule).pixels, 3) for cut in cuts]
         wanted = [

@@ -40,7 +40,7 @@ def clip_span_s(num_frames: int, fps: float) -> float:
 def clip_starts(window: Window, source_fps: float, num_frames: int, fps: float, stride_s: float) -> list[float]:
     """First timestamps of the clips that fit in a window.
 
-    The last timestamp of a clip lies at least one source frame before the window's end, so that two windows that
+    The last timestamp of a clip is at least one source frame before the window's end, so that two windows that
     touch (training and held-out) share no frame: the nearest frame is at most half a frame away.
     """
     stride_s = stride_s or num_frames / fps

@@ -27,7 +27,7 @@ _CLIPS_AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """The RGB frames of a clip; or None, and the reason why there are none."""
+    """The RGB frames of a clip; or None, and the reason why the clip has no frames."""
 
     clip: Clip
     frames: UInt8[np.ndarray, "f h w 3"] | None

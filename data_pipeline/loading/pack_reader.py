@@ -1,4 +1,4 @@
-"""Reads the samples of packs: in the calling thread if their bytes are in memory, else in several threads."""
+"""Reads the samples of packs: in the calling thread if their bytes are in memory, otherwise in several threads."""
 
 from __future__ import annotations
 

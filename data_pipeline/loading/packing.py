@@ -2,8 +2,8 @@
 
 Each epoch of a dataset is a permutation of its samples (`epoch_order`). The datasets of a mixture are interleaved by
 weight into one global order. That order is cut into windows of 1,024 samples, and the samples of each window are packed
-by first-fit. A window depends on its number alone, so resuming computes one window; the number of processes does not
-enter.
+by first-fit. A window depends on its number alone, so resuming computes one window; the number of processes changes
+nothing.
 """
 
 from __future__ import annotations

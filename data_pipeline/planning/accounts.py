@@ -47,7 +47,7 @@ class Accounts:
         return self.num_inputs == self.num_done and self.num_candidates == self.num_clips + self.clips_out.total()
 
     def to_dict(self) -> dict[str, Any]:
-        """As stored in a plan's head."""
+        """The counts in the form in which a plan's head stores them."""
         return {
             "num_inputs": self.num_inputs,
             "num_planned_inputs": self.num_planned_inputs,

@@ -31,7 +31,7 @@ def choose_bucket(
 
 
 def fits(bucket: ClipBucket, probe: Probe, window: Window | None) -> bool:
-    """Whether a clip of this length lies within the window."""
+    """Whether a clip of the bucket's length fits in the window."""
     if window is None:
         return bucket.num_frames == 1
     return bool(clip_starts(window, probe.fps, bucket.num_frames, bucket.fps, stride_s=0.0))

@@ -1,4 +1,4 @@
-"""Examines one file: opens it, cuts it into shots and clips, and applies the rules. Other files play no part."""
+"""Examines one file: opens it, cuts it into shots and clips, and applies the rules. Other files change nothing."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _SLOWEST = 0.95
 
 
 def cannot_be_cut(dataset: DatasetConfig, source: Source, probe: Probe) -> str:
-    """Why a source gives no clip of the dataset whatever the filters are; empty if it may."""
+    """Why a source gives no clip of the dataset, regardless of the filters; empty if it may give one."""
     shortest = min(bucket.num_frames for bucket in dataset.buckets)
     if source.is_image:
         return "" if shortest == 1 else "is an image, and the bucket asks for video"

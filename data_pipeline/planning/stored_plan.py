@@ -1,8 +1,8 @@
 """The stored plan: which clips are in which shard. It is fixed before any work begins and never changed afterwards.
 
 A plan is a JSON head with hashes, Parquet tables of clips (one row group per shard), and a Parquet table of what was
-left out, with reasons. A restarted job reads it again, so that a source folder that changed meanwhile does not change
-what is made. A plan is written and read one part at a time and may be larger than the memory.
+left out, with reasons. A restarted job reads it again, so that a source folder that has changed since then does not
+change what is made. A plan is written and read one part at a time and may be larger than the memory.
 """
 
 from __future__ import annotations

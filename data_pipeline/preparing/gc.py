@@ -17,7 +17,7 @@ def gc(url: str, *, min_age_s: float = 3600.0) -> tuple[str, ...]:
 
     Files that were written in the last `min_age_s` seconds stay: a run may be about to commit them.
     """
-    oldest = time.time() - min_age_s  # taken before listing, so that files committed meanwhile are younger
+    oldest = time.time() - min_age_s  # taken before listing, so that files committed during it are younger
     storage = Storage.open(url)
     plan = read_plan(storage)
     named = set[str]()

@@ -197,7 +197,7 @@ class Pool:
                 actor.beat, actor.requested = actor.handle.beat.remote(), now
 
     def _take(self, actor: _Actor, task: Any) -> Iterator[Event]:
-        """The events of one task that ended; none if its actor was replaced meanwhile."""
+        """The events of one task that ended; none if its actor has been replaced."""
         if task not in _tasks(actor) or actor not in self._actors:
             return
         try:

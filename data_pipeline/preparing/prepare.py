@@ -204,7 +204,7 @@ class _Counts:
         return units
 
     def begin(self) -> None:
-        """Start the clock of the rate, on the first call: what happens before it does not repeat."""
+        """Start the clock of the rate, on the first call: the work before it is done only once."""
         if self._began is None:
             self._began = time.monotonic()
 

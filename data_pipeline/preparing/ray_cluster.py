@@ -95,7 +95,7 @@ def _read_environment() -> None:
 def _one_machine() -> Iterator[None]:
     """Switch off clusters of several machines, a setting that Ray reads from the environment only when it is imported.
 
-    With the setting on (the default on Linux) Ray listens on every interface, whatever address it is given.
+    With the setting on (the default on Linux) Ray listens on every interface, regardless of the address it is given.
     """
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
@@ -106,7 +106,7 @@ def _one_machine() -> Iterator[None]:
 
 
 def _check_room(num_actors: int, gpus_per_actor: float) -> None:
-    """InputError if the cluster cannot hold all actors: they would wait for ever."""
+    """InputError if the cluster cannot hold all actors: they would wait forever."""
     resources = ray.cluster_resources()
     for name, wanted, field in (
         ("CPU", float(num_actors), "data.actors"),

@@ -1,4 +1,4 @@
-"""Makes one unit of work: clips of the plan → pixels → latents and bits → tars and one commit. Knows nothing of Ray."""
+"""Makes one unit of work: clips of the plan → pixels → latents and bits → tars and one commit. Does not use Ray."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class UnitWorker:
         """Clips processed so far: the worker is alive while this number grows."""
 
     def run(self, name: str, unit: Unit) -> UnitResult:
-        """Make one unit of a dataset and commit it. If another worker has committed it meanwhile, that commit
+        """Make one unit of a dataset and commit it. If another worker has already committed it, that commit
         counts."""
         plan, storage = self._plan(name), self._output.child(name)
         if (commit := find_commit(storage, unit, plan.identity)) is None:

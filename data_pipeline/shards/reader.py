@@ -143,7 +143,7 @@ class ShardReader:
         if found is None:
             if not self.has(shard):
                 _refuse_without(wait)
-                self._let_go()  # whoever waits for room must not hold room
+                self._let_go()  # a reader that waits for room must not keep any
             found = _File(self._open(shard))
             with self._lock:
                 while len(self._files) >= _OPEN_SHARDS:

@@ -50,7 +50,7 @@ class Drawing:
 
     @property
     def label(self) -> int:
-        """Number of its (shape, direction)."""
+        """Class number of the pair (shape, direction)."""
         return SHAPES.index(self.shape) * len(DIRECTIONS) + list(DIRECTIONS).index(self.direction)
 
 

@@ -23,7 +23,8 @@ OTHER_MEDIA = frozenset("wmv flv f4v gif 3gp ogv asf vob mxf rm rmvb y4m mpe tif
 """Videos and images of kinds that are not read. They are recorded as left out, because they may have been intended."""
 
 SkippedKind = Literal["unreadable", "refused", "filtered", "duplicate"]
-"""Could not be opened or decoded; was not opened, for safety; did not pass a rule; repeats another clip."""
+"""In this order: it could not be opened or decoded; it was not opened, for safety; it did not pass a rule; it repeats
+another clip."""
 
 _COPY_BYTES = 8 << 20
 
@@ -128,7 +129,7 @@ def etag(info: dict[str, Any]) -> str:
 
 
 def refusal(storage: Storage, path: str, info: dict[str, Any], follow_links: bool) -> str:
-    """Why an entry is not accepted as a file: pipes and devices block for ever, links may lead out. Empty if it is."""
+    """Why an entry is not accepted as a file: pipes and devices block forever, links may lead out. Empty if it is."""
     if info.get("islink"):
         target = os.path.realpath(path)
         is_inside = os.path.commonpath([target, os.path.realpath(storage.root)]) == os.path.realpath(storage.root)
@@ -205,7 +206,7 @@ def local_copy(config: SourceConfig, item: InFile, max_bytes: int) -> Iterator[s
 
 
 def _fetch(storage: Storage, key: str, item: InFile, local: str, max_bytes: int) -> None:
-    """Copy in parts, never more than `max_bytes`, whatever size the store states."""
+    """Copy in parts, never more than `max_bytes`, regardless of the size that the store states."""
     left = item.size_bytes if item.member else max_bytes + 1
     if left > max_bytes and item.member:
         raise DecodeError(f"has {left} bytes, more than the {max_bytes} accepted")

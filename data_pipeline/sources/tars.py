@@ -63,7 +63,7 @@ def _tars(storage: Storage, config: SourceConfig) -> list[str]:
 
 @dataclass(slots=True)
 class _BoundedFile:
-    """A tar's file for `tarfile`, which reads whatever length a header claims: longer headers are refused."""
+    """A tar's file for `tarfile`, which would read any length that a header claims: too long headers are refused."""
 
     file: Any
     size: int = field(init=False)

@@ -21,7 +21,7 @@ from videoar.data_pipeline.storage import s3
 
 _COPY_BYTES = 1 << 20
 _READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
-"""Options by whether the disk is local; a local disk reads ahead by itself."""
+"""Options of opening a file, by whether it is local: the system itself reads ahead on a local disk."""
 UNFINISHED = ".part"
 """End of the name of a local file that is not complete yet."""
 

@@ -13,7 +13,9 @@ from jaxtyping import Int64, Shaped
 from videoar.data_pipeline.shards.sample import SampleEntry
 
 if TYPE_CHECKING:
-    from videoar.data_pipeline.shards.entries import Entries  # needs pyarrow, which a model without data has not
+    from videoar.data_pipeline.shards.entries import (
+        Entries,
+    )  # needs pyarrow, which may be missing where only a model runs
 
 
 @runtime_checkable

@@ -111,7 +111,7 @@ class StatesText:
     """Captions as prepared states: conditions on T5 without loading the encoder."""
 
     vocab_size = 0
-    """States are not ids."""
+    """There is no vocabulary, because states are not ids."""
     in_memory = False
 
     def __init__(self, states: Mapping[str, _States], encoder_hash: str) -> None:
@@ -147,7 +147,7 @@ class StatesText:
         return self._states[entry.dataset].read(self._place(entry))
 
     def encode(self, text: str | int) -> Shaped[np.ndarray, "m ..."]:
-        """Fails: a prompt needs the encoder itself."""
+        """Raise InputError: a prompt needs the encoder itself."""
         raise InputError("text_encoder", None, "is needed to encode a prompt", "give the folder of the encoder")
 
     def _place(self, entry: SampleEntry) -> int:

@@ -1,6 +1,6 @@
 """Cross-Frame Error Correction (VideoAR §4.2, Eq. 8): the flipped history as input, and self-corrected targets.
 
-All frames of one schedule are computed at once; loops are over scales only. Always float32, autocast or not.
+All frames of one schedule are computed at once; loops are over scales only. Computed in float32, also under autocast.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def build_history(
     """Inputs and targets of all frames; without `flip` this is teacher forcing on the stored bits.
 
     For each scale s: the target is BSQ(down(F - A)) with A the accumulation of the flipped codes so far, or the stored
-    bits as long as nothing of the frame was flipped (so that p = 0 is exact whatever F was stored as); the flipped
-    target's code joins A; the next scale's input is down(A). A frame starts from A = 0; the first input of a frame is
-    the whole A of the one before by area. (Eq. 6 and 8; bitwise self-correction of Infinity, arXiv:2412.04431.)
+    bits as long as nothing of the frame was flipped (so p = 0 is exact in any storage format of F); the flipped
+    target's code is added to A; the next scale's input is down(A). A frame starts from A = 0; the first input of a
+    frame is the whole A of the previous frame, by area.
+    (Eq. 6 and 8; bitwise self-correction of Infinity, arXiv:2412.04431.)
     """
     accumulated = torch.zeros(len(frames.bits), frames.bits.shape[2], *schedule.grid, device=frames.bits.device)
     flipped = torch.zeros(len(frames.bits), 1, 1, dtype=torch.bool, device=frames.bits.device)

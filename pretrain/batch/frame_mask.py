@@ -24,7 +24,7 @@ def frame_masks(
     """For each sample, row t: the frames S_t of the window, each kept with probability 1 - p_mask.
 
     S_t = {t' in [max(1, t - w), t - 1] : m_t' = 1}, m ~ Bernoulli(1 - p_mask) by (seed, step, sample, t, t'): the same
-    for all scales, layers and heads of one step, wherever the sample is in its pack.
+    for all scales, layers and heads of one step, at any place of the sample in its pack.
     """
     longest = max(num_frames)
     frames = torch.arange(longest)

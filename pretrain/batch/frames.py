@@ -1,4 +1,4 @@
-"""The latent frames of a pack's samples, stacked on the device: what bits are flipped in and inputs are made from."""
+"""The latent frames of a pack's samples, stacked on the device: bits are flipped in them, inputs are made from them."""
 
 from __future__ import annotations
 

@@ -32,6 +32,6 @@ def _visual_pairs(schedule: str, num_frames: int, window: int, p_mask: float) ->
 
 
 def _pairs(schedule: str, num_frames: int, visible: Bool[np.ndarray, "t t"]) -> int:
-    """With one text token, as every sample has."""
+    """Pairs of a sample with one text token, the smallest number that a sample has."""
     segment = Segment(ScaleSchedule.named(schedule), num_frames, num_text=1, start=0, visible=visible)
     return sum(rectangle.pairs for rectangle in segment.rectangles("full"))

@@ -108,7 +108,7 @@ class Budget:
 
     @property
     def fits(self) -> bool:
-        """Whether nine tenths of a device hold what its process keeps; the rest is left to workspaces."""
+        """Whether nine tenths of a device hold what its process keeps; the rest is reserved for workspaces."""
         return self.memory_bytes_per_rank <= 0.9 * GPU_MEMORY[self.gpu]
 
 

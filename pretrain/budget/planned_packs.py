@@ -19,7 +19,7 @@ from videoar.pretrain.model.vocabulary import BytesText, LabelText
 from videoar.tokenizer.scales import latent_frames
 
 _WINDOWS = 2
-"""Windows of the loader's order whose packs stand for all of the stage."""
+"""Number of windows of the loader's order whose packs represent the whole stage."""
 
 
 def planned_packs(recipe: Recipe, stage: StageConfig) -> tuple[PackPlan, ...]:
@@ -69,6 +69,6 @@ def _manifest(recipe: Recipe, config: DatasetConfig) -> Manifest:
 
 
 def _text(recipe: Recipe) -> TextTokens:
-    """A label is one token; a caption of n letters represents one of n tokens, whatever the encoder."""
+    """A label is one token; a caption of n letters represents one of n tokens, for any encoder."""
     text = recipe.model.text
     return LabelText(text.num_classes) if text.kind == "label" else BytesText(text.max_tokens)

@@ -33,7 +33,7 @@ class Place:
 
     parameter: str
     shape: tuple[int, ...]
-    """Of the whole parameter."""
+    """Shape of the whole parameter."""
     cut: Cut | None
     start: int
     numel: int
@@ -102,7 +102,7 @@ class Fragment:
 
 
 def copy_overlap(source: Place, values: Tensor, target: Place, out: Tensor) -> int:
-    """out = values wherever both places hold the same element of a parameter; the number of such elements."""
+    """Copy `values` into `out` where both places hold the same element; returns the number of such elements."""
     source, target = source.by_rows(), target.by_rows()
     if source.cut == target.cut:
         first, last = max(source.start, target.start), min(source.stop, target.stop)

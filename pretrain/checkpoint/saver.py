@@ -125,7 +125,7 @@ class _Pending:
     begun: float
     writing: Future[Part]
     committing: Future[None] | None = None
-    """On the first process, once every process has written."""
+    """The commit, which the first process starts after every process has written."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ LONG = 1000
 
 
 def first_loss(evidence: Evidence) -> Iterator[Finding]:
-    """An untrained model guesses: its loss is ln 2 for each bit, whatever the data."""
+    """An untrained model guesses: its loss is ln 2 for each bit, on any data."""
     name, first = "first loss", evidence.records[0]
     if first["step"] != 0:
         yield Finding(name=name, state="skip", found=f"the curve begins at step {first['step']}")
@@ -86,7 +86,7 @@ def learning(evidence: Evidence) -> Iterator[Finding]:
 
 
 def plateau(evidence: Evidence) -> Iterator[Finding]:
-    """Stuck near 0.7 when 0.8 is healthy: the best known failure of such models, and seldom the optimizer's fault."""
+    """An accuracy that stays near 0.7 (0.8 is healthy) is the best known failure; the optimizer seldom causes it."""
     name, steps = "plateau", evidence.trained
     if len(steps) < LONG:
         yield Finding(name=name, state="skip", found=f"{len(steps)} steps after the warm-up; {LONG} are needed")

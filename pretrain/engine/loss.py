@@ -23,7 +23,7 @@ class Tally:
 
     @staticmethod
     def empty(device: torch.device | str) -> Tally:
-        """Nothing counted yet."""
+        """A tally in which nothing is counted yet."""
         return Tally(torch.zeros(4 + 3 * MAX_FRAMES * MAX_SCALES, dtype=torch.float64, device=device))
 
     def __add__(self, other: Tally) -> Tally:

@@ -26,15 +26,15 @@ class StepResult:
     """Result of one step, still on the device: the host reads it while the next step runs."""
 
     tally: Tally
-    """Over the packs of this process's data rank."""
+    """Sums over the packs of this process's data rank."""
     grad_norm: Tensor
-    """Before clipping, over the whole model."""
+    """Gradient norm of the whole model before clipping."""
     applied: bool
-    """False when the loss or a gradient was not finite: the weights are as they were."""
+    """False when the loss or a gradient was not finite: the weights did not change."""
     block_norms: Float32[Tensor, " blocks"] | None = None
-    """Before clipping, by `block_names`; None if the loss was not finite."""
+    """Gradient norm of each of `block_names` before clipping; None if the loss was not finite."""
     peak_memory: int = 0
-    """Bytes, the highest over all processes so far."""
+    """Largest memory use of any process so far, in bytes."""
 
 
 class Engine(ABC):
@@ -42,7 +42,7 @@ class Engine(ABC):
 
     device: torch.device
     rank: int
-    """Of this process among all."""
+    """Index of this process among all."""
     num_processes: int
     data_rank: int
     """Which share of a step's packs this process reads."""
@@ -71,7 +71,7 @@ class Engine(ABC):
 
     @abstractmethod
     def agree(self, values: Sequence[int]) -> tuple[int, ...]:
-        """The maximum of each value over all processes: a flag that one process sets holds for all."""
+        """The maximum of each value over all processes: a flag that one process sets is set for all."""
 
     @abstractmethod
     def gather(self, value: Value) -> list[Value] | None:
@@ -104,5 +104,5 @@ class Engine(ABC):
 
 
 def training_device(world: World) -> torch.device:
-    """Where this process computes, whatever its engine."""
+    """The device on which this process computes, with any engine."""
     return torch.device("cuda", world.local_rank) if torch.cuda.is_available() else torch.device("cpu")

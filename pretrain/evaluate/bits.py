@@ -39,12 +39,12 @@ class BitTables:
 
     @property
     def accuracy(self) -> Interval:
-        """By frame and scale (t, s): the heat map."""
+        """Accuracy by frame and scale (t, s): the heat map."""
         return ratio_interval(self.correct, self.bits)
 
     @property
     def cross_entropy(self) -> Interval:
-        """Nats per bit by frame and scale (t, s); chance is ln 2."""
+        """Cross-entropy in nats per bit by frame and scale (t, s); chance is ln 2."""
         return ratio_interval(self.loss, self.bits)
 
     def by_scale(self, *, after_first: bool = False) -> Interval:

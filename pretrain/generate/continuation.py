@@ -26,7 +26,7 @@ def given_frames(
 ) -> UInt8[np.ndarray, "_kept h w 3"] | None:
     """The pixel frames to continue; None if nothing is given.
 
-    Of a video the LAST `keep` frames, 1 + 4n: the continuation follows its end. Without `keep`, an array is kept
+    Of a video these are the LAST `keep` frames, 1 + 4n: the continuation follows them. Without `keep`, an array is kept
     whole and a file, sampled at the model's frame rate, gives the first half of the latent frames.
     """
     if image is not None and video is not None:

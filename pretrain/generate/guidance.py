@@ -69,7 +69,7 @@ def parse_guidance(value: str | float | Guidance) -> Guidance:
 
 
 def guided(logits: Float[Tensor, "branches b l k"], gamma: float) -> Float[Tensor, "b l k"]:
-    """uncond + gamma (cond - uncond); branch 0 has the condition, branch 1 (absent if gamma is 1) has not."""
+    """uncond + gamma (cond - uncond); branch 0 has the condition, branch 1 (absent if gamma is 1) has none."""
     if logits.shape[0] == 1:
         return logits[0]
     return logits[1] + gamma * (logits[0] - logits[1])

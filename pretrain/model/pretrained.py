@@ -141,7 +141,7 @@ def load_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> dict[str
     if missing := sorted(expected.keys() - places.keys()):
         raise InputError("weights", folder, f"lacks {_some(missing)}", f"export again, or correct {CONFIG}")
     if unknown := sorted(places.keys() - expected.keys()):
-        raise InputError("weights", folder, f"has {_some(unknown)}, which the model has not", f"correct {CONFIG}")
+        raise InputError("weights", folder, f"has {_some(unknown)}, which the model lacks", f"correct {CONFIG}")
     loaded = {}
     for file in sorted(set(places.values())):
         for name, value in _read_shard(folder / file, [name for name, place in places.items() if place == file]):

@@ -30,7 +30,7 @@ class ModelInputs:
     scale: Int64[Tensor, " l"]
     """Scale of each visual row; -1 for text and padding."""
     is_start: Bool[Tensor, " l"]
-    """The first scale of a first frame: rows of <SOS>."""
+    """True for the rows of <SOS>: the first scale of a sample's first frame."""
     positions: Float32[Tensor, "l 3"]
     """Position on (time, height, width), for the rotation (Eq. 7)."""
     places: Int64[Tensor, "l 3"]

@@ -137,7 +137,7 @@ class ShardedEngine(Engine):
     def _loss(self, logits: Tensor, pack: Pack, num_frames: int) -> tuple[Tensor, Tensor, Tally]:
         """(loss, tokens, tally), as the schedule expects; it does not rescale the loss (calculate_per_token_loss).
 
-        DeepSpeed averages gradients over the replicas, each of which holds a part of a sum: hence the factor.
+        DeepSpeed averages gradients over the replicas, but each holds a part of a sum: the factor makes up for that.
         """
         loss, tally = bitwise_loss(logits, pack)
         loss = loss * (self._mesh.replica_size / num_frames)
@@ -148,7 +148,7 @@ class ShardedEngine(Engine):
         zero.reduce_gradients(self._zero, self._recipe)
 
     def total(self, tally: Tally) -> Tally:
-        """Summed over data ranks, and over pipeline stages, of which only the last one counts."""
+        """The tally summed over data ranks, and over pipeline stages, of which only the last one counts."""
         sums = tally.sums.clone()
         dist.all_reduce(sums, group=self._mesh.data)
         dist.all_reduce(sums, group=self._mesh.pipeline)

@@ -2,7 +2,8 @@
 
 `column` cuts a Linear's output rows (heads, hidden units), `row` its inputs. Every other weight is whole on each
 process of the tensor group. Whether its gradient must be summed there follows from where it acts: `partial` gains see
-only this process's heads or tokens. All other weights see the same on every process, and a sum would count them twice.
+only this process's heads or tokens. All other weights get the same input on every process: a sum would count it
+twice.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from videoar.pretrain.parallel.mesh import Mesh
 
 
 class ColumnLinear(ColumnParallelLinear):
-    """Megatron-core's, returning the output alone as nn.Linear does."""
+    """Megatron-core's class, which here returns the output alone, as nn.Linear does."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)[0]
 
 
 class RowLinear(RowParallelLinear):
-    """Megatron-core's, returning the output alone as nn.Linear does."""
+    """Megatron-core's class, which here returns the output alone, as nn.Linear does."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)[0]

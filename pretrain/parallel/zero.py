@@ -44,7 +44,7 @@ def deepspeed_config(recipe: Recipe, mesh: Mesh, num_parameters: int) -> dict[st
         "steps_per_print": 2**31,
     }
     if stage >= 2:
-        # Stages 2 and 3 reduce in the hooks of each backward; the step is the boundary, whatever ran the backward.
+        # Stages 2 and 3 reduce in the hooks of each backward; the step is the boundary, for any caller of the backward.
         config["managed_gradient_accumulation"] = False
     if stage == 3:
         config["zero_optimization"] |= {"stage3_param_persistence_threshold": 0, "stage3_prefetch_bucket_size": bucket}

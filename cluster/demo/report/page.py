@@ -157,8 +157,8 @@ def _distance(found: Findings) -> str:
         for one in found.judged
     )
     return (
-        "<h2>How long a continuation holds</h2><p>The continuation is compared with one future, though many are "
-        f"possible: this measures drift, not quality. {escape(' '.join(ceiling(one) for one in found.judged))}</p>"
+        "<h2>How long a continuation stays accurate</h2><p>The continuation is compared with one future, though many "
+        f"are possible: this measures drift, not quality. {escape(' '.join(ceiling(one) for one in found.judged))}</p>"
         f'<div class="charts">{charts}</div>'
     )
 
@@ -170,7 +170,7 @@ def _training(found: Findings) -> str:
         "<h2>Training</h2>"
         f"<p>{escape(about)}.</p>"
         '<div class="charts">'
-        + _figure(loss, "Loss by step. Dashed upright lines: where a stage begins.")
+        + _figure(loss, "Loss by step. A dashed vertical line shows where a stage begins.")
         + _figure(accuracy, "Bits guessed right by step, over all scales.")
         + "</div>"
         '<p class="note">Grey: the training clips of the stage, with part of the past’s bits flipped on purpose '

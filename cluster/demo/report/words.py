@@ -167,7 +167,7 @@ def _compared(
 
 
 def _by_scale(judged: Judged, gains: Mapping[str, Sequence[float]], against: str) -> str:
-    """Scales at which the interval lies above zero, below it, or across it."""
+    """A clause: the scales at which the interval is above zero, those below it, and those that include it."""
     sides: dict[str, list[int]] = {"gains": [], "loses": [], "level": []}
     for scale, (low, high) in enumerate(zip(gains["low"], gains["high"], strict=True)):
         sides["gains" if low > 0 else "loses" if high < 0 else "level"].append(scale)

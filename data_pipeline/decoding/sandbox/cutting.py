@@ -73,6 +73,6 @@ def _nearest_decoded(request: dict[str, Any], times: list[float]) -> Iterator[tu
         except (av.error.FFmpegError, ValueError):
             if not film.has_seeked:
                 raise
-    with open_film(request) as (container, stream):  # without seeks: an error now is the source's own
+    with open_film(request) as (container, stream):  # without seeks: an error now comes from the source
         for index, frame in nearest_frames(Film(container, stream, request).frames(), times[done:]):
             yield done + index, frame, pixel_aspect(stream)

@@ -116,7 +116,7 @@ class Film:
             return False
         if not self._is_indexed:
             self._is_indexed = True
-            return True  # costs next to nothing at the first frame, and loads the index
+            return True  # this is cheap at the first frame, and loads the index
         # Most indices hold the time at which a frame is decoded, which is `lead` before it is shown.
         lead = self._first.pts - self._index[0].timestamp if len(self._index) else 0
         place = self._index.search_timestamp(self._pts(time) - lead)

@@ -25,7 +25,7 @@ from videoar.data_pipeline.decoding.sandbox.film import open_film
 from videoar.data_pipeline.decoding.sandbox.probe import probe
 
 LENGTH = struct.Struct("<I")
-"""Stands before each message: the bytes of its JSON."""
+"""Prefix of each message: the length of its JSON in bytes."""
 
 Answer = tuple[dict[str, Any], memoryview | None]
 """A message, and the pixels that follow it."""
@@ -34,9 +34,9 @@ Answer = tuple[dict[str, Any], memoryview | None]
 def main() -> None:
     """Serve requests until the owner closes the pipe."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)  # meant for the owner, which may have clips to finish before it exits
+        signal.signal(number, signal.SIG_IGN)  # for the owner only, which may have clips to finish before it exits
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints must not mix with the messages
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # output that a library prints must not mix with the messages
     av.logging.set_level(av.logging.PANIC)
     threading.Thread(target=_exit_with_owner, args=(os.getppid(),), daemon=True).start()
     _limit_memory_and_files(int(sys.argv[1]))

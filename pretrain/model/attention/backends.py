@@ -1,4 +1,4 @@
-"""The one door to attention: from a pack's layout to the function that computes it on a device.
+"""The only entry to attention: from a pack's layout to the function that computes it on a device.
 
 Training under any parallelism, evaluation and `videoar diagnose --deep` call `choose`, so a backend is added here and
 nowhere else. Sampling attends through its cache (`pretrain.generate.cache`), which needs no layout.

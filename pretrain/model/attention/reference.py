@@ -22,7 +22,7 @@ def masked_attention(mask: Bool[Tensor, "rows l"]) -> Attend:
 
     A row without pairs is padding; a column without pairs is padding, or a key that no query of this process reads.
     Such keys and values are set to zero before the product and such outputs after it, so outputs and gradients there
-    are exactly zero whatever the rows hold.
+    are exactly zero for any content of the rows.
     """
     idle = ~mask.any(dim=1)
     unread = (~mask.any(dim=0))[:, None, None]

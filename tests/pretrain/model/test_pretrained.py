@@ -77,7 +77,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     folder = _write(tmp_path, max_shard_bytes=1)
     with pytest.raises(InputError, match=r"lacks 2\.bias, 2\.weight"):
         load_weights(folder, nn.Sequential(*_module(), nn.Linear(2, 2)).state_dict())
-    with pytest.raises(InputError, match=r"has 1\.bias, 1\.weight, which the model has not"):
+    with pytest.raises(InputError, match=r"has 1\.bias, 1\.weight, which the model lacks"):
         load_weights(folder, nn.Sequential(nn.Linear(4, 6)).state_dict())
     with pytest.raises(InputError, match=r"has 0\.weight of shape \(6, 4\), the model \(6, 5\)"):
         load_weights(folder, _module(width=5).state_dict())

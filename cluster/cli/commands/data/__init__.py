@@ -1,1 +1,1 @@
-"""The commands `videoar data ...`: from clips to shards of bits, and looking after shards that are there."""
+"""The commands `videoar data ...`: make shards of bits from clips, and inspect, check and clean existing shards."""

@@ -1,4 +1,4 @@
-"""`videoar data gc`: remove what attempts that died have left."""
+"""`videoar data gc`: remove the files that failed attempts left behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from videoar.cluster.ground.checks import at_least
 
 @dataclass(frozen=True, kw_only=True)
 class GcData:
-    """Remove shards that no commit names and uploads that were never completed, left by attempts that died."""
+    """Remove the files of failed attempts: shards that no commit names, and uploads that were never completed."""
 
     url: Prepared
     """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""

@@ -50,7 +50,7 @@ def inspect(words: Sequence[str], prog: str) -> int:
     options = parse(InspectData, words, prog)
     at_least(1, "", options, "clips")
     if options.shard is not None and options.sample is not None:
-        raise InputError("sample", options.sample, f"is given with the shard {options.shard}", "give one of both")
+        raise InputError("sample", options.sample, f"is given with the shard {options.shard}", "give one of the two")
     from videoar.data_pipeline.preparing.inspect import check_tokenizer, header_of
     from videoar.data_pipeline.shards.manifest import open_manifest
 

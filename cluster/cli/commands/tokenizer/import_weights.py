@@ -1,4 +1,4 @@
-"""`videoar tokenizer import`: public Infinity tokenizer weights as a folder of ours."""
+"""`videoar tokenizer import`: convert public Infinity tokenizer weights into this project's format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videoar.cluster.cli.output import say
 
 @dataclass(frozen=True, kw_only=True)
 class ImportTokenizer:
-    """Convert public Infinity tokenizer weights into a folder of ours, as an image tokenizer.
+    """Convert public Infinity tokenizer weights into an image tokenizer of this project.
 
     A recipe's train.inflate_from names that folder to start a video tokenizer from it. If the number of bits per token
     differs, the two layers at the latent are initialised anew, and the output lists them.

@@ -1,4 +1,4 @@
-"""`videoar tokenizer reconstruct`: a video next to what its bits give back."""
+"""`videoar tokenizer reconstruct`: write a video next to its reconstruction from bits."""
 
 from __future__ import annotations
 
