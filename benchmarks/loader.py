@@ -35,7 +35,7 @@ from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry,
 from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, read_bits, read_latent, write_sample
 from videoar.data_pipeline.shards.writer import ShardWriter
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.pretrain.model.text import BytesText
+from videoar.pretrain.model.vocabulary import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
 
 Pack = tuple[Sample, ...]

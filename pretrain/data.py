@@ -19,9 +19,9 @@ from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, Step
 from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.shards.manifest import Manifest, open_manifest
 from videoar.data_pipeline.shards.sample import SampleEntry
-from videoar.data_pipeline.text.tokens import TextTokens
+from videoar.data_pipeline.text.protocol import TextTokens
 from videoar.pretrain.config import Recipe, StageConfig
-from videoar.pretrain.model.text import text_tokens
+from videoar.pretrain.model.vocabulary import text_tokens
 from videoar.pretrain.run_folder import DATA
 from videoar.pretrain.stages import StagePosition
 

@@ -1,4 +1,7 @@
-"""Resuming: where a run is, what its checkpoints record of that, and how the newest whole one is loaded."""
+"""Resuming: where a run is, what its checkpoints record of that, and how the newest whole one is loaded.
+
+Going back after a loss spike is `run.Run.rewind`.
+"""
 
 from __future__ import annotations
 

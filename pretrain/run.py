@@ -26,7 +26,7 @@ from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import open_steps
 from videoar.pretrain.engine.protocol import Engine, StepResult
-from videoar.pretrain.faults import skipped_event
+from videoar.pretrain.loss_spikes import skipped_event
 from videoar.pretrain.resume import Resumed, RunProgress, load, meta, resume
 from videoar.pretrain.run_folder import drop_validations, record_event
 from videoar.pretrain.samples import sample

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.engine.protocol import Engine
-from videoar.pretrain.faults import LossHistory
+from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, step_record
 

@@ -18,7 +18,7 @@ from videoar.pretrain.data import open_datasets, prepare_data, with_encoder
 from videoar.pretrain.engine.learning_rate import learning_rate
 from videoar.pretrain.engine.profile import measured_communication
 from videoar.pretrain.engine.protocol import training_device
-from videoar.pretrain.faults import LossHistory
+from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
 from videoar.pretrain.resume import RunProgress, resume

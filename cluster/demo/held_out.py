@@ -22,7 +22,7 @@ from videoar.pretrain.evaluate.continuation import compare, continue_clips, psnr
 from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.generate.panels import side_by_side
 from videoar.pretrain.generate.video import save_mp4
-from videoar.pretrain.model.text import text_tokens
+from videoar.pretrain.model.vocabulary import text_tokens
 from videoar.tokenizer.scales import ScaleSchedule
 
 Clip = UInt8[np.ndarray, "f h w 3"]

@@ -20,7 +20,7 @@ from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.reader import ShardReader
 from videoar.data_pipeline.shards.sample import Sample, SampleEntry
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.data_pipeline.text.tokens import TextTokens
+from videoar.data_pipeline.text.protocol import TextTokens
 
 Packs = tuple[tuple[Sample, ...], ...]
 

@@ -22,7 +22,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.loading.epoch_order import EpochOrders
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import SampleEntry
-from videoar.data_pipeline.text.tokens import TextTokens
+from videoar.data_pipeline.text.protocol import TextTokens
 
 WINDOW = 1024
 """Samples of the global order that are packed together."""

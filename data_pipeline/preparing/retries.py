@@ -1,4 +1,7 @@
-"""Decides which unit is made next, and what happens to a unit whose worker died. It does not depend on Ray."""
+"""Decides which unit is prepared next. A unit whose worker died is tried again, then halved until one clip is left.
+
+Uses no Ray.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which bits of the history are flipped, and how many (VideoAR §4.2, Eq. 3 and 8): ratios that rise with time."""
+"""Which bits of the history are flipped, and how many (VideoAR §4.2, Eq. 3 and 8): ratios that rise with time.
+
+`error_correction.build_history` applies the flips.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import torch
 
 from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.model import VideoAR
-from videoar.pretrain.parallel.plan import cut_of, split_layers
+from videoar.pretrain.parallel.cuts import cut_of, split_layers
 
 Precision = Literal["float32", "bf16"]
 

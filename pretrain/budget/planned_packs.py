@@ -13,9 +13,9 @@ from videoar.data_pipeline.loading.packing import WINDOW, PackPlan, PackSampler
 from videoar.data_pipeline.shards.entries import Entries
 from videoar.data_pipeline.shards.manifest import SCHEMA, Manifest
 from videoar.data_pipeline.shards.sample import SampleEntry
-from videoar.data_pipeline.text.tokens import TextTokens
+from videoar.data_pipeline.text.protocol import TextTokens
 from videoar.pretrain.config import Recipe, StageConfig
-from videoar.pretrain.model.text import BytesText, LabelText
+from videoar.pretrain.model.vocabulary import BytesText, LabelText
 from videoar.tokenizer.scales import latent_frames
 
 _WINDOWS = 2

@@ -18,7 +18,7 @@ from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import PackPlan
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample, SampleEntry
-from videoar.data_pipeline.text.tokens import TextTokens
+from videoar.data_pipeline.text.protocol import TextTokens
 from videoar.pretrain.batch.pack import plain_pack
 from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.evaluate.intervals import Interval, difference_interval, ratio_interval

@@ -21,7 +21,7 @@ from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import Video, to_frames
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import TOKENIZER, ClipShape, ExportConfig, read_config
-from videoar.pretrain.model.text import BytesText, LabelText, text_tokens
+from videoar.pretrain.model.vocabulary import BytesText, LabelText, text_tokens
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 

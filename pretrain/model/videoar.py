@@ -18,7 +18,7 @@ from videoar.pretrain.model.head import Head
 from videoar.pretrain.model.layers import Attend, Block, RMSNorm
 from videoar.pretrain.model.pretrained import ExportConfig, load_weights, read_config, write_export
 from videoar.pretrain.model.rope import Rotation, rotation
-from videoar.pretrain.model.text import text_length, text_tokens
+from videoar.pretrain.model.vocabulary import text_length, text_tokens
 
 
 @dataclass(frozen=True, slots=True)

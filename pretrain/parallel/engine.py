@@ -27,10 +27,10 @@ from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.parallel import cpu, zero
 from videoar.pretrain.parallel.check import check_parallel
+from videoar.pretrain.parallel.cuts import cut_of, split_layers
 from videoar.pretrain.parallel.gradient_norms import OwnedGradients, WholeGradients
 from videoar.pretrain.parallel.mesh import Mesh, leave_mesh, make_mesh
 from videoar.pretrain.parallel.pipeline_stages import Stage
-from videoar.pretrain.parallel.plan import cut_of, split_layers
 from videoar.pretrain.parallel.sequence import TokenCut
 from videoar.pretrain.parallel.tensor import mark_cut, shard
 

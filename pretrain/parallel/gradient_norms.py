@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from videoar.pretrain.checkpoint.holdings import Holding
 from videoar.pretrain.engine.block_norms import BlockSums
+from videoar.pretrain.parallel.cuts import cut_of
 from videoar.pretrain.parallel.mesh import Mesh
-from videoar.pretrain.parallel.plan import cut_of
 
 _EPSILON = 1e-6
 """Added to the norm by which a gradient is divided, as in DeepSpeed."""

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from videoar.pretrain.checkpoint.fragment import Cut
 from videoar.pretrain.model.layers import RMSNorm
+from videoar.pretrain.parallel.cuts import PLAN, SEQUENCE_PLAN, Role, role_of
 from videoar.pretrain.parallel.mesh import Mesh
-from videoar.pretrain.parallel.plan import PLAN, SEQUENCE_PLAN, Role, role_of
 
 
 class ColumnLinear(ColumnParallelLinear):

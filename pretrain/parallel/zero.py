@@ -15,9 +15,9 @@ from videoar.pretrain.checkpoint.fragment import Place
 from videoar.pretrain.checkpoint.holdings import Holding
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.engine.optim import adamw
+from videoar.pretrain.parallel.cuts import cut_of
 from videoar.pretrain.parallel.gradient_norms import OwnedGradients, WholeGradients
 from videoar.pretrain.parallel.mesh import Mesh, ModelParallelUnit
-from videoar.pretrain.parallel.plan import cut_of
 
 _BUCKET = 50_000_000
 """Most elements that DeepSpeed reduces and gathers at once; it allocates a buffer of this size."""

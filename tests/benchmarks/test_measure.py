@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.distributed as dist
 
@@ -43,6 +44,7 @@ def reduce_once(world: World) -> object:
     return found
 
 
+@pytest.mark.slow
 def test_collectives_are_counted_in_backward_too() -> None:
     """Half of tensor parallelism's collectives run there."""
     assert run_processes(1, reduce_once) == [{"allreduce": {"count": 2, "size_bytes": 80}}]

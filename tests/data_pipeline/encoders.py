@@ -25,3 +25,13 @@ def make_encoder(folder: Path, seed: int) -> Path:
     config = T5Config(vocab_size=29, d_model=WIDTH, d_kv=8, d_ff=32, num_layers=2, num_heads=2, dropout_rate=0.0)
     T5EncoderModel(config).save_pretrained(folder)
     return folder
+
+
+def link_shards(shards: str, folder: Path) -> Path:
+    """The datasets of a folder, as links: states of captions are stored next to them without changing the original."""
+    for dataset in Path(shards).iterdir():
+        if dataset.is_dir():
+            (folder / dataset.name).mkdir(parents=True)
+            for item in dataset.iterdir():
+                (folder / dataset.name / item.name).symlink_to(item)
+    return folder

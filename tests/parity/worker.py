@@ -9,8 +9,8 @@ from typing import Any
 from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import OptimizerConfig, ParallelConfig, Recipe
-from videoar.pretrain.parallel import plan
-from videoar.pretrain.parallel.plan import Role
+from videoar.pretrain.parallel import cuts
+from videoar.pretrain.parallel.cuts import Role
 from videoar.pretrain.train import train
 
 
@@ -33,9 +33,9 @@ def break_plan(entries: dict[str, Role | None]) -> None:
     """Change entries of the tensor plan for the rest of this process."""
     for pattern, role in entries.items():
         if role is None:
-            del plan.PLAN[pattern]
+            del cuts.PLAN[pattern]
         else:
-            plan.PLAN[pattern] = role
+            cuts.PLAN[pattern] = role
 
 
 def train_each(world: World, folder: str, url: str, layouts: dict[str, dict[str, Any]]) -> None:

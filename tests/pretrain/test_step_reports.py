@@ -17,7 +17,7 @@ from videoar.pretrain.config import FaultConfig, LogConfig
 from videoar.pretrain.engine.loss import Tally
 from videoar.pretrain.engine.plain import PlainEngine
 from videoar.pretrain.engine.protocol import StepResult
-from videoar.pretrain.faults import LossHistory
+from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
 from videoar.pretrain.run_folder import read_lines

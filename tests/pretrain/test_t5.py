@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data_pipeline.encoders import WIDTH, make_encoder
+from tests.data_pipeline.encoders import WIDTH, link_shards, make_encoder
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
@@ -34,12 +34,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(debug_data: str, tmp_path: Path) -> Path:
     """The debug recipe's shards, by links, so that the states of captions stored with them are only this test's."""
-    for dataset in Path(debug_data).iterdir():
-        if dataset.is_dir():
-            (tmp_path / "data" / dataset.name).mkdir(parents=True)
-            for item in dataset.iterdir():
-                (tmp_path / "data" / dataset.name / item.name).symlink_to(item)
-    return tmp_path / "data"
+    return link_shards(debug_data, tmp_path / "data")
 
 
 def with_t5(data: Path, encoder: Path) -> Recipe:

@@ -22,6 +22,7 @@ def test_every_shipped_tokenizer_is_small_and_has_a_card() -> None:
     assert "videoar tokenizer train tokenizer_demo" in (folder / "README.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "floor_db"), [("64x64", 17.0), ("128x128", 18.0)])
 def test_demo_tokenizer_reconstructs_drawings_it_never_saw(size: str, floor_db: float) -> None:
     """Weights that no longer fit the code (a changed padding, another quantiser) still load, and decode to mud."""

@@ -133,6 +133,7 @@ def test_learning_rate_warms_up_and_ends_at_its_fraction() -> None:
     assert rates[10] == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_a_short_run_learns_one_batch(tmp_path: Path) -> None:
     """Forty steps on one batch must take a fifth off the error: a sign error in a loss or a dead path would not."""
     loss = TokenizerLossConfig(scale_dropout=0.0)

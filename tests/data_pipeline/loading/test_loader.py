@@ -19,7 +19,7 @@ from videoar.data_pipeline.shards.cache import ShardCache
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.on_device import restore
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.pretrain.model.text import BytesText
+from videoar.pretrain.model.vocabulary import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
 
 from ..conftest import WriteDataset, sample_arrays

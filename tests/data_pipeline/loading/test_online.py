@@ -25,7 +25,7 @@ from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, Step
 from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.model.text import BytesText
+from videoar.pretrain.model.vocabulary import BytesText
 from videoar.tokenizer.config import ClipBucket
 
 from ..jobs import config, films, make_shards, shapes
@@ -101,6 +101,7 @@ def test_packs_are_those_of_the_shards_byte_for_byte(tmp_path: Path, latent: Lat
     assert steps_of(list(plans.values())) == (expected, after)
 
 
+@pytest.mark.slow
 def test_going_on_and_other_processes_change_nothing(tmp_path: Path) -> None:
     """Every process decodes its own packs, from any step on, with a memory too small to keep them."""
     data = config(shapes(num_clips=6), samples_per_shard=2)

@@ -20,7 +20,7 @@ from videoar.data_pipeline.loading.packing import PackSampler, packs_once
 from videoar.data_pipeline.shards.reader import ShardReader
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.pretrain.model.text import BytesText
+from videoar.pretrain.model.vocabulary import BytesText
 
 from ..conftest import WriteDataset
 from ..drawn_shards import copied

@@ -21,7 +21,7 @@ from videoar.data_pipeline.loading.packing import (
     packs_once,
 )
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.pretrain.model.text import BytesText
+from videoar.pretrain.model.vocabulary import BytesText
 
 from ..conftest import WriteDataset
 

@@ -13,7 +13,7 @@ from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.loading.packing import PackSampler
 from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.preparing.stats import stats
-from videoar.pretrain.model.text import BytesText
+from videoar.pretrain.model.vocabulary import BytesText
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 from videoar.tokenizer.scales import ScaleSchedule
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.model.text import BytesText, LabelText
+from videoar.pretrain.model.vocabulary import BytesText, LabelText
 
 from ..conftest import WriteDataset
 

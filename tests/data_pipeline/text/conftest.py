@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ..encoders import make_encoder
+from ..encoders import link_shards, make_encoder
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +15,4 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(debug_data: str, tmp_path: Path) -> Path:
     """The debug recipe's shards, by links, so that states next to them belong to this test only."""
-    for dataset in Path(debug_data).iterdir():
-        if dataset.is_dir():
-            (tmp_path / "data" / dataset.name).mkdir(parents=True)
-            for item in dataset.iterdir():
-                (tmp_path / "data" / dataset.name / item.name).symlink_to(item)
-    return tmp_path / "data"
+    return link_shards(debug_data, tmp_path / "data")

@@ -78,8 +78,8 @@ def test_packs_in_flight() -> None:
 @pytest.mark.slow
 def test_stages_are_those_of_the_engine() -> None:
     """The budget counts a stage by names; the pipeline carves it out of the model."""
+    from videoar.pretrain.parallel.cuts import split_layers
     from videoar.pretrain.parallel.pipeline_stages import carve
-    from videoar.pretrain.parallel.plan import split_layers
 
     ranges, held = split_layers(TINY, 2), []
     for index, layers in enumerate(ranges):

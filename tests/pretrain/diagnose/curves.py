@@ -75,3 +75,10 @@ def late(field: str, value: Any) -> Callable[[Records], None]:
             record[field] = value
 
     return change
+
+
+def state_after(change: Callable[[Records], object], line: str, run: Path) -> str:
+    """The state of a line of the diagnosis after one change to the records of a healthy run."""
+    records = healthy()
+    change(records)
+    return states(write(run, records))[line]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .curves import Records, all_of, healthy, states, write
+from .curves import Records, all_of, state_after
 
 BROKEN: dict[str, tuple[Callable[[Records], None], str, str]] = {
     "slow data": (all_of("data_wait", 0.2), "data wait", "warn"),
@@ -24,6 +24,4 @@ BROKEN: dict[str, tuple[Callable[[Records], None], str, str]] = {
 def test_each_failure_is_named(tmp_path: Path, name: str) -> None:
     """One thing is wrong, and the line that belongs to it reports it."""
     change, line, state = BROKEN[name]
-    records = healthy()
-    change(records)
-    assert states(write(tmp_path, records))[line] == state
+    assert state_after(change, line, tmp_path) == state

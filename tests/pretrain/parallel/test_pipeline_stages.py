@@ -6,8 +6,8 @@ import torch
 
 from videoar.configs.debug import recipe
 from videoar.pretrain.model import VideoAR
+from videoar.pretrain.parallel.cuts import split_layers
 from videoar.pretrain.parallel.pipeline_stages import carve
-from videoar.pretrain.parallel.plan import split_layers
 
 
 def test_stages_hold_every_parameter_once_under_its_own_name() -> None:

@@ -48,6 +48,7 @@ def test_the_budget_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert figures["memory_bytes_per_rank"] == sum(memory.values()) - memory["parameters"]
 
 
+@pytest.mark.slow
 def test_the_budget_of_a_recipe_for_few_devices(capsys: pytest.CaptureFixture[str]) -> None:
     """`demo` has one pack per step: an error that eight devices cannot share it would not help."""
     assert main(["config", "demo", "--budget"]) == 0

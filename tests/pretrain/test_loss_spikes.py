@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from videoar.pretrain.config import FaultConfig
-from videoar.pretrain.faults import LossHistory
+from videoar.pretrain.loss_spikes import LossHistory
 
 SPIKES = FaultConfig(spike_factor=1.5, spike_window=4)
 

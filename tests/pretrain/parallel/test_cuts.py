@@ -10,7 +10,7 @@ import torch
 from videoar.configs.debug import recipe
 from videoar.configs.sizes import size as sized
 from videoar.pretrain.model import VideoAR, init_weights
-from videoar.pretrain.parallel.plan import PLAN, SEQUENCE_PLAN, cut_of, role_of, split_layers
+from videoar.pretrain.parallel.cuts import PLAN, SEQUENCE_PLAN, cut_of, role_of, split_layers
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

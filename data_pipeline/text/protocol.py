@@ -1,5 +1,7 @@
-"""What planning and reading need of a text: its lengths from the manifest, and its tokens. `pretrain.model.text` and
-`states` implement it."""
+"""What planning and loading need of a text: its length from the manifest, and its token ids.
+
+`pretrain.model.vocabulary` implements it for captions and labels, `states` for a text encoder.
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ import pytest
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.shards.sample import SampleEntry
-from videoar.data_pipeline.text.tokens import TextTokens
-from videoar.pretrain.model.text import BytesText, LabelText
+from videoar.data_pipeline.text.protocol import TextTokens
+from videoar.pretrain.model.vocabulary import BytesText, LabelText
 
 
 def entry(caption: str = "", label: int | None = None) -> SampleEntry:
