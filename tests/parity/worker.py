@@ -15,15 +15,20 @@ from videoar.pretrain.train import train
 
 
 def parity_recipe(url: str, fields: dict[str, object]) -> Recipe:
-    """The debug recipe with four packs a step, gradients that are clipped, and a checkpoint after every step."""
+    """The debug recipe with four packs a step, gradients that are clipped, and a checkpoint after the first step.
+
+    A stage ends with a checkpoint, so the first stage is split after its first step.
+    """
     base, layout = recipe(), dict(fields)
     precision = layout.pop("precision", "float32")
+    stages = [replace(stage, batch=4) for stage in base.stages]
+    first, rest = replace(stages[0], name="first", steps=1), replace(stages[0], steps=stages[0].steps - 1)
     return replace(
         base,
         data=replace(base.data, url=url),
-        stages=tuple(replace(stage, batch=4) for stage in base.stages),
+        stages=(first, rest, *stages[1:]),
         optimizer=OptimizerConfig(warmup_steps=2, ema_decay=0.9, clip_norm=0.05),
-        log=replace(base.log, save_every=1, keep_last=99),
+        log=replace(base.log, wandb="off", save_every=0, keep_last=99),
         parallel=ParallelConfig(**layout),  # type: ignore[arg-type]
         precision=precision,  # type: ignore[arg-type]
     )

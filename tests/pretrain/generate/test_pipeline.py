@@ -118,7 +118,7 @@ def test_a_label_model(tmp_path: Path) -> None:
         _export(tmp_path, replace(MODEL, text=TextConfig(kind="label", num_classes=3))), device="cpu"
     )
     assert pipeline(label=2, num_frames=1, guidance="ucf101").frames.shape == (1, 32, 32, 3)
-    with pytest.raises(InputError, match="label=3: is none of the classes; use a number from 0 to 2"):
+    with pytest.raises(InputError, match="label=3: is not one of the classes; use a number from 0 to 2"):
         pipeline(label=3)
     with pytest.raises(InputError, match="give a label"):
         pipeline(prompt="a boat")
