@@ -19,7 +19,7 @@ from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import Checkpoint, step_name
 from videoar.pretrain.run_folder import read_lines
 
-from .worker import train_each
+from .worker import train_layout
 
 pytestmark = pytest.mark.slow
 
@@ -72,24 +72,32 @@ CASES_BF16 = [(2, name) for name in BF16[2]]
 
 
 class Runs:
-    """Trains the layouts of one number of processes when the first of them is asked for."""
+    """Trains each layout when the first test asks for it, in processes of its own."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder, self._url = folder, url
-        self.run = cache(self._run)
+        self.of = cache(self._of)
 
-    def of(self, processes: int, name: str, *, bf16: bool = False) -> Path:
-        return self.run(processes, bf16) / name
+    def _of(self, processes: int, name: str, packs: int | None = None) -> Path:
+        fields = ({"plain": {}} | LAYOUTS[processes] | BF16.get(processes, {}))[name]
+        packs = packs or num_packs(processes, fields)
+        return self.train(processes, self._folder / f"{name}-{packs}", fields, packs)
 
-    def _run(self, processes: int, bf16: bool) -> Path:
-        layouts = (BF16 if bf16 else LAYOUTS)[processes]
-        if processes == 1 and not bf16:
-            layouts = {"plain": {}} | layouts
-        self.train(processes, self._folder, layouts)
-        return self._folder
+    def train(
+        self, processes: int, run: Path, fields: dict[str, Any], packs: int, broken: dict[str, str | None] | None = None
+    ) -> Path:
+        """The run directory of a layout."""
+        arguments = {"run": str(run), "url": self._url, "packs": packs, "fields": fields, "broken": broken}
+        run_processes(processes, train_layout, arguments)
+        return run
 
-    def train(self, processes: int, folder: Path, layouts: dict[str, dict[str, Any]]) -> None:
-        run_processes(processes, train_each, {"folder": str(folder), "url": self._url, "layouts": layouts})
+
+def num_packs(processes: int, fields: dict[str, Any]) -> int:
+    """Packs a step: each of one or two replicas accumulates two, each of four has one."""
+    replicas = processes
+    for axis in ("tensor", "pipeline", "context"):
+        replicas //= fields.get(axis, 1)
+    return 2 if replicas == 1 else 4
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +117,8 @@ def gradients(run: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(("processes", "name"), CASES, ids=[name for _, name in CASES])
 def test_layout_equals_one_process(runs: Runs, processes: int, name: str) -> None:
     """A wrong cut, a missing or doubled sum, or another draw shows in some gradient of the first step."""
-    plain, sharded = runs.of(1, "plain"), runs.of(processes, name)
+    packs = num_packs(processes, LAYOUTS[processes][name])
+    plain, sharded = runs.of(1, "plain", packs), runs.of(processes, name)
     expected, found = gradients(plain), gradients(sharded)
     assert expected.keys() == found.keys()
     for parameter, gradient in expected.items():
@@ -125,8 +134,8 @@ def test_layout_equals_one_process(runs: Runs, processes: int, name: str) -> Non
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_plan_is_found(runs: Runs, tmp_path: Path, name: str) -> None:
     """The parity test must be able to fail: with one entry of the plan wrong, some gradient is wrong."""
-    runs.train(2, tmp_path, {name: {"tensor": 2, "sequence": False, "broken": BROKEN[name]}})
-    expected, found = gradients(runs.of(1, "plain")), gradients(tmp_path / name)
+    run = runs.train(2, tmp_path, {"tensor": 2, "sequence": False}, 2, BROKEN[name])
+    expected, found = gradients(runs.of(1, "plain", 2)), gradients(run)
     errors = [(found[parameter] - gradient).norm() / gradient.norm() for parameter, gradient in expected.items()]
     assert max(errors) > 0.1
 
@@ -135,14 +144,15 @@ def test_a_row_cut_as_a_column_does_not_run(runs: Runs, tmp_path: Path) -> None:
     """Its input is cut already; the product cannot be formed."""
     broken = {r"blocks\.\d+\.feed_forward\.down": "column"}
     with pytest.raises(ProcessRaisedException, match="cannot be multiplied"):
-        runs.train(2, tmp_path, {"row-as-column": {"tensor": 2, "sequence": False, "broken": broken}})
+        runs.train(2, tmp_path, {"tensor": 2, "sequence": False}, 2, broken)
 
 
 @pytest.mark.parametrize(("processes", "name"), CASES_BF16, ids=[name for _, name in CASES_BF16])
 def test_bf16_layout_equals_one_bf16_replica(runs: Runs, processes: int, name: str) -> None:
     """The production path has its own optimizer in DeepSpeed: gradients counted twice there are off by a factor."""
-    zero1, layout = runs.of(2, "zero1-bf16", bf16=True), runs.of(processes, name, bf16=True)
-    plain = runs.of(1, "plain-bf16", bf16=True)
+    packs = num_packs(processes, BF16[processes][name])
+    zero1, layout = runs.of(2, "zero1-bf16", packs), runs.of(processes, name)
+    plain = runs.of(1, "plain-bf16", packs)
     assert torch.allclose(curve(layout, "grad_norm")[0], curve(zero1, "grad_norm")[0], rtol=1e-3, atol=0)
     assert torch.allclose(curve(layout, "grad_norm")[0], curve(plain, "grad_norm")[0], rtol=5e-3, atol=0)
     assert torch.allclose(curve(layout, "loss")[:3], curve(plain, "loss")[:3], rtol=1e-3, atol=0)

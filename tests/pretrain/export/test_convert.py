@@ -119,7 +119,7 @@ def test_what_cannot_be_exported(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no undamaged checkpoint.*; train until"):
         export(plain, tmp_path / "out")
     _save(plain, 3, ema=False)
-    with pytest.raises(InputError, match="train with optimizer.ema_decay above 0"):
+    with pytest.raises(InputError, match=r"train with optimizer\.ema_decay above 0"):
         export(plain, tmp_path / "out", ema=True)
     source = replace(RECIPE.tokenizer, seed=9)
     (plain / "config.yaml").write_text(to_yaml(replace(RECIPE, data=replace(RECIPE.data, tokenizer=source))))
