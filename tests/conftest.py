@@ -46,14 +46,15 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 LONGEST = (
     "parity",
+    "data_pipeline/preparing",
+    "data_pipeline",
     "faults",
-    "benchmarks",
     "e2e",
     "configs/test_smoke",
     "pretrain/parallel",
-    "data_pipeline/preparing",
+    "benchmarks",
 )
-"""Folders and files whose tests take longest."""
+"""Folders and files that come first. While parity keeps several processes busy, the other worker has few of them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

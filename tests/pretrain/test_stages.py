@@ -49,11 +49,12 @@ def test_a_plateau_rule_without_validations_is_refused() -> None:
 
 
 def watched(url: str) -> Recipe:
-    """A first stage that learns nothing, and so ends at its second validation."""
+    """A small model, whose first stage learns nothing and so ends at its second validation."""
     base = recipe()
+    model = replace(base.model, num_layers=1, width=16, num_heads=2)
     first = replace(STAGES[0], steps=50, learning_rate=0.0, plateau_patience=1)
     log = LogConfig(wandb="off", save_every=3, validate_every=2, validation=("clips32",))
-    return replace(base, data=replace(base.data, url=url), stages=(first, *STAGES[1:]), log=log)
+    return replace(base, model=model, data=replace(base.data, url=url), stages=(first, *STAGES[1:]), log=log)
 
 
 @pytest.mark.slow
