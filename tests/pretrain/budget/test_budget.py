@@ -39,6 +39,7 @@ def test_ucf101_by_hand() -> None:
     assert stage.shard_bytes_per_sample == 3900 + 5 * 48 * (64 + 4)
 
 
+@pytest.mark.slow
 def test_the_work_is_that_of_packs_as_they_are_built(toy: Any) -> None:
     """Tokens and pairs to the last one; under the Random Frame Mask, the mean over its draws."""
     samples = (toy.sample(1), toy.sample(2, "32x32", num_frames=4, num_text=7), toy.sample(3, num_frames=1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ..blocked import run_without
 
 BUDGET = """
@@ -10,8 +12,9 @@ sys.exit(main(["config", "t2v_4b@64", "--budget"]))
 """
 
 
+@pytest.mark.slow
 def test_a_budget_needs_no_training_library() -> None:
-    """Pipeline stages and cuts come from `parallel.plan`; an import of Megatron-core there would need a GPU machine."""
+    """Pipeline stages and cuts come from `parallel.cuts`; an import of Megatron-core there would need a GPU machine."""
     printed = run_without(("megatron", "deepspeed", "ray"), BUDGET)
     assert "on 64 x H200" in printed
     assert "mask" in printed

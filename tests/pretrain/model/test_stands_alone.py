@@ -58,6 +58,7 @@ def export(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_export_generates_without_extras(export: Path, tmp_path: Path) -> None:
     """`pip install .` is all that a user of the weights needs: an import of a training library would break it."""
     out = tmp_path / "video.mp4"

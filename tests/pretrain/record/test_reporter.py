@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from videoar.pretrain.config import LogConfig
 from videoar.pretrain.record.reporter import MetricsFile, Reporter
 from videoar.pretrain.run_folder import read_lines
@@ -20,6 +22,7 @@ def test_a_resumed_run_writes_each_step_once(tmp_path: Path) -> None:
     assert read_lines(path) == [{"step": 0}, {"step": 1, "again": True}]
 
 
+@pytest.mark.slow
 def test_steps_that_are_written_again_reach_wandb_and_its_run(tmp_path: Path) -> None:
     """W&B's own count of steps drops the steps that a rewind writes again; and each resume would be another run."""
     for first_step, steps in ((0, (0, 1, 2)), (2, (2, 3))):
