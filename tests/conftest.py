@@ -63,6 +63,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: min((places[name] for name in places if name in item.nodeid), default=len(places)))
 
 
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small T5 encoder with random weights."""
+    from .data_pipeline.encoders import make_encoder  # imports transformers
+
+    return make_encoder(tmp_path_factory.mktemp("t5"), 0)
+
+
+@pytest.fixture
+def data(debug_data: str, tmp_path: Path) -> Path:
+    """The debug recipe's shards, as links, so that the states of captions stored next to them are only this test's."""
+    from .data_pipeline.encoders import link_shards
+
+    return link_shards(debug_data, tmp_path / "data")
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server on loopback, started when the first test asks for it. It fails loudly where it cannot run."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data_pipeline.encoders import WIDTH, link_shards, make_encoder
+from tests.data_pipeline.encoders import WIDTH, make_encoder
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
@@ -24,17 +24,6 @@ from videoar.pretrain.model.pretrained import read_config
 from videoar.pretrain.train import train
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_encoder(tmp_path_factory.mktemp("t5"), 0)
-
-
-@pytest.fixture
-def data(debug_data: str, tmp_path: Path) -> Path:
-    """The debug recipe's shards, by links, so that the states of captions stored with them are only this test's."""
-    return link_shards(debug_data, tmp_path / "data")
 
 
 def with_t5(data: Path, encoder: Path) -> Recipe:
