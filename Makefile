@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 help:
 	@echo "make demo       the whole path at toy size, with a report page"
 	@echo "make test       all tests except the drills, which take minutes"
-	@echo "make test-fast  the tests of a few seconds each (about a minute)"
+	@echo "make test-fast  the tests of less than a second each (under a minute)"
 	@echo "make test-all   every test"
 	@echo "make check      formatting, lint, types and layers"
 	@echo "make venv       .venv from pinned versions"

@@ -57,6 +57,13 @@ LONGEST = (
 """Folders and files that come first. While parity keeps several processes busy, the other worker has few of them."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Under `-m "not slow ..."` a file of slow tests is not imported: it may load Megatron, which takes seconds."""
+    if "not slow" not in config.option.markexpr or not collection_path.match("test_*.py"):
+        return None
+    return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text() or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first: at the end of a run no process waits for another."""
     places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}

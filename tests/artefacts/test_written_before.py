@@ -40,6 +40,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
+@pytest.mark.slow
 def test_saved_recipes_load(written: Path) -> None:
     """A run is resumed and an export is described by the recipe that was saved next to it."""
     files = sorted((written / "configs").glob("*.yaml"))
@@ -70,6 +71,7 @@ def test_shards_are_sound_and_read(written: Path) -> None:
         reader.close()
 
 
+@pytest.mark.slow
 def test_a_run_resumes_to_the_losses_it_had(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checkpoint of step 14, trained to step 20, repeats the metrics that the version itself wrote."""
     monkeypatch.chdir(written)

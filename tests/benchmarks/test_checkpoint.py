@@ -7,8 +7,9 @@ import pytest
 from videoar.benchmarks import checkpoint
 from videoar.benchmarks.material import model_of
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_figures_of_a_small_model() -> None:
     """A benchmark that reads nothing back, or saves nothing, would be fast."""
     found = checkpoint.run(model_of(2, 64, 2), rounds=1, resume=False)

@@ -6,8 +6,9 @@ import pytest
 
 from videoar.benchmarks import cutting
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_both_ways_give_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     """A seek that lands elsewhere is fast and wrong, and so would be the figure."""
     monkeypatch.setattr(cutting, "HEIGHT", 144)

@@ -7,8 +7,9 @@ import pytest
 from videoar.benchmarks.material import model_of
 from videoar.benchmarks.memory import run
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_counted_tensors_equal_the_formula() -> None:
     """A second copy that an upgrade keeps, or state that is no longer cut, shows here in bytes."""
     found = run(

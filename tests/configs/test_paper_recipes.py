@@ -36,6 +36,7 @@ def cost(name: str) -> Budget:
     return budget(pretraining(name), gpus=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PAPER, *ABLATIONS])
 def test_the_cost_in_a_docstring_is_that_of_the_recipe(name: str) -> None:
     """Steps are changed in a hurry; hours that no longer follow from them cost somebody else's money."""

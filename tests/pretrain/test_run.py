@@ -17,6 +17,8 @@ from videoar.pretrain.checkpoint import saver
 from videoar.pretrain.config import FaultConfig, LogConfig
 from videoar.pretrain.run_folder import read_lines
 
+pytestmark = pytest.mark.slow
+
 SPIKES = FaultConfig(spike_factor=1.5, spike_window=4)
 
 
@@ -33,7 +35,6 @@ def once(condition: Callable[[], bool]) -> Callable[[bool], bool]:
     return check
 
 
-@pytest.mark.slow
 def test_a_spike_after_a_save_that_failed(debug_data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest checkpoint is the one before: the run must not look for the one that was never written."""
     base = recipe()

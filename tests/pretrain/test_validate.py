@@ -13,8 +13,9 @@ from videoar.configs.debug import recipe
 from videoar.pretrain.config import CorrectionConfig, LogConfig
 from videoar.pretrain.train import train
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_validation_and_wandb_files(debug_data: str, tmp_path: Path) -> None:
     """Held-out loss by stage, and a W&B run that needs no network and holds no environment."""
     watched = LogConfig(wandb="offline", save_every=20, validate_every=10, validation=("clips32",))

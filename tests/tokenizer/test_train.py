@@ -55,6 +55,7 @@ def metrics(run: Path) -> list[dict[str, float]]:
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_the_straight_one(tmp_path: Path) -> None:
     """Lost moments, a repeated batch or another dropout would show in the weights' last digit, or in the metrics."""
     straight = train(CONFIG, RECIPE, clips, tmp_path / "straight")

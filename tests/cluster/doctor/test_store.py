@@ -14,6 +14,7 @@ from videoar.cluster.doctor.store import listeners, store
 from videoar.data_pipeline.storage.objects import Storage
 
 
+@pytest.mark.slow
 def test_the_doctor_reports_whether_a_store_can_be_used(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrong keys must be found before a job of days is started."""
     assert store(s3.url).state == "ok"

@@ -113,6 +113,7 @@ def test_going_on_and_other_processes_change_nothing(tmp_path: Path) -> None:
     assert sorted([*left[0], *right[0]]) == sorted(whole[2:])
 
 
+@pytest.mark.slow
 def test_a_small_dataset_is_decoded_once(tmp_path: Path) -> None:
     """Epochs over a few clips would otherwise decode them forever."""
     data = config(films(tmp_path / "raw"))

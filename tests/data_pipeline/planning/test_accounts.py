@@ -38,6 +38,7 @@ def everything(folder: Path) -> DatasetConfig:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 3])
 def test_every_input_and_every_clip_is_in_one_place(tmp_path: Path, processes: int) -> None:
     """If the sums disagree, clips were lost; the number of decoders must not change them."""

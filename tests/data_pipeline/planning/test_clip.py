@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from videoar.data_pipeline.config.datasets import SourceConfig, VariantConfig
 from videoar.data_pipeline.encoding.footage import FootageReader
 from videoar.data_pipeline.planning.choose import plan_clips
@@ -47,6 +49,7 @@ def test_windows_between_two_frames_do_not_judder(tmp_path: Path) -> None:
             assert [frame_number(frame) for frame in item.frames] == list(range(first, first + 17))
 
 
+@pytest.mark.slow
 def test_options_of_a_dataset(films: Path) -> None:
     """A wrong number of clips per option would give a small dataset too little variety."""
     base = dataset(films)

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from videoar.data_pipeline.config.datasets import DuplicateConfig, FilterConfig
 from videoar.data_pipeline.planning.choose import plan_clips
 
@@ -11,6 +13,7 @@ from ..datasets import LIMITS, dataset
 from ..videos import resized, scene, write_frames
 
 
+@pytest.mark.slow
 def test_rules_leave_out_with_a_reason_and_score_only_leaves_out_nothing(tmp_path: Path) -> None:
     """`score_only` is for choosing thresholds: it must keep the clips whose scores are looked at."""
     write_frames(tmp_path / "still.mp4", scene(0, 25, speed=0.0))

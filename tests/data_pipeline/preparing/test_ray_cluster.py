@@ -21,6 +21,8 @@ from videoar.data_pipeline.preparing.verify import find_datasets, verify
 
 from ..processes import family, listening
 
+pytestmark = pytest.mark.slow
+
 RAY = Path(sys.executable).with_name("ray")
 VIDEOAR = Path(sys.executable).with_name("videoar")
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
@@ -122,7 +124,6 @@ def test_a_cluster_is_joined_by_its_address(head: tuple[str, str, dict[str, str]
     assert f"address={address}: cannot be joined" in refused.stderr.splitlines()[-1]
 
 
-@pytest.mark.slow
 def test_the_cluster_listens_on_loopback_alone(cluster: None) -> None:
     """A port on another interface lets anybody in the network run code here."""
     found = listening(os.getpid())
@@ -142,7 +143,6 @@ except AuthenticationError:
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stranger", "answer"),
     [({"RAY_AUTH_MODE": "disabled"}, "refused"), ({"RAY_AUTH_TOKEN": "f" * 64}, "refused"), ({}, "let in")],

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.config.data import DataConfig
@@ -23,6 +24,7 @@ from ..videos import picture, resized, scene, write_frames
 TOKENIZER = TokenizerSource(preset="tiny", latent_dim=16)
 
 
+@pytest.mark.slow
 def test_samples_of_several_schedules_and_lengths_share_a_dataset(tmp_path: Path) -> None:
     """Shapes that got mixed up in a batch, a shard or a pack would decode to noise, or not at all."""
     raw = tmp_path / "raw"

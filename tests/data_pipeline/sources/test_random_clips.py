@@ -35,6 +35,7 @@ def clips(folder: Path, seed: int = 0) -> RandomClips:
     return RandomClips(shares, BUCKETS, batch_size=3, augment=augment, seed=seed)
 
 
+@pytest.mark.slow
 def test_a_batch_is_a_function_of_seed_and_step(folder: Path) -> None:
     """A resumed run must see the same clips as an uninterrupted one."""
     first, again, other = clips(folder), clips(folder), clips(folder, seed=1)
@@ -64,6 +65,7 @@ def test_the_held_out_end_is_never_read(folder: Path) -> None:
     assert rest[0].mean() == pytest.approx(4 * 40, abs=2.5)
 
 
+@pytest.mark.slow
 def test_small_videos_are_not_enlarged(folder: Path) -> None:
     """Enlarged copies would fill memory and teach the tokenizer blur."""
     (video,) = read_videos(SourceConfig(path=str(folder)), 512)

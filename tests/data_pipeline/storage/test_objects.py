@@ -15,6 +15,7 @@ from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.data_pipeline.storage.objects import Storage
 
 
+@pytest.mark.slow
 def test_objects_of_an_s3_store(s3: S3Store, tmp_path: Path) -> None:
     """Commits, shards and checkpoints rely on each of these operations."""
     storage, local = Storage.open(s3.url), tmp_path / "large.bin"

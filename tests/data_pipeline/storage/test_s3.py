@@ -46,6 +46,7 @@ def test_missing_credentials_and_a_missing_bucket_are_named(s3: S3Store, monkeyp
         Storage.open(s3.url).write("a", b"1")
 
 
+@pytest.mark.slow
 def test_a_busy_store_and_a_broken_connection_are_tried_again(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Throttling is normal on a large store; it must not end a job."""
     with BadNetwork(s3.endpoint, "slow down", "drop") as network:

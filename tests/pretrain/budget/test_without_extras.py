@@ -6,13 +6,14 @@ import pytest
 
 from ..blocked import run_without
 
+pytestmark = pytest.mark.slow
+
 BUDGET = """
 from videoar.cluster.entry import main
 sys.exit(main(["config", "t2v_4b@64", "--budget"]))
 """
 
 
-@pytest.mark.slow
 def test_a_budget_needs_no_training_library() -> None:
     """Pipeline stages and cuts come from `parallel.cuts`; an import of Megatron-core there would need a GPU machine."""
     printed = run_without(("megatron", "deepspeed", "ray"), BUDGET)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import sys, torch, torch.nn.functional as F
 from videoar.pretrain.config import ModelConfig, ParallelConfig
@@ -32,7 +34,6 @@ print(len(graphs))
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["none", "selective", "full"])
 def test_recomputed_blocks_are_compiled(mode: str) -> None:
     """Recipes ask for both; a block that torch.compile passes over in silence runs, slowly."""

@@ -16,6 +16,8 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 from ..blocked import run_without
 
+pytestmark = pytest.mark.slow
+
 EXTRAS = (
     "pyarrow",
     "ray",
@@ -58,7 +60,6 @@ def export(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_an_export_generates_without_extras(export: Path, tmp_path: Path) -> None:
     """`pip install .` is all that a user of the weights needs: an import of a training library would break it."""
     out = tmp_path / "video.mp4"

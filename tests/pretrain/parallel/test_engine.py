@@ -12,6 +12,8 @@ from videoar.configs.debug import recipe
 from videoar.pretrain.config import ParallelConfig
 from videoar.pretrain.parallel.engine import megatron_config
 
+pytestmark = pytest.mark.slow
+
 # Megatron-core warns about a default of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:full scope is deprecated")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from videoar.configs.debug import recipe
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.parallel.cuts import split_layers
 from videoar.pretrain.parallel.pipeline_stages import carve
+
+pytestmark = pytest.mark.slow
 
 
 def test_stages_hold_every_parameter_once_under_its_own_name() -> None:

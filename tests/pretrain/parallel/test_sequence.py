@@ -8,6 +8,8 @@ import torch
 from videoar.pretrain.parallel.mesh import Mesh
 from videoar.pretrain.parallel.sequence import TokenCut
 
+pytestmark = pytest.mark.slow
+
 
 class Place(Mesh):
     """A rank of a context group without a real process."""

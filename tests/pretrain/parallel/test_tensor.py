@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from megatron.core import ModelParallelConfig
 from torch import nn
@@ -11,6 +12,8 @@ from videoar.pretrain.checkpoint.fragment import Cut
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.parallel.mesh import Mesh
 from videoar.pretrain.parallel.tensor import mark_cut, shard
+
+pytestmark = pytest.mark.slow
 
 
 class Alone(Mesh):

@@ -12,6 +12,8 @@ from videoar.pretrain.config import ParallelConfig
 from videoar.pretrain.parallel.mesh import Mesh
 from videoar.pretrain.parallel.zero import deepspeed_config
 
+pytestmark = pytest.mark.slow
+
 
 class Replicas(Mesh):
     """Four replicas, without processes."""

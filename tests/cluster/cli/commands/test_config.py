@@ -32,6 +32,7 @@ def test_the_overrides_of_a_recipe_reproduce_it(capsys: pytest.CaptureFixture[st
     assert from_yaml(Recipe, capsys.readouterr().out, "stdout") == recipe()
 
 
+@pytest.mark.slow
 def test_the_budget_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     """Fields can be overridden, and devices named; every figure is there for a script."""
     assert main(["config", "ucf101_l", "--budget", "--gpus", "2", "--gpu", "h100", "--stages.ucf101.steps", "10"]) == 0
