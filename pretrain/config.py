@@ -179,6 +179,10 @@ class ParallelConfig:
     """Activations recomputed in backward: `selective` keeps matrix products and attention, `full` a block's input."""
     compile: bool = False
     """Compile each block with torch.compile."""
+    attention: Literal["auto", "reference", "flash", "flex"] = "auto"
+    """`flash`: flash-attention kernels on the attended pairs alone; `flex`: FlexAttention with a block mask;
+    `reference`: a dense mask, which takes memory by the square of the pack. `auto` is flash, but flex on a GPU for
+    float32 or for heads that flash kernels do not take."""
 
     def __post_init__(self) -> None:
         at_least(1, "parallel", self, "tensor", "pipeline", "virtual_pipeline", "context")

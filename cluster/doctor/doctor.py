@@ -27,6 +27,7 @@ def examine(url: str | None = None) -> list[Finding]:
     checks: list[Callable[[], Finding]] = [
         torch_device,
         bf16,
+        attention,
         decoders,
         megatron,
         deepspeed,
@@ -61,6 +62,17 @@ def bf16() -> Finding:
     if not torch.equal(one @ one, 16 * one):
         return Finding(name="bf16", state="fail", found="wrong product", remedy="use precision=float32")
     return Finding(name="bf16", state="ok", found=f"computed on the {device}")
+
+
+def attention() -> Finding:
+    """Which attention `parallel.attention=auto` is here. It is computed and compared with the reference."""
+    from videoar.pretrain.model.attention.selfcheck import selfcheck
+
+    check = selfcheck(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    found = f"{check.kernels}: differs from the reference by {check.error:.0e}, allowed {check.allowed:.0e}"
+    if check.error <= check.allowed:
+        return Finding(name="attention", state="ok", found=found)
+    return Finding(name="attention", state="fail", found=found, remedy="train with parallel.attention=reference")
 
 
 def decoders() -> Finding:

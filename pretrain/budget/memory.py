@@ -43,13 +43,13 @@ class RankMemory:
     """Bytes of the moving average of the weights."""
     activations: int
     """Bytes that blocks keep of their packs for backward, and those of one block while it is recomputed."""
-    mask: int
-    """Bytes of the dense masks of the `reference` attention."""
+    attention: int
+    """Bytes of one layer's attention besides its activations: float32 sums, or the dense masks of `reference`."""
 
     @property
     def total(self) -> int:
         """All bytes together."""
-        return self.weights + self.gradients + self.optimizer + self.ema + self.activations + self.mask
+        return self.weights + self.gradients + self.optimizer + self.ema + self.activations + self.attention
 
 
 def rank_memory(recipe: Recipe, stage: StageConfig, processes: int) -> RankMemory:
@@ -66,7 +66,7 @@ def rank_memory(recipe: Recipe, stage: StageConfig, processes: int) -> RankMemor
         optimizer=on_device * (state["master"] + state["moments"]),
         ema=on_device * bool(recipe.optimizer.ema_decay) * state["ema"],
         activations=activation_bytes(recipe.model, parallel, stage.tokens_per_pack, recipe.precision),
-        mask=mask_bytes(recipe.model, parallel, stage.tokens_per_pack, recipe.precision),
+        attention=attention_bytes(recipe.model, parallel, stage.tokens_per_pack, recipe.precision),
     )
 
 
@@ -113,6 +113,19 @@ def activation_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pa
     blocks = _layers(model, parallel) * _packs_in_flight(parallel) * _KEPT[parallel.recompute, precision]
     again = 0.0 if parallel.recompute == "none" else _KEPT["none", precision]
     return int(unit * (blocks + again))
+
+
+def attention_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:
+    """Bytes that attention needs for a moment in each layer, or for the dense masks of `reference` all the time.
+
+    The backward of `flash` adds up the gradients of q, k and v in float32; `flex` and its tables need less. With
+    context method `gather` a process has the queries of its own rows and all keys and values.
+    """
+    if parallel.attention == "reference":
+        return mask_bytes(model, parallel, tokens_per_pack, precision)
+    whole = 4 * tokens_per_pack * model.width // parallel.tensor
+    part = whole // parallel.context
+    return part + 2 * (whole if parallel.context_method == "gather" else part)
 
 
 def mask_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:

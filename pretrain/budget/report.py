@@ -43,7 +43,7 @@ def _memory_line(stage: StageBudget) -> str:
     held = stage.memory
     parts = ", ".join(
         f"{name} {gigabytes(getattr(held, name))}"
-        for name in ("weights", "gradients", "optimizer", "ema", "activations", "mask")
+        for name in ("weights", "gradients", "optimizer", "ema", "activations", "attention")
     )
     return f"{stage.name}: a process holds {parts}, together {gigabytes(held.total)}; packs are {stage.fill:.1%} full"
 

@@ -23,9 +23,10 @@ from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention import choose
 
 
-def forward_loss(model: VideoAR, pack: Pack, num_frames: int) -> tuple[Tensor, Tally]:
+def forward_loss(model: VideoAR, pack: Pack, num_frames: int, attention: str = "auto") -> tuple[Tensor, Tally]:
     """This pack's part of the step loss: the sum of a_s x the mean over bits, over N; and its tally."""
-    loss, tally = bitwise_loss(model(pack.inputs, choose(pack.layout, pack.weights.device)), pack)
+    attend = choose(pack.layout, pack.weights.device, attention)
+    loss, tally = bitwise_loss(model(pack.inputs, attend), pack)
     return loss / num_frames, tally
 
 
@@ -54,7 +55,7 @@ class PlainEngine(Engine):
         tallies = []
         for pack in packs:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"):
-                loss, tally = forward_loss(self.model, pack, num_frames)
+                loss, tally = forward_loss(self.model, pack, num_frames, self.parallel.attention)
             loss.backward()
             tallies.append(tally)
         norm, by_block = self._clip()
@@ -76,7 +77,7 @@ class PlainEngine(Engine):
     @torch.no_grad()
     def evaluate(self, packs: Iterable[Pack], num_packs: int, num_frames: int) -> Tally:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"):
-            tallies = [forward_loss(self.model, pack, num_frames)[1] for pack in packs]
+            tallies = [forward_loss(self.model, pack, num_frames, self.parallel.attention)[1] for pack in packs]
         return sum(tallies, start=Tally.empty(self.device))
 
     def _apply(self, learning_rate: float) -> None:

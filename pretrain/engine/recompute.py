@@ -11,6 +11,7 @@ from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selectiv
 
 from videoar.pretrain.config import ParallelConfig
 from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.attention import choose  # noqa: F401  (defines the operator videoar::flash_attention)
 from videoar.pretrain.model.layers import Attend, Block
 from videoar.pretrain.model.rope import Rotation
 
@@ -18,6 +19,7 @@ _aten = torch.ops.aten
 _KEPT = frozenset(
     {
         _aten.mm.default,
+        torch.ops.videoar.flash_attention.default,
         _aten._scaled_dot_product_flash_attention.default,
         _aten._scaled_dot_product_flash_attention_for_cpu.default,
         _aten._scaled_dot_product_efficient_attention.default,

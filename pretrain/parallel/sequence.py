@@ -33,10 +33,13 @@ class TokenCut:
     """True when rows are divided over the tensor group between layers."""
     gathers: bool
     """True for context method `gather`, False for `ulysses`."""
+    attention: str = "auto"
+    """Backend of attention."""
 
     @staticmethod
     def of(config: ParallelConfig, mesh: Mesh) -> TokenCut:
-        return TokenCut(mesh, config.sequence and config.tensor > 1, config.context_method == "gather")
+        gathers = config.context_method == "gather"
+        return TokenCut(mesh, config.sequence and config.tensor > 1, gathers, config.attention)
 
     def order(self, length: int) -> Int64[Tensor, " l"]:
         """Rows of the pack, those of context rank 0 first, then those of rank 1, ..."""
@@ -87,11 +90,11 @@ class TokenCut:
     def attend(self, layout: PackLayout, device: torch.device) -> Attend:
         """Attention of the queries that this process holds over the whole pack."""
         if self.mesh.context_size == 1:
-            return choose(layout, device)
+            return choose(layout, device, self.attention)
         if self.gathers:
             own = self._runs(layout.length)[self.mesh.context_rank]
-            return self._gathered(choose(layout, device, queries=own), layout.length)
-        return self._ulysses(choose(layout, device))
+            return self._gathered(choose(layout, device, self.attention, own), layout.length)
+        return self._ulysses(choose(layout, device, self.attention))
 
     def _ulysses(self, attend: Attend) -> Attend:
         """During attention each process has all tokens and some of the heads. (DeepSpeed-Ulysses, arXiv:2309.14509.)"""

@@ -9,37 +9,60 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.model.attention.flash import flash_attention
+from videoar.pretrain.model.attention.flex import flex_attention_of
 from videoar.pretrain.model.attention.layout import PackLayout
+from videoar.pretrain.model.attention.plan import Runs
 from videoar.pretrain.model.attention.reference import reference_attention
 from videoar.pretrain.model.layers import Attend
 
-Rows = tuple[range, ...]
-"""Runs of rows of a pack, in the order in which a process holds them."""
-
-Backend = Callable[[PackLayout, torch.device, Rows], Attend]
+Backend = Callable[[PackLayout, torch.device, Runs], Attend]
 """Builds the attention of some query rows over all keys of a pack; `PackLayout.rectangles` lists the attended pairs."""
 
-_BACKENDS: dict[str, Backend] = {"reference": reference_attention}
+BACKENDS: dict[str, Backend] = {"reference": reference_attention, "flash": flash_attention, "flex": flex_attention_of}
 
 
 def choose(
-    layout: PackLayout, device: torch.device | str, backend: str = "auto", queries: Rows | None = None
+    layout: PackLayout, device: torch.device | str, backend: str = "auto", queries: Runs | None = None
 ) -> Attend:
     """The attention of a pack: `attend(layer, q, k, v)` takes any number of heads.
 
-    `queries` are the rows that q holds when a process has only some of them (context parallelism by `gather`); keys and
-    values are always those of the whole pack, in its order. The result is built once for each pack, so pipeline chunks
-    share one mask. InputError for a backend that does not exist.
+    `auto` is `flash` wherever its kernels exist, and `flex` elsewhere: see `backend_for`. `queries` are the rows that q
+    holds when a process has only some of them (context parallelism by `gather`); keys and values are always those of
+    the whole pack, in its order. The result is built once for each pack, so pipeline chunks share one plan. InputError
+    for a backend that does not exist.
     """
-    name = "reference" if backend == "auto" else backend
-    if name not in _BACKENDS:
-        known = ", ".join(("auto", *_BACKENDS))
-        raise InputError("attention", backend, "is not a backend of this version", f"use one of: {known}")
+    if backend not in ("auto", *BACKENDS):
+        known = ", ".join(("auto", *BACKENDS))
+        raise InputError("parallel.attention", backend, "is not a backend of this version", f"use one of: {known}")
     rows = (range(layout.length),) if queries is None else queries
     device = torch.device(device)
-    key = (name, device, rows)
+    key = (backend, device, rows)
     if key not in layout.attends:
-        layout.attends[key] = _BACKENDS[name](layout, device, rows)
+        make = _automatic if backend == "auto" else BACKENDS[backend]
+        layout.attends[key] = make(layout, device, rows)
     return layout.attends[key]
+
+
+def backend_for(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
+    """The rule of `auto`: `flash`, but on a GPU its kernels need 16-bit numbers and heads of 8 to 256 channels.
+
+    Everything else there is `flex`, whose kernels take any type.
+    """
+    fits = dtype in (torch.bfloat16, torch.float16) and head_dim % 8 == 0 and head_dim <= 256
+    return "flash" if device.type == "cpu" or fits else "flex"
+
+
+def _automatic(layout: PackLayout, device: torch.device, queries: Runs) -> Attend:
+    """Attention that picks its backend when it sees the type and width of the heads."""
+
+    def attend(
+        layer: int, q: Float[Tensor, "rows n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
+    ) -> Float[Tensor, "rows n c"]:
+        return choose(layout, device, backend_for(device, q.dtype, q.shape[-1]), queries)(layer, q, k, v)
+
+    return attend

@@ -32,6 +32,8 @@ class Rectangle:
     rows: range
     keys: tuple[range, ...]
     causal: bool = False
+    own: bool = False
+    """A scale against its own frame. A row is in at most one such rectangle, and in at most one other."""
 
     @property
     def pairs(self) -> int:
@@ -88,7 +90,7 @@ class Segment:
             yield Rectangle(rows, (self.text, *past))
             for scale in range(self.schedule.num_scales):
                 own = self.scale(frame, scale)
-                yield Rectangle(own, (range(rows.start, own.stop),))
+                yield Rectangle(own, (range(rows.start, own.stop),), own=True)
 
 
 @dataclass(frozen=True, eq=False)

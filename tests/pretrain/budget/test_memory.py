@@ -17,6 +17,7 @@ from videoar.configs.t2v_4b import recipe as t2v_4b
 from videoar.pretrain.budget.memory import (
     Precision,
     activation_bytes,
+    attention_bytes,
     mask_bytes,
     parameter_sizes,
     rank_memory,
@@ -27,6 +28,7 @@ from videoar.pretrain.config import ModelConfig, ParallelConfig
 from videoar.pretrain.engine.recompute import recompute
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
+from videoar.pretrain.model.attention.merge import Gradients
 from videoar.pretrain.model.layers import Block
 from videoar.pretrain.model.rope import rotation
 from videoar.tokenizer.scales import ScaleSchedule
@@ -96,7 +98,7 @@ def test_the_mask_is_what_attention_keeps(dtype: torch.dtype) -> None:
     config = ModelConfig(num_layers=layers, width=32, num_heads=heads)
     segment = Segment(ScaleSchedule.named("64x64"), 3, 1, 0, np.zeros((3, 3), bool))
     layout = PackLayout((segment,), 128)
-    attend = choose(layout, "cpu")
+    attend = choose(layout, "cpu", "reference")
     x = torch.randn(layout.length, heads, 16, dtype=dtype, requires_grad=True)
     kept: dict[int, int] = {}
 
@@ -114,6 +116,20 @@ def test_the_mask_is_what_attention_keeps(dtype: torch.dtype) -> None:
     assert boolean + sum(kept.values()) == mask_bytes(config, ParallelConfig(), layout.length, precision)
     once = ParallelConfig(recompute="full", context=2, context_method="gather")
     assert mask_bytes(config, once, 128, precision) == 64 * 128 * (1 + dtype.itemsize)
+
+
+def test_attention_needs_what_its_backward_adds_up() -> None:
+    """A stage whose packs fit without these sums does not fit in its first backward."""
+    config = ModelConfig(num_layers=2, width=32, num_heads=2)
+    q, k, v = torch.zeros(3, 128, 2, 16, dtype=torch.bfloat16)
+    sums = Gradients.zero(q, k, v)
+    size = sum(part.nbytes for part in (sums.q, sums.k, sums.v))
+    assert attention_bytes(config, ParallelConfig(), 128, "bf16") == size
+    assert attention_bytes(config, ParallelConfig(context=2), 128, "bf16") == size // 2
+    gather = ParallelConfig(context=2, context_method="gather", tensor=2)
+    assert attention_bytes(config, gather, 128, "bf16") == (sums.q.nbytes // 2 + sums.k.nbytes + sums.v.nbytes) // 2
+    dense = ParallelConfig(attention="reference")
+    assert attention_bytes(config, dense, 128, "bf16") == mask_bytes(config, dense, 128, "bf16") > 0
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

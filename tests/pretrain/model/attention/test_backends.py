@@ -1,4 +1,4 @@
-"""The entry to attention: one mask for each pack, the queries that a process holds, and a name that exists."""
+"""The entry to attention: one plan for each pack, the queries that a process holds, and a name that exists."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.model.attention import choose
+from videoar.pretrain.model.attention.backends import backend_for
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.attention.reference import masked_attention
 from videoar.tokenizer.scales import ScaleSchedule
@@ -25,8 +26,8 @@ def test_the_default_is_attention_under_the_mask() -> None:
     pack = layout()
     q, k, v = torch.randn(3, pack.length, 2, 8)
     expected = masked_attention(pack.dense_mask())(0, q, k, v)
-    assert torch.equal(choose(pack, "cpu")(0, q, k, v), expected)
     assert torch.equal(choose(pack, "cpu", "reference")(0, q, k, v), expected)
+    torch.testing.assert_close(choose(pack, "cpu")(0, q, k, v), expected)
 
 
 def test_some_queries_attend_as_they_do_among_all() -> None:
@@ -39,10 +40,11 @@ def test_some_queries_attend_as_they_do_among_all() -> None:
     torch.testing.assert_close(choose(pack, "cpu", queries=rows)(0, q[index], k, v), whole[index])
 
 
-def test_a_pack_has_one_mask() -> None:
-    """A mask for each pipeline chunk would multiply its memory by the chunks."""
+def test_a_pack_has_one_plan() -> None:
+    """A plan or mask for each pipeline chunk would multiply its memory by the chunks."""
     pack = layout()
-    assert choose(pack, "cpu") is choose(pack, torch.device("cpu"), "reference")
+    assert choose(pack, "cpu") is choose(pack, torch.device("cpu"))
+    assert choose(pack, "cpu", "flash") is choose(pack, "cpu", "flash")
     assert choose(pack, "cpu", queries=(range(3),)) is not choose(pack, "cpu")
     assert choose(layout(), "cpu") is not choose(pack, "cpu")
 
@@ -51,3 +53,20 @@ def test_an_unknown_backend_is_refused() -> None:
     """A backend that is silently replaced by another one gives wrong timings."""
     with pytest.raises(InputError, match=r"quick: is not a backend of this version; use one of: auto, reference"):
         choose(layout(), "cpu", "quick")
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "width", "expected"),
+    [
+        ("cpu", torch.float32, 16, "flash"),
+        ("cpu", torch.float64, 3, "flash"),
+        ("cuda", torch.bfloat16, 80, "flash"),
+        ("cuda", torch.float16, 256, "flash"),
+        ("cuda", torch.bfloat16, 264, "flex"),
+        ("cuda", torch.bfloat16, 20, "flex"),
+        ("cuda", torch.float32, 64, "flex"),
+    ],
+)
+def test_auto_is_flash_where_its_kernels_exist(device: str, dtype: torch.dtype, width: int, expected: str) -> None:
+    """A GPU's flash kernels refuse other types and widths in the middle of a run."""
+    assert backend_for(torch.device(device), dtype, width) == expected

@@ -1,0 +1,245 @@
+"""Flash attention for variable lengths on a GPU: keys are gathered once for each frame, rows stay where they are."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from videoar.pretrain.model.attention.merge import Gradients, Kernels, Merged, merge
+from videoar.pretrain.model.attention.plan import Call, Piece
+
+GATHERED_BYTES = 1 << 30
+"""Limit on the copies of keys and values that one kernel reads: longer calls are divided, by frames."""
+
+
+class VarlenKernels(ABC):
+    """Attention of consecutive segments: rows of segment i of q against segment i of k and v. Shapes (total, n, c)."""
+
+    @abstractmethod
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, *, causal: bool) -> tuple[Tensor, Tensor]:
+        """Output (rows, n, c) and log-sum-exp (rows, n)."""
+
+    @abstractmethod
+    def backward(
+        self,
+        grad: Tensor,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        lse: Tensor,
+        segments: Segments,
+        *,
+        causal: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of q, k and v; `out` and `lse` are the merged ones."""
+
+
+class Segments:
+    """Where the pieces of one call are: offsets for the kernels, and which rows and keys to gather, on the device."""
+
+    def __init__(self, pieces: tuple[Piece, ...], device: torch.device) -> None:
+        self.offsets_q = _offsets([len(piece.rows) for piece in pieces], device)
+        self.offsets_k = _offsets([piece.num_keys for piece in pieces], device)
+        self.longest_q = max(len(piece.rows) for piece in pieces)
+        self.longest_k = max(piece.num_keys for piece in pieces)
+        self._rows = _selection([piece.rows for piece in pieces], device)
+        self._keys = _selection([run for piece in pieces for run in piece.keys], device)
+
+    def rows(self, x: Tensor) -> Tensor:
+        """The rows of q, or of what has its shape: a view where they follow each other."""
+        return _select(x, self._rows)
+
+    def keys(self, x: Tensor) -> Tensor:
+        """Keys or values, gathered."""
+        return _select(x, self._keys)
+
+    def put_rows(self, x: Tensor, part: Tensor) -> None:
+        """Write what belongs to the rows."""
+        if isinstance(self._rows, Tensor):
+            x.index_copy_(0, self._rows, part)
+
+    def add_rows(self, x: Tensor, part: Tensor) -> None:
+        """Add to the rows; no row is there twice."""
+        _add(x, self._rows, part)
+
+    def add_keys(self, x: Tensor, part: Tensor) -> None:
+        """The adjoint of `keys`: a key that many pieces read receives their sum."""
+        _add(x, self._keys, part)
+
+
+class VarlenFlash(Kernels):
+    """The calls of a pack on variable-length kernels."""
+
+    def __init__(self, calls: tuple[Call, ...], device: torch.device, kernels: VarlenKernels) -> None:
+        self._kernels = kernels
+        self._calls, self._device = calls, device
+        self._divided: dict[int, list[tuple[Call, Segments]]] = {}
+
+    def _segments(self, k: Tensor) -> list[tuple[Call, Segments]]:
+        """Every call in groups of pieces whose gathered keys and values stay under the limit."""
+        bytes_a_key = 2 * k[0].numel() * k.element_size()
+        if bytes_a_key not in self._divided:
+            self._divided[bytes_a_key] = [
+                (call, Segments(group, self._device))
+                for call in self._calls
+                for group in divide(call.pieces, GATHERED_BYTES // bytes_a_key)
+            ]
+        return self._divided[bytes_a_key]
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, merged: Merged) -> None:
+        """Attend in every call, and merge its result."""
+        for call, group in self._segments(k):
+            part, part_lse = self._kernels.forward(
+                group.rows(q), group.keys(k), group.keys(v), group, causal=call.causal
+            )
+            out, lse = group.rows(merged.out), group.rows(merged.lse)
+            merge(out, lse, part, part_lse, first=not call.merges)
+            group.put_rows(merged.out, out)
+            group.put_rows(merged.lse, lse)
+
+    def backward(self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, merged: Merged, sums: Gradients) -> None:
+        """The kernel's own backward of every call; keys are gathered again instead of kept."""
+        for call, group in self._segments(k):
+            rows = [group.rows(part) for part in (grad, q, merged.out, merged.lse)]
+            given, query, out, lse = rows
+            dq, dk, dv = self._kernels.backward(
+                given, query, group.keys(k), group.keys(v), out, lse, group, causal=call.causal
+            )
+            group.add_rows(sums.q, dq)
+            group.add_keys(sums.k, dk)
+            group.add_keys(sums.v, dv)
+
+
+def divide(pieces: tuple[Piece, ...], most_keys: int) -> Iterator[tuple[Piece, ...]]:
+    """The pieces in groups of at most this many keys; a piece with more is a group of its own."""
+    first, keys = 0, 0
+    for index, piece in enumerate(pieces):
+        if index > first and keys + piece.num_keys > most_keys:
+            yield pieces[first:index]
+            first, keys = index, 0
+        keys += piece.num_keys
+    yield pieces[first:]
+
+
+Selection = slice | Tensor
+"""Rows that follow each other, or the indices of rows that do not."""
+
+
+def _selection(runs: Sequence[range], device: torch.device) -> Selection:
+    if all(run.stop == following.start for run, following in itertools.pairwise(runs)):
+        return slice(runs[0].start, runs[-1].stop)
+    return _moved(np.concatenate([np.arange(run.start, run.stop) for run in runs]), device)
+
+
+def _offsets(lengths: Sequence[int], device: torch.device) -> Tensor:
+    return _moved(np.cumsum([0, *lengths], dtype=np.int32), device)
+
+
+def _moved(values: np.ndarray, device: torch.device) -> Tensor:
+    """On the device; from pinned memory the copy waits for nothing."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def _select(x: Tensor, selection: Selection) -> Tensor:
+    return x[selection] if isinstance(selection, slice) else x.index_select(0, selection)
+
+
+def _add(x: Tensor, selection: Selection, part: Tensor) -> None:
+    if isinstance(selection, slice):
+        x[selection].add_(part)
+    else:
+        x.index_add_(0, selection, part.to(x.dtype))
+
+
+class AtenFlash(VarlenKernels):
+    """The kernels behind PyTorch's own flash attention: FlashAttention-2, or what has been activated in its place."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, *, causal: bool) -> tuple[Tensor, Tensor]:
+        out, lse, *_ = torch.ops.aten._flash_attention_forward(
+            *(_channels_together(part) for part in (q, k, v)),
+            segments.offsets_q,
+            segments.offsets_k,
+            segments.longest_q,
+            segments.longest_k,
+            0.0,
+            causal,
+            False,
+        )
+        return out, lse.T
+
+    def backward(
+        self,
+        grad: Tensor,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        lse: Tensor,
+        segments: Segments,
+        *,
+        causal: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        no_dropout = _no_dropout(q.device)
+        dq, dk, dv = torch.ops.aten._flash_attention_backward(
+            *(_channels_together(part) for part in (grad, q, k, v, out)),
+            lse.T.contiguous(),
+            segments.offsets_q,
+            segments.offsets_k,
+            segments.longest_q,
+            segments.longest_k,
+            0.0,
+            causal,
+            no_dropout,
+            no_dropout,
+        )
+        return dq, dk, dv
+
+
+def _channels_together(x: Tensor) -> Tensor:
+    """The kernels read any strides but that of the channels."""
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+@functools.cache
+def _no_dropout(device: torch.device) -> Tensor:
+    """The state of a random generator that nothing is drawn from."""
+    return torch.zeros(2, dtype=torch.uint64, device=device)
+
+
+PACKAGES = {"FA4": ("flash_attn.cute", (9, 10)), "FA3": ("flash_attn_interface", (9,))}
+"""Faster kernels that PyTorch can put behind its flash attention: their module, and the GPUs (major) they are for."""
+
+
+@functools.cache
+def cuda_kernels() -> AtenFlash:
+    """PyTorch's flash attention, with the fastest kernels that are installed for this GPU."""
+    activate()
+    return AtenFlash()
+
+
+@functools.cache
+def activate() -> str:
+    """Activate the newest installed kernels for this GPU in PyTorch; their name."""
+    from torch.nn import attention
+
+    major, _ = torch.cuda.get_device_capability()
+    known: list[str] = getattr(attention, "list_flash_attention_impls", list)()
+    for name, (module, majors) in PACKAGES.items():
+        if name in known and major in majors and _is_installed(module):
+            attention.activate_flash_attention_impl(name)
+            return name
+    return "FA2"
+
+
+def _is_installed(module: str) -> bool:
+    parent = module.rpartition(".")[0]
+    return (not parent or importlib.util.find_spec(parent) is not None) and importlib.util.find_spec(module) is not None

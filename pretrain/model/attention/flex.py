@@ -1,0 +1,157 @@
+"""The `flex` backend: FlexAttention with a block mask that is built from the pack's rectangles.
+
+It serves any type and head width on a GPU. On a CPU it has no backward and is there to be tested.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
+
+from videoar.pretrain.model.attention.layout import PackLayout
+from videoar.pretrain.model.attention.plan import Piece, Runs, calls_of
+from videoar.pretrain.model.layers import Attend
+
+BLOCK = 128
+"""Rows and keys of a block: the unit in which FlexAttention leaves out what is masked."""
+
+
+def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -> Attend:
+    """Attention of the query rows over a whole pack by FlexAttention; compiled once on a GPU."""
+    mask = block_mask(layout, device, queries)
+    rows = torch.cat([torch.arange(run.start, run.stop) for run in queries])
+    padding = torch.from_numpy(layout.sample < 0)
+    idle, unread = (part[:, None, None].to(device) for part in (padding[rows], padding))
+    attention: Callable[..., Tensor] = _compiled() if device.type == "cuda" else flex_attention
+
+    def attend(
+        layer: int, q: Float[Tensor, "rows n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
+    ) -> Float[Tensor, "rows n c"]:
+        # Padding shares blocks with tokens, and 0 x NaN is NaN.
+        q, k, v = q.masked_fill(idle, 0), k.masked_fill(unread, 0), v.masked_fill(unread, 0)
+        q, k, v = (part.transpose(0, 1)[None] for part in (q, k, v))
+        out: Tensor = attention(q, k, v, block_mask=mask)
+        return out[0].transpose(0, 1).masked_fill(idle, 0)
+
+    return attend
+
+
+@functools.cache
+def _compiled() -> Callable[..., Tensor]:
+    return torch.compile(flex_attention, dynamic=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RowTables:
+    """Who attends to whom, from tables of one entry a row: what FlexAttention evaluates within a partial block."""
+
+    history: Int64[np.ndarray, " rows"]
+    """Row of `visible`."""
+    unit: Int64[np.ndarray, " l"]
+    """Column of `visible`: which text or frame of its sample a key belongs to."""
+    visible: Bool[np.ndarray, "h u"]
+    """By (rows of a frame or text, text or frame). The last row and the last column are False, for padding."""
+    sample: Int64[np.ndarray, " l"]
+    row_sample: Int64[np.ndarray, " rows"]
+    own: Int64[np.ndarray, "rows 2"]
+    """Start and end of the keys of a row within its own frame (or its text, if text is causal)."""
+
+
+def block_mask(layout: PackLayout, device: torch.device, queries: Runs) -> BlockMask:
+    """The pattern by blocks of 128 rows and keys: full, partial or empty."""
+    num_rows = sum(len(run) for run in queries)
+    pieces = [piece for call in calls_of(layout, queries) for piece in _by_row(call.pieces, causal=call.causal)]
+    attended = _attended(pieces, num_rows, layout.length)
+    size = np.outer(_block_sizes(num_rows), _block_sizes(layout.length))
+    full, partial = attended == size, (attended > 0) & (attended < size)
+    return BlockMask.from_kv_blocks(
+        *_listed(partial, device),
+        *_listed(full, device),
+        BLOCK_SIZE=BLOCK,
+        mask_mod=_mask_of(row_tables(layout, queries), device),
+        seq_lengths=(num_rows, layout.length),
+    )
+
+
+def _by_row(pieces: tuple[Piece, ...], *, causal: bool) -> Iterator[Piece]:
+    """The pieces as full rectangles: a causal one row by row."""
+    for piece in pieces:
+        if not causal:
+            yield piece
+            continue
+        for index, row in enumerate(piece.rows):
+            start = piece.keys[0].start
+            yield Piece(range(row, row + 1), (range(start, start + index + 1),))
+
+
+def _attended(pieces: list[Piece], num_rows: int, num_keys: int) -> Int64[np.ndarray, "q_blocks k_blocks"]:
+    """Attended pairs in each block: pieces are disjoint, so their overlaps add up."""
+    counts = np.zeros((-(-num_rows // BLOCK), -(-num_keys // BLOCK)), np.int64)
+    for piece in pieces:
+        first, height = _overlap(piece.rows)
+        for run in piece.keys:
+            left, width = _overlap(run)
+            counts[first : first + len(height), left : left + len(width)] += np.outer(height, width)
+    return counts
+
+
+def _overlap(run: range) -> tuple[int, Int64[np.ndarray, " blocks"]]:
+    """The first block that a run touches, and how much of it is in each block."""
+    first, last = run.start // BLOCK, (run.stop - 1) // BLOCK
+    edges = np.clip(np.arange(first, last + 2) * BLOCK, run.start, run.stop)
+    return first, np.diff(edges)
+
+
+def _block_sizes(length: int) -> Int64[np.ndarray, " blocks"]:
+    return _overlap(range(length))[1]
+
+
+def _listed(blocks: Bool[np.ndarray, "q k"], device: torch.device) -> tuple[Tensor, Tensor]:
+    """FlexAttention's form: how many blocks of keys each block of rows has, and their indices first in its list."""
+    order = np.argsort(~blocks, axis=1, kind="stable")
+    counts, indices = (torch.from_numpy(part.astype(np.int32)).to(device) for part in (blocks.sum(axis=1), order))
+    return counts[None, None], indices[None, None]
+
+
+def row_tables(layout: PackLayout, queries: Runs) -> RowTables:
+    """The rectangles of a pack as tables of one entry a row."""
+    units: dict[int, dict[range, int]] = {}
+    seen: list[list[int]] = []
+    history = np.full(layout.length, -1)
+    unit = np.full(layout.length, -1)
+    own = np.zeros((layout.length, 2), np.int64)
+    for rectangle in layout.rectangles():
+        rows = slice(rectangle.rows.start, rectangle.rows.stop)
+        if rectangle.causal:
+            own[rows, 0], own[rows, 1] = rectangle.rows.start, np.arange(rows.start, rows.stop) + 1
+        elif rectangle.own:
+            own[rows] = rectangle.keys[0].start, rectangle.keys[-1].stop
+        else:
+            known = units.setdefault(int(layout.sample[rows.start]), {})
+            for run in rectangle.keys:
+                unit[run.start : run.stop] = known.setdefault(run, len(known))
+            history[rows] = len(seen)
+            seen.append([known[run] for run in rectangle.keys])
+    visible = np.zeros((len(seen) + 1, max((len(known) for known in units.values()), default=0) + 1), bool)
+    for row, columns in enumerate(seen):
+        visible[row, columns] = True
+    index = np.concatenate([np.arange(run.start, run.stop) for run in queries])
+    return RowTables(history[index], unit, visible, layout.sample, layout.sample[index], own[index])
+
+
+def _mask_of(tables: RowTables, device: torch.device) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    history, unit, visible, sample, row_sample, own = (
+        torch.from_numpy(part).to(device)
+        for part in (tables.history, tables.unit, tables.visible, tables.sample, tables.row_sample, tables.own)
+    )
+
+    # Lambdas: FlexAttention traces them, and cannot trace what checks types at run time.
+    past = lambda row, key: (row_sample[row] == sample[key]) & visible[history[row], unit[key]]  # noqa: E731
+    return lambda _, head, row, key: past(row, key) | ((own[row, 0] <= key) & (key < own[row, 1]))

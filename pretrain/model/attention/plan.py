@@ -1,0 +1,135 @@
+"""From a pack's rectangles to kernel calls: which rectangles share a call, and how their rows lie in memory.
+
+The block-causal pattern needs two kinds of rectangles: a frame's rows against text and past frames, and the rows of a
+scale against the scales of its frame up to itself. Within one call every row occurs at most once, so a call is a
+variable-length attention; the results of several calls are merged by their log-sum-exp.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from videoar.pretrain.model.attention.layout import PackLayout, Rectangle
+
+Runs = tuple[range, ...]
+"""Runs of rows of a pack, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A rectangle as a kernel reads it: consecutive rows of q against runs of rows of k and v."""
+
+    rows: range
+    """Rows of q as this process holds it."""
+    keys: Runs
+    """Rows of k and v; adjacent runs are one."""
+
+    @property
+    def num_keys(self) -> int:
+        """Keys that each row attends to."""
+        return sum(len(run) for run in self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Pieces that are computed together: no row of q is in two of them."""
+
+    pieces: tuple[Piece, ...]
+    causal: bool = False
+    """Row i of a piece attends to its keys 0 to i (square pieces only)."""
+    merges: bool = False
+    """Some rows already have a result of an earlier call."""
+
+
+def calls_of(layout: PackLayout, queries: Runs) -> tuple[Call, ...]:
+    """The attention of these rows of a pack as kernel calls: history and text, own scales, causal text."""
+    history: list[Piece] = []
+    own: list[Piece] = []
+    causal: list[Piece] = []
+    for rectangle in layout.rectangles():
+        for rows, local in _held(rectangle.rows, queries):
+            if rectangle.causal:
+                before = range(rectangle.rows.start, rows.start)
+                if before:
+                    history.append(Piece(local, (before,)))
+                causal.append(Piece(local, (rows,)))
+            else:
+                (own if rectangle.own else history).append(Piece(local, _joined(rectangle)))
+    calls = (Call(tuple(history)), Call(tuple(own), merges=True), Call(tuple(causal), causal=True, merges=True))
+    return tuple(call for call in calls if call.pieces)
+
+
+def _held(rows: range, queries: Runs) -> Iterator[tuple[range, range]]:
+    """The parts of these rows that are among the queries, and where they are in q."""
+    offset = 0
+    for run in queries:
+        start, stop = max(rows.start, run.start), min(rows.stop, run.stop)
+        if start < stop:
+            yield range(start, stop), range(start - run.start + offset, stop - run.start + offset)
+        offset += len(run)
+
+
+def _joined(rectangle: Rectangle) -> Runs:
+    """The keys, with runs that touch each other made one."""
+    runs: list[range] = []
+    for run in rectangle.keys:
+        if runs and runs[-1].stop == run.start:
+            runs[-1] = range(runs[-1].start, run.stop)
+        else:
+            runs.append(run)
+    return tuple(runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Progression:
+    """`count` runs of `length` rows, the first at `start`, each `step` rows after the one before."""
+
+    start: int
+    length: int
+    count: int = 1
+    step: int = 0
+
+    def then(self, start: int) -> Progression | None:
+        """This progression with one more run that starts there; None if it is not evenly spaced or would overlap."""
+        step = start - self.start if self.count == 1 else self.step
+        if step < self.length or start != self.start + self.count * step:
+            return None
+        return Progression(self.start, self.length, self.count + 1, step)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pieces of one shape that views of q, k and v hold: `keys` is a progression, or the runs of a single piece."""
+
+    rows: Progression
+    keys: Progression | Runs
+
+
+def batches_of(pieces: Iterable[Piece]) -> tuple[Batch, ...]:
+    """The pieces in batches of equal shape and spacing, as the frames of a clip or the images of a pack have."""
+    batches: list[Batch] = []
+    shapes: dict[tuple[int, int], list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        if len(piece.keys) == 1:
+            shapes[len(piece.rows), len(piece.keys[0])].append(piece)
+        else:
+            batches.append(Batch(Progression(piece.rows.start, len(piece.rows)), piece.keys))
+    for alike in shapes.values():
+        batches.extend(_progressions(alike))
+    return tuple(batches)
+
+
+def _progressions(pieces: list[Piece]) -> Iterator[Batch]:
+    rows = Progression(pieces[0].rows.start, len(pieces[0].rows))
+    keys = Progression(pieces[0].keys[0].start, len(pieces[0].keys[0]))
+    for piece in itertools.islice(pieces, 1, None):
+        more_rows, more_keys = rows.then(piece.rows.start), keys.then(piece.keys[0].start)
+        if more_rows is None or more_keys is None:
+            yield Batch(rows, keys)
+            more_rows = Progression(piece.rows.start, rows.length)
+            more_keys = Progression(piece.keys[0].start, keys.length)
+        rows, keys = more_rows, more_keys
+    yield Batch(rows, keys)

@@ -1,0 +1,65 @@
+"""A real call of the attention that `auto` picks, compared with the reference: what `videoar doctor` reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from videoar.pretrain.model.attention.backends import backend_for, choose
+from videoar.pretrain.model.attention.flash_cpu import CpuFlash
+from videoar.pretrain.model.attention.flash_cuda import activate
+from videoar.pretrain.model.attention.layout import PackLayout, Segment
+from videoar.tokenizer.scales import ScaleSchedule
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionCheck:
+    """What was found on a device."""
+
+    kernels: str
+    """Backend and kernels."""
+    error: float
+    """Largest difference of output and gradients from the reference in float64."""
+    allowed: float
+    """Twice the largest difference that the reference has in bf16."""
+
+
+def selfcheck(device: torch.device) -> AttentionCheck:
+    """Attend in bf16 over a clip with a masked frame, an image and padding, forward and backward."""
+    layout, exact = _pack(), torch.float64
+    generator = torch.Generator().manual_seed(0)
+    q, k, v, upstream = torch.randn(4, layout.length, 2, 64, generator=generator, dtype=exact).to(device)
+    right = _results(layout, device, "reference", exact, (q, k, v, upstream))
+    error, allowed = (
+        max((one - other).abs().max().item() for one, other in zip(found, right, strict=True))
+        for found in (
+            _results(layout, device, name, torch.bfloat16, (q, k, v, upstream)) for name in ("auto", "reference")
+        )
+    )
+    return AttentionCheck(kernels_on(device, torch.bfloat16, 64), error, 2 * allowed)
+
+
+def kernels_on(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
+    """Name of the backend that `auto` picks, and of its kernels."""
+    backend = backend_for(device, dtype, head_dim)
+    if backend == "flex":
+        return "flex (Triton)"
+    return CpuFlash.name if device.type == "cpu" else f"flash ({activate()})"
+
+
+def _pack() -> PackLayout:
+    schedule = ScaleSchedule.named("64x64")
+    clip = Segment(schedule, 3, 5, 0, np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], bool))
+    image = Segment(schedule, 1, 2, clip.visual.stop, np.zeros((1, 1), bool))
+    return PackLayout((clip, image), image.visual.stop + 7)
+
+
+def _results(
+    layout: PackLayout, device: torch.device, backend: str, dtype: torch.dtype, values: tuple[torch.Tensor, ...]
+) -> list[torch.Tensor]:
+    q, k, v, upstream = (part.detach().to(dtype) for part in values)
+    inputs = tuple(part.requires_grad_() for part in (q, k, v))
+    out = choose(layout, device, backend)(0, *inputs)
+    return [part.double() for part in (out.detach(), *torch.autograd.grad(out, inputs, upstream))]

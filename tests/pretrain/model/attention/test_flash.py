@@ -1,0 +1,195 @@
+"""Flash attention equals attention under the dense mask, forward and backward, for any pack."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+import torch
+from torch import Tensor
+
+from videoar.pretrain.model.attention import choose, flash_cuda
+from videoar.pretrain.model.attention.flash import Plan, attend_by, flash_attention
+from videoar.pretrain.model.attention.flash_cuda import Segments, VarlenFlash, VarlenKernels, divide
+from videoar.pretrain.model.attention.layout import PackLayout, TextAttention
+from videoar.pretrain.model.attention.plan import Piece, Runs, batches_of, calls_of
+from videoar.pretrain.model.layers import Attend
+
+from .layouts import clip, inputs, largest_tensor, random_layout, results
+
+CPU = torch.device("cpu")
+
+
+class SegmentLoop(VarlenKernels):
+    """What variable-length kernels on a GPU compute, by a loop over segments."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, *, causal: bool) -> tuple[Tensor, Tensor]:
+        parts = [_softmax(*cut, causal=causal) for cut in _cuts(segments, (q,), (k, v))]
+        return torch.cat([out for out, _ in parts]), torch.cat([lse for _, lse in parts])
+
+    def backward(
+        self,
+        grad: Tensor,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        out: Tensor,
+        lse: Tensor,
+        segments: Segments,
+        *,
+        causal: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """With P = exp(s - lse): dv = P^T dout, ds = P (dout v^T - rowsum(dout out)). (FlashAttention, §B.)"""
+        sums: list[tuple[Tensor, ...]] = []
+        for given, queries, result, log_sum, keys, values in _cuts(segments, (grad, q, out, lse), (k, v)):
+            scale = q.shape[-1] ** -0.5
+            scores = torch.einsum("qnc,knc->nqk", queries, keys) * scale
+            if causal:
+                scores = scores.masked_fill(torch.ones_like(scores[0], dtype=torch.bool).triu(1), -torch.inf)
+            share = (scores - log_sum.T[..., None]).exp()
+            change = torch.einsum("qnc,knc->nqk", given, values) - (given * result).sum(-1).T[..., None]
+            slope = share * change * scale
+            sums.append(
+                (
+                    torch.einsum("nqk,knc->qnc", slope, keys),
+                    torch.einsum("nqk,qnc->knc", slope, queries),
+                    torch.einsum("nqk,qnc->knc", share, given),
+                )
+            )
+        dq, dk, dv = (torch.cat(parts) for parts in zip(*sums, strict=True))
+        return dq, dk, dv
+
+
+def _cuts(segments: Segments, by_row: tuple[Tensor, ...], by_key: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+    rows = segments.offsets_q.diff().tolist()
+    keys = segments.offsets_k.diff().tolist()
+    assert min(*rows, *keys) > 0, "kernels return no finite log-sum-exp for a segment without keys"
+    assert (max(rows), max(keys)) == (segments.longest_q, segments.longest_k)
+    return list(zip(*(part.split(rows) for part in by_row), *(part.split(keys) for part in by_key), strict=True))
+
+
+def _softmax(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> tuple[Tensor, Tensor]:
+    scores = torch.einsum("qnc,knc->nqk", q, k) * q.shape[-1] ** -0.5
+    if causal:
+        scores = scores.masked_fill(torch.ones_like(scores[0], dtype=torch.bool).triu(1), -torch.inf)
+    return torch.einsum("nqk,knc->qnc", scores.softmax(-1), v), scores.logsumexp(-1).T
+
+
+def varlen(layout: PackLayout, queries: Runs) -> Attend:
+    """The plan for a GPU, computed by the loop above."""
+    return attend_by(_kept(Plan(VarlenFlash(calls_of(layout, queries), CPU, SegmentLoop()))))
+
+
+_PLANS: list[Plan] = []
+
+
+def _kept(plan: Plan) -> Plan:
+    _PLANS.append(plan)  # as `choose` keeps it in the layout
+    return plan
+
+
+@pytest.fixture
+def seed() -> int:
+    """A new one in every run; a failure prints it."""
+    return random.SystemRandom().randrange(2**32)
+
+
+@pytest.mark.parametrize("text", ["full", "causal"])
+@pytest.mark.parametrize("kind", ["cpu", "varlen"])
+@pytest.mark.parametrize("part", ["all", "some"])
+def test_output_and_gradients_are_those_under_the_mask(
+    kind: str, text: TextAttention, part: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rectangles merged by log-sum-exp are one softmax; what padding holds changes nothing, even if it is NaN."""
+    monkeypatch.setattr(flash_cuda, "GATHERED_BYTES", 2 * 2 * 16 * 8 * 150)
+    for number in range(seed, seed + 8):
+        layout = random_layout(number, text)
+        cut = sorted(random.Random(number).sample(range(layout.length), 4))
+        queries: Runs = (range(layout.length),) if part == "all" else (range(cut[2], cut[3]), range(cut[0], cut[1]))
+        rows = torch.cat([torch.arange(run.start, run.stop) for run in queries])
+        q, k, v = inputs(layout, rows=len(rows))
+        upstream = torch.randn_like(q)
+        expected = results(choose(layout, CPU, "reference", queries), q, k, v, upstream)
+        padding = torch.from_numpy(layout.sample < 0)
+        with torch.no_grad():
+            for tensor, rows_of in ((q, padding[rows]), (k, padding), (v, padding)):
+                tensor[rows_of] = torch.nan
+        make = flash_attention if kind == "cpu" else lambda layout, _, queries: varlen(layout, queries)
+        found = results(make(layout, CPU, queries), q, k, v, upstream)
+        for name, one, other in zip(("out", "dq", "dk", "dv"), found, expected, strict=True):
+            error = (one - other).abs().max()
+            assert error < 1e-10, f"{name} of layout {number} differs by {error}"
+
+
+@pytest.mark.parametrize("width", [64, 80, 128])
+def test_float32_and_bf16_round_as_one_kernel_does(width: int, seed: int) -> None:
+    """Merging in float32 adds no error that a single call of the same kernel would not have."""
+    layout = random_layout(seed)
+    exact = inputs(layout, width=width)
+    upstream = torch.randn_like(exact[0])
+    expected = results(choose(layout, CPU, "reference"), *exact, upstream)
+    for dtype, limit in ((torch.float32, 1e-5), (torch.bfloat16, None)):
+        rounded = [part.detach().to(dtype).requires_grad_() for part in exact]
+        found = results(choose(layout, CPU, "flash"), *rounded, upstream)
+        dense = results(choose(layout, CPU, "reference"), *rounded, upstream)
+        for one, usual, right in zip(found, dense, expected, strict=True):
+            error = (one - right).abs().max().item()
+            allowed = limit if limit is not None else 2 * (usual - right).abs().max().item() + 1e-3
+            assert error < allowed, f"width {width}, {dtype}, layout {seed}: {error}, allowed {allowed}"
+
+
+def test_nothing_grows_with_the_square_of_the_pack() -> None:
+    """A dense mask of 45,056 tokens is 2 GB: no tensor may be larger than the queries of all heads in float32."""
+    layout = clip(16, 2)
+    q, k, v = inputs(layout, dtype=torch.float32)
+    with largest_tensor() as found:
+        results(choose(layout, CPU, "flash"), q, k, v, torch.randn_like(q))
+    assert found[0] <= q.numel() < layout.length**2 / 32
+
+
+def test_masked_frames_are_not_computed() -> None:
+    """The pieces of all calls are the attended pairs, no more: a masked frame costs nothing."""
+    for number in range(20):
+        layout = random_layout(number)
+        pieces = [piece for call in calls_of(layout, (range(layout.length),)) for piece in call.pieces]
+        assert sum(len(piece.rows) * piece.num_keys for piece in pieces) == layout.attended_pairs
+
+
+def test_batches_hold_every_piece_once() -> None:
+    """Frames of a clip, and images of one size, are computed in one call without copies."""
+    layout = clip(16, 16)
+    history, own = (batches_of(call.pieces) for call in calls_of(layout, (range(layout.length),)))
+    assert len(own) == layout.segments[0].schedule.num_scales
+    assert all(batch.rows.count == 16 for batch in own)
+    assert len(history) == 1 + 16, "text, and a frame with each number of past frames"
+    pieces = [piece for call in calls_of(layout, (range(layout.length),)) for piece in call.pieces]
+    assert sum(batch.rows.count for batch in (*history, *own)) == len(pieces)
+
+
+def test_long_calls_are_divided_between_pieces() -> None:
+    """Gathered keys of many frames would not fit a device; a piece is never divided."""
+    pieces = tuple(Piece(range(i, i + 1), (range(size),)) for i, size in enumerate((5, 3, 9, 1, 1)))
+    groups = list(divide(pieces, 8))
+    assert tuple(itertools.chain(*groups)) == pieces
+    assert [sum(piece.num_keys for piece in group) for group in groups] == [8, 9, 2]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("text", ["full", "causal"])
+@pytest.mark.parametrize("width", [64, 80, 128])
+@pytest.mark.parametrize("backend", ["flash", "flex"])
+def test_a_gpu_rounds_as_its_own_flash_attention_does(backend: str, width: int, text: TextAttention, seed: int) -> None:
+    """In bf16 the error against float64 is at most twice that of PyTorch's attention under the dense mask."""
+    device = torch.device("cuda")
+    layout = random_layout(seed, text)
+    exact = inputs(layout, width=width, device=device)
+    upstream = torch.randn_like(exact[0])
+    expected = results(choose(layout, device, "reference"), *exact, upstream)
+    rounded = [part.detach().bfloat16().requires_grad_() for part in exact]
+    found = results(choose(layout, device, backend), *rounded, upstream)
+    dense = results(choose(layout, device, "reference"), *rounded, upstream)
+    for one, usual, right in zip(found, dense, expected, strict=True):
+        allowed = 2 * (usual - right).abs().max().item() + 1e-3
+        assert (one - right).abs().max().item() < allowed, f"layout {seed}"

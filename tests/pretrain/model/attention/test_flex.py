@@ -1,0 +1,53 @@
+"""FlexAttention under the block mask of a pack equals attention under the dense mask."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from videoar.pretrain.model.attention import choose
+from videoar.pretrain.model.attention.flex import block_mask, flex_attention_of
+from videoar.pretrain.model.attention.layout import TextAttention
+
+from .layouts import clip, inputs, random_layout
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("text", ["full", "causal"])
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_the_output_is_that_under_the_mask(text: TextAttention) -> None:
+    """On a CPU FlexAttention has no backward: its mask is checked forward, for all rows and for some."""
+    seed = random.SystemRandom().randrange(2**32)
+    for number in range(seed, seed + 3):
+        layout = random_layout(number, text)
+        for queries in ((range(layout.length),), (range(9, 30), range(2, 5))):
+            rows = torch.cat([torch.arange(run.start, run.stop) for run in queries])
+            q, k, v = (part.detach() for part in inputs(layout, rows=len(rows)))
+            expected = choose(layout, CPU, "reference", queries)(0, q, k, v)
+            k[torch.from_numpy(layout.sample < 0)] = torch.nan
+            found = flex_attention_of(layout, CPU, queries)(0, q, k, v)
+            error = (found - expected).abs().max()
+            assert error < 1e-10, f"layout {number} differs by {error}"
+
+
+def test_blocks_are_full_partial_or_empty_as_the_mask_says() -> None:
+    """A block that is wrongly full leaks the future; one that is wrongly partial is slow."""
+    layout = clip(6, 2)
+    mask = block_mask(layout, CPU, (range(layout.length),))
+    dense = layout.dense_mask()
+    blocks = -(-layout.length // 128)
+    full = torch.zeros(blocks, blocks, dtype=torch.bool)
+    some = torch.zeros(blocks, blocks, dtype=torch.bool)
+    for row, key in torch.cartesian_prod(torch.arange(blocks), torch.arange(blocks)).tolist():
+        part = dense[row * 128 : row * 128 + 128, key * 128 : key * 128 + 128]
+        full[row, key], some[row, key] = part.all(), part.any()
+    assert mask.full_kv_indices is not None
+    assert mask.full_kv_num_blocks is not None
+    for row in range(blocks):
+        listed = mask.full_kv_indices[0, 0, row, : mask.full_kv_num_blocks[0, 0, row]]
+        assert sorted(listed.tolist()) == full[row].nonzero()[:, 0].tolist()
+        listed = mask.kv_indices[0, 0, row, : mask.kv_num_blocks[0, 0, row]]
+        assert sorted(listed.tolist()) == (some & ~full)[row].nonzero()[:, 0].tolist()
