@@ -29,7 +29,7 @@ def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -
     rows = torch.cat([torch.arange(run.start, run.stop) for run in queries])
     padding = torch.from_numpy(layout.sample < 0)
     idle, unread = (part[:, None, None].to(device) for part in (padding[rows], padding))
-    attention: Callable[..., Tensor] = _compiled() if device.type == "cuda" else flex_attention
+    attention = _compiled() if device.type == "cuda" else _uncompiled
 
     def attend(
         layer: int, q: Float[Tensor, "rows n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
@@ -41,6 +41,11 @@ def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -
         return out[0].transpose(0, 1).masked_fill(idle, 0)
 
     return attend
+
+
+def _uncompiled(q: Tensor, k: Tensor, v: Tensor, block_mask: BlockMask) -> Tensor:
+    out: Tensor = flex_attention(q, k, v, block_mask=block_mask)
+    return out
 
 
 @functools.cache
