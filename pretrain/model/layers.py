@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.model.rope import Rotation, rotate
+from videoar.pretrain.model.swiglu import swiglu
 
 Attend = Callable[[int, Float[Tensor, "l n c"], Float[Tensor, "l n c"], Float[Tensor, "l n c"]], Float[Tensor, "l n c"]]
 """(layer, q, k, v) after norm and rotation -> output. The backend knows who attends to whom: `attention.choose`."""
@@ -76,8 +77,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "rows d"]) -> Float[Tensor, "rows d"]:
         """Transform each token alone."""
-        gate, up = self.gate_up(x).unflatten(-1, (-1, 2)).unbind(-1)
-        return self.down(F.silu(gate) * up)
+        return self.down(swiglu(self.gate_up(x)))
 
 
 class Block(nn.Module):

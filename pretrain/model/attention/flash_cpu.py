@@ -30,26 +30,32 @@ class CpuFlash(Kernels):
     def forward(self, q: Tensor, k: Tensor, v: Tensor, merged: Merged) -> None:
         """Attend in every batch, and merge its result."""
         for call, batch in self._each():
-            keys, values = (_heads_first(_take(part, batch.keys)) for part in (k, v))
-            out, lse = _forward(_heads_first(_view(q, batch.rows)), keys, values, 0.0, call.causal)
-            merge(
-                _view(merged.out, batch.rows),
-                _view(merged.lse, batch.rows),
-                out.transpose(1, 2),
-                lse.transpose(1, 2),
-                first=not call.merges,
-            )
+            query, keys, values = _read(batch, (q,), (k, v))
+            out, lse = _forward(query, keys, values, 0.0, call.causal)
+            into = (_view(part, batch.rows) for part in (merged.out, merged.lse))
+            merge(*into, out.transpose(1, 2), lse.transpose(1, 2), first=not call.merges)
 
     def backward(self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, merged: Merged, sums: Gradients) -> None:
         """The kernel's own backward of every batch, with the merged output and log-sum-exp."""
         for call, batch in self._each():
-            given, query, out = (_heads_first(_view(part, batch.rows)) for part in (grad, q, merged.out))
-            keys, values = (_heads_first(_take(part, batch.keys)) for part in (k, v))
+            given, query, out, keys, values = _read(batch, (grad, q, merged.out), (k, v))
             lse = _view(merged.lse, batch.rows).transpose(1, 2)
             dq, dk, dv = _backward(given, query, keys, values, out, lse, 0.0, call.causal)
             _view(sums.q, batch.rows).add_(dq.transpose(1, 2))
             _add(sums.k, batch.keys, dk.transpose(1, 2))
             _add(sums.v, batch.keys, dv.transpose(1, 2))
+
+
+BF16_ROWS = 256
+"""Rows from which bf16 is the faster type: with fewer, the kernel spends its time on packing keys for each tile."""
+
+
+def _read(batch: Batch, by_row: tuple[Tensor, ...], by_key: tuple[Tensor, ...]) -> list[Tensor]:
+    """What a batch reads, as the kernel has it: (count, n, length, c)."""
+    parts = [*(_view(part, batch.rows) for part in by_row), *(_take(part, batch.keys) for part in by_key)]
+    if batch.rows.length < BF16_ROWS:
+        parts = [part.to(torch.promote_types(part.dtype, torch.float32)) for part in parts]
+    return [part.transpose(1, 2) for part in parts]
 
 
 def _view(x: Tensor, rows: Progression) -> Tensor:
@@ -73,7 +79,3 @@ def _add(x: Tensor, keys: Progression | Runs, part: Tensor) -> None:
         return
     for run, own in zip(keys, part[0].split([len(run) for run in keys]), strict=True):
         x[run.start : run.stop].add_(own)
-
-
-def _heads_first(x: Tensor) -> Tensor:
-    return x.transpose(1, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from videoar.pretrain.model.attention import choose, flash_cuda
 from videoar.pretrain.model.attention.flash import Plan, attend_by, flash_attention
 from videoar.pretrain.model.attention.flash_cuda import Segments, VarlenFlash, VarlenKernels, divide
 from videoar.pretrain.model.attention.layout import PackLayout, TextAttention
-from videoar.pretrain.model.attention.plan import Piece, Runs, batches_of, calls_of
+from videoar.pretrain.model.attention.plan import Piece, Runs, batches_of, calls_of, difference, intersection
 from videoar.pretrain.model.layers import Attend
 
 from .layouts import clip, inputs, largest_tensor, random_layout, results
@@ -159,12 +160,34 @@ def test_masked_frames_are_not_computed() -> None:
 def test_batches_hold_every_piece_once() -> None:
     """Frames of a clip, and images of one size, are computed in one call without copies."""
     layout = clip(16, 16)
-    history, own = (batches_of(call.pieces) for call in calls_of(layout, (range(layout.length),)))
+    history, rest, own = (batches_of(call.pieces) for call in calls_of(layout, (range(layout.length),)))
     assert len(own) == layout.segments[0].schedule.num_scales
     assert all(batch.rows.count == 16 for batch in own)
-    assert len(history) == 1 + 16, "text, and a frame with each number of past frames"
     pieces = [piece for call in calls_of(layout, (range(layout.length),)) for piece in call.pieces]
-    assert sum(batch.rows.count for batch in (*history, *own)) == len(pieces)
+    assert sum(batch.rows.count for batch in (*history, *rest, *own)) == len(pieces)
+
+
+def test_small_frames_share_the_keys_that_all_of_them_see() -> None:
+    """Kernels are slow on few rows: later frames of a clip are computed in threes, large frames and windows alone."""
+    assert [len(piece.rows) for piece in _history(clip(16, 16))][-3:] == [3 * 130] * 3
+    assert {len(piece.rows) for piece in _history(clip(5, 5, schedule="256x256"))} == {4, 521}
+    assert {len(piece.rows) for piece in _history(clip(9, 2))[2:]} == {130}, "half of a window of 2 is shared"
+
+
+def _history(layout: PackLayout) -> tuple[Piece, ...]:
+    return calls_of(layout, (range(layout.length),))[0].pieces
+
+
+def test_runs_as_sets() -> None:
+    """A key that is in both parts would be attended to twice, one in neither not at all."""
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        one, other = (
+            tuple(range(*pair) for pair in np.sort(draw.choice(30, 6, replace=False)).reshape(3, 2)) for _ in range(2)
+        )
+        keys, others = ({row for run in runs for row in run} for runs in (one, other))
+        assert [row for run in intersection(one, other) for row in run] == sorted(keys & others)
+        assert [row for run in difference(one, other) for row in run] == sorted(keys - others)
 
 
 def test_long_calls_are_divided_between_pieces() -> None:

@@ -23,7 +23,8 @@ def test_the_output_is_that_under_the_mask(text: TextAttention) -> None:
     seed = random.SystemRandom().randrange(2**32)
     for number in range(seed, seed + 3):
         layout = random_layout(number, text)
-        for queries in ((range(layout.length),), (range(9, 30), range(2, 5))):
+        third = layout.length // 3
+        for queries in ((range(layout.length),), (range(2 * third, layout.length), range(1, third))):
             rows = torch.cat([torch.arange(run.start, run.stop) for run in queries])
             q, k, v = (part.detach() for part in inputs(layout, rows=len(rows)))
             expected = choose(layout, CPU, "reference", queries)(0, q, k, v)
