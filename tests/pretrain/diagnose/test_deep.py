@@ -29,7 +29,7 @@ def test_the_shortest_video_is_compared(toy: Any, lengths: tuple[int, ...], chos
     sample, stage = found
     assert sample.entry.num_frames == chosen
     assert stage.window == max(1, chosen - 2)
-    assert stage.tokens_per_pack < sample.entry.num_visual_tokens + len(sample.text) + 256
+    assert stage.tokens_per_pack < sample.entry.video_tokens() + len(sample.text) + 256
 
 
 def test_no_readable_data_is_no_comparison() -> None:
