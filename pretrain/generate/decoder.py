@@ -60,7 +60,7 @@ class CachedDecoder:
         self._move(-1)  # the tables are those of the second frame
         self._prefill_text(text)
 
-    def scale_logits(self, scale: int, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b tokens k"]:
+    def scale_logits(self, scale: int, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b n k"]:
         """Logits of the current frame's next scale; its keys and values are added to the cache.
 
         `features` begin with those of the previous frame's context tokens where `Accumulation.feature` adds them.

@@ -72,7 +72,7 @@ class Accumulation:
         code = as_grid(bsq.codes(bits), self._schedule.grids[scale])
         self.total = self.total + residual.up(code, self._schedule.grid)
 
-    def features_of(self, bits: Bool[Tensor, "b tokens k"]) -> Float32[Tensor, "b tokens k"]:
+    def features_of(self, bits: Bool[Tensor, "b n k"]) -> Float32[Tensor, "b tokens k"]:
         """Inputs of all scales of a frame whose bits are known; its codes are added."""
         features = []
         for scale, of_scale in enumerate(bits.split(list(self._schedule.tokens), dim=1)):

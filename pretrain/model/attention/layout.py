@@ -166,7 +166,7 @@ class PackLayout:
         """Column of each visual token in the grid of its scale (of context: of the last scale); -1 elsewhere."""
         return self._cells[:, 3]
 
-    @property
+    @functools.cached_property
     def is_context(self) -> Bool[np.ndarray, " l"]:
         """True for the rows of context tokens."""
         return (self.frame >= 0) & (self.scale < 0)
