@@ -153,7 +153,7 @@ def _with_context(segment: Segment) -> range:
 
 
 def _by_sample(layout: PackLayout, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows of the text (padded to the longest, numbered like it) and of `_with_context`; dimension 0 is the sequence."""
+    """Rows of the text (padded to the longest, numbered like it) and of `_with_context`; dimension 0: the sequence."""
     longest = max(layout.segments, key=lambda segment: segment.num_text)
     text = np.broadcast_to(rows[longest.text], (len(layout.segments), longest.num_text, 3))
     frame = np.stack([rows[_with_context(segment)] for segment in layout.segments])

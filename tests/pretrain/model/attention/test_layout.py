@@ -38,9 +38,7 @@ def sees(layout: PackLayout, query: int, key: int) -> bool:
     return context[key] == (segment.history == "context") and bool(segment.visible[frame[query], frame[key]])
 
 
-@pytest.mark.parametrize(
-    ("text_attention", "history"), [("full", "scales"), ("causal", "scales"), ("full", "context")]
-)
+@pytest.mark.parametrize(("text_attention", "history"), [("full", "scales"), ("causal", "scales"), ("full", "context")])
 def test_rectangles_are_the_definition(text_attention: str, history: HistoryKind) -> None:
     """Each pair exactly once: a doubled one would count twice when partial attentions are merged."""
     layout = example(text_attention, history)
