@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from videoar.cluster.ground.overrides import differences
 from videoar.configs import ablation_context, ablation_inheritance
-from videoar.pretrain.budget.budget import budget
+from videoar.tokenizer.scales import ScaleSchedule
 
 
 def test_context_tokens_are_the_only_difference() -> None:
@@ -12,5 +12,6 @@ def test_context_tokens_are_the_only_difference() -> None:
     assert found.pop("name") == ("ablation_inheritance", "ablation_context")
     assert found.pop("model.history") == ("scales", "context")
     assert list(found) == ["stages.0.tokens_per_pack"]
-    samples = [budget(recipe).stages[0].step.samples for recipe in (base, context)]
-    assert samples == [128, 128]
+    for recipe in (base, context):
+        clip = ScaleSchedule.named("128x128").video_tokens(5, recipe.model.history) + 1
+        assert recipe.stages[0].tokens_per_pack // clip == 16
