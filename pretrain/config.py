@@ -66,8 +66,8 @@ class ModelConfig:
     max_side: int = 64
     """Rows and columns the learned position table holds (rope `learned` only)."""
     history: HistoryKind = "scales"
-    """What later frames attend to: `scales`, all scales of a past frame, as in the paper; or `context`, tokens of the
-    whole frame that follow each frame but the last, one for each cell of its last scale. A test of ours."""
+    """What later frames attend to: `scales`, all scales of a past frame, as in the paper; or `context`, an ablation of
+    ours: tokens that follow every frame but the last and hold the whole frame, one for each cell of its last scale."""
     down: Interpolation = "bilinear"
     """Down-sampling of the accumulated feature to the next scale (Eq. 6). The first scale of a frame always takes the
     previous frame by area: bilinear to 1x1 would see four cells only."""

@@ -113,8 +113,7 @@ class VideoAR(nn.Module):
         self.head = Head(config)
 
     def embed(self, inputs: ModelInputs) -> Float[Tensor, "l d"]:
-        """Linear(feature) or <SOS>, plus the embedding of the scale (Eq. 7) or of context; text at its rows; padding is
-        zero."""
+        """Linear(feature) or <SOS>, plus the embedding of the scale (Eq. 7) or of context; text; zero for padding."""
         x = self.input(inputs.features.to(self.input.weight.dtype))
         x = torch.where(inputs.is_start[:, None], self.start, x)
         scale = self.scale(inputs.scale.clamp(min=0))
