@@ -29,5 +29,5 @@ def test_rotary_positions_have_no_end() -> None:
 
 
 def test_context_tokens_need_no_row_of_the_scales() -> None:
-    """They have an embedding of their own: a model of a given `max_scales` holds the same videos with either history."""
+    """They have an embedding of their own, so `max_scales` allows the same videos with either history."""
     check_limits(config(max_scales=SCHEDULE.num_scales, history="context"), SCHEDULE, 3)
