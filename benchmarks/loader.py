@@ -93,7 +93,7 @@ def _case(case: str, folder: Path, url: str) -> dict[str, Any]:
         "loader_over_webdataset": _ratio(costs, "webdataset", "loader"),
         "unpacked_over_webdataset_unpacked": _ratio(costs, "webdataset_unpacked", "loader_unpacked"),
         "bytes_per_s": _EPOCHS * size_bytes / seconds["loader"],
-        "tokens_per_s": rates["loader"] * float(local.entries.visual_tokens.mean()),
+        "tokens_per_s": rates["loader"] * float(local.entries.video_tokens().mean()),
         "data_wait": _wait(local, tokens_per_pack),
     }
     if url:

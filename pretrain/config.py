@@ -10,7 +10,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.tokenizer.config import TokenizerSource
-from videoar.tokenizer.scales import ScaleSchedule, latent_frames
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule, latent_frames
 
 TextKind = Literal["bytes", "label", "t5"]
 RopeKind = Literal["centre", "raw", "corner", "learned"]
@@ -65,6 +65,9 @@ class ModelConfig:
     """Latent frames the learned position table holds (rope `learned` only)."""
     max_side: int = 64
     """Rows and columns the learned position table holds (rope `learned` only)."""
+    history: HistoryKind = "scales"
+    """What later frames attend to: `scales`, all scales of a past frame, as in the paper; or `context`, an ablation of
+    ours: tokens that follow every frame but the last and hold the whole frame, one for each cell of its last scale."""
     down: Interpolation = "bilinear"
     """Down-sampling of the accumulated feature to the next scale (Eq. 6). The first scale of a frame always takes the
     previous frame by area: bilinear to 1x1 would see four cells only."""
@@ -415,7 +418,7 @@ class Recipe:
             if dataset.name not in wanted:
                 continue
             shapes = [(ScaleSchedule.named(b.schedule), latent_frames(b.num_frames)) for b in dataset.buckets]
-            longest = max(schedule.tokens_per_frame * frames for schedule, frames in shapes)
+            longest = max(schedule.video_tokens(frames, self.model.history) for schedule, frames in shapes)
             if longest + 1 > stage.tokens_per_pack:
                 raise InputError(
                     f"stages.{stage.name}.tokens_per_pack",

@@ -160,6 +160,7 @@ def make_sampler(recipe: Recipe, stage: StageConfig, datasets: dict[str, Manifes
         stage.batch,
         recipe.seed,
         open_text(recipe, {part.dataset: datasets[part.dataset] for part in stage.mixture}),
+        recipe.model.history,
     )
 
 

@@ -33,7 +33,8 @@ def validate(
     """
     accuracies = []
     for name in recipe.log.validation:
-        plans = packs_once(datasets[name], stage.tokens_per_pack, open_text(recipe, {name: datasets[name]}))
+        text = open_text(recipe, {name: datasets[name]})
+        plans = packs_once(datasets[name], stage.tokens_per_pack, text, recipe.model.history)
         num_frames = sum(plan.num_frames for plan in plans)
         mine = plans[engine.data_rank :: engine.data_size]
         on_progress()

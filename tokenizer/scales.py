@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from videoar.cluster.ground.errors import InputError
 
@@ -23,6 +24,9 @@ FRAMES_PER_LATENT = 4
 """Temporal stride of the tokenizer; the first frame has a latent frame of its own."""
 
 Grid = tuple[int, int]
+
+HistoryKind = Literal["scales", "context"]
+"""What the generator's later frames see of a past one: all its scales, or the context tokens that follow it."""
 
 
 def latent_frames(pixel_frames: int) -> int:
@@ -93,6 +97,14 @@ class ScaleSchedule:
     @property
     def tokens_per_frame(self) -> int:
         return sum(self.tokens)
+
+    def context_tokens(self, history: HistoryKind) -> int:
+        """Context tokens that follow every frame of a video but its last: one for each cell of the latent grid."""
+        return self.tokens[-1] if history == "context" else 0
+
+    def video_tokens(self, num_frames: int, history: HistoryKind = "scales") -> int:
+        """Tokens of a video of t latent frames in the generator's sequence: t n, and (t - 1) h w of context."""
+        return num_frames * self.tokens_per_frame + (num_frames - 1) * self.context_tokens(history)
 
     @property
     def offsets(self) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from videoar.data_pipeline.loading.epoch_order import EpochOrders
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.text.protocol import TextTokens
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 WINDOW = 1024
 """Samples of the global order that are packed together."""
@@ -47,10 +48,12 @@ class PackPlan:
     entries: tuple[SampleEntry, ...]
     text_lengths: tuple[int, ...]
     """The number of text tokens m of each sample."""
+    history: HistoryKind = "scales"
+    """With `context`, context tokens follow every frame of a sample but its last."""
 
     @property
     def num_tokens(self) -> int:
-        return sum(self.text_lengths) + sum(entry.num_visual_tokens for entry in self.entries)
+        return sum(self.text_lengths) + sum(entry.video_tokens(self.history) for entry in self.entries)
 
     @property
     def num_frames(self) -> int:
@@ -81,14 +84,18 @@ class PackSampler:
         batch: int,
         seed: int,
         text: TextTokens,
+        history: HistoryKind = "scales",
     ) -> None:
         assert len(manifests) == len(weights) > 0, "one weight a manifest"
         self._manifests, self._tokens_per_pack, self._batch, self._seed = manifests, tokens_per_pack, batch, seed
+        self._history = history
         self._bounds = _window_bounds(manifests, weights)
         self._text_lengths = [text.lengths(manifest.entries) for manifest in manifests]
         self._orders = [EpochOrders(seed, manifest.name, len(manifest.entries)) for manifest in manifests]
-        for manifest, lengths in zip(manifests, self._text_lengths, strict=True):
-            _check_lengths(manifest, lengths, tokens_per_pack)
+        self._lengths = [
+            _lengths(manifest, texts, tokens_per_pack, history)
+            for manifest, texts in zip(manifests, self._text_lengths, strict=True)
+        ]
         self._cached: tuple[int, tuple[PackPlan, ...]] | None = None
 
     @property
@@ -98,6 +105,7 @@ class PackSampler:
         shares = [str(bound) for bound in self._bounds]
         manifests = [(manifest.name, manifest.hash) for manifest in self._manifests]
         facts = [manifests, shares, texts, self._tokens_per_pack, self._batch, self._seed, WINDOW]
+        facts += [self._history] if self._history != "scales" else []  # hashes of earlier versions stay valid
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
     def next(self, state: LoaderState) -> tuple[StepPlan, LoaderState]:
@@ -139,28 +147,32 @@ class PackSampler:
 
     def _pack(self, order: Sequence[tuple[int, int]]) -> tuple[PackPlan, ...]:
         parts, samples = (np.array(column, dtype=np.int64) for column in zip(*order, strict=True))
-        texts, visual = np.empty_like(parts), np.empty_like(parts)
+        texts, lengths = np.empty_like(parts), np.empty_like(parts)
         entries = np.empty(len(order), dtype=object)
         for part, manifest in enumerate(self._manifests):
             mine = parts == part
             texts[mine] = self._text_lengths[part][samples[mine]]
-            visual[mine] = manifest.entries.visual_tokens[samples[mine]]
+            lengths[mine] = self._lengths[part][samples[mine]]
             entries[mine] = manifest.entries.take(samples[mine])
-        packs = first_fit(visual + texts, self._tokens_per_pack)
-        return _plans(packs, entries.tolist(), texts.tolist())
+        packs = first_fit(lengths, self._tokens_per_pack)
+        return _plans(packs, entries.tolist(), texts.tolist(), self._history)
 
 
-def packs_once(manifest: Manifest, tokens_per_pack: int, text: TextTokens) -> tuple[PackPlan, ...]:
+def packs_once(
+    manifest: Manifest, tokens_per_pack: int, text: TextTokens, history: HistoryKind = "scales"
+) -> tuple[PackPlan, ...]:
     """Every sample of a dataset exactly once, in the manifest's order: for validation."""
-    entries, texts = manifest.entries, text.lengths(manifest.entries)
-    _check_lengths(manifest, texts, tokens_per_pack)
-    return _plans(first_fit(entries.visual_tokens + texts, tokens_per_pack), entries, texts.tolist())
+    texts = text.lengths(manifest.entries)
+    packs = first_fit(_lengths(manifest, texts, tokens_per_pack, history), tokens_per_pack)
+    return _plans(packs, manifest.entries, texts.tolist(), history)
 
 
 def _plans(
-    packs: Sequence[Sequence[int]], entries: Sequence[SampleEntry], text_lengths: Sequence[int]
+    packs: Sequence[Sequence[int]], entries: Sequence[SampleEntry], text_lengths: Sequence[int], history: HistoryKind
 ) -> tuple[PackPlan, ...]:
-    return tuple(PackPlan(tuple(entries[i] for i in pack), tuple(text_lengths[i] for i in pack)) for pack in packs)
+    return tuple(
+        PackPlan(tuple(entries[i] for i in pack), tuple(text_lengths[i] for i in pack), history) for pack in packs
+    )
 
 
 def first_fit(lengths: Int64[np.ndarray, " i"], tokens_per_pack: int) -> list[list[int]]:
@@ -206,13 +218,15 @@ def deal(packs: Sequence[PackPlan], shares: int) -> list[list[int]]:
 def estimated_cost(pack: PackPlan) -> float:
     """Cost of a pack in units of one token's matrix products: its tokens plus its attended pairs.
 
-    The tokens of a frame attend to the text, the earlier frames and about two thirds of their own frame. Attention
-    windows are ignored.
+    The tokens of a frame attend to the text, the earlier frames (or their context tokens) and about two thirds of their
+    own frame; context tokens attend to the text and to those up to their own frame. Attention windows are ignored.
     """
     pairs = 0.0
     for entry, text in zip(pack.entries, pack.text_lengths, strict=True):
-        t, n = entry.num_frames, entry.num_visual_tokens // entry.num_frames
-        pairs += text * text + t * n * (text + 2 * n / 3) + n * n * t * (t - 1) / 2
+        schedule = ScaleSchedule.named(entry.schedule)
+        t, n, context = entry.num_frames, schedule.tokens_per_frame, schedule.context_tokens(pack.history)
+        pairs += text * text + t * n * (text + 2 * n / 3) + (context or n) * (n + context) * t * (t - 1) / 2
+        pairs += (t - 1) * context * text
     return pack.num_tokens + pairs / _PAIRS_PER_TOKEN
 
 
@@ -241,8 +255,11 @@ def _counts(bounds: Sequence[Fraction], number: int) -> list[int]:
     return [high - low for low, high in itertools.pairwise(edges)]
 
 
-def _check_lengths(manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_per_pack: int) -> None:
-    lengths = manifest.entries.visual_tokens + texts
+def _lengths(
+    manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_per_pack: int, history: HistoryKind
+) -> Int64[np.ndarray, " i"]:
+    """Tokens of every sample. InputError if one is longer than a pack."""
+    lengths = manifest.entries.video_tokens(history) + texts
     for index in np.flatnonzero(lengths > tokens_per_pack)[:1].tolist():
         entry = manifest.entries[index]
         raise InputError(
@@ -252,3 +269,4 @@ def _check_lengths(manifest: Manifest, texts: Int64[np.ndarray, " i"], tokens_pe
             f"({entry.num_frames} latent frames of {entry.schedule}, {texts[index]} text tokens)",
             "raise it, or use shorter clips",
         )
+    return lengths

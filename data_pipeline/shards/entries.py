@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
-from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -14,7 +13,7 @@ from jaxtyping import Int64
 from pyarrow import compute
 
 from videoar.data_pipeline.shards.sample import SampleEntry
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 REPEATED = ("schedule", "shard", "latent_shard")
 """Columns with few different values, stored as indices into a dictionary."""
@@ -91,15 +90,16 @@ class Entries(Sequence[SampleEntry]):
         """One field of all samples."""
         return self._table.column(name)
 
-    @cached_property
-    def visual_tokens(self) -> Int64[np.ndarray, " i"]:
-        """`num_visual_tokens` of all samples."""
+    def video_tokens(self, history: HistoryKind = "scales") -> Int64[np.ndarray, " i"]:
+        """`SampleEntry.video_tokens` of all samples."""
         parts = [np.empty(0, dtype=np.int64)]
         for batch in self._batches:
-            schedules = batch.column("schedule")
-            tokens = [ScaleSchedule.named(name).tokens_per_frame for name in schedules.dictionary.to_pylist()]
-            frames = batch.column("num_frames").to_numpy().astype(np.int64)
-            parts.append(np.array(tokens, dtype=np.int64)[schedules.indices.to_numpy()] * frames)
+            column = batch.column("schedule")
+            schedules = [ScaleSchedule.named(name) for name in column.dictionary.to_pylist()]
+            index, frames = column.indices.to_numpy(), batch.column("num_frames").to_numpy().astype(np.int64)
+            own = np.array([schedule.tokens_per_frame for schedule in schedules], dtype=np.int64)
+            context = np.array([schedule.context_tokens(history) for schedule in schedules], dtype=np.int64)
+            parts.append(own[index] * frames + context[index] * (frames - 1))
         return np.concatenate(parts)
 
     def caption_bytes(self) -> Int64[np.ndarray, " i"]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class SampleEntry:
     latent_offset: int | None = None
     latent_bytes: int | None = None
 
-    @property
-    def num_visual_tokens(self) -> int:
-        return self.num_frames * ScaleSchedule.named(self.schedule).tokens_per_frame
+    def video_tokens(self, history: HistoryKind = "scales") -> int:
+        """Tokens of its frames in the generator's sequence; with `scales` these are the tokens that are stored."""
+        return ScaleSchedule.named(self.schedule).video_tokens(self.num_frames, history)
 
 
 @dataclass(frozen=True, slots=True)

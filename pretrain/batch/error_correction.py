@@ -29,6 +29,8 @@ class History:
     features: Float32[Tensor, "f n k"]
     """Input of each token (Eq. 6); 0 at <SOS>."""
     targets: Bool[Tensor, "f n k"]
+    whole: Float32[Tensor, "f cells k"]
+    """The accumulation of a whole frame, which the next frame starts from: input of the frame's context tokens."""
 
 
 @torch.no_grad()
@@ -60,7 +62,7 @@ def build_history(
             flipped = flipped | wrong.any(dim=(1, 2), keepdim=True)
         accumulated = accumulated + up(as_grid(bsq.codes(given), grid), schedule.grid)
     features[0] = _first_inputs(frames, accumulated, schedule.grids[0])
-    return History(torch.cat(features, dim=1), torch.cat(targets, dim=1))
+    return History(torch.cat(features, dim=1), torch.cat(targets, dim=1), as_tokens(accumulated))
 
 
 def _scales(frames: Frames, schedule: ScaleSchedule) -> Iterator[tuple[Grid, Bool[Tensor, "f n k"]]]:

@@ -33,9 +33,9 @@ class Pack:
     layout: PackLayout
     inputs: ModelInputs
     targets: Bool[Tensor, "l k"]
-    """Bits to predict; False on text and padding rows."""
+    """Bits to predict; False on rows that have none: text, context and padding."""
     weights: Float32[Tensor, " l"]
-    """Weight of each token's loss: a frame sums to 1; 0 on text and padding rows."""
+    """Weight of each token's loss: a frame sums to 1; 0 on rows without bits."""
     flip_ratio: Float32[Tensor, "sum_count=2"]
     """Sum of the flip ratios used over (frame, scale), and how many: sums reduce over packs and ranks, means do not."""
 
@@ -108,7 +108,8 @@ def _layout(
     for sample, mask in zip(samples, masks, strict=True):
         start = segments[-1].visual.stop if segments else 0
         schedule = ScaleSchedule.named(sample.entry.schedule)
-        segments.append(Segment(schedule, sample.entry.num_frames, len(sample.text), start, mask))
+        frames = sample.entry.num_frames
+        segments.append(Segment(schedule, frames, len(sample.text), start, mask, config.history))
     return PackLayout(tuple(segments), tokens_per_pack, config.text.attention)
 
 
@@ -127,6 +128,9 @@ def _assemble(
     for schedule, history in histories:
         rows = to_device(layout.visual_rows(schedule), device)
         features[rows], targets[rows] = history.features.flatten(0, 1), history.targets.flatten(0, 1)
+        if config.history == "context":
+            followed = to_device(layout.followed_frames(schedule), device)
+            features[to_device(layout.context_rows(schedule), device)] = history.whole[followed].flatten(0, 1)
     tokens = np.concatenate([sample.text for sample in samples])
     inputs = model_inputs(layout, config, features, tokens, text_dropped)
     return Pack(layout, inputs, targets, to_device(layout.loss_weights(), device), flip_ratio)
@@ -155,6 +159,7 @@ def model_inputs(
     return ModelInputs(
         features=features,
         scale=to_device(layout.scale, device),
+        is_context=to_device(layout.is_context, device),
         is_start=to_device((layout.frame == 0) & (layout.scale == 0), device),
         positions=to_device(layout.positions(config.rope), device),
         places=to_device(layout.places(), device),

@@ -154,8 +154,9 @@ def work_of(packs: Iterable[PackPlan], model: ModelConfig, stage: StageConfig) -
     """The work of these packs; attended pairs are the mean over the draws of the Random Frame Mask (Eq. 9)."""
     packs = list(packs)
     tokens = sum(pack.num_tokens for pack in packs)
+    shared = (stage.window, stage.p_mask, model.text.attention, model.history)
     pairs = sum(
-        sample_pairs(entry.schedule, entry.num_frames, text, stage.window, stage.p_mask, model.text.attention)
+        sample_pairs(entry.schedule, entry.num_frames, text, *shared)
         for pack in packs
         for entry, text in zip(pack.entries, pack.text_lengths, strict=True)
     )

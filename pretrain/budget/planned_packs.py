@@ -32,6 +32,7 @@ def planned_packs(recipe: Recipe, stage: StageConfig) -> tuple[PackPlan, ...]:
         stage.batch,
         recipe.seed,
         _text(recipe),
+        recipe.model.history,
     )
     return tuple(pack for number in range(_WINDOWS) for pack in sampler.window(number))
 

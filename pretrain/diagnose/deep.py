@@ -19,7 +19,7 @@ from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.generate.sampler import Accumulation
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.attention import choose
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 TOLERANCE = 1e-3
 """Largest allowed difference of two logits in float32; a wrong mask, position or input changes some by 0.1 or more."""
@@ -86,7 +86,7 @@ def both_ways(model: VideoAR, stage: StageConfig, sample: Sample) -> BothWays:
 def _full(model: VideoAR, stage: StageConfig, sample: Sample) -> Float32[Tensor, "t n k"]:
     pack = plain_pack((sample,), model.config, tokens_per_pack=stage.tokens_per_pack, window=stage.window)
     logits = model(pack.inputs, choose(pack.layout, pack.weights.device))
-    return logits[pack.layout.segments[0].visual].unflatten(0, sample.bits.shape[:2])
+    return logits[pack.inputs.scale >= 0].unflatten(0, sample.bits.shape[:2])
 
 
 def _cached(model: VideoAR, stage: StageConfig, sample: Sample) -> Float32[Tensor, "t n k"]:
@@ -130,18 +130,18 @@ def _sample(evidence: Evidence) -> tuple[Sample, StageConfig] | None:
         readable = [sample for one in lists if isinstance(one, list) for sample in one]
         if readable:
             chosen = min(readable, key=_suitability)
-            return chosen, _stage_of(stage, chosen)
+            return chosen, _stage_of(stage, chosen, evidence.recipe.model.history)
     return None
 
 
 def _suitability(sample: Sample) -> tuple[bool, int]:
     """Smallest for the shortest sample of at least three latent frames, then for longer ones, then for two and one."""
-    frames, tokens = sample.entry.num_frames, sample.entry.num_visual_tokens
+    frames, tokens = sample.entry.num_frames, sample.entry.video_tokens()
     return frames < 3, tokens if frames >= 3 else -frames
 
 
-def _stage_of(stage: StageConfig, sample: Sample) -> StageConfig:
+def _stage_of(stage: StageConfig, sample: Sample, history: HistoryKind) -> StageConfig:
     """The stage with a pack as long as the sample, and a window of at least one frame that the sample exceeds."""
-    length = len(sample.text) + sample.entry.num_visual_tokens
+    length = len(sample.text) + sample.entry.video_tokens(history)
     window = min(stage.window, max(1, sample.entry.num_frames - 2))
     return replace(stage, tokens_per_pack=-(-length // 256) * 256, window=window)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
-from torch import Tensor
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
 from videoar.pretrain.config import ParallelConfig
 from videoar.pretrain.model import VideoAR
-from videoar.pretrain.model.attention import choose  # noqa: F401  (defines the operator videoar::flash_attention)
-from videoar.pretrain.model.layers import Attend, Block
-from videoar.pretrain.model.rope import Rotation
+from videoar.pretrain.model.attention import flash  # noqa: F401  (defines the operator)
+from videoar.pretrain.model.layers import Block
+
+Result = TypeVar("Result")
 
 _aten = torch.ops.aten
 _KEPT = frozenset(
@@ -29,24 +30,18 @@ _KEPT = frozenset(
 """Products whose results `selective` keeps: expensive to compute, and small compared with what is between them."""
 
 
-def recompute(block: Block, mode: Literal["selective", "full"]) -> None:
-    """Replace the block's forward, in place: `full` keeps only its input, `selective` also the results in _KEPT.
-
-    The mask is in the closure `attend`, so the second run attends as the first did.
-    """
+def again(function: Callable[..., Result], mode: Literal["selective", "full"]) -> Callable[..., Result]:
+    """The function, run again in backward: `full` keeps only its inputs, `selective` also the results in _KEPT."""
     contexts: dict[str, Any] = {}
     if mode == "selective":
         contexts["context_fn"] = partial(create_selective_checkpoint_contexts, _policy)
-    plain = block.forward
 
-    # Not a `partial` of checkpoint: torch.compile silently skips that, and the block with it.
-    def forward(x: Tensor, rotation: Rotation | None, attend: Attend) -> Tensor:
-        again: Tensor = checkpoint(
-            plain, x, rotation, attend, use_reentrant=False, preserve_rng_state=False, **contexts
-        )
-        return again
+    # Not a `partial` of checkpoint: torch.compile silently skips that, and the function with it.
+    def run(*inputs: Any) -> Result:
+        result: Result = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False, **contexts)
+        return result
 
-    block.forward = forward  # type: ignore[method-assign]
+    return run
 
 
 def _policy(context: Any, operation: Any, *args: object, **kwargs: object) -> CheckpointPolicy:
@@ -54,9 +49,20 @@ def _policy(context: Any, operation: Any, *args: object, **kwargs: object) -> Ch
 
 
 def prepare_blocks(model: VideoAR, parallel: ParallelConfig) -> None:
-    """Apply recomputation and compilation to the blocks, in place."""
+    """Apply recomputation and compilation to the blocks, in place.
+
+    Attention is not compiled: it is one operator, whose plan changes with every pack. What is before and after it has
+    the shapes of the stage, so both compile once. Compiled code is recomputed by its own backward, which cannot see
+    attention: there `selective` keeps queries and keys too.
+    """
     for block in model.blocks:
-        if parallel.compile and isinstance(block, Block):
-            block.compile(dynamic=False)
-        if parallel.recompute != "none" and isinstance(block, Block):
-            recompute(block, parallel.recompute)
+        if not isinstance(block, Block):  # of another pipeline stage
+            continue
+        mode = parallel.recompute
+        if parallel.compile:
+            for name in ("before", "after"):
+                part = getattr(block, name)
+                part = again(part, mode) if mode == "selective" else part
+                setattr(block, name, torch.compile(part, dynamic=False))
+        if mode == "full" or (mode == "selective" and not parallel.compile):
+            block.forward = again(block.forward, mode)  # type: ignore[method-assign]

@@ -161,7 +161,7 @@ def copy_tables(samples: Sequence[Sample]) -> BitTables:
 
 
 def _score(model: VideoAR, sample: Sample, window: int) -> Float64[np.ndarray, "3 t s"]:
-    length = len(sample.text) + sample.entry.num_visual_tokens
+    length = len(sample.text) + sample.entry.video_tokens(model.config.history)
     tokens_per_pack = -(-length // 256) * 256
     device = model.input.weight.device
     pack = plain_pack((sample,), model.config, tokens_per_pack=tokens_per_pack, window=window, device=device)

@@ -5,6 +5,8 @@
 
 What a token of (frame t, scale s) may see is then ONE slice that ends after scale s: no gather, and no mask
 unless texts differ in length. The order of the frames in the ring does not matter to softmax.
+
+With history `context` the ring holds the context tokens of past frames instead of their scales.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from videoar.pretrain.model.layers import Attend
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 
 class FrameCache:
@@ -38,6 +40,7 @@ class FrameCache:
         head_dim: int,
         num_frames: int,
         window: int,
+        history: HistoryKind = "scales",
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -45,7 +48,9 @@ class FrameCache:
         self.ring_slots = min(window, num_frames - 1)
         self.frame = 0
         self.text_tokens = max(text_lengths)
-        self._text_start = self.ring_slots * schedule.tokens_per_frame
+        self._context = schedule.context_tokens(history)
+        self._slot = self._context or schedule.tokens_per_frame
+        self._text_start = self.ring_slots * self._slot
         self._frame_start = self._text_start + self.text_tokens
         capacity = self._frame_start + schedule.tokens_per_frame
         shape = (num_layers, len(text_lengths), num_heads, capacity, head_dim)
@@ -62,42 +67,85 @@ class FrameCache:
     def text_attend(self, *, causal: bool) -> Attend:
         """Attention of the text prefill: text sees only text, all of it or the preceding part."""
         mask = None
-        if self._seen is not None:
-            mask = self._seen[..., self._text_start : self._frame_start]
         if causal:
-            order = torch.ones(self.text_tokens, self.text_tokens, dtype=torch.bool, device=self.keys.device).tril()
-            mask = order if mask is None else mask & order
+            mask = torch.ones(self.text_tokens, self.text_tokens, dtype=torch.bool, device=self.keys.device).tril()
         return self._attend(self._text_start, self._text_start, self._frame_start, mask)
 
     def scale_attend(self, scale: int) -> Attend:
-        """Attention of one scale's tokens: the past frames of the window, the text, this frame up to this scale."""
+        """Attention of one scale's tokens: the past frames of the window, the text, this frame up to this scale.
+
+        In the pass of the first scale, the context tokens of the frame before (if there are any) come first.
+        """
         first, end = (self._frame_start + self.schedule.offsets[index] for index in (scale, scale + 1))
-        mask = None if self._seen is None else self._seen[..., self._window_start : end]
-        return self._attend(first, self._window_start, end, mask)
+        attend = self._attend(first, self._window_start(self.frame), end)
+        return attend if scale else self._after_context(attend)
 
     def frame_attend(self) -> Attend:
         """Attention of all scales of a known frame in one pass; each sees what it would see in its own pass."""
-        mask = F.pad(self._finer, (self._frame_start - self._window_start, 0), value=True)
-        if self._seen is not None:
-            mask = mask & self._seen[..., self._window_start :]
-        return self._attend(self._frame_start, self._window_start, self.keys.shape[3], mask)
+        start = self._window_start(self.frame)
+        mask = F.pad(self._finer, (self._frame_start - start, 0), value=True)
+        return self._after_context(self._attend(self._frame_start, start, self.keys.shape[3], mask))
+
+    def context_attend(self) -> Attend:
+        """Attention of the context tokens of the frame before: the past frames of ITS window, the text, each other.
+
+        Each layer writes their keys where those of the current frame will be, and copies them into the ring.
+        """
+        frame = self.frame - 1
+        within = self._attend(self._frame_start, self._window_start(frame), self._frame_start + self._context)
+
+        def attend(
+            layer: int, q: Float[Tensor, "l n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
+        ) -> Float[Tensor, "l n c"]:
+            out = within(layer, q, k, v)
+            self._keep(frame, self.keys[layer], self.values[layer])
+            return out
+
+        return attend
 
     def advance(self) -> None:
-        """The current frame is complete: copy it into the ring, over the frame that is no longer needed."""
-        if self.ring_slots:
-            count = self.schedule.tokens_per_frame
-            slot = self.ring_slots - 1 - self.frame % self.ring_slots
-            for buffer in (self.keys, self.values):
-                buffer[:, :, :, slot * count : (slot + 1) * count] = buffer[:, :, :, self._frame_start :]
+        """The current frame is complete; its scales are kept, unless context tokens will represent it."""
+        if self.ring_slots and not self._context:
+            self._keep(self.frame, self.keys, self.values)
         self.frame += 1
 
-    @property
-    def _window_start(self) -> int:
-        """Index of the first key of the ring that holds a frame."""
-        return (self.ring_slots - min(self.frame, self.ring_slots)) * self.schedule.tokens_per_frame
+    def _keep(self, frame: int, *buffers: Float[Tensor, "... tokens c"]) -> None:
+        """Copy what is in the current frame's place into the ring, over the frame that is no longer needed."""
+        slot = self.ring_slots - 1 - frame % self.ring_slots
+        for buffer in buffers:
+            current = buffer[..., self._frame_start : self._frame_start + self._slot, :]
+            buffer[..., slot * self._slot : (slot + 1) * self._slot, :] = current
 
-    def _attend(self, write: int, start: int, end: int, mask: Tensor | None) -> Attend:
-        """Write the pass's keys and values at `write`, and attend to the keys start..end."""
+    def _window_start(self, frame: int) -> int:
+        """Index of the first key of the ring that holds a frame, while that frame is computed."""
+        return (self.ring_slots - min(frame, self.ring_slots)) * self._slot
+
+    def _after_context(self, attend: Attend) -> Attend:
+        """Attention of a pass in which context tokens of the frame before come first in every sequence, if it has any.
+
+        They attend first, because the other tokens then read them from the ring.
+        """
+        if not (self._context and self.frame):
+            return attend
+        context = self.context_attend()
+
+        def one_after_the_other(
+            layer: int, q: Float[Tensor, "l n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
+        ) -> Float[Tensor, "l n c"]:
+            rows = torch.arange(len(q), device=q.device).view(self.keys.shape[1], -1)
+            out = torch.empty_like(v)
+            for part, of_part in ((rows[:, : self._context], context), (rows[:, self._context :], attend)):
+                index = part.flatten()
+                out[index] = of_part(layer, q[index], k[index], v[index])
+            return out
+
+        return one_after_the_other
+
+    def _attend(self, write: int, start: int, end: int, mask: Tensor | None = None) -> Attend:
+        """Write the pass's keys and values at `write`, and attend to the keys start..end but not to padding."""
+        if self._seen is not None:
+            seen = self._seen[..., start:end]
+            mask = seen if mask is None else mask & seen
 
         def attend(
             layer: int, q: Float[Tensor, "l n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]

@@ -13,14 +13,15 @@ from videoar.pretrain.generate.cache import FrameCache
 from videoar.pretrain.model import ModelInputs, VideoAR
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.layers import Attend
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 
 class CachedDecoder:
     """Logits of one frame after another, for `b` samples that advance together.
 
     Rows of a pass are ordered (guidance branch, sample, token): branch 0 has the text, branch 1 the null table of
-    the same length. Positions are those of the whole sequence: only the index of the frame advances.
+    the same length. Positions are those of the whole sequence: only the index of the frame advances. With history
+    `context`, the context tokens of a frame are computed in the first pass of the next one, before its own tokens.
     """
 
     def __init__(
@@ -44,41 +45,67 @@ class CachedDecoder:
             head_dim=config.head_dim,
             num_frames=num_frames,
             window=window,
+            history=config.history,
             dtype=model.input.weight.dtype,
             device=device,
         )
-        layout = _first_frame(schedule, lengths)
+        self._context = schedule.context_tokens(config.history)
+        layout = _two_frames(schedule, lengths, config.history)
         self._text_positions, self._positions = _by_sample(layout, layout.positions(config.rope), device)
         _, self._places = _by_sample(layout, layout.places(), device)
-        self._scale = torch.from_numpy(layout.scale[layout.segments[0].visual]).to(device)
+        rows = _with_context(layout.segments[0])
+        self._scale = torch.from_numpy(layout.scale[rows]).to(device)
+        self._is_context = torch.from_numpy(layout.is_context[rows]).to(device)
         self._is_start = self._scale == 0
+        self._move(-1)  # the tables are those of the second frame
         self._prefill_text(text)
 
-    def scale_logits(self, scale: int, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b tokens k"]:
-        """Logits of the current frame's next scale; its keys and values are added to the cache."""
-        first, end = self._schedule.offsets[scale : scale + 2]
-        return self._pass(features, first, end, self.cache.scale_attend(scale))
+    def scale_logits(self, scale: int, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b n k"]:
+        """Logits of the current frame's next scale; its keys and values are added to the cache.
 
-    def frame_logits(self, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b tokens k"]:
+        `features` begin with those of the previous frame's context tokens where `Accumulation.feature` adds them.
+        """
+        first, end = self._schedule.offsets[scale : scale + 2]
+        return self._pass(features, self._context + end, self.cache.scale_attend(scale))[:, :, first - end :]
+
+    def frame_logits(self, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b n k"]:
         """Logits of all scales of a frame whose bits are known, teacher-forced in one pass."""
-        return self._pass(features, 0, self._schedule.tokens_per_frame, self.cache.frame_attend())
+        count = self._schedule.tokens_per_frame
+        return self._pass(features, self._context + count, self.cache.frame_attend())[:, :, -count:]
+
+    def read_frame(self, features: Float32[Tensor, "b tokens k"]) -> None:
+        """Add to the cache, in one pass, what later frames read of a frame whose bits are known.
+
+        With history `context` they read none of its scales: the pass has only the context tokens of the frame before.
+        """
+        if not self._context:
+            self.frame_logits(features)
+        elif self.cache.frame:
+            self._pass(features[:, : self._context], self._context, self.cache.context_attend())
 
     def advance(self) -> None:
         """Advance to the next frame."""
         self.cache.advance()
-        self._positions[..., 0] += 1
-        self._places[..., 0] += 1
+        self._move(1)
         self._is_start.zero_()
 
+    def _move(self, frames: int) -> None:
+        self._positions[..., 0] += frames
+        self._places[..., 0] += frames
+
     def _pass(
-        self, features: Float32[Tensor, "b tokens k"], first: int, end: int, attend: Attend
+        self, features: Float32[Tensor, "b tokens k"], end: int, attend: Attend
     ) -> Float32[Tensor, "g b tokens k"]:
-        """Run the frame's tokens first..end of every sequence through the model."""
-        sequences = self._positions.shape[0]
+        """Run the tokens before `end` of every sequence through the model, as many as there are features.
+
+        Tokens are counted from the first context token of the frame before; those of the current frame follow.
+        """
+        sequences, first = self._positions.shape[0], end - features.shape[1]
         none = self._scale.new_empty(0)
         inputs = ModelInputs(
             features=features.repeat(self._branches, 1, 1).flatten(0, 1),
             scale=self._scale[first:end].repeat(sequences),
+            is_context=self._is_context[first:end].repeat(sequences),
             is_start=self._is_start[first:end].repeat(sequences),
             positions=self._positions[:, first:end].flatten(0, 1),
             places=self._places[:, first:end].flatten(0, 1),
@@ -99,6 +126,7 @@ class CachedDecoder:
         inputs = ModelInputs(
             features=torch.zeros(count, self._model.config.latent_dim, device=device),
             scale=torch.full((count,), -1, device=device),
+            is_context=torch.zeros(count, dtype=torch.bool, device=device),
             is_start=torch.zeros(count, dtype=torch.bool, device=device),
             positions=self._text_positions.flatten(0, 1),
             places=torch.zeros(count, 3, dtype=torch.int64, device=device),
@@ -110,18 +138,23 @@ class CachedDecoder:
         self._model(inputs, self.cache.text_attend(causal=self._model.config.text.attention == "causal"))
 
 
-def _first_frame(schedule: ScaleSchedule, text_lengths: Sequence[int]) -> PackLayout:
-    """Text and first frame of every sequence, as a pack."""
+def _two_frames(schedule: ScaleSchedule, text_lengths: Sequence[int], history: HistoryKind) -> PackLayout:
+    """Text and two frames of every sequence, as a pack: with its context tokens a frame precedes the next one."""
     segments, start = [], 0
     for length in text_lengths:
-        segments.append(Segment(schedule, 1, length, start, np.zeros((1, 1), bool)))
+        segments.append(Segment(schedule, 2, length, start, np.zeros((2, 2), bool), history))
         start = segments[-1].visual.stop
     return PackLayout(tuple(segments), start)
 
 
+def _with_context(segment: Segment) -> range:
+    """Rows of the second frame, and before them of the first one's context tokens."""
+    return range(segment.context(0).start, segment.frame(1).stop)
+
+
 def _by_sample(layout: PackLayout, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows of the text (padded to the longest, numbered like it) and of the frame; dimension 0 is the sequence."""
+    """Rows of the text (padded to the longest, numbered like it) and of `_with_context`; dimension 0: the sequence."""
     longest = max(layout.segments, key=lambda segment: segment.num_text)
     text = np.broadcast_to(rows[longest.text], (len(layout.segments), longest.num_text, 3))
-    frame = np.stack([rows[segment.visual] for segment in layout.segments])
+    frame = np.stack([rows[_with_context(segment)] for segment in layout.segments])
     return torch.from_numpy(text.copy()).to(device), torch.from_numpy(frame).to(device)

@@ -52,23 +52,27 @@ class Accumulation:
     """The sum of the codes of a frame, and the inputs that follow from it (VideoAR Eq. 6)."""
 
     def __init__(self, model: VideoAR, schedule: ScaleSchedule, batch: int) -> None:
-        self._schedule, self._mode = schedule, model.config.down
+        self._schedule, self._mode, self._history = schedule, model.config.down, model.config.history
         self.total = torch.zeros(batch, model.config.latent_dim, *schedule.grid, device=model.input.weight.device)
-        self._previous = self.total
+        self._previous, self._has_context = self.total, False
 
     def feature(self, scale: int) -> Float32[Tensor, "b tokens k"]:
-        """Input of a scale: the sum of the coarser ones; of the first scale, the whole previous frame, by area."""
+        """Input of a scale: the sum of the coarser ones; of the first scale, the whole previous frame, by area.
+
+        With history `context`, that of the previous frame's context tokens precedes the first scale's.
+        """
         grid = self._schedule.grids[scale]
-        if scale == 0:
-            return as_tokens(residual.down(self._previous, grid, "area"))
-        return as_tokens(residual.down(self.total, grid, self._mode))
+        if scale:
+            return as_tokens(residual.down(self.total, grid, self._mode))
+        first = as_tokens(residual.down(self._previous, grid, "area"))
+        return torch.cat([as_tokens(self._previous), first], dim=1) if self._has_context else first
 
     def add(self, bits: Bool[Tensor, "b tokens k"], scale: int) -> None:
         """Add one scale's codes."""
         code = as_grid(bsq.codes(bits), self._schedule.grids[scale])
         self.total = self.total + residual.up(code, self._schedule.grid)
 
-    def features_of(self, bits: Bool[Tensor, "b tokens k"]) -> Float32[Tensor, "b tokens k"]:
+    def features_of(self, bits: Bool[Tensor, "b n k"]) -> Float32[Tensor, "b tokens k"]:
         """Inputs of all scales of a frame whose bits are known; its codes are added."""
         features = []
         for scale, of_scale in enumerate(bits.split(list(self._schedule.tokens), dim=1)):
@@ -78,7 +82,7 @@ class Accumulation:
 
     def advance(self) -> None:
         """The frame is complete: the next sum starts at zero, with this frame as its first input."""
-        self._previous = self.total
+        self._previous, self._has_context = self.total, self._history == "context"
         self.total = torch.zeros_like(self.total)
 
 
@@ -106,7 +110,7 @@ def sample_frames(
     for frame in range(num_frames):
         if history is not None and frame < history.shape[1]:
             bits = history[:, frame].to(state.total.device)
-            decoder.frame_logits(state.features_of(bits))
+            decoder.read_frame(state.features_of(bits))
         else:
             bits = _sample_frame(decoder, state, schedule, sampling, frame, num_frames, keys)
         yield LatentFrame(bits, state.total)

@@ -7,7 +7,6 @@ read off the tensors: this code also runs with a sharded projection.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +20,8 @@ from videoar.pretrain.model.swiglu import swiglu
 Attend = Callable[[int, Float[Tensor, "l n c"], Float[Tensor, "l n c"], Float[Tensor, "l n c"]], Float[Tensor, "l n c"]]
 """(layer, q, k, v) after norm and rotation -> output. The backend knows who attends to whom: `attention.choose`."""
 
-HeadAttend = Callable[[Float[Tensor, "l n c"], Float[Tensor, "l n c"], Float[Tensor, "l n c"]], Float[Tensor, "l n c"]]
-"""`Attend` of one layer."""
+Heads = tuple[Float[Tensor, "rows n c"], Float[Tensor, "rows n c"], Float[Tensor, "rows n c"]]
+"""Queries, keys and values."""
 
 
 class RMSNorm(nn.Module):
@@ -54,16 +53,14 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(config.head_dim)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(
-        self, x: Float[Tensor, "rows d"], rotation: Rotation | None, attend: HeadAttend
-    ) -> Float[Tensor, "rows d"]:
-        """Project, normalise, rotate (unless positions are learned), attend, project."""
+    def heads(self, x: Float[Tensor, "rows d"], rotation: Rotation | None) -> Heads:
+        """Queries, keys and values: projected, normalised, rotated (unless positions are learned)."""
         projected = self.qkv(x)
         heads = projected.view(projected.shape[0], -1, 3, self.head_dim)
         q, k, v = self.q_norm(heads[:, :, 0]), self.k_norm(heads[:, :, 1]), heads[:, :, 2]
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
-        return self.out(attend(q, k, v).flatten(1))
+        return q, k, v
 
 
 class FeedForward(nn.Module):
@@ -93,5 +90,13 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "rows d"], rotation: Rotation | None, attend: Attend) -> Float[Tensor, "rows d"]:
         """One layer of the backbone; `attend` receives its index."""
-        x = x + self.attention(self.attention_norm(x), rotation, partial(attend, self.layer))
+        return self.after(x, attend(self.layer, *self.before(x, rotation)))
+
+    def before(self, x: Float[Tensor, "rows d"], rotation: Rotation | None) -> Heads:
+        """What attention reads. Apart from attention the block is two functions of fixed shapes, which compile once."""
+        return self.attention.heads(self.attention_norm(x), rotation)
+
+    def after(self, x: Float[Tensor, "rows d"], attended: Float[Tensor, "rows n c"]) -> Float[Tensor, "rows d"]:
+        """The block's output from its input and what attention returned."""
+        x = x + self.attention.out(attended.flatten(1))
         return x + self.feed_forward(self.feed_forward_norm(x))

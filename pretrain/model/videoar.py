@@ -23,12 +23,14 @@ from videoar.pretrain.model.vocabulary import text_length, text_tokens
 
 @dataclass(frozen=True, slots=True)
 class ModelInputs:
-    """One pack as the model reads it, on its device. Rows that are neither text nor visual are padding."""
+    """One pack as the model reads it, on its device. Rows that are neither text, visual nor context are padding."""
 
     features: Float32[Tensor, "l k"]
-    """Accumulated feature that a visual row starts from (Eq. 6); 0 elsewhere."""
+    """Accumulated feature that a visual row starts from (Eq. 6), or of a context row's whole frame; 0 elsewhere."""
     scale: Int64[Tensor, " l"]
-    """Scale of each visual row; -1 for text and padding."""
+    """Scale of each visual row; -1 for text, context and padding."""
+    is_context: Bool[Tensor, " l"]
+    """True for context tokens, which only history `context` has."""
     is_start: Bool[Tensor, " l"]
     """True for the rows of <SOS>: the first scale of a sample's first frame."""
     positions: Float32[Tensor, "l 3"]
@@ -104,19 +106,23 @@ class VideoAR(nn.Module):
         self.input = nn.Linear(config.latent_dim, config.width, bias=False)
         self.start = nn.Parameter(torch.zeros(config.width))
         self.scale = nn.Embedding(config.max_scales, config.width)
+        self.context = nn.Parameter(torch.zeros(config.width)) if config.history == "context" else None
         self.text = TextEmbedding(config.text, config.width, learned_positions=learned)
         self.place = PlaceEmbedding(config) if learned else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.head = Head(config)
 
     def embed(self, inputs: ModelInputs) -> Float[Tensor, "l d"]:
-        """Linear(feature) or <SOS>, plus the scale embedding (Eq. 7); text at its rows; padding is zero."""
+        """Linear(feature) or <SOS>, plus the embedding of the scale (Eq. 7) or of context; text; zero for padding."""
         x = self.input(inputs.features.to(self.input.weight.dtype))
         x = torch.where(inputs.is_start[:, None], self.start, x)
-        x = x + self.scale(inputs.scale.clamp(min=0))
+        scale = self.scale(inputs.scale.clamp(min=0))
+        if self.context is not None:
+            scale = torch.where(inputs.is_context[:, None], self.context, scale)
+        x = x + scale
         if self.place is not None:
             x = x + self.place(inputs.places)
-        x = x.masked_fill(inputs.scale[:, None] < 0, 0)
+        x = x.masked_fill(((inputs.scale < 0) & ~inputs.is_context)[:, None], 0)
         return x.index_copy(0, inputs.text_rows, self.text(inputs).to(x.dtype))
 
     def rotation(self, inputs: ModelInputs) -> Rotation | None:
@@ -126,7 +132,7 @@ class VideoAR(nn.Module):
         return rotation(inputs.positions, self.config.head_dim, self.config.rope_base)
 
     def forward(self, inputs: ModelInputs, attend: Attend) -> Float32[Tensor, "l k"]:
-        """Logits, one for each bit; positive means 1. Rows of text and padding have no meaning."""
+        """Logits, one for each bit; positive means 1. Rows of text, context and padding have no meaning."""
         x, turn = self.embed(inputs), self.rotation(inputs)
         for block in self.blocks:
             x = block(x, turn, attend)

@@ -61,7 +61,7 @@ def carve(model: VideoAR, layers: range, *, is_first: bool, is_last: bool) -> Vi
         if layer not in layers:
             model.blocks[layer] = nn.Identity()
     if not is_first:
-        model.place = None
+        model.place = model.context = None
         del model.start
     for name in (*(() if is_first else ("input", "scale", "text")), *(() if is_last else ("head",))):
         setattr(model, name, nn.Identity())

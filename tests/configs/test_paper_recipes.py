@@ -22,7 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "recipes.md"
 
 PAPER = ("ucf101_l", "ucf101_xl", "t2v_4b")
 TABLE_4 = ("ablation_baseline", "ablation_rope", "ablation_corruption", "ablation_inheritance")
-ABLATIONS = (*TABLE_4, "ablation_frame_mask")
+ABLATIONS = (*TABLE_4, "ablation_frame_mask", "ablation_context")
 
 
 def pretraining(name: str) -> Recipe:
@@ -79,8 +79,9 @@ def test_the_longest_captions_fit(name: str) -> None:
     recipe = pretraining(name)
     longest = 1 if recipe.model.text.kind == "label" else recipe.model.text.max_tokens
     tokens = {
-        dataset.name: ScaleSchedule.named(dataset.bucket.schedule).tokens_per_frame
-        * latent_frames(dataset.bucket.num_frames)
+        dataset.name: ScaleSchedule.named(dataset.bucket.schedule).video_tokens(
+            latent_frames(dataset.bucket.num_frames), recipe.model.history
+        )
         for dataset in recipe.data.datasets
     }
     for stage in recipe.stages:

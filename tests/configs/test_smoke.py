@@ -32,7 +32,14 @@ pytestmark = pytest.mark.slow
 WHOLE = ("ucf101_l", "ucf101_xl", "t2v_4b")
 """Trained under their layouts, in two processes; the ablations of these in one, under none."""
 
-ABLATIONS = ("ablation_baseline", "ablation_rope", "ablation_corruption", "ablation_inheritance", "ablation_frame_mask")
+ABLATIONS = (
+    "ablation_baseline",
+    "ablation_rope",
+    "ablation_corruption",
+    "ablation_inheritance",
+    "ablation_frame_mask",
+    "ablation_context",
+)
 
 LATENT_DIM = 8
 STEPS = 2

@@ -23,5 +23,8 @@ def test_a_sample_longer_than_a_pack_is_refused_before_anything_runs() -> None:
     short = replace(whole.stages[0], tokens_per_pack=18_432)
     with pytest.raises(InputError, match=r"stages\.I\.tokens_per_pack=18432: is less than the 23652 tokens.*held384"):
         replace(whole, stages=(short, *whole.stages[1:]))
+    context = replace(whole.model, history="context")
+    with pytest.raises(InputError, match=r"stages\.I\.tokens_per_pack=24064: is less than the 31716 tokens.*held384"):
+        replace(whole, model=context)
     unwatched = replace(whole.log, validate_every=0)
     assert replace(whole, stages=(short, *whole.stages[1:]), log=unwatched).stages[0] == short

@@ -24,6 +24,14 @@ PUBLISHED = {
 }
 
 
+def test_tokens_of_a_video() -> None:
+    """t n tokens, and (t - 1) h w of context: none follow the last frame, so an image has none."""
+    schedule = ScaleSchedule.named("128x128")
+    for frames in (1, 2, 5):
+        assert schedule.video_tokens(frames) == frames * 130
+        assert schedule.video_tokens(frames, "context") == frames * 130 + (frames - 1) * 8 * 8
+
+
 @pytest.mark.parametrize(("name", "expected"), PUBLISHED.items())
 def test_token_counts_are_the_published_ones(name: str, expected: tuple[int, int]) -> None:
     """A wrong row of the table trains a model that no published weights fit."""

@@ -3,12 +3,15 @@
 A pack is one sequence [text][frame 1: scales coarse to fine][frame 2] ... of each sample in turn, and padding. The
 block-causal pattern (VideoAR §4.2, Eq. 5 and 9) is a list of full rectangles. Only the reference backend needs an l x l
 object: its dense mask is painted from the same rectangles.
+
+With history `context` (ours, beyond the paper) every frame but the last is followed by context tokens, one for each
+cell of its last scale, and later frames see these instead of its scales. They carry no loss.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +23,7 @@ from torch import Tensor
 from videoar.pretrain.config import RopeKind
 from videoar.pretrain.model.layers import Attend
 from videoar.pretrain.model.rope import coordinates
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import Grid, HistoryKind, ScaleSchedule
 
 TextAttention = Literal["full", "causal"]
 
@@ -55,6 +58,8 @@ class Segment:
     """First row in the pack."""
     visible: Bool[np.ndarray, "t t"]
     """Row t: the past frames S_t (Eq. 9). Only entries below the diagonal are set."""
+    history: HistoryKind = "scales"
+    """What later frames see of a past one."""
 
     def __post_init__(self) -> None:
         assert self.num_text >= 1
@@ -68,29 +73,42 @@ class Segment:
 
     @property
     def visual(self) -> range:
-        """Rows of all frames."""
-        return range(self.text.stop, self.text.stop + self.num_frames * self.schedule.tokens_per_frame)
+        """Rows of all frames, and of the context tokens between them."""
+        return range(self.text.stop, self.text.stop + self.schedule.video_tokens(self.num_frames, self.history))
 
     def frame(self, frame: int) -> range:
         """Rows of one frame, all scales."""
-        start = self.text.stop + frame * self.schedule.tokens_per_frame
-        return range(start, start + self.schedule.tokens_per_frame)
+        tokens = self.schedule.tokens_per_frame
+        start = self.text.stop + frame * (tokens + self.schedule.context_tokens(self.history))
+        return range(start, start + tokens)
 
     def scale(self, frame: int, scale: int) -> range:
         """Rows of one scale of one frame."""
         start, offsets = self.frame(frame).start, self.schedule.offsets
         return range(start + offsets[scale], start + offsets[scale + 1])
 
+    def context(self, frame: int) -> range:
+        """Rows of the context tokens that follow a frame; empty after the last one, and without context."""
+        start = self.frame(frame).stop
+        is_last = frame == self.num_frames - 1
+        return range(start, start if is_last else start + self.schedule.context_tokens(self.history))
+
     def rectangles(self, text_attention: TextAttention) -> Iterator[Rectangle]:
-        """text x text; each frame x (text + S_t); each scale x the scales of its frame up to itself."""
+        """text x text; each frame x (text + S_t); each scale x the scales of its frame up to itself.
+
+        With context, S_t stands for the context tokens of those frames, and a frame's own x (text + S_t + own).
+        """
         yield Rectangle(self.text, (self.text,), causal=text_attention == "causal")
+        seen = self.context if self.history == "context" else self.frame
         for frame in range(self.num_frames):
-            rows = self.frame(frame)
-            past = (self.frame(int(other)) for other in np.flatnonzero(self.visible[frame]))
+            rows, context = self.frame(frame), self.context(frame)
+            past = tuple(seen(int(other)) for other in np.flatnonzero(self.visible[frame]))
             yield Rectangle(rows, (self.text, *past))
             for scale in range(self.schedule.num_scales):
                 own = self.scale(frame, scale)
                 yield Rectangle(own, (range(rows.start, own.stop),), own=True)
+            if context:
+                yield Rectangle(context, (self.text, *past, context))
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,28 +148,33 @@ class PackLayout:
 
     @property
     def frame(self) -> Int64[np.ndarray, " l"]:
-        """Latent frame of each visual row, from 0; -1 elsewhere."""
+        """Latent frame of each row of a scale or of context, from 0; -1 elsewhere."""
         return self._cells[:, 0]
 
     @property
     def scale(self) -> Int64[np.ndarray, " l"]:
-        """Scale of each visual row, from 0; -1 elsewhere."""
+        """Scale of each row that has bits, from 0; -1 elsewhere: text, context and padding."""
         return self._cells[:, 1]
 
     @property
     def row(self) -> Int64[np.ndarray, " l"]:
-        """Row of each visual token in the grid of its scale; -1 elsewhere."""
+        """Row of each visual token in the grid of its scale (of context: of the last scale); -1 elsewhere."""
         return self._cells[:, 2]
 
     @property
     def column(self) -> Int64[np.ndarray, " l"]:
-        """Column of each visual token in the grid of its scale; -1 elsewhere."""
+        """Column of each visual token in the grid of its scale (of context: of the last scale); -1 elsewhere."""
         return self._cells[:, 3]
+
+    @functools.cached_property
+    def is_context(self) -> Bool[np.ndarray, " l"]:
+        """True for the rows of context tokens."""
+        return (self.frame >= 0) & (self.scale < 0)
 
     @functools.cached_property
     def text_rows(self) -> Int64[np.ndarray, " m"]:
         """Rows of all text tokens, in order."""
-        return np.flatnonzero((self.sample >= 0) & (self.scale < 0))
+        return np.flatnonzero((self.sample >= 0) & (self.frame < 0))
 
     @functools.cached_property
     def text_index(self) -> Int64[np.ndarray, " m"]:
@@ -159,34 +182,49 @@ class PackLayout:
         return np.concatenate([np.arange(segment.num_text) for segment in self.segments])
 
     def visual_rows(self, schedule: ScaleSchedule) -> Int64[np.ndarray, " v"]:
-        """Rows of all frames of this schedule, in order."""
-        runs = [np.asarray(segment.visual) for segment in self.segments if segment.schedule == schedule]
-        return np.concatenate(runs)
+        """Rows of all scales of all frames of this schedule, in order."""
+        return _join(segment.frame(frame) for segment, frame in self._frames(schedule))
+
+    def context_rows(self, schedule: ScaleSchedule) -> Int64[np.ndarray, " c"]:
+        """Rows of all context tokens of this schedule, in order."""
+        return _join(segment.context(frame) for segment, frame in self._frames(schedule))
+
+    def followed_frames(self, schedule: ScaleSchedule) -> Int64[np.ndarray, " f"]:
+        """Which of the frames of this schedule, counted from 0 over all samples, have context tokens."""
+        return np.flatnonzero([bool(segment.context(frame)) for segment, frame in self._frames(schedule)])
+
+    def _frames(self, schedule: ScaleSchedule) -> Iterator[tuple[Segment, int]]:
+        """All frames of this schedule, in order."""
+        for segment in self.segments:
+            if segment.schedule == schedule:
+                yield from ((segment, frame) for frame in range(segment.num_frames))
 
     def positions(self, kind: RopeKind) -> Float32[np.ndarray, "l 3"]:
         """Position on (time, height, width): text (i, i, i), visual (t + m, y + m, x + m); Eq. 7. Padding: 0."""
         positions = np.zeros((self.length, 3), np.float32)
         for segment in self.segments:
             positions[segment.text] = np.arange(segment.num_text)[:, None]
-            positions[segment.visual] = segment.num_text + _over_frames(segment, _coordinates(segment.schedule, kind))
+            table = _coordinates(segment.schedule, kind, segment.history)
+            positions[segment.visual] = segment.num_text + _over_frames(segment, table)
         return positions
 
     def places(self) -> Int64[np.ndarray, "l 3"]:
         """Frame, and row and column of the cell's centre on the finest grid: what learned positions look up."""
         places = np.zeros((self.length, 3), np.int64)
         for segment in self.segments:
-            centres = np.floor(_coordinates(segment.schedule, "centre") + 0.5).astype(np.int64)
+            centres = np.floor(_coordinates(segment.schedule, "centre", segment.history) + 0.5).astype(np.int64)
             places[segment.visual] = _over_frames(segment, centres)
         return places
 
     def loss_weights(self) -> Float32[np.ndarray, " l"]:
-        """Weight of each token's loss: a_s = 1 / (sqrt(n_s) sum_j sqrt(n_j)), a frame sums to 1; 0 on text and padding.
+        """Weight of each token's loss: a_s = 1 / (sqrt(n_s) sum_j sqrt(n_j)); a frame sums to 1, all other rows are 0.
 
         Infinity's square-root reweighting (arXiv:2412.04431, released code); n_s = h_s w_s.
         """
         weights = np.zeros(self.length, np.float32)
         for segment in self.segments:
-            weights[segment.visual] = np.tile(_frame_weights(segment.schedule), segment.num_frames)
+            for frame in range(segment.num_frames):
+                weights[segment.frame(frame)] = _frame_weights(segment.schedule)
         return weights
 
     def dense_mask(self) -> Bool[Tensor, "l l"]:
@@ -204,29 +242,42 @@ class PackLayout:
     def _cells(self) -> Int64[np.ndarray, "l 4"]:
         cells = np.full((self.length, 4), -1)
         for segment in self.segments:
-            cells[segment.visual] = _over_frames(segment, _grid_cells(segment.schedule))
+            cells[segment.visual] = _over_frames(segment, _grid_cells(segment.schedule, segment.history))
         return cells
 
 
+def _join(runs: Iterable[range]) -> Int64[np.ndarray, " rows"]:
+    return np.concatenate([np.arange(run.start, run.stop) for run in runs])
+
+
 def _over_frames(segment: Segment, cells: np.ndarray) -> np.ndarray:
-    """Repeat a frame's table (n, j) for every frame, with the frame's index as the first column: (t n, 1 + j)."""
+    """Repeat a table of a frame and its context for every frame, with the frame's index as the first column.
+
+    No context follows the last frame.
+    """
     frames = np.repeat(np.arange(segment.num_frames), len(cells))
-    return np.concatenate([frames[:, None], np.tile(cells, (segment.num_frames, 1))], axis=1)
+    table = np.concatenate([frames[:, None], np.tile(cells, (segment.num_frames, 1))], axis=1)
+    return table[: len(segment.visual)]
+
+
+def _grids(schedule: ScaleSchedule, history: HistoryKind) -> tuple[Grid, ...]:
+    """Grids of the scales of a frame and, if context follows it, once more the last one."""
+    return (*schedule.grids, schedule.grid) if history == "context" else schedule.grids
 
 
 @functools.cache
-def _grid_cells(schedule: ScaleSchedule) -> Int64[np.ndarray, "n 3"]:
-    """Scale, row and column of a frame's tokens."""
-    grids = [np.indices(grid).reshape(2, -1).T for grid in schedule.grids]
-    scales = np.repeat(np.arange(schedule.num_scales), schedule.tokens)
+def _grid_cells(schedule: ScaleSchedule, history: HistoryKind) -> Int64[np.ndarray, "n 3"]:
+    """Scale, row and column of the tokens of a frame and its context, which has no scale."""
+    grids = [np.indices(grid).reshape(2, -1).T for grid in _grids(schedule, history)]
+    scales = np.repeat([*range(schedule.num_scales), -1][: len(grids)], [len(grid) for grid in grids])
     return np.concatenate([scales[:, None], np.concatenate(grids)], axis=1)
 
 
 @functools.cache
-def _coordinates(schedule: ScaleSchedule, kind: RopeKind) -> np.ndarray:
-    """Height and width coordinates of a frame's tokens (n, 2), in cells of the finest grid."""
+def _coordinates(schedule: ScaleSchedule, kind: RopeKind, history: HistoryKind) -> np.ndarray:
+    """Height and width of the tokens of a frame and its context (n, 2), in cells of the finest grid."""
     scales = []
-    for grid in schedule.grids:
+    for grid in _grids(schedule, history):
         sides = [coordinates(cells, finest, kind) for cells, finest in zip(grid, schedule.grid, strict=True)]
         scales.append(np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2))
     return np.concatenate(scales)

@@ -21,7 +21,9 @@ from videoar.data_pipeline.loading.packing import (
     packs_once,
 )
 from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.pretrain.budget.attended_pairs import sample_pairs
 from videoar.pretrain.model.vocabulary import BytesText
+from videoar.tokenizer.scales import HistoryKind
 
 from ..conftest import WriteDataset
 
@@ -66,6 +68,27 @@ def test_packs_hold_whole_samples_within_their_length(write_dataset: WriteDatase
     assert fill > 0.95, f"first-fit should leave little padding, filled {fill:.3f}"
 
 
+def test_packs_have_room_for_context_tokens(write_dataset: WriteDataset) -> None:
+    """h w tokens follow every frame but the last: planned without them, a pack overflows in the trainer."""
+    clips, images = write_dataset(count=40), write_dataset("images", count=40, num_frames=1)
+    source = PackSampler([clips, images], [1.0, 1.0], 768, 3, 0, TEXT, "context")
+    entry = clips.entries[0]
+    assert entry.video_tokens("context") == entry.video_tokens() + (entry.num_frames - 1) * 16
+    assert images.entries[0].video_tokens("context") == images.entries[0].video_tokens()
+    for pack in (*source.window(0), *packs_once(clips, 768, TEXT, "context")):
+        tokens = sum(one.video_tokens("context") for one in pack.entries)
+        assert sum(pack.text_lengths) + tokens == pack.num_tokens <= 768
+
+
+@pytest.mark.parametrize("history", ["scales", "context"])
+def test_the_cost_of_a_pack_follows_its_tokens_and_pairs(write_dataset: WriteDataset, history: HistoryKind) -> None:
+    """Packs are dealt by it: a cost that ignores what attention computes leaves processes waiting."""
+    clips = write_dataset(count=2, num_frames=17, schedule="256x256").entries[:]
+    pack = PackPlan(clips, (3, 5), history)
+    pairs = sum(sample_pairs("256x256", 17, text, 16, 0.0, "full", history) for text in (3, 5))
+    assert (estimated_cost(pack) - pack.num_tokens) * 16_384 == pytest.approx(pairs, rel=0.02)
+
+
 def test_resume_is_exact_at_any_step(write_dataset: WriteDataset) -> None:
     """A state read from a checkpoint by a new process must give the steps of the straight run."""
     manifests = [write_dataset(count=30), write_dataset("images", count=20, num_frames=1)]
@@ -92,7 +115,8 @@ def test_seed_and_data_enter_the_hash_and_the_order(write_dataset: WriteDataset)
     assert base.hash == sampler([manifest]).hash
     variants = [sampler([manifest], seed=1), sampler([other]), sampler([manifest], batch=4)]
     variants.append(PackSampler([manifest], [1.0], 768, 3, 0, BytesText(2)))
-    assert len({source.hash for source in [base, *variants]}) == 5
+    variants.append(PackSampler([manifest], [1.0], 768, 3, 0, TEXT, "context"))
+    assert len({source.hash for source in [base, *variants]}) == 6
     assert sampler([manifest], seed=1).order(0) != base.order(0)
 
 

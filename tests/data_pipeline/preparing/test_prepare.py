@@ -90,7 +90,7 @@ def test_an_unfinished_run_is_continued_and_left_overs_are_cleared(cluster: None
     assert verify(url).unnamed == ()
     counts = stats(url)
     assert (counts.num_planned, counts.num_samples, counts.is_finished) == (10, 10, True)
-    assert counts.num_tokens == sum(entry.num_visual_tokens for entry in open_manifest(url).entries)
+    assert counts.num_tokens == sum(entry.video_tokens() for entry in open_manifest(url).entries)
     for path in (first, first.parents[1] / "latents" / first.name):
         raw = bytearray(path.read_bytes())
         raw[700] ^= 1

@@ -51,7 +51,7 @@ def test_samples_of_several_schedules_and_lengths_share_a_dataset(tmp_path: Path
     found = stats(item.storage.url)
     assert found.is_balanced
     assert found.num_samples == found.num_planned == 6
-    assert found.num_tokens == sum(entry.num_visual_tokens for entry in manifest.entries)
+    assert found.num_tokens == sum(entry.video_tokens() for entry in manifest.entries)
     packs = PackSampler([manifest], [1.0], 256, 2, 0, BytesText(8)).window(0)
     together = [{entry.schedule for entry in pack.entries} for pack in packs]
     assert any(len(schedules) > 1 for schedules in together), "samples of several shapes are in one pack"

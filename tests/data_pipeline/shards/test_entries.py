@@ -17,7 +17,8 @@ def test_columns_are_the_entries(write_dataset: WriteDataset) -> None:
     assert [entries[i] for i in range(40)] == walked == list(entries[:])
     assert entries[-1] == walked[-1]
     assert entries[3:30:5] == tuple(walked[3:30:5])
-    assert entries.visual_tokens.tolist() == [entry.num_visual_tokens for entry in walked]
+    for history in ("scales", "context"):
+        assert entries.video_tokens(history).tolist() == [entry.video_tokens(history) for entry in walked]
     bits, latents = sum(entry.size_bytes for entry in walked), sum(entry.latent_bytes or 0 for entry in walked)
     assert latents > bits, "there are latents"
     assert (entries.payload_bytes(latents=False), entries.payload_bytes(latents=True)) == (bits, bits + latents)

@@ -14,7 +14,7 @@ from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.model.attention.layout import Segment
 from videoar.tokenizer import bsq
 from videoar.tokenizer.residual import accumulate
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 
 def rows_of(segment: Segment) -> slice:
@@ -27,8 +27,10 @@ def text_of(pack: Pack, segment: Segment) -> torch.Tensor:
     return (rows >= segment.start) & (rows < segment.text.stop)
 
 
-def test_a_pack_of_several_samples_equals_each_alone(toy) -> None:
+@pytest.mark.parametrize("history", ["scales", "context"])
+def test_a_pack_of_several_samples_equals_each_alone(toy, history: HistoryKind) -> None:
     """Flips, masks and dropout keyed by place, or attention across samples, would show here."""
+    toy = toy.with_model(history=history).with_stage(tokens_per_pack=512)
     samples = [toy.sample(1), toy.sample(2, "64x64", 1, 5), toy.sample(3, "48x48", 4, 1), toy.sample(4, "64x64", 2)]
     model = toy.model()
     together = toy.pack(*samples, seed=3, step=8)
@@ -36,7 +38,7 @@ def test_a_pack_of_several_samples_equals_each_alone(toy) -> None:
     for sample, segment in zip(samples, together.layout.segments, strict=True):
         alone = toy.pack(sample, seed=3, step=8)
         here, there = rows_of(segment), rows_of(alone.layout.segments[0])
-        for name in ("features", "scale", "is_start", "positions", "places"):
+        for name in ("features", "scale", "is_context", "is_start", "positions", "places"):
             assert torch.equal(getattr(together.inputs, name)[here], getattr(alone.inputs, name)[there]), name
         for name in ("text_tokens", "text_index", "text_dropped"):
             assert torch.equal(getattr(together.inputs, name)[text_of(together, segment)], getattr(alone.inputs, name))
@@ -80,6 +82,36 @@ def test_inputs_are_the_accumulation_of_what_came_before(toy) -> None:
         coarse += F.interpolate(code, schedule.grid, mode="bilinear")
     expected = F.interpolate(coarse, schedule.grids[2], mode="bilinear").flatten(2)[0].T
     torch.testing.assert_close(pack.inputs.features[segment.scale(1, 2)], expected)
+
+
+def test_context_tokens_start_from_the_whole_frame(toy) -> None:
+    """The sum that the next frame's first scale takes by area, cell by cell: the flipped one in training."""
+    toy, sample = toy.with_model(history="context"), toy.sample(1, "64x64", 3, 2)
+    plain, trained = toy.plain_pack(sample), toy.pack(sample)
+    segment, whole = plain.layout.segments[0], accumulate(torch.from_numpy(sample.bits), ScaleSchedule.named("64x64"))
+    for frame in range(2):
+        context, following = segment.context(frame), segment.scale(frame + 1, 0)
+        torch.testing.assert_close(plain.inputs.features[context], whole[frame].flatten(1).T)
+        assert not torch.equal(trained.inputs.features[context], plain.inputs.features[context])
+        by_area = trained.inputs.features[context].mean(0, keepdim=True)
+        torch.testing.assert_close(trained.inputs.features[following], by_area)
+    assert not segment.context(2)
+
+
+def test_context_changes_no_other_row(toy) -> None:
+    """Bits, flips and weights are those of the paper's sequence: the ablation adds tokens and nothing else."""
+    samples = (toy.sample(1, "64x64", 3), toy.sample(2, "32x32", 1), toy.sample(3, "48x48", 2))
+    packs = [toy.with_model(history=history).pack(*samples) for history in ("scales", "context")]
+    for name in ("features", "positions", "places", "scale"):
+        one, other = (getattr(pack.inputs, name)[pack.inputs.scale >= 0] for pack in packs)
+        assert torch.equal(one, other), name
+    for name in ("targets", "weights"):
+        one, other = (getattr(pack, name)[pack.inputs.scale >= 0] for pack in packs)
+        assert torch.equal(one, other), name
+    context = packs[1].inputs.is_context
+    assert context.sum() == 2 * 16 + 9
+    assert not packs[1].weights[context].any()
+    assert not packs[1].targets[context].any()
 
 
 def test_autocast_changes_nothing(toy) -> None:

@@ -19,3 +19,12 @@ def test_attended_pairs_by_hand() -> None:
     assert sample_pairs("128x128", 5, 1, 16, 0.25, "full") == UCF_PAIRS - 0.25 * past
     assert sample_pairs("128x128", 5, 1, 1, 0.0, "full") == UCF_PAIRS - 6 * 130 * 130, "a window of one frame"
     assert sample_pairs("128x128", 5, 9, 16, 0.0, "causal") == UCF_PAIRS - 1 + 45 + 8 * 650
+
+
+def test_attended_pairs_with_context_by_hand() -> None:
+    """64 context tokens a frame are read instead of 130 tokens, and read the text and each other themselves."""
+    past = 10 * 130 * 64 + 6 * 64 * 64
+    pairs = UCF_PAIRS - 10 * 130 * 130 + past + 4 * 64 * (1 + 64)
+    assert sample_pairs("128x128", 5, 1, 16, 0.0, "full", "context") == pairs
+    assert sample_pairs("128x128", 5, 1, 16, 0.25, "full", "context") == pairs - 0.25 * past
+    assert sample_pairs("128x128", 1, 1, 16, 0.0, "full", "context") == sample_pairs("128x128", 1, 1, 16, 0.0, "full")

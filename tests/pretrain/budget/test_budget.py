@@ -12,6 +12,7 @@ from videoar.data_pipeline.loading.packing import PackPlan
 from videoar.pretrain.batch.pack import training_layout
 from videoar.pretrain.budget.budget import budget, work_of
 from videoar.pretrain.budget.flops import training_flops
+from videoar.tokenizer.scales import HistoryKind
 
 UCF_PAIRS = (
     1  # the label sees itself
@@ -40,10 +41,13 @@ def test_ucf101_by_hand() -> None:
 
 
 @pytest.mark.slow
-def test_the_work_is_that_of_packs_as_they_are_built(toy: Any) -> None:
+@pytest.mark.parametrize("history", ["scales", "context"])
+def test_the_work_is_that_of_packs_as_they_are_built(toy: Any, history: HistoryKind) -> None:
     """Tokens and pairs to the last one; under the Random Frame Mask, the mean over its draws."""
+    toy = toy.with_model(history=history)
     samples = (toy.sample(1), toy.sample(2, "32x32", num_frames=4, num_text=7), toy.sample(3, num_frames=1))
-    plan = PackPlan(tuple(sample.entry for sample in samples), tuple(len(sample.text) for sample in samples))
+    texts = tuple(len(sample.text) for sample in samples)
+    plan = PackPlan(tuple(sample.entry for sample in samples), texts, history)
     unmasked = toy.with_stage(p_mask=0.0)
     layout, work = unmasked.pack(*samples).layout, work_of([plan], toy.config, unmasked.stage)
     assert (work.tokens, work.frames, work.samples) == ((layout.sample >= 0).sum(), 8, 3)

@@ -25,7 +25,7 @@ from videoar.pretrain.budget.memory import (
     state_bytes,
 )
 from videoar.pretrain.config import ModelConfig, ParallelConfig
-from videoar.pretrain.engine.recompute import recompute
+from videoar.pretrain.engine.recompute import again
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.attention.merge import Gradients
@@ -54,8 +54,8 @@ def test_a_process_of_the_4b() -> None:
     held = rank_memory(recipe, recipe.stages[0], 8)
     assert (held.weights, held.gradients, held.optimizer) == (2 * whole, 4 * whole, 3 * (4 * whole // 8))
     assert held.ema == 4 * whole // 8
-    # Five products and its input of each of 36 blocks, and all of one while it is recomputed.
-    assert held.activations == 24_064 * 2560 * (36 * 30 + 80.5)
+    # Five products, the input, queries and keys of each of 36 blocks, and all of one while it is recomputed.
+    assert held.activations == 24_064 * 2560 * (36 * 32 + 72.5)
     offloaded = replace(recipe, parallel=replace(recipe.parallel, offload=True))
     assert rank_memory(offloaded, recipe.stages[0], 8).optimizer == 0
     assert rank_memory(recipe, recipe.stages[2], 8).activations < held.activations, "context 2 halves long packs"
@@ -153,7 +153,7 @@ def _kept(config: ModelConfig, mode: Literal["none", "selective", "full"], dtype
     turn = rotation(torch.zeros(rows, 3), config.head_dim, 1e4)
     if mode == "none":
         return _saved(block, x, turn)
-    recompute(block, mode)
+    block.forward = again(block.forward, mode)  # type: ignore[method-assign]
     gc.freeze()  # what is there is not looked at again
     y = block(x, turn, _attend)  # kept until it has been counted; it represents the input, which was there before
     kept = _new_bytes()

@@ -12,6 +12,7 @@ import torch
 from videoar.configs.debug import recipe
 from videoar.pretrain.diagnose.deep import _sample, both_ways
 from videoar.pretrain.diagnose.evidence import Evidence
+from videoar.tokenizer.scales import HistoryKind
 
 
 def evidence(samples: list[Any]) -> Evidence:
@@ -29,7 +30,7 @@ def test_the_shortest_video_is_compared(toy: Any, lengths: tuple[int, ...], chos
     sample, stage = found
     assert sample.entry.num_frames == chosen
     assert stage.window == max(1, chosen - 2)
-    assert stage.tokens_per_pack < sample.entry.num_visual_tokens + len(sample.text) + 256
+    assert stage.tokens_per_pack < sample.entry.video_tokens() + len(sample.text) + 256
 
 
 def test_no_readable_data_is_no_comparison() -> None:
@@ -37,8 +38,10 @@ def test_no_readable_data_is_no_comparison() -> None:
     assert _sample(evidence([])) is None
 
 
-def test_both_ways_agree(toy: Any) -> None:
+@pytest.mark.parametrize("history", ["scales", "context"])
+def test_both_ways_agree(toy: Any, history: HistoryKind) -> None:
     """The comparison itself must be right, or a healthy run fails it."""
+    toy = toy.with_model(history=history)
     model, stage = toy.model(), replace(toy.stage, window=1)
     ways = both_ways(model, stage, toy.sample(1, num_frames=3))
     assert ways.difference < 1e-3

@@ -12,7 +12,7 @@ from videoar.pretrain.batch.frame_mask import window_mask
 from videoar.pretrain.engine.loss import Tally, bitwise_loss, token_losses
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 
 def test_an_untrained_model_shows_ln_2(toy) -> None:
@@ -25,18 +25,19 @@ def test_an_untrained_model_shows_ln_2(toy) -> None:
     assert 0.4 < tally.table[1].sum() / tally.table[2].sum() < 0.6
 
 
+@pytest.mark.parametrize("history", ["scales", "context"])
 @pytest.mark.parametrize("name", ["32x32", "128x128", "256x256", "384x672", "1776x592"])
-def test_a_frame_weighs_one(name: str) -> None:
+def test_a_frame_weighs_one(name: str, history: HistoryKind) -> None:
     """a_s = 1 / (sqrt(n_s) sum_j sqrt(n_j)): resolutions and lengths mix without drowning each other."""
     schedule = ScaleSchedule.named(name)
-    layout = PackLayout((Segment(schedule, 2, 3, 0, window_mask(2, 1)),), 3 + 2 * schedule.tokens_per_frame + 7)
-    weights, segment = torch.from_numpy(layout.loss_weights()), layout.segments[0]
+    segment = Segment(schedule, 2, 3, 0, window_mask(2, 1), history)
+    weights = torch.from_numpy(PackLayout((segment,), segment.visual.stop + 7).loss_weights())
     for frame in range(2):
         assert weights[segment.frame(frame)].sum().item() == pytest.approx(1, abs=1e-4)
     roots = [math.sqrt(n) for n in schedule.tokens]
     by_scale = [weights[segment.scale(1, s)].sum().item() for s in range(schedule.num_scales)]
     assert by_scale == pytest.approx([root / sum(roots) for root in roots], rel=1e-4)
-    assert weights[:3].sum() == weights[-7:].sum() == 0
+    assert weights[:3].sum() == weights[-7:].sum() == weights[segment.context(0)].sum() == 0
 
 
 def test_one_logit_is_the_two_way_softmax_halved() -> None:
@@ -47,9 +48,10 @@ def test_one_logit_is_the_two_way_softmax_halved() -> None:
     torch.testing.assert_close(token_losses(logits, targets), both)
 
 
-def test_tables_count_each_bit_once(toy) -> None:
+@pytest.mark.parametrize("history", ["scales", "context"])
+def test_tables_count_each_bit_once(toy, history: HistoryKind) -> None:
     """Loss and correct bits by frame and scale against a loop over the layout."""
-    pack = toy.pack(toy.sample(1, "48x48", 3), toy.sample(2, "64x64", 2))
+    pack = toy.with_model(history=history).pack(toy.sample(1, "48x48", 3), toy.sample(2, "64x64", 2))
     logits = torch.randn(pack.targets.shape)
     loss, tally = bitwise_loss(logits, pack)
     expected = torch.zeros(3, 3, 4, dtype=torch.float64)

@@ -18,13 +18,14 @@ from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.tokenizer import residual
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 SCHEDULE = ScaleSchedule("32x48", ((1, 1), (1, 2), (2, 3)))
 CONFIG = ModelConfig(num_layers=2, width=24, num_heads=2, latent_dim=8, max_frames=8, max_side=4, max_scales=4)
 BYTES = TextConfig(max_tokens=6)
 PROMPTS = (np.array([5, 9, 200, 17]), np.array([0]))
 """Of unequal length: positions and masks of the samples of one batch differ."""
+UNGUIDED = Sampling(guidance=Guidance.constant(1.0))
 
 
 def _model(config: ModelConfig = CONFIG) -> VideoAR:
@@ -38,6 +39,9 @@ def _model(config: ModelConfig = CONFIG) -> VideoAR:
     return model
 
 
+both_histories = pytest.mark.parametrize("history", ["scales", "context"])
+
+
 def _bits(batch: int, num_frames: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(batch, num_frames, SCHEDULE.tokens_per_frame, 8, generator=generator) < 0.5
@@ -46,7 +50,7 @@ def _bits(batch: int, num_frames: int, seed: int = 0) -> Tensor:
 def full_logits(model: VideoAR, text: np.ndarray, bits: Tensor, window: int, *, dropped: bool = False) -> Tensor:
     """One sample by the masked full forward, (t, tokens, k); its inputs are written out from Eq. 6."""
     num_frames = len(bits)
-    segment = Segment(SCHEDULE, num_frames, len(text), 0, window_mask(num_frames, window))
+    segment = Segment(SCHEDULE, num_frames, len(text), 0, window_mask(num_frames, window), model.config.history)
     layout = PackLayout((segment,), segment.visual.stop + 3, model.config.text.attention)
     features = torch.zeros(layout.length, 8)
     whole = residual.accumulate(bits, SCHEDULE)
@@ -65,10 +69,12 @@ def full_logits(model: VideoAR, text: np.ndarray, bits: Tensor, window: int, *, 
                 feature = torch.zeros(1, 8, *grid)
             rows = segment.scale(frame, scale)
             features[rows.start : rows.stop] = residual.as_tokens(feature)[0]
+        for row, cell in zip(segment.context(frame), whole[frame].flatten(1).T, strict=False):
+            features[row] = cell
     inputs = model_inputs(layout, model.config, features, text, np.full(len(text), dropped))
     with torch.no_grad():
         logits = model(inputs, choose(layout, "cpu"))
-    return logits[segment.visual.start : segment.visual.stop].unflatten(0, (num_frames, -1))
+    return logits[layout.visual_rows(SCHEDULE)].unflatten(0, (num_frames, -1))
 
 
 @torch.inference_mode()
@@ -101,6 +107,7 @@ class Case:
     rope: RopeKind = "centre"
     causal: bool = False
     area: bool = False
+    history: HistoryKind = "scales"
 
 
 CASES = (
@@ -113,6 +120,10 @@ CASES = (
     Case(rope="corner", area=True),
     Case(rope="learned", window=2),
     Case(causal=True),
+    Case(history="context"),
+    Case(num_frames=1, history="context"),
+    Case(num_frames=6, window=2, history="context"),
+    Case(num_frames=4, window=1, rope="learned", history="context"),
 )
 
 
@@ -121,7 +132,7 @@ def test_cached_decoding_equals_the_masked_full_forward(case: Case) -> None:
     """A stale slot of the ring, a shifted position or a leak of padding would move some logit of some frame."""
     text = replace(BYTES, attention="causal" if case.causal else "full")
     down = "area" if case.area else "bilinear"
-    model = _model(replace(CONFIG, rope=case.rope, down=down, text=text))
+    model = _model(replace(CONFIG, rope=case.rope, down=down, text=text, history=case.history))
     bits = _bits(2, case.num_frames)
     cached = cached_logits(model, bits, case.window)
     for sample in range(2):
@@ -131,12 +142,28 @@ def test_cached_decoding_equals_the_masked_full_forward(case: Case) -> None:
             torch.testing.assert_close(cached[branch, sample], full, atol=1e-4, rtol=0)
 
 
+@both_histories
 @pytest.mark.parametrize("window", [1, 2, 8])
-def test_known_frames_in_one_pass_equal_scale_by_scale(window: int) -> None:
+def test_known_frames_in_one_pass_equal_scale_by_scale(window: int, history: HistoryKind) -> None:
     """History prefill must leave the cache as decoding would, or a continuation starts from another past."""
-    model, bits = _model(), _bits(2, 5)
+    model, bits = _model(replace(CONFIG, history=history)), _bits(2, 5)
     stepwise = cached_logits(model, bits, window)
     torch.testing.assert_close(cached_logits(model, bits, window, by_frame=3), stepwise, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("history", "given"), [("scales", 3), ("context", 2)])
+def test_passes_of_a_video(history: HistoryKind, given: int) -> None:
+    """Context tokens ride in the first pass of the next frame, and of given frames nothing else is computed."""
+    model = _model(replace(CONFIG, history=history))
+    passes: list[int] = []
+    hook = model.blocks[0].register_forward_hook(lambda block, inputs, out: passes.append(len(out)))
+    _sample(model, num_frames=5, seeds=(0,), sampling=UNGUIDED)
+    assert len(passes) == 1 + 5 * SCHEDULE.num_scales, "one of them is the text's"
+    passes.clear()
+    _sample(model, num_frames=5, seeds=(0,), sampling=UNGUIDED, history=_bits(1, 3))
+    hook.remove()
+    assert len(passes) == 1 + given + 2 * SCHEDULE.num_scales
+    assert set(passes[1 : 1 + given]) == {SCHEDULE.tokens_per_frame if history == "scales" else 6}
 
 
 def test_memory_does_not_grow_with_the_video() -> None:
@@ -167,9 +194,10 @@ def test_a_seed_fixes_the_video() -> None:
     assert not torch.equal(first[0], other[0])
 
 
-def test_history_is_kept_and_followed() -> None:
+@both_histories
+def test_history_is_kept_and_followed(history: HistoryKind) -> None:
     """Given frames come back bit for bit, and what follows is a function of them."""
-    model = _model()
+    model = _model(replace(CONFIG, history=history))
     history = _bits(2, 2)
     sampled = _sample(model, history=history)
     assert torch.equal(sampled[:, :2], history)
@@ -179,9 +207,10 @@ def test_history_is_kept_and_followed() -> None:
     assert torch.equal(_sample(model, history=flipped)[1], sampled[1])
 
 
-def test_a_continuation_of_its_own_output_is_that_output() -> None:
+@both_histories
+def test_a_continuation_of_its_own_output_is_that_output(history: HistoryKind) -> None:
     """Frames decoded once and given as history draw the same future: history enters the causal way and no other."""
-    model = _model()
+    model = _model(replace(CONFIG, history=history))
     whole = _sample(model)
     assert torch.equal(_sample(model, history=whole[:, :2]), whole)
 

@@ -1,5 +1,7 @@
 """Training and sampling meet: what is trained by packs is what decodes, one scale after the other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_frames
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention import choose
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 SCHEDULE = ScaleSchedule.named("48x48")
 MODEL = ModelConfig(num_layers=2, width=48, num_heads=4, latent_dim=8, text=TextConfig(max_tokens=8))
@@ -31,13 +33,14 @@ def _samples() -> tuple[Sample, ...]:
     return tuple(Sample(entry, PackedBits.of(bits[i]), None, TEXT[i]) for i, entry in enumerate(entries))
 
 
-def _pack() -> Pack:
-    return plain_pack(_samples(), MODEL, tokens_per_pack=STAGE.tokens_per_pack, window=STAGE.window)
+def _pack(config: ModelConfig) -> Pack:
+    return plain_pack(_samples(), config, tokens_per_pack=STAGE.tokens_per_pack, window=STAGE.window)
 
 
-def _train(steps: int) -> VideoAR:
+def _train(steps: int, history: HistoryKind) -> VideoAR:
     """A model that has seen nothing but the two samples."""
-    model, pack = VideoAR(MODEL), _pack()
+    model = VideoAR(replace(MODEL, history=history))
+    pack = _pack(model.config)
     init_weights(model, 0)
     attend = choose(pack.layout, "cpu")
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.95))
@@ -53,9 +56,11 @@ def _stored() -> Tensor:
     return torch.from_numpy(np.stack([sample.bits for sample in _samples()]))
 
 
-def test_cached_decoding_equals_the_forward_of_training() -> None:
+@pytest.mark.parametrize("history", ["scales", "context"])
+def test_cached_decoding_equals_the_forward_of_training(history: HistoryKind) -> None:
     """The trainer's own pack of two samples, inputs and mask included, against decoding the two as a batch."""
-    model, pack, bits = _train(3), _pack(), _stored()
+    model, bits = _train(3, history), _stored()
+    pack = _pack(model.config)
     logits = model(pack.inputs, choose(pack.layout, "cpu")).detach()
     trained = logits[pack.inputs.scale >= 0].view(2, 4, -1, 8)
     _check_decoding(model, bits, trained)
@@ -79,5 +84,5 @@ def _check_decoding(model: VideoAR, bits: Tensor, trained: Tensor) -> None:
 def test_free_running_generation_reproduces_what_was_overfitted() -> None:
     """If sampling fed the model anything but what it was trained on, the first error would derail every later bit."""
     sampling = Sampling(guidance=Guidance.constant(1.0), temperature=0.0)
-    frames = sample_frames(_train(300), SCHEDULE, TEXT, sampling, num_frames=4, window=2, seeds=(0, 1))
+    frames = sample_frames(_train(300, "scales"), SCHEDULE, TEXT, sampling, num_frames=4, window=2, seeds=(0, 1))
     assert torch.equal(torch.stack([frame.bits for frame in frames], dim=1), _stored())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from videoar.pretrain.model.attention.reference import masked_attention
+from videoar.pretrain.model.layers import Attend, Block
 
 
 def test_a_cut_of_rows_is_a_cut_of_heads(toy) -> None:
@@ -26,7 +27,11 @@ def test_a_cut_of_rows_is_a_cut_of_heads(toy) -> None:
             linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
             linear.weight = nn.Parameter(weight)
             setattr(module, name, linear)
-        attended = attended + half.attention(half.attention_norm(x), None, lambda q, k, v: attend(0, q, k, v))
-        middle = x + block.attention(block.attention_norm(x), None, lambda q, k, v: attend(0, q, k, v))
+        attended = attended + _attention(half, x, attend)
+        middle = x + _attention(block, x, attend)
         fed = fed + half.feed_forward(half.feed_forward_norm(middle))
     torch.testing.assert_close(x + attended + fed, whole, rtol=1e-4, atol=1e-4)
+
+
+def _attention(block: Block, x: Tensor, attend: Attend) -> Tensor:
+    return block.attention.out(attend(0, *block.before(x, None)).flatten(1))

@@ -26,3 +26,8 @@ def test_a_video_beyond_a_table_is_refused(field: str) -> None:
 def test_rotary_positions_have_no_end() -> None:
     """Only learned tables limit the length and the size of a video."""
     check_limits(config(max_frames=2, max_side=2), SCHEDULE, 100)
+
+
+def test_context_tokens_need_no_row_of_the_scales() -> None:
+    """They have an embedding of their own, so `max_scales` allows the same videos with either history."""
+    check_limits(config(max_scales=SCHEDULE.num_scales, history="context"), SCHEDULE, 3)

@@ -57,6 +57,15 @@ def test_the_configuration_survives_the_trip(tmp_path: Path) -> None:
     assert read_config(_write(tmp_path)) == CONFIG
 
 
+def test_an_export_without_a_history_is_of_the_paper(tmp_path: Path) -> None:
+    """Exports of earlier versions have no such field, and no weight of context tokens."""
+    path = _write(tmp_path) / "config.json"
+    mapping = json.loads(path.read_text())
+    assert mapping["model"].pop("history") == "scales"
+    path.write_text(json.dumps(mapping))
+    assert read_config(tmp_path) == CONFIG
+
+
 def test_writing_again_leaves_no_stale_shard(tmp_path: Path) -> None:
     """Files of an earlier, larger export next to the new ones would be read by a glob."""
     _write(tmp_path, max_shard_bytes=1)

@@ -13,10 +13,11 @@ from videoar.pretrain.config import RopeKind, TextConfig
 from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention import choose
-from videoar.pretrain.model.attention.layout import PackLayout, Segment
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.pretrain.model.attention.layout import PackLayout
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 ROPES: tuple[RopeKind, ...] = ("centre", "raw", "corner", "learned")
+POSITIONS_AND_HISTORIES = [*((rope, "scales") for rope in ROPES), ("centre", "context"), ("learned", "context")]
 
 
 def changed_rows(before: torch.Tensor, after: torch.Tensor, rows: Iterable[int]) -> list[bool]:
@@ -33,16 +34,15 @@ def flipped(sample: Sample, frame: int, scale: int) -> Sample:
 def visible_packs(toy, visible: np.ndarray, text_attention: str = "full") -> tuple[Pack, PackLayout]:
     """A pack of one clip, and its layout with S_t given by hand."""
     pack = toy.plain_pack(toy.sample(1, "48x48", len(visible), 2))
-    segment = pack.layout.segments[0]
-    own = Segment(segment.schedule, segment.num_frames, segment.num_text, 0, visible)
+    own = replace(pack.layout.segments[0], visible=visible)
     return pack, PackLayout((own,), pack.layout.length, text_attention)
 
 
-@pytest.mark.parametrize("rope", ROPES)
+@pytest.mark.parametrize(("rope", "history"), POSITIONS_AND_HISTORIES)
 @pytest.mark.parametrize("training", [True, False])
-def test_bits_reach_later_scales_and_frames_only(toy, rope: RopeKind, training: bool) -> None:
+def test_bits_reach_later_scales_and_frames_only(toy, rope: RopeKind, history: HistoryKind, training: bool) -> None:
     """A leak from the future makes training look better than sampling can ever be."""
-    toy = toy.with_rope(rope).with_stage(p_mask=0.0)
+    toy = toy.with_model(rope=rope, history=history).with_stage(p_mask=0.0)
     if training:
         toy = toy.with_correction(targets="stored")
     model, sample = toy.model(), toy.sample(1, "48x48", 3)
@@ -59,10 +59,10 @@ def test_bits_reach_later_scales_and_frames_only(toy, rope: RopeKind, training: 
             assert torch.equal(before[segment.text], after[segment.text])
 
 
-@pytest.mark.parametrize("rope", ROPES)
-def test_every_logit_hears_the_text(toy, rope: RopeKind) -> None:
-    """Text conditions all frames and scales, and is never masked."""
-    toy = replace(toy.with_rope(rope).with_stage(p_mask=0.9), text_dropout=0.0)
+@pytest.mark.parametrize(("rope", "history"), POSITIONS_AND_HISTORIES)
+def test_every_logit_hears_the_text(toy, rope: RopeKind, history: HistoryKind) -> None:
+    """Text conditions all frames and scales, and their context, and is never masked."""
+    toy = replace(toy.with_model(rope=rope, history=history).with_stage(p_mask=0.9), text_dropout=0.0)
     model, sample = toy.model(), toy.sample(1, "48x48", 3, 4)
     pack, text = toy.pack(sample), sample.text.copy()
     text[2] = (text[2] + 1) % 257
@@ -109,6 +109,29 @@ def test_a_masked_frame_changes_nothing_in_one_layer(toy) -> None:
         for t in range(4):
             changed = changed_rows(before.flatten(1), after.flatten(1), segment.frame(t))
             assert all(changed) if visible[t, frame] or t == frame else not any(changed)
+
+
+def test_a_past_frame_is_read_by_its_context_tokens_only(toy) -> None:
+    """History `context`, one attention layer: a scale is read in its own frame, context where S_t has its frame."""
+    visible = np.array([[0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], bool)
+    _, layout = visible_packs(toy.with_model(history="context"), visible)
+    segment, attend = layout.segments[0], choose(layout, "cpu")
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, layout.length, 2, 16)
+
+    def reading(rows: range) -> np.ndarray:
+        other_k, other_v = k.clone(), v.clone()
+        other_k[rows] += 1
+        other_v[rows] -= 1
+        before, after = attend(0, q, k, v), attend(0, q, other_k, other_v)
+        return np.array(changed_rows(before.flatten(1), after.flatten(1), range(layout.length)))
+
+    for frame in range(3):
+        assert np.flatnonzero(reading(segment.frame(frame))).tolist() == list(segment.frame(frame))
+        found = reading(segment.context(frame))
+        for t in range(4):
+            assert set(found[segment.frame(t)]) == {visible[t, frame]}
+            assert set(found[segment.context(t)]) <= {visible[t, frame] or t == frame}
 
 
 def test_the_stack_reaches_exactly_the_closure_of_the_mask(toy) -> None:
@@ -184,18 +207,19 @@ def test_padding_is_zero_all_the_way(toy) -> None:
     torch.testing.assert_close(toy.logits(model, longer)[:end], logits[:end])
 
 
-def test_every_parameter_learns(toy) -> None:
+@pytest.mark.parametrize(("rope", "history"), POSITIONS_AND_HISTORIES)
+def test_every_parameter_learns(toy, rope: RopeKind, history: HistoryKind) -> None:
     """A parameter without a gradient is dead weight; all are touched by a pack with kept and dropped text."""
-    for rope in ROPES:
-        toy = replace(toy.with_rope(rope).with_model(max_scales=4, max_frames=2, max_side=4), text_dropout=0.5)
-        model = VideoAR(toy.config)
-        init_weights(model, 0)
-        packs = [toy.pack(toy.sample(n, "64x64", 2, 8), toy.sample(n + 9, "64x64", 2, 8), step=n) for n in range(3)]
-        assert 0 < sum(pack.inputs.text_dropped.sum() for pack in packs) < 48
-        for pack in packs:
-            bitwise_loss(model(pack.inputs, choose(pack.layout, "cpu")), pack)[0].backward()
-        silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-        assert not silent
+    fields = {"rope": rope, "history": history, "max_scales": 4, "max_frames": 2, "max_side": 4}
+    toy = replace(toy.with_model(**fields), text_dropout=0.5)
+    model = VideoAR(toy.config)
+    init_weights(model, 0)
+    packs = [toy.pack(toy.sample(n, "64x64", 2, 8), toy.sample(n + 9, "64x64", 2, 8), step=n) for n in range(3)]
+    assert 0 < sum(pack.inputs.text_dropped.sum() for pack in packs) < 48
+    for pack in packs:
+        bitwise_loss(model(pack.inputs, choose(pack.layout, "cpu")), pack)[0].backward()
+    silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not silent
 
 
 def test_bfloat16_runs_close_to_float32(toy) -> None:
@@ -210,9 +234,10 @@ def test_bfloat16_runs_close_to_float32(toy) -> None:
         assert (other - logits).abs().max() < 0.03 * logits.abs().max()
 
 
-def test_saved_weights_load_back_equal(toy, tmp_path) -> None:
+@pytest.mark.parametrize("history", ["scales", "context"])
+def test_saved_weights_load_back_equal(toy, history: HistoryKind, tmp_path) -> None:
     """`from_pretrained` is how everybody else meets the model."""
-    toy = toy.with_rope("learned")
+    toy = toy.with_model(rope="learned", history=history)
     model = toy.model()
     model.save_pretrained(tmp_path)
     loaded = VideoAR.from_pretrained(tmp_path)

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from videoar.pretrain.model.attention.layout import PackLayout, Segment, TextAttention
 from videoar.pretrain.model.layers import Attend
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 
 def random_layout(seed: int, text_attention: TextAttention = "full") -> PackLayout:
@@ -26,7 +26,8 @@ def random_layout(seed: int, text_attention: TextAttention = "full") -> PackLayo
         seen = np.tril(draw.random((frames, frames)) < 0.7, -1) & ~np.tril(np.ones((frames, frames), bool), -1 - window)
         schedule = ScaleSchedule.named(str(draw.choice(["32x32", "48x48", "64x64"])))
         start = segments[-1].visual.stop if segments else 0
-        segments.append(Segment(schedule, frames, int(draw.integers(1, 8)), start, seen))
+        history: HistoryKind = "context" if draw.random() < 0.3 else "scales"
+        segments.append(Segment(schedule, frames, int(draw.integers(1, 8)), start, seen, history))
     return PackLayout(tuple(segments), segments[-1].visual.stop + int(draw.integers(0, 20)), text_attention)
 
 
