@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import webdataset
 
 from videoar.benchmarks.measure import alternate
@@ -151,7 +152,8 @@ def _epoch(steps: StepLoader, count: int, use: Callable[[Pack], object]) -> None
 
 def _unpacked(pack: Pack) -> object:
     """Unpack as training does, but on the CPU."""
-    return unpack([sample.codes for sample in pack], "cpu")
+    packed = np.concatenate([sample.codes.packed for sample in pack])
+    return unpack(torch.from_numpy(packed), pack[0].codes.shape[1:])
 
 
 def _wait(manifest: Manifest, tokens_per_pack: int) -> float:

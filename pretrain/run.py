@@ -5,7 +5,8 @@ Reports of steps, validations, saves, rewinds after loss spikes, and other paral
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +17,10 @@ from videoar.cluster.ground.preemption import Preempted, Preemption
 from videoar.cluster.ground.process import World
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.data_pipeline.loading.loader import StepLoader
+from videoar.data_pipeline.loading.pack_reader import Packs
 from videoar.data_pipeline.loading.packing import LoaderState, StepPlan, deal
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.batch.pack import Pack, training_pack
+from videoar.pretrain.batch.pack import HostPack, Pack, host_pack
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint.format import Checkpoint
 from videoar.pretrain.checkpoint.saver import Saver
@@ -33,6 +34,15 @@ from videoar.pretrain.samples import sample
 from videoar.pretrain.stages import Plateau, StagePosition
 from videoar.pretrain.step_reports import StepReports
 from videoar.pretrain.validate import validate
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltStep:
+    """This process's packs of a step, built on the host before the step begins."""
+
+    step: int
+    """Their random numbers were drawn for this step."""
+    packs: list[HostPack]
 
 
 @dataclass(slots=True)
@@ -89,23 +99,33 @@ class Run:
                 load_s=resumed.load_s,
             )
 
-    def steps(self) -> AbstractContextManager[StepLoader]:
-        """The remaining steps of the stage, each with the samples of this process's data rank."""
+    def steps(self) -> AbstractContextManager[StepLoader[BuiltStep]]:
+        """The remaining steps of the stage, each with the packs of this process's data rank, built on the host."""
         return open_steps(
             self.recipe,
             self.position,
             self.datasets,
             self.progress.loader,
             lambda plan: deal(plan.packs, self.engine.data_size)[self.engine.data_rank],
+            self._builder(),
         )
 
-    def packs(self, packs: Sequence[tuple[Sample, ...]]) -> Iterator[Pack]:
-        """This process's microbatches, built on the device one at a time."""
-        engine, stage = self.engine, self.position.stage
-        for samples in packs:
-            yield training_pack(
-                samples, self.recipe, stage, self.step, device=engine.device, content=engine.needs_content
-            )
+    def _builder(self) -> Callable[[Packs], BuiltStep]:
+        """Builds the packs of the next step each time it is called: in the loader's thread, ahead of the training."""
+        recipe, engine, stage, steps = self.recipe, self.engine, self.position.stage, itertools.count(self.step)
+        pinned = engine.device.type == "cuda"
+
+        def build(packs: Packs) -> BuiltStep:
+            step, options = next(steps), {"content": engine.needs_content, "pinned": pinned}
+            return BuiltStep(step, [host_pack(samples, recipe, stage, step, **options) for samples in packs])
+
+        return build
+
+    def packs(self, built: BuiltStep) -> Iterator[Pack]:
+        """This process's microbatches, moved to the device one at a time."""
+        assert built.step == self.step, "each step that the loader gives is trained, in order"
+        for pack in built.packs:
+            yield pack.on(self.engine.device)
 
     def advance(self, plan: StepPlan, result: StepResult, loader: LoaderState) -> None:
         """Count the step; if it was skipped, write an event with its samples."""

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +79,15 @@ def spiky(recipe: Recipe) -> None:
         plan, state = sampler.next(state)
     assert plan is not None
     bad = [entry.key for entry in plan.packs[1].entries]
-    real = run.training_pack
+    real = run.host_pack
 
     def build(samples: Any, *args: Any, **options: Any) -> Any:
         pack = real(samples, *args, **options)
-        is_bad = [sample.entry.key for sample in samples] == bad
-        return replace(pack, weights=3 * pack.weights) if is_bad else pack
+        if [sample.entry.key for sample in samples] == bad:
+            pack.buffer.on("cpu")["loss"]["weights"].mul_(3)
+        return pack
 
-    run.training_pack = build  # type: ignore[assignment]
+    run.host_pack = build  # type: ignore[assignment]
 
 
 def is_manifest(_: object, key: str, *__: object) -> bool:

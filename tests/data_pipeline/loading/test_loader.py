@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tests.s3_server import S3Store
 from videoar.cluster.ground.errors import CorruptShard
@@ -17,12 +16,11 @@ from videoar.data_pipeline.loading.pack_reader import PackReader
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan, deal
 from videoar.data_pipeline.shards.cache import ShardCache
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.data_pipeline.shards.on_device import restore
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.model.vocabulary import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
 
-from ..conftest import WriteDataset, sample_arrays
+from ..conftest import WriteDataset, restored, sample_arrays
 from ..drawn_shards import copied, put_shards, read_cached
 
 TEXT = BytesText(16)
@@ -45,8 +43,8 @@ def test_samples_are_those_of_the_plan(write_dataset: WriteDataset) -> None:
     for sample in packs[0]:
         bits, latent = sample_arrays(manifest.format(sample.entry), 2, seed=int(sample.entry.key[-6:]))
         assert np.array_equal(sample.bits, bits)
-        restored = restore([sample.latent], torch.from_numpy(sample.bits), ScaleSchedule.named("64x64"))
-        np.testing.assert_allclose(restored.numpy(), latent, atol=0.005)
+        found = restored(sample.latent, sample.bits, ScaleSchedule.named("64x64"))
+        np.testing.assert_allclose(found.numpy(), latent, atol=0.005)
         assert sample.text.tolist() == TEXT.encode(sample.entry.caption).tolist()
 
 
