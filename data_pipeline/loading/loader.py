@@ -18,7 +18,7 @@ from videoar.data_pipeline.shards.sample import SampleEntry
 Content = TypeVar("Content")
 
 LoadedStep = tuple[StepPlan, Content, LoaderState]
-"""The plan of a step (the same in all processes), what was made of this process's packs, and the state after the step."""
+"""The plan of a step (the same in all processes), what `build` made of this process's packs, and the state after it."""
 
 
 def _samples(packs: Packs) -> Packs:

@@ -6,7 +6,6 @@ import zlib
 
 import numpy as np
 import pytest
-import torch
 
 from videoar.data_pipeline.config.data import LatentPayload
 from videoar.data_pipeline.shards.sample_format import (
