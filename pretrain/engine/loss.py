@@ -74,7 +74,8 @@ def _sums(
     """The sums of one pack, in the order of `Tally`; nothing is copied from the host, which would wait for that."""
     k, scale, frame = correct.shape[1], pack.inputs.scale, pack.inputs.places[:, 0].clamp(max=MAX_FRAMES - 1)
     cell = (frame * MAX_SCALES + scale).masked_fill(scale < 0, _NO_CELL)
-    values = torch.stack([losses * k, correct.sum(dim=-1), torch.full_like(losses, k)]).double()
-    table = values.new_zeros(3, _NO_CELL + 1).index_add_(1, cell, values)
+    bits = torch.full_like(losses, k, dtype=torch.float64)
+    values = torch.stack([losses * k, correct.sum(dim=-1), bits])
+    table = values.new_zeros(3, _NO_CELL + 1).index_add_(1, cell, values)[:, :_NO_CELL]
     pairs = values.new_full((1,), pack.layout.attended_pairs)
-    return torch.cat([loss[None], pack.flip_ratio, pairs, table[:, :_NO_CELL].flatten()])
+    return torch.cat([loss[None], pack.flip_ratio, pairs, *table])
