@@ -5,8 +5,7 @@ Reports of steps, validations, saves, rewinds after loss spikes, and other paral
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +16,10 @@ from videoar.cluster.ground.preemption import Preempted, Preemption
 from videoar.cluster.ground.process import World
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.data_pipeline.loading.loader import StepLoader
-from videoar.data_pipeline.loading.pack_reader import Packs
 from videoar.data_pipeline.loading.packing import LoaderState, StepPlan, deal
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.pretrain.batch.pack import HostPack, Pack, host_pack
+from videoar.pretrain.batch.pack import Pack
+from videoar.pretrain.built_steps import BuiltStep, step_builder
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint.format import Checkpoint
 from videoar.pretrain.checkpoint.saver import Saver
@@ -34,15 +33,6 @@ from videoar.pretrain.samples import sample
 from videoar.pretrain.stages import Plateau, StagePosition
 from videoar.pretrain.step_reports import StepReports
 from videoar.pretrain.validate import validate
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltStep:
-    """This process's packs of a step, built on the host before the step begins."""
-
-    step: int
-    """Their random numbers were drawn for this step."""
-    packs: list[HostPack]
 
 
 @dataclass(slots=True)
@@ -107,19 +97,8 @@ class Run:
             self.datasets,
             self.progress.loader,
             lambda plan: deal(plan.packs, self.engine.data_size)[self.engine.data_rank],
-            self._builder(),
+            step_builder(self.recipe, self.engine, self.position.stage, self.step),
         )
-
-    def _builder(self) -> Callable[[Packs], BuiltStep]:
-        """Builds the packs of the next step each time it is called: in the loader's thread, ahead of the training."""
-        recipe, engine, stage, steps = self.recipe, self.engine, self.position.stage, itertools.count(self.step)
-        pinned = engine.device.type == "cuda"
-
-        def build(packs: Packs) -> BuiltStep:
-            step, options = next(steps), {"content": engine.needs_content, "pinned": pinned}
-            return BuiltStep(step, [host_pack(samples, recipe, stage, step, **options) for samples in packs])
-
-        return build
 
     def packs(self, built: BuiltStep) -> Iterator[Pack]:
         """This process's microbatches, moved to the device one at a time."""

@@ -15,7 +15,7 @@ from videoar.cluster.ground.serialize import from_yaml
 from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.storage import objects as storage
-from videoar.pretrain import run
+from videoar.pretrain import built_steps, run
 from videoar.pretrain import train as trainer
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint import saver
@@ -79,7 +79,7 @@ def spiky(recipe: Recipe) -> None:
         plan, state = sampler.next(state)
     assert plan is not None
     bad = [entry.key for entry in plan.packs[1].entries]
-    real = run.host_pack
+    real = built_steps.host_pack
 
     def build(samples: Any, *args: Any, **options: Any) -> Any:
         pack = real(samples, *args, **options)
@@ -87,7 +87,7 @@ def spiky(recipe: Recipe) -> None:
             pack.buffer.on("cpu")["loss"]["weights"].mul_(3)
         return pack
 
-    run.host_pack = build  # type: ignore[assignment]
+    built_steps.host_pack = build  # type: ignore[assignment]
 
 
 def is_manifest(_: object, key: str, *__: object) -> bool:
