@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import webdataset
 
 from videoar.benchmarks.measure import alternate
 from videoar.data_pipeline.config.data import LatentPayload
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.loading.loader import StepLoader
-from videoar.data_pipeline.loading.pack_reader import PackReader
+from videoar.data_pipeline.loading.pack_reader import PackReader, Packs
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler
 from videoar.data_pipeline.shards.commits import LATENTS, SHARDS, CommittedTar
 from videoar.data_pipeline.shards.manifest import Manifest, ManifestWriter, open_manifest, sample_id
@@ -130,17 +131,17 @@ def _tars(manifest: Manifest, folder: str) -> webdataset.WebDataset:
 
 
 @contextmanager
-def _steps(manifest: Manifest, tokens_per_pack: int, config: LoaderConfig) -> Iterator[StepLoader]:
+def _steps(manifest: Manifest, tokens_per_pack: int, config: LoaderConfig) -> Iterator[StepLoader[Packs]]:
     """Steps of eight packs, all of which this process reads."""
     sampler = PackSampler([manifest], [1.0], tokens_per_pack, 8, 0, _TEXT)
     with (
         closing(PackReader([manifest], _TEXT, config, latents=True)) as reader,
-        StepLoader(sampler, reader, LoaderState(), lambda step: range(len(step.packs)), config) as steps,
+        StepLoader[Packs](sampler, reader, LoaderState(), lambda step: range(len(step.packs)), config) as steps,
     ):
         yield steps
 
 
-def _epoch(steps: StepLoader, count: int, use: Callable[[Pack], object]) -> None:
+def _epoch(steps: StepLoader[Packs], count: int, use: Callable[[Pack], object]) -> None:
     """Read the samples of some epochs."""
     left = _EPOCHS * count
     while left > 0:
@@ -151,7 +152,8 @@ def _epoch(steps: StepLoader, count: int, use: Callable[[Pack], object]) -> None
 
 def _unpacked(pack: Pack) -> object:
     """Unpack as training does, but on the CPU."""
-    return unpack([sample.codes for sample in pack], "cpu")
+    packed = np.concatenate([sample.codes.packed for sample in pack])
+    return unpack(torch.from_numpy(packed), pack[0].codes.shape[1:])
 
 
 def _wait(manifest: Manifest, tokens_per_pack: int) -> float:

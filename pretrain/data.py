@@ -12,9 +12,9 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
-from videoar.data_pipeline.loading.loader import StepLoader
+from videoar.data_pipeline.loading.loader import Content, StepLoader
 from videoar.data_pipeline.loading.online import open_plans
-from videoar.data_pipeline.loading.pack_reader import PackReader
+from videoar.data_pipeline.loading.pack_reader import PackReader, Packs
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan
 from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.shards.manifest import Manifest, open_manifest
@@ -171,8 +171,12 @@ def open_steps(
     datasets: dict[str, Manifest],
     state: LoaderState,
     mine: Callable[[StepPlan], Sequence[int]],
-) -> Iterator[StepLoader]:
-    """The steps of a stage from a state on. Near its end, the first shards of the next stage are fetched too."""
+    build: Callable[[Packs], Content],
+) -> Iterator[StepLoader[Content]]:
+    """The steps of a stage from a state on. Near its end, the first shards of the next stage are fetched too.
+
+    `mine` and `build` are those of `StepLoader`.
+    """
     stages = recipe.stages[position.index : position.index + 2]
     parts = [part.dataset for stage in stages for part in stage.mixture]
     manifests = [datasets[name] for name in dict.fromkeys(parts)]
@@ -190,6 +194,6 @@ def open_steps(
         closing(
             PackReader(manifests, open_text(recipe, datasets), recipe.loader, latents=recipe.correction.needs_latent)
         ) as reader,
-        StepLoader(sampler, reader, state, mine, recipe.loader, following) as steps,
+        StepLoader(sampler, reader, state, mine, recipe.loader, following, build) as steps,
     ):
         yield steps

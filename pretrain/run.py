@@ -5,7 +5,7 @@ Reports of steps, validations, saves, rewinds after loss spikes, and other paral
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +18,8 @@ from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.packing import LoaderState, StepPlan, deal
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.batch.pack import Pack, training_pack
+from videoar.pretrain.batch.pack import Pack
+from videoar.pretrain.built_steps import BuiltStep, step_builder
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint.format import Checkpoint
 from videoar.pretrain.checkpoint.saver import Saver
@@ -89,23 +89,22 @@ class Run:
                 load_s=resumed.load_s,
             )
 
-    def steps(self) -> AbstractContextManager[StepLoader]:
-        """The remaining steps of the stage, each with the samples of this process's data rank."""
+    def steps(self) -> AbstractContextManager[StepLoader[BuiltStep]]:
+        """The remaining steps of the stage, each with the packs of this process's data rank, built on the host."""
         return open_steps(
             self.recipe,
             self.position,
             self.datasets,
             self.progress.loader,
             lambda plan: deal(plan.packs, self.engine.data_size)[self.engine.data_rank],
+            step_builder(self.recipe, self.engine, self.position.stage, self.step),
         )
 
-    def packs(self, packs: Sequence[tuple[Sample, ...]]) -> Iterator[Pack]:
-        """This process's microbatches, built on the device one at a time."""
-        engine, stage = self.engine, self.position.stage
-        for samples in packs:
-            yield training_pack(
-                samples, self.recipe, stage, self.step, device=engine.device, content=engine.needs_content
-            )
+    def packs(self, built: BuiltStep) -> Iterator[Pack]:
+        """This process's microbatches, moved to the device one at a time."""
+        assert built.step == self.step, "each step that the loader gives is trained, in order"
+        for pack in built.packs:
+            yield pack.on(self.engine.device)
 
     def advance(self, plan: StepPlan, result: StepResult, loader: LoaderState) -> None:
         """Count the step; if it was skipped, write an event with its samples."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
+from videoar.pretrain.engine.loss import Tally
 from videoar.pretrain.engine.protocol import Engine
+from videoar.pretrain.engine.readback import Readback
 from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, step_record
@@ -27,22 +29,32 @@ class StepReports:
     """Whether the loss of a step was a spike, so that the run must be rewound."""
     blocked_s: float | None = None
     """Seconds that the loop waited for a checkpoint since the last record."""
-    _unread: StepReport | None = None
+    _unread: tuple[StepReport, Readback] | None = None
 
     def push(self, report: StepReport) -> None:
-        """Queue the report of a step that the device may still compute, and write the report of the step before it."""
+        """Queue the report of a step that the device may still compute, and write the report of the step before it.
+
+        Every process takes part in the sum of the tally over the data ranks.
+        """
+        result = report.result
+        norms = () if result.block_norms is None else (result.block_norms,)
+        queued = report, Readback(self.engine.total(result.tally).sums, result.grad_norm, *norms)
         self.flush()
-        self._unread = report
+        self._unread = queued
 
     def flush(self) -> None:
-        """Sum the queued step's tally over the data ranks, write its record, and note whether its loss is a spike.
+        """Write the record of the queued step, and note whether its loss is a spike.
 
-        Every process takes part in the sum. If spikes are looked for, every process reads it and decides the same.
+        If spikes are looked for, every process reads the same tally and decides the same.
         """
-        report, self._unread = self._unread, None
-        if report is None:
+        if self._unread is None:
             return
-        tally = self.engine.total(report.result.tally)
+        (report, readback), self._unread = self._unread, None
+        sums, grad_norm, *norms = readback.wait()
+        tally = Tally(sums)
+        report = replace(
+            report, result=replace(report.result, grad_norm=grad_norm, block_norms=next(iter(norms), None))
+        )
         if self.reporter is not None:
             seconds = {"checkpoint_blocked_s": self.blocked_s, "checkpoint_s": self.saver.seconds}
             self.blocked_s = self.saver.seconds = None

@@ -83,12 +83,12 @@ def _train_stage(run: Run) -> None:
         while not (run.reports.spiked or run.stopping or run.stage_is_over()):
             times.restart()
             run.health.enter("data wait", run.step)
-            plan, samples, loader = next(steps)
+            plan, built, loader = next(steps)
             times.data_arrived()
             run.health.enter("step", run.step)
             rate = learning_rate(run.recipe, run.step, run.progress.ended)
             with measured_communication(run.measures_communication) as communication:
-                result = run.engine.step(run.packs(samples), len(samples), plan.num_frames, rate)
+                result = run.engine.step(run.packs(built), len(built.packs), plan.num_frames, rate)
             # The record of a step is written while the next step runs: here, that of the step before.
             run.reports.push(
                 StepReport(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-import torch
+import numpy as np
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
@@ -24,7 +24,8 @@ def bits(z: Float[Tensor, "*grid k"]) -> Bool[Tensor, "*grid k"]:
 
 def codes(bits: Bool[Tensor, "*grid k"]) -> Float32[Tensor, "*grid k"]:
     """The corner of the hypercube inscribed in the unit sphere: (2 bit - 1) / sqrt(k), a vector of length one."""
-    return (2.0 * bits.to(torch.float32) - 1.0) / math.sqrt(bits.shape[-1])
+    corner = float(np.float32(1) / np.float32(math.sqrt(bits.shape[-1])))
+    return bits * (2 * corner) - corner  # two launches on a GPU; both results are exact
 
 
 def normalized(z: Float[Tensor, "*grid k"]) -> Float32[Tensor, "*grid k"]:

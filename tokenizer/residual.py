@@ -64,10 +64,10 @@ def quantize_residual(latent: Float[Tensor, "n k h w"], schedule: ScaleSchedule)
 def accumulate(bits: Bool[Tensor, "n tokens k"], schedule: ScaleSchedule) -> Float32[Tensor, "n k h w"]:
     """The quantised latent: F^ = sum over scales of up(code) (inner sum of VideoAR Eq. 2)."""
     assert bits.shape[1] == schedule.tokens_per_frame, (bits.shape, schedule)
-    scales = bits.split(list(schedule.tokens), dim=1)
+    scales = bsq.codes(bits).split(list(schedule.tokens), dim=1)
     total = torch.zeros(bits.shape[0], bits.shape[2], *schedule.grid, device=bits.device)
     for grid, of_scale in zip(schedule.grids, scales, strict=True):
-        total = total + up(as_grid(bsq.codes(of_scale), grid), schedule.grid)
+        total = total + up(as_grid(of_scale, grid), schedule.grid)
     return total
 
 

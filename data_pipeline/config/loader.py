@@ -28,7 +28,7 @@ class LoaderConfig:
     read_threads: int = 2
     """Samples that one process waits for at the same time; samples in memory are read without a thread."""
     steps_ahead: int = 2
-    """Steps that are read before the trainer asks for them."""
+    """Steps that are read, and whose packs are built in host memory, before the trainer asks for them."""
     max_missing_shards: int = 0
     """Shards that may be missing or damaged before the run stops. Their samples are replaced by others of the same
     shape, and every such shard is logged. With data.online: clips that may fail."""

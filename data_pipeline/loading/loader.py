@@ -8,22 +8,30 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.loading.pack_reader import PackReader, Packs
 from videoar.data_pipeline.loading.packing import LoaderState, PackPlan, PackSampler, StepPlan
 from videoar.data_pipeline.shards.sample import SampleEntry
 
-LoadedStep = tuple[StepPlan, Packs, LoaderState]
-"""The plan of a step (the same in all processes), the samples of this process's packs, and the state after the step."""
+Content = TypeVar("Content")
+
+LoadedStep = tuple[StepPlan, Content, LoaderState]
+"""The plan of a step (the same in all processes), what `build` made of this process's packs, and the state after it."""
 
 
-class StepLoader:
+def _samples(packs: Packs) -> Packs:
+    return packs
+
+
+class StepLoader(Generic[Content]):
     """Endless iterator over the steps that begin at a state. Use it as a context manager, which ends its thread.
 
     `mine` gives the indices of this process's packs in a step, e.g. `lambda step: deal(step.packs, shares)[share]`.
-    `following` gives the samples of the next stage: their shards are fetched after those of the steps ahead. `next`
-    raises the errors of the thread.
+    `following` gives the samples of the next stage: their shards are fetched after those of the steps ahead. `build`
+    is called in the thread, once for each step and in their order: the trainer receives what it makes of the samples.
+    `next` raises the errors of the thread.
     """
 
     def __init__(
@@ -34,19 +42,21 @@ class StepLoader:
         mine: Callable[[StepPlan], Sequence[int]],
         config: LoaderConfig | None = None,
         following: Callable[[], Iterable[SampleEntry]] | None = None,
+        build: Callable[[Packs], Content] = _samples,  # type: ignore[assignment]  # then Content is Packs
     ) -> None:
         config = config or LoaderConfig()
+        self._build = build
         self._sampler, self._reader, self._mine, self._following = sampler, reader, mine, following
         self._look_ahead = config.prefetch_steps if reader.fetches else 0
-        self._steps: queue.Queue[LoadedStep | BaseException] = queue.Queue(maxsize=config.steps_ahead)
+        self._steps: queue.Queue[LoadedStep[Content] | BaseException] = queue.Queue(maxsize=config.steps_ahead)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(state,), name="step-loader", daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Iterator[LoadedStep]:
+    def __iter__(self) -> Iterator[LoadedStep[Content]]:
         return self
 
-    def __next__(self) -> LoadedStep:
+    def __next__(self) -> LoadedStep[Content]:
         if self._closed.is_set():
             raise StopIteration
         item = self._steps.get()
@@ -60,7 +70,7 @@ class StepLoader:
         self._closed.set()
         self._thread.join()
 
-    def __enter__(self) -> StepLoader:
+    def __enter__(self) -> StepLoader[Content]:
         return self
 
     def __exit__(
@@ -73,7 +83,7 @@ class StepLoader:
             for step, packs, after in self._planned(state):
                 if self._closed.is_set():
                     return
-                self._put((step, self._reader.read_all(packs), after))
+                self._put((step, self._build(self._reader.read_all(packs)), after))
         except BaseException as error:  # `__next__` raises it
             self._put(error)
 
@@ -93,7 +103,7 @@ class StepLoader:
                 self._following = None
             yield waiting.popleft()
 
-    def _put(self, item: LoadedStep | BaseException) -> None:
+    def _put(self, item: LoadedStep[Content] | BaseException) -> None:
         while not self._closed.is_set():
             try:
                 return self._steps.put(item, timeout=0.1)

@@ -7,20 +7,19 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, Shaped, UInt8
 from torch import Tensor
 
-from videoar.data_pipeline.shards.sample import PackedBits, StoredLatent
+from videoar.data_pipeline.shards.sample import StoredLatent
 from videoar.tokenizer.residual import accumulate
 from videoar.tokenizer.scales import ScaleSchedule
 
 
-def unpack(codes: Sequence[PackedBits], device: torch.device | str) -> Bool[Tensor, "f n k"]:
-    """The bits of all frames of several samples of one schedule, one sample after the other, unpacked on the device."""
-    packed, shape = np.concatenate([one.packed for one in codes]), (-1, *codes[0].shape[1:])
-    if torch.device(device).type == "cpu":
-        return torch.from_numpy(np.unpackbits(packed, bitorder="big").view(np.bool_).reshape(shape))
-    return unpack_by_table(torch.from_numpy(packed).to(device)).view(shape)
+def unpack(packed: UInt8[Tensor, " j"], shape: tuple[int, int]) -> Bool[Tensor, "f n k"]:
+    """The bits of the frames of `PackedBits` that follow each other, on their device; `shape` is that of one frame."""
+    if packed.device.type == "cpu":
+        return torch.from_numpy(np.unpackbits(packed.numpy(), bitorder="big").view(np.bool_)).view(-1, *shape)
+    return unpack_by_table(packed).view(-1, *shape)
 
 
 def unpack_by_table(packed: UInt8[Tensor, " j"]) -> Bool[Tensor, " bits"]:
@@ -35,15 +34,31 @@ def _bits_of_bytes(device: torch.device) -> Int64[Tensor, "bytes=256"]:
     return torch.from_numpy(bits.view(np.int64)).to(device)
 
 
-def restore(
-    latents: Sequence[StoredLatent], bits: Bool[Tensor, "f n k"], schedule: ScaleSchedule
-) -> Float32[Tensor, "f k h w"]:
-    """The latents F of all frames of several samples, one sample after the other, on the device of their bits."""
-    values = torch.from_numpy(np.concatenate([latent.values for latent in latents])).to(bits.device).float()
+def latent_arrays(latents: Sequence[StoredLatent]) -> dict[str, list[np.ndarray]]:
+    """The arguments of `restore` for the frames of several samples; the arrays of a list follow each other."""
+    arrays = {"latent": [latent.values for latent in latents]}
     if all(latent.scale is None for latent in latents):
-        return values
+        return arrays
     ones = [np.ones((*latent.values.shape[:2], 1, 1), np.float32) for latent in latents]
-    scales = [one if latent.scale is None else latent.scale for latent, one in zip(latents, ones, strict=True)]
-    added = [one * (latent.scale is not None) for latent, one in zip(latents, ones, strict=True)]
-    scale, share = (torch.from_numpy(np.concatenate(part)).to(bits.device) for part in (scales, added))
-    return share * accumulate(bits, schedule) + scale * values
+    pairs = list(zip(latents, ones, strict=True))
+    arrays["latent_scale"] = [one if latent.scale is None else latent.scale for latent, one in pairs]
+    if any(latent.scale is None for latent in latents):
+        arrays["latent_share"] = [one * (latent.scale is not None) for latent, one in pairs]
+    return arrays
+
+
+def restore(
+    values: Shaped[Tensor, "f k h w"],
+    bits: Bool[Tensor, "f n k"],
+    schedule: ScaleSchedule,
+    scale: Float32[Tensor, "f k 1 1"] | None = None,
+    share: Float32[Tensor, "f k 1 1"] | None = None,
+) -> Float32[Tensor, "f k h w"]:
+    """The latents F of all frames, on the device of their bits: share * F^ + scale * values.
+
+    The share of F^, the sum of the bits, is 1, but 0 for samples without a scale; without any scale F is `values`.
+    """
+    if scale is None:
+        return values.float()
+    quantised = accumulate(bits, schedule)
+    return (quantised if share is None else share * quantised) + scale * values.float()

@@ -5,7 +5,7 @@ All frames of one schedule are computed at once; loops are over scales only. Com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,9 +17,6 @@ from videoar.pretrain.config import Interpolation
 from videoar.tokenizer import bsq
 from videoar.tokenizer.residual import as_grid, as_tokens, down, up
 from videoar.tokenizer.scales import Grid, ScaleSchedule
-
-FlipsOfScale = Callable[[int, tuple[int, int]], Bool[Tensor, "f n k"]]
-"""From a scale and its (n, k): which bits of all frames are flipped there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +32,9 @@ class History:
 
 @torch.no_grad()
 def build_history(
-    frames: Frames, schedule: ScaleSchedule, mode: Interpolation, flip: FlipsOfScale | None = None
+    frames: Frames, schedule: ScaleSchedule, mode: Interpolation, flips: Bool[Tensor, "f n k"] | None = None
 ) -> History:
-    """Inputs and targets of all frames; without `flip` this is teacher forcing on the stored bits.
+    """Inputs and targets of all frames; without `flips` this is teacher forcing on the stored bits.
 
     For each scale s: the target is BSQ(down(F - A)) with A the accumulation of the flipped codes so far, or the stored
     bits as long as nothing of the frame was flipped (so p = 0 is exact in any storage format of F); the flipped
@@ -45,31 +42,37 @@ def build_history(
     frame is the whole A of the previous frame, by area.
     (Eq. 6 and 8; bitwise self-correction of Infinity, arXiv:2412.04431.)
     """
-    accumulated = torch.zeros(len(frames.bits), frames.bits.shape[2], *schedule.grid, device=frames.bits.device)
-    flipped = torch.zeros(len(frames.bits), 1, 1, dtype=torch.bool, device=frames.bits.device)
+    num_frames, _, k = frames.bits.shape
+    # Channels are innermost in memory, as in the tokens, so that nothing is transposed between tokens and grids.
+    accumulated = as_grid(torch.zeros(num_frames, schedule.tokens[-1], k, device=frames.bits.device), schedule.grid)
+    latent = None if frames.latent is None else frames.latent.contiguous(memory_format=torch.channels_last)
+    flipped = _flipped_so_far(flips) if flips is not None and latent is not None else None
     features, targets = [], []
-    for scale, (grid, stored) in enumerate(_scales(frames, schedule)):
-        features.append(as_tokens(down(accumulated, grid, mode)))
-        target = stored
-        if frames.latent is not None:
-            requantised = bsq.bits(as_tokens(down(frames.latent - accumulated, grid)))
-            target = torch.where(flipped, requantised, stored)
+    for scale, (grid, tokens) in enumerate(_scales(schedule)):
+        target = frames.bits[:, tokens]
+        if scale > 0:
+            features.append(as_tokens(down(accumulated, grid, mode)))
+            if flipped is not None and latent is not None:
+                requantised = bsq.bits(as_tokens(down(latent - accumulated, grid)))
+                target = torch.where(flipped[:, tokens.start - 1, None, None], requantised, target)
         targets.append(target)
-        given = target
-        if flip is not None:
-            wrong = flip(scale, (stored.shape[1], stored.shape[2]))
-            given = target ^ wrong
-            flipped = flipped | wrong.any(dim=(1, 2), keepdim=True)
+        given = target if flips is None else target ^ flips[:, tokens]
         accumulated = accumulated + up(as_grid(bsq.codes(given), grid), schedule.grid)
-    features[0] = _first_inputs(frames, accumulated, schedule.grids[0])
+    features.insert(0, _first_inputs(frames, accumulated, schedule.grids[0]))
     return History(torch.cat(features, dim=1), torch.cat(targets, dim=1), as_tokens(accumulated))
 
 
-def _scales(frames: Frames, schedule: ScaleSchedule) -> Iterator[tuple[Grid, Bool[Tensor, "f n k"]]]:
-    return zip(schedule.grids, frames.bits.split(list(schedule.tokens), dim=1), strict=True)
+def _scales(schedule: ScaleSchedule) -> Iterator[tuple[Grid, slice]]:
+    """The grid and the tokens of each scale."""
+    return zip(schedule.grids, map(slice, schedule.offsets, schedule.offsets[1:]), strict=False)
+
+
+def _flipped_so_far(flips: Bool[Tensor, "f n k"]) -> Bool[Tensor, "f n"]:
+    """Whether any bit of the frame was flipped up to and including each token."""
+    return flips.any(dim=2).cumsum(dim=1) > 0
 
 
 def _first_inputs(frames: Frames, accumulated: Float32[Tensor, "f k h w"], grid: Grid) -> Float32[Tensor, "f n k"]:
     """The previous frame's whole accumulation by area (bilinear to 1x1 sees four cells only); 0 for first frames."""
     previous = as_tokens(down(accumulated, grid, "area")).roll(1, dims=0)
-    return previous.masked_fill((frames.frame == 0)[:, None, None], 0)
+    return previous.masked_fill(frames.is_first[:, None, None], 0)

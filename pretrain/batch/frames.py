@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
-from videoar.data_pipeline.shards.on_device import restore, unpack
+from videoar.data_pipeline.shards.on_device import latent_arrays, restore, unpack
 from videoar.data_pipeline.shards.sample import Sample, StoredLatent
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -24,30 +23,26 @@ class Frames:
     """The stored bits."""
     latent: Float32[Tensor, "f k h w"] | None
     """F, the latent before quantisation; None if targets are not corrected."""
-    sample_id: Int64[Tensor, " f"]
-    frame: Int64[Tensor, " f"]
-    """Index of the frame in its sample, from 0."""
+    is_first: Bool[Tensor, " f"]
+    """Whether the frame is the first one of its sample."""
 
     @staticmethod
-    def of(
-        samples: Sequence[Sample], schedule: ScaleSchedule, *, with_latent: bool, device: torch.device | str
-    ) -> Frames:
-        """The frames of the samples that have this schedule, on the device."""
-        chosen = [sample for sample in samples if sample.entry.schedule == schedule.name]
-        counts = [sample.entry.num_frames for sample in chosen]
-        bits = unpack([sample.codes for sample in chosen], device)
-        latent = restore([_latent(sample) for sample in chosen], bits, schedule) if with_latent else None
-        return Frames(
-            bits=bits,
-            latent=latent,
-            sample_id=to_device(np.repeat([sample.entry.sample_id for sample in chosen], counts), device),
-            frame=to_device(np.concatenate([np.arange(count) for count in counts]), device),
-        )
+    def of(arrays: Mapping[str, Tensor], schedule: ScaleSchedule, bits_per_token: int) -> Frames:
+        """Unpacked from what `frame_arrays` has gathered, on the device of these arrays."""
+        bits = unpack(arrays["packed"], (schedule.tokens_per_frame, bits_per_token))
+        latent = None
+        if "latent" in arrays:
+            latent = restore(arrays["latent"], bits, schedule, arrays.get("latent_scale"), arrays.get("latent_share"))
+        return Frames(bits, latent, arrays["is_first"])
 
 
-def to_device(array: np.ndarray, device: torch.device | str) -> Tensor:
-    """A tensor of the array's values on the device."""
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+def frame_arrays(samples: Sequence[Sample], *, with_latent: bool) -> dict[str, list[np.ndarray]]:
+    """What the device needs of samples of one schedule, as it is stored; the arrays of a list follow each other."""
+    arrays = {
+        "packed": [sample.codes.packed for sample in samples],
+        "is_first": [np.arange(sample.entry.num_frames) == 0 for sample in samples],
+    }
+    return arrays | latent_arrays([_latent(sample) for sample in samples]) if with_latent else arrays
 
 
 def _latent(sample: Sample) -> StoredLatent:

@@ -1,24 +1,26 @@
 """From samples to one pack on the device: layout, model inputs, targets and loss weights.
 
-`training_pack` draws flips, masks and dropped texts; `plain_pack` has nothing random. Both share `_assemble`.
+`training_pack` draws flips, masks and dropped texts; `plain_pack` has nothing random. Both have a part on the host,
+`HostPack`, which the trainer builds ahead of the step, and a part on the device, `HostPack.on`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Float32, Int64, Shaped
 from torch import Tensor
 
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.batch.bit_flips import flip_ratios, flips
+from videoar.pretrain.batch.bit_flips import flip_ratios, flip_states, flips
 from videoar.pretrain.batch.draws import Stream, draw
-from videoar.pretrain.batch.error_correction import FlipsOfScale, History, build_history
+from videoar.pretrain.batch.error_correction import build_history
 from videoar.pretrain.batch.frame_mask import frame_masks, window_mask
-from videoar.pretrain.batch.frames import Frames, to_device
+from videoar.pretrain.batch.frames import Frames, frame_arrays
+from videoar.pretrain.batch.host_buffer import HostBuffer, Parts
 from videoar.pretrain.config import ModelConfig, Recipe, StageConfig
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.limits import check_limits
@@ -40,6 +42,34 @@ class Pack:
     """Sum of the flip ratios used over (frame, scale), and how many: sums reduce over packs and ranks, means do not."""
 
 
+@dataclass(frozen=True, slots=True)
+class HostPack:
+    """A pack before it is on the device: its layout, and tables and stored bytes in one buffer."""
+
+    layout: PackLayout
+    config: ModelConfig
+    buffer: HostBuffer
+    """The groups `inputs` (of the model) and `loss`, and one for each schedule whose features are computed."""
+
+    def on(self, device: torch.device | str) -> Pack:
+        """The pack on a device: one copy, then bits are unpacked, flipped and accumulated there."""
+        groups = self.buffer.on(device)
+        inputs, loss, k = groups.pop("inputs"), groups.pop("loss"), self.config.latent_dim
+        features = torch.zeros(self.layout.length, k, device=device)
+        targets = torch.zeros(self.layout.length, k, dtype=torch.bool, device=device)
+        for name, arrays in groups.items():
+            schedule, wrong = ScaleSchedule.named(name), None
+            if "flip_state" in arrays:
+                wrong = flips(arrays["flip_state"], arrays["flip_ratio"], schedule, k)
+            history = build_history(Frames.of(arrays, schedule, k), schedule, self.config.down, wrong)
+            features.index_copy_(0, arrays["rows"], history.features.flatten(0, 1))
+            targets.index_copy_(0, arrays["rows"], history.targets.flatten(0, 1))
+            if "followed" in arrays:
+                followed = history.whole.index_select(0, arrays["followed"])
+                features.index_copy_(0, arrays["context_rows"], followed.flatten(0, 1))
+        return Pack(self.layout, ModelInputs(features, **inputs), targets, loss["weights"], loss["flip_ratio"])
+
+
 def training_pack(
     samples: Sequence[Sample],
     recipe: Recipe,
@@ -49,23 +79,36 @@ def training_pack(
     device: torch.device | str = "cpu",
     content: bool = True,
 ) -> Pack:
-    """A pack as a step trains on it: corrupted history, Random Frame Mask, text dropout.
+    """A pack as a step trains on it: corrupted history, Random Frame Mask, text dropout."""
+    return host_pack(samples, recipe, stage, step, content=content).on(device)
+
+
+def host_pack(
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    stage: StageConfig,
+    step: int,
+    *,
+    content: bool = True,
+    pinned: bool = False,
+) -> HostPack:
+    """The part of `training_pack` on the host; `pinned` memory is copied to a GPU without waiting.
 
     The same (seed, step, sample) gives the same inputs and targets in any pack on any rank. Without `content` features
     and targets stay empty: pipeline stages between the first and the last need the layout only.
     """
-    config, correction, seed = recipe.model, recipe.correction, recipe.seed
-    ratio = torch.zeros(2, device=device)
-    histories: list[tuple[ScaleSchedule, History]] = []
-    for schedule in _schedules(samples) if content else ():
-        frames, flip = Frames.of(samples, schedule, with_latent=correction.needs_latent, device=device), None
+    correction, histories, flip_ratio = recipe.correction, {}, np.zeros(2, np.float32)
+    for schedule, own in _by_schedule(samples).items() if content else ():
+        histories[schedule] = frame_arrays(own, with_latent=correction.needs_latent)
         if correction.corruption != "off":
-            ratios = flip_ratios(frames, schedule.num_scales, correction, seed=seed, step=step)
-            ratio += torch.stack([ratios.sum(), torch.full_like(ratio[1], ratios.numel())])
-            flip = _flips_of_scale(frames, ratios, seed=seed, step=step)
-        histories.append((schedule, build_history(frames, schedule, config.down, flip)))
-    dropped = _dropped(samples, recipe.text_dropout, seed=seed, step=step)
-    return _assemble(samples, training_layout(samples, recipe, stage, step), config, histories, dropped, ratio)
+            sample_id, frame = _counters(own)
+            ratios = flip_ratios(sample_id, frame, schedule.num_scales, correction, seed=recipe.seed, step=step)
+            states = flip_states(sample_id, frame, schedule.num_scales, seed=recipe.seed, step=step)
+            histories[schedule] |= {"flip_ratio": [ratios.numpy()], "flip_state": [states.numpy()]}
+            flip_ratio += np.array([ratios.sum(), ratios.numel()], np.float32)
+    dropped = _dropped(samples, recipe.text_dropout, seed=recipe.seed, step=step)
+    layout = training_layout(samples, recipe, stage, step)
+    return _assemble(samples, layout, recipe.model, histories, dropped, flip_ratio, pinned)
 
 
 def plain_pack(
@@ -78,14 +121,14 @@ def plain_pack(
     content: bool = True,
 ) -> Pack:
     """A pack as evaluation and diagnosis read it, with nothing random: stored bits in and out, every text kept."""
-    histories = [
-        (schedule, build_history(Frames.of(samples, schedule, with_latent=False, device=device), schedule, config.down))
-        for schedule in (_schedules(samples) if content else ())
-    ]
+    histories = {
+        schedule: frame_arrays(own, with_latent=False)
+        for schedule, own in (_by_schedule(samples).items() if content else ())
+    }
     masks = [window_mask(sample.entry.num_frames, window) for sample in samples]
     layout = _layout(samples, masks, tokens_per_pack, config)
     dropped = np.zeros(sum(len(sample.text) for sample in samples), dtype=bool)
-    return _assemble(samples, layout, config, histories, dropped, torch.zeros(2, device=device))
+    return _assemble(samples, layout, config, histories, dropped, np.zeros(2, np.float32)).on(device)
 
 
 def training_layout(samples: Sequence[Sample], recipe: Recipe, stage: StageConfig, step: int) -> PackLayout:
@@ -117,32 +160,39 @@ def _assemble(
     samples: Sequence[Sample],
     layout: PackLayout,
     config: ModelConfig,
-    histories: Iterable[tuple[ScaleSchedule, History]],
+    histories: Mapping[ScaleSchedule, Parts],
     text_dropped: Bool[np.ndarray, " m"],
-    flip_ratio: Float32[Tensor, "sum_count=2"],
-) -> Pack:
-    """Features and targets in the rows of their frames, with the tables of the layout."""
-    device = flip_ratio.device
-    features = torch.zeros(layout.length, config.latent_dim, device=device)
-    targets = torch.zeros(layout.length, config.latent_dim, dtype=torch.bool, device=device)
-    for schedule, history in histories:
-        rows = to_device(layout.visual_rows(schedule), device)
-        features[rows], targets[rows] = history.features.flatten(0, 1), history.targets.flatten(0, 1)
-        if config.history == "context":
-            followed = to_device(layout.followed_frames(schedule), device)
-            features[to_device(layout.context_rows(schedule), device)] = history.whole[followed].flatten(0, 1)
+    flip_ratio: Float32[np.ndarray, "sum_count=2"],
+    pinned: bool = False,
+) -> HostPack:
+    """What the histories are made from, each with the rows of its frames, and the tables of the layout."""
     tokens = np.concatenate([sample.text for sample in samples])
-    inputs = model_inputs(layout, config, features, tokens, text_dropped)
-    return Pack(layout, inputs, targets, to_device(layout.loss_weights(), device), flip_ratio)
+    inputs = _input_tables(layout, config, tokens, text_dropped)
+    groups: dict[str, Parts] = {
+        "inputs": {name: [table] for name, table in inputs.items()},
+        "loss": {"weights": [layout.loss_weights()], "flip_ratio": [flip_ratio]},
+    }
+    for schedule, arrays in histories.items():
+        groups[schedule.name] = {**arrays, "rows": [layout.visual_rows(schedule)]}
+        if config.history == "context":
+            of_context = {"context_rows": layout.context_rows(schedule), "followed": layout.followed_frames(schedule)}
+            groups[schedule.name] |= {name: [array] for name, array in of_context.items()}
+    return HostPack(layout, config, HostBuffer.of(groups, pinned=pinned))
 
 
-def _schedules(samples: Sequence[Sample]) -> list[ScaleSchedule]:
-    """The scale schedules of the samples, each once."""
-    return [ScaleSchedule.named(name) for name in dict.fromkeys(sample.entry.schedule for sample in samples)]
+def _by_schedule(samples: Sequence[Sample]) -> dict[ScaleSchedule, list[Sample]]:
+    """The samples of each scale schedule, in order."""
+    found: dict[ScaleSchedule, list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(ScaleSchedule.named(sample.entry.schedule), []).append(sample)
+    return found
 
 
-def _flips_of_scale(frames: Frames, ratios: Float32[Tensor, "f s"], *, seed: int, step: int) -> FlipsOfScale:
-    return lambda scale, shape: flips(frames, scale, ratios[:, scale], shape, seed=seed, step=step)
+def _counters(samples: Sequence[Sample]) -> tuple[Int64[Tensor, " f"], Int64[Tensor, " f"]]:
+    """By which the draws of each frame are keyed: the id of its sample, and its index in the sample, from 0."""
+    counts = [sample.entry.num_frames for sample in samples]
+    sample_id = np.repeat([sample.entry.sample_id for sample in samples], counts)
+    return torch.from_numpy(sample_id), torch.cat([torch.arange(count) for count in counts])
 
 
 def model_inputs(
@@ -153,21 +203,32 @@ def model_inputs(
     text_dropped: Bool[np.ndarray, " m"],
 ) -> ModelInputs:
     """The features with the tables of the layout, on the features' device."""
+    tables = _input_tables(layout, config, text_tokens, text_dropped)
+    return ModelInputs(
+        features, **{name: torch.from_numpy(array).to(features.device) for name, array in tables.items()}
+    )
+
+
+def _input_tables(
+    layout: PackLayout,
+    config: ModelConfig,
+    text_tokens: Shaped[np.ndarray, "m ..."],
+    text_dropped: Bool[np.ndarray, " m"],
+) -> dict[str, np.ndarray]:
+    """The fields of `ModelInputs` besides the features, on the host."""
     for segment in layout.segments:
         check_limits(config, segment.schedule, segment.num_frames)
-    device = features.device
-    return ModelInputs(
-        features=features,
-        scale=to_device(layout.scale, device),
-        is_context=to_device(layout.is_context, device),
-        is_start=to_device((layout.frame == 0) & (layout.scale == 0), device),
-        positions=to_device(layout.positions(config.rope), device),
-        places=to_device(layout.places(), device),
-        text_rows=to_device(layout.text_rows, device),
-        text_tokens=to_device(text_tokens, device),
-        text_index=to_device(layout.text_index, device),
-        text_dropped=to_device(text_dropped, device),
-    )
+    return {
+        "scale": layout.scale,
+        "is_context": layout.is_context,
+        "is_start": (layout.frame == 0) & (layout.scale == 0),
+        "positions": layout.positions(config.rope),
+        "places": layout.places(),
+        "text_rows": layout.text_rows,
+        "text_tokens": text_tokens,
+        "text_index": layout.text_index,
+        "text_dropped": text_dropped,
+    }
 
 
 def _dropped(samples: Sequence[Sample], probability: float, *, seed: int, step: int) -> Bool[np.ndarray, " m"]:

@@ -16,7 +16,6 @@ from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.shards.entries import Entries
 from videoar.data_pipeline.shards.sample import Sample, SampleEntry
 from videoar.pretrain.batch.bit_flips import flip_ratios
-from videoar.pretrain.batch.frames import Frames
 from videoar.pretrain.config import Recipe, StageConfig, TextKind
 from videoar.pretrain.data import make_sampler, with_encoder
 from videoar.pretrain.diagnose.evidence import Evidence
@@ -238,10 +237,8 @@ def _expected_flips(evidence: Evidence, stage: StageConfig, step: int) -> float:
 
 def _flips_of(recipe: Recipe, entry: SampleEntry, step: int) -> torch.Tensor:
     frame = torch.arange(entry.num_frames)
-    nothing = torch.zeros(entry.num_frames, 0, 0, dtype=torch.bool)
-    frames = Frames(nothing, None, torch.full_like(frame, entry.sample_id), frame)
-    scales = ScaleSchedule.named(entry.schedule).num_scales
-    return flip_ratios(frames, scales, recipe.correction, seed=recipe.seed, step=step).flatten()
+    sample_id, scales = torch.full_like(frame, entry.sample_id), ScaleSchedule.named(entry.schedule).num_scales
+    return flip_ratios(sample_id, frame, scales, recipe.correction, seed=recipe.seed, step=step).flatten()
 
 
 def _share_of_ones(samples: list[Sample]) -> Float64[np.ndarray, " k"]:

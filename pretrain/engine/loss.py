@@ -14,6 +14,9 @@ from videoar.pretrain.batch.pack import Pack
 MAX_FRAMES, MAX_SCALES = 64, 16
 """Size of the tables, the same on all ranks; frames past the last row are counted in it."""
 
+_NO_CELL = MAX_FRAMES * MAX_SCALES
+"""Index after the last cell of a table, for text and padding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -62,17 +65,17 @@ def bitwise_loss(logits: Float32[Tensor, "l k"], pack: Pack) -> tuple[Float32[Te
     """
     losses = token_losses(logits, pack.targets)
     loss = (losses * pack.weights).sum()
-    with torch.no_grad():
-        table = _table(losses, (logits > 0) == pack.targets, pack)
-        pairs = torch.tensor([pack.layout.attended_pairs], dtype=torch.float64, device=loss.device)
-        tally = Tally(torch.cat([loss.double()[None], pack.flip_ratio.double(), pairs, table.flatten()]))
-    return loss, tally
+    return loss, Tally(_sums(loss.detach(), losses.detach(), (logits > 0) == pack.targets, pack))
 
 
-def _table(losses: Float32[Tensor, " l"], correct: Bool[Tensor, "l k"], pack: Pack) -> Float64[Tensor, "3 t s"]:
-    k = correct.shape[1]
-    values = torch.stack([losses * k, correct.sum(dim=-1), torch.full_like(losses, k)]).double()
-    scale, frame = pack.inputs.scale, pack.inputs.places[:, 0].clamp(max=MAX_FRAMES - 1)
-    cell = torch.where(scale >= 0, frame * MAX_SCALES + scale, 0)
-    table = torch.zeros(3, MAX_FRAMES * MAX_SCALES, dtype=torch.float64, device=losses.device)
-    return table.index_add_(1, cell, values * (scale >= 0)).view(3, MAX_FRAMES, MAX_SCALES)
+def _sums(
+    loss: Float32[Tensor, ""], losses: Float32[Tensor, " l"], correct: Bool[Tensor, "l k"], pack: Pack
+) -> Float64[Tensor, " n"]:
+    """The sums of one pack, in the order of `Tally`; nothing is copied from the host, which would wait for that."""
+    k, scale, frame = correct.shape[1], pack.inputs.scale, pack.inputs.places[:, 0].clamp(max=MAX_FRAMES - 1)
+    cell = (frame * MAX_SCALES + scale).masked_fill(scale < 0, _NO_CELL)
+    bits = torch.full_like(losses, k, dtype=torch.float64)
+    values = torch.stack([losses * k, correct.sum(dim=-1), bits])
+    table = values.new_zeros(3, _NO_CELL + 1).index_add_(1, cell, values)[:, :_NO_CELL]
+    pairs = values.new_full((1,), pack.layout.attended_pairs)
+    return torch.cat([loss[None], pack.flip_ratio, pairs, *table])

@@ -1,13 +1,14 @@
-"""AdamW and its parameter groups: which parameters decay (VideoAR §5.1)."""
+"""AdamW: which parameters decay (VideoAR §5.1), and steps that apply nothing if a gradient is not finite."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from videoar.pretrain.config import OptimizerConfig
+from videoar.pretrain.engine.readback import Readback
 
 
 def parameter_groups(parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, object]]:
@@ -23,3 +24,21 @@ def adamw(parameters: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfi
     groups = parameter_groups(parameters, config.weight_decay)
     fused = all(parameter.is_cuda for group in groups for parameter in group["params"])  # type: ignore[attr-defined]
     return torch.optim.AdamW(groups, lr=0.0, betas=config.betas, eps=config.eps, fused=fused)
+
+
+def step_if_finite(adam: torch.optim.AdamW, norm: Tensor) -> bool:
+    """Step, unless the norm of the gradient is not finite: then weights, moments and counters stay. Whether it stepped.
+
+    The answer is the one thing in a step that the host waits for. A fused AdamW is enqueued before that: its kernels
+    read the flag on the device (the protocol of torch's GradScaler), so the device has work while the host prepares
+    the next step.
+    """
+    finite = torch.isfinite(norm)
+    answer = Readback(finite)
+    if adam.defaults["fused"]:
+        adam.found_inf = (~finite).float()  # type: ignore[attr-defined]
+        adam.step()
+        return bool(answer.wait()[0])
+    if stepped := bool(answer.wait()[0]):
+        adam.step()
+    return stepped

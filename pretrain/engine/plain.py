@@ -15,7 +15,7 @@ from videoar.pretrain.checkpoint.holdings import fragments, load, moving_average
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.engine.block_norms import BlockSums
 from videoar.pretrain.engine.loss import Tally, bitwise_loss
-from videoar.pretrain.engine.optim import adamw
+from videoar.pretrain.engine.optim import adamw, step_if_finite
 from videoar.pretrain.engine.profile import peak_memory
 from videoar.pretrain.engine.protocol import Engine, StepResult, Value
 from videoar.pretrain.engine.recompute import prepare_blocks
@@ -59,9 +59,7 @@ class PlainEngine(Engine):
             loss.backward()
             tallies.append(tally)
         norm, by_block = self._clip()
-        applied = bool(torch.isfinite(norm))
-        if applied:
-            self._apply(learning_rate)
+        applied = self._apply(norm, learning_rate)
         self._optimizer.zero_grad(set_to_none=True)
         tally = sum(tallies, start=Tally.empty(self.device))
         return StepResult(tally, norm, applied, by_block, peak_memory())
@@ -80,13 +78,16 @@ class PlainEngine(Engine):
             tallies = [forward_loss(self.model, pack, num_frames, self.parallel.attention)[1] for pack in packs]
         return sum(tallies, start=Tally.empty(self.device))
 
-    def _apply(self, learning_rate: float) -> None:
+    def _apply(self, norm: Float32[Tensor, ""], learning_rate: float) -> bool:
+        """AdamW and the moving average, unless the norm is not finite; whether they were applied."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
-        self._optimizer.step()
-        self.updates += 1
-        if self._ema is not None:
-            self._ema.update(self.updates)
+        applied = step_if_finite(self._optimizer, norm)
+        if applied:
+            self.updates += 1
+            if self._ema is not None:
+                self._ema.update(self.updates)
+        return applied
 
     def total(self, tally: Tally) -> Tally:
         return tally

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -59,6 +60,19 @@ def device_of(local_rank: int) -> torch.device:
 def communication_backend() -> str:
     """NCCL between GPUs, gloo between CPUs."""
     return "nccl" if torch.cuda.is_available() else "gloo"
+
+
+def host_group(timeout_s: float) -> torch.distributed.ProcessGroup | None:
+    """All processes, for numbers that are on the host: through NCCL they would wait for all work of every GPU.
+
+    None is the default group, which is that already between CPUs. Call it on every process, after `join`.
+    """
+    return _gloo_group(timeout_s) if communication_backend() == "nccl" else None
+
+
+@functools.cache  # groups last until the process ends, and engines come and go
+def _gloo_group(timeout_s: float) -> torch.distributed.ProcessGroup:
+    return torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
 
 
 def join(world: World, device: torch.device, timeout_s: float) -> None:

@@ -50,6 +50,7 @@ class ShardedEngine(Engine):
         cpu.prepare_libraries()
         self.device = cpu.device_of(world.local_rank)
         cpu.join(world, self.device, _LATER * recipe.faults.hang_timeout_s)
+        self._hosts = cpu.host_group(_LATER * recipe.faults.hang_timeout_s)
         self._mesh = make_mesh(recipe.parallel)
         self.rank, self.num_processes = world.rank, world.world_size
         self.data_rank, self.data_size = self._mesh.data_rank, self._mesh.data_size
@@ -94,6 +95,7 @@ class ShardedEngine(Engine):
 
     def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
         tally = self._run(packs, num_packs, num_frames, forward_only=False)
+        # The host waits for the device here, and again in DeepSpeed's step, which reads the norm of the gradient.
         unusable, peak = self.agree([not bool(torch.isfinite(tally.loss_sum)), peak_memory()])
         if unusable:
             zero.drop_gradients(self._zero)
@@ -155,8 +157,8 @@ class ShardedEngine(Engine):
         return Tally(sums)
 
     def agree(self, values: Sequence[int]) -> tuple[int, ...]:
-        highest = torch.tensor([int(value) for value in values], device=self.device)
-        dist.all_reduce(highest, dist.ReduceOp.MAX)
+        highest = torch.tensor([int(value) for value in values])
+        dist.all_reduce(highest, dist.ReduceOp.MAX, group=self._hosts)
         return tuple(highest.tolist())
 
     def gather(self, value: Value) -> list[Value] | None:

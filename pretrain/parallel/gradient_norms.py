@@ -72,10 +72,13 @@ class OwnedGradients:
         adam.register_step_pre_hook(self._look)
 
     def norms(self, norm: Tensor) -> Float32[Tensor, " blocks"]:
-        """Norms of the blocks before clipping, the same on every process; NaN if the step was not applied."""
+        """Norms of the blocks before clipping, the same on every process; NaN if the step was not applied.
+
+        `norm`, of the whole model, is on the host, where DeepSpeed has read it.
+        """
         squares, self._squares = self._squares, self._none.clone()
         dist.all_reduce(squares)
-        clipped_by = ((norm.to(self._device) + _EPSILON) / self._clip_norm).clamp(min=1.0) if self._clip_norm else 1.0
+        clipped_by = ((norm + _EPSILON) / self._clip_norm).clamp(min=1.0) if self._clip_norm else 1.0
         return squares.sqrt() * clipped_by
 
     @torch.no_grad()

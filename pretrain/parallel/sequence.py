@@ -6,6 +6,7 @@ heads around it, `gather` brings every key and value to the queries of each proc
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 
@@ -43,7 +44,7 @@ class TokenCut:
 
     def order(self, length: int) -> Int64[Tensor, " l"]:
         """Rows of the pack, those of context rank 0 first, then those of rank 1, ..."""
-        return torch.cat([torch.arange(run.start, run.stop) for own in self._runs(length) for run in own])
+        return _indices(tuple(itertools.chain.from_iterable(self._runs(length))), torch.device("cpu"))
 
     def _runs(self, length: int) -> list[tuple[range, ...]]:
         """The runs of rows whose queries each context rank computes.
@@ -57,21 +58,21 @@ class TokenCut:
         runs = [range(first, last) for first, last in itertools.pairwise(ends)]
         return [(runs[rank],) if chunks == parts else (runs[rank], runs[chunks - 1 - rank]) for rank in range(parts)]
 
-    def mine(self, length: int) -> Int64[Tensor, " rows"]:
+    def mine(self, length: int, device: torch.device | str = "cpu") -> Int64[Tensor, " rows"]:
         """Rows whose queries this process's context rank computes."""
-        return self.order(length).chunk(self.mesh.context_size)[self.mesh.context_rank]
+        return _indices(self._runs(length)[self.mesh.context_rank], torch.device(device))
 
     def scatter(self, x: Float[Tensor, "l d"]) -> Float[Tensor, "rows d"]:
         """From the whole pack, which every process computes, to the rows that this process holds between layers."""
         if self.mesh.context_size > 1:
-            x = x.index_select(0, self.mine(x.shape[0]).to(x.device))
+            x = x.index_select(0, self.mine(x.shape[0], x.device))
         return scatter_to_sequence_parallel_region(x) if self.sequence else x
 
     def rotation(self, turn: Rotation | None) -> Rotation | None:
         """Angles of the rows whose queries this process computes."""
         if turn is None or self.mesh.context_size == 1:
             return turn
-        rows = self.mine(turn[0].shape[0]).to(turn[0].device)
+        rows = self.mine(turn[0].shape[0], turn[0].device)
         return turn[0].index_select(0, rows), turn[1].index_select(0, rows)
 
     def before_head(self, x: Float[Tensor, "rows d"]) -> Float[Tensor, "context_rows d"]:
@@ -120,4 +121,14 @@ class TokenCut:
 
     def _restore(self, x: Float[Tensor, "l ..."], length: int) -> Float[Tensor, "l ..."]:
         """From the order of context ranks back to the pack's."""
-        return x.index_select(0, self.order(length).argsort().to(x.device)) if self.gathers else x
+        if not self.gathers:
+            return x
+        runs = tuple(itertools.chain.from_iterable(self._runs(length)))
+        return x.index_select(0, _indices(runs, x.device, inverse=True))
+
+
+@functools.lru_cache(maxsize=64)
+def _indices(runs: tuple[range, ...], device: torch.device, *, inverse: bool = False) -> Int64[Tensor, " rows"]:
+    """The rows of these runs, or the places of all rows among them. The host waits for the copy to a GPU, once."""
+    rows = torch.cat([torch.arange(run.start, run.stop) for run in runs])
+    return (rows.argsort() if inverse else rows).to(device)

@@ -63,9 +63,10 @@ class StepReport:
 def step_record(
     recipe: Recipe, report: StepReport, tally: Tally, num_processes: int, extra: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """One line of metrics.jsonl, with the fields of `extra`. Here the host waits for the device.
+    """One line of metrics.jsonl, with the fields of `extra`.
 
-    `tally` is that of the whole step, over all data ranks.
+    `tally` is that of the whole step, over all data ranks. Many numbers are read from it and from the result: both
+    are on the host by now.
     """
     plan, result, times = report.plan, report.result, report.times
     num_tokens = sum(pack.num_tokens for pack in plan.packs)

@@ -8,17 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from videoar.data_pipeline.config.data import LatentPayload
 from videoar.data_pipeline.shards.commits import CommittedSample, CommittedTar
 from videoar.data_pipeline.shards.manifest import Manifest, ManifestWriter, open_manifest, sample_id
-from videoar.data_pipeline.shards.sample import SampleEntry
+from videoar.data_pipeline.shards.on_device import latent_arrays, restore
+from videoar.data_pipeline.shards.sample import SampleEntry, StoredLatent
 from videoar.data_pipeline.shards.sample_format import Members, SampleFormat, rebuild, write_sample
 from videoar.data_pipeline.shards.writer import ShardWriter
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer.scales import ScaleSchedule
 
 WriteDataset = Callable[..., Manifest]
+
+
+def restored(latent: StoredLatent, bits: np.ndarray, schedule: ScaleSchedule) -> Tensor:
+    """The latent of one sample with these bits."""
+    arrays = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in latent_arrays([latent]).items()}
+    return restore(arrays["latent"], torch.from_numpy(bits), schedule, arrays.get("latent_scale"))
 
 
 def pack_shard(

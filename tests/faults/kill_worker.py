@@ -7,7 +7,6 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from videoar.cluster.ground.serialize import from_yaml
 from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.storage import objects as storage
-from videoar.pretrain import run
+from videoar.pretrain import built_steps, run
 from videoar.pretrain import train as trainer
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint import saver
@@ -80,14 +79,15 @@ def spiky(recipe: Recipe) -> None:
         plan, state = sampler.next(state)
     assert plan is not None
     bad = [entry.key for entry in plan.packs[1].entries]
-    real = run.training_pack
+    real = built_steps.host_pack
 
     def build(samples: Any, *args: Any, **options: Any) -> Any:
         pack = real(samples, *args, **options)
-        is_bad = [sample.entry.key for sample in samples] == bad
-        return replace(pack, weights=3 * pack.weights) if is_bad else pack
+        if [sample.entry.key for sample in samples] == bad:
+            pack.buffer.on("cpu")["loss"]["weights"].mul_(3)
+        return pack
 
-    run.training_pack = build  # type: ignore[assignment]
+    built_steps.host_pack = build  # type: ignore[assignment]
 
 
 def is_manifest(_: object, key: str, *__: object) -> bool:

@@ -49,7 +49,7 @@ def test_the_next_stage_is_fetched_before_it_begins(debug_data: str, tmp_path: P
     remote = replace(base, data=replace(base.data, url=url), loader=loader)
     datasets, position = open_datasets(remote), RunProgress().position(remote)
     following = {part.dataset for part in base.stages[1].mixture} - {part.dataset for part in base.stages[0].mixture}
-    with open_steps(remote, position, datasets, RunProgress().loader, lambda plan: [0]) as steps:
+    with open_steps(remote, position, datasets, RunProgress().loader, lambda plan: [0], len) as steps:
         next(steps)
         wanted = {sha256 for name in following for sha256 in hashes(url, name, datasets[name].entries[0].shard)}
         for _ in range(200):

@@ -11,7 +11,7 @@ import pytest
 
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.pretrain import run as run_module
+from videoar.pretrain import built_steps
 from videoar.pretrain import train as trainer
 from videoar.pretrain.checkpoint import saver
 from videoar.pretrain.config import FaultConfig, LogConfig
@@ -45,7 +45,7 @@ def test_a_spike_after_a_save_that_failed(debug_data: str, tmp_path: Path, monke
         faults=SPIKES,
         log=LogConfig(wandb="off", save_every=2),
     )
-    write, build = saver._write, run_module.training_pack
+    write, build = saver._write, built_steps.host_pack
     full, bad = once(lambda: True), once(lambda: True)
 
     def on_a_full_disk(folder: Storage, name: str, image: Any) -> Any:
@@ -55,10 +55,12 @@ def test_a_spike_after_a_save_that_failed(debug_data: str, tmp_path: Path, monke
 
     def with_bad_data(samples: Any, recipe: Any, stage: Any, step: int, **options: Any) -> Any:
         pack = build(samples, recipe, stage, step, **options)
-        return replace(pack, weights=8 * pack.weights) if bad(step == 5) else pack
+        if bad(step == 5):
+            pack.buffer.on("cpu")["loss"]["weights"].mul_(8)
+        return pack
 
     monkeypatch.setattr(saver, "_write", on_a_full_disk)
-    monkeypatch.setattr(run_module, "training_pack", with_bad_data)
+    monkeypatch.setattr(built_steps, "host_pack", with_bad_data)
     trainer.train(short, tmp_path)
     events = [(line["event"], line["step"]) for line in read_lines(tmp_path / "events.jsonl")]
     assert [event for event, _ in events] == ["save_failed", "rewind", "stage_ended"]

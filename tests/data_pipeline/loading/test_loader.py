@@ -7,22 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tests.s3_server import S3Store
 from videoar.cluster.ground.errors import CorruptShard
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.loading.loader import StepLoader
-from videoar.data_pipeline.loading.pack_reader import PackReader
+from videoar.data_pipeline.loading.pack_reader import PackReader, Packs
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan, deal
 from videoar.data_pipeline.shards.cache import ShardCache
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.data_pipeline.shards.on_device import restore
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.model.vocabulary import BytesText
 from videoar.tokenizer.scales import ScaleSchedule
 
-from ..conftest import WriteDataset, sample_arrays
+from ..conftest import WriteDataset, restored, sample_arrays
 from ..drawn_shards import copied, put_shards, read_cached
 
 TEXT = BytesText(16)
@@ -45,8 +43,8 @@ def test_samples_are_those_of_the_plan(write_dataset: WriteDataset) -> None:
     for sample in packs[0]:
         bits, latent = sample_arrays(manifest.format(sample.entry), 2, seed=int(sample.entry.key[-6:]))
         assert np.array_equal(sample.bits, bits)
-        restored = restore([sample.latent], torch.from_numpy(sample.bits), ScaleSchedule.named("64x64"))
-        np.testing.assert_allclose(restored.numpy(), latent, atol=0.005)
+        found = restored(sample.latent, sample.bits, ScaleSchedule.named("64x64"))
+        np.testing.assert_allclose(found.numpy(), latent, atol=0.005)
         assert sample.text.tolist() == TEXT.encode(sample.entry.caption).tolist()
 
 
@@ -83,6 +81,29 @@ def test_closing_ends_the_thread(write_dataset: WriteDataset) -> None:
         assert set(threading.enumerate()) - before
     reader.close()
     assert not set(threading.enumerate()) - before
+
+
+def test_steps_are_built_in_the_thread_and_in_order(write_dataset: WriteDataset) -> None:
+    """What is built is drawn for the number of its step; an error in it must reach the trainer."""
+    manifest = write_dataset(count=9)
+    sampler, reader = PackSampler([manifest], [1.0], 256, 2, 0, TEXT), PackReader([manifest], TEXT)
+    built: list[tuple[str, list[str]]] = []
+
+    def build(packs: Packs) -> int:
+        built.append((threading.current_thread().name, [sample.entry.key for pack in packs for sample in pack]))
+        if len(built) == 3:
+            raise ValueError("bad pack")
+        return len(built)
+
+    with StepLoader(sampler, reader, LoaderState(), lambda step: [0, 1], build=build) as steps:
+        for number in (1, 2):
+            plan, found, _ = next(steps)
+            assert found == number
+            keys = [entry.key for pack in plan.packs for entry in pack.entries]
+            assert built[number - 1] == ("step-loader", keys)
+        with pytest.raises(ValueError, match="bad pack"):
+            next(steps)
+    reader.close()
 
 
 def steps_of(manifest: Manifest, config: LoaderConfig, count: int, state: LoaderState, shares: int = 1) -> list:

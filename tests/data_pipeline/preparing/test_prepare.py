@@ -21,7 +21,6 @@ from videoar.data_pipeline.preparing.stats import stats
 from videoar.data_pipeline.preparing.verify import find_datasets, verify
 from videoar.data_pipeline.preparing.worker import UnitWorker
 from videoar.data_pipeline.shards.commits import Unit
-from videoar.data_pipeline.shards.on_device import restore
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import open_tokenizer
@@ -29,6 +28,7 @@ from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.pixels import from_bytes
 from videoar.tokenizer.scales import ScaleSchedule
 
+from ..conftest import restored
 from ..jobs import TOKENIZER, config, contents, is_whole, keys, shapes, start_driver
 from ..videos import write_video
 
@@ -60,8 +60,8 @@ def test_the_pool_changes_nothing_and_samples_are_what_the_tokenizer_gives(clust
     bits, stored = ShardReader(manifest).read(entry).unpack(), ShardReader(manifest).read_latent(entry)
     wanted = tokenizer.quantize(latent, ScaleSchedule.named("32x32"))[0].numpy()
     assert (bits == wanted).mean() > 0.999, "one clip alone and in a batch may differ by rounding"
-    restored = restore([stored], torch.from_numpy(bits), ScaleSchedule.named("32x32")).numpy()
-    error = np.abs(restored - latent[0].transpose(0, 1).numpy()).max()
+    found = restored(stored, bits, ScaleSchedule.named("32x32")).numpy()
+    error = np.abs(found - latent[0].transpose(0, 1).numpy()).max()
     assert error < 0.02 * np.abs(latent.numpy()).max()
 
 

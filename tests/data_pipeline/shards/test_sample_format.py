@@ -6,10 +6,8 @@ import zlib
 
 import numpy as np
 import pytest
-import torch
 
 from videoar.data_pipeline.config.data import LatentPayload
-from videoar.data_pipeline.shards.on_device import restore
 from videoar.data_pipeline.shards.sample_format import (
     ForeignShard,
     quantise_remainder,
@@ -18,7 +16,7 @@ from videoar.data_pipeline.shards.sample_format import (
     write_sample,
 )
 
-from ..conftest import format_of, sample_arrays
+from ..conftest import format_of, restored, sample_arrays
 
 
 @pytest.mark.parametrize("latent", ["none", "int8", "fp16"])
@@ -31,7 +29,7 @@ def test_round_trip(latent: LatentPayload) -> None:
     if members.latent is None:
         assert latent == "none"
         return
-    found = restore([read_latent(form, 3, members.latent)], torch.from_numpy(bits), form.schedule).numpy()
+    found = restored(read_latent(form, 3, members.latent), bits, form.schedule).numpy()
     if latent == "fp16":
         np.testing.assert_allclose(found, wanted, rtol=2**-10)
     else:

@@ -8,27 +8,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from videoar.pretrain.batch.bit_flips import flip_ratios, flips
-from videoar.pretrain.batch.frames import Frames
+from videoar.pretrain.batch.bit_flips import flip_ratios, flip_states, flips
+from videoar.pretrain.batch.draws import Stream, draw
 from videoar.pretrain.config import CorrectionConfig
+from videoar.tokenizer.scales import ScaleSchedule
 
 SEED, STEP = 5, 17
 
 
-def frames_of(num_samples: int, num_frames: int) -> Frames:
-    """Bookkeeping of many samples; the bits are not looked at."""
-    count = num_samples * num_frames
-    return Frames(
-        bits=torch.zeros(count, 1, 1, dtype=torch.bool),
-        latent=None,
-        sample_id=torch.arange(num_samples).repeat_interleave(num_frames),
-        frame=torch.arange(num_frames).repeat(num_samples),
-    )
+def counters_of(num_samples: int, num_frames: int) -> tuple[Tensor, Tensor]:
+    """Sample and frame of all frames of many samples."""
+    return torch.arange(num_samples).repeat_interleave(num_frames), torch.arange(num_frames).repeat(num_samples)
 
 
 def ratios_of(correction: CorrectionConfig, num_samples: int, num_frames: int, num_scales: int = 3) -> Tensor:
-    frames = frames_of(num_samples, num_frames)
-    ratios = flip_ratios(frames, num_scales, correction, seed=SEED, step=STEP)
+    ratios = flip_ratios(*counters_of(num_samples, num_frames), num_scales, correction, seed=SEED, step=STEP)
     return ratios.view(num_samples, num_frames, num_scales)
 
 
@@ -72,12 +66,23 @@ def test_switching_inheritance_changes_no_other_draw() -> None:
 
 def test_bits_flip_at_their_ratio() -> None:
     """Bernoulli(p) of each (sample, frame, scale): rates within 5 sigma of the drawn ratio."""
-    frames, n, k = frames_of(40, 3), 64, 48
-    ratios = flip_ratios(frames, 2, CorrectionConfig(), seed=SEED, step=STEP)
-    for scale in range(2):
-        flip = flips(frames, scale, ratios[:, scale], (n, k), seed=SEED, step=STEP)
+    counters, schedule, k = counters_of(40, 3), ScaleSchedule.named("128x128"), 48
+    ratios = flip_ratios(*counters, schedule.num_scales, CorrectionConfig(), seed=SEED, step=STEP)
+    states = flip_states(*counters, schedule.num_scales, seed=SEED, step=STEP)
+    for scale, flip in enumerate(flips(states, ratios, schedule, k).split(list(schedule.tokens), dim=1)):
         error = flip.float().mean(dim=(1, 2)) - ratios[:, scale]
-        sigma = (ratios[:, scale] * (1 - ratios[:, scale]) / (n * k)).sqrt()
+        sigma = (ratios[:, scale] * (1 - ratios[:, scale]) / flip[0].numel()).sqrt()
         assert (error.abs() <= 5 * sigma).all()
         by_bit = flip.float().mean(dim=(0, 1)) - ratios[:, scale].mean()
-        assert by_bit.abs().max() < 5 * (0.25 / (len(flip) * n)) ** 0.5
+        assert by_bit.abs().max() < 5 * (0.25 / (len(flip) * flip.shape[1])) ** 0.5
+
+
+def test_all_scales_at_once_are_the_draws_of_each() -> None:
+    """A run resumes with the flips that it began with: u by (seed, step, sample, frame, scale, bit), bit for bit."""
+    (sample_id, frame), schedule, k = counters_of(3, 4), ScaleSchedule.named("96x96"), 16
+    ratios = torch.rand(12, schedule.num_scales)
+    found = flips(flip_states(sample_id, frame, schedule.num_scales, seed=-3, step=STEP), ratios, schedule, k)
+    for scale, flip in enumerate(found.split(list(schedule.tokens), dim=1)):
+        bit = torch.arange(schedule.tokens[scale] * k)
+        u = draw(-3, Stream.FLIP, STEP, sample_id[:, None], frame[:, None], scale, bit)
+        assert torch.equal(flip.flatten(1), u < ratios[:, [scale]])

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.batch.bit_flips import flip_ratios, flips
+from videoar.pretrain.batch.bit_flips import flip_ratios, flip_states, flips
 from videoar.pretrain.batch.draws import Stream, draw
 from videoar.pretrain.batch.error_correction import build_history
 from videoar.pretrain.batch.frames import Frames
@@ -83,15 +83,13 @@ def test_without_flips_targets_are_the_stored_bits(toy, correction: CorrectionCo
     """p = 0 is exact for any latent: re-quantising a rounded latent would give other bits."""
     sample, schedule = toy.sample(1, "64x64", 3), ScaleSchedule.named("64x64")
     bits, latent = torch.from_numpy(sample.bits), torch.full_like(torch.from_numpy(sample.latent.values), -1e3)
-    frames = Frames(bits, latent, torch.zeros(3, dtype=torch.int64), torch.arange(3))
-    flip = None
+    sample_id, frame = torch.zeros(3, dtype=torch.int64), torch.arange(3)
+    frames, wrong = Frames(bits, latent, frame == 0), None
     if correction.corruption != "off":
-        ratios = flip_ratios(frames, schedule.num_scales, correction, seed=SEED, step=STEP)
-
-        def flip(scale: int, shape: tuple[int, int]) -> Tensor:
-            return flips(frames, scale, ratios[:, scale], shape, seed=SEED, step=STEP)
-
-    history = build_history(frames, schedule, "bilinear", flip)
+        ratios = flip_ratios(sample_id, frame, schedule.num_scales, correction, seed=SEED, step=STEP)
+        states = flip_states(sample_id, frame, schedule.num_scales, seed=SEED, step=STEP)
+        wrong = flips(states, ratios, schedule, bits.shape[2])
+    history = build_history(frames, schedule, "bilinear", wrong)
     clean = build_history(frames, schedule, "bilinear")
     assert torch.equal(history.targets, bits)
     assert torch.equal(history.features, clean.features)

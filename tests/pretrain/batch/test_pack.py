@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.operations import Operations
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.batch.pack import Pack
+from videoar.pretrain.batch.pack import Pack, host_pack
 from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.model.attention.layout import Segment
 from videoar.tokenizer import bsq
@@ -168,3 +169,13 @@ def test_metrics_count_the_ratios_used(toy) -> None:
     total, count = toy.pack(toy.sample(1, "48x48", 3), toy.sample(2, "64x64", 1)).flip_ratio.tolist()
     assert count == 3 * 3 + 4
     assert total == pytest.approx(3 * (0.2 + 0.3 + 0.4) + 4 * 0.2)
+
+
+def test_a_pack_needs_few_launches(toy) -> None:
+    """Drawn scale by scale, the flips alone were 800 launches a pack, while the GPU had nothing to do."""
+    toy = toy.with_model(max_scales=7).with_stage(tokens_per_pack=768)
+    host = host_pack([toy.sample(1, "256x256", 1)], toy.recipe(), toy.stage, 0)
+    with Operations() as operations:
+        host.on("cpu")
+    assert operations.launches <= 95
+    assert operations.reads == 0

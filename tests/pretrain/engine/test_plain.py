@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from tests.operations import Operations
+from videoar.pretrain.batch.pack import host_pack
 from videoar.pretrain.engine.plain import PlainEngine
+from videoar.pretrain.model.attention import choose
 
 
 @pytest.fixture
@@ -41,3 +44,34 @@ def test_a_step_that_is_not_finite_changes_nothing(toy: Any, engine: PlainEngine
     assert torch.equal(weights(engine), before)
     assert engine.step([pack], 1, 3, 1e-3).applied
     assert not torch.equal(weights(engine), before)
+
+
+def test_the_host_reads_one_number_in_a_step(toy: Any, engine: PlainEngine) -> None:
+    """Each read makes the host wait until a GPU has done all its work; then the GPU waits for the host."""
+    engine._optimizer = torch.optim.AdamW(engine.model.parameters(), fused=True)  # as on a GPU
+    samples = [toy.sample(number, "48x48", 2) for number in range(2)]
+    packs = [host_pack([sample], toy.recipe(), toy.stage, 0) for sample in samples]
+    with Operations() as operations:
+        result = engine.step((pack.on("cpu") for pack in packs), 2, 4, 1e-3)
+    assert result.applied
+    assert operations.reads == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_step_on_a_gpu_never_waits_for_all_of_its_work(toy: Any) -> None:
+    """torch raises at every implicit synchronisation; the read at the end of the step waits for the norm alone."""
+    device = torch.device("cuda")
+    engine = PlainEngine(toy.recipe(), device)
+    host = host_pack([toy.sample(1, "48x48", 2)], toy.recipe(), toy.stage, 0, pinned=True)
+    engine.step([host.on(device)], 1, 2, 1e-3)  # fills caches, and creates the optimizer's state
+    choose(host.layout, device)  # built once for each pack; not part of what is tested here
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        result = engine.step((pack.on(device) for pack in [host]), 1, 2, 1e-3)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert result.applied
+    bad = host.on(device)
+    assert not engine.step([replace(bad, weights=float("nan") * bad.weights)], 1, 2, 1e-3).applied
+    assert all(torch.isfinite(parameter).all() for parameter in engine.model.parameters())
