@@ -5,12 +5,12 @@ That one has no mask to read and no rows to gather: it is what a pattern of full
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, get_args
 
-import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -164,7 +164,7 @@ def _rows(name: str, case: AttentionCase, options: Options) -> Iterator[Row]:
         work = case.work(subjects[key].pairs, len(subjects[key].parts[0]), passes)
         yield {
             **_shape(name, case, subjects[key], key, passes),
-            **figures(found, work, peaks(device, dtype_of(case.precision))),
+            **figures(found, [work], peaks(device, dtype_of(case.precision))),
             "memory_bytes": peak_growth(calls[key, passes], device),
             **errors.get(key, {}),
         }

@@ -49,10 +49,14 @@ class Options:
         return not self.patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
 
 
-def figures(costs: Sequence[Cost], work: Work, peaks: Peaks) -> Row:
-    """Median and interquartile range of the times, the floor, and how many times as long the median is."""
+def figures(costs: Sequence[Cost], parts: Sequence[Work], peaks: Peaks) -> Row:
+    """Median and interquartile range of the times, the floor, and how many times as long the median is.
+
+    `parts` are the pieces of work that follow each other: the floor is the sum of theirs.
+    """
     middle, spread = medians(costs), interquartile_ranges(costs)
-    floor_s = peaks.floor_s(work)
+    work = Work(sum(part.flops for part in parts), sum(part.size_bytes for part in parts))
+    floor_s = sum(map(peaks.floor_s, parts))
     return {
         "repeats": len(costs),
         "wall_s": middle["wall_s"],

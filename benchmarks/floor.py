@@ -15,6 +15,9 @@ from videoar.pretrain.budget.flops import PEAK_FLOPS
 PEAK_BYTES = {"H100": 3.35e12, "H200": 4.8e12}
 """Bytes/s of memory by a part of the device's name, as its maker publishes them (SXM modules)."""
 
+MEASURED_S = 0.5
+"""Seconds for which each rate that is not published is measured."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -44,7 +47,7 @@ class Peaks:
 
 @functools.cache
 def peaks(device: torch.device, dtype: torch.dtype) -> Peaks:
-    """Published rates of a known GPU in bfloat16; otherwise those of a matrix product and a copy on this machine, now."""
+    """Published rates of a known GPU in bfloat16; otherwise those of a matrix product and a copy, measured now."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     for part, bytes_per_s in PEAK_BYTES.items():
         if part in name and dtype == torch.bfloat16:
@@ -67,10 +70,10 @@ def _copy_rate(device: torch.device) -> float:
     return 2.0 * source.numel() * source.element_size() / _least_s(lambda: target.copy_(source), device)
 
 
-def _least_s(call: Callable[[], object], device: torch.device, count: int = 8) -> float:
-    """Seconds of the fastest call: on a shared machine the others were disturbed."""
-    found = []
-    for _ in range(count):
+def _least_s(call: Callable[[], object], device: torch.device) -> float:
+    """Seconds of the fastest of many calls: on a shared machine most of them are disturbed."""
+    found, end = list[float](), time.perf_counter() + MEASURED_S
+    while time.perf_counter() < end or len(found) < 8:
         begun = time.perf_counter()
         call()
         if device.type == "cuda":
