@@ -45,13 +45,18 @@ class Peaks:
         return "flops" if is_arithmetic else "bytes"
 
 
-@functools.cache
 def peaks(device: torch.device, dtype: torch.dtype) -> Peaks:
-    """Published rates of a known GPU in bfloat16; otherwise those of a matrix product and a copy, measured now."""
+    """Published rates of a known GPU in bfloat16; otherwise the measured ones."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     for part, bytes_per_s in PEAK_BYTES.items():
         if part in name and dtype == torch.bfloat16:
             return Peaks(PEAK_FLOPS[part], bytes_per_s, "published")
+    return measured_peaks(device, dtype)
+
+
+@functools.cache
+def measured_peaks(device: torch.device, dtype: torch.dtype) -> Peaks:
+    """The rates of a matrix product and a copy, measured once in this process."""
     return Peaks(_product_rate(device, dtype), _copy_rate(device), "measured")
 
 

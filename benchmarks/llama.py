@@ -31,8 +31,10 @@ class Llama(nn.Module):
             num_attention_heads=config.num_heads,
             num_key_value_heads=config.num_heads,
             max_position_embeddings=length,
-            attn_implementation="sdpa",
             use_cache=False,
+        )
+        shape._attn_implementation = (
+            "sdpa"  # the default of a config that is built by hand is looked up when it is used
         )
         self.input = nn.Linear(config.latent_dim, config.width, bias=False)
         self.layers = LlamaModel(shape)

@@ -16,7 +16,7 @@ import torch
 from videoar.benchmarks.cases import Options, Row
 from videoar.benchmarks.measure import rounded
 
-OF_CASES = ("attention", "train", "decode", "tokenizer", "size1")
+OF_CASES = ("attention", "train", "decode", "tokenizer", "size1", "machine")
 """Benchmarks that give a line of figures for each of their cases; the others give one line."""
 
 

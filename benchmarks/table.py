@@ -33,6 +33,7 @@ COLUMNS = (
     Column("floor ms", "floor_s", 1e3),
     Column("x floor", "over_floor"),
     Column("TFLOP/s", "flops_per_s", 1e-12),
+    Column("GB/s", "bytes_per_s", 1e-9),
     Column("MFU %", "mfu", 100),
     Column("tokens/s", "tokens_per_s"),
     Column("x Llama", "over_llama"),
@@ -53,7 +54,7 @@ def table(title: str, rows: Sequence[Row]) -> Table:
     for column in shown:
         result.add_column(column.title, justify="right")
     for row in rows:
-        if "wall_s" in row:
+        if not _reason(row):
             result.add_row(label(row), *(column.written(row) for column in shown))
     return result
 
@@ -65,4 +66,8 @@ def label(row: Row) -> str:
 
 def not_run(rows: Sequence[Row]) -> list[str]:
     """A line for each row without figures: the reason."""
-    return [f"{label(row)}: {reason}" for row in rows if (reason := row.get("unavailable") or row.get("error"))]
+    return [f"{label(row)}: {reason}" for row in rows if (reason := _reason(row))]
+
+
+def _reason(row: Row) -> str | None:
+    return row.get("unavailable") or row.get("error")

@@ -1,4 +1,4 @@
-"""A whole training step of our model: next to Llama of the same shape on a CPU, eager and compiled on a GPU.
+"""A whole training step of our model: next to Llama of the same shape, or eager and compiled where one fills the memory.
 
 MFU is useful FLOPs (attended pairs, no recomputation) over the peak; the floor is those FLOPs, or the weights,
 gradients and moments that AdamW reads and writes.
@@ -63,7 +63,17 @@ def _in_both(cases: Mapping[str, TrainCase]) -> dict[str, TrainCase]:
     return {f"{name} {kind}": replace(case, precision=kind) for name, case in cases.items() for kind in precisions}
 
 
-_ON_GPU: tuple[Subject, ...] = ("videoar", "videoar compiled")
+def _on_gpu() -> Iterator[tuple[str, TrainCase]]:
+    """The most valuable first: compiled blocks are what recipes use, and a run may be stopped."""
+    for subject, suffix in (("videoar compiled", " compiled"), ("videoar", "")):
+        for schedule in ("384x672", "256x256"):
+            for name in ("4b-hd128", "4b", "xl", "l"):
+                shape = TrainCase(model=SIZES[name], schedule=schedule, frames=9, length=24_064)
+                yield f"{name} {schedule}{suffix}", replace(shape, subjects=(subject,))
+    one = TrainCase(model=SIZES["l"], schedule="256x256", frames=9, length=4864)
+    yield "l 256x256 one clip", replace(one, subjects=("videoar", "llama"))
+
+
 CASES: Mapping[Size, Mapping[str, TrainCase]] = {
     "toy": _in_both({"256 width 64": TrainCase(model=model_of(2, 64, 2), schedule="64x64", frames=8, length=256)}),
     "cpu": _in_both(
@@ -73,16 +83,7 @@ CASES: Mapping[Size, Mapping[str, TrainCase]] = {
             "8192 window 4": TrainCase(model=model_of(2, 256, 4), schedule="256x256", frames=15, length=8192, window=4),
         }
     ),
-    "gpu": {
-        f"{name} {schedule}": TrainCase(model=SIZES[name], schedule=schedule, frames=9, length=24_064, subjects=_ON_GPU)
-        for name in ("4b-hd128", "4b", "xl", "l")
-        for schedule in ("384x672", "256x256")
-    }
-    | {
-        "l 256x256 one clip": TrainCase(
-            model=SIZES["l"], schedule="256x256", frames=9, length=4864, subjects=("videoar", "llama")
-        )
-    },
+    "gpu": dict(_on_gpu()),
 }
 """On a GPU a pack of 24,064 rows holds one clip of 384x672 and 33 frames (23,652 tokens) or five of 256x256."""
 
@@ -90,26 +91,23 @@ CASES: Mapping[Size, Mapping[str, TrainCase]] = {
 def rows(options: Options) -> Iterator[Row]:
     """A row for each case and subject."""
     for name, case in options.chosen(CASES):
-        # On a GPU one model fills the memory: the subjects run one after the other there, else they alternate.
-        alone = options.device.type == "cuda" and "llama" not in case.subjects
-        for group in [(subject,) for subject in case.subjects] if alone else [case.subjects]:
-            yield from _group(name, case, group, options)
-            gc.collect()
+        yield from _rows(name, case, options)
+        gc.collect()  # the next model needs the memory of this one
 
 
-def _group(name: str, case: TrainCase, subjects: tuple[Subject, ...], options: Options) -> Iterator[Row]:
+def _rows(name: str, case: TrainCase, options: Options) -> Iterator[Row]:
     """Rows of subjects that alternate; one row that says why if they do not fit or run out of memory."""
     try:
         parallel = fitting(case, options.device)
         build = partial(full_pack, case.recipe(parallel), case.schedule, case.frames, options.device)
         pack = build()
-        calls = {subject: _step_of(subject, case, parallel, pack, options.device) for subject in subjects}
+        calls = {subject: _step_of(subject, case, parallel, pack, options.device) for subject in case.subjects}
         costs = alternate(calls, options.repeats)
         packing = alternate({"pack": build}, options.repeats)["pack"]
     except InputError as error:
-        yield {"case": name, "subject": subjects[0], "unavailable": str(error)}
+        yield {"case": name, "subject": case.subjects[0], "unavailable": str(error)}
     except RuntimeError as error:  # out of memory, or a kernel that does not run on this device
-        yield {"case": name, "subject": subjects[0], "error": str(error).splitlines()[0]}
+        yield {"case": name, "subject": case.subjects[0], "error": str(error).splitlines()[0]}
     else:
         for subject, call in calls.items():
             yield {
@@ -144,8 +142,7 @@ def fitting(case: TrainCase, device: torch.device) -> ParallelConfig:
     if device.type != "cuda":
         return ParallelConfig()
     size_bytes = torch.cuda.get_device_properties(device).total_memory
-    for recompute in ("none", "selective", "full"):
-        parallel = ParallelConfig(recompute=recompute)  # type: ignore[arg-type]
+    for parallel in (ParallelConfig(), ParallelConfig(recompute="selective"), ParallelConfig(recompute="full")):
         if planned_bytes(case.recipe(parallel)) < MEMORY_SHARE * size_bytes:
             return parallel
     raise InputError("cases", case.schedule, "does not fit this GPU", "use a smaller model or a larger GPU")

@@ -22,6 +22,7 @@ Name = Literal[
     "decode",
     "tokenizer",
     "size1",
+    "machine",
     "sharding",
     "pipeline",
     "memory",
@@ -49,7 +50,9 @@ class Bench:
 
     size1: a step of the sharded engine in one process of torchrun (NCCL on a GPU), compared with the plain engine.
 
-    These five print a line for each case, with the floor that FLOPs and bytes set on this device and the ratio to it.
+    machine: the rates of this device, measured and published, which floors are computed from; free memory.
+
+    These six print a line for each case, with the floor that FLOPs and bytes set on this device and the ratio to it.
 
     sharding: step time of the sharded engine at size 1 divided by plain PyTorch's (goal: at most 1.05), and compute of
     each of two tensor-parallel processes divided by that of one process (goal: at most 0.55), with the seconds and
