@@ -70,7 +70,7 @@ class AttentionCase:
     def work(self, pairs: int, length: int, passes: Passes) -> Work:
         """4 c FLOPs a pair and head (score, value) and four tensors; backward twice as much of both."""
         width, factor = self.num_heads * self.head_dim, 1 if passes == "forward" else 3
-        return Work(4.0 * factor * pairs * width, 4 * factor * length * width * dtype_of(self.precision).itemsize)
+        return Work(4.0 * factor * pairs * width, 4.0 * factor * length * width * dtype_of(self.precision).itemsize)
 
 
 def _in_both(cases: Mapping[str, AttentionCase]) -> dict[str, AttentionCase]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -55,7 +56,7 @@ def figures(costs: Sequence[Cost], parts: Sequence[Work], peaks: Peaks) -> Row:
     `parts` are the pieces of work that follow each other: the floor is the sum of theirs.
     """
     middle, spread = medians(costs), interquartile_ranges(costs)
-    work = Work(sum(part.flops for part in parts), sum(part.size_bytes for part in parts))
+    work = Work(math.fsum(part.flops for part in parts), math.fsum(part.size_bytes for part in parts))
     floor_s = sum(map(peaks.floor_s, parts))
     return {
         "repeats": len(costs),

@@ -15,7 +15,7 @@ from videoar.pretrain.budget.flops import PEAK_FLOPS
 PEAK_BYTES = {"H100": 3.35e12, "H200": 4.8e12}
 """Bytes/s of memory by a part of the device's name, as its maker publishes them (SXM modules)."""
 
-MEASURED_S = 0.5
+MEASURED_S = 0.2
 """Seconds for which each rate that is not published is measured."""
 
 

@@ -24,7 +24,8 @@ def bench_recipe(model: ModelConfig, *, tokens_per_pack: int, batch: int) -> Rec
     """The last stage of the debug recipe with this model and `batch` packs a step; float32, one process, no layout."""
     base = recipe()
     stage = replace(base.stages[-1], tokens_per_pack=tokens_per_pack, batch=batch)
-    return replace(base, model=model, stages=(stage,), parallel=ParallelConfig())
+    data = replace(base.data, tokenizer=replace(base.data.tokenizer, latent_dim=model.latent_dim))
+    return replace(base, model=model, data=data, stages=(stage,), parallel=ParallelConfig())
 
 
 def model_of(num_layers: int, width: int, num_heads: int) -> ModelConfig:

@@ -82,7 +82,7 @@ def _row(
     if difference > LARGEST_DIFFERENCE:
         return found | {"error": f"the losses of the first step differ: {losses}"}
     tokens = sum(len(segment.text) + len(segment.visual) for segment in pack.layout.segments)
-    work = Work(training_flops(case.model, tokens, pack.layout.attended_pairs), 0.0)
+    work = Work(training_flops(case.model, tokens, float(pack.layout.attended_pairs)), 0.0)
     return {
         **found,
         "tokens": tokens,

@@ -34,7 +34,7 @@ COLUMNS = (
     Column("x floor", "over_floor"),
     Column("TFLOP/s", "flops_per_s", 1e-12),
     Column("GB/s", "bytes_per_s", 1e-9),
-    Column("MFU %", "mfu", 100),
+    Column("MFU %", "mfu", 100.0),
     Column("tokens/s", "tokens_per_s"),
     Column("x Llama", "over_llama"),
     Column("x plain", "over_plain"),

@@ -109,7 +109,7 @@ def convolutions(case: TokenizerCase, way: str) -> list[Work]:
         assert isinstance(module, nn.Conv3d)
         (taken, *_) = inputs
         flops = 2.0 * output.numel() * module.in_channels * prod(module.kernel_size)
-        found.append(Work(flops, (taken.numel() + module.weight.numel() + output.numel()) * itemsize))
+        found.append(Work(flops, 1.0 * (taken.numel() + module.weight.numel() + output.numel()) * itemsize))
 
     with torch.device("meta"):
         tokenizer = VideoTokenizer(preset_config(case.preset))

@@ -1,4 +1,4 @@
-"""A whole training step of our model: next to Llama of the same shape, or eager and compiled where one fills the memory.
+"""A whole training step of our model, next to Llama of the same shape; of large models eager or compiled, alone.
 
 MFU is useful FLOPs (attended pairs, no recomputation) over the peak; the floor is those FLOPs, or the weights,
 gradients and moments that AdamW reads and writes.
@@ -28,9 +28,9 @@ from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
 from videoar.pretrain.engine.plain import PlainEngine
 
 Subject = Literal["videoar", "videoar compiled", "llama"]
-BYTES_PER_WEIGHT = 28
+BYTES_PER_WEIGHT = 28.0
 """Of a step in float32: AdamW reads weight, gradient and two moments and writes three of them."""
-MEMORY_SHARE = 0.9
+MEMORY_SHARE = 0.95
 """Share of a GPU's memory that a step may plan to use; kernels and fragments take the rest."""
 
 
@@ -93,6 +93,8 @@ def rows(options: Options) -> Iterator[Row]:
     for name, case in options.chosen(CASES):
         yield from _rows(name, case, options)
         gc.collect()  # the next model needs the memory of this one
+        if options.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def _rows(name: str, case: TrainCase, options: Options) -> Iterator[Row]:
@@ -171,7 +173,7 @@ def _shape(case: TrainCase, pack: Pack, parallel: ParallelConfig) -> Row:
 
 
 def _speed(case: TrainCase, pack: Pack, costs: list[Cost], device: torch.device) -> Row:
-    flops = training_flops(case.model, _tokens(pack), pack.layout.attended_pairs)
+    flops = training_flops(case.model, _tokens(pack), float(pack.layout.attended_pairs))
     work = Work(flops, BYTES_PER_WEIGHT * sum(parameter_sizes(case.model).values()))
     peak = peaks(device, dtype_of(case.precision))
     found = figures(costs, [work], peak)
