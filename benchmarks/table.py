@@ -46,10 +46,10 @@ COLUMNS = (
 )
 
 
-def table(title: str, rows: Sequence[Row]) -> Table:
-    """One line a row, with the columns of which any row has a figure; below them, what did not run and why."""
+def table(rows: Sequence[Row]) -> Table:
+    """One line for each row that has figures, with the columns of which any row has one."""
     shown = [column for column in COLUMNS if any(row.get(column.field) is not None for row in rows)]
-    result = Table(title=title, title_justify="left", box=None)
+    result = Table(box=None)
     result.add_column("case", no_wrap=True)
     for column in shown:
         result.add_column(column.title, justify="right")

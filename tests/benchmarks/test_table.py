@@ -14,14 +14,13 @@ ROW = {"case": "2048 all", "subject": "flash", "pass": "forward", "wall_s": 0.01
 
 def text(rows: list[dict[str, Any]]) -> str:
     file = io.StringIO()
-    Console(file=file, width=160).print(table("title", rows))
+    Console(file=file, width=160).print(table(rows))
     return file.getvalue()
 
 
 def test_a_row_is_a_line_with_the_figures_that_it_has() -> None:
     """A column that is empty for all cases would push the others out of the window."""
-    title, header, line = (part.split("  ") for part in text([ROW]).splitlines())
-    assert "title" in title[0]
+    header, line = (part.split("  ") for part in text([ROW]).splitlines())
     assert [part.strip() for part in header if part.strip()] == ["case", "ms", "TFLOP/s"]
     assert [part.strip() for part in line if part.strip()] == ["2048 all, flash, forward", "12.5", "400"]
 

@@ -23,9 +23,8 @@ def test_ours_and_llama_train_on_one_pack() -> None:
     assert (ours["subject"], llama["subject"]) == ("videoar", "llama")
     assert ours["flops"] == llama["flops"]
     assert ours["tokens"] == 8 + 8 * 30  # text, and eight frames of 1 + 4 + 9 + 16 tokens
-    assert ours["flops"] == training_flops(
-        CASES["toy"]["256 width 64 float32"].model, 248, float(ours["attended_pairs"])
-    )
+    model = CASES["toy"]["256 width 64 float32"].model
+    assert ours["flops"] == training_flops(model, 248, float(ours["attended_pairs"]))
     assert ours["mfu"] == ours["flops"] / ours["wall_s"] / 1e11
     assert ours["over_llama"] > 0
     assert ours["pack_s"] > 0

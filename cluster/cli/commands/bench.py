@@ -102,6 +102,8 @@ def bench(words: Sequence[str], prog: str) -> int:
     from videoar.benchmarks.run import OF_CASES, run
 
     of_cases = options.name in OF_CASES
+    if not of_cases:
+        _refuse_options_of_cases(options)
     rows = _cases(options) if of_cases else iter([run(options.name)])
     found = []
     for row in rows:
@@ -116,6 +118,13 @@ def bench(words: Sequence[str], prog: str) -> int:
         for field, value in _leaves(found[0]):
             say(f"{field}: {value}")
     return 1 if any("error" in row for row in found) else 0
+
+
+def _refuse_options_of_cases(options: Bench) -> None:
+    """InputError for an option that a benchmark without cases would ignore."""
+    for name in ("size", "cases", "backends", "plot"):
+        if value := getattr(options, name):
+            raise InputError(name, value, f"is not an option of {options.name}", "leave it out")
 
 
 def _cases(options: Bench) -> Iterator[dict[str, Any]]:
@@ -144,7 +153,8 @@ def _show(options: Bench, rows: Sequence[dict[str, Any]]) -> None:
     if not options.json:
         console = Console()
         console.width = max(console.width, 160)  # a line longer than the terminal reads better than cut figures
-        console.print(table(title, rows))
+        say(title)
+        console.print(table(rows))
         for line in not_run(rows):
             say(line)
     if options.plot:
