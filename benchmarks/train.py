@@ -65,7 +65,8 @@ def _in_both(cases: Mapping[str, TrainCase]) -> dict[str, TrainCase]:
 
 def _on_gpu() -> Iterator[tuple[str, TrainCase]]:
     """The most valuable first: compiled blocks are what recipes use, and a run may be stopped."""
-    for subject, suffix in (("videoar compiled", " compiled"), ("videoar", "")):
+    kinds: tuple[tuple[Subject, str], ...] = (("videoar compiled", " compiled"), ("videoar", ""))
+    for subject, suffix in kinds:
         for schedule in ("384x672", "256x256"):
             for name in ("4b-hd128", "4b", "xl", "l"):
                 shape = TrainCase(model=SIZES[name], schedule=schedule, frames=9, length=24_064)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,15 @@ def test_a_backend_that_breaks_is_an_error_and_the_others_run(monkeypatch: pytes
     failed, *found = rows(OPTIONS)
     assert failed["error"] == "CUDA out of memory."
     assert len(found) == 4
+
+
+@pytest.mark.slow
+def test_a_backend_that_computes_something_else_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that skips half of the pairs is twice as fast."""
+    monkeypatch.setitem(attention.TOLERANCE, "bf16", 1e-4)
+    _, differs, *_ = rows(replace(OPTIONS, backends=("none", "reference")))
+    assert differs["error"] == "differs from the reference"
+    assert differs["gradient_error"] > 1e-4
 
 
 @pytest.mark.parametrize("name", CASES["gpu"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,13 @@ def test_limits_of_the_parts_fit_into_the_total() -> None:
     limits = dict(line.split() for line in text.split('PARTS="')[1].split('"')[0].splitlines())
     assert tuple(limits) == PARTS
     assert sum(map(int, limits.values())) <= int(text.split("TOTAL_S:-")[1].split("}")[0]) < 9 * 60
+
+
+def test_the_bundle_is_of_pinned_versions() -> None:
+    """pip would take the newest version of a package that constraints.txt lacks, or that is spelt otherwise there."""
+    script, pins = (ROOT / "scripts/gpu_bundle.sh").read_text(), (ROOT / "constraints.txt").read_text().lower()
+    wanted = [
+        name for names in re.findall(r"^(?:pure|compiled)=\((.*)\)$", script, re.MULTILINE) for name in names.split()
+    ]
+    assert len(wanted) > 10
+    assert not [name for name in wanted if f"\n{name.replace('-', '_')}==" not in pins.replace("-", "_")]

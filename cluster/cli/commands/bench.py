@@ -85,6 +85,8 @@ class Bench:
     """Print each result as a JSON line, for scripts."""
     output: Path | None = None
     """File to which the JSON lines are appended, with date and command."""
+    note: str = ""
+    """Remark for these lines, for example that others use the machine."""
     size: Literal["toy", "cpu", "gpu"] | None = None
     """Set of cases: `toy` takes seconds; without it, `gpu` where there is a GPU and otherwise `cpu`."""
     cases: tuple[str, ...] = ()
@@ -109,7 +111,7 @@ def bench(words: Sequence[str], prog: str) -> int:
     for row in rows:
         found.append(row)
         if options.output:
-            _append(options.output, f"{prog} {shlex.join(words)}", row)
+            _append(options.output, {"command": f"{prog} {shlex.join(words)}", "note": options.note, **row})
         if options.json:
             say(json.dumps(row))
     if of_cases:
@@ -161,11 +163,11 @@ def _show(options: Bench, rows: Sequence[dict[str, Any]]) -> None:
         plot(options.plot, title, rows)
 
 
-def _append(path: Path, command: str, row: dict[str, Any]) -> None:
+def _append(path: Path, row: dict[str, Any]) -> None:
     """Add one line at once: what is measured stays when a later case fails or is stopped."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        file.write(json.dumps({"date": f"{datetime.date.today()}", "command": command, **row}) + "\n")
+        file.write(json.dumps({"date": f"{datetime.date.today()}", **row}) + "\n")
 
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
