@@ -75,8 +75,9 @@ CASES: Mapping[Size, Mapping[str, DecodeCase]] = {
     ),
     "gpu": {
         **_batches("l 17x128x128", DecodeCase(model=SIZES["l"], schedule="128x128", frames=5)),
-        **_batches("xl 17x128x128", DecodeCase(model=SIZES["xl"], schedule="128x128", frames=5)),
         "4b-hd128 33x384x672 batch 1": DecodeCase(model=SIZES["4b-hd128"], schedule="384x672", frames=9),
+        **_batches("xl 17x128x128", DecodeCase(model=SIZES["xl"], schedule="128x128", frames=5)),
+        **_batches("4b-hd128 33x256x256", DecodeCase(model=SIZES["4b-hd128"], schedule="256x256", frames=9)),
     },
 }
 

@@ -10,6 +10,7 @@ import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from typing import Literal
 
 import torch
@@ -64,13 +65,13 @@ def _in_both(cases: Mapping[str, TrainCase]) -> dict[str, TrainCase]:
 
 
 def _on_gpu() -> Iterator[tuple[str, TrainCase]]:
-    """The most valuable first: compiled blocks are what recipes use, and a run may be stopped."""
-    kinds: tuple[tuple[Subject, str], ...] = (("videoar compiled", " compiled"), ("videoar", ""))
-    for subject, suffix in kinds:
-        for schedule in ("384x672", "256x256"):
-            for name in ("4b-hd128", "4b", "xl", "l"):
-                shape = TrainCase(model=SIZES[name], schedule=schedule, frames=9, length=24_064)
-                yield f"{name} {schedule}{suffix}", replace(shape, subjects=(subject,))
+    """The most valuable first, because a run may be stopped: the layout of the 4 B recipe, then all sizes."""
+    sizes, schedules = ("4b-hd128", "4b", "xl", "l"), ("384x672", "256x256")
+    order = product(schedules, (False, True), sizes)
+    for schedule, is_compiled, name in ((schedules[0], True, sizes[0]), *order):
+        subject: Subject = "videoar compiled" if is_compiled else "videoar"
+        case = TrainCase(model=SIZES[name], schedule=schedule, frames=9, length=24_064, subjects=(subject,))
+        yield f"{name} {schedule}{' compiled' if is_compiled else ''}", case
     one = TrainCase(model=SIZES["l"], schedule="256x256", frames=9, length=4864)
     yield "l 256x256 one clip", replace(one, subjects=("videoar", "llama"))
 
@@ -119,6 +120,7 @@ def _rows(name: str, case: TrainCase, options: Options) -> Iterator[Row]:
                 **_shape(case, pack, parallel),
                 **_speed(case, pack, costs[subject], options.device),
                 "memory_bytes": peak_growth(call, options.device),
+                **_peak(options.device),
                 "pack_s": medians(packing)["wall_s"],
                 **_over_llama(subject, costs),
             }
@@ -179,6 +181,11 @@ def _speed(case: TrainCase, pack: Pack, costs: list[Cost], device: torch.device)
     peak = peaks(device, dtype_of(case.precision))
     found = figures(costs, [work], peak)
     return {**found, "tokens_per_s": _tokens(pack) / found["wall_s"], "mfu": found["flops_per_s"] / peak.flops_per_s}
+
+
+def _peak(device: torch.device) -> Row:
+    """Bytes of all tensors at the peak of the last call, state included; not known on a CPU."""
+    return {"peak_bytes": torch.cuda.max_memory_allocated(device)} if device.type == "cuda" else {}
 
 
 def _over_llama(subject: Subject, costs: Mapping[Subject, list[Cost]]) -> Row:

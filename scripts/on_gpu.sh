@@ -4,6 +4,7 @@
 #   make gpu-bundle                          # on a machine with network; then carry the repository and .whl/ over
 #   scripts/on_gpu.sh                        # there, in the root of the repository: every part, the most valuable first
 #   scripts/on_gpu.sh attention train        # only these parts
+#   CASES='l *' scripts/on_gpu.sh train      # only cases that this pattern matches
 #   scripts/on_gpu.sh --rehearse [PART...]   # the same at toy size, on any machine, in about a minute
 #
 # Each part has a limit of its own. One that fails or is stopped does not prevent the next; the exit code is then 1.
@@ -23,14 +24,14 @@ if [[ ${1:-} == --rehearse ]]; then
 fi
 
 # name, seconds. Together they take less than TOTAL_S.
-PARTS="machine 20
-tests 80
+PARTS="machine 15
+tests 70
 parity 40
-attention 90
-train 170
-nccl 45
-decode 45
-tokenizer 40"
+attention 80
+train 210
+nccl 40
+decode 40
+tokenizer 35"
 known() { cut -d' ' -f1 <<<"$PARTS"; }
 limit_of() { sed -n "s/^$1 //p" <<<"$PARTS"; }
 
@@ -59,7 +60,10 @@ if [[ -d .whl && $size == gpu ]]; then
 fi
 
 # The command of a part, in the array `command`.
-bench() { command=("$python" -m videoar.cluster.entry bench "$1" --size "$2" --repeats "$3" --output "$results"); }
+bench() {
+  command=("$python" -m videoar.cluster.entry bench "$1" --size "$2" --repeats "$3" --output "$results")
+  if [[ -n ${CASES:-} ]]; then command+=(--cases "$CASES"); fi
+}
 command_of() {
   case $1 in
     machine | attention | train | decode | tokenizer) bench "$1" "$size" "$repeats" ;;
