@@ -81,13 +81,16 @@ command_of() {
 
 # Runs a part under its limit, and adds a line to the results that says how it ended.
 run_part() {
-  local part=$1 limit left begun=$SECONDS lines code result
+  local part=$1 limit left begun=$SECONDS lines logged code result
   command_of "$part"
   limit=$(limit_of "$part") left=$((TOTAL_S - SECONDS)) lines=$(wc -l <"$results")
   if ((left < limit)); then limit=$((left > 1 ? left : 1)); fi
   printf '\n== %s: at most %s s\n' "$part" "$limit" | tee -a "$log"
-  timeout --kill-after=5 "$limit" "${command[@]}" 2>&1 | tee -a "$log"
-  code=${PIPESTATUS[0]}
+  # Not through a pipe: a process that outlives its part, such as a worker of torch.compile, would keep it open.
+  logged=$(wc -l <"$log")
+  timeout --kill-after=5 "$limit" "${command[@]}" >>"$log" 2>&1
+  code=$?
+  tail -n +$((logged + 1)) "$log"
   case $code in
     0) result=ok ;;
     124 | 137) result="stopped after $limit s" ;;

@@ -45,6 +45,7 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 LONGEST = (
     "parity",
+    "scripts",
     "data_pipeline/preparing",
     "data_pipeline",
     "faults",
