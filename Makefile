@@ -51,6 +51,7 @@ test-all: $(STAMP) $(FILMS)
 check: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/shellcheck scripts/*.sh
 	rm -rf build/lib $(TREE)
 	$(BIN)/python -m pip install --quiet --no-deps --target $(TREE) .
 	cd $(TREE) && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p videoar

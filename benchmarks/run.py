@@ -29,14 +29,13 @@ def run(name: str) -> dict[str, Any]:
 
 def run_cases(name: str, options: Options) -> Iterator[Row]:
     """The figures of `videoar.benchmarks.NAME`, a line for each case and subject as soon as it is measured."""
-    conditions = environment()
     rows = importlib.import_module(f"videoar.benchmarks.{name}").rows(options)
     while True:
         with stdout_as_stderr():
             row = next(rows, None)
         if row is None:
             return
-        yield {"benchmark": name, **rounded(row), **conditions}
+        yield {"benchmark": name, **rounded(row), **environment()}
 
 
 @contextmanager

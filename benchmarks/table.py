@@ -37,6 +37,7 @@ COLUMNS = (
     Column("MFU %", "mfu", 100.0),
     Column("tokens/s", "tokens_per_s"),
     Column("x Llama", "over_llama"),
+    Column("x Llama CPU", "process_over_llama"),
     Column("x plain", "over_plain"),
     Column("ms/pass", "pass_s", 1e3),
     Column("Mpixel/s", "pixels_per_s", 1e-6),
