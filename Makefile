@@ -9,7 +9,7 @@ TREE := build/tree
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv demo test test-fast test-all check format clean
+.PHONY: help venv demo test test-fast test-all check format gpu-bundle clean
 
 help:
 	@echo "make demo       the whole path at toy size, with a report page"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-fast  the tests of less than a second each (under a minute)"
 	@echo "make test-all   every test"
 	@echo "make check      formatting, lint, types and layers"
+	@echo "make gpu-bundle  wheels for a GPU machine without network, in .whl/ (then scripts/on_gpu.sh there)"
 	@echo "make venv       .venv from pinned versions"
 
 venv: $(STAMP)
@@ -24,7 +25,7 @@ venv: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PYTHON=$(PYTHON): is older than Python 3.11; run make with PYTHON=python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,train,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,train,plot,dev]'
 	@# PySceneDetect asks for an OpenCV that needs a display's libraries; the headless one, which we ask for, serves it too.
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt scenedetect
 	touch $@
@@ -50,6 +51,7 @@ test-all: $(STAMP) $(FILMS)
 check: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/shellcheck scripts/*.sh
 	rm -rf build/lib $(TREE)
 	$(BIN)/python -m pip install --quiet --no-deps --target $(TREE) .
 	cd $(TREE) && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p videoar
@@ -58,6 +60,9 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+gpu-bundle: $(STAMP)
+	PYTHON=$(BIN)/python scripts/gpu_bundle.sh
 
 clean:
 	rm -rf build .mypy_cache .import_linter_cache .ruff_cache .pytest_cache

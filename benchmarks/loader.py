@@ -23,7 +23,8 @@ import numpy as np
 import torch
 import webdataset
 
-from videoar.benchmarks.measure import alternate
+from videoar.benchmarks.floor import measured_peaks
+from videoar.benchmarks.measure import Cost, alternate, interquartile_ranges, medians
 from videoar.data_pipeline.config.data import LatentPayload
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.loading.loader import StepLoader
@@ -86,21 +87,34 @@ def _case(case: str, folder: Path, url: str) -> dict[str, Any]:
                 _epoch(steps, count, len)  # fills the cache
             calls["remote_warm"] = epoch(remote, cached)
         costs = alternate(calls, _ROUNDS)
-    seconds = {name: statistics.median(cost.wall_s for cost in found) for name, found in costs.items()}
-    rates = {name: _EPOCHS * count / value for name, value in seconds.items()}
-    size_bytes = local.entries.payload_bytes(latents=True)
-    found: dict[str, Any] = {
-        "samples_per_s": rates,
-        "loader_over_webdataset": _ratio(costs, "webdataset", "loader"),
-        "unpacked_over_webdataset_unpacked": _ratio(costs, "webdataset_unpacked", "loader_unpacked"),
-        "bytes_per_s": _EPOCHS * size_bytes / seconds["loader"],
-        "tokens_per_s": rates["loader"] * float(local.entries.video_tokens().mean()),
-        "data_wait": _wait(local, tokens_per_pack),
-    }
+    found = _figures(costs, local, count) | {"data_wait": _wait(local, tokens_per_pack)}
     if url:
         found["remote_over_local"] = _ratio(costs, "loader", "remote_warm")
     shutil.rmtree(folder / case)
     return found
+
+
+def _figures(costs: dict[str, list[Cost]], local: Manifest, count: int) -> dict[str, Any]:
+    """Rates, their spread, ratios, and how many times as long as a copy of the same bytes the loader takes."""
+    seconds = {name: medians(taken)["wall_s"] for name, taken in costs.items()}
+    rates = {name: _EPOCHS * count / value for name, value in seconds.items()}
+    size_bytes = local.entries.payload_bytes(latents=True)
+    return {
+        "samples_per_s": rates,
+        "interquartile_range": {
+            name: interquartile_ranges(taken)["wall_s"] / seconds[name] for name, taken in costs.items()
+        },
+        "loader_over_webdataset": _ratio(costs, "webdataset", "loader"),
+        "unpacked_over_webdataset_unpacked": _ratio(costs, "webdataset_unpacked", "loader_unpacked"),
+        "bytes_per_s": _EPOCHS * size_bytes / seconds["loader"],
+        "over_floor": seconds["loader"] / (_EPOCHS * 2 * size_bytes / _copy_rate()),
+        "tokens_per_s": rates["loader"] * float(local.entries.video_tokens().mean()),
+    }
+
+
+def _copy_rate() -> float:
+    """Bytes/s of a copy in memory, reads and writes: no loader hands over a sample faster than its bytes are copied."""
+    return measured_peaks(torch.device("cpu"), torch.float32).bytes_per_s
 
 
 def _ratio(costs: dict[str, list[Any]], base: str, other: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,7 +24,8 @@ def bench_recipe(model: ModelConfig, *, tokens_per_pack: int, batch: int) -> Rec
     """The last stage of the debug recipe with this model and `batch` packs a step; float32, one process, no layout."""
     base = recipe()
     stage = replace(base.stages[-1], tokens_per_pack=tokens_per_pack, batch=batch)
-    return replace(base, model=model, stages=(stage,), parallel=ParallelConfig())
+    data = replace(base.data, tokenizer=replace(base.data.tokenizer, latent_dim=model.latent_dim))
+    return replace(base, model=model, data=data, stages=(stage,), parallel=ParallelConfig())
 
 
 def model_of(num_layers: int, width: int, num_heads: int) -> ModelConfig:
@@ -39,6 +41,20 @@ def make_packs(recipe: Recipe, count: int, schedule: str = "64x64") -> list[Pack
         training_pack((_sample(number, schedule, frames, recipe.model.latent_dim),), recipe, stage, 0)
         for number in range(count)
     ]
+
+
+def full_pack(recipe: Recipe, schedule: str, frames: int, device: torch.device) -> Pack:
+    """A pack of the first stage as the trainer builds it, full of samples of `frames` latent frames."""
+    samples = _full_samples(recipe, schedule, frames)
+    return training_pack(samples, recipe, recipe.stages[0], 0, device=device)
+
+
+@functools.lru_cache(maxsize=4)  # a loader reads samples ahead, so drawing them is no part of building a pack
+def _full_samples(recipe: Recipe, schedule: str, frames: int) -> tuple[Sample, ...]:
+    """As many samples as fit into a pack."""
+    tokens = NUM_TEXT + frames * ScaleSchedule.named(schedule).tokens_per_frame
+    numbers = range(recipe.stages[0].tokens_per_pack // tokens)
+    return tuple(_sample(number, schedule, frames, recipe.model.latent_dim) for number in numbers)
 
 
 def num_frames(packs: Sequence[Pack]) -> int:

@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 Call = Callable[[], object]
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +33,25 @@ class Cost:
 
 def cost_of(call: Call) -> Cost:
     """The cost of one call, while this process does nothing else."""
-    before = time.perf_counter(), time.thread_time(), time.process_time()
+    before = _clocks()
     call()
-    after = time.perf_counter(), time.thread_time(), time.process_time()
+    after = _clocks()
     return Cost(*(end - start for start, end in zip(before, after, strict=True)))
 
 
-def alternate(calls: Mapping[str, Call], rounds: int) -> dict[str, list[Cost]]:
+def _clocks() -> tuple[float, float, float]:
+    """The three times of `Cost`, after a GPU has done what it was given."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter(), time.thread_time(), time.process_time()
+
+
+def alternate(calls: Mapping[Key, Call], rounds: int) -> dict[Key, list[Cost]]:
     """Run the calls alternately, for `rounds` rounds after one that does not count; every other round is in reverse.
 
     Several processes begin each call together.
     """
-    costs: dict[str, list[Cost]] = {name: [] for name in calls}
+    costs: dict[Key, list[Cost]] = {name: [] for name in calls}
     for round_number in range(rounds + 1):
         for name in list(calls)[:: -1 if round_number % 2 else 1]:
             if dist.is_initialized():
@@ -56,6 +65,18 @@ def alternate(calls: Mapping[str, Call], rounds: int) -> dict[str, list[Cost]]:
 def medians(costs: Sequence[Cost]) -> dict[str, float]:
     """Each field's median."""
     return {name: statistics.median(getattr(cost, name) for cost in costs) for name in Cost.__slots__}
+
+
+def interquartile_ranges(costs: Sequence[Cost]) -> dict[str, float]:
+    """Each field's third quartile minus its first: how much the middle half of the calls differs; 0 for one call."""
+    return {name: _interquartile_range([getattr(cost, name) for cost in costs]) for name in Cost.__slots__}
+
+
+def _interquartile_range(values: Sequence[float]) -> float:
+    if len(values) < 2:
+        return 0.0
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return third - first
 
 
 def median_ratios(costs: Sequence[Cost], others: Sequence[Cost]) -> dict[str, float]:

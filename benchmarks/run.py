@@ -13,7 +13,11 @@ from typing import Any
 
 import torch
 
+from videoar.benchmarks.cases import Options, Row
 from videoar.benchmarks.measure import rounded
+
+OF_CASES = ("attention", "train", "decode", "tokenizer", "size1", "machine")
+"""Benchmarks that give a line of figures for each of their cases; the others give one line."""
 
 
 def run(name: str) -> dict[str, Any]:
@@ -21,6 +25,17 @@ def run(name: str) -> dict[str, Any]:
     with stdout_as_stderr():
         figures = importlib.import_module(f"videoar.benchmarks.{name}").run()
     return {"benchmark": name, **environment(), **rounded(figures)}
+
+
+def run_cases(name: str, options: Options) -> Iterator[Row]:
+    """The figures of `videoar.benchmarks.NAME`, a line for each case and subject as soon as it is measured."""
+    rows = importlib.import_module(f"videoar.benchmarks.{name}").rows(options)
+    while True:
+        with stdout_as_stderr():
+            row = next(rows, None)
+        if row is None:
+            return
+        yield {"benchmark": name, **rounded(row), **environment()}
 
 
 @contextmanager
@@ -39,11 +54,22 @@ def stdout_as_stderr() -> Iterator[None]:
 
 def environment() -> dict[str, Any]:
     """Versions and machine that a figure depends on."""
-    packages = ("torch", "megatron-core", "deepspeed")
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    packages = ("torch", "triton", "transformers", "megatron-core", "deepspeed")
+    versions = {name: version for name in packages if (version := _version(name))}
+    if torch.version.cuda:
+        versions["cuda"] = torch.version.cuda
     return {
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in packages},
-        "device": device,
+        "versions": {"python": platform.python_version()} | versions,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load_average": os.getloadavg()[0],
     }
+
+
+def _version(package: str) -> str | None:
+    """The version of a package; None if it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

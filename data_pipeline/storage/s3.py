@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
-
 from videoar.cluster.ground.errors import InputError, StoreError
 
 PROTOCOLS = ("s3", "s3a")
@@ -91,6 +89,9 @@ def _check_stored(fs: Any, path: str, size: int, etags: set[str]) -> None:
 @contextmanager
 def explain_errors(url: str) -> Iterator[None]:
     """InputError for refused credentials and missing buckets, StoreError for a store that does not answer."""
+    # Imported here: a machine that keeps everything on its disks trains without botocore.
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
     try:
         yield
     except (NoCredentialsError, PartialCredentialsError) as error:
@@ -113,5 +114,5 @@ def explain_errors(url: str) -> Iterator[None]:
 
 def _code(error: BaseException) -> str:
     """S3's code of an error."""
-    cause = error.__cause__
-    return str(cause.response["Error"].get("Code", "")) if isinstance(cause, ClientError) else ""
+    response = getattr(error.__cause__, "response", None)  # of botocore's ClientError
+    return str(response["Error"].get("Code", "")) if isinstance(response, dict) else ""

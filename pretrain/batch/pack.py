@@ -173,10 +173,10 @@ def _assemble(
         "loss": {"weights": [layout.loss_weights()], "flip_ratio": [flip_ratio]},
     }
     for schedule, arrays in histories.items():
-        groups[schedule.name] = {**arrays, "rows": [layout.visual_rows(schedule)]}
+        tables = {"rows": layout.visual_rows(schedule)}
         if config.history == "context":
-            of_context = {"context_rows": layout.context_rows(schedule), "followed": layout.followed_frames(schedule)}
-            groups[schedule.name] |= {name: [array] for name, array in of_context.items()}
+            tables |= {"context_rows": layout.context_rows(schedule), "followed": layout.followed_frames(schedule)}
+        groups[schedule.name] = {**arrays, **{name: [table] for name, table in tables.items()}}
     return HostPack(layout, config, HostBuffer.of(groups, pinned=pinned))
 
 

@@ -39,9 +39,9 @@ class PlainEngine(Engine):
         self.device = device
         self._recipe = recipe
         self.parallel = recipe.parallel
-        self.model = VideoAR(recipe.model)
+        with device:  # modules draw weights of their own first, which takes minutes on one thread of a CPU
+            self.model = VideoAR(recipe.model)
         init_weights(self.model, recipe.seed)
-        self.model.to(device)
         prepare_blocks(self.model, recipe.parallel)
         self._optimizer = adamw(self.model.named_parameters(), recipe.optimizer)
         self._holdings = plain_holdings(self.model, self._optimizer)

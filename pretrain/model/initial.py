@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from jaxtyping import Float32
-from torch import Tensor
+from torch import Tensor, nn
 
 from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.model.videoar import VideoAR
 
 
-@torch.no_grad()
 def init_weights(model: VideoAR, seed: int) -> None:
-    """Fill every parameter of a plain (unsharded) model in place."""
-    for name, parameter in model.named_parameters():
+    """Fill every parameter of a plain (unsharded) model in place.
+
+    Each has its own generator, and torch fills a tensor on one thread: so several are filled at a time.
+    """
+
+    @torch.no_grad()  # belongs to a thread
+    def fill(named: tuple[str, nn.Parameter]) -> None:
+        name, parameter = named
         parameter.copy_(initial_weight(name, tuple(parameter.shape), model.config, seed))
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        list(threads.map(fill, model.named_parameters()))
 
 
 def initial_weight(name: str, shape: tuple[int, ...], config: ModelConfig, seed: int) -> Float32[Tensor, "*_"]:

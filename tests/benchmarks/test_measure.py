@@ -6,7 +6,15 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from videoar.benchmarks.measure import Cost, alternate, counted_collectives, median_ratios, medians, rounded
+from videoar.benchmarks.measure import (
+    Cost,
+    alternate,
+    counted_collectives,
+    interquartile_ranges,
+    median_ratios,
+    medians,
+    rounded,
+)
 from videoar.benchmarks.processes import run_processes
 from videoar.cluster.ground.process import World
 
@@ -18,6 +26,13 @@ def test_calls_take_turns() -> None:
     assert order == ["a", "b", "b", "a", "a", "b", "b", "a"]
     assert {name: len(values) for name, values in costs.items()} == {"a": 3, "b": 3}
     assert medians(costs["a"]).keys() == {"wall_s", "compute_s", "process_s"}
+
+
+def test_the_spread_is_that_of_the_middle_half() -> None:
+    """One disturbed call in five must not look like noise in all of them; one call has no spread."""
+    costs = [Cost(float(wall), 1.0, 1.0) for wall in (1, 2, 3, 4, 100)]
+    assert interquartile_ranges(costs) == {"wall_s": 2.0, "compute_s": 0.0, "process_s": 0.0}
+    assert interquartile_ranges(costs[:1])["wall_s"] == 0.0
 
 
 def test_a_disturbed_round_does_not_move_the_ratio() -> None:

@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.errors import InputError
 
-Name = Literal["sharding", "pipeline", "memory", "checkpoint", "cutting", "data_units", "data_overhead", "loader"]
+Name = Literal[
+    "attention",
+    "train",
+    "decode",
+    "tokenizer",
+    "size1",
+    "machine",
+    "sharding",
+    "pipeline",
+    "memory",
+    "checkpoint",
+    "cutting",
+    "data_units",
+    "data_overhead",
+    "loader",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
     """Measure one thing on this machine; ratios compare things that ran alternately in this call.
+
+    attention: forward and backward by every backend, compared with PyTorch's causal attention of as many pairs; time,
+    attended-pair FLOP/s, peak memory, and the difference from the reference.
+
+    train: a whole training step, compared with Hugging Face's Llama of the same shape on a CPU, and eager with compiled
+    on a GPU; tokens per second and MFU over attended pairs.
+
+    decode: cached decoding of a clip, at batch 1 and 8: seconds per clip and per pass over a scale.
+
+    tokenizer: encoding and decoding of clips: pixels per second.
+
+    size1: a step of the sharded engine in one process of torchrun (NCCL on a GPU), compared with the plain engine.
+
+    machine: the rates of this device, measured and published, which floors are computed from; free memory.
+
+    These six print a line for each case, with the floor that FLOPs and bytes set on this device and the ratio to it.
 
     sharding: step time of the sharded engine at size 1 divided by plain PyTorch's (goal: at most 1.05), and compute of
     each of two tensor-parallel processes divided by that of one process (goal: at most 0.55), with the seconds and
@@ -45,22 +80,94 @@ class Bench:
     """
 
     name: Positional[Annotated[Name, arg(metavar="NAME")]]
-    """What to measure: sharding, pipeline, memory, checkpoint, cutting, data_units, data_overhead or loader."""
+    """What to measure, by the names above."""
     json: bool = False
-    """Print the result as one JSON line, for scripts."""
+    """Print each result as a JSON line, for scripts."""
+    output: Path | None = None
+    """File to which the JSON lines are appended, with date and command."""
+    note: str = ""
+    """Remark for these lines, for example that others use the machine."""
+    size: Literal["toy", "cpu", "gpu"] | None = None
+    """Set of cases: `toy` takes seconds; without it, `gpu` where there is a GPU and otherwise `cpu`."""
+    cases: tuple[str, ...] = ()
+    """Cases to run, by name or shell pattern (`'2048*'`); without it, all of the size."""
+    backends: tuple[str, ...] = ()
+    """Attention backends to compare; without it, all that are known."""
+    repeats: int = 5
+    """Measured rounds, after one that does not count."""
+    plot: Path | None = None
+    """PNG or SVG file for a chart of the ratios to the floor; needs matplotlib."""
 
 
 def bench(words: Sequence[str], prog: str) -> int:
     options = parse(Bench, words, prog)
-    from videoar.benchmarks.run import run
+    from videoar.benchmarks.run import OF_CASES, run
 
-    result = run(options.name)
-    if options.json:
-        say(json.dumps(result))
-    else:
-        for field, value in _leaves(result):
+    of_cases = options.name in OF_CASES
+    if not of_cases:
+        _refuse_options_of_cases(options)
+    rows = _cases(options) if of_cases else iter([run(options.name)])
+    found = []
+    for row in rows:
+        found.append(row)
+        if options.output:
+            _append(options.output, {"command": f"{prog} {shlex.join(words)}", "note": options.note, **row})
+        if options.json:
+            say(json.dumps(row))
+    if of_cases:
+        _show(options, found)
+    elif not options.json:
+        for field, value in _leaves(found[0]):
             say(f"{field}: {value}")
-    return 0
+    return 1 if any("error" in row for row in found) else 0
+
+
+def _refuse_options_of_cases(options: Bench) -> None:
+    """InputError for an option that a benchmark without cases would ignore."""
+    for name in ("size", "cases", "backends", "plot"):
+        if value := getattr(options, name):
+            raise InputError(name, value, f"is not an option of {options.name}", "leave it out")
+
+
+def _cases(options: Bench) -> Iterator[dict[str, Any]]:
+    """The rows of a benchmark of cases, one by one."""
+    from videoar.benchmarks.cases import Options, here
+    from videoar.benchmarks.plot import check_plot
+    from videoar.benchmarks.run import run_cases
+
+    if options.plot:
+        check_plot(options.plot)
+    if options.repeats < 1:
+        raise InputError("repeats", options.repeats, "measures nothing", "use 1 or more")
+    size = options.size or ("gpu" if here().type == "cuda" else "cpu")
+    chosen = Options(size=size, patterns=options.cases, repeats=options.repeats, backends=options.backends)
+    return run_cases(options.name, chosen)
+
+
+def _show(options: Bench, rows: Sequence[dict[str, Any]]) -> None:
+    """The table, what did not run, and the chart."""
+    from rich.console import Console
+
+    from videoar.benchmarks.plot import plot
+    from videoar.benchmarks.table import not_run, table
+
+    title = f"videoar bench {options.name}: {rows[0]['device']}, {rows[0]['threads']} threads, {options.repeats} rounds"
+    if not options.json:
+        console = Console()
+        console.width = max(console.width, 160)  # a line longer than the terminal reads better than cut figures
+        say(title)
+        console.print(table(rows))
+        for line in not_run(rows):
+            say(line)
+    if options.plot:
+        plot(options.plot, title, rows)
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    """Add one line at once: what is measured stays when a later case fails or is stopped."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps({"date": f"{datetime.date.today()}", **row}) + "\n")
 
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:

@@ -32,8 +32,8 @@ class CpuFlash(Kernels):
         for call, batch in self._each():
             query, keys, values = _read(batch, (q,), (k, v))
             out, lse = _forward(query, keys, values, 0.0, call.causal)
-            into = (_view(part, batch.rows) for part in (merged.out, merged.lse))
-            merge(*into, out.transpose(1, 2), lse.transpose(1, 2), first=not call.merges)
+            into, into_lse = _view(merged.out, batch.rows), _view(merged.lse, batch.rows)
+            merge(into, into_lse, out.transpose(1, 2), lse.transpose(1, 2), first=not call.merges)
 
     def backward(self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, merged: Merged, sums: Gradients) -> None:
         """The kernel's own backward of every batch, with the merged output and log-sum-exp."""

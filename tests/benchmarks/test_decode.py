@@ -1,0 +1,32 @@
+"""The decoding benchmark samples real clips, and counts what each pass must read."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from videoar.benchmarks.cases import Options
+from videoar.benchmarks.decode import CASES, rows
+
+
+@pytest.mark.slow
+def test_a_clip_is_sampled_in_frames_times_scales_passes() -> None:
+    """Two frames of four scales are eight passes over the weights, and one reads the text."""
+    (row,) = rows(Options(size="toy", patterns=("*batch 1",), repeats=1, device=torch.device("cpu")))
+    case = CASES["toy"]["64x64 batch 1"]
+    assert row["passes"] == 8
+    assert row["pass_s"] == row["wall_s"] / 8
+    weights = 4 * (2 * 16 * 64**2 + 2 * 64 * case.model.latent_dim)
+    # Keys and values of two layers and branches: of the text, then those seen by each scale of each frame.
+    seen = 8 + sum(8 + past + end for past in (0, 30) for end in (1, 5, 14, 30))
+    assert row["size_bytes"] == 9 * weights + 2 * 2 * 2 * 64 * 4 * seen
+
+
+@pytest.mark.parametrize("name", CASES["gpu"])
+def test_weights_are_read_once_for_a_whole_batch(name: str) -> None:
+    """In bf16 two bytes a weight: the passes of L read 30 x 1.8 GB, the figure that decoding is compared with."""
+    case = CASES["gpu"][name]
+    first = case.work()[0]
+    per_weight = first.size_bytes / (case.model.num_layers * 16 * case.model.width**2)
+    assert 2.0 < per_weight < 2.05
+    assert len(case.work()) == case.passes + 1
