@@ -6,7 +6,7 @@ That one has no mask to read and no rows to gather: it is what a pattern of full
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, get_args
@@ -24,7 +24,6 @@ from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.batch.frame_mask import frame_masks
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
-from videoar.pretrain.model.layers import HeadAttend
 from videoar.tokenizer.scales import ScaleSchedule
 
 BACKENDS = ("reference", "flash", "flex")
@@ -125,7 +124,7 @@ CASES: Mapping[Size, Mapping[str, AttentionCase]] = {
 class Subject:
     """Something that attends, with its inputs and what it computes."""
 
-    attend: HeadAttend
+    attend: Callable[[Tensor, Tensor, Tensor], Tensor]
     parts: Parts
     pairs: int
 
