@@ -32,7 +32,7 @@ LONGEST_COMPARED = 9000
 """Rows up to which outputs are compared with the reference in float32, whose mask grows with their square."""
 
 TOLERANCE = {"float32": 1e-4, "bf16": 0.05}
-"""Largest difference from the reference, over its largest value; the reference itself is at 0.01 in bf16."""
+"""Largest difference from the reference, over its largest value; the reference itself is at 0.02 in bf16."""
 
 Passes = Literal["forward", "forward+backward"]
 PASSES: tuple[Passes, ...] = get_args(Passes)
