@@ -21,9 +21,9 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from videoar.pretrain.config import RopeKind
+from videoar.pretrain.model.attention.frame_tables import finest_coordinates, frame_weights, grid_cells
 from videoar.pretrain.model.layers import Attend
-from videoar.pretrain.model.rope import coordinates
-from videoar.tokenizer.scales import Grid, HistoryKind, ScaleSchedule
+from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 TextAttention = Literal["full", "causal"]
 
@@ -203,17 +203,17 @@ class PackLayout:
         """Position on (time, height, width): text (i, i, i), visual (t + m, y + m, x + m); Eq. 7. Padding: 0."""
         positions = np.zeros((self.length, 3), np.float32)
         for segment in self.segments:
-            positions[segment.text] = np.arange(segment.num_text)[:, None]
-            table = _coordinates(segment.schedule, kind, segment.history)
-            positions[segment.visual] = segment.num_text + _over_frames(segment, table)
+            positions[_slice(segment.text)] = np.arange(segment.num_text)[:, None]
+            table = finest_coordinates(segment.schedule, kind, segment.history)
+            positions[_slice(segment.visual)] = segment.num_text + _over_frames(segment, table)
         return positions
 
     def places(self) -> Int64[np.ndarray, "l 3"]:
         """Frame, and row and column of the cell's centre on the finest grid: what learned positions look up."""
         places = np.zeros((self.length, 3), np.int64)
         for segment in self.segments:
-            centres = np.floor(_coordinates(segment.schedule, "centre", segment.history) + 0.5).astype(np.int64)
-            places[segment.visual] = _over_frames(segment, centres)
+            centres = np.floor(finest_coordinates(segment.schedule, "centre", segment.history) + 0.5).astype(np.int64)
+            places[_slice(segment.visual)] = _over_frames(segment, centres)
         return places
 
     def loss_weights(self) -> Float32[np.ndarray, " l"]:
@@ -224,16 +224,16 @@ class PackLayout:
         weights = np.zeros(self.length, np.float32)
         for segment in self.segments:
             for frame in range(segment.num_frames):
-                weights[segment.frame(frame)] = _frame_weights(segment.schedule)
+                weights[_slice(segment.frame(frame))] = frame_weights(segment.schedule)
         return weights
 
     def dense_mask(self) -> Bool[Tensor, "l l"]:
         """The pattern as a matrix (row: query, column: key); only the reference backend uses it."""
         mask = torch.zeros(self.length, self.length, dtype=torch.bool)
         for rectangle in self.rectangles():
-            rows = slice(rectangle.rows.start, rectangle.rows.stop)
+            rows = _slice(rectangle.rows)
             for run in rectangle.keys:
-                mask[rows, run.start : run.stop] = True
+                mask[rows, _slice(run)] = True
             if rectangle.causal:
                 mask[rows, rows].tril_()
         return mask
@@ -242,8 +242,13 @@ class PackLayout:
     def _cells(self) -> Int64[np.ndarray, "l 4"]:
         cells = np.full((self.length, 4), -1)
         for segment in self.segments:
-            cells[segment.visual] = _over_frames(segment, _grid_cells(segment.schedule, segment.history))
+            cells[_slice(segment.visual)] = _over_frames(segment, grid_cells(segment.schedule, segment.history))
         return cells
+
+
+def _slice(run: range) -> slice:
+    """NumPy copies what it indexes by a range."""
+    return slice(run.start, run.stop)
 
 
 def _join(runs: Iterable[range]) -> Int64[np.ndarray, " rows"]:
@@ -258,33 +263,3 @@ def _over_frames(segment: Segment, cells: np.ndarray) -> np.ndarray:
     frames = np.repeat(np.arange(segment.num_frames), len(cells))
     table = np.concatenate([frames[:, None], np.tile(cells, (segment.num_frames, 1))], axis=1)
     return table[: len(segment.visual)]
-
-
-def _grids(schedule: ScaleSchedule, history: HistoryKind) -> tuple[Grid, ...]:
-    """Grids of the scales of a frame and, if context follows it, once more the last one."""
-    return (*schedule.grids, schedule.grid) if history == "context" else schedule.grids
-
-
-@functools.cache
-def _grid_cells(schedule: ScaleSchedule, history: HistoryKind) -> Int64[np.ndarray, "n 3"]:
-    """Scale, row and column of the tokens of a frame and its context, which has no scale."""
-    grids = [np.indices(grid).reshape(2, -1).T for grid in _grids(schedule, history)]
-    scales = np.repeat([*range(schedule.num_scales), -1][: len(grids)], [len(grid) for grid in grids])
-    return np.concatenate([scales[:, None], np.concatenate(grids)], axis=1)
-
-
-@functools.cache
-def _coordinates(schedule: ScaleSchedule, kind: RopeKind, history: HistoryKind) -> np.ndarray:
-    """Height and width of the tokens of a frame and its context (n, 2), in cells of the finest grid."""
-    scales = []
-    for grid in _grids(schedule, history):
-        sides = [coordinates(cells, finest, kind) for cells, finest in zip(grid, schedule.grid, strict=True)]
-        scales.append(np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2))
-    return np.concatenate(scales)
-
-
-@functools.cache
-def _frame_weights(schedule: ScaleSchedule) -> np.ndarray:
-    """Loss weight of a frame's tokens (n,)."""
-    roots = np.sqrt(np.asarray(schedule.tokens, np.float64))
-    return np.repeat(1 / (roots * roots.sum()), schedule.tokens).astype(np.float32)
