@@ -113,8 +113,12 @@ class VideoAR(nn.Module):
         self.head = Head(config)
 
     def embed(self, inputs: ModelInputs) -> Float[Tensor, "l d"]:
-        """Linear(feature) or <SOS>, plus the embedding of the scale (Eq. 7) or of context; text; zero for padding."""
+        """Linear(feature) or <SOS>, plus the embedding of the scale (Eq. 7) or of context; text; zero for padding.
+
+        In the precision of the products, also under autocast: that is the precision of the residual stream.
+        """
         x = self.input(inputs.features.to(self.input.weight.dtype))
+        dtype = x.dtype
         x = torch.where(inputs.is_start[:, None], self.start, x)
         scale = self.scale(inputs.scale.clamp(min=0))
         if self.context is not None:
@@ -123,7 +127,7 @@ class VideoAR(nn.Module):
         if self.place is not None:
             x = x + self.place(inputs.places)
         x = x.masked_fill(((inputs.scale < 0) & ~inputs.is_context)[:, None], 0)
-        return x.index_copy(0, inputs.text_rows, self.text(inputs).to(x.dtype))
+        return x.index_copy(0, inputs.text_rows, self.text(inputs).to(x.dtype)).to(dtype)
 
     def rotation(self, inputs: ModelInputs) -> Rotation | None:
         """Cosines and sines of the pack, the same for all layers; None if positions are learned."""

@@ -245,3 +245,12 @@ def test_saved_weights_load_back_equal(toy, history: HistoryKind, tmp_path) -> N
     pack = toy.pack(toy.sample(1))
     assert torch.equal(toy.logits(loaded, pack), toy.logits(model, pack))
     assert all(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_the_residual_stream_has_the_precision_of_the_products(toy) -> None:
+    """Under autocast one float32 embedding would make the stream of all layers float32, and twice as large."""
+    model, inputs = toy.model(), toy.plain_pack(toy.sample(0)).inputs
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.embed(inputs).dtype == torch.bfloat16
+    assert model.embed(inputs).dtype == torch.float32
+    assert model.bfloat16().embed(inputs).dtype == torch.bfloat16
