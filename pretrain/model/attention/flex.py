@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
+from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.model.attention.layout import PackLayout
 from videoar.pretrain.model.attention.plan import Piece, Runs, calls_of
 from videoar.pretrain.model.layers import Attend
@@ -34,6 +35,8 @@ def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -
     def attend(
         layer: int, q: Float[Tensor, "rows n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
     ) -> Float[Tensor, "rows n c"]:
+        if device.type == "cpu" and torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+            raise InputError("parallel.attention", "flex", "has no backward on a CPU", "use auto or flash there")
         # Padding shares blocks with tokens, and 0 x NaN is NaN.
         q, k, v = q.masked_fill(idle, 0), k.masked_fill(unread, 0), v.masked_fill(unread, 0)
         q, k, v = (part.transpose(0, 1)[None] for part in (q, k, v))

@@ -7,6 +7,7 @@ import random
 import pytest
 import torch
 
+from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.flex import block_mask, flex_attention_of
 from videoar.pretrain.model.attention.layout import TextAttention
@@ -32,6 +33,13 @@ def test_the_output_is_that_under_the_mask(text: TextAttention) -> None:
             found = flex_attention_of(layout, CPU, queries)(0, q, k, v)
             error = (found - expected).abs().max()
             assert error < 1e-10, f"layout {number} differs by {error}"
+
+
+def test_training_on_a_cpu_is_refused() -> None:
+    """FlexAttention has no backward there: its own error comes in the middle of a step, and names no setting."""
+    layout = clip(2, 2)
+    with pytest.raises(InputError, match=r"parallel.attention=flex: has no backward on a CPU; use auto or flash there"):
+        choose(layout, CPU, "flex")(0, *inputs(layout))
 
 
 def test_blocks_are_full_partial_or_empty_as_the_mask_says() -> None:
