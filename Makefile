@@ -17,8 +17,10 @@ help:
 	@echo "make test-fast  the tests of less than a second each (under a minute)"
 	@echo "make test-all   every test"
 	@echo "make check      formatting, lint, types and layers"
-	@echo "make gpu-bundle  wheels for a GPU machine without network, in .whl/ (then scripts/on_gpu.sh there)"
+	@echo "make format     repairs formatting"
+	@echo "make gpu-bundle wheels for a GPU machine without network, in .whl/ (then scripts/on_gpu.sh there)"
 	@echo "make venv       .venv from pinned versions"
+	@echo "make clean      removes caches and build/"
 
 venv: $(STAMP)
 

@@ -23,10 +23,10 @@ from videoar.benchmarks.peak_memory import peak_growth
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.batch.frame_mask import frame_masks
 from videoar.pretrain.model.attention import choose
+from videoar.pretrain.model.attention.backends import BACKENDS, check_backend
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.tokenizer.scales import ScaleSchedule
 
-BACKENDS = ("reference", "flash", "flex")
 CAUSAL = "torch causal"
 LONGEST_COMPARED = 9000
 """Rows up to which outputs are compared with the reference in float32, whose mask grows with their square."""
@@ -152,10 +152,11 @@ def _rows(name: str, case: AttentionCase, options: Options) -> Iterator[Row]:
     exact = _exact(layout, parts)
     for backend in options.backends or BACKENDS:
         try:
+            check_backend(backend, device, dtype_of(case.precision), case.head_dim)
             subject = Subject(partial(choose(layout, device, backend), 0), parts, layout.attended_pairs)
             errors[backend] = _errors(subject.both(), exact)
-        except InputError as error:
-            yield {"case": name, "subject": backend, "unavailable": str(error)}
+        except (InputError, NotImplementedError) as error:
+            yield {"case": name, "subject": backend, "unavailable": str(error).splitlines()[0]}
         except RuntimeError as error:  # out of memory, or a kernel that does not run on this device
             yield {"case": name, "subject": backend, "error": str(error).splitlines()[0]}
         else:
@@ -190,12 +191,12 @@ def _call(subject: Subject, passes: Passes) -> Call:
 
 
 def _causal(case: AttentionCase, pairs: int, device: torch.device) -> Subject:
-    """PyTorch's causal attention of a length with about as many pairs, by its flash kernel on a GPU."""
+    """PyTorch's causal attention of a length with about as many pairs, by flash kernels if they take the type."""
     length = math.isqrt(2 * pairs)
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k, v = (part.transpose(0, 1)[None] for part in (q, k, v))
-        with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION], set_priority=True):
             return F.scaled_dot_product_attention(q, k, v, is_causal=True)[0].transpose(0, 1)
 
     return Subject(attend, case.parts(device, length), length * (length + 1) // 2)

@@ -18,6 +18,8 @@ def check_plot(path: Path) -> None:
     """InputError before anything is measured if the chart could not be drawn."""
     if path.suffix not in SUFFIXES:
         raise InputError("plot", path, "is neither a PNG nor an SVG", "end the name with .png or .svg")
+    if not path.parent.is_dir():
+        raise InputError("plot", path, "is in a folder that does not exist", "make the folder")
     try:
         importlib.import_module("matplotlib")
     except ImportError as error:
@@ -30,8 +32,9 @@ def plot(path: Path, title: str, rows: Sequence[Row]) -> None:
 
     shown = [row for row in rows if "over_floor" in row]
     figure = Figure(figsize=(9, 1.2 + ROW_INCHES * len(shown)), layout="constrained")
-    axes = figure.add_subplot(title=title, xlabel="time / floor", xscale="log")
+    axes = figure.add_subplot(title=title, xlabel="time / floor (1 = floor), log scale", xscale="log")
     axes.barh([label(row) for row in shown], [row["over_floor"] for row in shown], height=0.6)
     axes.invert_yaxis()
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.axvline(1.0, color="black", linewidth=1)
     figure.savefig(path)

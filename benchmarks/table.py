@@ -28,7 +28,7 @@ class Column:
 
 COLUMNS = (
     Column("ms", "wall_s", 1e3),
-    Column("IQR", "wall_iqr_s", 1e3),
+    Column("IQR ms", "wall_iqr_s", 1e3),
     Column("CPU ms", "process_s", 1e3),
     Column("floor ms", "floor_s", 1e3),
     Column("x floor", "over_floor"),
@@ -41,8 +41,8 @@ COLUMNS = (
     Column("x plain", "over_plain"),
     Column("ms/pass", "pass_s", 1e3),
     Column("Mpixel/s", "pixels_per_s", 1e-6),
-    Column("MiB", "memory_bytes", 1 / 2**20),
-    Column("output err", "output_error"),
+    Column("peak MiB", "memory_bytes", 1 / 2**20),
+    Column("rel. output err", "output_error"),
     Column("gradient err", "gradient_error"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from videoar.cluster.ground.checks import above, at_least, between, multiple_of
@@ -179,9 +179,10 @@ class ParallelConfig:
     offload: bool = False
     """Keep the optimizer's state, and step it, on the CPU (ZeRO 1 to 3)."""
     recompute: Literal["none", "selective", "full"] = "none"
-    """Activations recomputed in backward: `selective` keeps matrix products and attention, `full` a block's input."""
+    """Activations recomputed in backward: `selective` keeps matrix products and attention (with compile also queries
+    and keys; `flex` runs again), `full` a block's input."""
     compile: bool = False
-    """Compile each block with torch.compile."""
+    """Compile the two parts of each block, before and after attention, with torch.compile."""
     attention: Literal["auto", "reference", "flash", "flex"] = "auto"
     """`flash`: flash-attention kernels on the attended pairs alone; `flex`: FlexAttention with a block mask;
     `reference`: a dense mask, which takes memory by the square of the pack. `auto` is flash, but flex on a GPU for
@@ -433,8 +434,10 @@ class Recipe:
         return self.data.tokenizer
 
     def parallel_of(self, stage: StageConfig) -> ParallelConfig:
-        """How a replica is cut in a stage: as the stage says, or else as the recipe says."""
-        return stage.parallel or self.parallel
+        """How a replica is cut in a stage: as the stage says, or else as the recipe says; attention is the recipe's."""
+        parallel = stage.parallel or self.parallel
+        inherits = parallel.attention == "auto"
+        return replace(parallel, attention=self.parallel.attention) if inherits else parallel
 
     @property
     def num_steps(self) -> int:

@@ -157,7 +157,7 @@ def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputE
             name = part["field"].removeprefix("--")
             value = part.get("value") or " ".join(flags.get(name, flags.get(name.replace("_", "-"), []))) or "''"
             return InputError(name, value, _plainly(part.get("problem")), part.get("remedy") or remedy)
-    text = re.sub(r"^Missing from [^:]*: (.*)", r"leave out \1", text)
+    text = re.sub(r"^Missing from [^:]*: (.*)", r"lacks \1", text)
     return InputError("arguments", " ".join(words) or "''", text or "are not accepted", remedy)
 
 

@@ -95,7 +95,7 @@ def host_pack(
     """The part of `training_pack` on the host; `pinned` memory is copied to a GPU without waiting.
 
     The same (seed, step, sample) gives the same inputs and targets in any pack on any rank. Without `content` features
-    and targets stay empty: pipeline stages between the first and the last need the layout only.
+    and targets stay zero: pipeline stages between the first and the last need the layout only.
     """
     correction, histories, flip_ratio = recipe.correction, {}, np.zeros(2, np.float32)
     for schedule, own in _by_schedule(samples).items() if content else ():

@@ -30,7 +30,7 @@ _KEPT = frozenset(
 """Products whose results `selective` keeps: expensive to compute, and small compared with what is between them."""
 
 
-def again(function: Callable[..., Result], mode: Literal["selective", "full"]) -> Callable[..., Result]:
+def recomputed(function: Callable[..., Result], mode: Literal["selective", "full"]) -> Callable[..., Result]:
     """The function, run again in backward: `full` keeps only its inputs, `selective` also the results in _KEPT."""
     contexts: dict[str, Any] = {}
     if mode == "selective":
@@ -52,8 +52,8 @@ def prepare_blocks(model: VideoAR, parallel: ParallelConfig) -> None:
     """Apply recomputation and compilation to the blocks, in place.
 
     Attention is not compiled: it is one operator, whose plan changes with every pack. What is before and after it has
-    the shapes of the stage, so both compile once. Compiled code is recomputed by its own backward, which cannot see
-    attention: there `selective` keeps queries and keys too.
+    the shapes of the stage, so both compile once. With `selective` torch.compile recomputes each part by itself and
+    does not see attention, whose backward then keeps queries and keys too.
     """
     for block in model.blocks:
         if not isinstance(block, Block):  # of another pipeline stage
@@ -62,7 +62,7 @@ def prepare_blocks(model: VideoAR, parallel: ParallelConfig) -> None:
         if parallel.compile:
             for name in ("before", "after"):
                 part = getattr(block, name)
-                part = again(part, mode) if mode == "selective" else part
+                part = recomputed(part, mode) if mode == "selective" else part
                 setattr(block, name, torch.compile(part, dynamic=False))
         if mode == "full" or (mode == "selective" and not parallel.compile):
-            block.forward = again(block.forward, mode)  # type: ignore[method-assign]
+            block.forward = recomputed(block.forward, mode)  # type: ignore[method-assign]

@@ -18,7 +18,8 @@ from videoar.pretrain.model.rope import Rotation, rotate
 from videoar.pretrain.model.swiglu import swiglu
 
 Attend = Callable[[int, Float[Tensor, "l n c"], Float[Tensor, "l n c"], Float[Tensor, "l n c"]], Float[Tensor, "l n c"]]
-"""(layer, q, k, v) after norm and rotation -> output. The backend knows who attends to whom: `attention.choose`."""
+"""(layer, q, k, v) after norm and rotation -> output. The backend knows who attends to whom: `attention.choose`.
+Only sampling, whose cache has layers, uses the first argument."""
 
 Heads = tuple[Float[Tensor, "rows n c"], Float[Tensor, "rows n c"], Float[Tensor, "rows n c"]]
 """Queries, keys and values."""

@@ -37,6 +37,15 @@ def test_every_subject_has_a_line_for_each_pass() -> None:
 
 
 @pytest.mark.slow
+def test_what_a_cpu_cannot_train_with_is_no_error() -> None:
+    """The exit code of the command, and of a rehearsal, would be that of a broken backend."""
+    found = list(rows(replace(OPTIONS, backends=())))
+    assert [row["subject"] for row in found if "unavailable" in row] == ["flex"]
+    assert not any("error" in row for row in found)
+    assert {"reference", "flash"} < {row["subject"] for row in found}
+
+
+@pytest.mark.slow
 def test_a_backend_that_breaks_is_an_error_and_the_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Out of memory in one backend must not lose the figures of the others."""
     choose = attention.choose

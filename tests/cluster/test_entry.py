@@ -21,7 +21,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         ("confgi", "COMMAND=confgi: is not a command; did you mean config?"),
         ("config debgu", "RECIPE=debgu: is not a recipe in configs/ or a .yaml file; use one of: debug"),
-        ("config", "arguments='': leave out RECIPE Name in configs/, or path of a saved YAML file. (required); see"),
+        ("config", "arguments='': lacks RECIPE Name in configs/, or path of a saved YAML file. (required); see"),
         ("config debug extra", "arguments=debug extra: Unrecognized options: extra; see videoar config --help"),
         ("train debug --parallel.tensr 2", "--parallel.tensr=2: is not a field; did you mean --parallel.tensor?"),
         ("train debug --proceses 2", "--proceses=2: is not a field; did you mean --processes?"),
@@ -31,7 +31,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("train debug --precision fp8", "precision=fp8: is not one of float32, bf16; correct the value"),
         ("train debug --stages.video.batch 0", "stages.video.batch=0: is below 1; use 1 or more"),
         ("train debug --run /dev/null/x", "run=/dev/null/x: cannot be made (Not a directory); give a folder that you"),
-        ("export nowhere", "arguments=nowhere: leave out OUT Folder to write"),
+        ("export nowhere", "arguments=nowhere: lacks OUT Folder to write"),
         ("export nowhere out --step x", "step=x: is not a whole number; see videoar export --help"),
         ("export nowhere out --stp 3", "--stp=3: is not a field; did you mean --step?"),
         ("export nowhere out", "run=nowhere: holds no config.yaml; give the folder that `videoar train --run` wrote"),

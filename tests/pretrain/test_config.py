@@ -8,6 +8,7 @@ import pytest
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import override, split_flags
+from videoar.configs import t2v_4b
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import ParallelConfig
 
@@ -67,3 +68,14 @@ def test_a_stage_without_a_layout_of_its_own_has_that_of_the_recipe() -> None:
     base = recipe()
     mixed = replace(base, stages=(replace(base.stages[0], parallel=own), *base.stages[1:]))
     assert [mixed.parallel_of(stage) for stage in mixed.stages] == [own, base.parallel, base.parallel]
+
+
+def test_attention_is_the_recipe_s_in_every_stage() -> None:
+    """A stage with a layout of its own would attend otherwise, without a word, where the recipe names a backend."""
+    recipe = t2v_4b.recipe()
+    assert any(stage.parallel for stage in recipe.stages)
+    told = replace(recipe, parallel=replace(recipe.parallel, attention="reference"))
+    assert {told.parallel_of(stage).attention for stage in told.stages} == {"reference"}
+    last = recipe.stages[-1]
+    own = replace(last, parallel=replace(recipe.parallel_of(last), attention="flash"))
+    assert told.parallel_of(own).attention == "flash"

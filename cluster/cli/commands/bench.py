@@ -52,7 +52,8 @@ class Bench:
 
     machine: the rates of this device, measured and published, which floors are computed from; free memory.
 
-    These six print a line for each case, with the floor that FLOPs and bytes set on this device and the ratio to it.
+    These six print a line for each case; all but machine with the floor that FLOPs and bytes set on this device, and
+    the ratio to it.
 
     sharding: step time of the sharded engine at size 1 divided by plain PyTorch's (goal: at most 1.05), and compute of
     each of two tensor-parallel processes divided by that of one process (goal: at most 0.55), with the seconds and
@@ -88,13 +89,13 @@ class Bench:
     note: str = ""
     """Remark for these lines, for example that others use the machine."""
     size: Literal["toy", "cpu", "gpu"] | None = None
-    """Set of cases: `toy` takes seconds; without it, `gpu` where there is a GPU and otherwise `cpu`."""
+    """Set of cases of these six: `toy` takes seconds; without it, `gpu` where there is a GPU and otherwise `cpu`."""
     cases: tuple[str, ...] = ()
     """Cases to run, by name or shell pattern (`'2048*'`); without it, all of the size."""
     backends: tuple[str, ...] = ()
-    """Attention backends to compare; without it, all that are known."""
+    """Of attention: backends to compare; without it, all that are known."""
     repeats: int = 5
-    """Measured rounds, after one that does not count."""
+    """Of these six: measured rounds, after one that does not count."""
     plot: Path | None = None
     """PNG or SVG file for a chart of the ratios to the floor; needs matplotlib."""
 
@@ -125,8 +126,12 @@ def bench(words: Sequence[str], prog: str) -> int:
 def _refuse_options_of_cases(options: Bench) -> None:
     """InputError for an option that a benchmark without cases would ignore."""
     for name in ("size", "cases", "backends", "plot"):
-        if value := getattr(options, name):
-            raise InputError(name, value, f"is not an option of {options.name}", "leave it out")
+        _refuse(options, name)
+
+
+def _refuse(options: Bench, name: str) -> None:
+    if value := getattr(options, name):
+        raise InputError(name, value, f"is not an option of {options.name}", "leave it out")
 
 
 def _cases(options: Bench) -> Iterator[dict[str, Any]]:
@@ -137,6 +142,8 @@ def _cases(options: Bench) -> Iterator[dict[str, Any]]:
 
     if options.plot:
         check_plot(options.plot)
+    if options.name != "attention":
+        _refuse(options, "backends")
     if options.repeats < 1:
         raise InputError("repeats", options.repeats, "measures nothing", "use 1 or more")
     size = options.size or ("gpu" if here().type == "cuda" else "cpu")

@@ -1,7 +1,8 @@
 """The only entry to attention: from a pack's layout to the function that computes it on a device.
 
-Training under any parallelism, evaluation and `videoar diagnose --deep` call `choose`, so a backend is added here and
-nowhere else. Sampling attends through its cache (`pretrain.generate.cache`), which needs no layout.
+Training under any parallelism, evaluation and `videoar diagnose --deep` call `choose`. Sampling attends through its
+cache (`pretrain.generate.cache`), which needs no layout. A new backend goes into `BACKENDS`, into
+`ParallelConfig.attention`, `budget/memory.py` and, if it is an operator, into `engine/recompute.py`.
 """
 
 from __future__ import annotations
@@ -41,10 +42,13 @@ def choose(
         raise InputError("parallel.attention", backend, "is not a backend of this version", f"use one of: {known}")
     rows = (range(layout.length),) if queries is None else queries
     device = torch.device(device)
-    key = (backend, device, rows)
+    if backend == "auto" and device.type != "cpu":
+        # Not kept in the layout, to which it refers: a cycle would keep tables on the device until a collection.
+        return _automatic(layout, device, rows)
+    name = "flash" if backend == "auto" else backend
+    key = (name, device, rows)
     if key not in layout.attends:
-        make = _automatic if backend == "auto" else BACKENDS[backend]
-        layout.attends[key] = make(layout, device, rows)
+        layout.attends[key] = BACKENDS[name](layout, device, rows)
     return layout.attends[key]
 
 
@@ -55,6 +59,15 @@ def backend_for(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
     """
     fits = dtype in (torch.bfloat16, torch.float16) and head_dim % 8 == 0 and head_dim <= 256
     return "flash" if device.type == "cpu" or fits else "flex"
+
+
+def check_backend(backend: str, device: torch.device, dtype: torch.dtype, head_dim: int) -> None:
+    """InputError if this backend cannot train with such heads on the device: before a run starts, not in its step."""
+    if backend == "flex" and device.type == "cpu":
+        raise InputError("parallel.attention", backend, "has no backward on a CPU", "use auto or flash there")
+    if backend == "flash" and backend_for(device, dtype, head_dim) != "flash":
+        problem = "takes bf16 and heads of 8 to 256 channels in steps of 8 on a GPU"
+        raise InputError("parallel.attention", backend, problem, "use auto or flex")
 
 
 def _automatic(layout: PackLayout, device: torch.device, queries: Runs) -> Attend:

@@ -24,7 +24,10 @@ from videoar.pretrain.model.layers import Attend
 
 
 class Plan:
-    """The kernels of one pack, under a number: an operator of PyTorch takes tensors and numbers only."""
+    """The kernels of one pack, under a number: an operator of PyTorch takes tensors and numbers only.
+
+    Its holders are what may still run: the attention of its pack, and the graph of outputs. So numbers die with packs.
+    """
 
     def __init__(self, kernels: Kernels) -> None:
         self.kernels = kernels

@@ -33,7 +33,7 @@ class CpuFlash(Kernels):
             query, keys, values = _read(batch, (q,), (k, v))
             out, lse = _forward(query, keys, values, 0.0, call.causal)
             into, into_lse = _view(merged.out, batch.rows), _view(merged.lse, batch.rows)
-            merge(into, into_lse, out.transpose(1, 2), lse.transpose(1, 2), first=not call.merges)
+            merge(into, into_lse, out.transpose(1, 2), lse.transpose(1, 2), merges=call.merges)
 
     def backward(self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, merged: Merged, sums: Gradients) -> None:
         """The kernel's own backward of every batch, with the merged output and log-sum-exp."""
@@ -47,7 +47,10 @@ class CpuFlash(Kernels):
 
 
 BF16_ROWS = 256
-"""Rows from which bf16 is the faster type: with fewer, the kernel spends its time on packing keys for each tile."""
+"""Rows from which bf16 is the faster type: with fewer, the kernel spends its time on packing keys for each tile.
+
+The own scales of 15 frames of 128x128 took 56 ms backward in bf16 and 18 ms in float32 on one AVX-512 core.
+"""
 
 
 def _read(batch: Batch, by_row: tuple[Tensor, ...], by_key: tuple[Tensor, ...]) -> list[Tensor]:

@@ -1,4 +1,7 @@
-"""Flash attention for variable lengths on a GPU: keys are gathered once for each frame, rows stay where they are."""
+"""Flash attention for variable lengths on a GPU.
+
+Rows and keys of a call are gathered unless they follow each other; in backward again, instead of being kept.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ from videoar.pretrain.model.attention.merge import Gradients, Kernels, Merged, m
 from videoar.pretrain.model.attention.plan import Call, Piece
 
 GATHERED_BYTES = 1 << 30
-"""Limit on the copies of keys and values that one kernel reads: longer calls are divided, by frames."""
+"""Limit on the copies of keys and values that one kernel reads: longer calls are divided between pieces."""
 
 
 class VarlenKernels(ABC):
     """Attention of consecutive segments: rows of segment i of q against segment i of k and v. Shapes (total, n, c)."""
 
     @abstractmethod
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, *, causal: bool) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: VarlenRows, *, causal: bool) -> tuple[Tensor, Tensor]:
         """Output (rows, n, c) and log-sum-exp (rows, n)."""
 
     @abstractmethod
@@ -35,14 +38,14 @@ class VarlenKernels(ABC):
         v: Tensor,
         out: Tensor,
         lse: Tensor,
-        segments: Segments,
+        segments: VarlenRows,
         *,
         causal: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of q, k and v; `out` and `lse` are the merged ones."""
 
 
-class Segments:
+class VarlenRows:
     """Where the pieces of one call are: offsets for the kernels, and which rows and keys to gather, on the device."""
 
     def __init__(self, pieces: tuple[Piece, ...], device: torch.device) -> None:
@@ -62,7 +65,7 @@ class Segments:
         return _select(x, self._keys)
 
     def put_rows(self, x: Tensor, part: Tensor) -> None:
-        """Write what belongs to the rows."""
+        """Write back what `rows` copied. Where it gave a view, `x` has already changed."""
         if isinstance(self._rows, Tensor):
             x.index_copy_(0, self._rows, part)
 
@@ -81,14 +84,14 @@ class VarlenFlash(Kernels):
     def __init__(self, calls: tuple[Call, ...], device: torch.device, kernels: VarlenKernels) -> None:
         self._kernels = kernels
         self._calls, self._device = calls, device
-        self._divided: dict[int, list[tuple[Call, Segments]]] = {}
+        self._divided: dict[int, list[tuple[Call, VarlenRows]]] = {}
 
-    def _segments(self, k: Tensor) -> list[tuple[Call, Segments]]:
+    def _segments(self, k: Tensor) -> list[tuple[Call, VarlenRows]]:
         """Every call in groups of pieces whose gathered keys and values stay under the limit."""
         bytes_a_key = 2 * k[0].numel() * k.element_size()
         if bytes_a_key not in self._divided:
             self._divided[bytes_a_key] = [
-                (call, Segments(group, self._device))
+                (call, VarlenRows(group, self._device))
                 for call in self._calls
                 for group in divide(call.pieces, GATHERED_BYTES // bytes_a_key)
             ]
@@ -101,7 +104,7 @@ class VarlenFlash(Kernels):
                 group.rows(q), group.keys(k), group.keys(v), group, causal=call.causal
             )
             out, lse = group.rows(merged.out), group.rows(merged.lse)
-            merge(out, lse, part, part_lse, first=not call.merges)
+            merge(out, lse, part, part_lse, merges=call.merges)
             group.put_rows(merged.out, out)
             group.put_rows(merged.lse, lse)
 
@@ -163,7 +166,7 @@ def _add(x: Tensor, selection: Selection, part: Tensor) -> None:
 class AtenFlash(VarlenKernels):
     """The kernels behind PyTorch's own flash attention: FlashAttention-2, or what has been activated in its place."""
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, *, causal: bool) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: VarlenRows, *, causal: bool) -> tuple[Tensor, Tensor]:
         out, lse, *_ = torch.ops.aten._flash_attention_forward(
             *(_channels_together(part) for part in (q, k, v)),
             segments.offsets_q,
@@ -184,7 +187,7 @@ class AtenFlash(VarlenKernels):
         v: Tensor,
         out: Tensor,
         lse: Tensor,
-        segments: Segments,
+        segments: VarlenRows,
         *,
         causal: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -221,14 +224,14 @@ PACKAGES = {"FA4": ("flash_attn.cute", (9, 10)), "FA3": ("flash_attn_interface",
 
 @functools.cache
 def cuda_kernels() -> AtenFlash:
-    """PyTorch's flash attention, with the fastest kernels that are installed for this GPU."""
-    activate()
+    """PyTorch's flash attention, with the newest kernels that are installed for this GPU."""
+    activate_kernels()
     return AtenFlash()
 
 
 @functools.cache
-def activate() -> str:
-    """Activate the newest installed kernels for this GPU in PyTorch; their name."""
+def activate_kernels() -> str:
+    """The name of the newest installed kernels for this GPU, now behind every flash attention of this process."""
     from torch.nn import attention
 
     major, _ = torch.cuda.get_device_capability()

@@ -20,16 +20,18 @@ from videoar.pretrain.model.attention.layout import PackLayout
 from videoar.pretrain.model.attention.plan import Piece, Runs, calls_of
 from videoar.pretrain.model.layers import Attend
 
+TABLE = 1 << 12
+"""Least entries of the table of who sees whom: one size for nearly all packs, so that FlexAttention compiles once."""
 BLOCK = 128
 """Rows and keys of a block: the unit in which FlexAttention leaves out what is masked."""
 
 
 def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -> Attend:
-    """Attention of the query rows over a whole pack by FlexAttention; compiled once on a GPU."""
+    """Attention of the query rows over a whole pack by FlexAttention, on a GPU compiled."""
     mask = block_mask(layout, device, queries)
     rows = torch.cat([torch.arange(run.start, run.stop) for run in queries])
     padding = torch.from_numpy(layout.sample < 0)
-    idle, unread = (part[:, None, None].to(device) for part in (padding[rows], padding))
+    idle, padding_keys = (part[:, None, None].to(device) for part in (padding[rows], padding))
     attention = _compiled() if device.type == "cuda" else _uncompiled
 
     def attend(
@@ -38,7 +40,7 @@ def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -
         if device.type == "cpu" and torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
             raise InputError("parallel.attention", "flex", "has no backward on a CPU", "use auto or flash there")
         # Padding shares blocks with tokens, and 0 x NaN is NaN.
-        q, k, v = q.masked_fill(idle, 0), k.masked_fill(unread, 0), v.masked_fill(unread, 0)
+        q, k, v = q.masked_fill(idle, 0), k.masked_fill(padding_keys, 0), v.masked_fill(padding_keys, 0)
         q, k, v = (part.transpose(0, 1)[None] for part in (q, k, v))
         out: Tensor = attention(q, k, v, block_mask=mask)
         return out[0].transpose(0, 1).masked_fill(idle, 0)
@@ -60,10 +62,10 @@ def _compiled() -> Callable[..., Tensor]:
 class RowTables:
     """Who attends to whom, from tables of one entry a row: what FlexAttention evaluates within a partial block."""
 
-    history: Int64[np.ndarray, " rows"]
-    """Row of `visible`."""
-    unit: Int64[np.ndarray, " l"]
-    """Column of `visible`: which text or frame of its sample a key belongs to."""
+    visible_row: Int64[np.ndarray, " rows"]
+    """Row of `visible`; -1 is its last one."""
+    visible_column: Int64[np.ndarray, " l"]
+    """Column of `visible`: which text or frame of its sample a key belongs to; -1 is the last one."""
     visible: Bool[np.ndarray, "h u"]
     """By (rows of a frame or text, text or frame). The last row and the last column are False, for padding."""
     sample: Int64[np.ndarray, " l"]
@@ -132,8 +134,8 @@ def row_tables(layout: PackLayout, queries: Runs) -> RowTables:
     """The rectangles of a pack as tables of one entry a row."""
     units: dict[int, dict[range, int]] = {}
     seen: list[list[int]] = []
-    history = np.full(layout.length, -1)
-    unit = np.full(layout.length, -1)
+    visible_row = np.full(layout.length, -1)
+    visible_column = np.full(layout.length, -1)
     own = np.zeros((layout.length, 2), np.int64)
     for rectangle in layout.rectangles():
         rows = slice(rectangle.rows.start, rectangle.rows.stop)
@@ -144,22 +146,27 @@ def row_tables(layout: PackLayout, queries: Runs) -> RowTables:
         else:
             known = units.setdefault(int(layout.sample[rows.start]), {})
             for run in rectangle.keys:
-                unit[run.start : run.stop] = known.setdefault(run, len(known))
-            history[rows] = len(seen)
+                visible_column[run.start : run.stop] = known.setdefault(run, len(known))
+            visible_row[rows] = len(seen)
             seen.append([known[run] for run in rectangle.keys])
     visible = np.zeros((len(seen) + 1, max((len(known) for known in units.values()), default=0) + 1), bool)
     for row, columns in enumerate(seen):
         visible[row, columns] = True
     index = np.concatenate([np.arange(run.start, run.stop) for run in queries])
-    return RowTables(history[index], unit, visible, layout.sample, layout.sample[index], own[index])
+    return RowTables(visible_row[index], visible_column, visible, layout.sample, layout.sample[index], own[index])
 
 
 def _mask_of(tables: RowTables, device: torch.device) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    history, unit, visible, sample, row_sample, own = (
-        torch.from_numpy(part).to(device)
-        for part in (tables.history, tables.unit, tables.visible, tables.sample, tables.row_sample, tables.own)
+    names = ("visible_row", "visible_column", "visible", "sample", "row_sample", "own")
+    visible_row, visible_column, visible, sample, row_sample, own = (
+        torch.from_numpy(getattr(tables, name)).to(device) for name in names
     )
 
+    columns = visible.shape[1]
+    flat = torch.zeros(max(TABLE, 1 << (visible.numel() - 1).bit_length()), dtype=torch.bool, device=device)
+    flat[: visible.numel()] = visible.flatten()
+    first = visible_row % len(visible) * columns  # of padding, -1: the last row or column
+    column = visible_column % columns
     # Lambdas: FlexAttention traces them, and cannot trace what checks types at run time.
-    past = lambda row, key: (row_sample[row] == sample[key]) & visible[history[row], unit[key]]  # noqa: E731
+    past = lambda row, key: (row_sample[row] == sample[key]) & flat[first[row] + column[key]]  # noqa: E731
     return lambda _, head, row, key: past(row, key) | ((own[row, 0] <= key) & (key < own[row, 1]))

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_NOTHING = -1e30
+_LSE_OF_NO_KEYS = -1e30
 """Log-sum-exp of no keys: finite, because two infinities would merge to NaN."""
 
 
@@ -28,16 +28,16 @@ class Merged:
     def empty(q: Float[Tensor, "rows n c"]) -> Merged:
         """No keys seen; at least float32."""
         kind = _accumulator(q)
-        return Merged(q.new_zeros(q.shape, dtype=kind), q.new_full(q.shape[:2], _NOTHING, dtype=kind))
+        return Merged(q.new_zeros(q.shape, dtype=kind), q.new_full(q.shape[:2], _LSE_OF_NO_KEYS, dtype=kind))
 
 
-def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor, *, first: bool) -> None:
+def merge(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor, *, merges: bool) -> None:
     """Merge a part, in place, into views of the output (..., n, c) and of its log-sum-exp (..., n).
 
-    lse = log(exp lse_1 + exp lse_2), out = out_1 + sigmoid(lse_2 - lse_1) (out_2 - out_1). With `first` the rows have
-    no result yet.
+    lse = log(exp lse_1 + exp lse_2), out = out_1 + sigmoid(lse_2 - lse_1) (out_2 - out_1). Without
+    `merges` the rows have no result yet.
     """
-    if first:
+    if not merges:
         out.copy_(part)
         lse.copy_(part_lse)
         return

@@ -9,7 +9,7 @@ import torch
 
 from videoar.pretrain.model.attention.backends import backend_for, choose
 from videoar.pretrain.model.attention.flash_cpu import CpuFlash
-from videoar.pretrain.model.attention.flash_cuda import activate
+from videoar.pretrain.model.attention.flash_cuda import activate_kernels
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -27,7 +27,7 @@ class AttentionCheck:
 
 
 def selfcheck(device: torch.device) -> AttentionCheck:
-    """Attend in bf16 over a clip with a masked frame, an image and padding, forward and backward."""
+    """Attend in bf16 over a clip with a masked frame, an image, causal text and padding, forward and backward."""
     layout, exact = _pack(), torch.float64
     generator = torch.Generator().manual_seed(0)
     q, k, v, upstream = torch.randn(4, layout.length, 2, 64, generator=generator, dtype=exact).to(device)
@@ -46,14 +46,14 @@ def kernels_on(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
     backend = backend_for(device, dtype, head_dim)
     if backend == "flex":
         return "flex (Triton)"
-    return CpuFlash.name if device.type == "cpu" else f"flash ({activate()})"
+    return CpuFlash.name if device.type == "cpu" else f"flash ({activate_kernels()})"
 
 
 def _pack() -> PackLayout:
-    schedule = ScaleSchedule.named("64x64")
+    schedule = ScaleSchedule.named("256x256")
     clip = Segment(schedule, 3, 5, 0, np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], bool))
     image = Segment(schedule, 1, 2, clip.visual.stop, np.zeros((1, 1), bool))
-    return PackLayout((clip, image), image.visual.stop + 7)
+    return PackLayout((clip, image), image.visual.stop + 7, "causal")
 
 
 def _results(

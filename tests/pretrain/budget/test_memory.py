@@ -25,7 +25,7 @@ from videoar.pretrain.budget.memory import (
     state_bytes,
 )
 from videoar.pretrain.config import ModelConfig, ParallelConfig
-from videoar.pretrain.engine.recompute import again
+from videoar.pretrain.engine.recompute import recomputed
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.attention.merge import Gradients
@@ -153,7 +153,7 @@ def _kept(config: ModelConfig, mode: Literal["none", "selective", "full"], dtype
     turn = rotation(torch.zeros(rows, 3), config.head_dim, 1e4)
     if mode == "none":
         return _saved(block, x, turn)
-    block.forward = again(block.forward, mode)  # type: ignore[method-assign]
+    block.forward = recomputed(block.forward, mode)  # type: ignore[method-assign]
     gc.freeze()  # what is there is not looked at again
     y = block(x, turn, _attend)  # kept until it has been counted; it represents the input, which was there before
     kept = _new_bytes()

@@ -8,7 +8,7 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.model.attention import choose
-from videoar.pretrain.model.attention.backends import backend_for
+from videoar.pretrain.model.attention.backends import backend_for, check_backend
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.attention.reference import masked_attention
 from videoar.tokenizer.scales import ScaleSchedule
@@ -70,3 +70,21 @@ def test_an_unknown_backend_is_refused() -> None:
 def test_auto_is_flash_where_its_kernels_exist(device: str, dtype: torch.dtype, width: int, expected: str) -> None:
     """A GPU's flash kernels refuse other types and widths in the middle of a run."""
     assert backend_for(torch.device(device), dtype, width) == expected
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "dtype", "width", "problem"),
+    [
+        ("flex", "cpu", torch.float32, 64, "has no backward on a CPU"),
+        ("flash", "cuda", torch.float32, 64, "takes bf16 and heads"),
+        ("flash", "cuda", torch.bfloat16, 20, "takes bf16 and heads"),
+    ],
+)
+def test_a_run_whose_backend_cannot_train_is_refused_before_it_starts(
+    backend: str, device: str, dtype: torch.dtype, width: int, problem: str
+) -> None:
+    """The kernels' own errors come in the first step, name no setting, and look like a fault."""
+    with pytest.raises(InputError, match=f"parallel.attention={backend}: {problem}"):
+        check_backend(backend, torch.device(device), dtype, width)
+    check_backend("auto", torch.device(device), dtype, width)
+    check_backend("reference", torch.device(device), dtype, width)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videoar.pretrain.model.attention import choose, flash_cuda
 from videoar.pretrain.model.attention.flash import Plan, attend_by, flash_attention
-from videoar.pretrain.model.attention.flash_cuda import Segments, VarlenFlash, VarlenKernels, divide
+from videoar.pretrain.model.attention.flash_cuda import VarlenFlash, VarlenKernels, VarlenRows, divide
 from videoar.pretrain.model.attention.layout import PackLayout, TextAttention
 from videoar.pretrain.model.attention.plan import Piece, Runs, batches_of, calls_of, difference, intersection
 from videoar.pretrain.model.layers import Attend
@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 class SegmentLoop(VarlenKernels):
     """What variable-length kernels on a GPU compute, by a loop over segments."""
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, *, causal: bool) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: VarlenRows, *, causal: bool) -> tuple[Tensor, Tensor]:
         parts = [_softmax(*cut, causal=causal) for cut in _cuts(segments, (q,), (k, v))]
         return torch.cat([out for out, _ in parts]), torch.cat([lse for _, lse in parts])
 
@@ -37,7 +37,7 @@ class SegmentLoop(VarlenKernels):
         v: Tensor,
         out: Tensor,
         lse: Tensor,
-        segments: Segments,
+        segments: VarlenRows,
         *,
         causal: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -62,7 +62,7 @@ class SegmentLoop(VarlenKernels):
         return dq, dk, dv
 
 
-def _cuts(segments: Segments, by_row: tuple[Tensor, ...], by_key: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+def _cuts(segments: VarlenRows, by_row: tuple[Tensor, ...], by_key: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
     rows = segments.offsets_q.diff().tolist()
     keys = segments.offsets_k.diff().tolist()
     assert min(*rows, *keys) > 0, "kernels return no finite log-sum-exp for a segment without keys"

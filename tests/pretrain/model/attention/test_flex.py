@@ -9,7 +9,7 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.model.attention import choose
-from videoar.pretrain.model.attention.flex import block_mask, flex_attention_of
+from videoar.pretrain.model.attention.flex import TABLE, block_mask, flex_attention_of
 from videoar.pretrain.model.attention.layout import TextAttention
 
 from .layouts import clip, inputs, random_layout
@@ -60,3 +60,11 @@ def test_blocks_are_full_partial_or_empty_as_the_mask_says() -> None:
         assert sorted(listed.tolist()) == full[row].nonzero()[:, 0].tolist()
         listed = mask.kv_indices[0, 0, row, : mask.kv_num_blocks[0, 0, row]]
         assert sorted(listed.tolist()) == (some & ~full)[row].nonzero()[:, 0].tolist()
+
+
+def test_the_table_of_who_sees_whom_has_one_size() -> None:
+    """FlexAttention compiles for the shapes of what its mask reads: eight kinds of packs would end compiling."""
+    masks = [block_mask(random_layout(number), CPU, (range(9),)) for number in range(20)]
+    captured = [cell.cell_contents for mask in masks for cell in (mask.mask_mod.__closure__ or ())]
+    inner = [cell.cell_contents for one in captured if callable(one) for cell in (one.__closure__ or ())]
+    assert {part.numel() for part in inner if isinstance(part, torch.Tensor) and part.dtype == torch.bool} == {TABLE}
