@@ -182,7 +182,8 @@ class ParallelConfig:
     """Activations recomputed in backward: `selective` keeps matrix products and attention (with compile also queries
     and keys; `flex` runs again), `full` a block's input."""
     compile: bool = False
-    """Compile the two parts of each block, before and after attention, with torch.compile."""
+    """Compile the two parts of each block, before and after attention, with torch.compile. They are not compiled with
+    recompute=selective and tensor > 1 or ZeRO 3, which break a part into more than one graph."""
     attention: Literal["auto", "reference", "flash", "flex"] = "auto"
     """`flash`: flash-attention kernels on the attended pairs alone; `flex`: FlexAttention with a block mask;
     `reference`: a dense mask, which takes memory by the square of the pack. `auto` is flash, but flex on a GPU for
@@ -211,6 +212,11 @@ class ParallelConfig:
                 "moves ZeRO's state to the CPU, and zero_stage=0 has none",
                 "set zero_stage 1 to 3",
             )
+
+    @property
+    def compiles_whole(self) -> bool:
+        """Whether the parts of a block compile as one graph each: Megatron's linears and ZeRO 3's hooks break it up."""
+        return self.compile and self.tensor == 1 and self.zero_stage < 3
 
     @property
     def model_processes(self) -> int:

@@ -47,10 +47,15 @@ for part in "${chosen[@]}"; do
   fi
 done
 
+if [[ $size == gpu ]] && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+  echo "PYTHON=$python: its torch finds no GPU; use --rehearse for a run at toy size" >&2
+  exit 2
+fi
+
 mkdir -p "$out"
 results=$(realpath "$out")/results.jsonl
 log=$(realpath "$out")/log.txt
-: >"$results"
+: >>"$results" # a part that is run again adds to what is there
 : >"$log"
 
 # The package `videoar` is this folder, as pyproject.toml maps it; wheels that the machine lacks lie next to it.

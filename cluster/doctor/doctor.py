@@ -68,12 +68,16 @@ def attention() -> Finding:
     """Which attention `parallel.attention=auto` is here. It is computed and compared with the reference."""
     from videoar.pretrain.model.attention.selfcheck import selfcheck
 
-    check = selfcheck(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    error, allowed = f"{check.error:.0e}", f"{check.allowed:.0e}"
-    found = f"{check.kernels}: in bf16 at most {error} from the float64 reference, allowed {allowed}"
+    remedy = "train with --parallel.attention reference"
+    try:
+        check = selfcheck(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        return Finding(name="attention", state="fail", found=str(error).splitlines()[0], remedy=remedy)
+    differs, allowed = f"{check.error:.0e}", f"{check.allowed:.0e}"
+    found = f"{check.kernels}: in bf16 at most {differs} from the float64 reference, allowed {allowed}"
     if check.error <= check.allowed:
         return Finding(name="attention", state="ok", found=found)
-    return Finding(name="attention", state="fail", found=found, remedy="train with parallel.attention=reference")
+    return Finding(name="attention", state="fail", found=found, remedy=remedy)
 
 
 def decoders() -> Finding:

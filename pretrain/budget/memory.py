@@ -118,7 +118,7 @@ def parameter_sizes(model: ModelConfig) -> dict[str, int]:
 def activation_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:
     """Bytes that the first pipeline stage keeps of its packs in flight, and of the block that is being recomputed."""
     unit = tokens_per_pack / (parallel.tensor * parallel.context) * model.width
-    kept = _KEPT_COMPILED if parallel.compile else _KEPT
+    kept = _KEPT_COMPILED if parallel.compiles_whole else _KEPT
     blocks = _layers(model, parallel) * _packs_in_flight(parallel) * kept[parallel.recompute, precision]
     again = 0.0 if parallel.recompute == "none" else _KEPT["none", precision]
     return int(unit * (blocks + again))

@@ -55,14 +55,16 @@ def prepare_blocks(model: VideoAR, parallel: ParallelConfig) -> None:
     the shapes of the stage, so both compile once. With `selective` torch.compile recomputes each part by itself and
     does not see attention, whose backward then keeps queries and keys too.
     """
+    # Each pack length of a run, with and without gradients, is an entry; past the limit code silently runs uncompiled.
+    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
     for block in model.blocks:
         if not isinstance(block, Block):  # of another pipeline stage
             continue
         mode = parallel.recompute
-        if parallel.compile:
+        if parallel.compiles_whole or (parallel.compile and mode != "selective"):
             for name in ("before", "after"):
                 part = getattr(block, name)
                 part = recomputed(part, mode) if mode == "selective" else part
                 setattr(block, name, torch.compile(part, dynamic=False))
-        if mode == "full" or (mode == "selective" and not parallel.compile):
+        if mode == "full" or (mode == "selective" and not parallel.compiles_whole):
             block.forward = recomputed(block.forward, mode)  # type: ignore[method-assign]

@@ -27,7 +27,7 @@ LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
     1: {
         "recompute-full": {"recompute": "full"},
         "recompute-selective": {"recompute": "selective"},
-        "compiled": {"compile": True},
+        "compiled": {"compile": True, "recompute": "selective"},
     },
     2: {
         "data2": {},

@@ -53,12 +53,15 @@ def choose(
 
 
 def backend_for(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
-    """The rule of `auto`: `flash`, but on a GPU its kernels need 16-bit numbers and heads of 8 to 256 channels.
+    """The rule of `auto`: `flash`, but its kernels for GPUs need Ampere, 16-bit numbers and heads of 8 to 256 channels.
 
     Everything else there is `flex`, whose kernels take any type.
     """
+    if device.type == "cpu":
+        return "flash"
     fits = dtype in (torch.bfloat16, torch.float16) and head_dim % 8 == 0 and head_dim <= 256
-    return "flash" if device.type == "cpu" or fits else "flex"
+    is_new = not torch.cuda.is_available() or torch.cuda.get_device_capability(device) >= (8, 0)
+    return "flash" if is_new and fits else "flex"
 
 
 def check_backend(backend: str, device: torch.device, dtype: torch.dtype, head_dim: int) -> None:

@@ -58,7 +58,8 @@ def _read(batch: Batch, by_row: tuple[Tensor, ...], by_key: tuple[Tensor, ...]) 
     parts = [*(_view(part, batch.rows) for part in by_row), *(_take(part, batch.keys) for part in by_key)]
     if batch.rows.length < BF16_ROWS:
         parts = [part.to(torch.promote_types(part.dtype, torch.float32)) for part in parts]
-    return [part.transpose(1, 2) for part in parts]
+    # The kernel reads any strides but that of the channels.
+    return [(part if part.stride(-1) == 1 else part.contiguous()).transpose(1, 2) for part in parts]
 
 
 def _view(x: Tensor, rows: Progression) -> Tensor:

@@ -5,6 +5,7 @@ Rows and keys of a call are gathered unless they follow each other; in backward 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import itertools
@@ -238,11 +239,15 @@ def activate_kernels() -> str:
     known: list[str] = getattr(attention, "list_flash_attention_impls", list)()
     for name, (module, majors) in PACKAGES.items():
         if name in known and major in majors and _is_installed(module):
-            attention.activate_flash_attention_impl(name)
-            return name
+            # A package that was built for another PyTorch is as good as none: the bundled kernels need no package.
+            with contextlib.suppress(ImportError, OSError, RuntimeError):
+                attention.activate_flash_attention_impl(name)
+                return name
     return "FA2"
 
 
 def _is_installed(module: str) -> bool:
-    parent = module.rpartition(".")[0]
-    return (not parent or importlib.util.find_spec(parent) is not None) and importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, OSError):  # its parent is missing, or cannot be imported
+        return False

@@ -85,17 +85,23 @@ def share_keys(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
     """
     shared: list[Piece] = []
     rest: list[Piece] = []
-    group: list[Piece] = []
-    for piece in (*pieces, None):
-        if piece is not None and (not group or _fits(group, piece)):
-            group.append(piece)
-            continue
+    for group in _groups(pieces):
         common = _common(group)
         shared.append(Piece(range(group[0].rows.start, group[-1].rows.stop), common))
         besides = (Piece(one.rows, difference(one.keys, common)) for one in group)
         rest.extend(one for one in besides if one.keys)
-        group = [] if piece is None else [piece]
     return shared, rest
+
+
+def _groups(pieces: list[Piece]) -> list[list[Piece]]:
+    """The pieces in order, those together that share a call."""
+    groups: list[list[Piece]] = []
+    for piece in pieces:
+        if groups and _fits(groups[-1], piece):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return groups
 
 
 def _fits(group: list[Piece], piece: Piece) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,6 +122,42 @@ def test_output_and_gradients_are_those_under_the_mask(
         for name, one, other in zip(("out", "dq", "dk", "dv"), found, expected, strict=True):
             error = (one - other).abs().max()
             assert error < 1e-10, f"{name} of layout {number} differs by {error}"
+
+
+@pytest.mark.parametrize("kind", ["cpu", "varlen"])
+@pytest.mark.parametrize("text", ["full", "causal"])
+def test_a_process_may_have_little_of_a_pack(kind: str, text: TextAttention) -> None:
+    """Under `gather` a process has only padding of a pack that is not full, or only the start of a text."""
+    packs = [(PackLayout((), 8, text), (range(8),))]
+    layout = PackLayout(random_layout(3, text).segments, 600, text)
+    packs += [(layout, (range(590, 600),)), (layout, (range(1),)), (layout, (range(1), range(595, 600))), (layout, ())]
+    for pack, queries in packs:
+        q, k, v = inputs(pack, rows=sum(map(len, queries)))
+        upstream = torch.randn_like(q)
+        attend = flash_attention(pack, CPU, queries) if kind == "cpu" else varlen(pack, queries)
+        rows = torch.tensor([row for run in queries for row in run], dtype=torch.int64)
+        whole = q.new_zeros(pack.length, *q.shape[1:]).index_copy(0, rows, q)
+        expected = choose(pack, CPU, "reference")(0, whole, k, v)[rows]
+        found = results(attend, q, k, v, upstream)
+        right = [expected, *torch.autograd.grad(expected, (q, k, v), upstream)]
+        for one, other in zip(found, right, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_any_strides_are_read() -> None:
+    """The CPU's kernel ignores the stride of channels: heads that are channels last in memory gave numbers of 1e38."""
+    layout = clip(3, 3, schedule="48x48")
+    q, k, v = (torch.randn(8, 2, layout.length).permute(2, 1, 0) for _ in range(3))
+    torch.testing.assert_close(choose(layout, CPU, "flash")(0, q, k, v), choose(layout, CPU, "reference")(0, q, k, v))
+
+
+def test_a_broken_package_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Images often have a flash_attn that was built for another PyTorch: the bundled kernels need no package."""
+    (tmp_path / "flash_attn").mkdir()
+    (tmp_path / "flash_attn" / "__init__.py").write_text("raise ImportError('undefined symbol')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    assert flash_cuda.activate_kernels.__wrapped__() == "FA2"
 
 
 @pytest.mark.parametrize("width", [64, 80, 128])
