@@ -98,7 +98,8 @@ class FrameCache:
             layer: int, q: Float[Tensor, "l n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
         ) -> Float[Tensor, "l n c"]:
             out = within(layer, q, k, v)
-            self._keep(frame, self.keys[layer], self.values[layer])
+            if self.ring_slots:
+                self._keep(frame, self.keys[layer], self.values[layer])
             return out
 
         return attend

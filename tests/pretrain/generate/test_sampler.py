@@ -122,6 +122,7 @@ CASES = (
     Case(causal=True),
     Case(history="context"),
     Case(num_frames=1, history="context"),
+    Case(num_frames=3, window=0, history="context"),
     Case(num_frames=6, window=2, history="context"),
     Case(num_frames=4, window=1, rope="learned", history="context"),
 )
