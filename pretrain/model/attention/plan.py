@@ -191,12 +191,16 @@ def batches_of(pieces: Iterable[Piece]) -> tuple[Batch, ...]:
     return tuple(batches)
 
 
+MOST_KEYS = 2048
+"""Keys of a batch: its gradients are computed before they are added up, and more keys are no faster."""
+
+
 def _progressions(pieces: list[Piece]) -> Iterator[Batch]:
     rows = Progression(pieces[0].rows.start, len(pieces[0].rows))
     keys = Progression(pieces[0].keys[0].start, len(pieces[0].keys[0]))
     for piece in itertools.islice(pieces, 1, None):
         more_rows, more_keys = rows.then(piece.rows.start), keys.then(piece.keys[0].start)
-        if more_rows is None or more_keys is None:
+        if more_rows is None or more_keys is None or more_keys.count * more_keys.length > MOST_KEYS:
             yield Batch(rows, keys)
             more_rows = Progression(piece.rows.start, rows.length)
             more_keys = Progression(piece.keys[0].start, keys.length)

@@ -196,10 +196,10 @@ def test_masked_frames_are_not_computed() -> None:
 
 def test_batches_hold_every_piece_once() -> None:
     """Frames of a clip, and images of one size, are computed in one call without copies."""
-    layout = clip(16, 16)
+    layout = clip(15, 15)
     history, rest, own = (batches_of(call.pieces) for call in calls_of(layout, (range(layout.length),)))
     assert len(own) == layout.segments[0].schedule.num_scales
-    assert all(batch.rows.count == 16 for batch in own)
+    assert all(batch.rows.count == 15 for batch in own)
     pieces = [piece for call in calls_of(layout, (range(layout.length),)) for piece in call.pieces]
     assert sum(batch.rows.count for batch in (*history, *rest, *own)) == len(pieces)
 
