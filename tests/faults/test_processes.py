@@ -82,6 +82,7 @@ def test_a_dead_process_ends_the_job_and_the_run_goes_on(debug_data: str, tmp_pa
     assert "resumed" in [line["event"] for line in read_lines(tmp_path / "run" / "events.jsonl")]
 
 
+@pytest.mark.drill
 def test_a_process_that_hangs_is_named_and_the_job_ends(debug_data: str, tmp_path: Path) -> None:
     """A GPU that stopped answering holds a thousand others: someone must find out which, and give the machines back."""
     words = ("--data.url", debug_data, "--processes", 2, *ENDLESS, "--faults.hang-timeout-s", 12)
@@ -154,6 +155,7 @@ def train_with_long_packs(words: list[str]) -> int:
     return main(words)
 
 
+@pytest.mark.drill
 def test_a_long_validation_is_no_hang(debug_data: str, tmp_path: Path) -> None:
     """Each pack is progress; a large held-out set would end the job at every validation, and at every resume again."""
     packs = ("--stages.images.tokens-per-pack", 512, "--stages.video.tokens-per-pack", 512)

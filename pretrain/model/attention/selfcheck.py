@@ -52,7 +52,7 @@ def kernels_on(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
 def _pack() -> PackLayout:
     schedule = ScaleSchedule.named("256x256")
     clip = Segment(schedule, 3, 5, 0, np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], bool))
-    image = Segment(schedule, 1, 2, clip.visual.stop, np.zeros((1, 1), bool))
+    image = Segment(ScaleSchedule.named("64x64"), 1, 2, clip.visual.stop, np.zeros((1, 1), bool))
     return PackLayout((clip, image), image.visual.stop + 7, "causal")
 
 
