@@ -19,7 +19,7 @@ from torch import Tensor
 
 from videoar.pretrain.config import ParallelConfig
 from videoar.pretrain.model.attention import choose
-from videoar.pretrain.model.attention.layout import PackLayout
+from videoar.pretrain.model.attention.layout import PackLayout, indices
 from videoar.pretrain.model.layers import Attend
 from videoar.pretrain.model.rope import Rotation
 from videoar.pretrain.parallel.mesh import Mesh
@@ -130,5 +130,5 @@ class TokenCut:
 @functools.lru_cache(maxsize=64)
 def _indices(runs: tuple[range, ...], device: torch.device, *, inverse: bool = False) -> Int64[Tensor, " rows"]:
     """The rows of these runs, or the places of all rows among them. The host waits for the copy to a GPU, once."""
-    rows = torch.cat([torch.arange(run.start, run.stop) for run in runs])
+    rows = torch.from_numpy(indices(runs))
     return (rows.argsort() if inverse else rows).to(device)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videoar.pretrain.model.attention.layout import indices
 from videoar.pretrain.model.attention.merge import Gradients, Kernels, Merged, merge
 from videoar.pretrain.model.attention.plan import Call, Piece
 
@@ -27,29 +28,21 @@ class VarlenKernels(ABC):
     """Attention of consecutive segments: rows of segment i of q against segment i of k and v. Shapes (total, n, c)."""
 
     @abstractmethod
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: VarlenRows, *, causal: bool) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: VarlenRows) -> tuple[Tensor, Tensor]:
         """Output (rows, n, c) and log-sum-exp (rows, n)."""
 
     @abstractmethod
     def backward(
-        self,
-        grad: Tensor,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        out: Tensor,
-        lse: Tensor,
-        segments: VarlenRows,
-        *,
-        causal: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of q, k and v; `out` and `lse` are the merged ones."""
+        self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, merged: Merged, segments: VarlenRows
+    ) -> Gradients:
+        """Gradients of q, k and v from the merged output and log-sum-exp of the rows."""
 
 
 class VarlenRows:
-    """Where the pieces of one call are: offsets for the kernels, and which rows and keys to gather, on the device."""
+    """Where pieces of one call are: offsets for the kernels, and which rows and keys to gather, on the device."""
 
-    def __init__(self, pieces: tuple[Piece, ...], device: torch.device) -> None:
+    def __init__(self, call: Call, pieces: tuple[Piece, ...], device: torch.device) -> None:
+        self.causal, self.merges = call.causal, call.merges
         self.offsets_q = _offsets([len(piece.rows) for piece in pieces], device)
         self.offsets_k = _offsets([piece.num_keys for piece in pieces], device)
         self.longest_q = max(len(piece.rows) for piece in pieces)
@@ -85,14 +78,14 @@ class VarlenFlash(Kernels):
     def __init__(self, calls: tuple[Call, ...], device: torch.device, kernels: VarlenKernels) -> None:
         self._kernels = kernels
         self._calls, self._device = calls, device
-        self._divided: dict[int, list[tuple[Call, VarlenRows]]] = {}
+        self._divided: dict[int, list[VarlenRows]] = {}
 
-    def _segments(self, k: Tensor) -> list[tuple[Call, VarlenRows]]:
+    def _segments(self, k: Tensor) -> list[VarlenRows]:
         """Every call in groups of pieces whose gathered keys and values stay under the limit."""
         bytes_a_key = 2 * k[0].numel() * k.element_size()
         if bytes_a_key not in self._divided:
             self._divided[bytes_a_key] = [
-                (call, VarlenRows(group, self._device))
+                VarlenRows(call, group, self._device)
                 for call in self._calls
                 for group in divide(call.pieces, GATHERED_BYTES // bytes_a_key)
             ]
@@ -100,26 +93,21 @@ class VarlenFlash(Kernels):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, merged: Merged) -> None:
         """Attend in every call, and merge its result."""
-        for call, group in self._segments(k):
-            part, part_lse = self._kernels.forward(
-                group.rows(q), group.keys(k), group.keys(v), group, causal=call.causal
-            )
+        for group in self._segments(k):
+            part, part_lse = self._kernels.forward(group.rows(q), group.keys(k), group.keys(v), group)
             out, lse = group.rows(merged.out), group.rows(merged.lse)
-            merge(out, lse, part, part_lse, merges=call.merges)
+            merge(out, lse, part, part_lse, merges=group.merges)
             group.put_rows(merged.out, out)
             group.put_rows(merged.lse, lse)
 
     def backward(self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, merged: Merged, sums: Gradients) -> None:
         """The kernel's own backward of every call; keys are gathered again instead of kept."""
-        for call, group in self._segments(k):
-            rows = [group.rows(part) for part in (grad, q, merged.out, merged.lse)]
-            given, query, out, lse = rows
-            dq, dk, dv = self._kernels.backward(
-                given, query, group.keys(k), group.keys(v), out, lse, group, causal=call.causal
-            )
-            group.add_rows(sums.q, dq)
-            group.add_keys(sums.k, dk)
-            group.add_keys(sums.v, dv)
+        for group in self._segments(k):
+            rows = Merged(group.rows(merged.out), group.rows(merged.lse))
+            found = self._kernels.backward(group.rows(grad), group.rows(q), group.keys(k), group.keys(v), rows, group)
+            group.add_rows(sums.q, found.q)
+            group.add_keys(sums.k, found.k)
+            group.add_keys(sums.v, found.v)
 
 
 def divide(pieces: tuple[Piece, ...], most_keys: int) -> Iterator[tuple[Piece, ...]]:
@@ -140,7 +128,7 @@ Selection = slice | Tensor
 def _selection(runs: Sequence[range], device: torch.device) -> Selection:
     if all(run.stop == following.start for run, following in itertools.pairwise(runs)):
         return slice(runs[0].start, runs[-1].stop)
-    return _moved(np.concatenate([np.arange(run.start, run.stop) for run in runs]), device)
+    return _moved(indices(runs), device)
 
 
 def _offsets(lengths: Sequence[int], device: torch.device) -> Tensor:
@@ -167,7 +155,7 @@ def _add(x: Tensor, selection: Selection, part: Tensor) -> None:
 class AtenFlash(VarlenKernels):
     """The kernels behind PyTorch's own flash attention: FlashAttention-2, or what has been activated in its place."""
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: VarlenRows, *, causal: bool) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: VarlenRows) -> tuple[Tensor, Tensor]:
         out, lse, *_ = torch.ops.aten._flash_attention_forward(
             *(_channels_together(part) for part in (q, k, v)),
             segments.offsets_q,
@@ -175,37 +163,28 @@ class AtenFlash(VarlenKernels):
             segments.longest_q,
             segments.longest_k,
             0.0,
-            causal,
+            segments.causal,
             False,
         )
         return out, lse.T
 
     def backward(
-        self,
-        grad: Tensor,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        out: Tensor,
-        lse: Tensor,
-        segments: VarlenRows,
-        *,
-        causal: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, merged: Merged, segments: VarlenRows
+    ) -> Gradients:
         no_dropout = _no_dropout(q.device)
         dq, dk, dv = torch.ops.aten._flash_attention_backward(
-            *(_channels_together(part) for part in (grad, q, k, v, out)),
-            lse.T.contiguous(),
+            *(_channels_together(part) for part in (grad, q, k, v, merged.out)),
+            merged.lse.T.contiguous(),
             segments.offsets_q,
             segments.offsets_k,
             segments.longest_q,
             segments.longest_k,
             0.0,
-            causal,
+            segments.causal,
             no_dropout,
             no_dropout,
         )
-        return dq, dk, dv
+        return Gradients(dq, dk, dv)
 
 
 def _channels_together(x: Tensor) -> Tensor:

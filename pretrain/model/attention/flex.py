@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.model.attention.layout import PackLayout
+from videoar.pretrain.model.attention.layout import PackLayout, indices
 from videoar.pretrain.model.attention.plan import Piece, Runs, calls_of
 from videoar.pretrain.model.layers import Attend
 
@@ -29,9 +29,10 @@ BLOCK = 128
 def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -> Attend:
     """Attention of the query rows over a whole pack by FlexAttention, on a GPU compiled."""
     mask = block_mask(layout, device, queries)
-    rows = torch.cat([torch.arange(run.start, run.stop) for run in queries])
-    padding = torch.from_numpy(layout.sample < 0)
-    idle, padding_keys = (part[:, None, None].to(device) for part in (padding[rows], padding))
+    padding = layout.sample < 0
+    idle, padding_keys = (
+        torch.from_numpy(part)[:, None, None].to(device) for part in (padding[indices(queries)], padding)
+    )
     attention = _compiled() if device.type == "cuda" else _uncompiled
 
     def attend(
@@ -152,7 +153,7 @@ def row_tables(layout: PackLayout, queries: Runs) -> RowTables:
     visible = np.zeros((len(seen) + 1, max((len(known) for known in units.values()), default=0) + 1), bool)
     for row, columns in enumerate(seen):
         visible[row, columns] = True
-    index = np.concatenate([np.arange(run.start, run.stop) for run in queries])
+    index = indices(queries)
     return RowTables(visible_row[index], visible_column, visible, layout.sample, layout.sample[index], own[index])
 
 

@@ -183,11 +183,11 @@ class PackLayout:
 
     def visual_rows(self, schedule: ScaleSchedule) -> Int64[np.ndarray, " v"]:
         """Rows of all scales of all frames of this schedule, in order."""
-        return _join(segment.frame(frame) for segment, frame in self._frames(schedule))
+        return indices(segment.frame(frame) for segment, frame in self._frames(schedule))
 
     def context_rows(self, schedule: ScaleSchedule) -> Int64[np.ndarray, " c"]:
         """Rows of all context tokens of this schedule, in order."""
-        return _join(segment.context(frame) for segment, frame in self._frames(schedule))
+        return indices(segment.context(frame) for segment, frame in self._frames(schedule))
 
     def followed_frames(self, schedule: ScaleSchedule) -> Int64[np.ndarray, " f"]:
         """Which of the frames of this schedule, counted from 0 over all samples, have context tokens."""
@@ -251,7 +251,8 @@ def _slice(run: range) -> slice:
     return slice(run.start, run.stop)
 
 
-def _join(runs: Iterable[range]) -> Int64[np.ndarray, " rows"]:
+def indices(runs: Iterable[range]) -> Int64[np.ndarray, " rows"]:
+    """The rows of these runs, one after the other."""
     return np.concatenate([np.arange(run.start, run.stop) for run in runs])
 
 

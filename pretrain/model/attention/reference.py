@@ -13,8 +13,8 @@ from videoar.pretrain.model.layers import Attend
 
 def reference_attention(layout: PackLayout, device: torch.device, queries: tuple[range, ...]) -> Attend:
     """Attention of the query rows over a whole pack, under the mask that the layout's rectangles paint."""
-    mask = torch.cat([layout.dense_mask()[run.start : run.stop] for run in queries])
-    return masked_attention(mask.to(device))
+    mask = layout.dense_mask()
+    return masked_attention(torch.cat([mask[run.start : run.stop] for run in queries]).to(device))
 
 
 def masked_attention(mask: Bool[Tensor, "rows l"]) -> Attend:

@@ -14,7 +14,8 @@ from torch import Tensor
 from videoar.pretrain.model.attention import choose, flash_cuda
 from videoar.pretrain.model.attention.flash import Plan, attend_by, flash_attention
 from videoar.pretrain.model.attention.flash_cuda import VarlenFlash, VarlenKernels, VarlenRows, divide
-from videoar.pretrain.model.attention.layout import PackLayout, TextAttention
+from videoar.pretrain.model.attention.layout import PackLayout, TextAttention, indices
+from videoar.pretrain.model.attention.merge import Gradients, Merged
 from videoar.pretrain.model.attention.plan import Piece, Runs, batches_of, calls_of, difference, intersection
 from videoar.pretrain.model.layers import Attend
 
@@ -26,28 +27,19 @@ CPU = torch.device("cpu")
 class SegmentLoop(VarlenKernels):
     """What variable-length kernels on a GPU compute, by a loop over segments."""
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: VarlenRows, *, causal: bool) -> tuple[Tensor, Tensor]:
-        parts = [_softmax(*cut, causal=causal) for cut in _cuts(segments, (q,), (k, v))]
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, segments: VarlenRows) -> tuple[Tensor, Tensor]:
+        parts = [_softmax(*cut, causal=segments.causal) for cut in _cuts(segments, (q,), (k, v))]
         return torch.cat([out for out, _ in parts]), torch.cat([lse for _, lse in parts])
 
     def backward(
-        self,
-        grad: Tensor,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        out: Tensor,
-        lse: Tensor,
-        segments: VarlenRows,
-        *,
-        causal: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, merged: Merged, segments: VarlenRows
+    ) -> Gradients:
         """With P = exp(s - lse): dv = P^T dout, ds = P (dout v^T - rowsum(dout out)). (FlashAttention, §B.)"""
         sums: list[tuple[Tensor, ...]] = []
-        for given, queries, result, log_sum, keys, values in _cuts(segments, (grad, q, out, lse), (k, v)):
+        for given, queries, result, log_sum, keys, values in _cuts(segments, (grad, q, merged.out, merged.lse), (k, v)):
             scale = q.shape[-1] ** -0.5
             scores = torch.einsum("qnc,knc->nqk", queries, keys) * scale
-            if causal:
+            if segments.causal:
                 scores = scores.masked_fill(torch.ones_like(scores[0], dtype=torch.bool).triu(1), -torch.inf)
             share = (scores - log_sum.T[..., None]).exp()
             change = torch.einsum("qnc,knc->nqk", given, values) - (given * result).sum(-1).T[..., None]
@@ -59,8 +51,7 @@ class SegmentLoop(VarlenKernels):
                     torch.einsum("nqk,qnc->knc", share, given),
                 )
             )
-        dq, dk, dv = (torch.cat(parts) for parts in zip(*sums, strict=True))
-        return dq, dk, dv
+        return Gradients(*(torch.cat(parts) for parts in zip(*sums, strict=True)))
 
 
 def _cuts(segments: VarlenRows, by_row: tuple[Tensor, ...], by_key: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
@@ -109,7 +100,7 @@ def test_output_and_gradients_are_those_under_the_mask(
         layout = random_layout(number, text)
         cut = sorted(random.Random(number).sample(range(layout.length), 4))
         queries: Runs = (range(layout.length),) if part == "all" else (range(cut[2], cut[3]), range(cut[0], cut[1]))
-        rows = torch.cat([torch.arange(run.start, run.stop) for run in queries])
+        rows = torch.from_numpy(indices(queries))
         q, k, v = inputs(layout, rows=len(rows))
         upstream = torch.randn_like(q)
         expected = results(choose(layout, CPU, "reference", queries), q, k, v, upstream)

@@ -10,7 +10,7 @@ import torch
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.flex import TABLE, block_mask, flex_attention_of
-from videoar.pretrain.model.attention.layout import TextAttention
+from videoar.pretrain.model.attention.layout import TextAttention, indices
 
 from .layouts import clip, inputs, random_layout
 
@@ -26,7 +26,7 @@ def test_the_output_is_that_under_the_mask(text: TextAttention) -> None:
         layout = random_layout(number, text)
         third = layout.length // 3
         for queries in ((range(layout.length),), (range(2 * third, layout.length), range(1, third))):
-            rows = torch.cat([torch.arange(run.start, run.stop) for run in queries])
+            rows = torch.from_numpy(indices(queries))
             q, k, v = (part.detach() for part in inputs(layout, rows=len(rows)))
             expected = choose(layout, CPU, "reference", queries)(0, q, k, v)
             k[torch.from_numpy(layout.sample < 0)] = torch.nan
