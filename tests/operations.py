@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 _FREE = (
     *("alias", "as_strided", "detach", "expand", "lift_fresh", "permute", "select", "slice", "split"),
@@ -22,6 +24,8 @@ class Operations(TorchDispatchMode):
         self.launches = 0
         self.reads = 0
         """Values that the host has read from tensors."""
+        self.largest = 0
+        """Elements of the largest tensor that an operation returned."""
 
     def __torch_dispatch__(
         self, operation: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -32,4 +36,7 @@ class Operations(TorchDispatchMode):
         elif name not in _FREE:
             self.launches += 1
         function: Callable[..., Any] = operation
-        return function(*args, **(kwargs or {}))
+        result = function(*args, **(kwargs or {}))
+        sizes = (leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
+        self.largest = max(self.largest, *sizes, 0)
+        return result

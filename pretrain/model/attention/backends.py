@@ -15,7 +15,7 @@ from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.model.attention.flash import flash_attention
-from videoar.pretrain.model.attention.flex import flex_attention_of
+from videoar.pretrain.model.attention.flex import flex_attention_of, no_backward
 from videoar.pretrain.model.attention.layout import PackLayout
 from videoar.pretrain.model.attention.plan import Runs
 from videoar.pretrain.model.attention.reference import reference_attention
@@ -67,7 +67,7 @@ def backend_for(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
 def check_backend(backend: str, device: torch.device, dtype: torch.dtype, head_dim: int) -> None:
     """InputError if this backend cannot train with such heads on the device: before a run starts, not in its step."""
     if backend == "flex" and device.type == "cpu":
-        raise InputError("parallel.attention", backend, "has no backward on a CPU", "use auto or flash there")
+        raise no_backward()
     if backend == "flash" and backend_for(device, dtype, head_dim) != "flash":
         problem = "takes bf16 and heads of 8 to 256 channels in steps of 8 on a GPU"
         raise InputError("parallel.attention", backend, problem, "use auto or flex")

@@ -6,7 +6,7 @@ It serves any type and head width on a GPU. On a CPU it has no backward and is t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.model.attention.layout import PackLayout, indices
-from videoar.pretrain.model.attention.plan import Piece, Runs, calls_of
+from videoar.pretrain.model.attention.plan import Piece, Runs, held
 from videoar.pretrain.model.layers import Attend
 
 TABLE = 1 << 12
@@ -39,7 +39,7 @@ def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -
         layer: int, q: Float[Tensor, "rows n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]
     ) -> Float[Tensor, "rows n c"]:
         if device.type == "cpu" and torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
-            raise InputError("parallel.attention", "flex", "has no backward on a CPU", "use auto or flash there")
+            raise no_backward()
         # Padding shares blocks with tokens, and 0 x NaN is NaN.
         q, k, v = q.masked_fill(idle, 0), k.masked_fill(padding_keys, 0), v.masked_fill(padding_keys, 0)
         q, k, v = (part.transpose(0, 1)[None] for part in (q, k, v))
@@ -47,6 +47,11 @@ def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -
         return out[0].transpose(0, 1).masked_fill(idle, 0)
 
     return attend
+
+
+def no_backward() -> InputError:
+    """Why FlexAttention does not train on a CPU."""
+    return InputError("parallel.attention", "flex", "has no backward on a CPU", "use auto or flash there")
 
 
 def _uncompiled(q: Tensor, k: Tensor, v: Tensor, block_mask: BlockMask) -> Tensor:
@@ -78,8 +83,7 @@ class RowTables:
 def block_mask(layout: PackLayout, device: torch.device, queries: Runs) -> BlockMask:
     """The pattern by blocks of 128 rows and keys: full, partial or empty."""
     num_rows = sum(len(run) for run in queries)
-    pieces = [piece for call in calls_of(layout, queries) for piece in _by_row(call.pieces, causal=call.causal)]
-    attended = _attended(pieces, num_rows, layout.length)
+    attended = _attended(_pieces(layout, queries), num_rows, layout.length)
     size = np.outer(_block_sizes(num_rows), _block_sizes(layout.length))
     full, partial = attended == size, (attended > 0) & (attended < size)
     return BlockMask.from_kv_blocks(
@@ -91,18 +95,18 @@ def block_mask(layout: PackLayout, device: torch.device, queries: Runs) -> Block
     )
 
 
-def _by_row(pieces: tuple[Piece, ...], *, causal: bool) -> Iterator[Piece]:
-    """The pieces as full rectangles: a causal one row by row."""
-    for piece in pieces:
-        if not causal:
-            yield piece
-            continue
-        for index, row in enumerate(piece.rows):
-            start = piece.keys[0].start
-            yield Piece(range(row, row + 1), (range(start, start + index + 1),))
+def _pieces(layout: PackLayout, queries: Runs) -> Iterator[Piece]:
+    """The rectangles of these rows; a causal one row by row."""
+    for rectangle in layout.rectangles():
+        for rows, local in held(rectangle.rows, queries):
+            if not rectangle.causal:
+                yield Piece(local, rectangle.keys)
+                continue
+            for row, place in zip(rows, local, strict=True):
+                yield Piece(range(place, place + 1), (range(rectangle.rows.start, row + 1),))
 
 
-def _attended(pieces: list[Piece], num_rows: int, num_keys: int) -> Int64[np.ndarray, "q_blocks k_blocks"]:
+def _attended(pieces: Iterable[Piece], num_rows: int, num_keys: int) -> Int64[np.ndarray, "q_blocks k_blocks"]:
     """Attended pairs in each block: pieces are disjoint, so their overlaps add up."""
     counts = np.zeros((-(-num_rows // BLOCK), -(-num_keys // BLOCK)), np.int64)
     for piece in pieces:

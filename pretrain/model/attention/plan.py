@@ -54,7 +54,7 @@ def calls_of(layout: PackLayout, queries: Runs) -> tuple[Call, ...]:
     own: list[Piece] = []
     causal: list[Piece] = []
     for rectangle in layout.rectangles():
-        for rows, local in _held(rectangle.rows, queries):
+        for rows, local in held(rectangle.rows, queries):
             if rectangle.causal:
                 before = range(rectangle.rows.start, rows.start)
                 if before:
@@ -131,7 +131,7 @@ def difference(one: Runs, other: Runs) -> Runs:
     return left
 
 
-def _held(rows: range, queries: Runs) -> Iterator[tuple[range, range]]:
+def held(rows: range, queries: Runs) -> Iterator[tuple[range, range]]:
     """The parts of these rows that are among the queries, and where they are in q."""
     offset = 0
     for run in queries:

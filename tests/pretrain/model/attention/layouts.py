@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from videoar.pretrain.model.attention.layout import PackLayout, Segment, TextAttention
 from videoar.pretrain.model.layers import Attend
@@ -58,18 +53,3 @@ def results(attend: Attend, q: Tensor, k: Tensor, v: Tensor, upstream: Tensor) -
     """Output and gradients of q, k and v."""
     out = attend(0, q, k, v)
     return [out, *torch.autograd.grad(out, (q, k, v), upstream.to(out))]
-
-
-@contextmanager
-def largest_tensor() -> Iterator[list[int]]:
-    """The largest number of elements that an operator inside the block returned, in a list of one."""
-    found = [0]
-
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, operator: object, types: object, args: tuple = (), kwargs: dict | None = None):  # type: ignore[no-untyped-def]
-            result = operator(*args, **(kwargs or {}))  # type: ignore[operator]
-            found[0] = max(found[0], *(leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)), 0)
-            return result
-
-    with Watch():
-        yield found

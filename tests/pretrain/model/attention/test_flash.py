@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.operations import Operations
 from videoar.pretrain.model.attention import choose, flash_cuda
 from videoar.pretrain.model.attention.flash import Plan, attend_by, flash_attention
 from videoar.pretrain.model.attention.flash_cuda import VarlenFlash, VarlenKernels, VarlenRows, divide
@@ -19,7 +20,7 @@ from videoar.pretrain.model.attention.merge import Gradients, Merged
 from videoar.pretrain.model.attention.plan import Piece, Runs, batches_of, calls_of, difference, intersection
 from videoar.pretrain.model.layers import Attend
 
-from .layouts import clip, inputs, largest_tensor, random_layout, results
+from .layouts import clip, inputs, random_layout, results
 
 CPU = torch.device("cpu")
 
@@ -172,9 +173,9 @@ def test_nothing_grows_with_the_square_of_the_pack() -> None:
     """A dense mask of 45,056 tokens is 2 GB: no tensor may be larger than the queries of all heads in float32."""
     layout = clip(16, 2)
     q, k, v = inputs(layout, dtype=torch.float32)
-    with largest_tensor() as found:
+    with Operations() as found:
         results(choose(layout, CPU, "flash"), q, k, v, torch.randn_like(q))
-    assert found[0] <= q.numel() < layout.length**2 / 32
+    assert found.largest <= q.numel() < layout.length**2 / 32
 
 
 def test_masked_frames_are_not_computed() -> None:
