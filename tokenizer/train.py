@@ -105,7 +105,7 @@ def train_step(
     terms = tokenizer_loss(video, decoded, seen, recipe.loss)
     state.optimizer.zero_grad(set_to_none=True)
     terms["loss"].backward()
-    norm = torch.nn.utils.clip_grad_norm_(state.tokenizer.parameters(), recipe.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(state.tokenizer.parameters(), recipe.clip_norm or math.inf)
     if not torch.isfinite(norm):
         raise FloatingPointError(f"step {state.step}: loss {terms['loss'].item()}, gradient norm {norm.item()}")
     for group in state.optimizer.param_groups:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
@@ -14,6 +14,7 @@ import tyro
 from tyro.conf import Positional
 
 from videoar.cluster.cli.output import HELP
+from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import Flags, override, split_flags, unknown_flag
 
@@ -108,6 +109,18 @@ def make_folder(field: str, path: Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def typed_as(**options: str) -> Iterator[None]:
+    """Errors about a field name the option that a person typed for it: `typed_as(schedule="size")`."""
+    try:
+        yield
+    except InputError as error:
+        option = options.get(error.field.rpartition(".")[2])
+        if option is None:
+            raise
+        raise InputError(option, error.value, error.problem, error.remedy) from error
+
+
 def _show_fields(value: object, prog: str) -> None:
     """Print every field of a recipe with its meaning and value."""
     with contextlib.suppress(SystemExit):
@@ -134,11 +147,13 @@ def _split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
 
 
 def _parse_quietly(command: type[Command], words: Sequence[str], prog: str, flags: Flags) -> Command:
-    """tyro's parse; its box of several lines becomes one line."""
+    """tyro's parse, and the check of the numbers; tyro's box of several lines becomes one line."""
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            return tyro.cli(command, args=list(words), prog=prog, config=_CONFIG)
+            options = tyro.cli(command, args=list(words), prog=prog, config=_CONFIG)
+        check_fields(options, "")
+        return options
     except SystemExit as stop:
         if not stop.code:
             raise

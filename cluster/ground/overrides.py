@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
+from videoar.cluster.ground.checks import types_of
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.serialize import from_dict, leaves, optional_part, parse_scalar, to_dict
 
@@ -91,7 +92,7 @@ def _below_null(kinds: Mapping[str, Any], path: str) -> dict[str, Any]:
     """The field that a path names inside an optional part that is null; setting it creates the part."""
     above, _, name = path.rpartition(".")
     part = optional_part(kinds.get(above))
-    hints = get_type_hints(part) if part else {}
+    hints = types_of(part, limits=False) if part else {}
     return {path: hints[name]} if name in hints else {}
 
 

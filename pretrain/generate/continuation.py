@@ -37,9 +37,9 @@ def given_frames(
         return None
     frames = _from_file(video, num_frames, keep, fps) if isinstance(video, str | Path) else video
     if keep is not None:
-        latent_frames(keep)
+        latent_frames(keep, "given_frames")
         frames = _last(frames, keep)
-    if latent_frames(len(frames)) >= latent_frames(num_frames):
+    if latent_frames(len(frames), "video") >= latent_frames(num_frames):
         raise InputError(
             "num_frames",
             num_frames,

@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
-from videoar.cluster.ground.checks import at_least
+from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP, ZeroOrMore
 from videoar.pretrain.generate.continuation import GivenClip, Picture, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
@@ -35,30 +36,28 @@ class Request:
 
     prompt: str | None = None
     """Text, for a model trained on captions; "" is an empty caption."""
-    label: int | None = None
+    label: ZeroOrMore | None = None
     """Number of the class, for a model trained on labels."""
     image: Picture | None = None
     """First frame to animate."""
     video: GivenClip | None = None
     """Clip to continue."""
-    given_frames: int | None = None
+    given_frames: PixelFrames | None = None
     """Number of last pixel frames of `video` to continue, 1 + 4n; None: all of an array; of a file half the result."""
-    num_frames: int | None = None
+    num_frames: PixelFrames | None = None
     """Pixel frames of the result, 1 + 4n, given frames included; None: as in training."""
     schedule: str | None = None
     """Frame size by the name of its scale schedule; None: the first of the exported shapes."""
     guidance: str | float | Guidance | None = None
     """Guidance ramp by name, a constant (1 turns it off), or four corners; None: the exported preset."""
-    temperature: float = 1.0
-    top_p: float = 1.0
-    seed: int = 0
-    window: int | None = None
+    temperature: Temperature = 1.0
+    top_p: TopP = 1.0
+    seed: DrawingSeed = 0
+    window: OneOrMore | None = None
     """Past latent frames a frame sees; None: as in training. A video can have any length: the window moves along."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 63:
-            raise InputError("seed", self.seed, "does not fit 63 bits", "use a number from 0 to 2^63 - 1")
-        at_least(1, "", self, "window")
+        check_fields(self, "")
 
 
 class VideoPipeline:
@@ -130,7 +129,7 @@ class VideoPipeline:
     def batch(self, requests: Sequence[Request]) -> list[Video]:
         """Make several videos of one size and length at once; each equals the one made alone, up to rounding."""
         chunks = np.concatenate(list(self._chunks(requests)), axis=1)
-        fps = self._shape(requests[0].schedule).fps
+        fps = self.shape(requests[0].schedule).fps
         return [Video(frames, fps) for frames in chunks]
 
     def stream(self, request: Request) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
@@ -143,7 +142,7 @@ class VideoPipeline:
         """Sample and decode: yield the pixel frames of one latent frame after another."""
         first = requests[0]
         self._check_equal(requests)
-        shape = self._shape(first.schedule)
+        shape = self.shape(first.schedule)
         schedule = ScaleSchedule.named(shape.schedule)
         num_frames = shape.num_frames if first.num_frames is None else first.num_frames
         guidance = parse_guidance(self.config.guidance if first.guidance is None else first.guidance)
@@ -204,7 +203,7 @@ class VideoPipeline:
         device = self.model.input.weight.device
         return LiveText(self._text_encoder or text.path, text.max_tokens, text.encoder_hash, device)
 
-    def _shape(self, name: str | None) -> ClipShape:
+    def shape(self, name: str | None) -> ClipShape:
         """A shape of video that the model was trained on."""
         shapes = {shape.schedule: shape for shape in reversed(self.config.shapes)}
         chosen = self.config.shapes[0].schedule if name is None else name

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore, PixelFrames, ZeroOrMore
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.pretrain.config import ModelConfig
 from videoar.tokenizer.scales import ScaleSchedule
@@ -38,9 +39,9 @@ class ClipShape:
     """Scale schedule by name: the frame size "HxW" in pixels."""
     schedule_hash: str
     """Hash of the grids of the scales in training."""
-    num_frames: int
+    num_frames: PixelFrames
     """Number of pixel frames, 1 + 4n."""
-    fps: float
+    fps: FramesPerSecond
 
     def __post_init__(self) -> None:
         if ScaleSchedule.named(self.schedule).hash != self.schedule_hash:
@@ -69,7 +70,7 @@ class Provenance:
     recipe: str = ""
     recipe_hash: str = ""
     """Sixteen hex digits of the resolved recipe."""
-    step: int = 0
+    step: ZeroOrMore = 0
     ended: tuple[int, ...] = ()
     """Steps at which the finished stages ended."""
     ema: bool = False
@@ -85,7 +86,7 @@ class ExportConfig:
     format_version: int = 1
     shapes: tuple[ClipShape, ...] = ()
     """Shapes of video it was trained on; it generates the first by default."""
-    window: int = 16
+    window: OneOrMore = 16
     """Past latent frames a frame attends to."""
     guidance: str = "t2v"
     tokenizer_hash: str = ""

@@ -15,6 +15,7 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Limits
 
 Name = Literal[
     "attention",
@@ -94,7 +95,7 @@ class Bench:
     """Cases to run, by name or shell pattern (`'2048*'`); without it, all of the size."""
     backends: tuple[str, ...] = ()
     """Of attention: backends to compare; without it, all that are known."""
-    repeats: int = 5
+    repeats: Annotated[int, Limits(1, 10_000)] = 5
     """Of these six: measured rounds, after one that does not count."""
     plot: Path | None = None
     """PNG or SVG file for a chart of the ratios to the floor; needs matplotlib."""
@@ -144,8 +145,6 @@ def _cases(options: Bench) -> Iterator[dict[str, Any]]:
         check_plot(options.plot)
     if options.name != "attention":
         _refuse(options, "backends")
-    if options.repeats < 1:
-        raise InputError("repeats", options.repeats, "measures nothing", "use 1 or more")
     size = options.size or ("gpu" if here().type == "cuda" else "cpu")
     chosen = Options(size=size, patterns=options.cases, repeats=options.repeats, backends=options.backends)
     return run_cases(options.name, chosen)

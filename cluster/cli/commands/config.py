@@ -14,6 +14,7 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Devices, Utilisation
 from videoar.cluster.ground.overrides import differences
 
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ class Config:
     """Print each field as the option that sets it."""
     budget: bool = False
     """Print tokens, FLOPs, hours and bytes, by arithmetic alone: no GPU, no data."""
-    gpus: int | None = None
+    gpus: Devices | None = None
     """With --budget: number of devices; if not given, the number after the @ of RECIPE, or as many as can share its
     batch, at most 8."""
     gpu: str = "h200"
     """With --budget: kind of device (h100, h200, a100, ...)."""
-    mfu: float = 0.4
+    mfu: Utilisation = 0.4
     """With --budget: assumed MFU (share of the device's peak FLOPs), from which hours follow."""
     json: bool = False
     """With --budget: print every figure as one JSON object."""

@@ -10,6 +10,7 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import OutFolder, RunFolder, parse
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.limits import ZeroOrMore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Export:
     """Folder that `videoar train` wrote."""
     out: OutFolder
     """Folder to write; an earlier export in it is replaced."""
-    step: Annotated[int | None, arg(metavar="N")] = None
+    step: Annotated[ZeroOrMore | None, arg(metavar="N")] = None
     """Step of the checkpoint to export; the newest complete one if not given."""
     ema: bool = False
     """Export the moving average of the weights instead of the weights."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,34 +126,35 @@ def test_a_label_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "message"),
+    ("arguments", "message"),
     [
-        (Request(), "prompt=None: must be given"),
-        (Request(prompt="a", label=1), "the model was trained on captions"),
-        (Request(prompt="a", image=_clip(1)[0], video=_clip(5)), "and video are both given"),
-        (Request(prompt="a", num_frames=0), "is not 1 \\+ 4n"),
-        (Request(prompt="a", num_frames=6), "is not 1 \\+ 4n"),
-        (Request(prompt="a", video=_clip(6)), "is not 1 \\+ 4n"),
-        (Request(prompt="a", video=_clip(9)), "leaves nothing to generate after the 9 given frames"),
-        (Request(prompt="a", video=_clip(5), given_frames=9, num_frames=17), "is more than the 5 frames"),
-        (Request(prompt="a", schedule="128x128"), "use one of: 32x32, 48x48"),
-        (Request(prompt="a", guidance="much"), "use ucf101, t2v"),
-        (Request(prompt="a", temperature=-1.0), "temperature=-1.0: is below 0"),
-        (Request(prompt="a", image="absent.png"), "give a video or picture file"),
+        ({}, "prompt=None: must be given"),
+        ({"prompt": "a", "label": 1}, "the model was trained on captions"),
+        ({"prompt": "a", "image": _clip(1)[0], "video": _clip(5)}, "and video are both given"),
+        ({"prompt": "a", "num_frames": 0}, "^num_frames=0: is below 1"),
+        ({"prompt": "a", "num_frames": 6}, "^num_frames=6: is not 1 \\+ 4n; use 5 or 9"),
+        ({"prompt": "a", "num_frames": 10**9}, "^num_frames=1000000000: is above 100001"),
+        ({"prompt": "a", "video": _clip(6)}, "^video=6: is not 1 \\+ 4n"),
+        ({"prompt": "a", "video": _clip(5), "given_frames": 4}, "^given_frames=4: is not 1 \\+ 4n"),
+        ({"prompt": "a", "video": _clip(9)}, "leaves nothing to generate after the 9 given frames"),
+        ({"prompt": "a", "video": _clip(5), "given_frames": 9, "num_frames": 17}, "is more than the 5 frames"),
+        ({"prompt": "a", "schedule": "128x128"}, "use one of: 32x32, 48x48"),
+        ({"prompt": "a", "guidance": "much"}, "use ucf101, t2v"),
+        ({"prompt": "a", "guidance": "nan"}, "^guidance=nan: is not a number"),
+        ({"prompt": "a", "guidance": "1,2,3,-1"}, "^guidance=1,2,3,-1: is below 0"),
+        ({"prompt": "a", "guidance": float("nan")}, "^guidance=nan: is not text or a number"),
+        ({"prompt": "a", "temperature": -1.0}, "^temperature=-1.0: is below 0"),
+        ({"prompt": "a", "temperature": float("nan")}, "^temperature=nan: is not a number"),
+        ({"prompt": "a", "image": "absent.png"}, "give a video or picture file"),
+        ({"prompt": "a", "window": 0}, "^window=0: is below 1"),
+        ({"prompt": "a", "seed": -1}, "^seed=-1: is below 0"),
+        ({"prompt": "a", "seed": 2**63}, "^seed=9223372036854775808: is above 9223372036854775807"),
     ],
 )
-def test_a_request_that_cannot_be_met(pipeline: VideoPipeline, request_: Request, message: str) -> None:
+def test_a_request_that_cannot_be_met(pipeline: VideoPipeline, arguments: dict[str, Any], message: str) -> None:
     """Each says which argument, its value and what to give instead."""
     with pytest.raises(InputError, match=message):
-        pipeline.batch([request_])
-
-
-def test_settings_out_of_range_are_refused() -> None:
-    """A window of 0 would silently mean the trained one, and a seed past int64 an overflow inside the sampler."""
-    with pytest.raises(InputError, match="window=0: is below 1"):
-        Request(prompt="a", window=0)
-    with pytest.raises(InputError, match="does not fit 63 bits"):
-        Request(prompt="a", seed=-1)
+        pipeline(**arguments)
 
 
 def test_half_precision_weights_generate(folder: Path) -> None:

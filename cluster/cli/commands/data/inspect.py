@@ -14,8 +14,8 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import make_folder, parse
 from videoar.cluster.cli.commands.data.urls import Prepared
 from videoar.cluster.cli.output import say
-from videoar.cluster.ground.checks import at_least
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import OneOrMore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,13 +42,12 @@ class InspectData:
     """Folder for the pictures."""
     tokenizer: Annotated[str | None, arg(metavar="DIR")] = None
     """Folder of the tokenizer's weights; the one recorded with the dataset if not given."""
-    clips: Annotated[int, arg(metavar="N")] = 16
+    clips: Annotated[OneOrMore, arg(metavar="N")] = 16
     """Decode at most N clips."""
 
 
 def inspect(words: Sequence[str], prog: str) -> int:
     options = parse(InspectData, words, prog)
-    at_least(1, "", options, "clips")
     if options.shard is not None and options.sample is not None:
         raise InputError("sample", options.sample, f"is given with the shard {options.shard}", "give one of the two")
     from videoar.data_pipeline.preparing.inspect import check_tokenizer, header_of
