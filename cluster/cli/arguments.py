@@ -61,14 +61,25 @@ def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -
 
     `--help` after the recipe's name shows every field of the recipe and then the command's options.
     """
+    from videoar.configs.idle_options import refuse_idle_options
     from videoar.configs.load import find_recipe
 
     own, flags = _split_own(command, words)
     if any(word in HELP for word in words):
         _help_with_recipe(command, own[:1], prog)
     options = parse(command, own, prog)
-    recipe = find_recipe(options.recipe)  # type: ignore[attr-defined]
-    return options, override(recipe, flags, own_flags(command)), flags
+    recipe = override(find_recipe(options.recipe), flags, own_flags(command))  # type: ignore[attr-defined]
+    refuse_idle_options(recipe, flags)
+    return options, recipe, flags
+
+
+def only_with(command: object, needed: str, *names: str) -> None:
+    """InputError for the first of these options that is given although the one it belongs to is not."""
+    for name in names:
+        value = getattr(command, name)
+        if not getattr(command, needed) and value is not None and value is not False:
+            flag = needed.replace("_", "-")
+            raise InputError(name, value, f"has no effect without --{flag}", f"leave it out, or add --{flag}")
 
 
 def _help_with_recipe(command: type, recipe: Sequence[str], prog: str) -> None:

@@ -43,7 +43,7 @@ def override(value: Value, flags: Mapping[str, Sequence[str]], also: Iterable[st
     kinds = {path: kind for path, kind, _ in leaves(value)}
     mapping = to_dict(value)
     for flag, words in flags.items():
-        path = _canonical(value, flag)
+        path = canonical(value, flag)
         kinds |= _below_null(kinds, path)
         if path not in kinds:
             raise unknown_flag(flag, words, (*kinds, *also))
@@ -73,8 +73,8 @@ def differences(value: object, other: object) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _canonical(value: object, flag: str) -> str:
-    """The dotted path with underscores and indices: `data.datasets.a-b.flip` -> `data.datasets.1.flip`."""
+def canonical(value: object, flag: str) -> str:
+    """A flag as the dotted path with underscores and indices: `data.datasets.a-b.flip` -> `data.datasets.1.flip`."""
     path: list[str] = []
     for segment in flag.split("."):
         segment = segment.replace("-", "_")

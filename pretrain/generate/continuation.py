@@ -31,6 +31,9 @@ def given_frames(
     """
     if image is not None and video is not None:
         raise InputError("image", "...", "and video are both given", "give only one of them")
+    if image is not None and num_frames == 1:
+        given = image if isinstance(image, str | Path) else "..."
+        raise InputError("image", given, "is all of a result of one frame", "ask for num_frames of 5 or more")
     if image is not None:
         return read_video(image, fps, field="image")[:1] if isinstance(image, str | Path) else image[None]
     if video is None:

@@ -58,6 +58,10 @@ class Request:
 
     def __post_init__(self) -> None:
         check_fields(self, "")
+        if self.given_frames is not None and self.video is None:
+            raise InputError("given_frames", self.given_frames, "has no effect without a video", "leave it out")
+        if self.temperature == 0 and self.top_p < 1:
+            raise InputError("top_p", self.top_p, "has no effect with temperature 0", "leave it out")
 
 
 class VideoPipeline:
@@ -73,6 +77,11 @@ class VideoPipeline:
         self.model, self.tokenizer, self.config = model.eval(), tokenizer.eval(), config
         self._text_encoder = text_encoder
         _check_pair(model, tokenizer, config)
+        kind = config.model.text.kind
+        if text_encoder is not None and kind != "t5":
+            raise InputError(
+                "text_encoder", text_encoder, f"is not read by weights of text kind {kind}", "leave it out"
+            )
 
     @classmethod
     def from_pretrained(
