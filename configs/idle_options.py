@@ -20,6 +20,7 @@ from videoar.pretrain.config import (
     ModelConfig,
     OptimizerConfig,
     ParallelConfig,
+    Recipe,
     StageConfig,
     TextConfig,
 )
@@ -40,6 +41,7 @@ class Dependence:
 
 
 DEPENDENCES = (
+    Dependence(Recipe, ("guidance",), lambda recipe: recipe.text_dropout, "set text_dropout above 0"),
     Dependence(TextConfig, ("num_classes",), lambda text: text.kind == "label", "set model.text.kind=label"),
     Dependence(
         TextConfig, ("max_tokens",), lambda text: text.kind != "label", "set another model.text.kind than label"

@@ -352,7 +352,7 @@ class Recipe:
     precision: Literal["float32", "bf16"] = "bf16"
     """Type of the matrix products; weights, norms and loss stay in float32."""
     guidance: Literal["t2v", "ucf101"] = "t2v"
-    """Default guidance ramp of the exported model."""
+    """Default guidance ramp of the exported model; with text_dropout 0 it is 1, which is off."""
     threads: Threads = 0
     """Intra-op threads per process; 0: torch's default. With one thread a CPU run is repeatable to the digit."""
     seed: Seed = 0
@@ -438,6 +438,12 @@ class Recipe:
         parallel = stage.parallel or self.parallel
         inherits = parallel.attention == "auto"
         return replace(parallel, attention=self.parallel.attention) if inherits else parallel
+
+    @property
+    def exported_guidance(self) -> str:
+        """The ramp that exports and samples use. Guidance compares with the model without text, which text_dropout 0
+        leaves untrained: it would turn good videos to noise."""
+        return self.guidance if self.text_dropout else "1"
 
     @property
     def num_steps(self) -> int:

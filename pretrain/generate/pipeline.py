@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,8 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.text.t5 import LiveText
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -154,7 +157,7 @@ class VideoPipeline:
         shape = self.shape(first.schedule)
         schedule = ScaleSchedule.named(shape.schedule)
         num_frames = shape.num_frames if first.num_frames is None else first.num_frames
-        guidance = parse_guidance(self.config.guidance if first.guidance is None else first.guidance)
+        guidance = self._guidance(first.guidance)
         frames = sample_frames(
             self.model,
             schedule,
@@ -199,7 +202,24 @@ class VideoPipeline:
             trained_on = "captions" if kind != "label" else "labels"
             problem = f"must be given, and {other} must not: the model was trained on {trained_on}"
             raise InputError(wanted, value, problem, f"give a {wanted}")
-        return self._text.encode(value)
+        tokens, text = self._text.encode(value), self._text
+        if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):
+            log.warning(
+                "prompt: the model reads the first %d of its %d tokens; the rest is ignored", len(tokens), whole
+            )
+        return tokens
+
+    def _guidance(self, asked: str | float | Guidance | None) -> Guidance:
+        """The ramp that is asked for, or that of the export."""
+        exported = parse_guidance(self.config.guidance)
+        guidance = exported if asked is None else parse_guidance(asked)
+        if exported.is_off and not guidance.is_off:
+            log.warning(
+                "guidance=%s: compares with the model without text, which these weights were not trained to be "
+                "(text_dropout 0); leave it out if the video is noise",
+                asked,
+            )
+        return guidance
 
     @cached_property
     def _text(self) -> BytesText | LabelText | LiveText:

@@ -64,6 +64,10 @@ class BytesText:
     def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
         return self.encode(entry.caption)
 
+    def whole_length(self, text: str) -> int:
+        """Tokens of a caption before it is cut."""
+        return len(text.encode())
+
     def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
         if not isinstance(text, str):
             raise InputError("label", text, "is not a caption, and this model reads captions", "give a prompt")

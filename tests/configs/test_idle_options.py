@@ -41,6 +41,7 @@ PAIRS = [
 ]
 """An option, and the other options with which it has an effect."""
 SWITCHED_OFF = [
+    ("--guidance ucf101", "--text-dropout 0"),
     ("--model.text.max-tokens 9", "--model.text.kind label --model.text.num-classes 3"),
     ("--model.rope-base 100", "--model.rope learned"),
     ("--correction.targets stored", "--correction.corruption off"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
@@ -28,11 +28,13 @@ class Export:
     """Step of the checkpoint to export; the newest complete one if not given."""
     ema: bool = False
     """Export the moving average of the weights instead of the weights."""
+    dtype: Literal["float32", "bf16"] = "float32"
+    """Type of the stored weights. bf16 halves the files and is what a GPU computes with; a CPU computes in float32."""
 
 
 def export(words: Sequence[str], prog: str) -> int:
     options = parse(Export, words, prog)
     from videoar.pretrain.export.convert import export as write_export
 
-    say(str(write_export(options.run, options.out, options.step, ema=options.ema)))
+    say(str(write_export(options.run, options.out, options.step, ema=options.ema, dtype=options.dtype)))
     return 0

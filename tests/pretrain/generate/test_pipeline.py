@@ -147,6 +147,25 @@ def test_a_request_that_cannot_be_met(pipeline: VideoPipeline, arguments: dict[s
         pipeline(**arguments)
 
 
+def test_a_prompt_that_is_too_long_is_said(pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """The end of a caption is where people put what they change; cut in silence, it has no effect and no one knows."""
+    pipeline("12345678", num_frames=1, guidance=1.0)
+    assert not caplog.messages
+    pipeline("123456789", num_frames=1, guidance=1.0)
+    assert caplog.messages == ["prompt: the model reads the first 8 of its 9 tokens; the rest is ignored"]
+
+
+def test_guidance_of_weights_that_have_none_is_said(pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """By default it is off; who asks for it learns why the video is noise."""
+    config = replace(pipeline.config, guidance="1")
+    without = VideoPipeline(pipeline.model, pipeline.tokenizer, config)
+    usual = without("a", num_frames=1).frames
+    assert np.array_equal(usual, pipeline("a", num_frames=1, guidance=1.0).frames)
+    assert not caplog.messages
+    without("a", num_frames=1, guidance="t2v")
+    assert caplog.messages[0].startswith("guidance=t2v: compares with the model without text")
+
+
 def test_an_encoder_that_would_not_be_read_is_refused(folder: Path) -> None:
     """Weights that read bytes would ignore it, and the caption would not mean what a person thinks."""
     with pytest.raises(InputError, match="text_encoder=t5: is not read by weights of text kind bytes; leave it out"):
