@@ -16,8 +16,8 @@ def peak_growth(call: Callable[[], object], device: torch.device) -> int:
 
     On a CPU what was there before the call never counts as freed.
     """
-    gc.collect()
     if device.type == "cuda":
+        gc.collect()
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         call()
