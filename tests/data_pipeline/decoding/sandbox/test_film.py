@@ -89,19 +89,19 @@ def test_paths_are_files_and_never_protocols(decoder: VideoDecoder, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("streams", "chosen"),
+    ("suffix", "streams", "chosen"),
     [
-        ({"cover": 96, "film": 48}, 48),
-        ({"film": 48, "cover": 96}, 48),
-        ({"film": 32, "other film": 64}, 64),
-        ({"film": 64, "default film": 32, "cover": 96}, 32),
+        ("mp4", {"cover": 96, "film": 48}, 48),
+        ("mp4", {"film": 48, "cover": 96}, 48),
+        ("ts", {"film": 32, "other film": 64}, 64),
+        ("mp4", {"film": 64, "default film": 32, "cover": 96}, 32),
     ],
 )
 def test_the_main_stream_is_decoded(
-    decoder: VideoDecoder, tmp_path: Path, streams: dict[str, int], chosen: int
+    decoder: VideoDecoder, tmp_path: Path, suffix: str, streams: dict[str, int], chosen: int
 ) -> None:
     """Cover art is the first stream of many files: its still picture would be the whole film."""
-    path = write_streams(tmp_path / "film.mp4", streams)
+    path = write_streams(tmp_path / f"film.{suffix}", streams)
     assert (decoder.probe(path).height, decoder.probe(path).width) == (chosen, chosen)
 
 
