@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import canonical
-from videoar.data_pipeline.config.datasets import DuplicateConfig, ShotConfig, SourceConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig, DuplicateConfig, ShotConfig, SourceConfig
 from videoar.pretrain.config import (
     CorrectionConfig,
     FaultConfig,
@@ -39,8 +39,19 @@ class Dependence:
     condition: str
     """The condition in words, as an imperative."""
 
+    def forbids(self, config: object, name: str) -> bool:
+        """Whether a field of this configuration, dotted if it is in a part of it, has no effect."""
+        return isinstance(config, self.part) and name in self.names and not self.holds(config)
+
 
 DEPENDENCES = (
+    Dependence(Recipe, ("loader.online_cache_bytes",), lambda recipe: recipe.data.online, "set data.online=true"),
+    Dependence(
+        DatasetConfig,
+        ("captioner.minimum", "captioner.maximum", "duplicates.embedding.minimum", "duplicates.embedding.maximum"),
+        lambda _: False,
+        "name a model that scores under filters.scores",
+    ),
     Dependence(Recipe, ("guidance",), lambda recipe: recipe.text_dropout, "set text_dropout above 0"),
     Dependence(TextConfig, ("num_classes",), lambda text: text.kind == "label", "set model.text.kind=label"),
     Dependence(
@@ -107,14 +118,18 @@ DEPENDENCES = (
 )
 
 
-def refuse_idle_options(recipe: AnyRecipe, flags: Iterable[str]) -> None:
-    """InputError for the first typed option that has no effect in this recipe."""
+def refuse_idle_options(named: AnyRecipe, recipe: AnyRecipe, flags: Iterable[str]) -> None:
+    """InputError for the first typed option that has no effect in `recipe`, which is `named` with the options."""
     for flag in flags:
-        *path, name = canonical(recipe, flag).split(".")
-        config: Any = recipe
-        for segment in path:
-            config = config[int(segment)] if isinstance(config, tuple) else getattr(config, segment)
-        for rule in DEPENDENCES:
-            if isinstance(config, rule.part) and name in rule.names and not rule.holds(config):
-                value, remedy = getattr(config, name), f"leave it out, or {rule.condition}"
-                raise InputError(flag.replace("-", "_"), value, "has no effect in this recipe", remedy)
+        segments, config = canonical(named, flag).split("."), recipe
+        broken = []
+        for depth, segment in enumerate(segments):
+            broken += [rule for rule in DEPENDENCES if rule.forbids(config, ".".join(segments[depth:]))]
+            config = _step(config, segment)
+        if broken:
+            remedy = f"leave it out, or {broken[0].condition}"
+            raise InputError(flag.replace("-", "_"), config, "has no effect in this recipe", remedy)
+
+
+def _step(config: Any, segment: str) -> Any:
+    return config[int(segment)] if isinstance(config, tuple) else getattr(config, segment)

@@ -270,6 +270,8 @@ class StageConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not self.name:
+            raise wrong_field(self, "name", "is empty", "give the stage a name")
         if not self.mixture:
             raise wrong_field(self, "mixture", "trains on nothing", "name at least one dataset")
 
@@ -360,6 +362,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_fields(self, "")
+        if not self.name:
+            raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
         self._check_datasets()
         for stage in self.stages:
             self._check_lengths(stage)

@@ -11,6 +11,7 @@ from videoar.cluster.ground.limits import (
     BitsPerToken,
     ClipNorm,
     Decay,
+    DrawingSeed,
     FramesPerSecond,
     LearningRate,
     Limits,
@@ -144,7 +145,7 @@ class TokenizerTrainConfig:
     """Weights of the loss terms."""
     precision: Literal["float32", "bf16"] = "float32"
     """Precision of the autoencoder's arithmetic (autocast); weights, quantiser and losses are always float32."""
-    seed: Seed = 0
+    seed: DrawingSeed = 0
     """Seed of the initial weights and of the scale dropout."""
     log_every: OneOrMore = 10
     """Steps between two lines of metrics.jsonl."""

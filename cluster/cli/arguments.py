@@ -14,7 +14,7 @@ import tyro
 from tyro.conf import Positional
 
 from videoar.cluster.cli.output import HELP
-from videoar.cluster.ground.checks import check_fields
+from videoar.cluster.ground.checks import check_fields, short
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import Flags, override, split_flags, unknown_flag
 
@@ -68,8 +68,9 @@ def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -
     if any(word in HELP for word in words):
         _help_with_recipe(command, own[:1], prog)
     options = parse(command, own, prog)
-    recipe = override(find_recipe(options.recipe), flags, own_flags(command))  # type: ignore[attr-defined]
-    refuse_idle_options(recipe, flags)
+    named = find_recipe(options.recipe)  # type: ignore[attr-defined]
+    recipe = override(named, flags, own_flags(command))
+    refuse_idle_options(named, recipe, flags)
     return options, recipe, flags
 
 
@@ -182,7 +183,7 @@ def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputE
             part: dict[str, Any] = match.groupdict()
             name = part["field"].removeprefix("--")
             value = part.get("value") or " ".join(flags.get(name, flags.get(name.replace("_", "-"), []))) or "''"
-            return InputError(name, value, _plainly(part.get("problem")), part.get("remedy") or remedy)
+            return InputError(name, short(value), _plainly(part.get("problem")), part.get("remedy") or remedy)
     text = re.sub(r"^Missing from [^:]*: (.*)", r"lacks \1", text)
     return InputError("arguments", " ".join(words) or "''", text or "are not accepted", remedy)
 

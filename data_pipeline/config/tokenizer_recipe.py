@@ -61,5 +61,7 @@ class TokenizerRecipe:
 
     def __post_init__(self) -> None:
         check_fields(self, "")
+        if not self.name:
+            raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
         if not self.clips:
             raise InputError("clips", "[]", "names no source", "name at least one")

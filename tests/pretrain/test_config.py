@@ -55,6 +55,8 @@ from videoar.pretrain.config import ParallelConfig
         ("--faults.spike-window 1", "faults.spike_window=1: is below 2; use 2 or more"),
         ("--faults.hang-timeout-s 0", "faults.hang_timeout_s=0.0: is not above 0; use a number above 0"),
         ("--text-dropout 2", "text_dropout=2.0: is above 1; use 1 or less"),
+        ("--name=", "name='': is empty; give the recipe a name"),
+        ("--stages.video.name=", "stages.1.name='': is empty; give the stage a name"),
         ("--threads -1", "threads=-1: is below 0; use 0 or more"),
     ],
 )
