@@ -1,7 +1,7 @@
 """Options of a command line that would do nothing: most fields of a recipe have an effect only with another field.
 
-A person who types such an option alone believes that it works. Only typed options are refused: recipes and saved files
-may keep a field for the day when the other one is switched on.
+A person who types such an option alone believes that it works. Only typed options are refused (and validation of
+nothing): recipes and saved files may keep a field for the day when the other one is switched on.
 """
 
 from __future__ import annotations
@@ -90,9 +90,6 @@ DEPENDENCES = (
         StageConfig, ("plateau_delta",), lambda stage: stage.plateau_patience, "set plateau_patience of the stage"
     ),
     Dependence(
-        LogConfig, ("validate_every",), lambda log: log.validation or not log.validate_every, "set log.validation"
-    ),
-    Dependence(
         LogConfig,
         ("validation",),
         lambda log: log.validate_every or log.sample_every or not log.validation,
@@ -119,7 +116,12 @@ DEPENDENCES = (
 
 
 def refuse_idle_options(named: AnyRecipe, recipe: AnyRecipe, flags: Iterable[str]) -> None:
-    """InputError for the first typed option that has no effect in `recipe`, which is `named` with the options."""
+    """InputError for the first typed option that has no effect in `recipe`, which is `named` with the options.
+
+    Validation of nothing is refused wherever it was written: a run of weeks would have no held-out curve.
+    """
+    if isinstance(recipe, Recipe) and recipe.log.validate_every and not recipe.log.validation:
+        raise _idle("log.validate_every", recipe.log.validate_every, "set log.validation")
     for flag in flags:
         segments, config = canonical(named, flag).split("."), recipe
         broken = []
@@ -127,8 +129,11 @@ def refuse_idle_options(named: AnyRecipe, recipe: AnyRecipe, flags: Iterable[str
             broken += [rule for rule in DEPENDENCES if rule.forbids(config, ".".join(segments[depth:]))]
             config = _step(config, segment)
         if broken:
-            remedy = f"leave it out, or {broken[0].condition}"
-            raise InputError(flag.replace("-", "_"), config, "has no effect in this recipe", remedy)
+            raise _idle(flag.replace("-", "_"), config, broken[0].condition)
+
+
+def _idle(field: str, value: object, condition: str) -> InputError:
+    return InputError(field, value, "has no effect in this recipe", f"leave it out, or {condition}")
 
 
 def _step(config: Any, segment: str) -> Any:

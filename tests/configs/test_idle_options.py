@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import override, split_flags
 from videoar.configs.debug import recipe
 from videoar.configs.idle_options import DEPENDENCES, refuse_idle_options
+from videoar.configs.load import save_recipe
+from videoar.pretrain.config import LogConfig
 
 VALIDATION = "--log.validation clips32 --log.validate-every 5"
 FILMS = "--data.datasets.clips32.source.kind folder --data.datasets.clips32.source.path films"
@@ -91,6 +94,15 @@ def test_switching_validation_off_is_an_effect() -> None:
     """A recipe that validates is used without it by one option."""
     refuse("--log.validate-every 0")
     refuse("--log.validation")
+
+
+def test_validation_of_nothing_is_refused_in_files_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody types it: it is a line of the recipe that looks as if the run were watched."""
+    chosen = replace(recipe(), log=LogConfig(validate_every=5))
+    save_recipe(chosen, tmp_path / "recipe.yaml")
+    assert main(["config", str(tmp_path / "recipe.yaml")]) == 2
+    assert capsys.readouterr().err.startswith("log.validate_every=5: has no effect in this recipe")
+    assert main(["config", str(tmp_path / "recipe.yaml"), "--log.validation", "clips32"]) == 0
 
 
 def test_an_option_may_rename_what_it_is_in() -> None:
