@@ -12,7 +12,8 @@ def warmup_cosine(step: int, *, num_steps: int, warmup_steps: int, final_fractio
     """
     if step < warmup_steps:
         return (step + 1) / warmup_steps
-    after = num_steps - 1 - warmup_steps
-    progress = min(1.0, (step - warmup_steps) / after) if after > 0 else 1.0
-    cosine = 0.5 * (1 + math.cos(math.pi * progress))
+    if step >= num_steps - 1:
+        return final_fraction
+    # The cosine ends one step later, as it always did: runs of earlier versions resume to the losses that they had.
+    cosine = 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (num_steps - warmup_steps)))
     return final_fraction + (1 - final_fraction) * cosine
