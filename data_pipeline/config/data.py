@@ -43,6 +43,8 @@ class DataConfig:
     """Decoder subprocesses of each actor; with `online`, of each training process for each dataset."""
     decode_timeout_s: float = 120.0
     """Seconds a decoder may spend on one source before it is killed and its clips are recorded as failed."""
+    decode_max_pixels: int = 1 << 27
+    """Most pixels of a picture or frame; larger ones are left out."""
     stall_timeout_s: float = 600.0
     """Seconds an actor may spend without finishing a clip before it is killed and its clips are tried again."""
     max_failed_fraction: float = 0.5
@@ -57,7 +59,17 @@ class DataConfig:
             raise InputError("data.datasets", "[]", "names no dataset", "name at least one")
         if len(set(names)) != len(names):
             raise InputError("data.datasets", names, "are not distinct names", "name each dataset once")
-        at_least(1, "data", self, "samples_per_shard", "max_shard_bytes", "actors", "decode_processes", "max_attempts")
+        at_least(
+            1,
+            "data",
+            self,
+            "samples_per_shard",
+            "max_shard_bytes",
+            "actors",
+            "decode_processes",
+            "decode_max_pixels",
+            "max_attempts",
+        )
         at_least(0, "data", self, "gpus_per_actor")
         above(0, "data", self, "decode_timeout_s")
         between(0, 1, "data", self, "max_failed_fraction")

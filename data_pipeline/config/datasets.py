@@ -9,6 +9,7 @@ from typing import Literal
 from videoar.cluster.ground.checks import above, at_least, between
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import same_area
 
@@ -45,6 +46,8 @@ class SourceConfig:
     clips."""
     end_fraction: float = 1.0
     """Use each source up to this fraction of its duration."""
+    pictures: PictureConfig = field(default_factory=PictureConfig)
+    """What is done with pictures of kinds that need a decision."""
 
     def __post_init__(self) -> None:
         refuse_credentials("source.path", self.path)
