@@ -10,6 +10,7 @@ from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, Limits, Share, ZeroOrMore
+from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import same_area
 
@@ -49,6 +50,8 @@ class SourceConfig:
     clips."""
     end_fraction: Share = 1.0
     """Use each source up to this fraction of its duration."""
+    pictures: PictureConfig = field(default_factory=PictureConfig)
+    """What is done with pictures of kinds that need a decision."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -28,7 +28,7 @@ def scan(container: Any, stream: Any, request: dict[str, Any]) -> dict[str, list
     """What a Scanner finds in the part of the source that is requested."""
     scanner, resizer = Scanner(**request["looks"]), VideoReformatter()
     for shown_s, frame in _sparse(Film(container, stream, request).frames(), request):
-        scanner.add(shown_s, thumbnail(frame, stream, resizer))
+        scanner.add(shown_s, thumbnail(frame, stream, resizer, request["ground"]))
     return scanner.answer()
 
 
