@@ -111,7 +111,7 @@ class ShotConfig:
     threshold: float = 0.0
     """Threshold of the detector; 0: PySceneDetect's default (27 for content, 3 for adaptive)."""
     min_shot_s: float = 0.6
-    """Shortest shot: a change sooner after the previous cut is not a cut."""
+    """Shots shorter than this are left out. They are never merged with a neighbour: no clip shows two shots."""
 
     def __post_init__(self) -> None:
         at_least(0, "shots", self, "threshold", "min_shot_s")
