@@ -13,7 +13,6 @@ from videoar.data_pipeline.decoding.client import Probe, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.decoding.sandbox.scanner import GRID_S, opencv, scenedetect
 
-
 LEAST_DETAIL = 32
 """Bits of a hash that must say something before it is compared: half of them."""
 
