@@ -105,7 +105,7 @@ class ShotConfig:
     threshold: Annotated[float, Limits(0, 1e6)] = 0.0
     """Threshold of the detector; 0: PySceneDetect's default (27 for content, 3 for adaptive)."""
     min_shot_s: Measure = 0.6
-    """Shortest shot: a change sooner after the previous cut is not a cut."""
+    """Shots shorter than this are left out. They are never merged with a neighbour: no clip shows two shots."""
 
     def __post_init__(self) -> None:
         check_fields(self)

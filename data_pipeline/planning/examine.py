@@ -146,7 +146,11 @@ class Examiner:
             window = usable_window(self._dataset.source, examined.source, probe.duration_s)
             shots = [window] if scan is None else list(scan.shots(window))
         slots = []
+        shortest = self._dataset.shots.min_shot_s if len(shots) > 1 else 0.0
         for shot in shots:
+            if shot is not None and shot.end_s - shot.start_s < shortest:
+                examined.drop(f"is a shot shorter than shots.min_shot_s={shortest:g}", shot.start_s)
+                continue
             found, reason = self._slots_of(shot, probe)
             slots += found
             if reason:
