@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.files import write_atomically, written_aside
 from videoar.cluster.ground.overrides import differences
 from videoar.cluster.ground.process import World
 from videoar.cluster.ground.serialize import from_yaml, to_yaml
@@ -65,17 +66,6 @@ def open_run(run: Path, recipe: Recipe, world: World) -> None:
     write_atomically(run / ENVIRONMENT, json.dumps(_environment(world), indent=1) + "\n")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step, so that readers see the old content or the new one."""
-    aside = _aside(path)
-    aside.write_text(text)
-    os.replace(aside, path)
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.writing")
-
-
 def append_line(path: Path, line: str) -> None:
     """Append one line to a file; if a killed process left a line unfinished, start on a new one."""
     with path.open("ab+") as file:
@@ -93,10 +83,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def keep_lines(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
     """Keep the wanted JSON lines of a file and drop the rest and unfinished ones; does nothing without a file."""
     if path.exists():
-        aside = _aside(path)
-        with aside.open("w") as kept:
+        with written_aside(path) as aside, aside.open("w") as kept:
             kept.writelines(f"{line}\n" for line, record in _whole_lines(path) if wanted(record))
-        os.replace(aside, path)
 
 
 def drop_validations(run: Path, after: int) -> None:

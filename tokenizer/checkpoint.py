@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import WRITING, discard, filled_folder
 from videoar.cluster.ground.serialize import to_dict
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
 from videoar.tokenizer.files import load_weights
@@ -44,26 +44,27 @@ class TrainState:
 def save(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> Path:
     """Write RUN/checkpoints/step-NNNNNNNN and remove all but the newest two."""
     root = run / "checkpoints"
-    root.mkdir(parents=True, exist_ok=True)
-    for stale in root.glob(".writing-*"):
-        shutil.rmtree(stale)
-    folder = root / f".writing-{uuid.uuid4().hex[:8]}"
-    state.tokenizer.save(folder)
-    save_file(_moments(state), folder / MOMENTS)
-    described = {"step": state.step, "settings": _settings(config, recipe)}
-    (folder / STATE).write_text(json.dumps(described, indent=1) + "\n")
     final = root / f"step-{state.step:08d}"
-    if final.exists():
-        shutil.rmtree(final)
-    folder.rename(final)
-    for old in sorted(root.glob("step-*"))[:-KEEP_LAST]:
+    for killed in final.parent.glob(f".step-*{WRITING}"):
+        discard(killed)
+    with filled_folder(final, last=STATE) as folder:
+        state.tokenizer.save(folder)
+        save_file(_moments(state), folder / MOMENTS)
+        described = {"step": state.step, "settings": _settings(config, recipe)}
+        (folder / STATE).write_text(json.dumps(described, indent=1) + "\n")
+    for old in saved_folders(run)[:-KEEP_LAST]:
         shutil.rmtree(old)
     return final
 
 
+def saved_folders(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(path.parent for path in (run / "checkpoints").glob(f"step-*/{STATE}"))
+
+
 def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> None:
     """Load the newest checkpoint of the run into `state`, if there is one; InputError if settings differ."""
-    folders = sorted((run / "checkpoints").glob("step-*"))
+    folders = saved_folders(run)
     if not folders:
         return
     described = json.loads((folders[-1] / STATE).read_text())

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from videoar.cluster.ground.files import write_atomically
 from videoar.cluster.ground.preemption import Preempted, Preemption
 from videoar.tokenizer.checkpoint import TrainState, restore, save
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
@@ -143,4 +144,4 @@ def drop_metrics(path: Path, step: int) -> None:
         return
     lines = path.read_text().split("\n")[:-1]
     kept = [line for line in lines if json.loads(line)["step"] <= step]
-    path.write_text("".join(line + "\n" for line in kept))
+    write_atomically(path, "".join(line + "\n" for line in kept))

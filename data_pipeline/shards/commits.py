@@ -28,6 +28,7 @@ _READERS = 16
 """Commits that are read at the same time: on object storage each takes some milliseconds, mostly of waiting."""
 
 _ATTEMPT, _SHA256 = re.compile(r"(\.[\w-]+)?"), re.compile("[0-9a-f]{64}")
+_TAR = re.compile(rf"(?:{SHARDS}|{LATENTS})/\d{{6,}}(?:\.\d+-\d+)?(?:\.[\w-]+)?\.tar")
 _NAME = re.compile(rf"{COMMITS}/(\d{{6,}})(?:\.(\d+)-(\d+))?\.json")
 
 
@@ -176,7 +177,7 @@ def remaining_units(shard_sizes: Iterable[int], committed: Iterable[Unit]) -> It
 
 def stored_tars(storage: Storage) -> Iterator[str]:
     """The keys of all tars that are there, whether a commit names them or not."""
-    return (key for folder in (SHARDS, LATENTS) for key in storage.keys(folder))
+    return (key for folder in (SHARDS, LATENTS) for key in storage.keys(folder) if _TAR.fullmatch(key))
 
 
 def _named(key: str, shard_sizes: Sequence[int]) -> Unit | None:

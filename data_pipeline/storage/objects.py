@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import re
 import shutil
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
@@ -20,10 +21,12 @@ from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.data_pipeline.storage import s3
 
 _COPY_BYTES = 1 << 20
-_READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
-"""Options of opening a file, by whether it is local: the system itself reads ahead on a local disk."""
 UNFINISHED = ".part"
 """End of the name of a local file that is not complete yet."""
+UNFINISHED_NAME = re.compile(r"\.[0-9a-f]{8}\.part$")
+"""What a writer adds to the name of a local file until it is complete."""
+_READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
+"""Options of opening a file, by whether it is local: the system itself reads ahead on a local disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +159,20 @@ class Storage:
         assert prefix.strip("/"), "a storage does not remove its own root"
         if self.is_local:
             shutil.rmtree(self.path(prefix), ignore_errors=not os.path.isdir(self.path(prefix)))
-        elif found := self.keys(prefix):
+        else:
+            self.remove_keys(self.keys(prefix))
+
+    def remove_keys(self, keys: Sequence[str]) -> None:
+        """Remove several objects, and the local folders that are empty then."""
+        if keys and not self.is_local:
             with self._explained():
-                self.fs.rm([self.path(key) for key in found])
+                self.fs.rm([self.path(key) for key in keys])
+            return
+        for key in keys:
+            self.remove(key)
+        for folder in {os.path.dirname(self.path(key)) for key in keys} - {self.root}:
+            with suppress(OSError):  # it is not empty
+                os.rmdir(folder)
 
     def remove_unfinished(self, before_s: float) -> tuple[str, ...]:
         """Remove parts of objects that dead writers left below this folder; returns their keys.
@@ -168,7 +182,7 @@ class Storage:
         if self._is_s3:
             with self._explained():
                 return tuple(key[len(self.root) + 1 :] for key in s3.abort_uploads(self.fs, self.root, before_s))
-        left = tuple(key for key in self.keys("") if key.endswith(UNFINISHED) and self.is_older(key, before_s))
+        left = tuple(key for key in self.keys("") if UNFINISHED_NAME.search(key) and self.is_older(key, before_s))
         for key in left:
             self.remove(key)
         return left

@@ -24,7 +24,7 @@ from safetensors.torch import load as parse_safetensors
 from torch import Tensor
 
 from videoar.cluster.ground.read_ahead import read_ahead
-from videoar.data_pipeline.storage.objects import Storage
+from videoar.data_pipeline.storage.objects import UNFINISHED_NAME, Storage
 from videoar.pretrain.checkpoint.fragment import Cut, Fragment, Place, copy_overlap, may_overlap
 
 FORMAT = 2
@@ -124,13 +124,24 @@ def tidy(root: Storage, step: int, *, keep_last: int, keep_every: int = 0) -> No
     kept = {*steps[-max(keep_last, 1) :], *(saved for saved in steps if keep_every and saved % keep_every == 0)}
     for old in sorted(set(steps) - kept):
         root.remove(f"{step_name(old)}/{MANIFEST}")  # first: without its manifest it is not a checkpoint
-        root.remove_folder(step_name(old))
+        _remove_own(root, step_name(old))
     begun = {int(match[1]) for key in root.keys("") if (match := _STEP.match(key))}
     for unfinished in sorted(other for other in begun - set(steps) if other < step):
-        root.remove_folder(step_name(unfinished))
+        _remove_own(root, step_name(unfinished))
     folder = root.child(step_name(step))
     for stray in set(folder.keys("")) - {MANIFEST, *_read_manifest(folder)["files"]}:
-        folder.remove(stray)
+        if _is_own(stray):
+            folder.remove(stray)
+
+
+def _remove_own(root: Storage, folder: str) -> None:
+    root.remove_keys([key for key in root.keys(folder) if _is_own(key.removeprefix(f"{folder}/"))])
+
+
+def _is_own(name: str) -> bool:
+    """Whether a saver gives files such names, finished or not: what else is in the folder is somebody else's."""
+    finished = UNFINISHED_NAME.sub("", name)
+    return finished == MANIFEST or bool(_FILE_NAME.fullmatch(finished))
 
 
 class Checkpoint:

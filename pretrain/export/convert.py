@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import filled_folder
 from videoar.cluster.ground.serialize import from_yaml
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
@@ -18,7 +18,8 @@ from videoar.pretrain.model.pretrained import (
     DatasetHash,
     ExportConfig,
     Provenance,
-    write_export,
+    former_export,
+    write_shards,
 )
 from videoar.pretrain.run_folder import CONFIG as RECIPE
 from videoar.pretrain.run_folder import checkpoints
@@ -30,11 +31,12 @@ from videoar.tokenizer.scales import ScaleSchedule
 def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bool = False) -> Path:
     """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`; `ema`: their average.
 
-    `out` appears when it is complete. An earlier export there is replaced; InputError if it is another folder.
+    `out` appears when it is complete. The files of an earlier export there are replaced; InputError, before anything
+    is written, if it holds any other file.
     """
     run, out = Path(run), Path(out)
     recipe = _recipe(run)
-    _check_free(out)
+    former = former_export(out)
     saved = _checkpoint(recipe, run, step)
     if ema and not saved.has("ema"):
         raise InputError(
@@ -42,13 +44,11 @@ def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bo
         )
     tokenizer = _tokenizer(recipe, saved)
     config = export_config(recipe, run, saved, ema=ema)
-    writing = out.parent / f".{out.name}.writing"
-    shutil.rmtree(writing, ignore_errors=True)
-    write_export(writing, config, saved.weights(ema=ema))
-    tokenizer.save(writing / TOKENIZER)
-    write_card(writing, config, recipe, run)
-    shutil.rmtree(out, ignore_errors=True)
-    return writing.rename(out)
+    with filled_folder(out, former, last=CONFIG) as writing:
+        write_shards(writing, config, saved.weights(ema=ema))
+        tokenizer.save(writing / TOKENIZER)
+        write_card(writing, config, recipe, run)
+    return out
 
 
 def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) -> ExportConfig:
@@ -128,8 +128,3 @@ def _tokenizer(recipe: Recipe, saved: Checkpoint) -> VideoTokenizer:
             "restore the weights that made the data",
         )
     return tokenizer
-
-
-def _check_free(out: Path) -> None:
-    if out.exists() and not (out / CONFIG).is_file() and (out.is_file() or any(out.iterdir())):
-        raise InputError("out", out, "holds files that are not an export", "name an empty or a new folder")

@@ -109,7 +109,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "before the manifest": lambda: before(storage.Storage, "write", 2, is_manifest),
     "after the manifest": lambda: after(storage.Storage, "write", 2, is_manifest),
     "before the pointer": lambda: before(storage.Storage, "write", 3, is_latest),
-    "tidying": lambda: before(storage.Storage, "remove_folder", 1),
+    "tidying": lambda: before(storage.Storage, "remove_keys", 1),
     "stage ends": lambda: before(run.Run, "end_stage", 1),
     "stage ended": lambda: after(run.Run, "end_stage", 1),
     "validation": lambda: before(run, "validate", 2),

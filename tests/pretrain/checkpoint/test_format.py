@@ -129,12 +129,19 @@ def test_a_save_that_was_killed_is_no_checkpoint_and_is_removed(tmp_path: Path) 
     for step, name in ((2, "00000-master-000.aa.safetensors"), (9, "00000-master-000.bb.safetensors")):
         root.write(f"step-{step:08d}/{name}", b"half")
     root.write("step-00000003/00001-master-000.dead.safetensors", b"of an earlier attempt at step 3")
+    root.write("step-00000003/manifest.json.0123abcd.part", b"of an earlier attempt at step 3")
+    theirs = ("step-00000001/notes.txt", "step-00000002/model.safetensors", "step-00000003/notes.txt")
+    for key in theirs:
+        root.write(key, b"of somebody else")
     assert saved_steps(root) == (1,)
     write(tmp_path, 3)
     tidy(root, 3, keep_last=5)
     assert saved_steps(root) == (1, 3)
-    assert not (tmp_path / "step-00000002").exists()
-    assert not list((tmp_path / "step-00000003").glob("*.dead.*"))
+    assert not list(tmp_path.glob("*/*.dead.*"))
+    assert not list(tmp_path.glob("*/*.aa.*"))
+    assert not list(tmp_path.glob("*/*.part"))
+    tidy(root, 3, keep_last=1)
+    assert [root.read(key) for key in theirs] == [b"of somebody else"] * 3
     assert (tmp_path / "step-00000009").exists(), "another process may be writing a later step"
     assert (tmp_path / "latest").read_text() == "step-00000003"
 
