@@ -23,7 +23,7 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
 from videoar.pretrain.engine.protocol import Engine
 from videoar.pretrain.make_engine import make_engine
-from videoar.pretrain.run_folder import first_difference, numbers
+from videoar.pretrain.run_checks import first_difference, numbers
 from videoar.pretrain.stages import Plateau, StagePosition, nth_stage, stage_at
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Mani
             "run",
             root.url,
             f"holds checkpoints of steps {', '.join(map(str, steps))}, and none is whole",
-            "restore one, or remove them to start again",
+            "restore one; to begin anew, give another --run",
         )
     return Resumed(_fitting(engine, recipe, RunProgress(), world), RunProgress())
 

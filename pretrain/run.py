@@ -51,6 +51,8 @@ class Run:
     reports: StepReports
     stopping: bool = False
     """Whether the processes have agreed to save and exit."""
+    noted_save: bool = False
+    """Whether this process has written an event about its first checkpoint."""
     saved: int = -1
     """The step of the newest checkpoint whose writing was started."""
 
@@ -171,6 +173,9 @@ class Run:
             raise Stopped(f"the checkpoint of step {self.saved} was not written: {problem}")
 
     def _note_save(self, problem: str | None) -> None:
+        if self.saver.commits and not self.noted_save:
+            self.noted_save = True
+            self.record_event("saved", checkpoint=self.saved)
         if problem is None:
             return
         self.record_event("save_failed", checkpoint=self.saved, reason=problem)

@@ -41,11 +41,10 @@ from videoar.pretrain.generate.panels import Panel, one_below_the_other, side_by
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import save_mp4, to_frames
 from videoar.pretrain.record.reporter import Reporter
-from videoar.pretrain.run_folder import checkpoints, record_event
+from videoar.pretrain.run_folder import SAMPLES, checkpoints, record_event
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule, pixel_frames
 
-SAMPLES = "samples"
 DESCRIPTION = "samples.json"
 EVERYTHING = "all.mp4"
 CANDIDATES = 256

@@ -23,6 +23,7 @@ from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
 from videoar.pretrain.resume import RunProgress, resume
 from videoar.pretrain.run import Run
+from videoar.pretrain.run_checks import check_run
 from videoar.pretrain.run_folder import HEALTH, check_writable, checkpoints, drop_validations, open_run, sole_writer
 from videoar.pretrain.samples import check_sampling
 from videoar.pretrain.step_reports import StepReports
@@ -37,19 +38,23 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
     world = world or World.here()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    if world.is_first:
+        check_run(folder, recipe)
     with (
         Preemption(recipe.faults.stop_within_s, lambda: mark_preempted(folder)) as preemption,
         sole_writer(folder) if world.is_first else contextlib.nullcontext(),
     ):
-        if world.is_first:
-            open_run(folder, recipe, world)
-            check_writable(checkpoints(folder, recipe))
+        given = recipe
         recipe = prepare_data(recipe, folder, world)
         datasets = open_datasets(recipe, training_device(world))
         recipe = with_encoder(recipe, datasets)
         check_sampling(recipe, datasets)
         root = checkpoints(folder, recipe)
+        if world.is_first:
+            check_writable(root)
         resumed = resume(recipe, world, root, datasets)
+        if world.is_first:
+            open_run(folder, given, world)
         health = Health(folder / HEALTH, world.rank, world.world_size, recipe.faults.hang_timeout_s)
         with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
             saver = Saver(root, resumed.engine, recipe.log)

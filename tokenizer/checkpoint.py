@@ -64,9 +64,27 @@ def saved_folders(run: Path) -> list[Path]:
 
 def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> None:
     """Load the newest checkpoint of the run into `state`, if there is one; InputError if settings differ."""
+    folder = check_settings(config, recipe, run)
+    if folder is None:
+        return
+    described = json.loads((folder / STATE).read_text())
+    device = next(state.tokenizer.parameters()).device
+    load_weights(state.tokenizer, folder, in_place=True)
+    moments = load_file(folder / MOMENTS, device=str(device))
+    for name, parameter in state.tokenizer.named_parameters():
+        state.optimizer.state[parameter] = {
+            "step": torch.tensor(float(described["step"])),
+            "exp_avg": moments[f"{name}|exp_avg"],
+            "exp_avg_sq": moments[f"{name}|exp_avg_sq"],
+        }
+    state.step = described["step"]
+
+
+def check_settings(config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> Path | None:
+    """The newest checkpoint of the run, if there is one; InputError if it was trained with other settings."""
     folders = saved_folders(run)
     if not folders:
-        return
+        return None
     described = json.loads((folders[-1] / STATE).read_text())
     for field, value in _settings(config, recipe).items():
         if described["settings"].get(field) != value:
@@ -76,16 +94,7 @@ def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainCo
                 f"differs from {described['settings'].get(field)}, which {run} was started with",
                 "name another run folder, or use the settings of this one",
             )
-    device = next(state.tokenizer.parameters()).device
-    load_weights(state.tokenizer, folders[-1], in_place=True)
-    moments = load_file(folders[-1] / MOMENTS, device=str(device))
-    for name, parameter in state.tokenizer.named_parameters():
-        state.optimizer.state[parameter] = {
-            "step": torch.tensor(float(described["step"])),
-            "exp_avg": moments[f"{name}|exp_avg"],
-            "exp_avg_sq": moments[f"{name}|exp_avg_sq"],
-        }
-    state.step = described["step"]
+    return folders[-1]
 
 
 def _moments(state: TrainState) -> dict[str, Tensor]:

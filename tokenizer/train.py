@@ -30,6 +30,9 @@ METRICS = "metrics.jsonl"
 WEIGHTS = "tokenizer"
 """Folder of the trained tokenizer within the run."""
 
+OWN = (METRICS, WEIGHTS, "checkpoints")
+"""What a run writes."""
+
 _STOP_WITHIN_S = 240.0
 """Seconds after a signal to finish the step and save."""
 
@@ -135,6 +138,13 @@ def write_metrics(path: Path, step: int, metrics: Mapping[str, float], seconds: 
     """Append one JSON line; `step` counts finished updates, `seconds` is the time of this process."""
     with path.open("a") as file:
         file.write(json.dumps({"step": step, **metrics, "seconds": round(seconds, 3)}) + "\n")
+
+
+def has_saved(run: Path, save_every: int) -> bool:
+    """Whether a run has had a checkpoint, by its lines: one is saved every `save_every` steps, and at the end."""
+    lines = (run / METRICS).read_text().splitlines() if (run / METRICS).exists() else []
+    steps = [json.loads(line)["step"] for line in lines if line.endswith("}")]
+    return (run / WEIGHTS).exists() or max(steps, default=0) > save_every
 
 
 def drop_metrics(path: Path, step: int) -> None:

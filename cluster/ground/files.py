@@ -44,6 +44,20 @@ def first_stranger(folder: Path, own: Collection[str]) -> str | None:
     return None
 
 
+LOGS = (".log", ".out", ".err", ".txt")
+"""Ends of names of files that a scheduler or shell may have put into the folder of a run before it begins."""
+
+
+def check_run_folder(run: Path, own: Collection[str], config: str) -> None:
+    """InputError for a folder without a saved recipe (`config`) that holds anything but files of a run and logs."""
+    if not run.is_dir() or (run / config).exists():
+        return
+    for path in sorted(run.iterdir()):
+        is_ours = path.name in own or path.name.startswith(".nfs") or path.name.endswith(WRITING)
+        if not is_ours and not (path.is_file() and path.suffix in LOGS):
+            raise InputError("run", run, f"holds {path.name} and is not a run", "give a new or an empty folder")
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """A temporary path next to a file, which takes the file's place after the block; removed if the block fails."""

@@ -75,6 +75,7 @@ class World:
 
 def mark_preempted(run: Path) -> None:
     """Write the marker in a run directory: the trainer saved, or had to exit, and should be submitted again."""
+    run.mkdir(parents=True, exist_ok=True)
     (run / PREEMPTED_MARKER).touch()
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_pretraining, make_folder, parse_with_recipe
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import Flags
@@ -45,8 +45,9 @@ def train(words: Sequence[str], prog: str) -> int:
 
 def _train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.preemption import Preempted
-    from videoar.cluster.ground.process import PREEMPTED_MARKER, World, launch, mark_preempted
+    from videoar.cluster.ground.process import World, launch, mark_preempted
     from videoar.pretrain.parallel.check import check_parallel
+    from videoar.pretrain.run_checks import check_run
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world = for_pretraining(recipe), World.here()
@@ -57,17 +58,16 @@ def _train(words: Sequence[str], prog: str) -> int:
             f"cannot be started here, where WORLD_SIZE is {world.world_size}",
             "give 1 or more, and leave it out under torchrun",
         )
+    run = options.run or Path("runs") / recipe.name
     if options.processes > 1:
         check_parallel(recipe, options.processes)
-    run = make_folder("run", options.run or Path("runs") / recipe.name)
-    if options.processes > 1:
+        check_run(run, recipe)
         words = ["train", options.recipe, "--run", str(run), *_flag_words(flags)]
         return launch(words, options.processes, run, recipe.faults.stop_within_s)
     from videoar.configs.sizes import parameter_summary
     from videoar.pretrain.train import train as train_recipe
 
     if world.is_first:
-        (run / PREEMPTED_MARKER).unlink(missing_ok=True)
         logging.getLogger(__name__).info("%s: %s", recipe.name, parameter_summary(recipe.model))
     try:
         train_recipe(recipe, run, world)
