@@ -187,7 +187,8 @@ class Run:
         self.record_event("stage_ended", planned=self.position.end_step)
         self.reports.losses.losses.clear()
         ended = (*self.progress.ended, self.step)
-        self.progress = replace(self.progress, ended=ended, loader=LoaderState(), plateau=Plateau())
+        finished = self.progress.loader
+        self.progress = replace(self.progress, ended=ended, loader=LoaderState(), plateau=Plateau(), finished=finished)
         self.save()
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, check_run_folder
@@ -33,12 +34,15 @@ from videoar.pretrain.run_folder import (
 
 LINES = (METRICS, VALIDATION, EVENTS)
 _OWN = (CONFIG, ENVIRONMENT, CHECKPOINTS, HEALTH, WANDB_ID, WANDB, DATA, SAMPLES, PREEMPTED_MARKER, LOCK, *LINES)
-_SAVED = ("saved", "resumed", "rewind")
+_SAVED = ("saved", "resumed", "rewind", "begun_from")
 """Events that happen only in a run that has a checkpoint."""
 
 
-def check_run(run: Path, recipe: Recipe) -> None:
-    """InputError unless `run` is a new folder or that of a run of this recipe; nothing is written."""
+def check_run(run: Path, recipe: Recipe, *, change: bool = False) -> None:
+    """InputError unless `run` is a new folder or that of a run of this recipe; nothing is written.
+
+    With `change` the recipe may be another: what may differ is decided where it is compared with the checkpoint.
+    """
     check_folder("run", run)
     check_run_folder(run, _OWN, CONFIG)
     root, before = checkpoints(run, recipe), saved_recipe(run)
@@ -46,7 +50,8 @@ def check_run(run: Path, recipe: Recipe) -> None:
     if before is None:
         _check_lines(run, steps)
     elif steps or (run / METRICS).exists():  # a run that never took a step may still be corrected
-        _check_same(before, recipe, run)
+        if not change:
+            _check_same(before, recipe, run)
         _check_moved(checkpoints(run, before), root, steps)
     elif not (run / ENVIRONMENT).exists() and before != recipe:
         raise InputError(
@@ -77,11 +82,18 @@ def saved_recipe(run: Path) -> Recipe | None:
 
 def has_saved(run: Path) -> bool:
     """Whether a run records that it has had a checkpoint."""
-    events = read_lines(run / EVENTS) if (run / EVENTS).exists() else []
-    lines = read_lines(run / METRICS) if (run / METRICS).exists() else []
-    return any(event.get("event") in _SAVED for event in events) or any(
-        line.get("checkpoint_s") is not None for line in lines
+    return any(event.get("event") in _SAVED for event in _lines(run / EVENTS)) or any(
+        line.get("checkpoint_s") is not None for line in _lines(run / METRICS)
     )
+
+
+def has_begun_from(run: Path, origin: str) -> bool:
+    """Whether a run records that it began from this step of another run."""
+    return any(event.get("event") == "begun_from" and event.get("origin") == origin for event in _lines(run / EVENTS))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return read_lines(path) if path.exists() else []
 
 
 def _check_lines(run: Path, steps: tuple[int, ...]) -> None:

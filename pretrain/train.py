@@ -8,10 +8,12 @@ from pathlib import Path
 
 import torch
 
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.health import Health
 from videoar.cluster.ground.preemption import Preemption
 from videoar.cluster.ground.process import World, mark_preempted
 from videoar.cluster.ground.serialize import to_dict
+from videoar.pretrain.changes import Source, apply, find_change, find_origin, wait_for
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import open_datasets, prepare_data, with_encoder
@@ -29,8 +31,11 @@ from videoar.pretrain.samples import check_sampling
 from videoar.pretrain.step_reports import StepReports
 
 
-def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
+def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: bool = False, origin: str = "") -> None:
     """Train a recipe into a run directory, from its newest whole checkpoint on; raises Preempted after a signal.
+
+    With `change` the run continues under a recipe that differs where it may; a run with an `origin` (RUN@STEP) begins
+    from that step of another run.
 
     Under torchrun every process calls this; the first one writes the files. The number of processes changes no number
     of the run except through the order of sums.
@@ -38,8 +43,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
     world = world or World.here()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    if world.is_first:
-        check_run(folder, recipe)
+    source = _check(recipe, folder, change=change, origin=origin) if world.is_first else None
     with (
         Preemption(recipe.faults.stop_within_s, lambda: mark_preempted(folder)) as preemption,
         sole_writer(folder) if world.is_first else contextlib.nullcontext(),
@@ -52,6 +56,10 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
         root = checkpoints(folder, recipe)
         if world.is_first:
             check_writable(root)
+            if source is not None:
+                apply(source, recipe, folder, datasets)
+        elif change or origin:
+            wait_for(recipe, folder)
         resumed = resume(recipe, world, root, datasets)
         if world.is_first:
             open_run(folder, given, world)
@@ -76,6 +84,16 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
                 _train_stage(run)
             run.finish_save(required=True)
         run.engine.close()
+
+
+def _check(recipe: Recipe, folder: Path, *, change: bool, origin: str) -> Source | None:
+    """All checks that come before the first write; the checkpoint to amend or to copy, if there is one."""
+    if change and origin:
+        raise InputError("change", True, "is given with --from, which allows the same changes", "leave it out")
+    check_run(folder, recipe, change=change)
+    if origin:
+        return find_origin(origin, recipe, folder)
+    return find_change(recipe, folder) if change else None
 
 
 def _train_stage(run: Run) -> None:

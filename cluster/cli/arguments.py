@@ -115,7 +115,11 @@ def own_flags(command: type) -> tuple[str, ...]:
 def _names(command: type, *, positional: bool) -> tuple[str, ...]:
     (marker,) = Positional[int].__metadata__  # type: ignore[attr-defined]
     hints = get_type_hints(command, include_extras=True)
-    return tuple(name for name, kind in hints.items() if (marker in getattr(kind, "__metadata__", ())) is positional)
+    return tuple(
+        name.rstrip("_")  # `from_`: some options are words of Python
+        for name, kind in hints.items()
+        if (marker in getattr(kind, "__metadata__", ())) is positional
+    )
 
 
 def _refuse_empty(command: type, positional: Sequence[str], flags: Flags) -> None:

@@ -25,6 +25,7 @@ from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint.format import Part, StoredFile, StoredFragment
 from videoar.pretrain.checkpoint.fragment import Fragment, Place
+from videoar.pretrain.checkpoint.tidy import tidy
 from videoar.pretrain.config import LogConfig
 
 FILE_BYTES = 64 << 20
@@ -216,7 +217,7 @@ class Saver:
         checkpoint.commit(self.root, parts, meta)
         try:
             checkpoint.point(self.root, meta["step"])
-            checkpoint.tidy(self.root, meta["step"], keep_last=self.config.keep_last, keep_every=self.config.keep_every)
+            tidy(self.root, meta["step"], keep_last=self.config.keep_last, keep_every=self.config.keep_every)
         except (OSError, InputError) as error:
             log.warning("older checkpoints below %s were not removed: %s", self.root.url, error)
 

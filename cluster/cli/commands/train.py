@@ -34,6 +34,11 @@ class Train:
     """Folder of the run; runs/NAME of the recipe if not given."""
     processes: int = 1
     """Number of processes to start on this machine; leave it out under torchrun or srun."""
+    change: bool = False
+    """Continue the run under a recipe that differs: more steps, another stage, another learning rate. The changes are
+    listed and recorded in RUN/events.jsonl; what cannot change within a run is refused."""
+    from_: Annotated[str | None, arg(name="from", metavar="RUN@STEP")] = None
+    """Begin a new run from a checkpoint of another; the recipe may differ in what --change allows."""
 
 
 def train(words: Sequence[str], prog: str) -> int:
@@ -61,8 +66,8 @@ def _train(words: Sequence[str], prog: str) -> int:
     run = options.run or Path("runs") / recipe.name
     if options.processes > 1:
         check_parallel(recipe, options.processes)
-        check_run(run, recipe)
-        words = ["train", options.recipe, "--run", str(run), *_flag_words(flags)]
+        check_run(run, recipe, change=options.change)
+        words = ["train", options.recipe, "--run", str(run), *_going_further(options), *_flag_words(flags)]
         return launch(words, options.processes, run, recipe.faults.stop_within_s)
     from videoar.configs.sizes import parameter_summary
     from videoar.pretrain.train import train as train_recipe
@@ -70,13 +75,17 @@ def _train(words: Sequence[str], prog: str) -> int:
     if world.is_first:
         logging.getLogger(__name__).info("%s: %s", recipe.name, parameter_summary(recipe.model))
     try:
-        train_recipe(recipe, run, world)
+        train_recipe(recipe, run, world, change=options.change, origin=options.from_ or "")
     except Preempted:
         mark_preempted(run)
         raise
     if world.is_first:
         say(str(run))
     return 0
+
+
+def _going_further(options: Train) -> list[str]:
+    return ["--change"] * options.change + (["--from", options.from_] if options.from_ else [])
 
 
 def _flag_words(flags: Flags) -> list[str]:

@@ -14,9 +14,10 @@ import torch
 
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint import format as checkpoint
-from videoar.pretrain.checkpoint.format import CorruptCheckpoint, saved_steps, tidy
+from videoar.pretrain.checkpoint.format import CorruptCheckpoint, saved_steps
 from videoar.pretrain.checkpoint.fragment import Cut, Fragment
 from videoar.pretrain.checkpoint.saver import write_checkpoint
+from videoar.pretrain.checkpoint.tidy import tidy
 
 from .fragments import LAYOUTS, WHOLE, empty, fragment, opened
 
@@ -187,7 +188,7 @@ def test_damaged_later_ones_do_not_push_out_the_newest(tmp_path: Path) -> None:
 def test_a_crafted_manifest_is_refused(tmp_path: Path, field: str, value: object) -> None:
     """A person who can write the folder can also write its digest: it must be skipped like any other damage."""
     root = write(tmp_path, 4)
-    body = checkpoint._read_manifest(root.child("step-00000004"))
+    body = checkpoint.read_manifest(root.child("step-00000004"))
     body["fragments"][0][field] = value
     checkpoint._write_manifest(root, 4, body)
     with pytest.raises(CorruptCheckpoint):
