@@ -43,7 +43,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: b
     world = world or World.here()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    source = _check(recipe, folder, change=change, origin=origin) if world.is_first else None
+    source = check_start(recipe, folder, change=change, origin=origin) if world.is_first else None
     with (
         Preemption(recipe.faults.stop_within_s, lambda: mark_preempted(folder)) as preemption,
         sole_writer(folder) if world.is_first else contextlib.nullcontext(),
@@ -86,8 +86,8 @@ def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: b
         run.engine.close()
 
 
-def _check(recipe: Recipe, folder: Path, *, change: bool, origin: str) -> Source | None:
-    """All checks that come before the first write; the checkpoint to amend or to copy, if there is one."""
+def check_start(recipe: Recipe, folder: Path, *, change: bool = False, origin: str = "") -> Source | None:
+    """All checks of a run directory, before the first write; the checkpoint to amend or to copy, if there is one."""
     if change and origin:
         raise InputError("change", True, "is given with --from, which allows the same changes", "leave it out")
     check_run(folder, recipe, change=change)

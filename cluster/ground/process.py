@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -75,8 +75,8 @@ class World:
 
 def mark_preempted(run: Path) -> None:
     """Write the marker in a run directory: the trainer saved, or had to exit, and should be submitted again."""
-    run.mkdir(parents=True, exist_ok=True)
-    (run / PREEMPTED_MARKER).touch()
+    with suppress(FileNotFoundError):  # of a run that has not begun there is nothing to resume
+        (run / PREEMPTED_MARKER).touch()
 
 
 def variable(name: str) -> str | None:
@@ -144,6 +144,8 @@ def launch(arguments: Sequence[str], processes: int, run: Path, stop_within_s: f
     (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     with _forwarding(_start(processes, arguments, max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
         code = job.workers.wait()
+    if code == 2 and not job.signalled:  # the agent ends the other workers with a signal, and they mark the run
+        (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     if job.signalled and code not in (0, 2):
         mark_preempted(run)
     return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else code

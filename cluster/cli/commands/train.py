@@ -52,7 +52,6 @@ def _train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.preemption import Preempted
     from videoar.cluster.ground.process import World, launch, mark_preempted
     from videoar.pretrain.parallel.check import check_parallel
-    from videoar.pretrain.run_checks import check_run
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world = for_pretraining(recipe), World.here()
@@ -65,8 +64,10 @@ def _train(words: Sequence[str], prog: str) -> int:
         )
     run = options.run or Path("runs") / recipe.name
     if options.processes > 1:
+        from videoar.pretrain.train import check_start
+
         check_parallel(recipe, options.processes)
-        check_run(run, recipe, change=options.change)
+        check_start(recipe, run, change=options.change, origin=options.from_ or "")
         words = ["train", options.recipe, "--run", str(run), *_going_further(options), *_flag_words(flags)]
         return launch(words, options.processes, run, recipe.faults.stop_within_s)
     from videoar.configs.sizes import parameter_summary
