@@ -173,14 +173,22 @@ class Run:
             raise Stopped(f"the checkpoint of step {self.saved} was not written: {problem}")
 
     def _note_save(self, problem: str | None) -> None:
-        if self.saver.commits and not self.noted_save:
-            self.noted_save = True
-            self.record_event("saved", checkpoint=self.saved)
+        if (committed := self.saver.committed) is not None:
+            self.saver.committed = None
+            self._note_commit(committed)
         if problem is None:
             return
         self.record_event("save_failed", checkpoint=self.saved, reason=problem)
         if self.saver.failures >= max(1, self.recipe.faults.failed_saves):
             raise Stopped(f"{self.saver.failures} checkpoints in a row were not written; the last one: {problem}")
+
+    def _note_commit(self, step: int) -> None:
+        """The first checkpoint of this process is an event: a run whose checkpoints are gone is not begun anew."""
+        if not self.noted_save:
+            self.noted_save = True
+            self.record_event("saved", checkpoint=step)
+        if self.reports.reporter is not None:
+            self.reports.reporter.committed(step)
 
     def end_stage(self) -> None:
         """Note where the stage ended and save: the next stage loads this checkpoint under its parallel layout."""

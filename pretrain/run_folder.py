@@ -71,11 +71,22 @@ def _remove_lock(run: Path, made: Sequence[Path]) -> None:
 
 def open_run(run: Path, recipe: Recipe, world: World) -> None:
     """Save the environment and the recipe, after all checks; the run is no longer waiting to be submitted again."""
-    write_atomically(run / ENVIRONMENT, json.dumps(_environment(world), indent=1) + "\n")
+    _forget_copied_id(run)
+    facts = {**_environment(world), "folder": str(run.resolve())}
+    write_atomically(run / ENVIRONMENT, json.dumps(facts, indent=1) + "\n")
     saved = run / CONFIG
     if not saved.exists() or from_yaml(Recipe, saved.read_text(encoding="utf-8"), CONFIG) != recipe:
         write_atomically(saved, to_yaml(recipe))  # an equal one may be a person's, with comments
     (run / PREEMPTED_MARKER).unlink(missing_ok=True)
+
+
+def _forget_copied_id(run: Path) -> None:
+    """A copy of a run directory gets its own id at Weights & Biases; a directory that was moved keeps its id."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        before = Path(json.loads((run / ENVIRONMENT).read_text())["folder"])
+        is_copy = (before / WANDB_ID).read_text() == (run / WANDB_ID).read_text() and not before.samefile(run)
+        if is_copy:
+            (run / WANDB_ID).unlink()
 
 
 def append_line(path: Path, line: str) -> None:

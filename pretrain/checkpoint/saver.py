@@ -138,8 +138,8 @@ class Saver:
     config: LogConfig
     failures: int = 0
     """Saves in a row that failed on any process."""
-    commits: int = 0
-    """Saves that were committed."""
+    committed: int | None = None
+    """The step of the last committed save, until the run has noted it."""
     seconds: float | None = None
     """Seconds from the start to the commit of the last committed save."""
     _images: list[Image] = field(default_factory=list)
@@ -187,7 +187,7 @@ class Saver:
             self._commit(pending)
         else:
             self.failures, self.seconds, self._pending = 0, time.perf_counter() - pending.begun, None
-            self.commits += 1
+            self.committed = pending.meta["step"]
         return None
 
     def finish(self) -> str | None:

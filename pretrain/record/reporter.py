@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from videoar.cluster.ground.progress import ProgressLine
 from videoar.pretrain.config import LogConfig
+from videoar.pretrain.record.held import HeldRows
 from videoar.pretrain.run_folder import METRICS, WANDB_ID, keep_lines
 
 
@@ -42,6 +43,7 @@ class Reporter:
     ) -> None:
         self._metrics = MetricsFile(run / METRICS, first_step)
         self._wandb = _start_wandb(run, config, recipe)
+        self._held = HeldRows()
         self._num_steps = num_steps
         self._progress = ProgressLine("train", num_steps, first_step)
 
@@ -61,19 +63,32 @@ class Reporter:
         """The run was sent back to a step: its record and those after it are written again."""
         self._metrics.close()
         self._metrics.go_back(step)
+        self._held.drop(step)
         self._progress.go_back(step)
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Write the record of a step; steps come in order."""
         self._metrics.write(record)
         if self._wandb is not None:
-            self._wandb.log(_flat(record))
+            self._held.add(record["step"], _flat(record))
+            if not self._wandb.offline:
+                self._send(record["step"] + 1)
         figures = (
             f"loss {record['loss']:.4f}  bits {record['bit_accuracy']:.3f}  {record['tokens_per_s']:,.0f} tokens/s"
         )
         line = {key: record[key] for key in ("step", "stage", "loss", "bit_accuracy", "tokens_per_s")}
         line["of"] = self._num_steps
         self._progress.show(record["stage"], record["step"] + 1, self._num_steps, figures, line)
+
+    def committed(self, step: int) -> None:
+        """A checkpoint of a step is written: the records before it will not be written again."""
+        if self._wandb is not None and self._wandb.offline:
+            self._send(step)
+
+    def _send(self, step: int) -> None:
+        """Give W&B the rows before a step. Offline they get our steps: each part of a resumed run counts from there."""
+        for number, row in self._held.take(step):
+            self._wandb.log(row, step=number if self._wandb.offline else None)
 
     def show(self, folder: Path, description: Mapping[str, Any]) -> None:
         """Show the videos of a sampling in Weights & Biases, if it is on."""
@@ -85,7 +100,8 @@ class Reporter:
             f"samples/{index}": wandb.Video(str(folder / one["file"]), caption=one["caption"] or one["key"])
             for index, one in enumerate(description["samples"])
         }
-        self._wandb.log({**videos, "step": description["step"]})
+        step = description["step"]
+        self._wandb.log({**videos, "step": step}, step=step if self._wandb.offline else None)
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +127,9 @@ def _start_wandb(run: Path, config: LogConfig, recipe: Mapping[str, Any]) -> Any
     if not identity.exists():
         identity.write_text(uuid.uuid4().hex[:8])
     logged = wandb.init(
-        project="videoar",
+        project=config.wandb_project or None,
+        entity=config.wandb_entity or None,
+        group=config.wandb_group or None,
         name=run.name,
         dir=str(run),
         mode=config.wandb,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,3 +58,19 @@ def test_a_recipe_written_by_hand_keeps_its_comments(tmp_path: Path) -> None:
     assert (tmp_path / "config.yaml").read_text() == written
     open_run(tmp_path, replace(recipe(), seed=1), World())
     assert "seed: 1" in (tmp_path / "config.yaml").read_text()
+
+
+def test_a_copy_gets_its_own_id_and_a_moved_run_keeps_it(tmp_path: Path) -> None:
+    """Two runs with one id overwrite each other's curves at Weights & Biases."""
+    run, copy, moved = (tmp_path / name for name in ("run", "copy", "moved"))
+    run.mkdir()
+    (run / "wandb.id").write_text("abc")
+    open_run(run, recipe(), World())
+    shutil.copytree(run, copy)
+    for folder in (run, copy):
+        open_run(folder, recipe(), World())
+    assert (run / "wandb.id").exists()
+    assert not (copy / "wandb.id").exists()
+    run.rename(moved)
+    open_run(moved, recipe(), World())
+    assert (moved / "wandb.id").read_text() == "abc"
