@@ -60,11 +60,10 @@ class Source:
 def find_change(recipe: Recipe, folder: Path) -> Source:
     """The newest checkpoint of a run that continues under a changed recipe; InputError if a change is not possible."""
     root = checkpoints(folder, recipe)
-    for step in reversed(saved_steps(root)):
-        if (found := open_checkpoint(root, step)) is not None:
-            source = Source(root=root, saved=found[0], progress=found[1], before=_recipe(found[0]))
-            _check(source, recipe)
-            return source
+    if (found := _newest(root)) is not None:
+        source = Source(root=root, saved=found[0], progress=found[1], before=_recipe(found[0]))
+        _check(source, recipe)
+        return source
     raise InputError("change", True, f"finds no checkpoint in {root.url}", "leave it out: the run has not saved yet")
 
 
@@ -81,9 +80,10 @@ def find_origin(origin: str, recipe: Recipe, folder: Path) -> Source | None:
     if (other := saved_recipe(Path(run))) is None:
         raise InputError("from", origin, "is not a run", "give the folder that `videoar train --run` wrote")
     root = checkpoints(Path(run), other)
-    found = open_checkpoint(root, int(step))
+    steps = saved_steps(root)
+    found = open_checkpoint(root, int(step)) if int(step) in steps else None
     if found is None:
-        known = ", ".join(map(str, saved_steps(root))) or "none"
+        known = ", ".join(map(str, steps)) or "none"
         raise InputError("from", origin, "has no undamaged checkpoint of that step", f"use one of: {known}")
     source = Source(root=root, saved=found[0], progress=found[1], before=_recipe(found[0]), origin=origin)
     _check(source, recipe)
@@ -101,8 +101,8 @@ def apply(source: Source, recipe: Recipe, folder: Path, datasets: dict[str, Mani
     }
     facts = {"step": step, **_describe(source, progress, recipe)}
     if source.origin:
-        copy_checkpoint(source.root, root, step, meta)
         record_event(folder, "begun_from", origin=source.origin, **facts)
+        copy_checkpoint(source.root, root, step, meta)
     elif source.changes(recipe):
         record_event(folder, "changed", **facts)
         amend(root, step, meta)
@@ -111,11 +111,7 @@ def apply(source: Source, recipe: Recipe, folder: Path, datasets: dict[str, Mani
 def wait_for(recipe: Recipe, folder: Path) -> None:
     """On the other processes: wait until the first one has amended the newest checkpoint."""
     root = checkpoints(folder, recipe)
-    while True:
-        steps = saved_steps(root)
-        found = open_checkpoint(root, steps[-1]) if steps else None
-        if found is not None and first_difference(_recipe(found[0]), recipe) is None:
-            return
+    while (found := _newest(root)) is None or first_difference(_recipe(found[0]), recipe) is not None:
         time.sleep(_POLL_S)  # the launcher ends this process if the first one fails
 
 
@@ -134,6 +130,12 @@ def continued(source: Source, now: Recipe, datasets: dict[str, Manifest]) -> Run
         for _ in range(done):
             loader = sampler.next(loader)[1]
     return replace(progress, ended=progress.ended[:-1], loader=loader, plateau=Plateau(), finished=None)
+
+
+def _newest(root: Storage) -> tuple[Checkpoint, RunProgress] | None:
+    """The newest checkpoint whose manifest is whole, and where its run was."""
+    found = (open_checkpoint(root, step) for step in reversed(saved_steps(root)))
+    return next((one for one in found if one is not None), None)
 
 
 def _recipe(saved: Checkpoint) -> Recipe:

@@ -34,7 +34,7 @@ from videoar.pretrain.run_folder import (
 
 LINES = (METRICS, VALIDATION, EVENTS)
 _OWN = (CONFIG, ENVIRONMENT, CHECKPOINTS, HEALTH, WANDB_ID, WANDB, DATA, SAMPLES, PREEMPTED_MARKER, LOCK, *LINES)
-_SAVED = ("saved", "resumed", "rewind", "begun_from")
+_SAVED = ("saved", "resumed", "rewind")
 """Events that happen only in a run that has a checkpoint."""
 
 

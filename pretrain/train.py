@@ -57,6 +57,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: b
         if world.is_first:
             check_writable(root)
             if source is not None:
+                open_run(folder, given, world)
                 apply(source, recipe, folder, datasets)
         elif change or origin:
             wait_for(recipe, folder)

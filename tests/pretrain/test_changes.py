@@ -14,6 +14,7 @@ from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain import changes
 from videoar.pretrain.changes import find_change, find_origin
 from videoar.pretrain.checkpoint.format import Checkpoint, amend, saved_steps, step_name
 from videoar.pretrain.config import LogConfig, Recipe, StageConfig
@@ -162,8 +163,19 @@ def test_a_run_that_begins_from_another_is_its_continuation(long: Path, debug_da
         assert numbers(run) == numbers(long)[step:]
         (event,) = events(run, "begun_from")
         assert (event["origin"], event["step"], event["changes"]) == (f"{long}@{step}", step, {})
+    run = tmp_path / "killed"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(changes, "copy_checkpoint", _full)
+        with pytest.raises(OSError, match="full"):
+            train(small(debug_data, 4, 6), run, origin=f"{long}@6")
+    train(small(debug_data, 4, 6), run, origin=f"{long}@6")
+    assert numbers(run) == numbers(long)[6:]
     with pytest.raises(InputError, match=r"has not begun from .*@2; give another --run"):
         train(small(debug_data, 4, 6), tmp_path / "4", origin=f"{long}@2")
+
+
+def _full(*_: object) -> None:
+    raise OSError("full")
 
 
 def test_a_branch_under_another_recipe(long: Path, debug_data: str, tmp_path: Path) -> None:
