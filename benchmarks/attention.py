@@ -25,6 +25,7 @@ from videoar.pretrain.batch.frame_mask import frame_masks
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.backends import BACKENDS, check_backend
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
+from videoar.pretrain.model.attention.selfcheck import kernels_of
 from videoar.tokenizer.scales import ScaleSchedule
 
 CAUSAL = "torch causal"
@@ -170,7 +171,7 @@ def _rows(name: str, case: AttentionCase, options: Options) -> Iterator[Row]:
         yield {
             **_shape(name, case, subjects[key], key, passes),
             **figures(found, [work], peaks(device, dtype_of(case.precision))),
-            "memory_bytes": peak_growth(calls[key, passes], device),
+            **_memory(calls[key, passes], subjects[key], passes, device),
             **errors.get(key, {}),
         }
 
@@ -179,11 +180,18 @@ def _shape(name: str, case: AttentionCase, subject: Subject, key: str, passes: P
     return {
         "case": name,
         "subject": key,
+        "kernels": key if key == CAUSAL else kernels_of(key, subject.parts[0].device),
         "pass": passes,
         "length": len(subject.parts[0]),
         "attended_pairs": subject.pairs,
         **{field: getattr(case, field) for field in ("num_heads", "head_dim", "window", "p_mask", "precision")},
     }
+
+
+def _memory(call: Call, subject: Subject, passes: Passes, device: torch.device) -> Row:
+    """The peak, and what of it is neither output nor gradient."""
+    found, tensor = peak_growth(call, device), subject.parts[0].numel() * subject.parts[0].element_size()
+    return {"memory_bytes": found, "workspace_bytes": found - tensor * (1 if passes == "forward" else 4)}
 
 
 def _call(subject: Subject, passes: Passes) -> Call:

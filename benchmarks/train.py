@@ -81,7 +81,13 @@ CASES: Mapping[Size, Mapping[str, TrainCase]] = {
     "cpu": _in_both(
         {
             "2048 width 512": TrainCase(model=model_of(4, 512, 8), schedule="128x128", frames=15, length=2048),
-            "1024 width 256": TrainCase(model=model_of(4, 256, 4), schedule="128x128", frames=7, length=1024),
+            "1024 width 256": TrainCase(
+                model=model_of(4, 256, 4),
+                schedule="128x128",
+                frames=7,
+                length=1024,
+                subjects=("videoar", "videoar compiled", "llama"),
+            ),
             "8192 window 4": TrainCase(model=model_of(2, 256, 4), schedule="256x256", frames=15, length=8192, window=4),
         }
     ),

@@ -1,4 +1,4 @@
-"""The packs of the next steps, which the loader's thread builds on the host while the device computes."""
+"""The packs of the next steps, and their attention: the loader's thread builds them while the device computes."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def step_builder(recipe: Recipe, engine: Engine, stage: StageConfig, first_step:
     def build(packs: Packs) -> BuiltStep:
         step = next(steps)
         built = [host_pack(samples, recipe, stage, step, content=content, pinned=pinned) for samples in packs]
+        for pack in built:
+            engine.plan(pack.layout)
         return BuiltStep(step, built)
 
     return build

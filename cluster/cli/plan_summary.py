@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Column, Table
 
+from videoar.data_pipeline.planning.accounts import Reason
 from videoar.data_pipeline.planning.all_datasets import PlannedDataset
+from videoar.data_pipeline.planning.stored_plan import read_skipped
 
 _REASONS = 8
 """Number of reasons shown per dataset; the plan has all of them."""
@@ -34,13 +36,25 @@ def facts(item: PlannedDataset) -> dict[str, Any]:
 def tables(planned: Sequence[PlannedDataset]) -> str:
     """Tables of planned datasets for people: by shape, then what is left out."""
     clips = Table("dataset", "shape", *_right("inputs", "clips", "tokens", "shards", "bytes"), box=None, pad_edge=False)
-    left = Table("left out of", "kind", *_right("inputs", "clips"), "reason", box=None, pad_edge=False)
+    left = Table("left out of", "kind", *_right("inputs", "clips"), "reason", "for example", box=None, pad_edge=False)
     for item in planned:
         for row in _by_shape(item):
             clips.add_row(*row)
         for row in _left_out(item):
             left.add_row(*row)
-    return _text(clips) + (f"\n\n{_text(left)}" if left.row_count else "")
+    warnings = [line for item in planned if (line := text_warning(item.dataset.name, item.plan.accounts))]
+    parts = [_text(clips), *([_text(left)] if left.row_count else []), *warnings]
+    return "\n\n".join(parts)
+
+
+def text_warning(name: str, accounts: Mapping[str, Any]) -> str:
+    """A line if most clips of a dataset have nothing that says what they show; empty if they have."""
+    missing, clips = accounts.get("num_without_text") or 0, accounts["num_clips"]
+    if 2 * missing <= clips:
+        return ""
+    return (
+        f"{name}: {missing:,} of {clips:,} clips have neither a caption nor a label; a model learns no text from them"
+    )
 
 
 def _by_shape(item: PlannedDataset) -> Iterator[tuple[str, ...]]:
@@ -66,12 +80,25 @@ def _left_out(item: PlannedDataset) -> list[tuple[str, ...]]:
             for reason, count in reasons.items():
                 counts.setdefault((kind, reason), [0, 0])[place] = count
     commonest = sorted(counts.items(), key=lambda pair: (-sum(pair[1]), pair[0]))
+    shown = commonest[:_REASONS]
+    examples = _examples(item, {reason for reason, _ in shown})
     rows: list[tuple[str, ...]] = [
-        (item.dataset.name, kind, f"{inputs:,}", f"{clips:,}", reason)
-        for (kind, reason), (inputs, clips) in commonest[:_REASONS]
+        (item.dataset.name, kind, f"{inputs:,}", f"{clips:,}", reason, examples[kind, reason])
+        for (kind, reason), (inputs, clips) in shown
     ]
     hidden = len(commonest) - len(rows)
-    return rows + ([(item.dataset.name, "", "", "", f"and {hidden} more reasons (--json)")] if hidden > 0 else [])
+    return rows + ([(item.dataset.name, "", "", "", f"and {hidden} more reasons (--json)", "")] if hidden > 0 else [])
+
+
+def _examples(item: PlannedDataset, reasons: set[Reason]) -> dict[Reason, str]:
+    """The first input that was left out for each of these reasons."""
+    found: dict[Reason, str] = {}
+    for skipped in read_skipped(item.storage):
+        if (reason := (skipped.kind, skipped.reason)) in reasons:
+            found.setdefault(reason, skipped.source)
+            if len(found) == len(reasons):
+                break
+    return found
 
 
 def _right(*names: str) -> list[Column]:

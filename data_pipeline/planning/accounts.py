@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from videoar.data_pipeline.planning.clip import Clip
 from videoar.data_pipeline.sources.source import Skipped
 
 Reason = tuple[str, str]
@@ -24,6 +25,10 @@ class Accounts:
     """Clips that could be cut, variants included."""
     num_clips: int = 0
     """Clips in the plan."""
+    num_without_caption: int = 0
+    """Clips in the plan that have no caption."""
+    num_without_text: int = 0
+    """Clips in the plan that have neither a caption nor a label."""
     inputs_out: Counter[Reason] = field(default_factory=Counter)
     """Inputs that give no clip, by reason."""
     clips_out: Counter[Reason] = field(default_factory=Counter)
@@ -33,6 +38,12 @@ class Accounts:
     def num_done(self) -> int:
         """Inputs that are planned or left out."""
         return self.num_planned_inputs + self.inputs_out.total()
+
+    def take(self, clip: Clip) -> None:
+        """Count a clip as planned."""
+        self.num_clips += 1
+        self.num_without_caption += not clip.caption
+        self.num_without_text += not clip.caption and clip.label is None
 
     def leave_out(self, item: Skipped) -> None:
         """Count an input, or clips of one, as left out."""
@@ -53,9 +64,15 @@ class Accounts:
             "num_planned_inputs": self.num_planned_inputs,
             "num_candidates": self.num_candidates,
             "num_clips": self.num_clips,
+            "num_without_caption": self.num_without_caption,
+            "num_without_text": self.num_without_text,
             "inputs_out": _by_kind(self.inputs_out),
             "clips_out": _by_kind(self.clips_out),
         }
+
+
+ADDED_LATER = frozenset({"num_without_caption", "num_without_text"})
+"""Counts that plans of earlier versions do not have."""
 
 
 def _by_kind(counts: Counter[Reason]) -> dict[str, dict[str, int]]:

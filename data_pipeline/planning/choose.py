@@ -53,7 +53,7 @@ def iter_plan(
     reasons: Counter[str] = Counter()
     for item in _items(dataset, limits, accounts, processes):
         if isinstance(item, Clip):
-            accounts.num_clips += 1
+            accounts.take(item)
         else:
             accounts.leave_out(item)
             reasons[item.reason] += item.is_input

@@ -21,7 +21,7 @@ from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.decoding.frame_sampling import RULES_VERSION
-from videoar.data_pipeline.planning.accounts import Accounts
+from videoar.data_pipeline.planning.accounts import ADDED_LATER, Accounts
 from videoar.data_pipeline.planning.choose import OnProgress, iter_plan
 from videoar.data_pipeline.planning.clip import Clip
 from videoar.data_pipeline.planning.opinions import model_hashes
@@ -217,7 +217,7 @@ def _plan(storage: Storage, head: dict[str, Any]) -> Plan:
             "choose another output, or remove that folder",
         )
     accounts, where = head["accounts"], f"{storage.url}/{HEAD_KEY}"
-    if missing := Accounts().to_dict().keys() - accounts.keys():
+    if missing := Accounts().to_dict().keys() - accounts.keys() - ADDED_LATER:
         raise KeyError(*missing)
     return Plan(
         hash=head["hash"],

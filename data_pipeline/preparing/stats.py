@@ -34,6 +34,10 @@ class DatasetStats:
     """Clips that are not in the plan."""
     num_planned: int
     """Clips of the plan."""
+    num_without_caption: int | None
+    """Clips of the plan that have no caption; None for a plan of an earlier version."""
+    num_without_text: int | None
+    """Clips of the plan that have neither a caption nor a label."""
     num_samples: int
     """Clips in shards."""
     failed: dict[str, int]
@@ -83,6 +87,8 @@ def stats(url: str) -> DatasetStats:
         num_candidates=facts["num_candidates"],
         clips_out=facts["clips_out"],
         num_planned=plan.num_clips,
+        num_without_caption=facts.get("num_without_caption"),
+        num_without_text=facts.get("num_without_text"),
         num_samples=counts.num_samples,
         failed=dict(counts.failed.most_common()),
         num_remaining=remaining,

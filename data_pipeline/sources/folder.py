@@ -10,6 +10,7 @@ from typing import Any
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.sources.captions import decoded, same_name
 from videoar.data_pipeline.sources.source import (
     MEDIA_SUFFIXES,
     OTHER_MEDIA,
@@ -20,7 +21,7 @@ from videoar.data_pipeline.sources.source import (
     suffix,
     unreadable_folders,
 )
-from videoar.data_pipeline.sources.table import checked_rows, row_source
+from videoar.data_pipeline.sources.table import BadRows, checked_rows, row_source
 from videoar.data_pipeline.storage.objects import Storage
 
 
@@ -39,8 +40,9 @@ def folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     if config.captions:
         yield from _with_table(config, files)
         return
+    texts = _texts(infos)
     for path, tag in files.items():
-        yield _with_text(storage, path, tag, infos, config.follow_links)
+        yield _with_text(storage, path, tag, texts, config.follow_links)
 
 
 def _files(
@@ -69,31 +71,43 @@ def _files(
     return files, skipped
 
 
+def _texts(infos: dict[str, dict[str, Any]]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The text files by the name that they share with their clip; `a.txt` goes before `a.TXT`."""
+    found = [(key, info) for key, info in infos.items() if suffix(key) == "txt"]
+    found.sort(key=lambda item: item[0].endswith(".txt"))
+    return {same_name(posixpath.splitext(key)[0]): (key, info) for key, info in found}
+
+
 def _with_text(
-    storage: Storage, path: str, tag: str, infos: dict[str, dict[str, Any]], follow_links: bool
+    storage: Storage, path: str, tag: str, texts: dict[str, tuple[str, dict[str, Any]]], follow_links: bool
 ) -> Source | Skipped:
     """The file with the caption in the text file next to it. Links of captions are checked like links of clips."""
-    text_file = posixpath.splitext(path)[0] + ".txt"
-    if (info := infos.get(text_file)) is None:
+    text_file, info = texts.get(same_name(posixpath.splitext(path)[0]), ("", {}))
+    if not text_file:
         return Source(path=path, etag=tag, caption="")
     if reason := refusal(storage, storage.path(text_file), info, follow_links):
-        return Skipped(source=path, reason=f"its caption {posixpath.basename(text_file)} {reason}", kind="refused")
+        return Skipped(source=path, reason=f"its caption file {reason}", kind="refused")
     try:
-        return Source(path=path, etag=tag, caption=storage.read(text_file).decode("utf-8-sig").strip())
-    except UnicodeDecodeError as error:
-        raise InputError("source.path", text_file, f"is not UTF-8 ({error})", "write the caption as UTF-8") from error
+        return Source(path=path, etag=tag, caption=decoded(storage.read(text_file)).strip())
+    except ValueError as error:
+        return Skipped(source=path, reason=f"its caption file {error}", kind="unreadable")
 
 
 def _with_table(config: SourceConfig, files: dict[str, str]) -> Iterator[Source | Skipped]:
     """The files that the captions table names, sorted; and what only one of the two names."""
     sources: list[Source] = []
     named: set[str] = set()
+    by_name, bad = {same_name(path): path for path in files}, BadRows()
     with closing(checked_rows("source.captions", config.captions, (("path",), ("caption",)))) as rows:
-        for number, row in enumerate(rows, start=1):
-            path = posixpath.normpath(str(row.get("path") or ""))
+        for row in rows:
+            if row.problem:
+                yield bad.leave_out(row, "", row.problem)
+                continue
+            path = posixpath.normpath(str(row.values.get("path") or ""))
+            path = path if path in files else by_name.get(same_name(path), path)
             named.add(path)
             if path in files:
-                source = row_source(row, path, files[path], number)
+                source = row_source(row, path, files[path], bad)
                 if isinstance(source, Source):
                     sources.append(source)
                 else:

@@ -6,11 +6,10 @@ are refused, and each is recorded.
 
 from __future__ import annotations
 
-import json
 import posixpath
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
 from videoar.cluster.ground.errors import InputError
@@ -25,11 +24,12 @@ from videoar.data_pipeline.sources.source import (
     suffix,
     unreadable_folders,
 )
+from videoar.data_pipeline.sources.tar_samples import TEXT_SUFFIXES, TarSample, TarText, read_text, sample_key
 from videoar.data_pipeline.storage.objects import Storage
 
-_TEXT_SUFFIXES = frozenset({"txt", "json", "cls"})
 _PICKLES = frozenset("pkl pickle pt pth ckpt npy npz joblib".split())
 _MAX_TEXT_BYTES = 1 << 20
+_MAX_TEXTS_BYTES = 256 << 20
 _MAX_HEADER_BYTES = 1 << 20
 _READ_AHEAD = 64 << 10
 
@@ -85,52 +85,36 @@ class _BoundedFile:
 
 
 @dataclass(slots=True)
-class _Sample:
-    """The members with one key: the part of the name before the first dot."""
-
-    key: str
-    media: list[Source] = field(default_factory=list)
-    caption: str = ""
-    label: int | None = None
-
-    def sources(self) -> Iterator[Source]:
-        for source in self.media:
-            yield replace(source, caption=self.caption, label=self.label)
-
-
-@dataclass(slots=True)
 class _TarMembers:
-    """One tar. The members of a sample are neighbours, as WebDataset requires."""
+    """One tar. Its media are held until its end, because a caption may stand anywhere in it."""
 
     path: str
     etag: str
     file: _BoundedFile
     max_bytes: int
     names: set[str] = field(default_factory=set)
+    samples: dict[str, TarSample] = field(default_factory=dict)
+    text_bytes: int = 0
 
     def sources(self) -> Iterator[Source | Skipped]:
-        sample = _Sample(key="")
+        end = None
         try:
             with tarfile.open(fileobj=cast(IO[bytes], self.file), mode="r:") as tar:
                 while (member := tar.next()) is not None:
                     tar.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
-                    if reason := self._refusal(member):
-                        if not member.isdir() or ".." in member.name.split("/"):
-                            yield self._skipped(member.name, reason)
-                        continue
-                    if _key(member.name) != sample.key:
-                        yield from sample.sources()
-                        sample = _Sample(key=_key(member.name))
-                    if problem := self._take(sample, member):
-                        yield self._skipped(member.name, problem)
+                    if not (reason := self._refusal(member)):
+                        self._take(member)
+                    elif not member.isdir() or ".." in member.name.split("/"):
+                        yield self._skipped(member.name, reason)
                 end = tar.offset
         except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
-            yield from sample.sources()
-            yield Skipped(source=self.path, reason=f"the tar cannot be read ({error})", kind="unreadable")
-            return
-        yield from sample.sources()
-        if not self._ends_at(end):
-            yield Skipped(source=self.path, reason=f"the tar is damaged at byte {end}", kind="unreadable")
+            problem = f"the tar cannot be read ({error})"
+        else:
+            problem = "" if self._ends_at(end) else f"the tar is damaged at byte {end}"
+        for sample in self.samples.values():
+            yield from sample.sources(self.path)
+        if problem:
+            yield Skipped(source=self.path, reason=problem, kind="unreadable")
 
     def _refusal(self, member: tarfile.TarInfo) -> str:
         """Why a member is not read; empty if it may be."""
@@ -145,7 +129,7 @@ class _TarMembers:
             "is a folder": member.isdir(),
             "is not a regular file": not member.isreg(),
             f"is a pickle or may hold one (.{kind})": kind in _PICKLES,
-            f"is of a kind that is not read (.{kind})": kind not in MEDIA_SUFFIXES | _TEXT_SUFFIXES,
+            f"is of a kind that is not read (.{kind})": kind not in MEDIA_SUFFIXES | TEXT_SUFFIXES,
             f"is larger than the {self.max_bytes} bytes accepted": member.size > self.max_bytes,
             "goes beyond the end of the tar": member.offset_data + member.size > self.file.size,
             "has a name that occurred before": member.name in self.names,
@@ -156,52 +140,26 @@ class _TarMembers:
     def _skipped(self, name: str, reason: str) -> Skipped:
         return Skipped(source=f"{self.path}!{name}", reason=f"the member {reason}", kind="refused")
 
-    def _take(self, sample: _Sample, member: tarfile.TarInfo) -> str:
-        """Add a member to its sample; returns what is wrong with it, or nothing."""
+    def _take(self, member: tarfile.TarInfo) -> None:
+        """Add a member to its sample."""
+        sample = self.samples.setdefault(sample_key(member.name), TarSample())
         if suffix(member.name) in MEDIA_SUFFIXES:
-            sample.media.append(
-                Source(
-                    path=self.path,
-                    etag=self.etag,
-                    caption="",
-                    member=member.name,
-                    offset=member.offset_data,
-                    size_bytes=member.size,
-                )
-            )
-            return ""
+            place = {"offset": member.offset_data, "size_bytes": member.size}
+            sample.media.append(Source(path=self.path, etag=self.etag, caption="", member=member.name, **place))
+            return
+        self.text_bytes += member.size
         if member.size > _MAX_TEXT_BYTES:
-            return f"is a text of more than {_MAX_TEXT_BYTES} bytes"
-        position = self.file.tell()
-        self.file.seek(member.offset_data)
-        raw = self.file.read(member.size)
-        self.file.seek(position)
-        return _describe(sample, suffix(member.name), raw)
+            sample.texts.append(TarText(member.name, problem=f"is a text of more than {_MAX_TEXT_BYTES} bytes"))
+        elif self.text_bytes > _MAX_TEXTS_BYTES:
+            sample.texts.append(TarText(member.name, problem=f"exceeds the {_MAX_TEXTS_BYTES} bytes of text in a tar"))
+        else:
+            position = self.file.tell()
+            self.file.seek(member.offset_data)
+            raw = self.file.read(member.size)
+            self.file.seek(position)
+            sample.texts.append(read_text(member.name, raw))
 
     def _ends_at(self, place: int) -> bool:
         """Whether the tar really ends at `place`: `tarfile` also takes a damaged header for the end."""
         self.file.seek(place)
         return not self.file.read(tarfile.BLOCKSIZE).strip(b"\0")
-
-
-def _describe(sample: _Sample, kind: str, raw: bytes) -> str:
-    """Take caption and label from a text member; returns what is wrong with it, or nothing."""
-    try:
-        text = raw.decode("utf-8-sig").strip()
-        if kind == "txt":
-            sample.caption = text
-        elif kind == "cls":
-            sample.label = int(text)
-        else:
-            facts = json.loads(text)
-            sample.caption = str(facts.get("caption") or "") or sample.caption
-            sample.label = int(facts["label"]) if facts.get("label") is not None else sample.label
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        return f"cannot be read ({type(error).__name__})"
-    return ""
-
-
-def _key(name: str) -> str:
-    """WebDataset's key: the name up to the first dot after the last slash."""
-    folder, _, last = name.rpartition("/")
-    return posixpath.join(folder, last.split(".")[0])

@@ -128,8 +128,8 @@ def attention_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pac
     """Bytes that attention needs for a moment in each layer, or for the dense masks of `reference` all the time.
 
     The backward of `flash` adds up the gradients of q, k and v in float32; `flex` and its tables need less. With
-    context method `gather` a process has the queries of its own rows and all keys and values. On a GPU come at most
-    3 GiB: gathered keys and values, their gradients, and one of these in float32.
+    context method `gather` a process has the queries of its own rows and all keys and values. On a GPU come copies of
+    up to 65,536 keys and values, their gradients, and one of these in float32: 2 GB at width 2,560.
     """
     if parallel.attention == "reference":
         return mask_bytes(model, parallel, tokens_per_pack, precision)

@@ -21,6 +21,8 @@ from videoar.pretrain.engine.protocol import Engine, StepResult, Value
 from videoar.pretrain.engine.recompute import prepare_blocks
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention import choose
+from videoar.pretrain.model.attention.backends import backend_of
+from videoar.pretrain.model.attention.layout import PackLayout
 
 
 def forward_loss(model: VideoAR, pack: Pack, num_frames: int, attention: str = "auto") -> tuple[Tensor, Tally]:
@@ -38,6 +40,7 @@ class PlainEngine(Engine):
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.device = device
         self._recipe = recipe
+        self._attention = backend_of(recipe, device)
         self.parallel = recipe.parallel
         with device:  # modules draw weights of their own first, which takes minutes on one thread of a CPU
             self.model = VideoAR(recipe.model)
@@ -51,11 +54,14 @@ class PlainEngine(Engine):
         )
         self.updates = 0
 
+    def plan(self, layout: PackLayout) -> None:
+        choose(layout, self.device, self._attention)
+
     def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
         tallies = []
         for pack in packs:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"):
-                loss, tally = forward_loss(self.model, pack, num_frames, self.parallel.attention)
+                loss, tally = forward_loss(self.model, pack, num_frames, self._attention)
             loss.backward()
             tallies.append(tally)
         norm, by_block = self._clip()
@@ -75,7 +81,7 @@ class PlainEngine(Engine):
     @torch.no_grad()
     def evaluate(self, packs: Iterable[Pack], num_packs: int, num_frames: int) -> Tally:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._recipe.precision == "bf16"):
-            tallies = [forward_loss(self.model, pack, num_frames, self.parallel.attention)[1] for pack in packs]
+            tallies = [forward_loss(self.model, pack, num_frames, self._attention)[1] for pack in packs]
         return sum(tallies, start=Tally.empty(self.device))
 
     def _apply(self, norm: Float32[Tensor, ""], learning_rate: float) -> bool:

@@ -17,6 +17,7 @@ from videoar.pretrain.checkpoint.format import Checkpoint
 from videoar.pretrain.checkpoint.fragment import Fragment
 from videoar.pretrain.config import ParallelConfig, StageConfig
 from videoar.pretrain.engine.loss import Tally
+from videoar.pretrain.model.attention.layout import PackLayout
 
 Value = TypeVar("Value")
 
@@ -53,6 +54,10 @@ class Engine(ABC):
     """How one replica is cut over processes."""
     needs_content: bool = True
     """Whether this process computes with features or targets; False between the ends of a pipeline."""
+
+    @abstractmethod
+    def plan(self, layout: PackLayout) -> None:
+        """Build the attention of a pack ahead of its step: the loader's thread calls this while the device computes."""
 
     @abstractmethod
     def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:

@@ -10,7 +10,8 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.generate.video import fit, read_video, to_tensor
+from videoar.data_pipeline.decoding.given import first_frame, last_frames
+from videoar.pretrain.generate.video import fit, to_tensor
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames, pixel_frames
 
@@ -22,20 +23,33 @@ GivenClip = str | Path | UInt8[np.ndarray, "f h w 3"]
 
 
 def given_frames(
-    image: Picture | None, video: GivenClip | None, *, num_frames: int, keep: int | None, fps: float
+    image: Picture | None,
+    video: GivenClip | None,
+    schedule: ScaleSchedule,
+    *,
+    num_frames: int,
+    keep: int | None,
+    fps: float,
 ) -> UInt8[np.ndarray, "_kept h w 3"] | None:
-    """The pixel frames to continue; None if nothing is given.
+    """The pixel frames to continue, in the size of the schedule; None if nothing is given.
 
     Of a video these are the LAST `keep` frames, 1 + 4n: the continuation follows them. Without `keep`, an array is kept
-    whole and a file, sampled at the model's frame rate, gives the first half of the latent frames.
+    whole and a file, sampled at the model's frame rate, gives the first half of the latent frames. Files are cut as the
+    clips of training are (`last_frames`).
     """
     if image is not None and video is not None:
         raise InputError("image", "...", "and video are both given", "give only one of them")
     if image is not None:
-        return read_video(image, fps, field="image")[:1] if isinstance(image, str | Path) else image[None]
+        if isinstance(image, str | Path):
+            return first_frame(image, schedule.name)
+        return fit(image[None], *schedule.pixels)
     if video is None:
         return None
-    frames = _from_file(video, num_frames, keep, fps) if isinstance(video, str | Path) else video
+    if isinstance(video, str | Path):
+        half = pixel_frames(max(1, (latent_frames(num_frames) + 1) // 2))
+        frames = last_frames(video, schedule.name, fps, keep or half)
+    else:
+        frames = fit(video, *schedule.pixels)
     if keep is not None:
         latent_frames(keep)
         frames = _last(frames, keep)
@@ -52,15 +66,8 @@ def given_frames(
 def encode_history(
     tokenizer: VideoTokenizer, schedule: ScaleSchedule, frames: UInt8[np.ndarray, "f h w 3"], device: torch.device
 ) -> Bool[Tensor, "1 t tokens k"]:
-    """Bits of the given frames, resized to cover the frame size and cropped at the centre."""
-    video = to_tensor(fit(frames, *schedule.pixels)).to(device)
-    return tokenizer.quantize(tokenizer.encode(video), schedule)
-
-
-def _from_file(path: str | Path, num_frames: int, keep: int | None, fps: float) -> UInt8[np.ndarray, "f h w 3"]:
-    half = pixel_frames(max(1, (latent_frames(num_frames) + 1) // 2))
-    frames = read_video(path, fps, max_frames=keep or half)
-    return _last(frames, len(frames) - (len(frames) - 1) % 4) if keep is None else frames
+    """Bits of the given frames, which have the schedule's size."""
+    return tokenizer.quantize(tokenizer.encode(to_tensor(frames).to(device)), schedule)
 
 
 def _last(frames: UInt8[np.ndarray, "f h w 3"], count: int) -> UInt8[np.ndarray, "count h w 3"]:

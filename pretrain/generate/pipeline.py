@@ -167,7 +167,7 @@ class VideoPipeline:
         bits = []
         for request in requests:
             given = given_frames(
-                request.image, request.video, num_frames=num_frames, keep=request.given_frames, fps=fps
+                request.image, request.video, schedule, num_frames=num_frames, keep=request.given_frames, fps=fps
             )
             if given is not None:
                 bits.append(encode_history(self.tokenizer, schedule, given, device))

@@ -1,8 +1,8 @@
-"""Videos as output (frames in memory, MP4 on disk), and pictures and clips as input."""
+"""Videos as output: frames in memory, MP4 on disk; and the way between bytes and the tokenizer's pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,12 +10,12 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-import torch.nn.functional as F
+from av.video.reformatter import VideoReformatter
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import written_aside
+from videoar.data_pipeline.decoding.sandbox.picture import fit_frame
 from videoar.tokenizer.pixels import from_bytes, to_bytes
 
 
@@ -53,55 +53,13 @@ def save_mp4(frames: Iterable[UInt8[np.ndarray, "h w 3"]], path: str | Path, fps
     return path
 
 
-def read_video(
-    path: str | Path, fps: float, max_frames: int | None = None, *, field: str = "video"
-) -> UInt8[np.ndarray, "f h w 3"]:
-    """The file's first video stream, sampled at the nearest frame at or before each tick of 1/fps seconds.
-
-    A picture file is a video of one frame. At most `max_frames` are kept, the LAST ones: a continuation starts at
-    the end. `field` names the file in messages.
-    """
-    kept: list[np.ndarray] = []
-    try:
-        with av.open(str(path)) as container:
-            for frame in _resample(container.decode(video=0), fps):
-                kept.append(frame)
-                if max_frames is not None and len(kept) > max_frames:
-                    kept.pop(0)
-    except (OSError, av.FFmpegError, IndexError) as error:
-        raise InputError(field, path, f"cannot be read ({error})", "give a video or picture file") from error
-    if not kept:
-        raise InputError(field, path, "has no frame", "give a video or picture file")
-    return np.stack(kept)
-
-
-def _resample(frames: Iterable[av.VideoFrame], fps: float) -> Iterator[np.ndarray]:
-    """RGB arrays at a constant rate: each tick takes the last frame that has begun."""
-    start: float | None = None
-    previous: av.VideoFrame | None = None
-    tick = 0
-    for frame in frames:
-        time = frame.time if frame.time is not None else 0.0
-        start = time if start is None else start
-        while previous is not None and tick / fps < time - start - 1e-6:
-            yield previous.to_ndarray(format="rgb24")
-            tick += 1
-        previous = frame
-    if previous is not None:
-        yield previous.to_ndarray(format="rgb24")
-
-
 def fit(frames: UInt8[np.ndarray, "f h w 3"], height: int, width: int) -> UInt8[np.ndarray, "f height width 3"]:
-    """Resize to cover height x width (antialiased bilinear), then crop at the centre; unchanged if it has this size."""
+    """Resize to cover height x width and crop at the centre, as training does; unchanged if it has this size."""
     if frames.shape[1:3] == (height, width):
         return frames
-    scale = max(height / frames.shape[1], width / frames.shape[2])
-    size = max(height, round(frames.shape[1] * scale)), max(width, round(frames.shape[2] * scale))
-    pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
-    covered = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    cropped = covered[:, :, top : top + height, left : left + width]
-    return cropped.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    resizer = VideoReformatter()
+    pictures = (av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24") for frame in frames)
+    return np.stack([fit_frame(picture, 1.0, resizer, height, width, "centre") for picture in pictures])
 
 
 def to_tensor(frames: UInt8[np.ndarray, "f h w 3"]) -> Float32[Tensor, "1 3 f h w"]:

@@ -24,6 +24,8 @@ from videoar.pretrain.engine.profile import peak_memory
 from videoar.pretrain.engine.protocol import Engine, StepResult
 from videoar.pretrain.engine.recompute import prepare_blocks
 from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.attention.backends import backend_of
+from videoar.pretrain.model.attention.layout import PackLayout
 from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.parallel import cpu, zero
 from videoar.pretrain.parallel.check import check_parallel
@@ -55,7 +57,8 @@ class ShardedEngine(Engine):
         self.rank, self.num_processes = world.rank, world.world_size
         self.data_rank, self.data_size = self._mesh.data_rank, self._mesh.data_size
         self._config = megatron_config(recipe)
-        self._stages = make_stages(recipe, self._mesh, self._config)
+        self._cut = TokenCut.of(recipe.parallel, self._mesh, backend_of(recipe, self.device))
+        self._stages = make_stages(recipe, self._mesh, self._config, self._cut)
         shapes = _whole_shapes(recipe)
         self._named = self._filled(lambda name: initial_weight(name, shapes[name], recipe.model, recipe.seed))
         self.needs_content = any(stage.is_first or stage.is_last for stage in self._stages)
@@ -92,6 +95,9 @@ class ShardedEngine(Engine):
             mark_cut(parameter, cut)
             parameter.copy_(cut.of(whole(name)) if cut else whole(name))
         return named
+
+    def plan(self, layout: PackLayout) -> None:
+        self._cut.attend(layout, self.device)
 
     def step(self, packs: Iterable[Pack], num_packs: int, num_frames: int, learning_rate: float) -> StepResult:
         tally = self._run(packs, num_packs, num_frames, forward_only=False)
@@ -185,7 +191,7 @@ class ShardedEngine(Engine):
         leave_mesh()
 
 
-def make_stages(recipe: Recipe, mesh: Mesh, config: TransformerConfig) -> list[Stage]:
+def make_stages(recipe: Recipe, mesh: Mesh, config: TransformerConfig, cut: TokenCut) -> list[Stage]:
     """The chunks of the model that this process holds, cut, on the meta device (without values)."""
     parallel = recipe.parallel
     ranges = split_layers(recipe.model, parallel.pipeline * parallel.virtual_pipeline)
@@ -202,7 +208,7 @@ def make_stages(recipe: Recipe, mesh: Mesh, config: TransformerConfig) -> list[S
                 is_first=index == 0,
                 is_last=index == len(ranges) - 1,
                 config=config,
-                cut=TokenCut.of(parallel, mesh),
+                cut=cut,
                 vp_stage=chunk if parallel.virtual_pipeline > 1 else None,
             )
         )

@@ -34,13 +34,13 @@ class TokenCut:
     """True when rows are divided over the tensor group between layers."""
     gathers: bool
     """True for context method `gather`, False for `ulysses`."""
-    attention: str = "auto"
+    attention: str
     """Backend of attention."""
 
     @staticmethod
-    def of(config: ParallelConfig, mesh: Mesh) -> TokenCut:
+    def of(config: ParallelConfig, mesh: Mesh, attention: str) -> TokenCut:
         gathers = config.context_method == "gather"
-        return TokenCut(mesh, config.sequence and config.tensor > 1, gathers, config.attention)
+        return TokenCut(mesh, config.sequence and config.tensor > 1, gathers, attention)
 
     def order(self, length: int) -> Int64[Tensor, " l"]:
         """Rows of the pack, those of context rank 0 first, then those of rank 1, ..."""

@@ -21,6 +21,7 @@ def test_each_step_is_drawn_for_its_own_number(toy: Any) -> None:
         assert built.step == step
         wanted = training_pack(samples, recipe, toy.stage, step)
         for host in built.packs:
+            assert len(host.layout.attends) == 1  # its attention is built ahead, too
             pack = host.on("cpu")
             assert torch.equal(pack.targets, wanted.targets)
             for field in fields(pack.inputs):

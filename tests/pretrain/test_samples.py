@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.decoded import decoded
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
@@ -18,7 +19,6 @@ from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.pretrain.checkpoint.format import saved_steps
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.data import open_datasets
-from videoar.pretrain.generate.video import read_video
 from videoar.pretrain.make_engine import make_engine
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.run_folder import checkpoints, read_lines
@@ -71,7 +71,7 @@ def test_samples_are_whole_repeatable_and_leave_no_trace(
     folder, found = run / "samples" / "step-00000020", []
     for _ in range(2):
         sample(debug, engine, datasets, STEP, run)
-        found.append((read_video(folder / "all.mp4", 8.0).astype(int), (folder / "samples.json").read_text()))
+        found.append((decoded(folder / "all.mp4").astype(int), (folder / "samples.json").read_text()))
     assert np.abs(found[0][0] - found[1][0]).mean() < 0.5, "the same step shows the same videos, but for the encoder"
     assert found[0][1] == found[1][1]
     assert torch.equal(torch.get_rng_state(), state)
@@ -91,7 +91,7 @@ def test_held_out_clips_are_next_to_what_is_made_of_them(
     assert (description["step"], description["weights"]) == (STEP, "moving average")
     assert {one["dataset"] for one in description["samples"]} == {"clips64"}
     assert len({one["key"] for one in description["samples"]}) == 2
-    frames = read_video(folder / "00.mp4", datasets["clips64"].fps)
+    frames = decoded(folder / "00.mp4")
     rebuilt, continued, generated = (frames[:, :128, left : left + 128] for left in (0, 140, 280))
     assert len(frames) == 9
     assert np.abs(rebuilt[:1].astype(int) - continued[:1]).mean() < 4, "the first frame is given"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import av
+from av.stream import Disposition
 
 _VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 """Demuxers that may open a file: none of them opens other files that a file names."""
@@ -34,9 +35,9 @@ class FailedSeek(ValueError):
 
 @contextmanager
 def open_film(request: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """A file (`path`) and its first video stream, decoded by one thread."""
+    """A file (`path`) and its main video stream, decoded by one thread."""
     with _open(request) as container:
-        stream = container.streams.video[0]
+        stream = main_stream(container)
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
         yield container, stream
@@ -50,6 +51,16 @@ def _open(request: dict[str, Any]) -> Any:
     if suffix in _IMAGE_FORMATS:
         return av.open(f"file:{path}", format=_IMAGE_FORMATS[suffix], options=options)
     return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})
+
+
+def main_stream(container: Any) -> Any:
+    """Of several videos the default one, else the largest, else the first. Cover art and thumbnails are no videos."""
+    no_video = Disposition.attached_pic | Disposition.timed_thumbnails
+    videos = [stream for stream in container.streams.video if not stream.disposition & no_video]
+    if not videos:
+        raise RefusedSource("holds no video" if not container.streams.video else "holds no video besides cover art")
+    defaults = [stream for stream in videos if stream.disposition & Disposition.default]
+    return max(defaults or videos, key=lambda stream: stream.codec_context.height * stream.codec_context.width)
 
 
 def check_size(height: int, width: int, caps: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How one decoded frame becomes RGB pixels: colour, pixel aspect, rotation, resize and crop."""
+"""How one decoded frame becomes RGB pixels: colour, pixel aspect, orientation, resize and crop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
-from videoar.data_pipeline.decoding.frame_sampling import Cover, cover
+from videoar.data_pipeline.decoding.frame_sampling import cover
+from videoar.data_pipeline.decoding.sandbox.orientation import orientation
 
 _UNSPECIFIED_COLOUR = 2
 """FFmpeg's number of a colour space that the file does not state."""
@@ -21,11 +22,11 @@ _THUMBNAIL_ASPECT = 4
 def fit_frame(
     frame: Any, aspect: float, resizer: VideoReformatter, height: int, width: int, crop: str
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Resize to cover and crop, as the frame is shown: pixel aspect and rotation are applied."""
-    turns = _quarter_turns(frame)
-    target = (width, height) if turns % 2 else (height, width)
-    place = cover(frame.height, _square_width(frame, aspect), *target, crop)
-    return np.rot90(_crop(_rgb(frame, resizer, place), place, *target), turns)
+    """Resize to cover and crop, as the frame is shown: pixel aspect and orientation are applied."""
+    turn = orientation(frame)
+    place = cover(*turn.size(frame.height, _square_width(frame, aspect)), height, width, crop)
+    shown = turn.upright(_rgb(frame, resizer, *turn.size(place.height, place.width)))
+    return shown[place.top : place.top + height, place.left : place.left + width]
 
 
 def thumbnail(frame: Any, stream: Any, resizer: VideoReformatter) -> UInt8[np.ndarray, "h w 3"]:
@@ -35,13 +36,12 @@ def thumbnail(frame: Any, stream: Any, resizer: VideoReformatter) -> UInt8[np.nd
     factor = side / min(height, width)
     shape = [min(longest, max(side, round(length * factor))) for length in (height, width)]
     picture = resizer.reformat(frame, height=shape[0], width=shape[1], format="rgb24", interpolation="AREA")
-    return np.rot90(picture.to_ndarray(), _quarter_turns(frame))
+    return orientation(frame).upright(picture.to_ndarray())
 
 
 def shown_size(frame: Any, stream: Any) -> tuple[int, int]:
     """(height, width) on the screen, in square pixels and upright."""
-    height, width = frame.height, _square_width(frame, pixel_aspect(stream))
-    return (width, height) if _quarter_turns(frame) % 2 else (height, width)
+    return orientation(frame).size(frame.height, _square_width(frame, pixel_aspect(stream)))
 
 
 def pixel_aspect(stream: Any) -> float:
@@ -53,12 +53,7 @@ def _square_width(frame: Any, aspect: float) -> int:
     return max(1, round(frame.width * aspect))
 
 
-def _quarter_turns(frame: Any) -> int:
-    """Quarter turns that show a frame upright, counter-clockwise."""
-    return round(frame.rotation / 90) % 4
-
-
-def _rgb(frame: Any, resizer: VideoReformatter, place: Cover) -> UInt8[np.ndarray, "h w 3"]:
+def _rgb(frame: Any, resizer: VideoReformatter, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
     """Resized pixels. A file that states no colour space is BT.709 in high definition, else BT.601, as in players.
 
     A resizer keeps its tables from frame to frame: making them takes longer than using them. The pixels are a view
@@ -67,12 +62,8 @@ def _rgb(frame: Any, resizer: VideoReformatter, place: Cover) -> UInt8[np.ndarra
     unlabelled = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
     source = unlabelled if frame.colorspace == _UNSPECIFIED_COLOUR else None
     picture = resizer.reformat(
-        frame, width=place.width, height=place.height, format="rgb24", src_colorspace=source, interpolation="BICUBIC"
+        frame, width=width, height=height, format="rgb24", src_colorspace=source, interpolation="BICUBIC"
     )
     plane: Any = picture.planes[0]
-    rows = np.frombuffer(plane, dtype=np.uint8).reshape(place.height, plane.line_size)
-    return rows[:, : 3 * place.width].reshape(place.height, place.width, 3)
-
-
-def _crop(pixels: UInt8[np.ndarray, "_h _w 3"], place: Cover, height: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
-    return pixels[place.top : place.top + height, place.left : place.left + width]
+    rows = np.frombuffer(plane, dtype=np.uint8).reshape(height, plane.line_size)
+    return rows[:, : 3 * width].reshape(height, width, 3)

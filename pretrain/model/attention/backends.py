@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.config import Recipe
 from videoar.pretrain.model.attention.flash import flash_attention
 from videoar.pretrain.model.attention.flex import flex_attention_of, no_backward
 from videoar.pretrain.model.attention.layout import PackLayout
@@ -64,8 +65,19 @@ def backend_for(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
     return "flash" if is_new and fits else "flex"
 
 
+def backend_of(recipe: Recipe, device: torch.device) -> str:
+    """The backend that a recipe trains with, once `auto` is resolved.
+
+    InputError if it cannot train with the recipe's heads on the device: before a run starts, not in its step.
+    """
+    backend, head_dim = recipe.parallel.attention, recipe.model.head_dim
+    dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    check_backend(backend, device, dtype, head_dim)
+    return backend_for(device, dtype, head_dim) if backend == "auto" else backend
+
+
 def check_backend(backend: str, device: torch.device, dtype: torch.dtype, head_dim: int) -> None:
-    """InputError if this backend cannot train with such heads on the device: before a run starts, not in its step."""
+    """InputError if this backend cannot train with such heads on the device."""
     if backend == "flex" and device.type == "cpu":
         raise no_backward()
     if backend == "flash" and backend_for(device, dtype, head_dim) != "flash":

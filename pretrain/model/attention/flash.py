@@ -63,13 +63,21 @@ def attend_by(plan: Plan) -> Attend:
 )
 def _forward(q: Tensor, k: Tensor, v: Tensor, plan: int) -> tuple[Tensor, Tensor]:
     """Output and log-sum-exp, as one operator: recomputation keeps its results, compilation does not trace it."""
-    merged = Merged.empty(q)
-    _PLANS[plan].kernels.forward(q, k, v, merged)
-    return merged.out.to(q.dtype), merged.lse
+    kernels = _PLANS[plan].kernels
+    out, lse = _results_like(q)
+    for heads in kernels.head_groups(q):
+        merged = Merged.empty(q[:, heads])
+        kernels.forward(q[:, heads], k[:, heads], v[:, heads], merged)
+        out[:, heads], lse[:, heads] = merged.out, merged.lse
+    return out, lse
 
 
 @_forward.register_fake
 def _(q: Tensor, k: Tensor, v: Tensor, plan: int) -> tuple[Tensor, Tensor]:
+    return _results_like(q)
+
+
+def _results_like(q: Tensor) -> tuple[Tensor, Tensor]:
     return q.new_empty(q.shape), q.new_empty(q.shape[:2], dtype=torch.promote_types(q.dtype, torch.float32))
 
 
@@ -80,9 +88,13 @@ def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: tuple[Te
 
 def _backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
     q, k, v, out, lse = ctx.saved_tensors
-    sums = Gradients.zero(q, k, v)
-    ctx.plan.kernels.backward(grad, q, k, v, Merged(out, lse), sums)
-    return sums.q.to(q.dtype), sums.k.to(k.dtype), sums.v.to(v.dtype), None
+    dq, dk, dv = (part.new_empty(part.shape) for part in (q, k, v))
+    for heads in ctx.plan.kernels.head_groups(q):
+        given, *inputs = (part[:, heads] for part in (grad, q, k, v))
+        sums = Gradients.zero(*inputs)
+        ctx.plan.kernels.backward(given, *inputs, Merged(out[:, heads], lse[:, heads]), sums)
+        dq[:, heads], dk[:, heads], dv[:, heads] = sums.q, sums.k, sums.v
+    return dq, dk, dv, None
 
 
 _forward.register_autograd(_backward, setup_context=_keep)

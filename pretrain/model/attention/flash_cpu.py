@@ -27,6 +27,11 @@ class CpuFlash(Kernels):
             for batch in batches:
                 yield call, batch
 
+    def head_groups(self, q: Tensor) -> Iterator[slice]:
+        """As many heads as have small sums: a CPU computes one after the other anyway."""
+        together = max(1, SUM_BYTES // max(1, 4 * q.shape[0] * q.shape[2]))
+        return (slice(first, first + together) for first in range(0, q.shape[1], together))
+
     def forward(self, q: Tensor, k: Tensor, v: Tensor, merged: Merged) -> None:
         """Attend in every batch, and merge its result."""
         for call, batch in self._each():
@@ -46,6 +51,8 @@ class CpuFlash(Kernels):
             _add(sums.v, batch.keys, dv.transpose(1, 2))
 
 
+SUM_BYTES = 1 << 21
+"""Bytes of the float32 output, and of each gradient, that are added up at a time."""
 BF16_ROWS = 256
 """Rows from which bf16 is the faster type: with fewer, the kernel spends its time on packing keys for each tile.
 

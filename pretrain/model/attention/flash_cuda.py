@@ -5,10 +5,10 @@ Rows and keys of a call are gathered unless they follow each other; in backward 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.util
 import itertools
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
@@ -16,12 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videoar.pretrain.model.attention.layout import indices
+from videoar.pretrain.model.attention.layout import indices, moved
 from videoar.pretrain.model.attention.merge import Gradients, Kernels, Merged, merge
 from videoar.pretrain.model.attention.plan import Call, Piece
 
-GATHERED_BYTES = 1 << 30
-"""Limit on the copies of keys and values that one kernel reads: longer calls are divided between pieces."""
+log = logging.getLogger(__name__)
+
+MOST_KEYS = 1 << 16
+"""Keys that one kernel reads at most, as they are copies: 0.7 GB with the values of 20 heads of 128 in bf16."""
 
 
 class VarlenKernels(ABC):
@@ -77,23 +79,11 @@ class VarlenFlash(Kernels):
 
     def __init__(self, calls: tuple[Call, ...], device: torch.device, kernels: VarlenKernels) -> None:
         self._kernels = kernels
-        self._calls, self._device = calls, device
-        self._divided: dict[int, list[VarlenRows]] = {}
-
-    def _segments(self, k: Tensor) -> list[VarlenRows]:
-        """Every call in groups of pieces whose gathered keys and values stay under the limit."""
-        bytes_a_key = 2 * k[0].numel() * k.element_size()
-        if bytes_a_key not in self._divided:
-            self._divided[bytes_a_key] = [
-                VarlenRows(call, group, self._device)
-                for call in self._calls
-                for group in divide(call.pieces, GATHERED_BYTES // bytes_a_key)
-            ]
-        return self._divided[bytes_a_key]
+        self._segments = [VarlenRows(call, group, device) for call in calls for group in divide(call.pieces, MOST_KEYS)]
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, merged: Merged) -> None:
         """Attend in every call, and merge its result."""
-        for group in self._segments(k):
+        for group in self._segments:
             part, part_lse = self._kernels.forward(group.rows(q), group.keys(k), group.keys(v), group)
             out, lse = group.rows(merged.out), group.rows(merged.lse)
             merge(out, lse, part, part_lse, merges=group.merges)
@@ -102,7 +92,7 @@ class VarlenFlash(Kernels):
 
     def backward(self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, merged: Merged, sums: Gradients) -> None:
         """The kernel's own backward of every call; keys are gathered again instead of kept."""
-        for group in self._segments(k):
+        for group in self._segments:
             rows = Merged(group.rows(merged.out), group.rows(merged.lse))
             found = self._kernels.backward(group.rows(grad), group.rows(q), group.keys(k), group.keys(v), rows, group)
             group.add_rows(sums.q, found.q)
@@ -128,17 +118,11 @@ Selection = slice | Tensor
 def _selection(runs: Sequence[range], device: torch.device) -> Selection:
     if all(run.stop == following.start for run, following in itertools.pairwise(runs)):
         return slice(runs[0].start, runs[-1].stop)
-    return _moved(indices(runs), device)
+    return moved(indices(runs), device)
 
 
 def _offsets(lengths: Sequence[int], device: torch.device) -> Tensor:
-    return _moved(np.cumsum([0, *lengths], dtype=np.int32), device)
-
-
-def _moved(values: np.ndarray, device: torch.device) -> Tensor:
-    """On the device; from pinned memory the copy waits for nothing."""
-    tensor = torch.from_numpy(values)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    return moved(np.cumsum([0, *lengths], dtype=np.int32), device)
 
 
 def _select(x: Tensor, selection: Selection) -> Tensor:
@@ -218,9 +202,11 @@ def activate_kernels() -> str:
     known: list[str] = getattr(attention, "list_flash_attention_impls", list)()
     for name, (module, majors) in PACKAGES.items():
         if name in known and major in majors and _is_installed(module):
-            # A package that was built for another PyTorch is as good as none: the bundled kernels need no package.
-            with contextlib.suppress(ImportError, OSError, RuntimeError):
+            try:
                 attention.activate_flash_attention_impl(name)
+            except (ImportError, OSError, RuntimeError) as error:  # as of a package that is for another PyTorch
+                _warn(module, error)
+            else:
                 return name
     return "FA2"
 
@@ -228,5 +214,12 @@ def activate_kernels() -> str:
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except (ImportError, OSError):  # its parent is missing, or cannot be imported
+    except ModuleNotFoundError:  # its parent is missing
         return False
+    except (ImportError, OSError) as error:
+        _warn(module, error)
+        return False
+
+
+def _warn(module: str, error: Exception) -> None:
+    log.warning("%s is installed but does not work here, so FA2 computes attention: %s", module, error)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.model.attention.layout import PackLayout, indices
+from videoar.pretrain.model.attention.layout import PackLayout, indices, moved
 from videoar.pretrain.model.attention.plan import Piece, Runs, held
 from videoar.pretrain.model.layers import Attend
 
@@ -30,9 +30,7 @@ def flex_attention_of(layout: PackLayout, device: torch.device, queries: Runs) -
     """Attention of the query rows over a whole pack by FlexAttention, on a GPU compiled."""
     mask = block_mask(layout, device, queries)
     padding = layout.sample < 0
-    idle, padding_keys = (
-        torch.from_numpy(part)[:, None, None].to(device) for part in (padding[indices(queries)], padding)
-    )
+    idle, padding_keys = (moved(part[:, None, None], device) for part in (padding[indices(queries)], padding))
     attention = _compiled() if device.type == "cuda" else _uncompiled
 
     def attend(
@@ -131,7 +129,7 @@ def _block_sizes(length: int) -> Int64[np.ndarray, " blocks"]:
 def _listed(blocks: Bool[np.ndarray, "q k"], device: torch.device) -> tuple[Tensor, Tensor]:
     """FlexAttention's form: how many blocks of keys each block of rows has, and their indices first in its list."""
     order = np.argsort(~blocks, axis=1, kind="stable")
-    counts, indices = (torch.from_numpy(part.astype(np.int32)).to(device) for part in (blocks.sum(axis=1), order))
+    counts, indices = (moved(part.astype(np.int32), device) for part in (blocks.sum(axis=1), order))
     return counts[None, None], indices[None, None]
 
 
@@ -164,7 +162,7 @@ def row_tables(layout: PackLayout, queries: Runs) -> RowTables:
 def _mask_of(tables: RowTables, device: torch.device) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
     names = ("visible_row", "visible_column", "visible", "sample", "row_sample", "own")
     visible_row, visible_column, visible, sample, row_sample, own = (
-        torch.from_numpy(getattr(tables, name)).to(device) for name in names
+        moved(getattr(tables, name), device) for name in names
     )
 
     columns = visible.shape[1]

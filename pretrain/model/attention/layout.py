@@ -256,6 +256,12 @@ def indices(runs: Iterable[range]) -> Int64[np.ndarray, " rows"]:
     return np.concatenate([np.arange(run.start, run.stop) for run in runs])
 
 
+def moved(values: np.ndarray, device: torch.device) -> Tensor:
+    """On the device; from pinned memory the copy waits for nothing."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
 def _over_frames(segment: Segment, cells: np.ndarray) -> np.ndarray:
     """Repeat a table of a frame and its context for every frame, with the frame's index as the first column.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +62,10 @@ class Gradients:
 
 class Kernels(ABC):
     """Flash-attention kernels with the calls of one pack."""
+
+    def head_groups(self, q: Float[Tensor, "rows n c"]) -> Iterable[slice]:
+        """Which heads are computed together: all, unless their sums in float32 are better kept small."""
+        return (slice(0, q.shape[1]),)
 
     @abstractmethod
     def forward(self, q: Tensor, k: Tensor, v: Tensor, merged: Merged) -> None:

@@ -38,15 +38,15 @@ def selfcheck(device: torch.device) -> AttentionCheck:
             _results(layout, device, name, torch.bfloat16, (q, k, v, upstream)) for name in ("auto", "reference")
         )
     )
-    return AttentionCheck(kernels_on(device, torch.bfloat16, 64), error, 2 * allowed)
+    return AttentionCheck(kernels_of(backend_for(device, torch.bfloat16, 64), device), error, 2 * allowed)
 
 
-def kernels_on(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
-    """Name of the backend that `auto` picks, and of its kernels."""
-    backend = backend_for(device, dtype, head_dim)
-    if backend == "flex":
-        return "flex (Triton)"
-    return CpuFlash.name if device.type == "cpu" else f"flash ({activate_kernels()})"
+def kernels_of(backend: str, device: torch.device) -> str:
+    """Name of a backend and of its kernels on a device."""
+    if backend == "flash" and device.type == "cuda":
+        return f"flash ({activate_kernels()})"
+    names = {"flash": CpuFlash.name, "flex": "flex (Triton)" if device.type == "cuda" else "flex (not compiled)"}
+    return names.get(backend, f"{backend} (scaled_dot_product_attention with a mask)")
 
 
 def _pack() -> PackLayout:

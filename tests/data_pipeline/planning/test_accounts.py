@@ -48,6 +48,7 @@ def test_every_input_and_every_clip_is_in_one_place(tmp_path: Path, processes: i
     assert accounts.num_inputs == 6
     assert accounts.num_planned_inputs == len({item.path for item in found if isinstance(item, Clip)}) == 1
     assert accounts.num_clips == sum(isinstance(item, Clip) for item in found) == 7 * 2
+    assert accounts.num_without_caption == accounts.num_without_text == accounts.num_clips
     assert {kind: n for (kind, _), n in accounts.inputs_out.items()} == {
         "unreadable": 1,
         "refused": 1,

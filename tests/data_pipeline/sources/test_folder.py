@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -39,7 +41,7 @@ def test_a_table_names_captions_labels_and_parts(films: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "does not exist"), ("file,text\na,b\n", "lacks the column caption, path"), ("", "lacks the column")],
+    [(None, "does not exist"), ("file,text\na,b\n", "lacks the column caption, path"), ("", "has no rows")],
 )
 def test_a_bad_captions_table_is_the_users_mistake(films: Path, content: str | None, message: str) -> None:
     """Training on empty captions because of a typo in a path would be noticed a week later."""
@@ -83,7 +85,7 @@ def test_a_caption_link_must_not_lead_out_of_the_folder(folder: Path, tmp_path: 
     sources, skipped = listed(path=str(folder))
     assert not sources
     assert skipped == {
-        "good.mp4": "its caption good.txt is a link that leads out of the folder (source.follow_links=false)"
+        "good.mp4": "its caption file is a link that leads out of the folder (source.follow_links=false)"
     }
 
 
@@ -106,8 +108,47 @@ def test_media_of_a_kind_that_is_not_read_are_recorded(folder: Path) -> None:
     assert all("is of a kind that is not read; convert it" in reason for reason in reasons.values())
 
 
-def test_the_caption_file_of_a_clip_must_be_utf8(unopened: Path) -> None:
-    """Latin-1 that is read as UTF-8 with replacements would be learnt as words."""
-    (unopened / "a.txt").write_bytes("übermütig".encode("latin-1"))
-    with pytest.raises(InputError, match=r"a\.txt: is not UTF-8"):
-        list_sources(SourceConfig(path=str(unopened)))
+@pytest.mark.parametrize(
+    ("raw", "caption"),
+    [
+        ("übermütig".encode(), "übermütig"),
+        ("übermütig".encode("utf-8-sig"), "übermütig"),
+        ("übermütig".encode("utf-16"), "übermütig"),
+        ("übermütig".encode("utf-32"), "übermütig"),
+        ("übermütig".encode("cp1252"), None),
+        ("übermütig".encode("utf-16")[:-1], None),
+    ],
+)
+def test_a_caption_in_an_unknown_encoding_costs_its_clip(unopened: Path, raw: bytes, caption: str | None) -> None:
+    """Read with replacements it would be learnt as words; one old file must not end the plan of all others."""
+    (unopened / "a.txt").write_bytes(raw)
+    write_video(unopened / "b.mp4", num_frames=2)
+    sources, skipped = list_sources(SourceConfig(path=str(unopened)))
+    assert {source.path: source.caption for source in sources}.get("a.mp4") == caption
+    assert "b.mp4" in {source.path for source in sources}
+    assert [item.source for item in skipped] == ([] if caption else ["a.mp4"])
+    assert all(item.reason.startswith("its caption file is not UTF-") for item in skipped)
+
+
+@pytest.mark.parametrize("listed_as", ["NFC", "NFD"])
+@pytest.mark.parametrize("stored_as", ["NFC", "NFD"])
+@pytest.mark.parametrize("captions", ["text", "captions table", "table"])
+def test_one_name_in_two_forms(
+    tmp_path: Path, captions: str, listed_as: Literal["NFC", "NFD"], stored_as: Literal["NFC", "NFD"]
+) -> None:
+    """Files from a Mac have é as e and an accent; tables of the same clips have one character."""
+    stored, listed_name = (unicodedata.normalize(form, "café") for form in (stored_as, listed_as))
+    folder = tmp_path / "clips"
+    write_video(folder / f"{stored}.mp4", num_frames=2)
+    source = SourceConfig(path=str(folder))
+    if captions == "text":
+        (folder / f"{listed_name}.TXT").write_text("a café")
+    elif captions == "table":
+        (folder / "t.csv").write_text(f"uri,caption\n{listed_name}.mp4,a café\n")
+        source = SourceConfig(kind="table", path=str(folder / "t.csv"))
+    else:
+        (tmp_path / "t.csv").write_text(f"path,caption\n{listed_name}.mp4,a café\n")
+        source = SourceConfig(path=str(folder), captions=str(tmp_path / "t.csv"))
+    sources, skipped = list_sources(source)
+    assert not skipped
+    assert [(item.path, item.caption) for item in sources] == [(f"{stored}.mp4", "a café")]

@@ -84,9 +84,9 @@ HOSTILE = {
     "weights.pt": (member("weights.pt", b"PK"), "is a pickle or may hold one (.pt)"),
     "run.sh": (member("run.sh", b"#!"), "is of a kind that is not read (.sh)"),
     "huge.mp4": (member("huge.mp4", b"v" * (MAX_BYTES + 1)), "is larger than"),
-    "bad.json": (member("bad.json", b"{"), "cannot be read (JSONDecodeError)"),
-    "deep.json": (member("deep.json", b"[" * 100_000), "cannot be read (RecursionError)"),
-    "latin.txt": (member("latin.txt", b"\xfc"), "cannot be read (UnicodeDecodeError)"),
+    "bad.json": (member("bad.json", b"{"), "cannot be used: is not JSON ("),
+    "deep.json": (member("deep.json", b"[" * 100_000), "cannot be used: is nested too deeply"),
+    "latin.txt": (member("latin.txt", b"\xfc"), "cannot be used: is not UTF-8"),
     "long.txt": (member("long.txt", b"x" * (MAX_BYTES + 1)), "is larger than"),
     "twin.mp4": (member("twin.mp4", b"v") * 2, "has a name that occurred before"),
 }
@@ -184,3 +184,58 @@ def test_a_chain_of_headers_is_refused(tmp_path: Path) -> None:
     sources, skipped = listed(kind="webdataset", path=str(tmp_path / "1.tar"))
     assert not sources
     assert "cannot be read" in skipped["1.tar"]
+
+
+def captions_of(path: Path, members: dict[str, bytes]) -> tuple[dict[str, tuple[str, int | None]], dict[str, str]]:
+    """Caption and label by medium, and what is left out."""
+    tar(path / "1.tar", members)
+    sources, skipped = members_of(path / "1.tar")
+    return {source.member: (source.caption, source.label) for source in sources}, skipped
+
+
+def test_dots_in_names_mix_no_captions(tmp_path: Path) -> None:
+    """By WebDataset's rule both clips have the key `walk_0`, and the last caption of the two."""
+    names = ("walk_0.5s_001", "walk_0.7s_002")
+    own = {f"{name}{suffix}": name.encode() for name in names for suffix in (".mp4", ".txt")}
+    assert captions_of(tmp_path, own) == ({f"{name}.mp4": (name, None) for name in names}, {})
+    lost = {name: raw for name, raw in own.items() if name != "walk_0.7s_002.mp4"}
+    found, skipped = captions_of(tmp_path, lost)
+    assert found == {"walk_0.5s_001.mp4": ("walk_0.5s_001", None)}
+    assert skipped == {"1.tar!walk_0.7s_002.txt": "is a text without a clip of its name"}
+
+
+def test_media_of_one_sample_share_its_text(tmp_path: Path) -> None:
+    """WebDataset's own meaning of names with several dots."""
+    found, skipped = captions_of(
+        tmp_path,
+        {"1.left.mp4": b"v", "1.right.mp4": b"v", "1.txt": b"two views", "2.video.mp4": b"v", "2.about.txt": b"one"},
+    )
+    shared = ("two views", None)
+    assert found == {"1.left.mp4": shared, "1.right.mp4": shared, "2.video.mp4": ("one", None)}
+    assert not skipped
+
+
+def test_a_caption_may_stand_apart_from_its_clip(tmp_path: Path) -> None:
+    """`tar --sort` and tars that were appended to have all clips first."""
+    found, skipped = captions_of(
+        tmp_path, {"a.mp4": b"v", "b.mp4": b"v", "a.txt": b"first", "b.json": b'{"caption": "second", "label": 2.0}'}
+    )
+    assert (found, skipped) == ({"a.mp4": ("first", None), "b.mp4": ("second", 2)}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "reason"),
+    [
+        ("a.json", b'{"caption": ["x"]}', "its caption is of type list, not text"),
+        ("a.json", b'{"caption": {"en": "x"}}', "its caption is of type dict, not text"),
+        ("a.json", b"[1]", "is not an object"),
+        ("a.cls", b"seven", "label=seven is not a whole number"),
+        ("a.txt", "ü".encode("cp1252"), "is not UTF-8"),
+    ],
+)
+def test_a_text_of_the_wrong_kind_costs_its_clip(tmp_path: Path, name: str, raw: bytes, reason: str) -> None:
+    """Turned into words, a list would be learnt with its brackets; without a caption the clip would teach nothing."""
+    found, skipped = captions_of(tmp_path, {"a.mp4": b"v", name: raw, "b.mp4": b"v", "b.txt": "ü".encode("utf-16")})
+    assert found == {"b.mp4": ("ü", None)}
+    assert list(skipped) == ["1.tar!a.mp4"]
+    assert f"its {name[1:]} cannot be used: {reason}" in skipped["1.tar!a.mp4"]

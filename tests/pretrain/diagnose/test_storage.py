@@ -49,6 +49,6 @@ def test_checkpoints_that_are_gone_are_told_from_none_so_far(
     tmp_path: Path, events: list[dict[str, object]], state: str
 ) -> None:
     """Purged or not mounted: the run would be refused at its next start, which may be hours away."""
-    (found,) = checkpoints(Evidence.read(write(tmp_path, healthy()[:5], events)), everything=False)
+    (found,) = checkpoints(Evidence.read(write(tmp_path, healthy()[:3], events)), everything=False)
     assert found.state == state
     assert ("no longer any" in found.found) is bool(events)

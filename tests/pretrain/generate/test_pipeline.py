@@ -103,11 +103,11 @@ def test_a_continuation_depends_on_the_past_alone(pipeline: VideoPipeline) -> No
 def test_a_file_is_continued_from_its_end(pipeline: VideoPipeline, tmp_path: Path) -> None:
     """A file is as long as it is: the last frames that leave half of the result to generate are kept."""
     path = Video(_clip(15), fps=8.0).save(tmp_path / "given.mp4")
-    kept = given_frames(None, path, num_frames=17, keep=None, fps=8.0)
+    kept = given_frames(None, path, SCHEDULE, num_frames=17, keep=None, fps=8.0)
     assert kept is not None
     assert kept.shape[0] == 9
-    assert given_frames(None, path, num_frames=17, keep=5, fps=8.0).shape[0] == 5
-    assert given_frames(None, path, num_frames=33, keep=None, fps=8.0).shape[0] == 13
+    assert given_frames(None, path, SCHEDULE, num_frames=17, keep=5, fps=8.0).shape[0] == 5
+    assert given_frames(None, path, SCHEDULE, num_frames=33, keep=None, fps=8.0).shape[0] == 13
     assert pipeline("", video=str(path), num_frames=9).frames.shape == (9, 32, 32, 3)
     assert pipeline("", image=path, num_frames=5).frames.shape == (5, 32, 32, 3)
 

@@ -1,4 +1,4 @@
-"""Video in and out: what a player finds in the file, and what a file gives the model."""
+"""Video out: what a player finds in the file; and pixels in."""
 
 from pathlib import Path
 
@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.generate.video import Video, fit, read_video, to_frames, to_tensor
+from videoar.pretrain.generate.video import Video, fit, to_frames, to_tensor
 
 
 def _ramp(num_frames: int, height: int, width: int) -> np.ndarray:
@@ -29,24 +28,6 @@ def test_an_mp4_decodes_back(tmp_path: Path, height: int, width: int) -> None:
         decoded = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(stream)])
     assert decoded.shape == (9, height + height % 2, width + width % 2, 3)
     assert np.abs(decoded[:, :height, :width].astype(int) - frames).max() <= 6
-
-
-def test_reading_samples_at_the_models_rate(tmp_path: Path) -> None:
-    """Frames taken one by one from a 16 fps file would play at half speed in an 8 fps model."""
-    frames = _ramp(17, 32, 32)
-    path = Video(frames, fps=16.0).save(tmp_path / "x.mp4")
-    read = read_video(path, fps=8.0)
-    assert read.shape[0] == 9
-    assert np.abs(read.astype(int) - frames[::2]).max() <= 6
-    assert np.array_equal(read_video(path, fps=8.0, max_frames=5), read[-5:])
-
-
-def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
-    """The user sees which file and what to give instead, not an FFmpeg traceback."""
-    (tmp_path / "x.mp4").write_text("hello")
-    for path in (tmp_path / "x.mp4", tmp_path / "absent.mp4"):
-        with pytest.raises(InputError, match="give a video or picture file"):
-            read_video(path, fps=8.0)
 
 
 def test_fit_covers_and_crops_at_the_centre() -> None:

@@ -22,7 +22,7 @@ class Place(Mesh):
 
 
 def cut(rank: int, size: int, *, gathers: bool) -> TokenCut:
-    return TokenCut(Place(rank, size), sequence=False, gathers=gathers)
+    return TokenCut(Place(rank, size), sequence=False, gathers=gathers, attention="auto")
 
 
 @pytest.mark.parametrize("gathers", [False, True])

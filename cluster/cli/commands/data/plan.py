@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ class PlanData:
 def plan(words: Sequence[str], prog: str) -> int:
     options, named, _ = parse_with_recipe(PlanData, words, prog)
     recipe = for_pretraining(named)
-    from videoar.cluster.cli.plan_summary import facts, tables
+    from videoar.cluster.cli.plan_summary import facts, tables, text_warning
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.planning.all_datasets import plan_all
 
@@ -48,6 +49,8 @@ def plan(words: Sequence[str], prog: str) -> int:
     if options.json:
         for item in planned:
             say(json.dumps(facts(item)))
+            if warning := text_warning(item.dataset.name, item.plan.accounts):
+                sys.stderr.write(f"{warning}\n")
     else:
         say(tables(planned))
     return 0

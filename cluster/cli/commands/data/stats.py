@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -24,11 +25,15 @@ class StatsData:
 
 def stats(words: Sequence[str], prog: str) -> int:
     options = parse(StatsData, words, prog)
+    from videoar.cluster.cli.plan_summary import text_warning
     from videoar.data_pipeline.preparing.stats import stats as count
 
     def report(url: str) -> bool:
         found = count(url)
-        say(json.dumps(asdict(found)))
+        facts = asdict(found)
+        say(json.dumps(facts))
+        if warning := text_warning(found.name, {**facts, "num_clips": found.num_planned}):
+            sys.stderr.write(f"{warning}\n")
         return found.is_balanced
 
     return each_dataset(options.url, report)

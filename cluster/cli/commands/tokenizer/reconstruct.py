@@ -42,13 +42,13 @@ def reconstruct(words: Sequence[str], prog: str) -> int:
     import numpy as np
     import torch
 
-    from videoar.pretrain.generate.video import fit, read_video, save_mp4, to_frames, to_tensor
+    from videoar.data_pipeline.decoding.given import last_frames
+    from videoar.pretrain.generate.video import save_mp4, to_frames, to_tensor
     from videoar.tokenizer.evaluate import reconstruct as through_bits
-    from videoar.tokenizer.scales import FRAMES_PER_LATENT, ScaleSchedule
+    from videoar.tokenizer.scales import ScaleSchedule
 
     tokenizer, schedule = open_weights(options.weights), ScaleSchedule.named(options.size)
-    frames = read_video(options.video, options.fps, max_frames=options.num_frames)
-    clip = fit(frames[: 1 + (len(frames) - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT], *schedule.pixels)
+    clip = last_frames(options.video, options.size, options.fps, options.num_frames)
     with torch.inference_mode():
         decoded = through_bits(tokenizer, [to_tensor(clip).to(device_of(tokenizer))], schedule)
         rebuilt = np.concatenate([to_frames(part)[0] for part in decoded])

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from videoar.data_pipeline.decoding.client import DecodeError, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import nearest_frames
@@ -85,3 +86,57 @@ def test_paths_are_files_and_never_protocols(decoder: VideoDecoder, tmp_path: Pa
     for path in (f"concat:{tmp_path}/a.ts|{tmp_path}/a.ts", "http://127.0.0.1:9/a.mp4", f"subfile:,,:{tmp_path}/a.ts"):
         with pytest.raises(DecodeError):
             decoder.probe(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "streams", "chosen"),
+    [
+        ("mp4", {"cover": 96, "film": 48}, 48),
+        ("mp4", {"film": 48, "cover": 96}, 48),
+        ("ts", {"film": 32, "other film": 64}, 64),
+        ("mp4", {"film": 64, "default film": 32, "cover": 96}, 32),
+    ],
+)
+def test_the_main_stream_is_decoded(
+    decoder: VideoDecoder, tmp_path: Path, suffix: str, streams: dict[str, int], chosen: int
+) -> None:
+    """Cover art is the first stream of many files: its still picture would be the whole film."""
+    path = write_streams(tmp_path / f"film.{suffix}", streams)
+    assert (decoder.probe(path).height, decoder.probe(path).width) == (chosen, chosen)
+
+
+def test_a_file_of_cover_art_and_sound_holds_no_video(decoder: VideoDecoder, tmp_path: Path) -> None:
+    """Songs have a cover, and a suffix of films."""
+    for streams, reason in (
+        ({"cover": 96, "sound": 0}, "no video besides cover art"),
+        ({"sound": 0}, "holds no video"),
+    ):
+        with pytest.raises(DecodeError, match=reason):
+            decoder.probe(write_streams(tmp_path / "song.mp4", streams))
+
+
+def write_streams(path: Path, streams: dict[str, int]) -> str:
+    """Square streams of these sides: covers, films and sound."""
+    with av.open(str(path), "w") as container:
+        opened = {}
+        for name, side in streams.items():
+            codec = "mjpeg" if name == "cover" else "aac" if name == "sound" else "libx264"
+            stream: Any = container.add_stream(codec, rate=48_000 if name == "sound" else 10)
+            if side:
+                stream.height = stream.width = side
+                stream.pix_fmt = "yuvj420p" if name == "cover" else "yuv420p"
+                stream.disposition = {"cover": Disposition.attached_pic, "default film": Disposition.default}.get(
+                    name, Disposition(0)
+                )
+            opened[name] = stream
+        for name, stream in opened.items():
+            for number in range({"cover": 1, "sound": 0}.get(name, 3)):
+                frame = av.VideoFrame.from_ndarray(np.zeros((stream.height, stream.width, 3), np.uint8), format="rgb24")
+                frame.pts = number
+                container.mux(stream.encode(frame))
+            if name == "sound":
+                frame_of_sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+                frame_of_sound.sample_rate = 48_000
+                container.mux(stream.encode(frame_of_sound))
+            container.mux(stream.encode(None))
+    return str(path)

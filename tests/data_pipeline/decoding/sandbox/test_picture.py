@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image, ImageOps
 
-from videoar.data_pipeline.decoding.client import VideoDecoder
+from videoar.data_pipeline.config.datasets import CropPlace
+from videoar.data_pipeline.decoding.client import ClipCut, VideoDecoder
 from videoar.tokenizer.config import ClipBucket
 
 from ...videos import write_frames
@@ -25,16 +27,70 @@ def test_images_are_clips_of_one_frame_cropped_at_the_centre(
     np.testing.assert_allclose(frames[0, 4:-4, 4:-4], np.broadcast_to([200, 100, 50], (24, 24, 3)), atol=6)
 
 
-def test_films_of_a_turned_camera_are_shown_upright(decoder: VideoDecoder, tmp_path: Path) -> None:
-    """Telephones store the rotation in the header; without it people would lie on their side."""
-    pixels = np.zeros((64, 128, 3), dtype=np.uint8)
-    pixels[:, :64, 0] = 250
-    path = write_frames(tmp_path / "turned.mp4", [pixels] * 3)
+CORNERS = np.zeros((24, 40, 3), np.uint8)
+"""Red, green and blue in three of its corners: every way to turn and mirror it gives another picture."""
+CORNERS[:8, :16, 0] = CORNERS[:8, 24:, 1] = CORNERS[16:, :16, 2] = 250
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_pictures_are_shown_as_their_exif_says(decoder: VideoDecoder, tmp_path: Path, suffix: str) -> None:
+    """Half of the values of EXIF mirror the picture; Pillow is the reference."""
+    for value in range(1, 9):
+        path, exif = tmp_path / f"{value}.{suffix}", Image.Exif()
+        exif[ExifTags.Base.Orientation] = value
+        large = Image.fromarray(CORNERS).resize((160, 96), Image.Resampling.NEAREST)
+        large.save(path, exif=exif.tobytes(), quality=95)
+        with Image.open(path) as opened:
+            wanted = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+        probe = decoder.probe(str(path))
+        assert (probe.height, probe.width) == wanted.shape[:2]
+        assert_same_picture(cut(decoder, path), wanted)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("columns", [1, -1])
+@pytest.mark.parametrize("rows", [1, -1])
+def test_films_are_shown_as_their_matrix_says(
+    decoder: VideoDecoder, tmp_path: Path, transposed: bool, columns: int, rows: int
+) -> None:
+    """Telephones store the rotation in the header, and front cameras a mirror image."""
+    large = np.kron(CORNERS, np.ones((4, 4, 1), np.uint8))
+    path = write_frames(tmp_path / "film.mp4", [large] * 3)
+    matrix = (0, rows, columns, 0) if transposed else (columns, 0, 0, rows)
+    set_matrix(path, matrix)
+    wanted = (large.swapaxes(0, 1) if transposed else large)[::rows, ::columns]
+    probe = decoder.probe(str(path))
+    assert (probe.height, probe.width) == wanted.shape[:2]
+    assert_same_picture(cut(decoder, path), wanted)
+
+
+def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Write the display matrix of an MP4: (x', y') = (x, y) [[a, b], [c, d]]."""
     raw = bytearray(path.read_bytes())
-    matrix = raw.index(b"tkhd") + 44
-    quarter_clockwise = (0, 1 << 16, 0, -(1 << 16), 0, 0, 64 << 16, 0, 1 << 30)
-    raw[matrix : matrix + 36] = struct.pack(">9i", *quarter_clockwise)
+    start = raw.index(b"tkhd") + 44
+    a, b, c, d = (value << 16 for value in matrix)
+    raw[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(raw)
-    ((_, frames),) = decoder.cut(str(path), [0.0], ClipBucket(schedule="96x96", num_frames=1))
-    assert frames[0, :40, :, 0].min() > 200, "what was left is above"
-    assert frames[0, 56:, :, 0].max() < 50
+
+
+def cut(decoder: VideoDecoder, path: Path, crop: CropPlace = "centre") -> np.ndarray:
+    """The first frame in 96x96."""
+    clip = ClipCut(start_s=0.0, num_frames=1, fps=1.0, schedule="96x96", crop=crop)
+    ((_, frames),) = decoder.cut_all(str(path), [clip])
+    return frames[0]
+
+
+def assert_same_picture(found: np.ndarray, shown: np.ndarray) -> None:
+    """The middle 96x96 of the shown picture, whose shorter side is 96."""
+    top, left = (shown.shape[0] - 96) // 2, (shown.shape[1] - 96) // 2
+    wanted = shown[top : top + 96, left : left + 96].astype(int)
+    assert np.abs(found - wanted).mean() < 6
+
+
+def test_the_start_of_a_turned_film_is_where_it_is_shown(decoder: VideoDecoder, tmp_path: Path) -> None:
+    """Cropped as it is stored, the left part of a film would be its right part."""
+    large = np.kron(CORNERS, np.ones((4, 4, 1), np.uint8))
+    path = write_frames(tmp_path / "film.mp4", [large] * 3)
+    set_matrix(path, (-1, 0, 0, 1))
+    assert np.abs(cut(decoder, path, "start") - large[:, ::-1][:, :96].astype(int)).mean() < 6
+    assert np.abs(cut(decoder, path, "end") - large[:, ::-1][:, -96:].astype(int)).mean() < 6

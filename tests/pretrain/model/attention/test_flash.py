@@ -96,7 +96,7 @@ def test_output_and_gradients_are_those_under_the_mask(
     kind: str, text: TextAttention, part: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rectangles merged by log-sum-exp are one softmax; what padding holds changes nothing, even if it is NaN."""
-    monkeypatch.setattr(flash_cuda, "GATHERED_BYTES", 2 * 2 * 16 * 8 * 150)
+    monkeypatch.setattr(flash_cuda, "MOST_KEYS", 150)
     for number in range(seed, seed + 8):
         layout = random_layout(number, text)
         cut = sorted(random.Random(number).sample(range(layout.length), 4))
@@ -143,13 +143,16 @@ def test_any_strides_are_read() -> None:
     torch.testing.assert_close(choose(layout, CPU, "flash")(0, q, k, v), choose(layout, CPU, "reference")(0, q, k, v))
 
 
-def test_a_broken_package_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_broken_package_is_passed_over_with_a_word(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Images often have a flash_attn that was built for another PyTorch: the bundled kernels need no package."""
     (tmp_path / "flash_attn").mkdir()
     (tmp_path / "flash_attn" / "__init__.py").write_text("raise ImportError('undefined symbol')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     assert flash_cuda.activate_kernels.__wrapped__() == "FA2"
+    assert "flash_attn.cute is installed but does not work here" in caplog.text
 
 
 @pytest.mark.parametrize("width", [64, 80, 128])
