@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from videoar.cluster.ground.health import Health
 from videoar.cluster.ground.preemption import Preemption
 from videoar.cluster.ground.process import World, mark_preempted
 from videoar.cluster.ground.serialize import to_dict
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.changes import Source, apply, find_change, find_origin, wait_for
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
@@ -23,7 +26,7 @@ from videoar.pretrain.engine.protocol import training_device
 from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
-from videoar.pretrain.resume import RunProgress, resume
+from videoar.pretrain.resume import Resumed, RunProgress, resume
 from videoar.pretrain.run import Run
 from videoar.pretrain.run_checks import check_run
 from videoar.pretrain.run_folder import HEALTH, check_writable, checkpoints, drop_validations, open_run, sole_writer
@@ -48,43 +51,56 @@ def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: b
         Preemption(recipe.faults.stop_within_s, lambda: mark_preempted(folder)) as preemption,
         sole_writer(folder) if world.is_first else contextlib.nullcontext(),
     ):
-        given = recipe
-        recipe = prepare_data(recipe, folder, world)
+        given, recipe = recipe, prepare_data(recipe, folder, world)
         datasets = open_datasets(recipe, training_device(world))
         recipe = with_encoder(recipe, datasets)
         check_sampling(recipe, datasets)
         root = checkpoints(folder, recipe)
         if world.is_first:
             check_writable(root)
-            if source is not None:
-                open_run(folder, given, world)
-                apply(source, recipe, folder, datasets)
+        if source is not None:
+            open_run(folder, given, world)
+            apply(source, recipe, folder, datasets)
         elif change or origin:
             wait_for(recipe, folder)
         resumed = resume(recipe, world, root, datasets)
         if world.is_first:
             open_run(folder, given, world)
-        health = Health(folder / HEALTH, world.rank, world.world_size, recipe.faults.hang_timeout_s)
-        with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
-            saver = Saver(root, resumed.engine, recipe.log)
-            losses = LossHistory(recipe.faults, list(resumed.progress.losses))
-            run = Run(
-                recipe=recipe,
-                folder=folder,
-                world=world,
-                datasets=datasets,
-                engine=resumed.engine,
-                saver=saver,
-                progress=resumed.progress,
-                health=health,
-                preemption=preemption,
-                reports=StepReports(recipe, resumed.engine, saver, reporter, losses),
-            )
+        with _loop(recipe, folder, world, datasets, resumed, root, preemption) as run:
             run.note_resumed(resumed)
             while not run.progress.is_over(recipe):
                 _train_stage(run)
             run.finish_save(required=True)
         run.engine.close()
+
+
+@contextlib.contextmanager
+def _loop(
+    recipe: Recipe,
+    folder: Path,
+    world: World,
+    datasets: dict[str, Manifest],
+    resumed: Resumed,
+    root: Storage,
+    preemption: Preemption,
+) -> Iterator[Run]:
+    """The run, while its processes are watched, its steps are recorded and a signal waits for the end of a step."""
+    health = Health(folder / HEALTH, world.rank, world.world_size, recipe.faults.hang_timeout_s)
+    with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
+        saver = Saver(root, resumed.engine, recipe.log)
+        losses = LossHistory(recipe.faults, list(resumed.progress.losses))
+        yield Run(
+            recipe=recipe,
+            folder=folder,
+            world=world,
+            datasets=datasets,
+            engine=resumed.engine,
+            saver=saver,
+            progress=resumed.progress,
+            health=health,
+            preemption=preemption,
+            reports=StepReports(recipe, resumed.engine, saver, reporter, losses),
+        )
 
 
 def check_start(recipe: Recipe, folder: Path, *, change: bool = False, origin: str = "") -> Source | None:

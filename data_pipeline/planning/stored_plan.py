@@ -29,7 +29,8 @@ from videoar.data_pipeline.planning.plan_writer import PLAN_VERSION, SKIPPED_KEY
 from videoar.data_pipeline.shards.commits import Unit
 from videoar.data_pipeline.shards.sample_format import VERSION, SampleFormat
 from videoar.data_pipeline.sources.source import Skipped
-from videoar.data_pipeline.storage.objects import UNFINISHED_NAME, Storage, explain_damage
+from videoar.data_pipeline.storage.local import UNFINISHED_NAME
+from videoar.data_pipeline.storage.objects import Storage, explain_damage
 from videoar.tokenizer.scales import ScaleSchedule
 
 HEAD_KEY = "plan.json"

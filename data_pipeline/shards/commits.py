@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.read_ahead import read_ahead
-from videoar.data_pipeline.storage.objects import UNFINISHED, Storage, explain_damage
+from videoar.data_pipeline.storage.local import UNFINISHED
+from videoar.data_pipeline.storage.objects import Storage, explain_damage
 
 COMMITS = "commits"
 SHARDS = "shards"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-import re
 import shutil
-import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -19,12 +17,9 @@ from fsspec.implementations.local import LocalFileSystem
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.data_pipeline.storage import s3
+from videoar.data_pipeline.storage.local import UNFINISHED_NAME, write_local
 
 _COPY_BYTES = 1 << 20
-UNFINISHED = ".part"
-"""End of the name of a local file that is not complete yet."""
-UNFINISHED_NAME = re.compile(r"\.[0-9a-f]{8}\.part$")
-"""What a writer adds to the name of a local file until it is complete."""
 _READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
 """Options of opening a file, by whether it is local: the system itself reads ahead on a local disk."""
 
@@ -124,7 +119,7 @@ class Storage:
         """Write the whole object: when this returns, it is durable; before that, it is not visible."""
         with self._explained():
             if self.is_local:
-                _write_local(self.path(key), lambda file: file.write(payload))
+                write_local(self.path(key), lambda file: file.write(payload))
             elif self._is_s3:
                 s3.put_bytes(self.fs, self.path(key), bytes(payload))
             else:
@@ -135,7 +130,7 @@ class Storage:
         with self._explained():
             if self.is_local:
                 with open(local_path, "rb") as source:
-                    _write_local(self.path(key), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
+                    write_local(self.path(key), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
             elif self._is_s3:
                 s3.put_file(self.fs, self.path(key), os.fspath(local_path))
             else:
@@ -260,35 +255,3 @@ def explain_full_disk(place: str) -> Iterator[None]:
             raise
         remedy = "free some space and run the same command again: finished work is kept"
         raise StoreError(place, "the disk is full", remedy) from error
-
-
-def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
-    """A crash leaves the old file or the new one: write a temporary file, flush it, rename it, flush the folder."""
-    folder = os.path.dirname(path)
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
-        raise InputError("url", folder, f"cannot be made ({error.strerror})", "give another folder") from error
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        raise InputError("url", f"{folder[:80]}…", "is too long a name", "give a shorter one") from error
-    unfinished = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
-    try:
-        with open(unfinished, "wb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.replace(unfinished, path)
-        except FileNotFoundError as error:
-            raise StoreError(folder, "lost a file while it was written", "run the same command again") from error
-    except BaseException:
-        if os.path.exists(unfinished):
-            os.unlink(unfinished)
-        raise
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

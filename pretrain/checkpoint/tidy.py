@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from videoar.data_pipeline.storage.objects import UNFINISHED_NAME, Storage
+from videoar.data_pipeline.storage.local import UNFINISHED_NAME
+from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import FILE_NAME, MANIFEST, STEP_FOLDER, read_manifest, saved_steps, step_name
 
 

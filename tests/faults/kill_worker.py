@@ -57,7 +57,7 @@ def after(owner: Any, name: str, call: int, wanted: Callable[..., bool] = lambda
 
 def half_written(call: int) -> None:
     """Die in the middle of a file of a checkpoint."""
-    real, calls = storage._write_local, itertools.count(1)
+    real, calls = storage.write_local, itertools.count(1)
 
     def write(path: str, fill: Callable[[Any], object]) -> None:
         if path.endswith(".safetensors") and next(calls) == call:
@@ -68,7 +68,7 @@ def half_written(call: int) -> None:
             die()
         real(path, fill)
 
-    storage._write_local = write  # type: ignore[assignment]
+    storage.write_local = write  # type: ignore[assignment]
 
 
 def spiky(recipe: Recipe) -> None:
