@@ -21,6 +21,8 @@ from videoar.pretrain.config import LogConfig, Recipe, StageConfig
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
 
+from ..forked import workers
+
 pytestmark = pytest.mark.slow
 
 NUMBERS = ("step", "stage", "loss", "grad_norm", "learning_rate")
@@ -206,3 +208,11 @@ def test_the_words_of_the_command(run: Path, debug_data: str, capsys: pytest.Cap
     assert json.dumps(numbers(new)) == json.dumps(numbers(run)[6:])
     assert main(["train", config, "--run", str(new), "--from", f"{run}@6", "--change"]) == 2
     assert "change=True: is given with --from" in capsys.readouterr().err
+
+
+def test_several_processes_wait_for_the_change(run: Path, long: Path) -> None:
+    """The other processes must not read the checkpoint before the first one has amended it, nor wait for ever."""
+    words = ["train", str(run / "config.yaml"), "--run", str(run), "--stages.video.steps", "6", "--change"]
+    workers(2, main, [*words, "--parallel.zero-stage", "1"])
+    found, expected = ([line["loss"] for line in numbers(folder)] for folder in (run, long))
+    assert found == pytest.approx(expected, rel=1e-4)
