@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from videoar.cluster.cli.command_table import COMMANDS, find_command, overview
-from videoar.cluster.cli.output import complain
+from videoar.cluster.cli.output import complain, say_how_to_resume
 from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StoreError, Stopped, CorruptShard) as error:
         complain(error)
         return 1
-    except Preempted:
+    except Preempted as stop:
+        say_how_to_resume(words, str(stop))
         return EXIT_PREEMPTED
     except BrokenPipeError:
         # The reader of our output has closed it (`videoar config debug | head`): Python's flush at exit must not fail.

@@ -6,19 +6,23 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, install, restore
 
 PREEMPTED_MARKER = "preempted"
 """File that the trainer writes in the run directory when it has saved and stopped early."""
 
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""Signals that the launcher forwards to its workers as SIGTERM: finish the step, save, exit."""
+_PARENT = "VIDEOAR_PARENT"
+"""Variable of the processes that `launch` starts: the process id of the parent, without which they end."""
+
+_PARENT_POLL_S = 1.0
 
 SHUTDOWN_S = 300.0
 """Seconds that workers have to save after a signal before they are killed (torch 2.11 always waits 30)."""
@@ -76,6 +80,33 @@ class World:
 def mark_preempted(run: Path) -> None:
     """Write the marker in a run directory: the trainer saved, or had to exit, and should be submitted again."""
     (run / PREEMPTED_MARKER).touch()
+
+
+def is_launched() -> bool:
+    """Whether this process was started by `launch`, which speaks for all of them."""
+    return variable(_PARENT) is not None
+
+
+def end_with_parent() -> None:
+    """From now on, SIGTERM this process when its parent has ended: kill -9 of a launcher must not leave workers behind.
+
+    It saves and exits, as after any SIGTERM. The kernel's own notice (PR_SET_PDEATHSIG) is not used: it comes when the
+    thread that started this process ends, which a launcher's thread may do long before the launcher.
+    """
+    here = os.getppid()
+    parent = int(variable(_PARENT) or here)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_POLL_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def announce_as_parent() -> None:
+    """Tell the processes that this one starts whose children they are."""
+    os.environ[_PARENT] = str(os.getpid())
 
 
 def variable(name: str) -> str | None:
@@ -136,13 +167,17 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 def launch(arguments: Sequence[str], processes: int, run: Path, stop_within_s: float = 0.0) -> int:
     """Run `videoar ARGUMENTS` in several processes of this machine, by torchrun's agent over loopback; its exit code.
 
-    After a signal the workers must exit within `stop_within_s`; they are killed a minute later, but not before
+    SIGNALS are forwarded to the workers as SIGTERM: finish the step, save, exit. They also end if this process is
+    killed. After a signal they must exit within `stop_within_s`; they are killed a minute later, but not before
     SHUTDOWN_S. The agent does not report how they ended after a signal, and they may not have written the marker: every
     outcome but done and wrong input then counts as preempted.
     """
     (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     with _forwarding(_start(processes, arguments, max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
         code = job.workers.wait()
+    if code < 0 and not job.signalled:
+        sys.stderr.write(f"the agent of the processes was killed by signal {-code}; they save and end\n")
+        return 1
     if job.signalled and code not in (0, 2):
         mark_preempted(run)
     return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else code
@@ -154,6 +189,7 @@ def _start(processes: int, arguments: Sequence[str], shutdown_s: float) -> subpr
     Each process has one OpenMP thread unless the user chose: threads that spin on shared cores slow each other down.
     """
     variables = {"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(int(shutdown_s)), **os.environ}
+    variables[_PARENT] = str(os.getpid())
     command = [sys.executable, "-m", "videoar.cluster.ground.workers", str(processes), *arguments]
     return subprocess.Popen(command, env=variables, start_new_session=True)
 
@@ -174,12 +210,11 @@ class _Job:
 def _forwarding(workers: subprocess.Popen[bytes]) -> Iterator[_Job]:
     """Forward signals to the workers inside the block, and end them at its end."""
     job = _Job(workers)
-    before = {number: signal.signal(number, job.stop) for number in STOPPING}
+    before = install(job.stop)
     try:
         yield job
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore(before)
         if job.workers.poll() is None:
             job.workers.terminate()
             job.workers.wait()

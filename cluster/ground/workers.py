@@ -15,6 +15,8 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from videoar.cluster.ground.process import announce_as_parent, end_with_parent
+
 PASSED_ON = (2, 75)
 """Exit codes of a worker that become the job's: wrong input, saved after a signal."""
 
@@ -24,6 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(
         signal.SIGUSR1, signal.SIG_IGN
     )  # schedulers send it to all processes; the launcher forwards it as SIGTERM
+    end_with_parent()
+    announce_as_parent()
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1,

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 from videoar.cluster.ground.progress import ProgressLine
 from videoar.pretrain.config import LogConfig
 from videoar.pretrain.run_folder import METRICS, WANDB_ID, keep_lines
@@ -55,7 +56,14 @@ class Reporter:
         self._progress.__exit__(kind, error, trace)
         self._metrics.close()
         if self._wandb is not None:
-            self._wandb.finish(exit_code=0 if kind is None else 1)
+            self._finish_wandb(kind)
+
+    def _finish_wandb(self, kind: type[BaseException] | None) -> None:
+        """Tell W&B how the run ended: finished, failed, or preempted, which it shows while the run waits to resume."""
+        preempted = kind is not None and issubclass(kind, Preempted)
+        if preempted:
+            self._wandb.mark_preempting()
+        self._wandb.finish(exit_code=EXIT_PREEMPTED if preempted else int(kind is not None))
 
     def go_back(self, step: int) -> None:
         """The run was sent back to a step: its record and those after it are written again."""

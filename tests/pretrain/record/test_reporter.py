@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 from videoar.pretrain.config import LogConfig
 from videoar.pretrain.record.reporter import MetricsFile, Reporter
 from videoar.pretrain.run_folder import read_lines
@@ -23,27 +26,39 @@ def test_a_resumed_run_writes_each_step_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_steps_that_are_written_again_reach_wandb_and_its_run(tmp_path: Path) -> None:
-    """W&B's own count of steps drops the steps that a rewind writes again; and each resume would be another run."""
+def test_what_reaches_wandb_of_a_preempted_run_and_its_resume(tmp_path: Path) -> None:
+    """W&B's own count of steps drops the steps that a rewind writes again; each resume would be another run; and a run
+    that waits to be resumed would be shown as failed."""
     for first_step, steps in ((0, (0, 1, 2)), (2, (2, 3))):
-        with Reporter(tmp_path, LogConfig(wandb="offline"), {}, first_step, num_steps=4) as reporter:
+        reporter = Reporter(tmp_path, LogConfig(wandb="offline"), {}, first_step, num_steps=4)
+        with contextlib.suppress(Preempted), reporter:
             for step in steps:
                 reporter.record({"step": step, "stage": "s", "loss": 0.5, "bit_accuracy": 0.5, "tokens_per_s": 1.0})
+            if not first_step:
+                raise Preempted
         time.sleep(1)  # its folders are named by the second
     logged = sorted((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"), key=lambda path: path.stat().st_mtime)
-    assert [_wandb_steps(path) for path in logged] == [[0, 1, 2], [2, 3]]
+    records = [_wandb_records(path) for path in logged]
+    assert [_steps(some) for some in records] == [[0, 1, 2], [2, 3]]
+    assert [any(one.HasField("preempting") for one in some) for some in records] == [True, False]
+    ended = [one.exit.exit_code for some in records for one in some if one.HasField("exit")]
+    assert ended == [EXIT_PREEMPTED, 0]
     assert {path.stem for path in logged} == {f"run-{(tmp_path / 'wandb.id').read_text()}"}
 
 
-def _wandb_steps(path: Path) -> list[int]:
-    """The step of each record in a W&B file, as `wandb sync` would send it: a log of LevelDB's, after seven bytes."""
+def _steps(records: list[Any]) -> list[int]:
+    items = [item for record in records for item in record.history.item]
+    return [int(item.value_json) for item in items if "step" in (item.key, *item.nested_key)]
+
+
+def _wandb_records(path: Path) -> list[Any]:
+    """The records in a W&B file, as `wandb sync` would send them: a log of LevelDB's, after seven bytes."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    raw, place, steps = path.read_bytes(), 7, list[int]()
+    raw, place, records = path.read_bytes(), 7, list[Any]()
     assert len(raw) < 32_768, "more than one block"
     while place < len(raw):
         size = int.from_bytes(raw[place + 4 : place + 6], "little")
-        record = Record.FromString(raw[place + 7 : place + 7 + size])
-        steps += [int(item.value_json) for item in record.history.item if "step" in (item.key, *item.nested_key)]
+        records.append(Record.FromString(raw[place + 7 : place + 7 + size]))
         place += 7 + size
-    return steps
+    return records
