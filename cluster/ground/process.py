@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, install, restore
 
 PREEMPTED_MARKER = "preempted"
@@ -45,26 +46,49 @@ class World:
 
     @staticmethod
     def here() -> World:
-        """The world that torchrun, or else Slurm's srun, describes in the environment."""
-        if "RANK" not in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-            return World._of_slurm()
-        return World(
-            rank=int(os.environ.get("RANK", "0")),
-            local_rank=int(os.environ.get("LOCAL_RANK", "0")),
-            world_size=int(os.environ.get("WORLD_SIZE", "1")),
-        )
+        """The world that torchrun, or else Slurm's srun, describes in the environment; InputError if it is no world."""
+        if variable("RANK") is None:
+            return World._of_slurm() if _tasks_of_srun() > 1 else World._alone()
+        world = World(rank=_number("RANK", 0), local_rank=_number("LOCAL_RANK", 0), world_size=_number("WORLD_SIZE", 1))
+        if not 0 <= world.rank < world.world_size:
+            remedy = f"set WORLD_SIZE above it (it is {world.world_size}), or start with torchrun"
+            raise InputError("RANK", world.rank, "is not the index of a process of the job", remedy)
+        return world
+
+    @staticmethod
+    def _alone() -> World:
+        """One process; InputError if the environment says that there are others, and not which one this is."""
+        if (size := _number("WORLD_SIZE", 1)) > 1:
+            raise InputError("WORLD_SIZE", size, "is set without RANK", "unset it, or start with torchrun or srun")
+        return World()
 
     @staticmethod
     def _of_slurm() -> World:
         """One process per task; they meet on the launching host, on a port computed from the job's number."""
-        host = os.environ.get("MASTER_ADDR") or os.environ["SLURM_LAUNCH_NODE_IPADDR"]
-        port = os.environ.get("MASTER_PORT") or 20_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000
+        host = variable("MASTER_ADDR") or variable("SLURM_LAUNCH_NODE_IPADDR")
+        port = _number("MASTER_PORT", 0) or 20_000 + _number("SLURM_JOB_ID") % 20_000
         return World(
-            rank=int(os.environ["SLURM_PROCID"]),
-            local_rank=int(os.environ["SLURM_LOCALID"]),
-            world_size=int(os.environ["SLURM_NTASKS"]),
+            rank=_number("SLURM_PROCID"),
+            local_rank=_number("SLURM_LOCALID"),
+            world_size=_tasks_of_srun(),
             rendezvous=f"tcp://{host}:{port}",
         )
+
+    def meeting(self) -> tuple[str, int]:
+        """Host and port where the processes of the job meet."""
+        if self.rendezvous != "env://":
+            host, _, port = self.rendezvous.removeprefix("tcp://").rpartition(":")
+            return host, int(port)
+        if (address := variable("MASTER_ADDR")) is None:
+            raise InputError(
+                "MASTER_ADDR", "''", "is not set, and WORLD_SIZE is above 1", "start with torchrun or srun"
+            )
+        return address, _number("MASTER_PORT")
+
+    @property
+    def keeps_store(self) -> bool:
+        """Whether this process listens there; under torchrun its agent does."""
+        return self.is_first and variable("TORCHELASTIC_USE_AGENT_STORE") != "True"
 
     def export(self) -> None:
         """Set torchrun's variables, for libraries (DeepSpeed) that read the environment themselves."""
@@ -75,6 +99,28 @@ class World:
     def is_first(self) -> bool:
         """True for the one process that writes files and messages."""
         return self.rank == 0
+
+
+def _tasks_of_srun() -> int:
+    """Processes that srun started together with this one: 1 in a batch script and in the shell of salloc.
+
+    These have SLURM_NTASKS too: the number of tasks that a later srun would start.
+    """
+    if variable("SLURM_LAUNCH_NODE_IPADDR") is None or variable("SLURM_PROCID") is None:
+        return 1
+    return _number("SLURM_STEP_NUM_TASKS", _number("SLURM_NTASKS", 1))
+
+
+def _number(name: str, default: int | None = None) -> int:
+    """The whole number in a variable; `default` if it is unset or empty."""
+    value = variable(name)
+    if value is None and default is not None:
+        return default
+    try:
+        return int(value or "")
+    except ValueError as error:
+        remedy = "start with torchrun or srun, which set it, or unset it"
+        raise InputError(name, value or "''", "is not a whole number", remedy) from error
 
 
 def mark_preempted(run: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from videoar.cluster.ground.process import World
+from videoar.pretrain.parallel.rendezvous import meet
 
 
 class _CudaMeansCpu(TorchFunctionMode):
@@ -75,7 +76,7 @@ def _gloo_group(timeout_s: float) -> torch.distributed.ProcessGroup:
     return torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
 
 
-def join(world: World, device: torch.device, timeout_s: float) -> None:
+def join(world: World, device: torch.device, meet_within_s: float, timeout_s: float) -> None:
     """Join the default process group of the job, until the process ends. A collective may last `timeout_s`.
 
     This happens once per process, because torchrun's rendezvous works once; engines come and go in the same group.
@@ -84,10 +85,10 @@ def join(world: World, device: torch.device, timeout_s: float) -> None:
         return
     world.export()
     # A single process needs no rendezvous, so no torchrun either.
-    meeting = {"init_method": world.rendezvous} if world.world_size > 1 else {"store": torch.distributed.HashStore()}
+    store = meet(world, meet_within_s) if world.world_size > 1 else torch.distributed.HashStore()
     torch.distributed.init_process_group(
         communication_backend(),
-        **meeting,
+        store=store,
         rank=world.rank,
         world_size=world.world_size,
         timeout=timedelta(seconds=timeout_s),

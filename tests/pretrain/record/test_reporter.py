@@ -11,6 +11,7 @@ import pytest
 
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 from videoar.pretrain.config import LogConfig
+from videoar.pretrain.record import reporter as module
 from videoar.pretrain.record.reporter import MetricsFile, Reporter
 from videoar.pretrain.run_folder import read_lines
 
@@ -44,6 +45,26 @@ def test_what_reaches_wandb_of_a_preempted_run_and_its_resume(tmp_path: Path) ->
     ended = [one.exit.exit_code for some in records for one in some if one.HasField("exit")]
     assert ended == [EXIT_PREEMPTED, 0]
     assert {path.stem for path in logged} == {f"run-{(tmp_path / 'wandb.id').read_text()}"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["", "0" * 40])
+def test_without_wandb_the_run_is_logged_offline(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No key on the machine, or no network: training must not wait for minutes, or end with a traceback."""
+    monkeypatch.setattr(module, "_WANDB_START_S", 0.5)
+    for name, value in {"API_KEY": key, "BASE_URL": "http://127.0.0.1:9"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    with Reporter(tmp_path, LogConfig(wandb="online"), {}, 0, num_steps=1) as reporter:
+        reporter.record({"step": 0, "stage": "s", "loss": 0.5, "bit_accuracy": 0.5, "tokens_per_s": 1.0})
+    (logged,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    deadline = time.monotonic() + 60
+    while _steps(_wandb_records(logged)) != [0]:  # W&B's process writes it a moment later
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert f"logging to {tmp_path / 'wandb'}; `wandb sync` sends it later" in caplog.text
 
 
 def _steps(records: list[Any]) -> list[int]:
