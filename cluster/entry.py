@@ -15,6 +15,7 @@ from videoar.cluster.cli.output import complain, say_how_to_resume
 from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+from videoar.cluster.ground.surroundings import explained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 1
+    except Exception as error:
+        if (line := explained(error)) is None:
+            raise
+        complain(line)
+        return 2 if isinstance(line, InputError) else 1
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from types import FrameType
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, install, restore
+from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
 
 PREEMPTED_MARKER = "preempted"
 """File that the trainer writes in the run directory when it has saved and stopped early."""
@@ -218,6 +219,8 @@ def launch(arguments: Sequence[str], processes: int, run: Path, stop_within_s: f
     SHUTDOWN_S. The agent does not report how they ended after a signal, and they may not have written the marker: every
     outcome but done and wrong input then counts as preempted.
     """
+    check_loopback()
+    check_open_files(LEAST_FILES)
     (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     with _forwarding(_start(processes, arguments, max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
         code = job.workers.wait()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from videoar.cluster.ground.process import announce_as_parent, end_with_parent
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     except ChildFailedError as error:
         return _outcome(error)
     except SignalException:
+        return 1
+    except (RuntimeError, OSError, RendezvousError) as error:
+        sys.stderr.write(f"the processes cannot be started: {' '.join(str(error).split())}\n")
         return 1
     return 0
 

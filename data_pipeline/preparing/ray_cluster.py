@@ -14,6 +14,7 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import signals_held
 from videoar.cluster.ground.process import environment, variable
+from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
 
 _OBJECT_STORE_BYTES = 80 << 20
 """About the smallest size that Ray accepts: no payload goes through the object store."""
@@ -67,6 +68,8 @@ def _joined(address: str) -> Iterator[None]:
 def _own(num_actors: int) -> Iterator[None]:
     """A cluster on loopback for this process alone. Its random token is only in the environment of its processes, and
     is never written to a file."""
+    check_loopback()
+    check_open_files(LEAST_FILES)
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
         with environment(_LOOPBACK | token), _one_machine():

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.process import World
 from videoar.pretrain.parallel.rendezvous import meet
 
@@ -86,12 +87,17 @@ def join(world: World, device: torch.device, meet_within_s: float, timeout_s: fl
     world.export()
     # A single process needs no rendezvous, so no torchrun either.
     store = meet(world, meet_within_s) if world.world_size > 1 else torch.distributed.HashStore()
-    torch.distributed.init_process_group(
-        communication_backend(),
-        store=store,
-        rank=world.rank,
-        world_size=world.world_size,
-        timeout=timedelta(seconds=timeout_s),
-        device_id=device if device.type == "cuda" else None,
-    )
+    try:
+        torch.distributed.init_process_group(
+            communication_backend(),
+            store=store,
+            rank=world.rank,
+            world_size=world.world_size,
+            timeout=timedelta(seconds=timeout_s),
+            device_id=device if device.type == "cuda" else None,
+        )
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        remedy = "check this machine's network; GLOO_SOCKET_IFNAME or NCCL_SOCKET_IFNAME names an interface"
+        raise Stopped(f"process {world.rank} cannot communicate ({reason}); {remedy}") from error
     atexit.register(torch.distributed.destroy_process_group)

@@ -32,7 +32,7 @@ def meet(world: World, limit_s: float) -> Store:
     if not world.keeps_store:
         _wait(lambda: _listens(host, port), lambda: f"process 0 at {place}", limit_s)
     store = _open(host, port, world, limit_s)
-    store.set(_key(world.rank), b"")
+    store.set(_key(world.rank), "here")
     store.add("arrived", 1)
     _wait(lambda: store.add("arrived", 0) >= world.world_size, lambda: f"{_missing(store, world)} at {place}", limit_s)
     return PrefixStore("job", store)
@@ -42,7 +42,13 @@ def _open(host: str, port: int, world: World, limit_s: float) -> TCPStore:
     limit = timedelta(seconds=limit_s)
     try:
         return TCPStore(
-            host, port, world.world_size, world.keeps_store, timeout=limit, wait_for_workers=False, multi_tenant=True
+            host,
+            port,
+            world.world_size,
+            is_master=world.keeps_store,
+            timeout=limit,
+            wait_for_workers=False,
+            multi_tenant=True,
         )
     except (DistError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -65,8 +71,8 @@ def _wait(is_over: Callable[[], bool], whom: Callable[[], str], limit_s: float) 
         waited = time.monotonic() - begun
         if waited > limit_s:
             raise Stopped(
-                f"waited {limit_s:g} s for {whom()}; start every process of the job, each within faults.hang_timeout_s, "
-                "on machines that reach that address"
+                f"waited {limit_s:g} s for {whom()}; start every process of the job within faults.hang_timeout_s, on "
+                "machines that reach that address"
             )
         if waited > spoken:
             log.info("waiting for %s", whom())

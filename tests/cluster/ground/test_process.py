@@ -73,7 +73,7 @@ def test_wrong_input_of_a_worker_is_the_jobs(tmp_path: Path, capfd: pytest.Captu
 def test_a_worker_that_fails_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Of a thousand processes one is the culprit; the last line of the log says which."""
     clip = save_mp4(np.zeros((1, 32, 32, 3), np.uint8), tmp_path / "clip.mp4", 8.0)
-    asked = ["tokenizer", "reconstruct", "tiny", str(clip), str(tmp_path), "--size", "32x32"]  # a folder is no file
+    asked = ["tokenizer", "reconstruct", "tiny", str(clip), "/proc/clip.mp4", "--size", "32x32"]  # takes no files
     assert launch(asked, 1, tmp_path) == 1
     assert capfd.readouterr().err.splitlines()[-1] == "process 0 failed first, with exit code 1"
 

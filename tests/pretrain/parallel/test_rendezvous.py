@@ -35,7 +35,7 @@ def test_processes_that_do_not_come_are_named(
 
 def test_a_process_without_the_first_one_says_so(place: str) -> None:
     """It cannot know about the others: it waits for the one that keeps the list."""
-    with pytest.raises(Stopped, match="waited 0.1 s for process 0 at 127"):
+    with pytest.raises(Stopped, match=r"waited 0\.1 s for process 0 at 127"):
         meet(World(rank=1, world_size=2, rendezvous=place), 0.1)
 
 
@@ -61,5 +61,5 @@ def test_a_port_that_is_taken_is_one_line() -> None:
         taken.bind(("0.0.0.0", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(Stopped, match=f"cannot meet at 127.0.0.1:{port} .*; set MASTER_ADDR and MASTER_PORT"):
+        with pytest.raises(Stopped, match=rf"cannot meet at 127\.0\.0\.1:{port} .*; set MASTER_ADDR and MASTER_PORT"):
             meet(World(world_size=2, rendezvous=f"tcp://127.0.0.1:{port}"), 1.0)
