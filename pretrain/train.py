@@ -12,6 +12,7 @@ from videoar.cluster.ground.health import Health
 from videoar.cluster.ground.preemption import Preemption
 from videoar.cluster.ground.process import World, mark_preempted
 from videoar.cluster.ground.serialize import to_dict
+from videoar.pretrain.anchored import anchored
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import open_datasets, prepare_data, with_encoder
@@ -34,7 +35,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
     Under torchrun every process calls this; the first one writes the files. The number of processes changes no number
     of the run except through the order of sums.
     """
-    world = world or World.here()
+    world, recipe = world or World.here(), anchored(recipe)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     with (
