@@ -207,7 +207,7 @@ class Run:
                 f"the loss or gradient was not finite for {self.progress.skipped} steps in a row; the weights from "
                 "before these steps are saved, and events.jsonl names the samples"
             )
-        raise Preempted
+        raise Preempted(f"step {self.saved} of {self.recipe.num_steps} is saved in {self.folder}")
 
     def cut_model(self) -> None:
         """Cut the model over processes as the stage says, if it is cut differently; loads the newest checkpoint."""

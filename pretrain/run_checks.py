@@ -130,8 +130,12 @@ def first_difference(before: Recipe, now: Recipe) -> tuple[str, object] | None:
 
 
 def numbers(recipe: Recipe) -> Recipe:
-    """The recipe with defaults in the fields that may change in a run: the other fields decide its numbers."""
-    data = replace(recipe.data, url="", online=False, actors=1, decode_processes=1)
+    """The recipe with defaults in the fields that may change in a run: the other fields decide its numbers.
+
+    A folder may move. What is in it is compared by hashes: the tokenizer's is in the data.
+    """
+    tokenizer = replace(recipe.data.tokenizer, path="a folder" if recipe.data.tokenizer.path else "")
+    data = replace(recipe.data, tokenizer=tokenizer, url="", online=False, actors=1, decode_processes=1)
     model = replace(recipe.model, text=replace(recipe.model.text, path=""))
     stages = tuple(replace(stage, parallel=None) for stage in recipe.stages)
     log = LogConfig()

@@ -116,11 +116,13 @@ def drop_validations(run: Path, after: int) -> None:
 
 
 def _whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One line at a time: the file of a long run may not fit into memory."""
-    with path.open() as file:
-        for line in file:
+    """One line at a time: the file of a long run may not fit into memory. A damaged disk may leave any bytes."""
+    with path.open("rb") as file:
+        for raw in file:
             with suppress(ValueError):
-                yield line.rstrip("\n"), json.loads(line)
+                line = raw.decode().rstrip("\n")
+                if isinstance(record := json.loads(line), dict):
+                    yield line, record
 
 
 def record_event(run: Path, event: str, **facts: object) -> None:

@@ -16,6 +16,7 @@ from videoar.cluster.ground.process import World, mark_preempted
 from videoar.cluster.ground.serialize import to_dict
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.anchored import anchored
 from videoar.pretrain.changes import Source, apply, find_change, find_origin, wait_for
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
@@ -43,7 +44,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: b
     Under torchrun every process calls this; the first one writes the files. The number of processes changes no number
     of the run except through the order of sums.
     """
-    world = world or World.here()
+    world, recipe = world or World.here(), anchored(recipe)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     source = check_start(recipe, folder, change=change, origin=origin) if world.is_first else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
 import shutil
@@ -16,6 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.surroundings import explained
 from videoar.data_pipeline.storage import s3
 from videoar.data_pipeline.storage.local import UNFINISHED_NAME, write_local
 
@@ -245,13 +245,14 @@ def _explain_errors(url: str) -> Iterator[None]:
 
 @contextmanager
 def explain_full_disk(place: str) -> Iterator[None]:
-    """One line for a full disk, and for a folder that may not be written."""
+    """One line for a full or read-only disk, for a place that may not be written, and for too many open files."""
     try:
         yield
-    except (PermissionError, NotADirectoryError) as error:
-        raise InputError("url", place, f"is refused ({error.strerror})", "give a folder that you may use") from error
+    except FileExistsError:
+        raise
+    except (InputError, StoreError):
+        raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if (line := explained(error, place)) is None:
             raise
-        remedy = "free some space and run the same command again: finished work is kept"
-        raise StoreError(place, "the disk is full", remedy) from error
+        raise line from error

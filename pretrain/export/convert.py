@@ -8,6 +8,7 @@ from pathlib import Path
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import filled_folder
 from videoar.cluster.ground.serialize import from_yaml
+from videoar.cluster.ground.surroundings import read_text
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.export.model_card import write_card
@@ -94,7 +95,7 @@ def _recipe(run: Path) -> Recipe:
     path = run / RECIPE
     if not path.is_file():
         raise InputError("run", run, f"holds no {RECIPE}", "give the folder that `videoar train --run` wrote")
-    return from_yaml(Recipe, path.read_text(), str(path))
+    return from_yaml(Recipe, read_text(path), str(path))
 
 
 def _checkpoint(recipe: Recipe, run: Path, step: int | None) -> Checkpoint:

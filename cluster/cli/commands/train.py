@@ -11,7 +11,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import Flags
 
@@ -44,17 +44,19 @@ class Train:
 def train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.preemption import leaving_at_once
 
-    with leaving_at_once():
+    with leaving_at_once(resume_line(["train", *words])):
         return _train(words, prog)
 
 
 def _train(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.preemption import Preempted
-    from videoar.cluster.ground.process import World, launch, mark_preempted
+    from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+    from videoar.cluster.ground.process import World, end_with_parent, is_launched, launch, mark_preempted
     from videoar.pretrain.parallel.check import check_parallel
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world = for_pretraining(recipe), World.here()
+    if world.world_size > 1 or is_launched():
+        end_with_parent()
     if options.processes < 1 or (options.processes > 1 and world.world_size > 1):
         raise InputError(
             "processes",
@@ -69,7 +71,10 @@ def _train(words: Sequence[str], prog: str) -> int:
         check_parallel(recipe, options.processes)
         check_start(recipe, run, change=options.change, origin=options.from_ or "")
         words = ["train", options.recipe, "--run", str(run), *_going_further(options), *_flag_words(flags)]
-        return launch(words, options.processes, run, recipe.faults.stop_within_s)
+        code = launch(words, options.processes, run, recipe.faults.stop_within_s)
+        if code == EXIT_PREEMPTED:
+            raise Preempted
+        return code
     from videoar.configs.sizes import parameter_summary
     from videoar.pretrain.train import train as train_recipe
 
