@@ -6,6 +6,8 @@ a row where we have three, and no norm of queries and keys.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
@@ -65,6 +67,6 @@ class LlamaStep:
             logits = self.model(self._pack.inputs.features, self._mask)
         loss = (token_losses(logits, self._pack.targets) * self._pack.weights).sum() / frames
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.optimizer.clip_norm)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.optimizer.clip_norm or math.inf)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)

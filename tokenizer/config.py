@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import above, at_least, between, multiple_of
+from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
-from videoar.cluster.ground.errors import InputError
-
-MAX_FPS = 240
-"""Highest frame rate that a clip may be sampled at."""
+from videoar.cluster.ground.limits import (
+    BitsPerToken,
+    ClipNorm,
+    Decay,
+    DrawingSeed,
+    FramesPerSecond,
+    LearningRate,
+    Limits,
+    OneOrMore,
+    PixelFrames,
+    Seed,
+    Share,
+    Weight,
+    WeightDecay,
+    ZeroOrMore,
+)
+from videoar.tokenizer.scales import ScaleSchedule
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenizerConfig:
     """The causal 3-D autoencoder (VideoAR §4.1): Infinity's image tokenizer, extended in time."""
 
-    base_channels: int = 128
+    base_channels: Annotated[int, Limits(1, 8192)] = 128
     """Channels of the first level."""
-    multipliers: tuple[int, ...] = (1, 2, 4, 4, 4)
+    multipliers: tuple[Annotated[int, Limits(1, 64)], ...] = (1, 2, 4, 4, 4)
     """Channels of each level, as multiples of base_channels; five levels give the spatial stride of 16."""
-    encoder_blocks: int = 2
+    encoder_blocks: Annotated[int, Limits(0, 100)] = 2
     """Residual blocks per level in the encoder."""
-    decoder_blocks: int = 3
+    decoder_blocks: Annotated[int, Limits(0, 100)] = 3
     """Residual blocks per level in the decoder."""
-    latent_dim: int = 48
+    latent_dim: BitsPerToken = 48
     """Width k of the latent: bits per token."""
-    temporal_kernel: int = 3
+    temporal_kernel: Annotated[int, Limits(1, 16)] = 3
     """Frames that a convolution spans; 1 gives the image tokenizer (no temporal weights, one frame at a time)."""
-    norm_groups: int = 32
+    norm_groups: Annotated[int, Limits(1, 8192)] = 32
     """Groups of the group normalisation."""
 
     @property
@@ -38,17 +51,14 @@ class TokenizerConfig:
         return tuple(self.base_channels * multiplier for multiplier in self.multipliers)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if len(self.multipliers) != 5:
-            raise InputError(
-                "tokenizer.multipliers", self.multipliers, "does not give the spatial stride of 16", "name five levels"
-            )
-        multiple_of(8, "tokenizer", self, "latent_dim")  # bits are stored in whole bytes
-        at_least(1, "tokenizer", self, "base_channels", "temporal_kernel", "norm_groups")
+            raise wrong_field(self, "multipliers", "does not give the spatial stride of 16", "name five levels")
         for multiplier in self.multipliers:
             if self.base_channels * multiplier % self.norm_groups:
-                raise InputError(
-                    "tokenizer.norm_groups",
-                    self.norm_groups,
+                raise wrong_field(
+                    self,
+                    "norm_groups",
                     f"does not divide the {self.base_channels * multiplier} channels of a level",
                     "use a divisor of base_channels",
                 )
@@ -62,31 +72,35 @@ class TokenizerSource:
     """Folder written by `videoar tokenizer train`, or `demo`, which is in the package; empty: an untrained preset."""
     preset: str = "tiny"
     """Name of a preset (see videoar.tokenizer.presets), used when path is empty."""
-    latent_dim: int = 48
+    latent_dim: BitsPerToken = 48
     """Bits per token of the untrained preset."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the untrained preset's weights."""
 
     def __post_init__(self) -> None:
-        refuse_credentials("tokenizer.path", self.path)
+        check_fields(self)
+        refuse_credentials("path", self.path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenizerLossConfig:
     """Weights of Eq. 4. The paper gives none; the defaults are from the tokenizer it starts from (BitVAE)."""
 
-    reconstruction: float = 1.0
+    reconstruction: Weight = 1.0
     """Weight of L1 between video and reconstruction."""
-    gradient: float = 0.0
+    gradient: Weight = 0.0
     """Weight of L1 between differences of neighbouring pixels, which keeps edges without a perceptual network."""
-    commitment: float = 0.25
+    commitment: Weight = 0.25
     """Weight of the commitment term, which pulls the encoder towards its codes."""
-    entropy: float = 0.001
+    entropy: Weight = 0.001
     """Weight of the entropy penalty: bits clear for each sample, diverse over the batch."""
-    quantizer: float = 4.0
+    quantizer: Weight = 4.0
     """Common factor of the commitment and entropy terms."""
-    scale_dropout: float = 0.5
+    scale_dropout: Share = 0.5
     """Probability that a scale other than the last is dropped in a training step."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,15 +109,14 @@ class ClipBucket:
 
     schedule: str
     """Scale schedule by name, which is also the frame size: "HxW" in pixels."""
-    num_frames: int
+    num_frames: PixelFrames
     """Pixel frames per clip, 1 + 4n; 1 is an image."""
-    fps: float = 8.0
+    fps: FramesPerSecond = 8.0
     """Frames per second that the clip is sampled at."""
 
     def __post_init__(self) -> None:
-        above(0, "bucket", self, "fps")
-        between(0, MAX_FPS, "bucket", self, "fps")
-        at_least(1, "bucket", self, "num_frames")
+        check_fields(self)
+        ScaleSchedule.named(self.schedule)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,36 +125,34 @@ class TokenizerTrainConfig:
 
     buckets: tuple[ClipBucket, ...]
     """Clip shapes; steps use them in turn, one per step."""
-    steps: int
+    steps: OneOrMore
     """Number of updates in the whole run."""
-    batch_size: int
+    batch_size: Annotated[int, Limits(1, 1_000_000)]
     """Clips per step."""
-    learning_rate: float = 1e-4
+    learning_rate: LearningRate = 1e-4
     """Peak learning rate of AdamW."""
-    warmup_steps: int = 0
+    warmup_steps: ZeroOrMore = 0
     """Steps of the linear warm-up."""
-    final_fraction: float = 1.0
+    final_fraction: Share = 1.0
     """Learning rate at the last step as a share of the peak, reached by a cosine; 1 keeps it constant."""
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Decay, Decay] = (0.9, 0.95)
     """AdamW's decay rates of the first and second moment."""
-    weight_decay: float = 0.01
+    weight_decay: WeightDecay = 0.01
     """AdamW's weight decay."""
-    clip_norm: float = 1.0
-    """Largest gradient norm; longer gradients are scaled down to it."""
+    clip_norm: ClipNorm | None = 1.0
+    """Largest gradient norm; longer gradients are scaled down to it; null: gradients are never scaled."""
     loss: TokenizerLossConfig = field(default_factory=TokenizerLossConfig)
     """Weights of the loss terms."""
     precision: Literal["float32", "bf16"] = "float32"
     """Precision of the autoencoder's arithmetic (autocast); weights, quantiser and losses are always float32."""
-    seed: int = 0
+    seed: DrawingSeed = 0
     """Seed of the initial weights and of the scale dropout."""
-    log_every: int = 10
+    log_every: OneOrMore = 10
     """Steps between two lines of metrics.jsonl."""
-    save_every: int = 500
+    save_every: OneOrMore = 500
     """Steps between two checkpoints."""
     inflate_from: str = ""
     """Folder of an image tokenizer whose weights fill the temporally last slices (VideoAR §4.1); empty: none."""
 
     def __post_init__(self) -> None:
-        at_least(1, "train", self, "steps", "batch_size", "log_every", "save_every")
-        at_least(0, "train", self, "learning_rate", "warmup_steps", "weight_decay")
-        between(0, 1, "train", self, "final_fraction")
+        check_fields(self)

@@ -20,7 +20,7 @@ def scale_dropout(
 
     It depends only on (seed, step), so that a resumed run draws the same. (Infinity, arXiv:2412.04431, §3.2.)
     """
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
     kept = torch.rand(clips, scales, generator=generator) >= config.scale_dropout
     kept[:, -1] = True
     return kept

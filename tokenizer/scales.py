@@ -29,12 +29,12 @@ HistoryKind = Literal["scales", "context"]
 """What the generator's later frames see of a past one: all its scales, or the context tokens that follow it."""
 
 
-def latent_frames(pixel_frames: int) -> int:
-    """Latent frames of a clip: t = 1 + (f - 1) / 4."""
+def latent_frames(pixel_frames: int, field: str = "num_frames") -> int:
+    """Latent frames of a clip: t = 1 + (f - 1) / 4. `field` names the number in messages."""
     if pixel_frames < 1 or (pixel_frames - 1) % FRAMES_PER_LATENT:
         below = max(1, (pixel_frames - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT + 1)
         raise InputError(
-            "num_frames",
+            field,
             pixel_frames,
             "is not 1 + 4n, a length that the causal tokenizer can halve twice",
             f"use {below} or {below + FRAMES_PER_LATENT}",

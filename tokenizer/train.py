@@ -19,6 +19,7 @@ from torch import Tensor
 
 from videoar.cluster.ground.files import write_atomically
 from videoar.cluster.ground.preemption import Preempted, Preemption
+from videoar.cluster.ground.schedule import warmup_cosine
 from videoar.tokenizer.checkpoint import TrainState, restore, save
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
 from videoar.tokenizer.inflate import fill_last_slices
@@ -109,7 +110,7 @@ def train_step(
     terms = tokenizer_loss(video, decoded, seen, recipe.loss)
     state.optimizer.zero_grad(set_to_none=True)
     terms["loss"].backward()
-    norm = torch.nn.utils.clip_grad_norm_(state.tokenizer.parameters(), recipe.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(state.tokenizer.parameters(), recipe.clip_norm or math.inf)
     if not torch.isfinite(norm):
         raise FloatingPointError(f"step {state.step}: loss {terms['loss'].item()}, gradient norm {norm.item()}")
     for group in state.optimizer.param_groups:
@@ -121,11 +122,9 @@ def train_step(
 
 def learning_rate(recipe: TokenizerTrainConfig, step: int) -> float:
     """Linear warm-up, then a cosine from the peak to `final_fraction` of it."""
-    if step < recipe.warmup_steps:
-        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * done))
-    return recipe.learning_rate * (recipe.final_fraction + (1 - recipe.final_fraction) * cosine)
+    return recipe.learning_rate * warmup_cosine(
+        step, num_steps=recipe.steps, warmup_steps=recipe.warmup_steps, final_fraction=recipe.final_fraction
+    )
 
 
 def logged(terms: Mapping[str, Tensor], recipe: TokenizerTrainConfig, step: int) -> dict[str, float]:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
@@ -14,6 +14,7 @@ import tyro
 from tyro.conf import Positional
 
 from videoar.cluster.cli.output import HELP
+from videoar.cluster.ground.checks import check_fields, short
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import Flags, override, split_flags, unknown_flag
 
@@ -64,14 +65,26 @@ def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -
 
     `--help` after the recipe's name shows every field of the recipe and then the command's options.
     """
+    from videoar.configs.idle_options import refuse_idle_options
     from videoar.configs.load import find_recipe
 
     own, flags = _split_own(command, words)
     if any(word in HELP for word in words):
         _help_with_recipe(command, own[:1], prog)
     options = parse(command, own, prog)
-    recipe = find_recipe(options.recipe)  # type: ignore[attr-defined]
-    return options, override(recipe, flags, own_flags(command)), flags
+    named = find_recipe(options.recipe)  # type: ignore[attr-defined]
+    recipe = override(named, flags, own_flags(command))
+    refuse_idle_options(named, recipe, flags)
+    return options, recipe, flags
+
+
+def only_with(command: object, needed: str, *names: str) -> None:
+    """InputError for the first of these options that is given although the one it belongs to is not."""
+    for name in names:
+        value = getattr(command, name)
+        if not getattr(command, needed) and value is not None and value is not False:
+            flag = needed.replace("_", "-")
+            raise InputError(name, value, f"has no effect without --{flag}", f"leave it out, or add --{flag}")
 
 
 def _help_with_recipe(command: type, recipe: Sequence[str], prog: str) -> None:
@@ -99,6 +112,18 @@ def for_a_tokenizer(recipe: AnyRecipe) -> TokenizerRecipe:
     if not isinstance(recipe, TokenizerRecipe):
         raise InputError("RECIPE", recipe.name, "trains a generator", "run `videoar train` with it")
     return recipe
+
+
+@contextlib.contextmanager
+def typed_as(**options: str) -> Iterator[None]:
+    """Errors about a field name the option that a person typed for it: `typed_as(schedule="size")`."""
+    try:
+        yield
+    except InputError as error:
+        option = options.get(error.field.rpartition(".")[2])
+        if option is None:
+            raise
+        raise InputError(option, error.value, error.problem, error.remedy) from error
 
 
 def _show_fields(value: object, prog: str) -> None:
@@ -145,11 +170,13 @@ def _split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
 
 
 def _parse_quietly(command: type[Command], words: Sequence[str], prog: str, flags: Flags) -> Command:
-    """tyro's parse; its box of several lines becomes one line."""
+    """tyro's parse, and the check of the numbers; tyro's box of several lines becomes one line."""
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            return tyro.cli(command, args=list(words), prog=prog, config=_CONFIG)
+            options = tyro.cli(command, args=list(words), prog=prog, config=_CONFIG)
+        check_fields(options, "")
+        return options
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -167,7 +194,7 @@ def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputE
             part: dict[str, Any] = match.groupdict()
             name = part["field"].removeprefix("--")
             value = part.get("value") or " ".join(flags.get(name, flags.get(name.replace("_", "-"), []))) or "''"
-            return InputError(name, value, _plainly(part.get("problem")), part.get("remedy") or remedy)
+            return InputError(name, short(value), _plainly(part.get("problem")), part.get("remedy") or remedy)
     text = re.sub(r"^Missing from [^:]*: (.*)", r"lacks \1", text)
     return InputError("arguments", " ".join(words) or "''", text or "are not accepted", remedy)
 

@@ -1,47 +1,143 @@
-"""Checks of the numbers in a configuration. Each error names the one field, its value and a valid value.
+"""The one check of all fields of a configuration: each value has its field's type and is inside its limits.
 
-`part` is the dotted place of the configuration in its recipe ("data", "stages.video"); `names` are fields of `config`.
-A field that is None is not checked: it is left out.
+A field's annotation says both (`limits.Limits`). Configurations call `check_fields` when they are made, whether from a
+file, the command line or Python; checks that connect fields follow in their own `__post_init__`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator
+import types
+import typing
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Limits
+
+_SIMPLE = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
-def at_least(least: int | float, part: str, config: object, *names: str) -> None:
-    """InputError for the first field that is below `least` or not a number."""
-    for field, value in _fields(part, config, names):
-        if not value >= least:
-            raise InputError(field, value, f"is below {least:g}", f"use {least:g} or more")
+def check_fields(config: Any, place: str | None = None) -> None:
+    """InputError for the first field with a value that is of another type or outside the field's limits.
+
+    `place` precedes the field's name in the message; without it, the name of the class does.
+    """
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    check_values(type(config), values, label(type(config), values) if place is None else place)
 
 
-def above(bound: int | float, part: str, config: object, *names: str) -> None:
-    """InputError for the first field that is not above `bound`."""
-    for field, value in _fields(part, config, names):
-        if not value > bound:
-            raise InputError(field, value, f"is not above {bound:g}", f"use a number above {bound:g}")
+def check_values(cls: type, values: Mapping[str, Any], place: str) -> None:
+    """The same for values that a dataclass is about to be made of; absent ones are not checked."""
+    for name, kind in types_of(cls).items():
+        if name in values:
+            check_value(kind, values[name], dotted(place, name))
 
 
-def between(low: int | float, high: int | float, part: str, config: object, *names: str) -> None:
-    """InputError for the first field that is outside [low, high]."""
-    for field, value in _fields(part, config, names):
-        if not low <= value <= high:
-            raise InputError(field, value, f"is not between {low:g} and {high:g}", f"use {low:g} to {high:g}")
+def wrong_field(config: Any, name: str, problem: str, remedy: str) -> InputError:
+    """The error for a field that does not fit others of its configuration."""
+    place = label(type(config), {"name": getattr(config, "name", None)})
+    return InputError(dotted(place, name), short(getattr(config, name)), problem, remedy)
 
 
-def multiple_of(divisor: int, part: str, config: object, *names: str) -> None:
-    """InputError for the first field that is not a positive multiple of `divisor`; it suggests the next one."""
-    for field, value in _fields(part, config, names):
-        if value < 1 or value % divisor:
-            suggestion = divisor * max(1, math.ceil(value / divisor))
-            raise InputError(field, value, f"is not a multiple of {divisor}", f"use {suggestion}")
+def label(cls: type, values: Mapping[str, Any]) -> str:
+    """How a message names a configuration that is made in Python: its class, and its name if it has one."""
+    name = values.get("name")
+    return f"{cls.__name__}({name})" if isinstance(name, str) else cls.__name__
 
 
-def _fields(part: str, config: object, names: tuple[str, ...]) -> Iterator[tuple[str, int | float]]:
-    for name in names:
-        if (value := getattr(config, name)) is not None:
-            yield f"{part}.{name}" if part else name, value
+def dotted(place: str, name: str) -> str:
+    """A field below a place, which may be empty, or only the name of a file."""
+    return f"{place}.{name}" if place and not place.endswith(": ") else place + name
+
+
+@lru_cache(maxsize=256)
+def types_of(cls: type, *, limits: bool = True) -> dict[str, Any]:
+    """Type of each field, with or without its limits."""
+    return typing.get_type_hints(cls, include_extras=limits)
+
+
+def check_value(kind: Any, value: Any, field: str, or_null: str = "") -> None:
+    """InputError unless a value is of a type and inside its limits; items of tuples are checked one by one."""
+    if get_origin(kind) is Annotated:
+        base, *rules = get_args(kind)
+        check_value(base, value, field, or_null)
+        for rule in rules:
+            if isinstance(rule, Limits) and (found := rule.broken_by(value)):
+                raise InputError(field, short(value), found[0], found[1] + or_null)
+    elif not fits(kind, value):
+        raise InputError(field, short(value), *_wrong_type(kind, value))
+    elif is_union(kind) and value is not None:
+        choices = [part for part in get_args(kind) if part is not types.NoneType and fits(part, value)]
+        check_value(choices[0], value, field, ", or null" if types.NoneType in get_args(kind) else "")
+    elif get_origin(kind) is tuple:
+        for index, (part, item) in enumerate(zip(parts_of(kind, len(value)), value, strict=True)):
+            check_value(part, item, f"{field}.{index}")
+
+
+def fits(kind: Any, value: Any) -> bool:
+    """Whether a value is of a type; items of tuples are not looked at. True and NaN are not numbers.
+
+    A number of another library is refused: files cannot hold it. Types that are none of a configuration's fit always.
+    """
+    if kind is float:
+        return type(value) is int or (type(value) is float and math.isfinite(value))
+    if kind in _SIMPLE:
+        return type(value) is kind
+    if get_origin(kind) is Annotated:
+        return fits(get_args(kind)[0], value)
+    if get_origin(kind) is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in get_args(kind))
+    if is_union(kind):
+        return any(fits(part, value) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and len(parts_of(kind, len(value))) == len(value)
+    if kind in (types.NoneType, Path) or dataclasses.is_dataclass(kind):
+        return isinstance(value, kind)
+    return True
+
+
+def describe(kind: Any) -> str:
+    """A field's type in a person's words: `one of int8, fp16`, `a whole number`, `a list of ...`."""
+    if get_origin(kind) is Annotated:
+        return describe(get_args(kind)[0])
+    if kind in _SIMPLE:
+        return _SIMPLE[kind]
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in get_args(kind))
+    if is_union(kind):
+        return " or ".join("null" if part is types.NoneType else describe(part) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        if parts[-1] is Ellipsis:
+            return f"a list, each {describe(parts[0])}"
+        return f"a list of {len(parts)}: " + ", ".join(describe(part) for part in parts)
+    return f"a mapping ({getattr(kind, '__name__', kind)})"
+
+
+def parts_of(kind: Any, count: int) -> tuple[Any, ...]:
+    """Types of the items of a tuple type that has `count` items."""
+    parts = get_args(kind)
+    return parts[:1] * count if parts[-1] is Ellipsis else parts
+
+
+def is_union(kind: Any) -> bool:
+    """Whether a type is a choice of types, as `int | None` is."""
+    return get_origin(kind) in (Union, types.UnionType)
+
+
+def short(value: object) -> object:
+    """A value as a message shows it; Python does not print whole numbers of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > 100:
+        return f"{'-' if value < 0 else ''}2^{value.bit_length() - 1}"
+    text = "''" if value == "" else str(value)
+    return text[:37] + "..." if len(text) > 40 else text if isinstance(value, str) else value
+
+
+def _wrong_type(kind: Any, value: Any) -> tuple[str, str]:
+    if get_origin(kind) is tuple and isinstance(value, list) and fits(kind, tuple(value)):
+        return "is a list, and configurations hold tuples", "write (a, b) for [a, b]"
+    return f"is not {describe(kind)}", "correct the value"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
+from videoar.cluster.ground.checks import types_of
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.serialize import from_dict, leaves, optional_part, parse_scalar, to_dict
 
@@ -42,7 +43,7 @@ def override(value: Value, flags: Mapping[str, Sequence[str]], also: Iterable[st
     kinds = {path: kind for path, kind, _ in leaves(value)}
     mapping = to_dict(value)
     for flag, words in flags.items():
-        path = _canonical(value, flag)
+        path = canonical(value, flag)
         kinds |= _below_null(kinds, path)
         if path not in kinds:
             raise unknown_flag(flag, words, (*kinds, *also))
@@ -72,8 +73,8 @@ def differences(value: object, other: object) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _canonical(value: object, flag: str) -> str:
-    """The dotted path with underscores and indices: `data.datasets.a-b.flip` -> `data.datasets.1.flip`."""
+def canonical(value: object, flag: str) -> str:
+    """A flag as the dotted path with underscores and indices: `data.datasets.a-b.flip` -> `data.datasets.1.flip`."""
     path: list[str] = []
     for segment in flag.split("."):
         segment = segment.replace("-", "_")
@@ -91,7 +92,7 @@ def _below_null(kinds: Mapping[str, Any], path: str) -> dict[str, Any]:
     """The field that a path names inside an optional part that is null; setting it creates the part."""
     above, _, name = path.rpartition(".")
     part = optional_part(kinds.get(above))
-    hints = get_type_hints(part) if part else {}
+    hints = types_of(part, limits=False) if part else {}
     return {path: hints[name]} if name in hints else {}
 
 

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import re
-import types
-import typing
 from collections.abc import Hashable, Iterator, Mapping
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-import dacite
 import yaml
 
+from videoar.cluster.ground.checks import (
+    check_values,
+    describe,
+    dotted,
+    fits,
+    is_union,
+    label,
+    parts_of,
+    short,
+    types_of,
+)
 from videoar.cluster.ground.errors import InputError
 
 Value = TypeVar("Value")
@@ -45,8 +52,8 @@ def from_dict(cls: type[Value], mapping: Mapping[str, Any], source: str = "") ->
 
     `source` is the file that the mapping was read from; messages name it before the field.
     """
-    _check(cls, mapping, (), f"{source}: " if source else "")
-    return dacite.from_dict(cls, mapping, dacite.Config(strict=True, cast=[tuple], type_hooks={float: _as_float}))
+    value: Value = _build(cls, mapping, (), f"{source}: " if source else "")
+    return value
 
 
 def to_yaml(value: Any) -> str:
@@ -65,7 +72,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
         raise InputError(source, f"{len(text)} characters", f"is longer than {MAX_BYTES} bytes", "give a recipe")
     try:
         value = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number of thousands of digits
         line = " ".join(str(error).split())
         raise InputError(source, "YAML", f"cannot be read: {line}", "correct the file") from error
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
@@ -87,7 +94,8 @@ def parse_scalar(word: str) -> Any:
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any, Any]]:
     """Every dotted field of a dataclass tree with its type and value; tuples of dataclasses are indexed from 0."""
-    hints = typing.get_type_hints(type(value))
+    cls: Any = type(value)
+    hints = types_of(cls, limits=False)
     for f in dataclasses.fields(value):
         item, field = getattr(value, f.name), (*path, f.name)
         if dataclasses.is_dataclass(item):
@@ -101,106 +109,105 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any, A
 
 def optional_part(kind: Any) -> Any:
     """The dataclass of a field that holds one or null; None for every other field."""
-    if get_origin(kind) not in (Union, types.UnionType):
+    if not is_union(kind):
         return None
     return next((part for part in get_args(kind) if dataclasses.is_dataclass(part)), None)
 
 
-def describe(kind: Any) -> str:
-    """A field's type in a person's words: `one of int8, fp16`, `a whole number`, `a list of ...`."""
-    simple = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    if kind in simple:
-        return simple[kind]
-    if get_origin(kind) is Literal:
-        return "one of " + ", ".join(str(choice) for choice in get_args(kind))
-    if get_origin(kind) in (Union, types.UnionType):
-        return " or ".join("null" if part is type(None) else describe(part) for part in get_args(kind))
-    if get_origin(kind) is tuple:
-        parts = get_args(kind)
-        if parts[-1] is Ellipsis:
-            return f"a list, each {describe(parts[0])}"
-        return f"a list of {len(parts)}: " + ", ".join(describe(part) for part in parts)
-    return f"a mapping ({getattr(kind, '__name__', kind)})"
+def _build(kind: Any, data: Any, path: tuple[str, ...], source: str) -> Any:
+    """The value of a type from plain data; what does not fit stays as it is, for `check_values` to refuse."""
+    part = kind if dataclasses.is_dataclass(kind) else optional_part(kind)
+    if part is not None and data is not None:
+        if not isinstance(data, Mapping):
+            raise InputError(source + ".".join(path), short(data), f"is not {describe(kind)}", "correct the value")
+        return _build_part(part, data, path, source)
+    if get_origin(kind) is tuple and isinstance(data, list | tuple) and fits(kind, tuple(data)):
+        items = enumerate(zip(parts_of(kind, len(data)), data, strict=True))
+        return tuple(_build(part, item, (*path, _segment(item, index)), source) for index, (part, item) in items)
+    return _as_float(data) if type(data) is int and _is_float(kind) else data
 
 
-def _check(kind: Any, data: Any, path: tuple[str, ...], prefix: str) -> None:
-    """Refuse what does not fit the type, with the whole dotted field: dacite's own messages lack a tuple's index."""
-    if not _fits(kind, data):
-        raise InputError(prefix + ".".join(path), _short(data), f"is not {describe(kind)}", "correct the value")
-    part = optional_part(kind)
-    if dataclasses.is_dataclass(kind):
-        _check_fields(kind, data, path, prefix)
-    elif part is not None and data is not None:
-        _check_fields(part, data, path, prefix)
-    elif get_origin(kind) is tuple:
-        for index, (part, item) in enumerate(zip(_parts(kind, len(data)), data, strict=True)):
-            _check(part, item, (*path, str(index)), prefix)
+def _is_float(kind: Any) -> bool:
+    """Whether a type is a fraction, with limits or null."""
+    if get_origin(kind) is Annotated:
+        return _is_float(get_args(kind)[0])
+    return kind is float or (is_union(kind) and any(_is_float(part) for part in get_args(kind)))
 
 
-def _check_fields(cls: Any, data: Mapping[str, Any], path: tuple[str, ...], prefix: str) -> None:
-    """Refuse unknown keys, with the nearest known one, and missing ones."""
-    hints = typing.get_type_hints(cls)
+def _as_float(value: int) -> float | int:
+    """People write 3 for 3.0; a number that no float holds stays, and is outside of all limits."""
+    try:
+        return float(value)
+    except OverflowError:
+        return value
+
+
+def _segment(item: Any, index: int) -> str:
+    """How a message names an item of a list: by its name, as on the command line, or its index."""
+    name = item.get("name") if isinstance(item, Mapping) else None
+    return name if isinstance(name, str) and name else str(index)
+
+
+def _build_part(cls: Any, data: Mapping[str, Any], path: tuple[str, ...], source: str) -> Any:
+    """A dataclass; messages have the whole dotted field, whoever raises them."""
+    hints, place = types_of(cls), source + ".".join(path)
+    _refuse_unknown(cls, data, path, source)
+    values = {name: _build(hints[name], item, (*path, name), source) for name, item in data.items()}
+    check_values(cls, values, place)
+    _refuse_missing(cls, data, place)
+    try:
+        return cls(**values)
+    except InputError as error:
+        field = error.field.removeprefix(f"{label(cls, values)}.")
+        raise InputError(dotted(place, field), error.value, error.problem, error.remedy) from error
+
+
+def _refuse_unknown(cls: Any, data: Mapping[str, Any], path: tuple[str, ...], source: str) -> None:
+    """InputError for a key that is not a field, with the nearest one."""
+    hints = types_of(cls)
     for key in data:
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(hints)}"
-            raise InputError(prefix + ".".join((*path, str(key))), _short(data[key]), "is not a field", remedy)
+            raise InputError(source + ".".join((*path, str(key))), short(data[key]), "is not a field", remedy)
+
+
+def _refuse_missing(cls: Any, data: Mapping[str, Any], place: str) -> None:
     for f in dataclasses.fields(cls):
-        if f.name in data:
-            _check(hints[f.name], data[f.name], (*path, f.name), prefix)
-        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise InputError(prefix + ".".join((*path, f.name)), "''", "is missing", "add it: it has no default")
+        if f.name not in data and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise InputError(dotted(place, f.name), "''", "is missing", "add it: it has no default")
 
 
-def _fits(kind: Any, value: Any) -> bool:
-    """Whether a plain value is of the type, items of lists and mappings not included. True and NaN are not numbers."""
-    if get_origin(kind) is Literal:
-        return any(value == choice and type(value) is type(choice) for choice in get_args(kind))
-    if get_origin(kind) in (Union, types.UnionType):
-        return any(_fits(part, value) for part in get_args(kind))
-    if get_origin(kind) is tuple:
-        return isinstance(value, list | tuple) and len(_parts(kind, len(value))) == len(value)
-    if dataclasses.is_dataclass(kind):
-        return isinstance(value, Mapping)
-    if kind in (int, float):
-        return isinstance(value, (int, kind)) and not isinstance(value, bool) and math.isfinite(value)
-    return isinstance(value, kind)
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_NUMBER = "-+.0123456789"
+_RULES_OF_1_2 = (
+    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    (_INT, r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", _NUMBER),
+    (_FLOAT, r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", _NUMBER),
+    (_FLOAT, r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", _NUMBER),
+)
+"""Tag, pattern and first letters of plain scalars that are not text (YAML 1.2.2, section 10.3.2)."""
 
 
-def _parts(kind: Any, count: int) -> tuple[Any, ...]:
-    """Types of the items of a tuple type that has `count` items."""
-    parts = get_args(kind)
-    return parts[:1] * count if parts[-1] is Ellipsis else parts
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _as_float(value: Any) -> Any:
-    """A whole number as float: people write 3 for 3.0."""
-    return float(value) if isinstance(value, int) else value
-
-
-_BOOL = "tag:yaml.org,2002:bool"
-_EXPONENT = ("tag:yaml.org,2002:float", r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$", "-+0123456789")
-"""Tag, pattern and first letters of numbers such as 1e-4; YAML 1.1 requires a dot and a sign in them."""
-
-
-def _with_rules(resolvers: Mapping[str, list[Any]], *rules: tuple[str, str, str]) -> dict[str, list[Any]]:
-    """PyYAML's table of plain scalars (by first letter) with rules added."""
+def _with_rules(resolvers: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """PyYAML's table of plain scalars (by first letter) with the rules of YAML 1.2 added."""
     table = {first: list(known) for first, known in resolvers.items()}
-    for tag, pattern, letters in rules:
+    for tag, pattern, letters in _RULES_OF_1_2:
         for first in letters:
             table.setdefault(first, []).append((tag, re.compile(pattern)))
     return table
 
 
+def _whole_number(_loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    """A leading zero means nothing: YAML 1.1 reads 0100 as 64."""
+    return int(node.value, {"0o": 8, "0x": 16}.get(node.value[:2], 10))
+
+
 class _Dumper(yaml.SafeDumper):
     """Lists of scalars in one line; never an alias. Text that YAML 1.1 or 1.2 could read as another type is quoted."""
 
-    yaml_implicit_resolvers = _with_rules(yaml.SafeDumper.yaml_implicit_resolvers, _EXPONENT)
+    yaml_implicit_resolvers = _with_rules(yaml.SafeDumper.yaml_implicit_resolvers)
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -213,18 +220,12 @@ class _Dumper(yaml.SafeDumper):
 class _Loader(yaml.SafeLoader):
     """A safe loader without aliases (a few lines of them expand to gigabytes), duplicate keys or deep nesting.
 
-    Scalars follow YAML 1.2: `off` is text (wandb: off), not False, and 1e-4 is a number.
+    Scalars follow YAML 1.2: `off` is text (wandb: off), 0100 is 100, 1:30 is text, and 1e-4 is a number.
     """
 
     depth = 0
-    yaml_implicit_resolvers = _with_rules(
-        {
-            first: [rule for rule in rules if rule[0] != _BOOL]
-            for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        },
-        (_BOOL, r"^(?:true|false|True|False)$", "tTfF"),
-        _EXPONENT,
-    )
+    yaml_implicit_resolvers = _with_rules({})
+    yaml_constructors = {**yaml.SafeLoader.yaml_constructors, _INT: _whole_number}  # noqa: RUF012
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

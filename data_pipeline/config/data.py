@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import above, at_least, between
+from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Limits, Seconds, Share, SizeBytes
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.tokenizer.config import TokenizerSource
 
@@ -30,41 +31,40 @@ class DataConfig:
     latent: LatentPayload = "int8"
     """How the continuous latent is stored with the bits: `none`; `int8`, the remainder after the bits, with one
     scale per frame and channel; or `fp16`. Self-corrected targets need it (VideoAR Eq. 8)."""
-    samples_per_shard: int = 512
+    samples_per_shard: Annotated[int, Limits(1, 1_000_000)] = 512
     """Clips per shard. A shard is what one worker makes at a time, and what is lost if it dies."""
-    max_shard_bytes: int = 1 << 30
+    max_shard_bytes: SizeBytes = 1 << 30
     """A shard gets fewer clips if its tars would otherwise be larger than this in total."""
-    actors: int = 1
+    actors: Annotated[int, Limits(1, 100_000)] = 1
     """Number of Ray actors, which decode and tokenize."""
-    gpus_per_actor: float = 0.0
+    gpus_per_actor: Annotated[float, Limits(0, 1024)] = 0.0
     """Fraction of a GPU that each actor uses. 0: it tokenizes on the CPU with one thread, so that shards have the same
     bytes for any number of actors."""
-    decode_processes: int = 1
+    decode_processes: Annotated[int, Limits(1, 1024)] = 1
     """Decoder subprocesses of each actor; with `online`, of each training process for each dataset."""
-    decode_timeout_s: float = 120.0
+    decode_timeout_s: Seconds = 120.0
     """Seconds a decoder may spend on one source before it is killed and its clips are recorded as failed."""
-    stall_timeout_s: float = 600.0
+    stall_timeout_s: Seconds = 600.0
     """Seconds an actor may spend without finishing a clip before it is killed and its clips are tried again."""
-    max_failed_fraction: float = 0.5
+    max_failed_fraction: Share = 0.5
     """The job stops when more than this fraction of a dataset's clips has failed, counted over all runs."""
-    max_attempts: int = 3
+    max_attempts: Annotated[int, Limits(1, 1000)] = 3
     """Worker deaths on the same clips before they are halved; a single clip is quarantined instead."""
 
     def __post_init__(self) -> None:
-        refuse_credentials("data.url", self.url)
+        check_fields(self)
+        refuse_credentials("url", self.url)
         names = [dataset.name for dataset in self.datasets]
         if not names:
-            raise InputError("data.datasets", "[]", "names no dataset", "name at least one")
+            raise wrong_field(self, "datasets", "names no dataset", "name at least one")
         if len(set(names)) != len(names):
-            raise InputError("data.datasets", names, "are not distinct names", "name each dataset once")
-        at_least(1, "data", self, "samples_per_shard", "max_shard_bytes", "actors", "decode_processes", "max_attempts")
-        at_least(0, "data", self, "gpus_per_actor")
-        above(0, "data", self, "decode_timeout_s")
-        between(0, 1, "data", self, "max_failed_fraction")
+            raise InputError("datasets", names, "are not distinct names", "name each dataset once")
+        if self.gpus_per_actor > 1 and self.gpus_per_actor % 1:
+            raise wrong_field(self, "gpus_per_actor", "is not a part of one GPU or a whole number", "use 0.5, 1 or 2")
         if not self.stall_timeout_s > self.decode_timeout_s:
-            raise InputError(
-                "data.stall_timeout_s",
-                self.stall_timeout_s,
+            raise wrong_field(
+                self,
+                "stall_timeout_s",
                 f"would kill actors that wait for a decoder (data.decode_timeout_s={self.decode_timeout_s:g})",
                 "make it several times as long",
             )

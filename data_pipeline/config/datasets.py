@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import above, at_least, between
+from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import DrawingSeed, Limits, Share, ZeroOrMore
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import same_area
 
 SourceKind = Literal["folder", "table", "webdataset", "ucf101", "shapes"]
 CropPlace = Literal["centre", "start", "end"]
+Score = Annotated[float, Limits(-1e30, 1e30)]
+Measure = Annotated[float, Limits(0, 1e9)]
+"""A duration, a rate or a factor."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,46 +34,38 @@ class SourceConfig:
     """Captions of kind `folder`: a JSONL or CSV table with columns `path` (relative to the folder), `caption`, and
     optionally `label`, `start_s`, `end_s`. Empty: `<clip>.txt` next to each clip; a clip without one gets an empty
     caption."""
-    split: int = 1
+    split: Literal[1, 2, 3] = 1
     """One of the three official splits (kind `ucf101`)."""
     subset: Literal["train", "test"] = "train"
     """Which part of the split is used (kind `ucf101`)."""
     follow_links: bool = False
     """Whether symbolic links that lead out of the folder are followed; otherwise they are left out, with a reason."""
-    num_clips: int = 0
+    num_clips: ZeroOrMore = 0
     """Number of clips to draw (kind `shapes`)."""
-    seed: int = 0
+    seed: DrawingSeed = 0
     """Seed of the drawings (kind `shapes`)."""
-    start_fraction: float = 0.0
+    start_fraction: Share = 0.0
     """Use each source from this fraction of its duration: for example 0 to 0.8 for training, 0.8 to 1 for held-out
     clips."""
-    end_fraction: float = 1.0
+    end_fraction: Share = 1.0
     """Use each source up to this fraction of its duration."""
 
     def __post_init__(self) -> None:
-        refuse_credentials("source.path", self.path)
+        check_fields(self)
+        refuse_credentials("path", self.path)
         if self.kind != "shapes" and not self.path:
-            raise InputError("source.path", "''", "names no folder", "give the folder or table that holds the clips")
-        if self.split not in (1, 2, 3):
-            raise InputError("source.split", self.split, "is not one of UCF-101's splits", "use 1, 2 or 3")
+            raise wrong_field(self, "path", "names no folder", "give the folder or table that holds the clips")
         if self.captions and self.kind != "folder":
-            raise InputError(
-                "source.captions", self.captions, f"belongs to kind folder, not {self.kind}", "leave it out"
-            )
-        at_least(0, "source", self, "seed")
-        at_least(1 if self.kind == "shapes" else 0, "source", self, "num_clips")
-        between(0, 1, "source", self, "start_fraction", "end_fraction")
+            raise wrong_field(self, "captions", f"belongs to kind folder, not {self.kind}", "leave it out")
+        if self.kind == "shapes" and self.num_clips < 1:
+            raise wrong_field(self, "num_clips", "draws nothing", "use 1 or more")
         if self.start_fraction >= self.end_fraction:
-            raise InputError(
-                "source.start_fraction",
-                self.start_fraction,
-                f"is not below source.end_fraction={self.end_fraction}",
-                "order the fractions",
+            raise wrong_field(
+                self, "start_fraction", f"is not below end_fraction={self.end_fraction}", "order the fractions"
             )
 
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-_MOST_WINDOWS = 1000
 _LEAST_STRIDE_S = 1e-3
 
 
@@ -80,22 +76,20 @@ class VariantConfig:
     Every combination is made; mirrored ones too if the dataset's `flip` is set.
     """
 
-    windows: int = 1
+    windows: Annotated[int, Limits(1, 1000)] = 1
     """Overlapping clips: n times as many, which start at every 1/n of the distance between two clips."""
-    strides: tuple[int, ...] = (1,)
+    strides: tuple[Annotated[int, Limits(1, 10_000)], ...] = (1,)
     """Take every n-th frame of the bucket's frame rate: 2 shows twice the time at double speed."""
     crops: tuple[CropPlace, ...] = ("centre",)
     """Part of a frame that is kept if the aspect ratios differ; `start` is the left or the top."""
 
     def __post_init__(self) -> None:
-        between(1, _MOST_WINDOWS, "variants", self, "windows")
-        if min(self.strides, default=1) < 1:
-            raise InputError("variants.strides", self.strides, "holds a stride below 1", "use strides of 1 or more")
-        for name, values in (("variants.strides", self.strides), ("variants.crops", self.crops)):
+        check_fields(self)
+        for name, values in (("strides", self.strides), ("crops", self.crops)):
             if not values:
-                raise InputError(name, "[]", "leaves no clip", "name at least one")
+                raise wrong_field(self, name, "leaves no clip", "name at least one")
             if len(set(values)) < len(values):
-                raise InputError(name, values, "names a variant twice", "name each once")
+                raise wrong_field(self, name, "names a variant twice", "name each once")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,13 +99,13 @@ class ShotConfig:
     detector: Literal["off", "content", "adaptive"] = "off"
     """`content`: a new shot begins at a large change between two frames; `adaptive`: at a change that is large compared
     with those around it, which tolerates fast cameras."""
-    threshold: float = 0.0
+    threshold: Annotated[float, Limits(0, 1e6)] = 0.0
     """Threshold of the detector; 0: PySceneDetect's default (27 for content, 3 for adaptive)."""
-    min_shot_s: float = 0.6
+    min_shot_s: Measure = 0.6
     """Shortest shot: a change sooner after the previous cut is not a cut."""
 
     def __post_init__(self) -> None:
-        at_least(0, "shots", self, "threshold", "min_shot_s")
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,35 +122,35 @@ class PluginConfig:
     (`videoar.data_pipeline.planning.plugins`)."""
     model: str = ""
     """Local folder or file that is passed to the class; it is never downloaded."""
-    minimum: float | None = None
+    minimum: Score | None = None
     """Clips with a lower score are left out (scorers only)."""
-    maximum: float | None = None
+    maximum: Score | None = None
     """Clips with a higher score are left out (scorers only)."""
 
-
-_LIMITS = "min_duration_s max_duration_s min_side max_enlarge min_fps max_fps min_motion max_motion".split()
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilterConfig:
     """Which clips are left out; the reason of each is recorded. The defaults leave nothing out."""
 
-    min_duration_s: float = 0.0
+    min_duration_s: Measure = 0.0
     """Shortest source, or shortest shot if films are cut into shots."""
-    max_duration_s: float | None = None
+    max_duration_s: Measure | None = None
     """Longest source or shot."""
-    min_side: int = 0
+    min_side: ZeroOrMore = 0
     """Fewest pixels of the source's shorter side."""
-    max_enlarge: float | None = None
+    max_enlarge: Measure | None = None
     """Largest factor by which a bucket may enlarge a source; 1: never."""
-    min_fps: float = 0.0
+    min_fps: Measure = 0.0
     """Lowest frame rate of the source, in frames per second."""
-    max_fps: float | None = None
+    max_fps: Measure | None = None
     """Highest frame rate of the source."""
-    min_motion: float | None = None
+    min_motion: Measure | None = None
     """Least motion, in shorter sides of the frame per second: optical flow, averaged over pixels, then the median over
     pairs of frames. 0.01 leaves out still pictures."""
-    max_motion: float | None = None
+    max_motion: Measure | None = None
     """Most motion, in the same unit."""
     scores: tuple[PluginConfig, ...] = ()
     """Models that score clips: aesthetics, overlaid text, ..."""
@@ -169,14 +163,14 @@ class FilterConfig:
         return self.min_motion is not None or self.max_motion is not None or self.score_only
 
     def __post_init__(self) -> None:
+        check_fields(self)
         names = [plugin.name for plugin in self.scores]
         if len(set(names)) < len(names):
-            raise InputError("filters.scores", names, "are not distinct names", "name each score once")
-        at_least(0, "filters", self, *_LIMITS)
+            raise InputError("scores", names, "are not distinct names", "name each score once")
         for low, high in (("min_duration_s", "max_duration_s"), ("min_fps", "max_fps"), ("min_motion", "max_motion")):
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
-                raise InputError(f"filters.{low}", least, f"is above filters.{high}={most}", "order them")
+                raise wrong_field(self, low, f"is above {high}={most}", "order them")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,22 +179,20 @@ class DuplicateConfig:
 
     method: Literal["off", "hash", "embedding"] = "off"
     """`hash`: compares difference hashes of three frames; `embedding`: compares the vectors of a model."""
-    max_bits: int = 18
+    max_bits: Annotated[int, Limits(0, 23)] = 18
     """Two clips are duplicates if at most this many of their hashes' 192 bits differ."""
-    min_cosine: float = 0.95
+    min_cosine: Annotated[float, Limits(0, 1, above=True)] = 0.95
     """Two clips are duplicates if the cosine of their embeddings is at least this."""
     embedding: PluginConfig | None = None
     """The model of method `embedding`."""
 
     def __post_init__(self) -> None:
-        between(0, 23, "duplicates", self, "max_bits")
-        above(0, "duplicates", self, "min_cosine")
-        between(0, 1, "duplicates", self, "min_cosine")
+        check_fields(self)
         if (self.method == "embedding") != (self.embedding is not None):
-            raise InputError(
-                "duplicates.embedding",
-                self.embedding,
-                f"does not match duplicates.method={self.method}",
+            raise wrong_field(
+                self,
+                "embedding",
+                f"does not match method={self.method}",
                 "name a model for method embedding, and only for it",
             )
 
@@ -220,9 +212,9 @@ class DatasetConfig:
     in aspect ratio; among those, the largest that does not enlarge the source."""
     all_aspects: bool = False
     """Use every bucket in all aspect ratios of the table, at the same area: eight ratios, upright and wide."""
-    stride_s: float = 0.0
+    stride_s: Measure = 0.0
     """Seconds from the start of one clip of a source to the start of the next; 0: the length of a clip."""
-    max_clips_per_source: int = 0
+    max_clips_per_source: ZeroOrMore = 0
     """Most clips of one source; 0: no limit."""
     flip: bool = False
     """Whether every clip is also added mirrored."""
@@ -247,19 +239,19 @@ class DatasetConfig:
         return tuple(dict.fromkeys(shapes))
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not _NAME.fullmatch(self.name):
-            raise InputError("datasets.name", self.name, "is not a name for a folder", "use letters, digits, _ and -")
-        at_least(0, self.name, self, "max_clips_per_source")
-        if self.stride_s != 0:
-            at_least(_LEAST_STRIDE_S, self.name, self, "stride_s")
+            raise wrong_field(self, "name", "is not a name for a folder", "use letters, digits, _ and -")
+        if 0 < self.stride_s < _LEAST_STRIDE_S:
+            raise wrong_field(self, "stride_s", f"is below {_LEAST_STRIDE_S}", f"use {_LEAST_STRIDE_S} or more, or 0")
         rates = sorted({bucket.fps for bucket in (self.bucket, *self.more_buckets)})
         if len(rates) > 1:
-            raise InputError(f"{self.name}.more_buckets", rates, "are different frame rates", "make a dataset of each")
+            raise InputError("more_buckets", rates, "are different frame rates", "make a dataset of each")
         if self.source.kind == "shapes" and not self._is_plain():
-            raise InputError(
-                f"{self.name}.source.kind",
-                "shapes",
-                "are drawn to one bucket, and have no shots, filters, variants or duplicates",
+            raise wrong_field(
+                self,
+                "source",
+                "has kind shapes: they are drawn to one bucket, and have no shots, filters, variants or duplicates",
                 "leave those out",
             )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import at_least
+from videoar.cluster.ground.checks import check_fields
+from videoar.cluster.ground.limits import Limits, SizeBytes, ZeroOrMore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,23 +20,22 @@ class LoaderConfig:
     cache_dir: str = ""
     """Folder for shards fetched from object storage, shared by the processes of a machine; empty: a folder in the
     system's directory for temporary files. Shards on a local disk are read in place."""
-    cache_bytes: int = 200 * 10**9
+    cache_bytes: SizeBytes = 200 * 10**9
     """Largest size of the cache; the least recently used shards are removed first."""
-    prefetch_steps: int = 16
+    prefetch_steps: ZeroOrMore = 16
     """Steps ahead whose shards are fetched."""
-    fetch_threads: int = 4
+    fetch_threads: Annotated[int, Limits(1, 4096)] = 4
     """Shards that one process fetches at the same time."""
-    read_threads: int = 2
+    read_threads: Annotated[int, Limits(1, 4096)] = 2
     """Samples that one process waits for at the same time; samples in memory are read without a thread."""
-    steps_ahead: int = 2
+    steps_ahead: Annotated[int, Limits(1, 100_000)] = 2
     """Steps that are read, and whose packs are built in host memory, before the trainer asks for them."""
-    max_missing_shards: int = 0
+    max_missing_shards: ZeroOrMore = 0
     """Shards that may be missing or damaged before the run stops. Their samples are replaced by others of the same
     shape, and every such shard is logged. With data.online: clips that may fail."""
-    online_cache_bytes: int = 4 * 2**30
+    online_cache_bytes: Annotated[int, Limits(0, 2**60)] = 4 * 2**30
     """With data.online: bytes of samples that a process keeps in memory, so that a small dataset is decoded once; those
     read longest ago are dropped first. It should hold the samples of `prefetch_steps` steps."""
 
     def __post_init__(self) -> None:
-        at_least(1, "loader", self, "cache_bytes", "fetch_threads", "read_threads", "steps_ahead")
-        at_least(0, "loader", self, "prefetch_steps", "max_missing_shards", "online_cache_bytes")
+        check_fields(self)

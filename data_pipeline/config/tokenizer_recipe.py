@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from videoar.cluster.ground.checks import above, at_least
+from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Limits, Share, Threads
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
 
@@ -14,20 +16,19 @@ from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
 class AugmentConfig:
     """How training clips of a tokenizer are varied."""
 
-    zoom: float = 2.0
+    zoom: Annotated[float, Limits(1, 1000)] = 2.0
     """Crops show between the whole shorter side of a video and 1/zoom of it."""
-    max_stride: int = 1
+    max_stride: Annotated[int, Limits(1, 1000)] = 1
     """A clip takes every n-th frame of the video, where n is drawn from 1 to this number."""
     flip: bool = True
     """Half of the clips are mirrored."""
     reverse: bool = False
     """Half of the clips are played backwards."""
-    contrast: float = 0.0
+    contrast: Share = 0.0
     """Largest relative change of contrast; the balance of colours changes by at most half of it."""
 
     def __post_init__(self) -> None:
-        at_least(1, "augment", self, "zoom", "max_stride")
-        at_least(0, "augment", self, "contrast")
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +36,11 @@ class ClipShare:
     """A source of training clips and how often it is drawn from."""
 
     source: SourceConfig
-    weight: float = 1.0
+    weight: Annotated[float, Limits(0, 1e6, above=True)] = 1.0
     """How often clips of this source are drawn, relative to the other sources."""
 
     def __post_init__(self) -> None:
-        above(0, "clips", self, "weight")
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,10 +56,12 @@ class TokenizerRecipe:
     clips: tuple[ClipShare, ...]
     """Sources of the clips: videos, which are held in memory, and drawings."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    threads: int = 0
+    threads: Threads = 0
     """Intra-op threads of torch; 0: torch chooses."""
 
     def __post_init__(self) -> None:
+        check_fields(self, "")
+        if not self.name:
+            raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
         if not self.clips:
             raise InputError("clips", "[]", "names no source", "name at least one")
-        at_least(0, "", self, "threads")

@@ -20,7 +20,6 @@ from videoar.data_pipeline.planning.duplicates import SeenClips
 from videoar.data_pipeline.planning.examine import Candidate, Examined, Examiner
 from videoar.data_pipeline.sources.listing import iter_sources
 from videoar.data_pipeline.sources.source import Skipped, Source
-from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 OnProgress = Callable[[Accounts], None]
 """Called after every input or clip, with the counts so far."""
@@ -47,9 +46,6 @@ def iter_plan(
 
     The number of processes changes only the time. InputError, at the end, if there is no clip.
     """
-    for bucket in dataset.buckets:
-        latent_frames(bucket.num_frames)
-        ScaleSchedule.named(bucket.schedule)
     reasons: Counter[str] = Counter()
     for item in _items(dataset, limits, accounts, processes):
         if isinstance(item, Clip):

@@ -18,7 +18,7 @@ from torch import Tensor
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig, ClipShare, TokenizerRecipe
-from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, VideoDecoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, VideoDecoder
 from videoar.data_pipeline.sources.listing import list_sources
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.data_pipeline.sources.source import local_copy
@@ -111,10 +111,9 @@ def _read(decoder: VideoDecoder, path: str, source: SourceConfig, side: int) -> 
     probe = decoder.probe(path)
     first, last = source.start_fraction * probe.duration_s, source.end_fraction * probe.duration_s
     count = min(MAX_FRAMES, max(1, math.floor((last - first) * probe.fps)))
-    bucket = ClipBucket(
-        schedule=_nearest_schedule(probe.height, probe.width, side), num_frames=count, fps=probe.fps or 1.0
-    )
-    for _, frames in decoder.cut(path, [first], bucket):
+    schedule = _nearest_schedule(probe.height, probe.width, side)
+    whole = ClipCut(start_s=first, num_frames=count, fps=probe.fps or 1.0, schedule=schedule)
+    for _, frames in decoder.cut_all(path, [whole]):
         scale = min(1.0, min(probe.height, probe.width) / min(frames.shape[1:3]))
         yield _resize(frames, (round(frames.shape[1] * scale), round(frames.shape[2] * scale)))
 

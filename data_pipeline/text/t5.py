@@ -56,6 +56,10 @@ class T5Encoder:
         digest.update(json.dumps([vocabulary, kept], sort_keys=True).encode())
         return digest.hexdigest()[:16]
 
+    def whole_length(self, text: str) -> int:
+        """Tokens of a text before it is cut."""
+        return len(self._tokenizer(text, verbose=False).input_ids)
+
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> list[Float16[np.ndarray, "_m e"]]:
         """States of each text, cut to max_tokens; at least one token, the end of the sentence."""
@@ -87,6 +91,10 @@ class LiveText:
                 f"is encoder {self._encoder.hash}, but the weights were trained with {wanted_hash}",
                 "give the folder of that encoder",
             )
+
+    def whole_length(self, text: str) -> int:
+        """Tokens of a prompt before it is cut."""
+        return self._encoder.whole_length(text)
 
     def encode(self, text: str | int) -> Float16[np.ndarray, "m e"]:
         """States of a prompt."""

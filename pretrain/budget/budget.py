@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from videoar.cluster.ground.checks import check_value
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Devices, Utilisation
 from videoar.data_pipeline.loading.packing import PackPlan
 from videoar.pretrain.budget.attended_pairs import sample_pairs
 from videoar.pretrain.budget.flops import PEAK_FLOPS, training_flops
@@ -115,10 +117,8 @@ class Budget:
 def budget(recipe: Recipe, *, gpus: int = 8, gpu: str = "H200", mfu: float = GOAL_MFU) -> Budget:
     """What a recipe costs on `gpus` devices. InputError if its parallel configuration does not fit them."""
     gpu = _known(gpu)
-    if gpus < 1:
-        raise InputError("gpus", gpus, "is below 1", "use 1 or more")
-    if not 0 < mfu <= 1:
-        raise InputError("mfu", mfu, "is not a share of the peak", "use a number above 0 and up to 1")
+    check_value(Devices, gpus, "gpus")
+    check_value(Utilisation, mfu, "mfu")
     check_parallel(recipe, gpus)
     parameters = sum(parameter_sizes(recipe.model).values())
     states = len(STATES) - (not recipe.optimizer.ema_decay)

@@ -17,7 +17,15 @@ from videoar.pretrain.model.pretrained import ExportConfig, read_config
 
 Check = Callable[[Evidence], Iterator[Finding]]
 
-OF_DATA: tuple[Check, ...] = (data.datasets, data.tokenizer, data.schedules, data.text, data.text_encoder, data.bits)
+OF_DATA: tuple[Check, ...] = (
+    data.datasets,
+    data.tokenizer,
+    data.schedules,
+    data.text,
+    data.text_encoder,
+    data.bits,
+    export.guidance,
+)
 OF_CURVES: tuple[Check, ...] = (
     data.flips,
     learning.first_loss,

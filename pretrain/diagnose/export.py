@@ -1,4 +1,4 @@
-"""Whether exported weights belong to this run and its data; their schedules are checked when they are read."""
+"""What exported weights will do, and whether they belong to the run; their schedules are checked when they are read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from videoar.cluster.ground.finding import Finding
 from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.pretrain.model.pretrained import ExportConfig
+
+
+def guidance(evidence: Evidence) -> Iterator[Finding]:
+    """Guidance compares with the model without text, which text dropout trains."""
+    dropout, ramp = evidence.recipe.text_dropout, evidence.recipe.exported_guidance
+    yield Finding(
+        name="guidance",
+        state="ok" if dropout else "warn",
+        found=f"text_dropout {dropout:g}, so weights are exported with guidance {ramp}",
+        remedy="" if dropout else "set text_dropout=0.1 in the next run if you want to generate with guidance",
+    )
 
 
 def exported(evidence: Evidence, config: ExportConfig) -> Iterator[Finding]:
@@ -23,6 +34,10 @@ def exported(evidence: Evidence, config: ExportConfig) -> Iterator[Finding]:
             wrong.append(f"its data {one.dataset} is {one.manifest_hash}, that of the run {manifest.hash}")
     if _without_encoder(config.model) != _without_encoder(evidence.recipe.model):
         wrong.append("its model configuration is not that of the run")
+    if config.guidance != (wanted := evidence.recipe.exported_guidance):
+        wrong.append(
+            f"its guidance is {config.guidance}, and text_dropout {evidence.recipe.text_dropout:g} asks for {wanted}"
+        )
     yield Finding(
         name="export",
         state="fail" if wrong else "ok",

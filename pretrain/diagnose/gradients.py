@@ -43,8 +43,10 @@ def norm(evidence: Evidence) -> Iterator[Finding]:
     assert before is not None, "every record has a norm"
     assert now is not None, "every record has a norm"
     clip = evidence.recipe.optimizer.clip_norm
-    found, figures = f"{now:.2g} now, {before:.2g} after the warm-up, clipped to {clip:g}", {"now": now, "then": before}
-    if now > 100 * max(before, clip):
+    limit = "not clipped" if clip is None else f"clipped to {clip:g}"
+    found, figures = f"{now:.2g} now, {before:.2g} after the warm-up, {limit}", {"now": now, "then": before}
+    usual = max(before, clip or 0.0)
+    if now > 100 * usual:
         yield Finding(
             name=name,
             state="fail",
@@ -52,7 +54,7 @@ def norm(evidence: Evidence) -> Iterator[Finding]:
             figures=figures,
             remedy="resume from an earlier checkpoint with half the learning rate",
         )
-    elif now > 10 * max(before, clip):
+    elif now > 10 * usual:
         yield Finding(
             name=name,
             state="warn",

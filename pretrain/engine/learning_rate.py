@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
+from videoar.cluster.ground.schedule import warmup_cosine
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.stages import planned_step, stage_at
 
@@ -17,10 +17,8 @@ def learning_rate(recipe: Recipe, step: int, ended: Sequence[int] = ()) -> float
     """
     config, peak = recipe.optimizer, stage_at(recipe.stages, step, ended).stage.learning_rate
     step = planned_step(recipe.stages, step, ended)
-    if step < config.warmup_steps:
-        return peak * (step + 1) / config.warmup_steps
-    if config.schedule == "constant":
+    if config.schedule == "constant" and step >= config.warmup_steps:
         return peak
-    progress = (step - config.warmup_steps) / max(1, recipe.num_steps - config.warmup_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * progress))
-    return peak * (config.final_fraction + (1 - config.final_fraction) * cosine)
+    return peak * warmup_cosine(
+        step, num_steps=recipe.num_steps, warmup_steps=config.warmup_steps, final_fraction=config.final_fraction
+    )

@@ -71,11 +71,12 @@ class PlainEngine(Engine):
         return StepResult(tally, norm, applied, by_block, peak_memory())
 
     def _clip(self) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"]]:
-        """The norms of the whole gradient and of each block; scales the gradient down to the recipe's limit."""
+        """The norms of the whole gradient and of each block; scales the gradient down to the recipe's limit, if any."""
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
         norm = torch.linalg.vector_norm(norms)
-        torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self._recipe.optimizer.clip_norm, norm)
+        if (limit := self._recipe.optimizer.clip_norm) is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), limit, norm)
         return norm, self._block_sums.squares(norms).sqrt()
 
     @torch.no_grad()

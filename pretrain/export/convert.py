@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
+
+import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import filled_folder
@@ -28,8 +31,12 @@ from videoar.pretrain.stages import stage_at
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule
 
+WeightType = Literal["float32", "bf16"]
 
-def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bool = False) -> Path:
+
+def export(
+    run: str | Path, out: str | Path, step: int | None = None, *, ema: bool = False, dtype: WeightType = "float32"
+) -> Path:
     """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`; `ema`: their average.
 
     `out` appears when it is complete. The files of an earlier export there are replaced; InputError, before anything
@@ -45,8 +52,9 @@ def export(run: str | Path, out: str | Path, step: int | None = None, *, ema: bo
         )
     tokenizer = _tokenizer(recipe, saved)
     config = export_config(recipe, run, saved, ema=ema)
+    stored = {"float32": torch.float32, "bf16": torch.bfloat16}[dtype]
     with filled_folder(out, former, last=CONFIG) as writing:
-        write_shards(writing, config, saved.weights(ema=ema))
+        write_shards(writing, config, ((name, value.to(stored)) for name, value in saved.weights(ema=ema)))
         tokenizer.save(writing / TOKENIZER)
         write_card(writing, config, recipe, run)
     return out
@@ -61,7 +69,7 @@ def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) ->
         model=replace(recipe.model, text=replace(recipe.model.text, encoder_hash=saved.meta.get("text_encoder", ""))),
         shapes=_shapes(recipe, stage.index),
         window=stage.stage.window,
-        guidance=recipe.guidance,
+        guidance=recipe.exported_guidance,
         tokenizer_hash=saved.meta["tokenizer_hash"],
         provenance=Provenance(
             run=run.resolve().name,

@@ -19,7 +19,7 @@ def write_card(folder: Path, config: ExportConfig, recipe: Recipe, run: Path) ->
     """Write README.md into an exported folder."""
     sections = (
         _head(config, num_parameters(folder)),
-        _usage(config),
+        _usage(config, recipe),
         _training(config, recipe),
         _results(config, run),
         _data(config, recipe),
@@ -56,7 +56,7 @@ def _head(config: ExportConfig, parameters: int) -> str:
     )
 
 
-def _usage(config: ExportConfig) -> str:
+def _usage(config: ExportConfig, recipe: Recipe) -> str:
     condition = 'prompt="..."' if config.model.text.kind != "label" else "label=0"
     shape = config.shapes[0]
     return "\n".join(
@@ -75,7 +75,8 @@ def _usage(config: ExportConfig) -> str:
                 [(shape.schedule, shape.num_frames, shape.fps) for shape in config.shapes],
             ),
             "",
-            f"Each frame sees {config.window} past latent frames. Guidance defaults to `{config.guidance}`.",
+            f"Each frame sees {config.window} past latent frames. Guidance defaults to `{config.guidance}`"
+            + ("." if recipe.text_dropout else ": text_dropout was 0, so there is no trained model without text."),
         )
     )
 

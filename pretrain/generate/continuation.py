@@ -39,6 +39,9 @@ def given_frames(
     """
     if image is not None and video is not None:
         raise InputError("image", "...", "and video are both given", "give only one of them")
+    if image is not None and num_frames == 1:
+        given = image if isinstance(image, str | Path) else "..."
+        raise InputError("image", given, "is all of a result of one frame", "ask for num_frames of 5 or more")
     if image is not None:
         if isinstance(image, str | Path):
             return first_frame(image, schedule.name)
@@ -51,9 +54,9 @@ def given_frames(
     else:
         frames = fit(video, *schedule.pixels)
     if keep is not None:
-        latent_frames(keep)
+        latent_frames(keep, "given_frames")
         frames = _last(frames, keep)
-    if latent_frames(len(frames)) >= latent_frames(num_frames):
+    if latent_frames(len(frames), "video") >= latent_frames(num_frames):
         raise InputError(
             "num_frames",
             num_frames,

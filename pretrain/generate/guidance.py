@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor
 
+from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Limits
+
+Gamma = Annotated[float, Limits(0, 1000)]
+"""1 turns guidance off, 0 ignores the condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +25,17 @@ class Guidance:
     ramps, added or chained, is of this form.
     """
 
-    first_coarse: float
+    first_coarse: Gamma
     """gamma of the first frame's first scale."""
-    last_coarse: float
+    last_coarse: Gamma
     """gamma of the last frame's first scale."""
-    first_fine: float
+    first_fine: Gamma
     """gamma of the first frame's last scale."""
-    last_fine: float
+    last_fine: Gamma
     """gamma of the last frame's last scale."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @staticmethod
     def constant(gamma: float) -> Guidance:
@@ -59,6 +68,8 @@ def parse_guidance(value: str | float | Guidance) -> Guidance:
     try:
         corners = [float(part) for part in str(value).split(",")]
         return Guidance.constant(corners[0]) if len(corners) == 1 else Guidance(*corners)
+    except InputError as error:
+        raise InputError("guidance", value, error.problem, error.remedy) from error
     except (ValueError, TypeError) as error:
         raise InputError(
             "guidance",

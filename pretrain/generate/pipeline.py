@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +14,9 @@ import torch
 from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
-from videoar.cluster.ground.checks import at_least
+from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP, ZeroOrMore
 from videoar.pretrain.generate.continuation import GivenClip, Picture, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
@@ -28,6 +30,8 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 if TYPE_CHECKING:
     from videoar.data_pipeline.text.t5 import LiveText
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Request:
@@ -35,30 +39,32 @@ class Request:
 
     prompt: str | None = None
     """Text, for a model trained on captions; "" is an empty caption."""
-    label: int | None = None
+    label: ZeroOrMore | None = None
     """Number of the class, for a model trained on labels."""
     image: Picture | None = None
     """First frame to animate."""
     video: GivenClip | None = None
     """Clip to continue."""
-    given_frames: int | None = None
+    given_frames: PixelFrames | None = None
     """Number of last pixel frames of `video` to continue, 1 + 4n; None: all of an array; of a file half the result."""
-    num_frames: int | None = None
+    num_frames: PixelFrames | None = None
     """Pixel frames of the result, 1 + 4n, given frames included; None: as in training."""
     schedule: str | None = None
     """Frame size by the name of its scale schedule; None: the first of the exported shapes."""
     guidance: str | float | Guidance | None = None
     """Guidance ramp by name, a constant (1 turns it off), or four corners; None: the exported preset."""
-    temperature: float = 1.0
-    top_p: float = 1.0
-    seed: int = 0
-    window: int | None = None
+    temperature: Temperature = 1.0
+    top_p: TopP = 1.0
+    seed: DrawingSeed = 0
+    window: OneOrMore | None = None
     """Past latent frames a frame sees; None: as in training. A video can have any length: the window moves along."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 63:
-            raise InputError("seed", self.seed, "does not fit 63 bits", "use a number from 0 to 2^63 - 1")
-        at_least(1, "", self, "window")
+        check_fields(self, "")
+        if self.given_frames is not None and self.video is None:
+            raise InputError("given_frames", self.given_frames, "has no effect without a video", "leave it out")
+        if self.temperature == 0 and self.top_p < 1:
+            raise InputError("top_p", self.top_p, "has no effect with temperature 0", "leave it out")
 
 
 class VideoPipeline:
@@ -74,6 +80,11 @@ class VideoPipeline:
         self.model, self.tokenizer, self.config = model.eval(), tokenizer.eval(), config
         self._text_encoder = text_encoder
         _check_pair(model, tokenizer, config)
+        kind = config.model.text.kind
+        if text_encoder is not None and kind != "t5":
+            raise InputError(
+                "text_encoder", text_encoder, f"is not read by weights of text kind {kind}", "leave it out"
+            )
 
     @classmethod
     def from_pretrained(
@@ -130,7 +141,7 @@ class VideoPipeline:
     def batch(self, requests: Sequence[Request]) -> list[Video]:
         """Make several videos of one size and length at once; each equals the one made alone, up to rounding."""
         chunks = np.concatenate(list(self._chunks(requests)), axis=1)
-        fps = self._shape(requests[0].schedule).fps
+        fps = self.shape(requests[0].schedule).fps
         return [Video(frames, fps) for frames in chunks]
 
     def stream(self, request: Request) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
@@ -143,10 +154,10 @@ class VideoPipeline:
         """Sample and decode: yield the pixel frames of one latent frame after another."""
         first = requests[0]
         self._check_equal(requests)
-        shape = self._shape(first.schedule)
+        shape = self.shape(first.schedule)
         schedule = ScaleSchedule.named(shape.schedule)
         num_frames = shape.num_frames if first.num_frames is None else first.num_frames
-        guidance = parse_guidance(self.config.guidance if first.guidance is None else first.guidance)
+        guidance = self._guidance(first.guidance)
         frames = sample_frames(
             self.model,
             schedule,
@@ -191,7 +202,24 @@ class VideoPipeline:
             trained_on = "captions" if kind != "label" else "labels"
             problem = f"must be given, and {other} must not: the model was trained on {trained_on}"
             raise InputError(wanted, value, problem, f"give a {wanted}")
-        return self._text.encode(value)
+        tokens, text = self._text.encode(value), self._text
+        if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):
+            log.warning(
+                "prompt: the model reads the first %d of its %d tokens; the rest is ignored", len(tokens), whole
+            )
+        return tokens
+
+    def _guidance(self, asked: str | float | Guidance | None) -> Guidance:
+        """The ramp that is asked for, or that of the export."""
+        exported = parse_guidance(self.config.guidance)
+        guidance = exported if asked is None else parse_guidance(asked)
+        if exported.is_off and not guidance.is_off:
+            log.warning(
+                "guidance=%s: compares with the model without text, which these weights were not trained to be "
+                "(text_dropout 0); leave it out if the video is noise",
+                asked,
+            )
+        return guidance
 
     @cached_property
     def _text(self) -> BytesText | LabelText | LiveText:
@@ -204,7 +232,7 @@ class VideoPipeline:
         device = self.model.input.weight.device
         return LiveText(self._text_encoder or text.path, text.max_tokens, text.encoder_hash, device)
 
-    def _shape(self, name: str | None) -> ClipShape:
+    def shape(self, name: str | None) -> ClipShape:
         """A shape of video that the model was trained on."""
         shapes = {shape.schedule: shape for shape in reversed(self.config.shapes)}
         chosen = self.config.shapes[0].schedule if name is None else name

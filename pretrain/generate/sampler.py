@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float32, Int64, Shaped
 from torch import Tensor
 
-from videoar.cluster.ground.checks import above, at_least, between
+from videoar.cluster.ground.checks import check_fields
+from videoar.cluster.ground.limits import Temperature, TopP
 from videoar.pretrain.batch.draws import Stream, draw
 from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.generate.guidance import Guidance, guided
@@ -26,16 +27,14 @@ class Sampling:
     """How bits are sampled from logits."""
 
     guidance: Guidance
-    temperature: float = 1.0
+    temperature: Temperature = 1.0
     """The guided logits are divided by it; 0 takes the likelier value of every bit."""
-    top_p: float = 1.0
+    top_p: TopP = 1.0
     """If the likelier value of a bit has at least this probability, the bit takes it (nucleus sampling of two values);
     1 samples every bit."""
 
     def __post_init__(self) -> None:
-        at_least(0, "", self, "temperature")
-        above(0, "", self, "top_p")
-        between(0, 1, "", self, "top_p")
+        check_fields(self, "")
 
 
 @dataclass(frozen=True, slots=True)

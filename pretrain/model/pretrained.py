@@ -22,6 +22,7 @@ from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
+from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore, PixelFrames, ZeroOrMore
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.pretrain.config import ModelConfig
 from videoar.tokenizer.scales import ScaleSchedule
@@ -45,9 +46,9 @@ class ClipShape:
     """Scale schedule by name: the frame size "HxW" in pixels."""
     schedule_hash: str
     """Hash of the grids of the scales in training."""
-    num_frames: int
+    num_frames: PixelFrames
     """Number of pixel frames, 1 + 4n."""
-    fps: float
+    fps: FramesPerSecond
 
     def __post_init__(self) -> None:
         if ScaleSchedule.named(self.schedule).hash != self.schedule_hash:
@@ -76,7 +77,7 @@ class Provenance:
     recipe: str = ""
     recipe_hash: str = ""
     """Sixteen hex digits of the resolved recipe."""
-    step: int = 0
+    step: ZeroOrMore = 0
     ended: tuple[int, ...] = ()
     """Steps at which the finished stages ended."""
     ema: bool = False
@@ -92,7 +93,7 @@ class ExportConfig:
     format_version: int = 1
     shapes: tuple[ClipShape, ...] = ()
     """Shapes of video it was trained on; it generates the first by default."""
-    window: int = 16
+    window: OneOrMore = 16
     """Past latent frames a frame attends to."""
     guidance: str = "t2v"
     tokenizer_hash: str = ""

@@ -11,8 +11,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int64
 
-from videoar.cluster.ground.checks import at_least
+from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import OneOrMore
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.pretrain.config import TextConfig
 
@@ -44,11 +45,11 @@ class Conditions(Protocol):
 class BytesText:
     """The caption's UTF-8: id 1 + byte; an empty caption is the one null token 0. Longer captions are cut."""
 
-    max_tokens: int
+    max_tokens: OneOrMore
     in_memory: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        at_least(1, "model.text", self, "max_tokens")
+        check_fields(self)
 
     @property
     def vocab_size(self) -> int:
@@ -62,6 +63,10 @@ class BytesText:
 
     def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
         return self.encode(entry.caption)
+
+    def whole_length(self, text: str) -> int:
+        """Tokens of a caption before it is cut."""
+        return len(text.encode())
 
     def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
         if not isinstance(text, str):

@@ -31,14 +31,15 @@ class WholeGradients:
         self._mesh = mesh
 
     @torch.no_grad()
-    def clip(self, limit: float) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"]]:
-        """The norms of the whole model and of its blocks; then gradients are scaled down to `limit`."""
+    def clip(self, limit: float | None) -> tuple[Float32[Tensor, ""], Float32[Tensor, " blocks"]]:
+        """The norms of the whole model and of its blocks; then gradients are scaled down to `limit`, if any."""
         norms = torch.stack(torch._foreach_norm([_gradient(parameter) for parameter in self._counted]))
         squares = torch.cat([norms.square().sum()[None], self._sums.squares(norms)])
         dist.all_reduce(squares, group=self._mesh.model)
         norm, *_ = roots = squares.sqrt()
-        scale = (limit / (norm + _EPSILON)).clamp(max=1.0)
-        torch._foreach_mul_([_gradient(parameter) for parameter in self._all], scale)
+        if limit is not None:
+            scale = (limit / (norm + _EPSILON)).clamp(max=1.0)
+            torch._foreach_mul_([_gradient(parameter) for parameter in self._all], scale)
         return norm, roots[1:]
 
 
@@ -55,7 +56,7 @@ class OwnedGradients:
         held: Iterable[Holding],
         mesh: Mesh,
         num_layers: int,
-        clip_norm: float,
+        clip_norm: float | None,
         device: torch.device,
     ) -> None:
         self._clip_norm, self._device = clip_norm, device

@@ -31,7 +31,7 @@ def deepspeed_config(recipe: Recipe, mesh: Mesh, num_parameters: int) -> dict[st
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "train_batch_size": mesh.replica_size,
-        "gradient_clipping": recipe.optimizer.clip_norm if stage else 0.0,
+        "gradient_clipping": (recipe.optimizer.clip_norm if stage else None) or 0.0,
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "zero_optimization": {

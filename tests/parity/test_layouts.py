@@ -19,7 +19,7 @@ from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import Checkpoint, step_name
 from videoar.pretrain.run_folder import read_lines
 
-from .worker import train_layout
+from .worker import EXTREMES, train_layout
 
 pytestmark = pytest.mark.slow
 
@@ -81,15 +81,30 @@ class Runs:
     def _of(self, processes: int, name: str, packs: int | None = None) -> Path:
         fields = ({"plain": {}} | LAYOUTS[processes] | BF16.get(processes, {}))[name]
         packs = packs or num_packs(processes, fields)
-        return self.train(processes, self._folder / f"{name}-{packs}", fields, packs)
+        return self.train(
+            processes, self._folder / f"{name}-{packs}", fields, packs, extremes=has_extremes(processes, name)
+        )
 
     def train(
-        self, processes: int, run: Path, fields: dict[str, Any], packs: int, broken: dict[str, str | None] | None = None
+        self,
+        processes: int,
+        run: Path,
+        fields: dict[str, Any],
+        packs: int,
+        broken: dict[str, str | None] | None = None,
+        *,
+        extremes: bool = False,
     ) -> Path:
         """The run directory of a layout."""
         arguments = {"run": str(run), "url": self._url, "packs": packs, "fields": fields, "broken": broken}
+        arguments["extremes"] = extremes
         run_processes(processes, train_layout, arguments)
         return run
+
+
+def has_extremes(processes: int, name: str) -> bool:
+    """Layouts that also train with extreme settings: those of two processes in float32, and what they must equal."""
+    return name == "plain" or (processes == 2 and name in LAYOUTS[2])
 
 
 def num_packs(processes: int, fields: dict[str, Any]) -> int:
@@ -110,8 +125,12 @@ def curve(run: Path, field: str) -> torch.Tensor:
 
 
 def gradients(run: Path) -> dict[str, torch.Tensor]:
-    saved = Checkpoint(Storage.open(str(run / "checkpoints")).child(step_name(1)))
-    return {name: saved.read(name, "exp_avg") for name in saved.parameters}
+    return state_of(run, "exp_avg", step=1)
+
+
+def state_of(run: Path, state: str, step: int) -> dict[str, torch.Tensor]:
+    saved = Checkpoint(Storage.open(str(run / "checkpoints")).child(step_name(step)))
+    return {name: saved.read(name, state) for name in saved.parameters} if saved.has(state) else {}
 
 
 @pytest.mark.parametrize(("processes", "name"), CASES, ids=[name for _, name in CASES])
@@ -129,6 +148,21 @@ def test_layout_equals_one_process(runs: Runs, processes: int, name: str) -> Non
     assert torch.equal(curve(sharded, "flip_ratio"), curve(plain, "flip_ratio"))
     assert torch.equal(curve(sharded, "tokens"), curve(plain, "tokens"))
     assert (curve(plain, "grad_norm") > 0.05).all(), "clipping is meant to be part of this test"
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("name", LAYOUTS[2])
+def test_extreme_settings_mean_the_same_under_every_layout(runs: Runs, name: str, extreme: str) -> None:
+    """No clipping is written as 0 by one library and as infinity by another: one of them would train to nothing."""
+    packs = num_packs(2, LAYOUTS[2][name])
+    plain, layout = (Path(f"{run}-{extreme}") for run in (runs.of(1, "plain", packs), runs.of(2, name)))
+    for field in ("loss", "grad_norm", "learning_rate"):
+        assert torch.allclose(curve(layout, field), curve(plain, field), rtol=1e-3, atol=0), field
+    for state in ("master", "exp_avg", "ema"):
+        expected, found = (state_of(run, state, step=3) for run in (plain, layout))
+        assert expected.keys() == found.keys()
+        for parameter, tensor in expected.items():
+            assert (found[parameter] - tensor).norm() <= 1e-3 * tensor.norm(), f"{state} of {parameter}"
 
 
 @pytest.mark.parametrize("name", BROKEN)

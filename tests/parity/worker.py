@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
-from videoar.pretrain.config import OptimizerConfig, ParallelConfig, Recipe
+from videoar.pretrain.config import CorrectionConfig, OptimizerConfig, ParallelConfig, Recipe
 from videoar.pretrain.parallel import cuts
 from videoar.pretrain.parallel.cuts import Role
 from videoar.pretrain.train import train
@@ -33,6 +34,46 @@ def parity_recipe(url: str, packs: int, fields: dict[str, object]) -> Recipe:
     )
 
 
+EXTREMES: dict[str, dict[str, Any]] = {
+    "loosest": {
+        "optimizer": OptimizerConfig(
+            betas=(0.0, 0.0),
+            eps=1.0,
+            weight_decay=0.0,
+            warmup_steps=0,
+            schedule="constant",
+            clip_norm=None,
+            ema_decay=0.0,
+        ),
+        "stage": {"learning_rate": 1.0, "window": 1, "p_mask": 0.0},
+        "text_dropout": 0.0,
+        "correction": CorrectionConfig(corruption="off"),
+    },
+    "tightest": {
+        "optimizer": OptimizerConfig(
+            betas=(0.99, 0.9999),
+            eps=1e-12,
+            weight_decay=10.0,
+            warmup_steps=0,
+            final_fraction=0.0,
+            clip_norm=1e-6,
+            ema_decay=0.999999,
+        ),
+        "stage": {"learning_rate": 1e-3, "window": 10**9, "p_mask": 0.99},
+        "text_dropout": 1.0,
+        "correction": CorrectionConfig(p_min=0.5, p_max=0.5, delta=1.0),
+    },
+}
+"""Settings of the optimizer and the loop at the ends of what they accept, trained for three steps."""
+
+
+def extreme_recipe(url: str, packs: int, fields: dict[str, object], extreme: str) -> Recipe:
+    """Three steps of the debug recipe's clips of 64x64 under extreme settings."""
+    base, changes = parity_recipe(url, packs, fields), dict(EXTREMES[extreme])
+    stage = replace(base.stages[2], name="extreme", steps=3, **changes.pop("stage"))
+    return replace(base, stages=(stage,), **changes)
+
+
 def train_layout(
     world: World,
     run: str,
@@ -40,11 +81,17 @@ def train_layout(
     packs: int,
     fields: dict[str, object],
     broken: dict[str, Role | None] | None = None,
+    extremes: bool = False,
 ) -> None:
-    """Work of one process: train under the layout of `fields`, with the entries of `broken` in the tensor plan."""
+    """Work of one process: train under the layout of `fields`, with the entries of `broken` in the tensor plan.
+
+    With `extremes` also the recipes of EXTREMES, in folders next to the run: starting processes takes longer.
+    """
     for pattern, role in (broken or {}).items():
         if role is None:
             del cuts.PLAN[pattern]
         else:
             cuts.PLAN[pattern] = role
     train(parity_recipe(url, packs, fields), Path(run), world)
+    for extreme in EXTREMES if extremes else ():
+        train(extreme_recipe(url, packs, fields, extreme), Path(f"{run}-{extreme}"), world)

@@ -128,10 +128,21 @@ def test_inflated_start_is_the_image_tokenizer(tmp_path: Path) -> None:
 def test_learning_rate_warms_up_and_ends_at_its_fraction() -> None:
     """An off-by-one at either end changes every golden loss."""
     recipe = dataclasses.replace(RECIPE, steps=10, warmup_steps=4, learning_rate=1.0, final_fraction=0.1)
-    rates = [learning_rate(recipe, step) for step in range(11)]
+    rates = [learning_rate(recipe, step) for step in range(10)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4] == 1.0
-    assert rates[10] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(0.1, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_without_a_clip_norm_gradients_are_not_scaled(tmp_path: Path) -> None:
+    """Zero gradients, or none, would leave the weights as they were."""
+    first, second, clipped = (
+        train(CONFIG, dataclasses.replace(RECIPE, steps=1, clip_norm=limit), clips, tmp_path / str(limit)).state_dict()
+        for limit in (None, 1e6, 1e-6)
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not all(torch.equal(first[name], clipped[name]) for name in first)
 
 
 @pytest.mark.slow

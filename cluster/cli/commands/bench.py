@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.arguments import only_with, parse
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
+from videoar.cluster.ground.limits import Limits
 
 Name = Literal[
     "attention",
@@ -33,6 +34,8 @@ Name = Literal[
     "data_overhead",
     "loader",
 ]
+
+_ROUNDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +98,8 @@ class Bench:
     """Cases to run, by name or shell pattern (`'2048*'`); without it, all of the size."""
     backends: tuple[str, ...] = ()
     """Of attention: backends to compare; without it, all that are known."""
-    repeats: int = 5
-    """Of these six: measured rounds, after one that does not count."""
+    repeats: Annotated[int, Limits(1, 10_000)] | None = None
+    """Of these six: measured rounds, after one that does not count; 5 if not given."""
     plot: Path | None = None
     """PNG or SVG file for a chart of the ratios to the floor; needs matplotlib."""
     force: bool = False
@@ -105,6 +108,7 @@ class Bench:
 
 def bench(words: Sequence[str], prog: str) -> int:
     options = parse(Bench, words, prog)
+    only_with(options, "output", *(["note"] if options.note else []))
     from videoar.benchmarks.run import OF_CASES, run
 
     _check_output(options.output)
@@ -129,7 +133,7 @@ def bench(words: Sequence[str], prog: str) -> int:
 
 def _refuse_options_of_cases(options: Bench) -> None:
     """InputError for an option that a benchmark without cases would ignore."""
-    for name in ("size", "cases", "backends", "plot"):
+    for name in ("size", "cases", "backends", "plot", "repeats"):
         _refuse(options, name)
 
 
@@ -149,10 +153,8 @@ def _cases(options: Bench) -> Iterator[dict[str, Any]]:
         refuse_existing("plot", options.plot, force=options.force)
     if options.name != "attention":
         _refuse(options, "backends")
-    if options.repeats < 1:
-        raise InputError("repeats", options.repeats, "measures nothing", "use 1 or more")
     size = options.size or ("gpu" if here().type == "cuda" else "cpu")
-    chosen = Options(size=size, patterns=options.cases, repeats=options.repeats, backends=options.backends)
+    chosen = Options(size=size, patterns=options.cases, repeats=options.repeats or _ROUNDS, backends=options.backends)
     return run_cases(options.name, chosen)
 
 
@@ -163,7 +165,8 @@ def _show(options: Bench, rows: Sequence[dict[str, Any]]) -> None:
     from videoar.benchmarks.plot import plot
     from videoar.benchmarks.table import not_run, table
 
-    title = f"videoar bench {options.name}: {rows[0]['device']}, {rows[0]['threads']} threads, {options.repeats} rounds"
+    machine, rounds = f"{rows[0]['device']}, {rows[0]['threads']} threads", options.repeats or _ROUNDS
+    title = f"videoar bench {options.name}: {machine}, {rounds} rounds"
     if not options.json:
         console = Console()
         console.width = max(console.width, 160)  # a line longer than the terminal reads better than cut figures

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, only_with, parse_with_recipe
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Devices, Utilisation
 from videoar.cluster.ground.overrides import differences
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ class Config:
     """Print each field as the option that sets it."""
     budget: bool = False
     """Print tokens, FLOPs, hours and bytes, by arithmetic alone: no GPU, no data."""
-    gpus: int | None = None
+    gpus: Devices | None = None
     """With --budget: number of devices; if not given, the number after the @ of RECIPE, or as many as can share its
     batch, at most 8."""
-    gpu: str = "h200"
-    """With --budget: kind of device (h100, h200, a100, ...)."""
-    mfu: float = 0.4
-    """With --budget: assumed MFU (share of the device's peak FLOPs), from which hours follow."""
+    gpu: str | None = None
+    """With --budget: kind of device (h100, h200, a100, ...); h200 if not given."""
+    mfu: Utilisation | None = None
+    """With --budget: assumed MFU (share of the device's peak FLOPs), from which hours follow; 0.4 if not given."""
     json: bool = False
     """With --budget: print every figure as one JSON object."""
 
@@ -58,8 +59,8 @@ def config(words: Sequence[str], prog: str) -> int:
     from videoar.configs.load import find_recipe
 
     options, recipe, _ = parse_with_recipe(Config, words, prog)
-    if options.json and not options.budget:
-        raise InputError("json", True, "needs --budget", "add --budget")
+    only_with(options, "budget", "gpus", "gpu", "mfu", "json")
+    _refuse_two_outputs(options)
     if options.budget:
         _show_budget(for_pretraining(recipe), options)
     elif options.diff is not None:
@@ -73,12 +74,21 @@ def config(words: Sequence[str], prog: str) -> int:
     return 0
 
 
+def _refuse_two_outputs(options: Config) -> None:
+    """Of --budget, --diff and --overrides only one is shown."""
+    chosen = [name for name in ("budget", "diff", "overrides") if getattr(options, name)]
+    if len(chosen) > 1:
+        raise InputError(
+            chosen[1], getattr(options, chosen[1]), f"has no effect with --{chosen[0]}", "give one of them"
+        )
+
+
 def _show_budget(recipe: Recipe, options: Config) -> None:
-    from videoar.pretrain.budget.budget import budget
+    from videoar.pretrain.budget.budget import GOAL_MFU, budget
     from videoar.pretrain.budget.report import cost_lines, memory_lines
 
     gpus = _devices(recipe, options.recipe) if options.gpus is None else options.gpus
-    found = budget(recipe, gpus=gpus, gpu=options.gpu, mfu=options.mfu)
+    found = budget(recipe, gpus=gpus, gpu=options.gpu or "h200", mfu=options.mfu or GOAL_MFU)
     if options.json:
         say(json.dumps(asdict(found) | {name: getattr(found, name) for name in _TOTALS}))
         return

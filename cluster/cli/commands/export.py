@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import OutFolder, RunFolder, parse
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.limits import ZeroOrMore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +24,17 @@ class Export:
     """Folder that `videoar train` wrote."""
     out: OutFolder
     """Folder to write: a new or an empty one, or that of an earlier export, whose files are replaced."""
-    step: Annotated[int | None, arg(metavar="N")] = None
+    step: Annotated[ZeroOrMore | None, arg(metavar="N")] = None
     """Step of the checkpoint to export; the newest complete one if not given."""
     ema: bool = False
     """Export the moving average of the weights instead of the weights."""
+    dtype: Literal["float32", "bf16"] = "float32"
+    """Type of the stored weights. bf16 halves the files and is what a GPU computes with; a CPU computes in float32."""
 
 
 def export(words: Sequence[str], prog: str) -> int:
     options = parse(Export, words, prog)
     from videoar.pretrain.export.convert import export as write_export
 
-    say(str(write_export(options.run, options.out, options.step, ema=options.ema)))
+    say(str(write_export(options.run, options.out, options.step, ema=options.ema, dtype=options.dtype)))
     return 0

@@ -6,15 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import Weights, parse
+from videoar.cluster.cli.arguments import Weights, parse, typed_as
 from videoar.cluster.cli.output import say
-from videoar.cluster.ground.checks import above
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
+from videoar.cluster.ground.limits import MAX_FRAMES, DrawingSeed, PixelFrames, Seconds, Temperature, TopP, ZeroOrMore
+from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
+
+if TYPE_CHECKING:
+    from videoar.pretrain.generate import VideoPipeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,7 @@ class Generate:
     """File to write; one that exists is refused without --force."""
     prompt: Annotated[str | None, arg(metavar="TEXT")] = None
     """Caption, for weights trained on captions."""
-    label: Annotated[int | None, arg(metavar="N")] = None
+    label: Annotated[ZeroOrMore | None, arg(metavar="N")] = None
     """Number of the class, for weights trained on labels."""
     text_encoder: Annotated[Path | None, arg(metavar="DIR")] = None
     """Folder of the T5 encoder, for weights trained on its states; the folder used in training if not given."""
@@ -39,22 +43,22 @@ class Generate:
     """Picture to animate: it becomes the first frame."""
     video: Annotated[Path | None, arg(metavar="FILE")] = None
     """Clip to continue."""
-    given_frames: Annotated[int | None, arg(metavar="N")] = None
+    given_frames: Annotated[PixelFrames | None, arg(metavar="N")] = None
     """How many of the clip's last pixel frames to continue from, 1 + 4n; half of the result if not given."""
-    num_frames: Annotated[int | None, arg(metavar="N")] = None
+    num_frames: Annotated[PixelFrames | None, arg(metavar="N")] = None
     """Pixel frames of the result, 1 + 4n, including the given ones; as in training if not given."""
-    seconds: Annotated[float | None, arg(metavar="S")] = None
+    seconds: Annotated[Seconds | None, arg(metavar="S")] = None
     """Duration of the result, rounded up to a length that the model can make; use it instead of --num-frames."""
     size: Annotated[str | None, arg(metavar="HxW")] = None
     """Frame size in pixels, one that the weights were trained on; the largest if not given."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
-    """Strength of guidance: `t2v`, `ucf101`, a constant such as 3 (1 is off), or four corners such as 5,4,4,3; that of
-    the recipe if not given."""
-    temperature: float = 1.0
+    """Strength of guidance: `t2v`, `ucf101`, a constant such as 3 (1 is off), or four corners such as 5,4,4,3; if not
+    given, that of the recipe, or 1 if it trained without text dropout."""
+    temperature: Temperature = 1.0
     """Divisor of the logits; 0 always takes the likelier bit."""
-    top_p: float = 1.0
+    top_p: TopP = 1.0
     """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
-    seed: int = 0
+    seed: DrawingSeed = 0
     """Seed of the sampling: the same seed gives the same video on the same device."""
     force: bool = False
     """Replace the file if it exists."""
@@ -65,39 +69,42 @@ def generate(words: Sequence[str], prog: str) -> int:
     _check_seconds(options)
     _check_out(options)
     from videoar.pretrain.generate import VideoPipeline
-    from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
 
     pipeline = VideoPipeline.from_pretrained(options.weights, text_encoder=options.text_encoder)
-    num_frames = options.num_frames
-    if options.seconds is not None:
-        frames = options.seconds * pipeline.config.shapes[0].fps
-        num_frames = pixel_frames(1 + math.ceil(max(0.0, frames - 1) / FRAMES_PER_LATENT))
-    video = pipeline(
-        options.prompt,
-        label=options.label,
-        image=options.image,
-        video=options.video,
-        given_frames=options.given_frames,
-        num_frames=num_frames,
-        schedule=options.size,
-        guidance=options.guidance,
-        temperature=options.temperature,
-        top_p=options.top_p,
-        seed=options.seed,
-    )
+    encoder = {"path": "text_encoder"} if options.text_encoder else {}
+    with typed_as(schedule="size", **encoder):
+        video = pipeline(
+            options.prompt,
+            label=options.label,
+            image=options.image,
+            video=options.video,
+            given_frames=options.given_frames,
+            num_frames=_num_frames(options, pipeline),
+            schedule=options.size,
+            guidance=options.guidance,
+            temperature=options.temperature,
+            top_p=options.top_p,
+            seed=options.seed,
+        )
     say(str(video.save(options.out)))
     return 0
 
 
-def _check_seconds(options: Generate) -> None:
-    """InputError unless the duration is a positive number and --num-frames is not given as well."""
+def _num_frames(options: Generate, pipeline: VideoPipeline) -> int | None:
+    """Pixel frames of the result, also from a duration at the frame rate of its size."""
     if options.seconds is None:
-        return
-    if options.num_frames is not None:
+        return options.num_frames
+    frames = options.seconds * pipeline.shape(options.size).fps
+    if frames > MAX_FRAMES:
+        longest = MAX_FRAMES / pipeline.shape(options.size).fps
+        raise InputError("seconds", options.seconds, f"is more than {MAX_FRAMES} frames", f"use {longest:g} or less")
+    return pixel_frames(1 + math.ceil(max(0.0, frames - 1) / FRAMES_PER_LATENT))
+
+
+def _check_seconds(options: Generate) -> None:
+    """InputError if --num-frames is given as well."""
+    if options.seconds is not None and options.num_frames is not None:
         raise InputError("seconds", options.seconds, "is given together with num_frames", "give one of them")
-    above(0, "", options, "seconds")
-    if math.isinf(options.seconds):
-        raise InputError("seconds", options.seconds, "is not finite", "use a number such as 2")
 
 
 def _check_out(options: Generate) -> None:

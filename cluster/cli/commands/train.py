@@ -13,6 +13,7 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Limits
 from videoar.cluster.ground.overrides import Flags
 
 
@@ -32,7 +33,7 @@ class Train:
     """Name in configs/, or path of a saved YAML file."""
     run: Annotated[Path | None, arg(metavar="PATH")] = None
     """Folder of the run; runs/NAME of the recipe if not given."""
-    processes: int = 1
+    processes: Annotated[int, Limits(1, 4096)] = 1
     """Number of processes to start on this machine; leave it out under torchrun or srun."""
     change: bool = False
     """Continue the run under a recipe that differs: more steps, another stage, another learning rate. The changes are
@@ -57,12 +58,12 @@ def _train(words: Sequence[str], prog: str) -> int:
     recipe, world = for_pretraining(recipe), World.here()
     if world.world_size > 1 or is_launched():
         end_with_parent()
-    if options.processes < 1 or (options.processes > 1 and world.world_size > 1):
+    if options.processes > 1 and world.world_size > 1:
         raise InputError(
             "processes",
             options.processes,
             f"cannot be started here, where WORLD_SIZE is {world.world_size}",
-            "give 1 or more, and leave it out under torchrun",
+            "leave it out under torchrun",
         )
     run = options.run or Path("runs") / recipe.name
     if options.processes > 1:

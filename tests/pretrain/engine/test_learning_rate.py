@@ -18,7 +18,7 @@ def test_learning_rate_warms_up_and_falls_to_its_floor() -> None:
     assert rates[0] == pytest.approx(peak / 2)
     assert max(rates) == pytest.approx(peak)
     assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert rates[-1] == pytest.approx(0.1 * peak, rel=0.1)
+    assert rates[-1] == pytest.approx(0.1 * peak, rel=1e-12)
 
 
 def test_learning_rate_takes_the_peak_of_its_stage() -> None:

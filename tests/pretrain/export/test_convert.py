@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,33 @@ def test_the_exported_weights_are_those_asked_for(
     expected = _model(RECIPE, seed).state_dict()
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+
+
+def test_bf16_weights_are_half_as_large_and_rounded_once(run: Path, tmp_path: Path) -> None:
+    """They are what a GPU computes with; on a CPU the same folder generates in float32."""
+    folder = export(run, tmp_path / "out", dtype="bf16")
+    expected = _model(RECIPE, 20).state_dict()
+    loaded = VideoAR.from_pretrained(folder).state_dict()
+    assert all(torch.equal(loaded[name], expected[name].to(torch.bfloat16)) for name in expected)
+    half, whole = (
+        sum(file.stat().st_size for file in path.glob("*.safetensors"))
+        for path in (folder, export(run, tmp_path / "whole"))
+    )
+    assert half < 0.6 * whole
+    pipeline = VideoPipeline.from_pretrained(folder, device="cpu")
+    assert pipeline.model.input.weight.dtype == torch.float32
+    assert pipeline("a red square", num_frames=1, guidance=1.0).frames.shape == (1, 64, 64, 3)
+
+
+def test_weights_without_text_dropout_generate_without_guidance(run: Path, tmp_path: Path) -> None:
+    """Guidance compares with the model without text; untrained, it turned an overfitted clip to noise."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "config.yaml").write_text(to_yaml(replace(RECIPE, text_dropout=0.0)))
+    trained = export(copy, tmp_path / "out")
+    assert read_config(trained).guidance == "1"
+    assert "Guidance defaults to `1`: text_dropout was 0" in (trained / "README.md").read_text()
+    assert read_config(export(run, tmp_path / "usual")).guidance == "t2v"
 
 
 def test_the_folder_says_where_it_comes_from(run: Path, tmp_path: Path) -> None:

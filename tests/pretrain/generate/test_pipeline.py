@@ -2,41 +2,28 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from tests.exported import MODEL, clip_shape, export_folder
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.config import ModelConfig, TextConfig
+from videoar.pretrain.config import TextConfig
 from videoar.pretrain.generate import Request, Video, VideoPipeline
 from videoar.pretrain.generate.continuation import encode_history, given_frames
 from videoar.pretrain.generate.video import to_frames
-from videoar.pretrain.model import VideoAR, init_weights
-from videoar.pretrain.model.pretrained import ClipShape, ExportConfig, write_export
+from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.pretrained import ExportConfig
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
 
 SCHEDULE = ScaleSchedule.named("32x32")
-MODEL = ModelConfig(num_layers=1, width=16, num_heads=2, latent_dim=16, text=TextConfig(max_tokens=8))
-
-
-def _shape(name: str, num_frames: int) -> ClipShape:
-    return ClipShape(schedule=name, schedule_hash=ScaleSchedule.named(name).hash, num_frames=num_frames, fps=8.0)
-
-
-def _export(folder: Path, model: ModelConfig = MODEL) -> Path:
-    tokenizer = VideoTokenizer.preset("tiny", 16)
-    weights = VideoAR(model)
-    init_weights(weights, 0)
-    shapes = (_shape("32x32", 9), _shape("48x48", 1))
-    config = ExportConfig(model=model, shapes=shapes, window=2, tokenizer_hash=tokenizer.hash)
-    tokenizer.save(folder / "tokenizer")
-    return write_export(folder, config, weights.state_dict().items())
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _export(tmp_path_factory.mktemp("export"))
+    return export_folder(tmp_path_factory.mktemp("export"))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +102,7 @@ def test_a_file_is_continued_from_its_end(pipeline: VideoPipeline, tmp_path: Pat
 def test_a_label_model(tmp_path: Path) -> None:
     """One learned token a class; a class that does not exist, or words, are refused."""
     pipeline = VideoPipeline.from_pretrained(
-        _export(tmp_path, replace(MODEL, text=TextConfig(kind="label", num_classes=3))), device="cpu"
+        export_folder(tmp_path, replace(MODEL, text=TextConfig(kind="label", num_classes=3))), device="cpu"
     )
     assert pipeline(label=2, num_frames=1, guidance="ucf101").frames.shape == (1, 32, 32, 3)
     with pytest.raises(InputError, match="label=3: is not one of the classes; use a number from 0 to 2"):
@@ -125,34 +112,64 @@ def test_a_label_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "message"),
+    ("arguments", "message"),
     [
-        (Request(), "prompt=None: must be given"),
-        (Request(prompt="a", label=1), "the model was trained on captions"),
-        (Request(prompt="a", image=_clip(1)[0], video=_clip(5)), "and video are both given"),
-        (Request(prompt="a", num_frames=0), "is not 1 \\+ 4n"),
-        (Request(prompt="a", num_frames=6), "is not 1 \\+ 4n"),
-        (Request(prompt="a", video=_clip(6)), "is not 1 \\+ 4n"),
-        (Request(prompt="a", video=_clip(9)), "leaves nothing to generate after the 9 given frames"),
-        (Request(prompt="a", video=_clip(5), given_frames=9, num_frames=17), "is more than the 5 frames"),
-        (Request(prompt="a", schedule="128x128"), "use one of: 32x32, 48x48"),
-        (Request(prompt="a", guidance="much"), "use ucf101, t2v"),
-        (Request(prompt="a", temperature=-1.0), "temperature=-1.0: is below 0"),
-        (Request(prompt="a", image="absent.png"), "give a video or picture file"),
+        ({}, "prompt=None: must be given"),
+        ({"prompt": "a", "label": 1}, "the model was trained on captions"),
+        ({"prompt": "a", "image": _clip(1)[0], "video": _clip(5)}, "and video are both given"),
+        ({"prompt": "a", "num_frames": 0}, "^num_frames=0: is below 1"),
+        ({"prompt": "a", "num_frames": 6}, "^num_frames=6: is not 1 \\+ 4n; use 5 or 9"),
+        ({"prompt": "a", "num_frames": 10**9}, "^num_frames=1000000000: is above 100001"),
+        ({"prompt": "a", "video": _clip(6)}, "^video=6: is not 1 \\+ 4n"),
+        ({"prompt": "a", "video": _clip(5), "given_frames": 4}, "^given_frames=4: is not 1 \\+ 4n"),
+        ({"prompt": "a", "video": _clip(9)}, "leaves nothing to generate after the 9 given frames"),
+        ({"prompt": "a", "video": _clip(5), "given_frames": 9, "num_frames": 17}, "is more than the 5 frames"),
+        ({"prompt": "a", "schedule": "128x128"}, "use one of: 32x32, 48x48"),
+        ({"prompt": "a", "guidance": "much"}, "use ucf101, t2v"),
+        ({"prompt": "a", "guidance": "nan"}, "^guidance=nan: is not a number"),
+        ({"prompt": "a", "guidance": "1,2,3,-1"}, "^guidance=1,2,3,-1: is below 0"),
+        ({"prompt": "a", "guidance": float("nan")}, "^guidance=nan: is not text or a number"),
+        ({"prompt": "a", "temperature": -1.0}, "^temperature=-1.0: is below 0"),
+        ({"prompt": "a", "temperature": float("nan")}, "^temperature=nan: is not a number"),
+        ({"prompt": "a", "image": "absent.png"}, "give a video or picture file"),
+        ({"prompt": "a", "image": _clip(1)[0], "num_frames": 1}, "^image=.*ask for num_frames of 5 or more"),
+        ({"prompt": "a", "given_frames": 5}, "^given_frames=5: has no effect without a video"),
+        ({"prompt": "a", "image": _clip(1)[0], "given_frames": 1}, "^given_frames=1: has no effect without a video"),
+        ({"prompt": "a", "temperature": 0.0, "top_p": 0.5}, "^top_p=0.5: has no effect with temperature 0"),
+        ({"prompt": "a", "window": 0}, "^window=0: is below 1"),
+        ({"prompt": "a", "seed": -1}, "^seed=-1: is below 0"),
+        ({"prompt": "a", "seed": 2**63}, "^seed=9223372036854775808: is above 9223372036854775807"),
     ],
 )
-def test_a_request_that_cannot_be_met(pipeline: VideoPipeline, request_: Request, message: str) -> None:
+def test_a_request_that_cannot_be_met(pipeline: VideoPipeline, arguments: dict[str, Any], message: str) -> None:
     """Each says which argument, its value and what to give instead."""
     with pytest.raises(InputError, match=message):
-        pipeline.batch([request_])
+        pipeline(**arguments)
 
 
-def test_settings_out_of_range_are_refused() -> None:
-    """A window of 0 would silently mean the trained one, and a seed past int64 an overflow inside the sampler."""
-    with pytest.raises(InputError, match="window=0: is below 1"):
-        Request(prompt="a", window=0)
-    with pytest.raises(InputError, match="does not fit 63 bits"):
-        Request(prompt="a", seed=-1)
+def test_a_prompt_that_is_too_long_is_said(pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """The end of a caption is where people put what they change; cut in silence, it has no effect and no one knows."""
+    pipeline("12345678", num_frames=1, guidance=1.0)
+    assert not caplog.messages
+    pipeline("123456789", num_frames=1, guidance=1.0)
+    assert caplog.messages == ["prompt: the model reads the first 8 of its 9 tokens; the rest is ignored"]
+
+
+def test_guidance_of_weights_that_have_none_is_said(pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """By default it is off; who asks for it learns why the video is noise."""
+    config = replace(pipeline.config, guidance="1")
+    without = VideoPipeline(pipeline.model, pipeline.tokenizer, config)
+    usual = without("a", num_frames=1).frames
+    assert np.array_equal(usual, pipeline("a", num_frames=1, guidance=1.0).frames)
+    assert not caplog.messages
+    without("a", num_frames=1, guidance="t2v")
+    assert caplog.messages[0].startswith("guidance=t2v: compares with the model without text")
+
+
+def test_an_encoder_that_would_not_be_read_is_refused(folder: Path) -> None:
+    """Weights that read bytes would ignore it, and the caption would not mean what a person thinks."""
+    with pytest.raises(InputError, match="text_encoder=t5: is not read by weights of text kind bytes; leave it out"):
+        VideoPipeline.from_pretrained(folder, device="cpu", text_encoder="t5")
 
 
 def test_half_precision_weights_generate(folder: Path) -> None:
@@ -171,7 +188,7 @@ def test_unlike_requests_are_not_batched(pipeline: VideoPipeline) -> None:
 
 def test_the_wrong_tokenizer_is_refused(folder: Path) -> None:
     """Bits of one tokenizer decode to noise in another, with no other sign that something is wrong."""
-    model, config = VideoAR.from_pretrained(folder), ExportConfig(model=MODEL, shapes=(_shape("32x32", 9),))
+    model, config = VideoAR.from_pretrained(folder), ExportConfig(model=MODEL, shapes=(clip_shape("32x32", 9),))
     other = VideoTokenizer.preset("tiny", 16, seed=1)
     with pytest.raises(InputError, match="is not the tokenizer abc that made the model's data"):
         VideoPipeline(model, other, replace(config, tokenizer_hash="abc"))

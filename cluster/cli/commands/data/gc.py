@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared, each_dataset
 from videoar.cluster.cli.output import say
-from videoar.cluster.ground.checks import at_least
+from videoar.cluster.ground.limits import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +19,13 @@ class GcData:
 
     url: Prepared
     """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""
-    min_age_s: float = 3600.0
+    min_age_s: Annotated[float, Limits(0, 1e9)] = 3600.0
     """Keep what was written in the last MIN-AGE-S seconds: a run may be about to commit it. Use 0 only when no run is
     active; otherwise shards of that run may be lost, which `videoar data verify --repair` finds."""
 
 
 def gc(words: Sequence[str], prog: str) -> int:
     options = parse(GcData, words, prog)
-    at_least(0, "", options, "min_age_s")
     from videoar.data_pipeline.preparing.gc import gc as clear
 
     def report(url: str) -> bool:

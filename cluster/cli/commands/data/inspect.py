@@ -14,9 +14,9 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared
 from videoar.cluster.cli.output import say
-from videoar.cluster.ground.checks import at_least
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
+from videoar.cluster.ground.limits import OneOrMore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class InspectData:
     """Folder for the pictures and clips; files of the same names are refused without --force."""
     tokenizer: Annotated[str | None, arg(metavar="DIR")] = None
     """Folder of the tokenizer's weights; the one recorded with the dataset if not given."""
-    clips: Annotated[int, arg(metavar="N")] = 16
+    clips: Annotated[OneOrMore, arg(metavar="N")] = 16
     """Decode at most N clips."""
     force: bool = False
     """Replace files of the same names in the folder."""
@@ -54,7 +54,6 @@ class InspectData:
 
 def inspect(words: Sequence[str], prog: str) -> int:
     options = parse(InspectData, words, prog)
-    at_least(1, "", options, "clips")
     if options.shard is not None and options.sample is not None:
         raise InputError("sample", options.sample, f"is given with the shard {options.shard}", "give one of the two")
     from videoar.data_pipeline.preparing.inspect import check_tokenizer, header_of

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe, typed_as
 from videoar.cluster.cli.commands.data.urls import Output, output_url
 from videoar.cluster.cli.output import say
 
@@ -42,7 +42,8 @@ def text(words: Sequence[str], prog: str) -> int:
     from videoar.pretrain.data import prepare_text
 
     with ProgressLine("captions") as line:
-        hashes = prepare_text(recipe, url, lambda done, total: line(done, total, {}))
+        with typed_as(**{"path": "encoder"} if options.encoder else {}):
+            hashes = prepare_text(recipe, url, lambda done, total: line(done, total, {}))
     for name, encoder_hash in hashes.items():
         say(json.dumps({"dataset": name, "encoder_hash": encoder_hash}))
     return 0

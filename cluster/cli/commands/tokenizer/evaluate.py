@@ -10,9 +10,10 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +31,13 @@ class EvaluateTokenizer:
     """Folder of video files."""
     size: Annotated[str, arg(metavar="HxW")] = "128x128"
     """Frame size in pixels: the name of a scale schedule."""
-    num_frames: Annotated[int, arg(metavar="N")] = 17
+    num_frames: Annotated[PixelFrames, arg(metavar="N")] = 17
     """Pixel frames per clip, 1 + 4n."""
-    fps: float = 8.0
+    fps: FramesPerSecond = 8.0
     """Frames per second that clips are sampled at."""
-    max_clips: Annotated[int, arg(metavar="N")] = 16
+    max_clips: Annotated[OneOrMore, arg(metavar="N")] = 16
     """Use at most N clips of each file."""
-    start_fraction: float = 0.0
+    start_fraction: Annotated[float, Limits(0, 1, below=True)] = 0.0
     """Skip this share of each file's duration: 0.8 leaves what `tokenizer_demo` held out."""
     captions: str = ""
     """CSV or JSON lines file that names the files to use, in a column `path`; empty: use all."""
@@ -53,7 +54,8 @@ def evaluate(words: Sequence[str], prog: str) -> int:
     from videoar.tokenizer.evaluate import evaluate as evaluate_tokenizer
 
     tokenizer = open_weights(options.weights)
-    bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
+    with typed_as(schedule="size"):
+        bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
     source = SourceConfig(path=str(options.clips), captions=options.captions, start_fraction=options.start_fraction)
     clips = open_clips(source, bucket, max_clips_per_source=options.max_clips)
     with torch.inference_mode():

@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import OutFolder, parse
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.limits import BitsPerToken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class ImportTokenizer:
     """Weights to read: infinity_vae_d16.pth, d24, d32 or d64."""
     out: OutFolder
     """Folder to write: a new or an empty one, or that of an earlier tokenizer, which is replaced."""
-    latent_dim: Annotated[int | None, arg(metavar="K")] = None
+    latent_dim: Annotated[BitsPerToken | None, arg(metavar="K")] = None
     """Bits per token of the result; those of the file if not given."""
 
 

@@ -9,10 +9,11 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.files import check_folder, refuse_existing
+from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +28,9 @@ class Reconstruct:
     """File to write; one that exists is refused without --force."""
     size: Annotated[str, arg(metavar="HxW")] = "128x128"
     """Frame size in pixels: the name of a scale schedule."""
-    num_frames: Annotated[int, arg(metavar="N")] = 33
+    num_frames: Annotated[OneOrMore, arg(metavar="N")] = 33
     """Use at most the last N pixel frames, cut to 1 + 4n."""
-    fps: float = 8.0
+    fps: FramesPerSecond = 8.0
     """Frames per second that the video is sampled at."""
     force: bool = False
     """Replace the file if it exists."""
@@ -47,7 +48,9 @@ def reconstruct(words: Sequence[str], prog: str) -> int:
     from videoar.tokenizer.evaluate import reconstruct as through_bits
     from videoar.tokenizer.scales import ScaleSchedule
 
-    tokenizer, schedule = open_weights(options.weights), ScaleSchedule.named(options.size)
+    with typed_as(schedule="size"):
+        schedule = ScaleSchedule.named(options.size)
+    tokenizer = open_weights(options.weights)
     clip = last_frames(options.video, options.size, options.fps, options.num_frames)
     with torch.inference_mode():
         decoded = through_bits(tokenizer, [to_tensor(clip).to(device_of(tokenizer))], schedule)

@@ -55,7 +55,7 @@ def test_lines_are_written_as_they_are_measured(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--repeats", "0"), "repeats=0: measures nothing"),
+        (("--repeats", "0"), "repeats=0: is below 1"),
         (("--plot", "chart.pdf"), "plot=chart.pdf: is neither a PNG nor an SVG"),
         (("--cases", "none"), "cases=none: name no case of size"),
     ],

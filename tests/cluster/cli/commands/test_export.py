@@ -12,11 +12,11 @@ def test_options_reach_the_export(capsys: pytest.CaptureFixture[str], monkeypatc
     """A dropped --ema would publish the wrong weights without a word."""
     asked: list[object] = []
 
-    def export(run: Path, out: Path, step: int | None, *, ema: bool) -> Path:
-        asked.extend([run, out, step, ema])
+    def export(run: Path, out: Path, step: int | None, *, ema: bool, dtype: str) -> Path:
+        asked.extend([run, out, step, ema, dtype])
         return out
 
     monkeypatch.setattr(convert, "export", export)
-    assert main(["export", "runs/x", "weights", "--step", "7", "--ema"]) == 0
-    assert asked == [Path("runs/x"), Path("weights"), 7, True]
+    assert main(["export", "runs/x", "weights", "--step", "7", "--ema", "--dtype", "bf16"]) == 0
+    assert asked == [Path("runs/x"), Path("weights"), 7, True, "bf16"]
     assert capsys.readouterr().out == "weights\n"
