@@ -31,8 +31,8 @@ CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 TOKENIZER = "tokenizer"
 CARD = "README.md"
-WEIGHTS_OF_TOKENIZER = (f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
-"""Files of the tokenizer, below the folder."""
+BESIDE = (CARD, f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
+"""Files of an export besides configuration and weights."""
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 MAX_SHARD_BYTES = 4 << 30
 """Most bytes in one file of weights."""
@@ -123,25 +123,29 @@ def write_export(
 ) -> Path:
     """Write configuration and weights, one file of at most `max_shard_bytes` in memory at a time.
 
-    The files of an earlier export are replaced; InputError if the folder holds any other file.
+    Those of an earlier export are replaced, and a model card and a tokenizer stay; InputError if the folder holds any
+    other file.
     """
     folder = Path(folder)
-    with filled_folder(folder, former_export(folder), last=CONFIG) as writing:
+    with filled_folder(folder, former_export(folder, kept=BESIDE), last=CONFIG) as writing:
         write_shards(writing, config, weights, max_shard_bytes)
     return folder
 
 
-def former_export(folder: Path) -> tuple[str, ...]:
-    """The files of an earlier export in a folder, as paths below it; InputError if it holds any other file."""
+def former_export(folder: Path, *, kept: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The files of an earlier export in a folder, as paths below it; InputError if it holds any other file.
+
+    Those of `kept` may be there and do not count.
+    """
     check_folder("out", folder)
-    own: tuple[str, ...] = ()
+    own: tuple[str, ...] = kept
     with suppress(InputError):
         read_config(folder)
         shards = [name for name in _weight_map(folder).values() if _SHARD.fullmatch(str(name))]
-        own = (CONFIG, INDEX, CARD, *WEIGHTS_OF_TOKENIZER, *shards)
+        own = (CONFIG, INDEX, *BESIDE, *shards)
     if (stranger := first_stranger(folder, own)) is not None:
         raise InputError("out", folder, f"holds {stranger}, which no export wrote", "name an empty or a new folder")
-    return tuple(name for name in dict.fromkeys(own) if (folder / name).exists())
+    return tuple(name for name in dict.fromkeys(own) if name not in kept and (folder / name).exists())
 
 
 def write_shards(
