@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import itertools
-import os
 from collections.abc import Callable
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+
+from videoar.cluster.ground.process import silence_profiler
 
 
 def peak_growth(call: Callable[[], object], device: torch.device) -> int:
@@ -22,7 +23,7 @@ def peak_growth(call: Callable[[], object], device: torch.device) -> int:
         before = torch.cuda.memory_allocated(device)
         call()
         return torch.cuda.max_memory_allocated(device) - before
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own lines, on the standard error output
+    silence_profiler()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         call()
     assert recorded.profiler is not None

@@ -43,7 +43,8 @@ def tables(planned: Sequence[PlannedDataset]) -> str:
         for row in _left_out(item):
             left.add_row(*row)
     warnings = [line for item in planned if (line := text_warning(item.dataset.name, item.plan.accounts))]
-    parts = [_text(clips), *([_text(left)] if left.row_count else []), *warnings]
+    kinds = [line for item in planned if (line := _kinds(item))]
+    parts = [_text(clips), *([_text(left)] if left.row_count else []), *kinds, *warnings]
     return "\n\n".join(parts)
 
 
@@ -99,6 +100,14 @@ def _examples(item: PlannedDataset, reasons: set[Reason]) -> dict[Reason, str]:
             if len(found) == len(reasons):
                 break
     return found
+
+
+def _kinds(item: PlannedDataset) -> str:
+    """What is done with inputs of kinds that need a decision, in a line; empty if there are none."""
+    pictures = item.dataset.source.pictures
+    counts = item.plan.accounts.get("kinds") or {}
+    parts = [f"{count:,} {kind} (source.pictures.{kind}={getattr(pictures, kind)})" for kind, count in counts.items()]
+    return f"{item.dataset.name}: among the inputs are {', '.join(parts)}" if parts else ""
 
 
 def _right(*names: str) -> list[Column]:

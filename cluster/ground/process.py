@@ -270,3 +270,8 @@ def _forwarding(workers: subprocess.Popen[bytes]) -> Iterator[_Job]:
         if job.workers.poll() is None:
             job.workers.terminate()
             job.workers.wait()
+
+
+def silence_profiler() -> None:
+    """Keep torch's profiler from writing lines of its own to stderr."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")

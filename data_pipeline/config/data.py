@@ -44,6 +44,8 @@ class DataConfig:
     """Decoder subprocesses of each actor; with `online`, of each training process for each dataset."""
     decode_timeout_s: Seconds = 120.0
     """Seconds a decoder may spend on one source before it is killed and its clips are recorded as failed."""
+    decode_max_pixels: Annotated[int, Limits(1, 2**40)] = 1 << 27
+    """Most pixels of a picture or frame; larger ones are left out."""
     stall_timeout_s: Seconds = 600.0
     """Seconds an actor may spend without finishing a clip before it is killed and its clips are tried again."""
     max_failed_fraction: Share = 0.5

@@ -10,6 +10,7 @@ from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, Limits, Share, ZeroOrMore
+from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import same_area
 
@@ -49,6 +50,8 @@ class SourceConfig:
     clips."""
     end_fraction: Share = 1.0
     """Use each source up to this fraction of its duration."""
+    pictures: PictureConfig = field(default_factory=PictureConfig)
+    """What is done with pictures of kinds that need a decision."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -102,7 +105,7 @@ class ShotConfig:
     threshold: Annotated[float, Limits(0, 1e6)] = 0.0
     """Threshold of the detector; 0: PySceneDetect's default (27 for content, 3 for adaptive)."""
     min_shot_s: Measure = 0.6
-    """Shortest shot: a change sooner after the previous cut is not a cut."""
+    """Shots shorter than this are left out. They are never merged with a neighbour: no clip shows two shots."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import CropPlace
+from videoar.data_pipeline.config.pictures import GROUNDS, PictureConfig
 from videoar.data_pipeline.decoding.sandbox.main import LENGTH
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
@@ -38,7 +39,7 @@ class DecodeLimits:
     """Seconds that the owner waits for the decoder on one request, in total."""
     memory_bytes: int = 4 << 30
     """Address space of the decoder."""
-    max_pixels: int = 8192 * 4320
+    max_pixels: int = 1 << 27
     """Most pixels of one frame."""
     max_frames: int = 1_000_000
     """Most frames of one source."""
@@ -60,6 +61,8 @@ class Probe:
     """Frames per second; 0 if the container does not state it."""
     duration_s: float
     """Seconds; 0 for an image."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of its first frames that need a decision: names of fields of `PictureConfig`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,8 +87,8 @@ class VideoDecoder:
     The subprocess reads with PyAV. While it cuts a film, one thread decodes ahead and another resizes.
     """
 
-    def __init__(self, limits: DecodeLimits) -> None:
-        self._limits = limits
+    def __init__(self, limits: DecodeLimits, pictures: PictureConfig = PictureConfig()) -> None:  # noqa: B008  # frozen
+        self._limits, self._pictures = limits, pictures
         self._process: subprocess.Popen[bytes] | None = None
         self._selector = selectors.DefaultSelector()
 
@@ -93,7 +96,8 @@ class VideoDecoder:
         """Size, rate and duration of a local file."""
         answers = [message for message, _ in self._ask({"kind": "probe", "path": path})]
         assert len(answers) == 1, "a probe has one answer"
-        return Probe(**{name: answers[0][name] for name in Probe.__slots__})
+        facts = {name: answers[0][name] for name in Probe.__slots__}
+        return Probe(**{**facts, "kinds": tuple(facts["kinds"])})
 
     def cut(
         self, path: str, starts_s: Sequence[float], bucket: ClipBucket
@@ -202,6 +206,8 @@ class VideoDecoder:
             "max_frames": limits.max_frames,
             "max_duration_s": limits.max_duration_s,
             "cpu_s": int(limits.wall_s) + 1,
+            "stream": self._pictures.stream,
+            "ground": GROUNDS.get(self._pictures.alpha, 255),
         }
         try:
             self._in.write(json.dumps({**request, **caps}).encode() + b"\n")
@@ -249,4 +255,4 @@ class _Clock:
 
 def limits(config: DataConfig) -> DecodeLimits:
     """What decoding one source may cost, as configured."""
-    return DecodeLimits(wall_s=config.decode_timeout_s)
+    return DecodeLimits(wall_s=config.decode_timeout_s, max_pixels=config.decode_max_pixels)

@@ -6,12 +6,15 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, UInt64
+from jaxtyping import Float64, Int64, UInt64
 
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import Probe, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.decoding.sandbox.scanner import GRID_S, opencv, scenedetect
+
+LEAST_DETAIL = 32
+"""Bits of a hash that must say something before it is compared: half of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +29,8 @@ class Scan:
     """Short sides per second between each time and the one before; NaN if it was not measured."""
     hashes: UInt64[np.ndarray, " i"]
     """Difference hash of each of those frames."""
+    details: Int64[np.ndarray, " i"]
+    """How many of the 64 bits of each hash say something."""
 
     def shots(self, window: Window) -> list[Window]:
         """The parts of a window between cuts."""
@@ -40,11 +45,15 @@ class Scan:
         return round(float(np.median(inside)), 6) if inside.size else None
 
     def signature(self, start_s: float, end_s: float) -> UInt64[np.ndarray, " three"] | None:
-        """Hashes of the frames at one sixth, half and five sixths of a clip; None if no frame was scanned."""
+        """Hashes of the frames at one sixth, half and five sixths of a clip.
+
+        None if no frame was scanned, or a picture is too plain: the hashes of all plain or dark pictures are alike.
+        """
         if not self.times_s.size:
             return None
         wanted = start_s + (end_s - start_s) * np.array([1, 3, 5]) / 6
-        return self.hashes[np.abs(self.times_s[:, None] - wanted).argmin(axis=0)]
+        nearest = np.abs(self.times_s[:, None] - wanted).argmin(axis=0)
+        return self.hashes[nearest] if self.details[nearest].min() >= LEAST_DETAIL else None
 
 
 def needs_scan(dataset: DatasetConfig) -> bool:
@@ -63,7 +72,6 @@ def scan_source(dataset: DatasetConfig, decoder: VideoDecoder, path: str, probe:
         every_s=GRID_S if detector == "off" else 0.0,
         detector=detector,
         threshold=shots.threshold,
-        min_shot_s=shots.min_shot_s,
         fps=probe.fps,
         with_motion=dataset.filters.needs_motion,
     )
@@ -72,6 +80,7 @@ def scan_source(dataset: DatasetConfig, decoder: VideoDecoder, path: str, probe:
         times_s=np.array(found["times"], dtype=np.float64),
         motion=np.array(found["motion"], dtype=np.float64),
         hashes=np.array(found["hashes"], dtype=np.uint64),
+        details=np.array(found["details"], dtype=np.int64),
     )
 
 

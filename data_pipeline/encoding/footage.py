@@ -72,7 +72,7 @@ class FootageReader:
         self._source, self._limits, self._processes = source, limits, processes
         self._decoders: queue.SimpleQueue[VideoDecoder] = queue.SimpleQueue()
         for _ in range(processes):
-            self._decoders.put(VideoDecoder(limits))
+            self._decoders.put(VideoDecoder(limits, source.pictures))
 
     def read(self, clips: Sequence[Clip]) -> Iterator[Footage]:
         """Every clip in order, as frames or with a reason. Consecutive clips of one file are cut in one pass over

@@ -29,6 +29,8 @@ class Accounts:
     """Clips in the plan that have no caption."""
     num_without_text: int = 0
     """Clips in the plan that have neither a caption nor a label."""
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Planned inputs of kinds that need a decision, by field of `PictureConfig`."""
     inputs_out: Counter[Reason] = field(default_factory=Counter)
     """Inputs that give no clip, by reason."""
     clips_out: Counter[Reason] = field(default_factory=Counter)
@@ -66,12 +68,13 @@ class Accounts:
             "num_clips": self.num_clips,
             "num_without_caption": self.num_without_caption,
             "num_without_text": self.num_without_text,
+            "kinds": dict(sorted(self.kinds.items())),
             "inputs_out": _by_kind(self.inputs_out),
             "clips_out": _by_kind(self.clips_out),
         }
 
 
-ADDED_LATER = frozenset({"num_without_caption", "num_without_text"})
+ADDED_LATER = frozenset({"kinds", "num_without_caption", "num_without_text"})
 """Counts that plans of earlier versions do not have."""
 
 

@@ -130,7 +130,7 @@ def _examined(
 
     with ExitStack() as stack:
         for _ in range(processes):
-            decoders.put(stack.enter_context(VideoDecoder(limits)))
+            decoders.put(stack.enter_context(VideoDecoder(limits, examiner.pictures)))
         results = read_ahead(examine, files, threads=processes, ahead=_WAITING_A_PROCESS * processes)
         yield from stack.enter_context(closing(results))
 
@@ -157,6 +157,8 @@ class _Choice:
             left += examined.skipped + dropped
             self._accounts.num_candidates += examined.num_candidates
             self._accounts.num_planned_inputs += bool(kept)
+            if kept:
+                self._accounts.kinds.update(examined.kinds)
             if not kept and not examined.is_closed:
                 why = (dropped or examined.skipped)[0]
                 left.append(Skipped(source=examined.source.name, reason=why.reason, kind=why.kind))

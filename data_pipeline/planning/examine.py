@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Probe, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.decoding.scan import Scan, check_libraries, needs_scan, scan_source
@@ -37,6 +38,8 @@ class Examined:
     skipped: list[Skipped] = field(default_factory=list)
     num_candidates: int = 0
     """Clips that could be cut from it."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of its pictures that need a decision."""
     remarks: tuple[str, ...] = ()
     """Why the whole input would have been left out, with filters.score_only."""
 
@@ -81,6 +84,11 @@ class Examiner:
         self._models = Models(dataset)
         check_libraries(dataset)
 
+    @property
+    def pictures(self) -> PictureConfig:
+        """What decoders do with kinds of pictures that need a decision."""
+        return self._dataset.source.pictures
+
     def examine(self, sources: Sequence[Source], decoder: VideoDecoder) -> list[Examined]:
         """What each of the inputs in one file gives."""
         path = ""
@@ -103,7 +111,7 @@ class Examiner:
         return group
 
     def _admit(self, source: Source, probe: Probe) -> Examined:
-        examined = Examined(source)
+        examined = Examined(source, kinds=probe.kinds)
         if reason := cannot_be_cut(self._dataset, source, probe):
             return examined.leave_out(reason)
         examined.remarks = tuple(source_reasons(self._filters, source, probe))
@@ -138,7 +146,11 @@ class Examiner:
             window = usable_window(self._dataset.source, examined.source, probe.duration_s)
             shots = [window] if scan is None else list(scan.shots(window))
         slots = []
+        shortest = self._dataset.shots.min_shot_s if len(shots) > 1 else 0.0
         for shot in shots:
+            if shot is not None and shot.end_s - shot.start_s < shortest:
+                examined.drop(f"is a shot shorter than shots.min_shot_s={shortest:g}", shot.start_s)
+                continue
             found, reason = self._slots_of(shot, probe)
             slots += found
             if reason:

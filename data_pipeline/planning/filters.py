@@ -16,6 +16,9 @@ _SLOWEST = 0.95
 def cannot_be_cut(dataset: DatasetConfig, source: Source, probe: Probe) -> str:
     """Why a source gives no clip of the dataset, regardless of the filters; empty if it may give one."""
     shortest = min(bucket.num_frames for bucket in dataset.buckets)
+    for kind in probe.kinds:
+        if getattr(dataset.source.pictures, kind) == "leave_out":
+            return f"is of a kind that is left out (source.pictures.{kind}=leave_out)"
     if source.is_image:
         return "" if shortest == 1 else "is an image, and the bucket asks for video"
     if probe.fps <= 0 or probe.duration_s <= 0:

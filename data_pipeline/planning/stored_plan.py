@@ -19,6 +19,7 @@ from pyarrow import parquet
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.decoding.frame_sampling import RULES_VERSION
 from videoar.data_pipeline.planning.accounts import ADDED_LATER, Accounts
@@ -141,7 +142,7 @@ def clips_of(table: pyarrow.Table) -> tuple[Clip, ...]:
 def config_hash(dataset: DatasetConfig, sample_format: SampleFormat, shards: ShardLimits) -> str:
     """Sixteen hex digits of everything that decides what the shards hold; speed settings do not count."""
     facts = {
-        "dataset": to_dict(dataset),
+        "dataset": _known_before(to_dict(dataset)),
         "shards": asdict(shards),
         "schedules": {bucket.schedule: ScaleSchedule.named(bucket.schedule).hash for bucket in dataset.buckets},
         "tokenizer": sample_format.tokenizer_hash,
@@ -151,6 +152,14 @@ def config_hash(dataset: DatasetConfig, sample_format: SampleFormat, shards: Sha
         "versions": [VERSION, RULES_VERSION, PLAN_VERSION],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _known_before(dataset: dict[str, Any]) -> dict[str, Any]:
+    """The settings without those that came later and have their default: plans of earlier versions stay valid."""
+    source = dict(dataset["source"])
+    if source["pictures"] == to_dict(PictureConfig()):
+        del source["pictures"]
+    return {**dataset, "source": source}
 
 
 def ensure_plan(

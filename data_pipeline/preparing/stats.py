@@ -38,6 +38,8 @@ class DatasetStats:
     """Clips of the plan that have no caption; None for a plan of an earlier version."""
     num_without_text: int | None
     """Clips of the plan that have neither a caption nor a label."""
+    kinds: dict[str, int] | None
+    """Planned inputs of kinds that need a decision (`source.pictures`)."""
     num_samples: int
     """Clips in shards."""
     failed: dict[str, int]
@@ -89,6 +91,7 @@ def stats(url: str) -> DatasetStats:
         num_planned=plan.num_clips,
         num_without_caption=facts.get("num_without_caption"),
         num_without_text=facts.get("num_without_text"),
+        kinds=facts.get("kinds"),
         num_samples=counts.num_samples,
         failed=dict(counts.failed.most_common()),
         num_remaining=remaining,

@@ -89,7 +89,7 @@ def open_random_clips(recipe: TokenizerRecipe) -> RandomClips:
 def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h w 3"]]:
     """The configured part of every video of a folder, with a shorter side of about `side` pixels, never enlarged."""
     limits = DecodeLimits()
-    decoder = VideoDecoder(limits)
+    decoder = VideoDecoder(limits, source.pictures)
     videos: list[UInt8[np.ndarray, "f h w 3"]] = []
     reasons = []
     try:

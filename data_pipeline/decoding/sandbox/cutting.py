@@ -43,7 +43,7 @@ def cut_clips(request: dict[str, Any]) -> Iterator[tuple[int, UInt8[np.ndarray, 
         if fitted_frame is not frame:
             fitted, fitted_frame = {}, frame
         if shape not in fitted:
-            fitted[shape] = fit_frame(frame, aspect, resizers[shape], *shape)
+            fitted[shape] = fit_frame(frame, aspect, resizers[shape], *shape, request["ground"])
         length = cuts[clip]["num_frames"]
         if clip not in unfinished:
             unfinished[clip] = np.empty((length, *shape[:2], 3), dtype=np.uint8)

@@ -7,14 +7,20 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import av
 from av.stream import Disposition
 
+from videoar.data_pipeline.decoding.sandbox.jpeg import is_whole
+from videoar.data_pipeline.decoding.sandbox.kinds import deinterlaced, kinds_of
+
 _VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 """Demuxers that may open a file: none of them opens other files that a file names."""
 _IMAGE_FORMATS = {"png": "png_pipe", "jpg": "jpeg_pipe", "jpeg": "jpeg_pipe", "webp": "webp_pipe", "bmp": "bmp_pipe"}
+
+_IMAGE_MARKS = {b"\x89PNG\r\n": "png_pipe", b"\xff\xd8\xff": "jpeg_pipe", b"RIFF": "webp_pipe", b"BM": "bmp_pipe"}
 
 _INDEX_AT_END = "matroska"
 """A container with its index at its end, which FFmpeg reads at the first seek."""
@@ -37,7 +43,7 @@ class FailedSeek(ValueError):
 def open_film(request: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     """A file (`path`) and its main video stream, decoded by one thread."""
     with _open(request) as container:
-        stream = main_stream(container)
+        stream = main_stream(container, request["stream"])
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
         yield container, stream
@@ -46,27 +52,54 @@ def open_film(request: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
 def _open(request: dict[str, Any]) -> Any:
     """Opens only local files, and only containers that cannot name other files."""
     path = request["path"]
-    suffix = path.rsplit(".", 1)[-1].lower()
     options = {"protocol_whitelist": "file", "max_pixels": str(request["max_pixels"])}
-    if suffix in _IMAGE_FORMATS:
-        return av.open(f"file:{path}", format=_IMAGE_FORMATS[suffix], options=options)
+    if image := _image_format(path):
+        if image == "jpeg_pipe" and not is_whole(Path(path).read_bytes()):
+            raise RefusedSource("is truncated: its last part is missing")
+        return av.open(f"file:{path}", format=image, options=options)
     return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})
 
 
-def main_stream(container: Any) -> Any:
-    """Of several videos the default one, else the largest, else the first. Cover art and thumbnails are no videos."""
+def _image_format(path: str) -> str:
+    """The demuxer of a picture, by its content: many carry the suffix of another kind. Empty for a film."""
+    with open(path, "rb") as file:
+        beginning = file.read(12)
+    for mark, name in _IMAGE_MARKS.items():
+        if beginning.startswith(mark) and (name != "webp_pipe" or beginning.endswith(b"WEBP")):
+            return name
+    return _IMAGE_FORMATS.get(path.rsplit(".", 1)[-1].lower(), "")
+
+
+def main_stream(container: Any, index: int | None = None) -> Any:
+    """The video of this index; else the default one, else the largest, else the first. Cover art is no video."""
     no_video = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [stream for stream in container.streams.video if not stream.disposition & no_video]
     if not videos:
         raise RefusedSource("holds no video" if not container.streams.video else "holds no video besides cover art")
+    if index is not None:
+        if index >= len(videos):
+            raise RefusedSource(f"holds {len(videos)} videos and not source.pictures.stream={index}")
+        return _readable(videos[index])
     defaults = [stream for stream in videos if stream.disposition & Disposition.default]
-    return max(defaults or videos, key=lambda stream: stream.codec_context.height * stream.codec_context.width)
+    largest = max(defaults or videos, key=lambda stream: stream.codec_context.height * stream.codec_context.width)
+    return _readable(largest)
+
+
+def _readable(stream: Any) -> Any:
+    """RefusedSource for a film in which the decoder would show what is hidden."""
+    if any(key.lower() == "alpha_mode" and value != "0" for key, value in stream.metadata.items()):
+        raise RefusedSource("is a film with transparent pixels, which are not read")
+    return stream
 
 
 def check_size(height: int, width: int, caps: dict[str, Any]) -> None:
     """RefusedSource when frames are larger than `max_pixels`, or empty."""
-    if height < 1 or width < 1 or height * width > caps["max_pixels"]:
-        raise RefusedSource(f"frames of {height}x{width} pixels are not accepted")
+    if height < 1 or width < 1:
+        raise RefusedSource("holds no picture that can be read")
+    if height * width > caps["max_pixels"]:
+        raise RefusedSource(
+            f"has frames of {height}x{width} pixels, more than data.decode_max_pixels={caps['max_pixels']}"
+        )
 
 
 class Film:
@@ -81,6 +114,8 @@ class Film:
         self._first: Any = None
         self._is_indexed = _INDEX_AT_END not in container.format.name
         self._last_key = -math.inf
+        self.kinds: set[str] = set()
+        """Kinds of the frames so far (`PictureConfig`)."""
         self.has_seeked = False
         """Whether a part of the film was skipped: an error after it may be the seek's."""
 
@@ -106,7 +141,7 @@ class Film:
                 return
 
     def _checked(self, frames: Iterator[Any]) -> Iterator[tuple[float, Any]]:
-        for frame in frames:
+        for frame in deinterlaced(map(self._seen, frames), self._stream):
             if self._count >= self._caps["max_frames"]:
                 raise RefusedSource(f"has more than the {self._caps['max_frames']} frames accepted")
             check_size(frame.height, frame.width, self._caps)
@@ -116,6 +151,12 @@ class Film:
             yield self._shown_s(frame), frame
             self._count += 1
 
+    def _seen(self, frame: Any) -> Any:
+        self.kinds |= set(kinds_of(frame))
+        if frame.interlaced_frame and self.has_seeked:
+            raise FailedSeek("an interlaced film is read from its start: a frame depends on the one before it")
+        return frame
+
     def _shown_s(self, frame: Any) -> float:
         """Seconds from the first frame; computed from the frame rate if the container has no timestamps."""
         first = float(self._first.time) if self._first.time is not None else 0.0
@@ -123,7 +164,7 @@ class Film:
 
     def _should_seek(self, frame: Any, time: float) -> bool:
         """Whether the index has a key frame well after `frame` and at or before `time`; each is sought once."""
-        if frame.pts is None or self._first.pts is None:
+        if frame.pts is None or self._first.pts is None or "interlaced" in self.kinds:
             return False
         if not self._is_indexed:
             self._is_indexed = True

@@ -9,6 +9,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.decoding.frame_sampling import cover
+from videoar.data_pipeline.decoding.sandbox.kinds import TO_BT709, has_alpha, is_wide, on_ground
 from videoar.data_pipeline.decoding.sandbox.orientation import orientation
 
 _UNSPECIFIED_COLOUR = 2
@@ -20,23 +21,29 @@ _THUMBNAIL_ASPECT = 4
 
 
 def fit_frame(
-    frame: Any, aspect: float, resizer: VideoReformatter, height: int, width: int, crop: str
+    frame: Any, aspect: float, resizer: VideoReformatter, height: int, width: int, crop: str, ground: int = 255
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Resize to cover and crop, as the frame is shown: pixel aspect and orientation are applied."""
     turn = orientation(frame)
     place = cover(*turn.size(frame.height, _square_width(frame, aspect)), height, width, crop)
+    if has_alpha(frame):
+        frame = on_ground(frame, ground)
     shown = turn.upright(_rgb(frame, resizer, *turn.size(place.height, place.width)))
     return shown[place.top : place.top + height, place.left : place.left + width]
 
 
-def thumbnail(frame: Any, stream: Any, resizer: VideoReformatter) -> UInt8[np.ndarray, "h w 3"]:
+def thumbnail(frame: Any, stream: Any, resizer: VideoReformatter, ground: int = 255) -> UInt8[np.ndarray, "h w 3"]:
     """The whole frame, small."""
     height, width = frame.height, _square_width(frame, pixel_aspect(stream))
     side, longest = _THUMBNAIL_SIDE, _THUMBNAIL_ASPECT * _THUMBNAIL_SIDE
     factor = side / min(height, width)
     shape = [min(longest, max(side, round(length * factor))) for length in (height, width)]
-    picture = resizer.reformat(frame, height=shape[0], width=shape[1], format="rgb24", interpolation="AREA")
-    return orientation(frame).upright(picture.to_ndarray())
+    turn = orientation(frame)
+    if has_alpha(frame):
+        frame = on_ground(frame, ground)
+    colours: Any = TO_BT709 if is_wide(frame) else {}
+    picture = resizer.reformat(frame, height=shape[0], width=shape[1], format="rgb24", interpolation="AREA", **colours)
+    return turn.upright(picture.to_ndarray())
 
 
 def shown_size(frame: Any, stream: Any) -> tuple[int, int]:
@@ -54,15 +61,17 @@ def _square_width(frame: Any, aspect: float) -> int:
 
 
 def _rgb(frame: Any, resizer: VideoReformatter, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
-    """Resized pixels. A file that states no colour space is BT.709 in high definition, else BT.601, as in players.
+    """Resized pixels. A file that states no colour space is BT.709 in high definition, else BT.601, as in players;
+    wider gamuts and high dynamic range are converted to BT.709.
 
     A resizer keeps its tables from frame to frame: making them takes longer than using them. The pixels are a view
     into the picture, not a copy.
     """
     unlabelled = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
     source = unlabelled if frame.colorspace == _UNSPECIFIED_COLOUR else None
+    colours: Any = TO_BT709 if is_wide(frame) else {}
     picture = resizer.reformat(
-        frame, width=width, height=height, format="rgb24", src_colorspace=source, interpolation="BICUBIC"
+        frame, width=width, height=height, format="rgb24", src_colorspace=source, interpolation="BICUBIC", **colours
     )
     plane: Any = picture.planes[0]
     rows = np.frombuffer(plane, dtype=np.uint8).reshape(height, plane.line_size)

@@ -13,7 +13,8 @@ from videoar.data_pipeline.decoding.sandbox.picture import shown_size
 def probe(container: Any, stream: Any, caps: dict[str, Any]) -> dict[str, Any]:
     """Size of the first frame as it is shown, frame rate and duration. RefusedSource if there is no frame."""
     check_size(stream.codec_context.height, stream.codec_context.width, caps)
-    first = next(Film(container, stream, caps).frames(), None)
+    film = Film(container, stream, caps)
+    first = next(film.frames(), None)
     if first is None:
         raise RefusedSource("holds no frame")
     height, width = shown_size(first[1], stream)
@@ -21,7 +22,7 @@ def probe(container: Any, stream: Any, caps: dict[str, Any]) -> dict[str, Any]:
     duration = _duration_s(container, stream)
     if duration > caps["max_duration_s"]:
         raise RefusedSource(f"lasts {duration:.0f} s, more than the {caps['max_duration_s']:.0f} s accepted")
-    return {"height": height, "width": width, "fps": rate, "duration_s": duration}
+    return {"height": height, "width": width, "fps": rate, "duration_s": duration, "kinds": sorted(film.kinds)}
 
 
 def _duration_s(container: Any, stream: Any) -> float:

@@ -21,6 +21,9 @@ from videoar.data_pipeline.decoding.sandbox.picture import thumbnail
 GRID_S = 1 / 8
 """Motion and hashes are measured on frames this far apart (farther in sources with fewer frames)."""
 
+_NOISE = 2.0
+"""Levels by which the means of two cells may differ in a picture of one colour."""
+
 Gray = UInt8[np.ndarray, "h w"]
 
 
@@ -28,7 +31,7 @@ def scan(container: Any, stream: Any, request: dict[str, Any]) -> dict[str, list
     """What a Scanner finds in the part of the source that is requested."""
     scanner, resizer = Scanner(**request["looks"]), VideoReformatter()
     for shown_s, frame in _sparse(Film(container, stream, request).frames(), request):
-        scanner.add(shown_s, thumbnail(frame, stream, resizer))
+        scanner.add(shown_s, thumbnail(frame, stream, resizer, request["ground"]))
     return scanner.answer()
 
 
@@ -49,9 +52,9 @@ def _sparse(frames: Iterator[tuple[float, Any]], request: dict[str, Any]) -> Ite
 class Scanner:
     """Takes the frames of a scan one by one; `answer` returns what was found, as plain values."""
 
-    def __init__(self, *, detector: str, threshold: float, min_shot_s: float, fps: float, with_motion: bool) -> None:
+    def __init__(self, *, detector: str, threshold: float, fps: float, with_motion: bool) -> None:
         has_shots = detector != "off"
-        self._shots = _ShotDetector(detector, threshold, min_shot_s, fps) if has_shots else None
+        self._shots = _ShotDetector(detector, threshold, fps) if has_shots else None
         self._meter = _Meter(with_motion)
 
     def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -61,28 +64,32 @@ class Scanner:
         self._meter.add(time_s, frame)
 
     def answer(self) -> dict[str, list[Any]]:
-        """First timestamps of new shots; times, motion (NaN if it is not measured) and hashes every GRID_S."""
+        """First timestamps of new shots; times, motion (NaN if it is not measured), hashes and details every GRID_S."""
         return {"cuts": self._shots.cuts_s() if self._shots is not None else [], **self._meter.answer()}
 
 
-def difference_hash(gray: Gray) -> int:
-    """64 bits: whether each cell of an 8x9 grid is darker than its left neighbour (dHash; Krawetz 2013)."""
+def difference_hash(gray: Gray) -> tuple[int, int]:
+    """64 bits: whether each cell of an 8x9 grid is darker than its left neighbour (dHash; Krawetz 2013); and detail.
+
+    Detail is the number of bits that say something: whose cells differ by more than noise. Photographs have 50 and
+    more; a ball on white and a night scene have 6, and the hash of any other such picture.
+    """
     cells = _means(_means(gray, 8).T, 9).T
-    bits = cells[:, 1:] < cells[:, :-1] - 0.5
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    change = cells[:, :-1] - cells[:, 1:]
+    return int.from_bytes(np.packbits(change > 0.5).tobytes(), "big"), int((np.abs(change) > _NOISE).sum())
 
 
 class _ShotDetector:
     """PySceneDetect, one frame at a time. It counts frames, so their timestamps are kept here."""
 
-    def __init__(self, detector: str, threshold: float, min_shot_s: float, fps: float) -> None:
+    def __init__(self, detector: str, threshold: float, fps: float) -> None:
         library = scenedetect()
         self._timecode, self._fps, self._times = library.FrameTimecode, fps, list[float]()
-        shortest = max(1, round(min_shot_s * fps))
+        # Every cut counts: with a longer least scene PySceneDetect would merge a short shot with its neighbour.
         if detector == "content":
-            self._detector = library.ContentDetector(threshold=threshold or 27.0, min_scene_len=shortest)
+            self._detector = library.ContentDetector(threshold=threshold or 27.0, min_scene_len=1)
         else:
-            self._detector = library.AdaptiveDetector(adaptive_threshold=threshold or 3.0, min_scene_len=shortest)
+            self._detector = library.AdaptiveDetector(adaptive_threshold=threshold or 3.0, min_scene_len=1)
         self._cuts: list[int] = []
 
     def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -106,6 +113,7 @@ class _Meter:
         self._times: list[float] = []
         self._motion: list[float] = []
         self._hashes: list[int] = []
+        self._details: list[int] = []
 
     def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
         if self._times and time_s < self._times[-1] + GRID_S - 1e-6:
@@ -113,11 +121,13 @@ class _Meter:
         gray = _gray(frame)
         since = time_s - self._times[-1] if self._times else 0.0
         self._motion.append(self._flow.step(gray, since) if self._flow is not None else float("nan"))
-        self._hashes.append(difference_hash(gray))
+        found, detail = difference_hash(gray)
+        self._hashes.append(found)
+        self._details.append(detail)
         self._times.append(time_s)
 
     def answer(self) -> dict[str, list[Any]]:
-        return {"times": self._times, "motion": self._motion, "hashes": self._hashes}
+        return {"times": self._times, "motion": self._motion, "hashes": self._hashes, "details": self._details}
 
 
 class _Flow:

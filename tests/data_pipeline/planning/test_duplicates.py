@@ -40,6 +40,17 @@ def test_images_are_compared_too(tmp_path: Path) -> None:
     assert [clip.path for clip in clips] == ["a.png", "c.png"]
 
 
+def test_plain_and_dark_pictures_repeat_nothing(tmp_path: Path) -> None:
+    """A ball on white and another ball on white have nearly the same hash, and so has every night."""
+    for number, (ground, colour) in enumerate([(250, (220, 30, 30)), (250, (30, 30, 220)), (8, (20, 22, 30))]):
+        pixels = np.full((64, 64, 3), ground, np.uint8)
+        pixels[10 * number + 8 : 10 * number + 24, 20:36] = colour
+        write_frames(tmp_path / f"{number}.png", [pixels])
+    bucket = replace(BUCKET, num_frames=1)
+    clips, skipped = plan_clips(dataset(tmp_path, bucket=bucket, duplicates=DuplicateConfig(method="hash")), LIMITS)
+    assert (len(clips), skipped) == (3, [])
+
+
 def test_banded_search_finds_what_comparing_all_pairs_finds() -> None:
     """A pair that shares no band is not compared: the duplicate would stay."""
     draws = np.random.default_rng(0)

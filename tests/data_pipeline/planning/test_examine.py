@@ -39,6 +39,21 @@ def test_shots_too_short_for_a_clip_are_recorded(tmp_path: Path) -> None:
     assert (reason, start_s, is_input) == ("is shorter than one clip", pytest.approx(1.6), False)
 
 
+@pytest.mark.parametrize("first", [3, 6, 20])
+def test_no_clip_shows_two_shots_however_short_they_are(tmp_path: Path, first: int) -> None:
+    """PySceneDetect merges a short scene with the one before it, and a clip would jump in its middle."""
+    write_frames(tmp_path / "film.mp4", scene(0, first) + scene(1, 40) + scene(2, 10) + scene(3, 40))
+    cuts = [first / 25, (first + 40) / 25, (first + 50) / 25]
+    clips, skipped = plan_clips(dataset(tmp_path, shots=ShotConfig(detector="content")), LIMITS)
+    assert len(clips) == 4 + (first == 20)
+    assert all(not clip.start_s < cut <= clip.end_s for clip in clips for cut in cuts)
+    assert {clip.start_s for clip in clips} >= {cuts[0], cuts[2]}, "a shot is used from its first frame on"
+    short = [0.0, cuts[1]][first == 20 :]
+    assert [(item.reason, item.start_s) for item in skipped] == [
+        ("is a shot shorter than shots.min_shot_s=0.6", pytest.approx(start)) for start in short
+    ]
+
+
 def test_everything_in_the_folder_is_a_clip_or_a_reason(films: Path) -> None:
     """A file that is left out without a reason would be noticed only when the counts are wrong."""
     os.mkfifo(films / "pipe.mp4")

@@ -1,0 +1,91 @@
+"""Kinds of frames that need a decision: which a frame is of, and what is done with it."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from av import VideoFormat, VideoFrame
+from av.error import BlockingIOError as NeedsMore
+from av.error import EOFError as NoMore
+from av.filter import Graph
+from av.video.reformatter import ColorPrimaries, ColorTrc, VideoReformatter
+
+_HDR = {ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67}
+_WIDE = {ColorPrimaries.BT2020, ColorPrimaries.SMPTE431, ColorPrimaries.SMPTE432}
+TO_BT709 = {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+"""What makes swscale convert and tone-map."""
+
+
+def kinds_of(frame: Any) -> tuple[str, ...]:
+    """The names of `PictureConfig`'s fields that decide about a frame."""
+    is_hdr = frame.color_trc in _HDR
+    found = {
+        "hdr": is_hdr,
+        "wide_gamut": frame.color_primaries in _WIDE and not is_hdr,
+        "alpha": has_alpha(frame),
+        "interlaced": frame.interlaced_frame,
+    }
+    return tuple(name for name, applies in found.items() if applies)
+
+
+def has_alpha(frame: Any) -> bool:
+    """Whether pixels may be transparent."""
+    return _format_has_alpha(frame.format.name)
+
+
+@functools.cache
+def _format_has_alpha(name: str) -> bool:
+    form = VideoFormat(name)
+    return form.has_palette or any(component.is_alpha for component in form.components)
+
+
+def on_ground(frame: Any, grey: int) -> VideoFrame:
+    """The frame in RGB, with what is transparent on a plain ground: before a resize, which would mix hidden colours."""
+    pixels = VideoReformatter().reformat(frame, format="rgba").to_ndarray().astype(np.uint16)
+    alpha = pixels[..., 3:]
+    mixed = (pixels[..., :3] * alpha + grey * (255 - alpha) + 127) // 255
+    return VideoFrame.from_ndarray(mixed.astype(np.uint8), format="rgb24")
+
+
+def is_wide(frame: Any) -> bool:
+    """Whether a frame has more colours or brightness than BT.709."""
+    return frame.color_trc in _HDR or frame.color_primaries in _WIDE
+
+
+def deinterlaced(frames: Iterator[Any], stream: Any) -> Iterator[Any]:
+    """The same frames; from the first interlaced one on, those that are interlaced get whole lines."""
+    for frame in frames:
+        if frame.interlaced_frame:
+            yield from _filtered(itertools.chain([frame], frames), stream)
+            return
+        yield frame
+
+
+def _filtered(frames: Iterator[Any], stream: Any) -> Iterator[Any]:
+    graph = Graph()
+    source, sink = graph.add_buffer(template=stream), graph.add("buffersink")
+    filtered = graph.add("bwdif", "mode=send_frame:deint=interlaced")  # looks at the frames before and after
+    source.link_to(filtered)
+    filtered.link_to(sink)
+    graph.configure()
+    for frame in itertools.chain(frames, [None]):
+        graph.push(frame)
+        yield from _ready(graph, stream.time_base)
+
+
+def _ready(graph: Graph, time_base: Fraction) -> Iterator[Any]:
+    """The frames that a filter has finished, in the stream's own time base: bwdif counts in fields."""
+    while True:
+        try:
+            frame: Any = graph.pull()
+        except (NeedsMore, NoMore):
+            return
+        if frame.pts is not None:
+            frame.pts = round(frame.pts * frame.time_base / time_base)
+        frame.time_base = time_base
+        yield frame
