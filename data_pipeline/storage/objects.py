@@ -248,9 +248,7 @@ def explain_full_disk(place: str) -> Iterator[None]:
     """One line for a full or read-only disk, for a place that may not be written, and for too many open files."""
     try:
         yield
-    except FileExistsError:
-        raise
-    except (InputError, StoreError):
+    except (FileExistsError, StoreError):
         raise
     except OSError as error:
         if (line := explained(error, place)) is None:

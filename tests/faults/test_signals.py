@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from videoar.cluster.entry import main
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import saved_steps
@@ -84,6 +87,27 @@ def test_workers_end_with_a_launcher_that_is_killed(debug_data: str, tmp_path: P
     process.send_signal(signal.SIGKILL)
     gone(below)
     assert saved(tmp_path) == steps(tmp_path)
+
+
+def test_a_process_that_waits_for_the_others_listens(debug_data: str, tmp_path: Path) -> None:
+    """It waited inside a library, deaf to the scheduler, for a process that nobody had started."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        place = probe.getsockname()
+    job = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": place[0], "MASTER_PORT": str(place[1])}
+    words = [*TRAIN, "--run", str(tmp_path), "--data.url", debug_data]
+    process = Forked(main, words, environment=job)
+
+    def waits() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(place):
+            return True
+        return False
+
+    until(waits, process)
+    process.send_signal(signal.SIGTERM)
+    said = ended(process)
+    assert process.returncode == EXIT_PREEMPTED
+    assert said.splitlines()[-1].endswith("to resume: run the same command again in every process")
 
 
 PHASES: dict[str, Callable[[Forked, Path, int], bool]] = {

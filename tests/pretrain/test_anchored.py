@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +13,15 @@ from videoar.pretrain.anchored import anchored
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 
 
-def test_only_local_relative_paths_change() -> None:
-    """An object store has no working folder."""
+def test_only_folders_that_exist_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object store has no working folder, a tokenizer may be a name, and a mistake is shown as it was typed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").mkdir()
     base = recipe()
-    for url in ("s3://bucket/data", "memory://data", "/data", ""):
-        assert anchored(replace(base, data=replace(base.data, url=url))).data.url == url
-    assert anchored(replace(base, data=replace(base.data, url="a/../b"))).data.url == os.path.abspath("b")
+    for url, kept in (("shards", str(tmp_path / "shards")), *((same, same) for same in ("s3://a/b", "/x", "", "typo"))):
+        assert anchored(replace(base, data=replace(base.data, url=url))).data.url == kept
+    named = replace(base.data, tokenizer=replace(base.data.tokenizer, path="demo"))
+    assert anchored(replace(base, data=named)).data.tokenizer.path == "demo"
 
 
 @pytest.mark.slow
