@@ -9,6 +9,7 @@ from pathlib import Path
 from videoar.benchmarks.cases import Row
 from videoar.benchmarks.table import label
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import written_aside
 
 ROW_INCHES = 0.25
 SUFFIXES = (".png", ".svg")
@@ -37,4 +38,5 @@ def plot(path: Path, title: str, rows: Sequence[Row]) -> None:
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter("{x:g}")
     axes.axvline(1.0, color="black", linewidth=1)
-    figure.savefig(path)
+    with written_aside(path) as aside:
+        figure.savefig(aside, format=path.suffix[1:])

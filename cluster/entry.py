@@ -11,10 +11,11 @@ import sys
 from collections.abc import Sequence
 
 from videoar.cluster.cli.command_table import COMMANDS, find_command, overview
-from videoar.cluster.cli.output import complain
+from videoar.cluster.cli.output import complain, say_how_to_resume
 from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+from videoar.cluster.ground.surroundings import explained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StoreError, Stopped, CorruptShard) as error:
         complain(error)
         return 1
-    except Preempted:
+    except Preempted as stop:
+        say_how_to_resume(words, str(stop))
         return EXIT_PREEMPTED
     except BrokenPipeError:
         # The reader of our output has closed it (`videoar config debug | head`): Python's flush at exit must not fail.
@@ -45,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 1
+    except Exception as error:
+        if (line := explained(error)) is None:
+            raise
+        complain(line)
+        return 2 if isinstance(line, InputError) else 1
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import videoar.configs
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import write_atomically
 from videoar.cluster.ground.serialize import MAX_BYTES, from_dict, parse_yaml, to_yaml
 from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.pretrain.config import Recipe
@@ -86,7 +87,7 @@ def load_recipe(path: Path) -> AnyRecipe:
 
 def save_recipe(recipe: AnyRecipe, path: Path) -> None:
     """Write the resolved recipe next to its results; `load_recipe` returns an equal value."""
-    path.write_text(to_yaml(recipe), encoding="utf-8")
+    write_atomically(path, to_yaml(recipe))
 
 
 def _modules() -> list[str]:

@@ -282,6 +282,12 @@ class LogConfig:
 
     wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases; `offline` needs no key and leaves files to `wandb sync`, `online` needs `wandb login` first."""
+    wandb_project: str = "videoar"
+    """Project of the run at Weights & Biases."""
+    wandb_entity: str = ""
+    """User or team that the project belongs to at Weights & Biases; empty: that of the key."""
+    wandb_group: str = ""
+    """Group in which Weights & Biases shows the run, for example the branches of one run; empty: none."""
     profile_every: ZeroOrMore = 100
     """Steps between two that run under torch's profiler, to measure the time spent in collectives; 0: none. Ignored
     with one process."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
+from videoar.cluster.ground.sign_of_life import alive, wait_for
 from videoar.data_pipeline.loading.loader import Content, StepLoader
 from videoar.data_pipeline.loading.online import open_plans
 from videoar.data_pipeline.loading.pack_reader import PackReader, Packs
@@ -25,9 +25,10 @@ from videoar.pretrain.model.vocabulary import text_tokens
 from videoar.pretrain.run_folder import DATA
 from videoar.pretrain.stages import StagePosition
 
-_POLL_S = 0.5
 _READY = ".ready"
 """Marker file in RUN/data: shards, and states of captions if there are any, are complete."""
+_WORKING = ".working"
+"""File in RUN/data that the first process refreshes while it prepares."""
 _PLANNED = ".planned"
 """Marker file in RUN/data: the plans are complete (data.online makes no shards)."""
 
@@ -42,18 +43,23 @@ def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
     output = run / DATA
     ready = output / (_PLANNED if recipe.data.online else _READY)
     if world.is_first:
-        if recipe.data.online:
-            plan_all(recipe.data, str(output))
-        else:
-            from videoar.data_pipeline.preparing.prepare import prepare  # needs Ray, which reading shards does not
-
-            prepare(recipe.data, str(output))
-        if recipe.model.text.kind == "t5":
-            prepare_text(recipe, str(output))
-        ready.touch()
-    while not ready.exists():
-        time.sleep(_POLL_S)  # the launcher ends this process if the first one fails
+        with alive(output / _WORKING):
+            _prepare(recipe, output)
+            ready.touch()
+    else:
+        wait_for(ready, output / _WORKING, f"prepares {output}", recipe.faults.hang_timeout_s)
     return replace(recipe, data=replace(recipe.data, url=str(output)))
+
+
+def _prepare(recipe: Recipe, output: Path) -> None:
+    if recipe.data.online:
+        plan_all(recipe.data, str(output))
+    else:
+        from videoar.data_pipeline.preparing.prepare import prepare  # needs Ray, which reading shards does not
+
+        prepare(recipe.data, str(output))
+    if recipe.model.text.kind == "t5":
+        prepare_text(recipe, str(output))
 
 
 def open_datasets(recipe: Recipe, device: torch.device | None = None) -> dict[str, Manifest]:

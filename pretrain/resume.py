@@ -23,7 +23,7 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
 from videoar.pretrain.engine.protocol import Engine
 from videoar.pretrain.make_engine import make_engine
-from videoar.pretrain.run_folder import first_difference, numbers
+from videoar.pretrain.run_checks import first_difference, numbers
 from videoar.pretrain.stages import Plateau, StagePosition, nth_stage, stage_at
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class RunProgress:
     """Losses of the last steps, oldest first, with which a spike is compared."""
     rewinds: int = 0
     """Rewinds of the run so far."""
+    finished: LoaderState | None = None
+    """Where the loader was at the end of the stage that ended last: a longer stage continues there."""
 
     def position(self, recipe: Recipe) -> StagePosition:
         """The current stage: it is over when its end is noted in `ended`, not when its steps are done."""
@@ -79,7 +81,7 @@ def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Mani
     """
     engine: Engine | None = None
     steps = saved_steps(root)
-    for saved, progress in filter(None, (_open(root, step) for step in reversed(steps))):
+    for saved, progress in filter(None, (open_checkpoint(root, step) for step in reversed(steps))):
         _check_order(recipe, datasets, saved, progress)
         begun = time.perf_counter()
         engine = _fitting(engine, recipe, progress, world)
@@ -91,7 +93,7 @@ def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Mani
             "run",
             root.url,
             f"holds checkpoints of steps {', '.join(map(str, steps))}, and none is whole",
-            "restore one, or remove them to start again",
+            "restore one; to begin anew, give another --run",
         )
     return Resumed(_fitting(engine, recipe, RunProgress(), world), RunProgress())
 
@@ -122,7 +124,7 @@ def meta(recipe: Recipe, engine: Engine, datasets: dict[str, Manifest], progress
         "updates": engine.updates,
         "stage": stage_at(recipe.stages, max(progress.step - 1, 0), progress.ended).stage.name,
         "progress": to_dict(progress),
-        "order": _order_hash(recipe, datasets, progress),
+        "order": order_hash(recipe, datasets, progress),
         "recipe_hash": recipe_hash(recipe),
         "recipe": to_dict(numbers(recipe)),
         "tokenizer_hash": next(iter(datasets.values())).tokenizer_hash,
@@ -136,8 +138,8 @@ def recipe_hash(recipe: Recipe) -> str:
     return hashlib.sha256(to_yaml(recipe).encode()).hexdigest()[:16]
 
 
-def _open(root: Storage, step: int) -> tuple[Checkpoint, RunProgress] | None:
-    """The checkpoint of a step and where its run was; None if it is damaged or does not record that."""
+def open_checkpoint(root: Storage, step: int) -> tuple[Checkpoint, RunProgress] | None:
+    """The checkpoint of a step and where its run was; None, with a warning, if it is damaged or incomplete."""
     try:
         saved = Checkpoint(root.child(step_name(step)))
         return saved, from_dict(RunProgress, saved.meta["progress"], saved.folder)
@@ -174,7 +176,7 @@ def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoin
             f"is not the {before or 'none'} that {saved.folder} was trained with",
             "use the states that the run was started with",
         )
-    if not progress.is_over(recipe) and saved.meta["order"] != _order_hash(recipe, datasets, progress):
+    if not progress.is_over(recipe) and saved.meta["order"] != order_hash(recipe, datasets, progress):
         raise InputError(
             "data.url",
             recipe.data.url,
@@ -183,6 +185,6 @@ def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoin
         )
 
 
-def _order_hash(recipe: Recipe, datasets: Mapping[str, Manifest], progress: RunProgress) -> str:
+def order_hash(recipe: Recipe, datasets: Mapping[str, Manifest], progress: RunProgress) -> str:
     """Hash of everything that decides which samples the next step reads."""
     return make_sampler(recipe, progress.position(recipe).stage, dict(datasets)).hash

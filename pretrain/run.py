@@ -51,6 +51,8 @@ class Run:
     reports: StepReports
     stopping: bool = False
     """Whether the processes have agreed to save and exit."""
+    noted_save: bool = False
+    """Whether this process has written an event about its first checkpoint."""
     saved: int = -1
     """The step of the newest checkpoint whose writing was started."""
 
@@ -171,18 +173,30 @@ class Run:
             raise Stopped(f"the checkpoint of step {self.saved} was not written: {problem}")
 
     def _note_save(self, problem: str | None) -> None:
+        if (committed := self.saver.committed) is not None:
+            self.saver.committed = None
+            self._note_commit(committed)
         if problem is None:
             return
         self.record_event("save_failed", checkpoint=self.saved, reason=problem)
         if self.saver.failures >= max(1, self.recipe.faults.failed_saves):
             raise Stopped(f"{self.saver.failures} checkpoints in a row were not written; the last one: {problem}")
 
+    def _note_commit(self, step: int) -> None:
+        """The first checkpoint of this process is an event: a run whose checkpoints are gone is not begun anew."""
+        if not self.noted_save:
+            self.noted_save = True
+            self.record_event("saved", checkpoint=step)
+        if self.reports.reporter is not None:
+            self.reports.reporter.committed(step)
+
     def end_stage(self) -> None:
         """Note where the stage ended and save: the next stage loads this checkpoint under its parallel layout."""
         self.record_event("stage_ended", planned=self.position.end_step)
         self.reports.losses.losses.clear()
         ended = (*self.progress.ended, self.step)
-        self.progress = replace(self.progress, ended=ended, loader=LoaderState(), plateau=Plateau())
+        finished = self.progress.loader
+        self.progress = replace(self.progress, ended=ended, loader=LoaderState(), plateau=Plateau(), finished=finished)
         self.save()
 
     def stop(self) -> None:
@@ -193,7 +207,7 @@ class Run:
                 f"the loss or gradient was not finite for {self.progress.skipped} steps in a row; the weights from "
                 "before these steps are saved, and events.jsonl names the samples"
             )
-        raise Preempted
+        raise Preempted(f"step {self.saved} of {self.recipe.num_steps} is saved in {self.folder}")
 
     def cut_model(self) -> None:
         """Cut the model over processes as the stage says, if it is cut differently; loads the newest checkpoint."""

@@ -8,22 +8,19 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from videoar.cluster.ground.errors import InputError, StoreError
-from videoar.cluster.ground.overrides import differences
-from videoar.cluster.ground.process import World
+from videoar.cluster.ground.files import write_atomically, written_aside
+from videoar.cluster.ground.process import PREEMPTED_MARKER, World
 from videoar.cluster.ground.serialize import from_yaml, to_yaml
-from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.storage.objects import Storage, explain_full_disk
-from videoar.pretrain.checkpoint.format import saved_steps
-from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Recipe
+from videoar.pretrain.config import Recipe
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
@@ -34,7 +31,11 @@ EVENTS = "events.jsonl"
 HEALTH = "health"
 WANDB_ID = "wandb.id"
 """File with the run's id at Weights & Biases, which it keeps when it resumes."""
+WANDB = "wandb"
+"""Folder of the files of Weights & Biases."""
 DATA = "data"
+SAMPLES = "samples"
+LOCK = ".lock"
 _PROBE = ".probe"
 _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "av", "safetensors")
 
@@ -42,38 +43,50 @@ _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "
 @contextmanager
 def sole_writer(run: Path) -> Iterator[None]:
     """Lock the run directory; InputError if another trainer holds it. The lock of a killed process is released."""
+    missing = [folder for folder in (run, *run.parents) if not folder.exists()]
     run.mkdir(parents=True, exist_ok=True)
-    with (run / ".lock").open("a+") as file:
+    with (run / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError(
                 "run", run, "is in use by another trainer", "wait for it, or give another --run"
             ) from error
-        with explain_full_disk(str(run)):
-            yield
+        try:
+            with explain_full_disk(str(run)):
+                yield
+        except InputError:
+            _remove_lock(run, missing)
+            raise
+
+
+def _remove_lock(run: Path, made: Sequence[Path]) -> None:
+    """Of a run that was refused before its first write: remove the lock, and the folders that were made for it."""
+    if [path.name for path in run.iterdir()] == [LOCK]:
+        (run / LOCK).unlink()
+        with suppress(OSError):  # one that is not empty stays, and so do those above it
+            for folder in made:
+                folder.rmdir()
 
 
 def open_run(run: Path, recipe: Recipe, world: World) -> None:
-    """Save the recipe and the environment; InputError if the run was started with another recipe."""
+    """Save the environment and the recipe, after all checks; the run is no longer waiting to be submitted again."""
+    _forget_copied_id(run)
+    facts = {**_environment(world), "folder": str(run.resolve())}
+    write_atomically(run / ENVIRONMENT, json.dumps(facts, indent=1) + "\n")
     saved = run / CONFIG
-    if saved.exists() and (run / METRICS).exists():  # a run that never took a step may still be corrected
-        before = from_yaml(Recipe, saved.read_text(), str(saved))
-        _check_same(before, recipe, run)
-        _check_checkpoints(before, recipe, run)
-    write_atomically(saved, to_yaml(recipe))
-    write_atomically(run / ENVIRONMENT, json.dumps(_environment(world), indent=1) + "\n")
+    if not saved.exists() or from_yaml(Recipe, saved.read_text(encoding="utf-8"), CONFIG) != recipe:
+        write_atomically(saved, to_yaml(recipe))  # an equal one may be a person's, with comments
+    (run / PREEMPTED_MARKER).unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step, so that readers see the old content or the new one."""
-    aside = _aside(path)
-    aside.write_text(text)
-    os.replace(aside, path)
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.writing")
+def _forget_copied_id(run: Path) -> None:
+    """A copy of a run directory gets its own id at Weights & Biases; a directory that was moved keeps its id."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        before = Path(json.loads((run / ENVIRONMENT).read_text())["folder"])
+        is_copy = (before / WANDB_ID).read_text() == (run / WANDB_ID).read_text() and not before.samefile(run)
+        if is_copy:
+            (run / WANDB_ID).unlink()
 
 
 def append_line(path: Path, line: str) -> None:
@@ -93,10 +106,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def keep_lines(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
     """Keep the wanted JSON lines of a file and drop the rest and unfinished ones; does nothing without a file."""
     if path.exists():
-        aside = _aside(path)
-        with aside.open("w") as kept:
+        with written_aside(path) as aside, aside.open("w") as kept:
             kept.writelines(f"{line}\n" for line, record in _whole_lines(path) if wanted(record))
-        os.replace(aside, path)
 
 
 def drop_validations(run: Path, after: int) -> None:
@@ -105,11 +116,13 @@ def drop_validations(run: Path, after: int) -> None:
 
 
 def _whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One line at a time: the file of a long run may not fit into memory."""
-    with path.open() as file:
-        for line in file:
+    """One line at a time: the file of a long run may not fit into memory. A damaged disk may leave any bytes."""
+    with path.open("rb") as file:
+        for raw in file:
             with suppress(ValueError):
-                yield line.rstrip("\n"), json.loads(line)
+                line = raw.decode().rstrip("\n")
+                if isinstance(record := json.loads(line), dict):
+                    yield line, record
 
 
 def record_event(run: Path, event: str, **facts: object) -> None:
@@ -125,10 +138,13 @@ def checkpoints(run: Path, recipe: Recipe) -> Storage:
 
 def check_writable(root: Storage) -> None:
     """InputError, before the first step, for a place of checkpoints that does not keep what is written."""
+    made = root.is_local and not root.is_folder()
     try:
         root.write(_PROBE, b"probe")
         kept = Storage.open(root.url).read(_PROBE) == b"probe" and not root.url.startswith("memory:")
         root.remove(_PROBE)
+        if made:
+            os.rmdir(root.root)
     except (OSError, NotImplementedError, ValueError) as error:
         if isinstance(error, InputError | StoreError):
             raise
@@ -136,54 +152,6 @@ def check_writable(root: Storage) -> None:
         raise InputError("log.checkpoints", root.url, reason, "name a folder or store that can be") from error
     if not kept:
         raise InputError("log.checkpoints", root.url, "forgets what is written", "name a folder or an object store")
-
-
-def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
-    """InputError if a field that decides the numbers has changed; others (logging, loading, ...) may change."""
-    if changed := first_difference(before, now):
-        raise InputError(
-            *changed,
-            f"differs from {run / CONFIG}, the recipe of this run",
-            "give another --run, or the recipe that this run was started with",
-        )
-
-
-def _check_checkpoints(before: Recipe, now: Recipe, run: Path) -> None:
-    """InputError if log.checkpoints leaves the checkpoints behind: the run would silently start again at step 0."""
-    old, new = checkpoints(run, before), checkpoints(run, now)
-    if old.url != new.url and not saved_steps(new) and saved_steps(old):
-        raise InputError(
-            "log.checkpoints",
-            new.url,
-            f"holds none, and those of this run are in {old.url}",
-            "name that folder, or copy them first",
-        )
-
-
-def first_difference(before: Recipe, now: Recipe) -> tuple[str, object] | None:
-    """The first field that must not change in a run but has, with its new value; None if there is none."""
-    return next(((field, value) for field, (_, value) in differences(numbers(before), numbers(now)).items()), None)
-
-
-def numbers(recipe: Recipe) -> Recipe:
-    """The recipe with defaults in the fields that may change in a run: the other fields decide its numbers."""
-    data = replace(recipe.data, url="", online=False, actors=1, decode_processes=1)
-    model = replace(recipe.model, text=replace(recipe.model.text, path=""))
-    stages = tuple(replace(stage, parallel=None) for stage in recipe.stages)
-    log = LogConfig()
-    if any(stage.plateau_patience for stage in stages):  # validations decide when stages end
-        log = LogConfig(validate_every=recipe.log.validate_every, validation=recipe.log.validation)
-    return replace(
-        recipe,
-        model=model,
-        data=data,
-        stages=stages,
-        loader=LoaderConfig(),
-        parallel=ParallelConfig(),
-        log=log,
-        faults=FaultConfig(),
-        threads=0,
-    )
 
 
 def _environment(world: World) -> dict[str, object]:

@@ -13,8 +13,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import filled_folder
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample, SampleEntry
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, step_name
@@ -42,11 +41,10 @@ from videoar.pretrain.generate.panels import Panel, one_below_the_other, side_by
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import save_mp4, to_frames
 from videoar.pretrain.record.reporter import Reporter
-from videoar.pretrain.run_folder import checkpoints, record_event
+from videoar.pretrain.run_folder import SAMPLES, checkpoints, record_event
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule, pixel_frames
 
-SAMPLES = "samples"
 DESCRIPTION = "samples.json"
 EVERYTHING = "all.mp4"
 CANDIDATES = 256
@@ -119,18 +117,15 @@ def write_samples(
     text = open_text(recipe, datasets)
     samples = [one for entry in entries for one in read_entries(datasets[entry.dataset], text, [entry])]
     out = run / SAMPLES / step_name(int(saved.meta["step"]))
-    writing = out.with_name(f".{out.name}.writing")
-    shutil.rmtree(writing, ignore_errors=True)
-    writing.mkdir(parents=True)
-    shown = [_show(pipeline, one, seed) for seed, one in enumerate(samples)]
-    for index, (one, clip) in enumerate(zip(samples, shown, strict=True)):
-        save_mp4(clip.panels, writing / f"{index:02d}.mp4", datasets[one.entry.dataset].fps)
-    save_mp4(
-        one_below_the_other([clip.panels for clip in shown]), writing / EVERYTHING, datasets[entries[0].dataset].fps
-    )
-    (writing / DESCRIPTION).write_text(json.dumps(_description(shown, saved, pipeline), indent=1) + "\n")
-    shutil.rmtree(out, ignore_errors=True)
-    os.replace(writing, out)
+    former = [path.name for path in out.glob("[0-9][0-9].mp4")]
+    with filled_folder(out, former, last=DESCRIPTION) as writing:
+        shown = [_show(pipeline, one, seed) for seed, one in enumerate(samples)]
+        for index, (one, clip) in enumerate(zip(samples, shown, strict=True)):
+            save_mp4(clip.panels, writing / f"{index:02d}.mp4", datasets[one.entry.dataset].fps)
+        save_mp4(
+            one_below_the_other([clip.panels for clip in shown]), writing / EVERYTHING, datasets[entries[0].dataset].fps
+        )
+        (writing / DESCRIPTION).write_text(json.dumps(_description(shown, saved, pipeline), indent=1) + "\n")
     return out
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
 
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.health import Health
 from videoar.cluster.ground.preemption import Preemption
 from videoar.cluster.ground.process import World, mark_preempted
 from videoar.cluster.ground.serialize import to_dict
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.anchored import anchored
+from videoar.pretrain.changes import Source, apply, find_change, find_origin, wait_for
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import open_datasets, prepare_data, with_encoder
@@ -21,56 +27,91 @@ from videoar.pretrain.engine.protocol import training_device
 from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
-from videoar.pretrain.resume import RunProgress, resume
+from videoar.pretrain.resume import Resumed, RunProgress, resume
 from videoar.pretrain.run import Run
+from videoar.pretrain.run_checks import check_run
 from videoar.pretrain.run_folder import HEALTH, check_writable, checkpoints, drop_validations, open_run, sole_writer
 from videoar.pretrain.samples import check_sampling
 from videoar.pretrain.step_reports import StepReports
 
 
-def train(recipe: Recipe, folder: Path, world: World | None = None) -> None:
+def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: bool = False, origin: str = "") -> None:
     """Train a recipe into a run directory, from its newest whole checkpoint on; raises Preempted after a signal.
+
+    With `change` the run continues under a recipe that differs where it may; a run with an `origin` (RUN@STEP) begins
+    from that step of another run.
 
     Under torchrun every process calls this; the first one writes the files. The number of processes changes no number
     of the run except through the order of sums.
     """
-    world = world or World.here()
+    world, recipe = world or World.here(), anchored(recipe)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    source = check_start(recipe, folder, change=change, origin=origin) if world.is_first else None
     with (
         Preemption(recipe.faults.stop_within_s, lambda: mark_preempted(folder)) as preemption,
         sole_writer(folder) if world.is_first else contextlib.nullcontext(),
     ):
-        if world.is_first:
-            open_run(folder, recipe, world)
-            check_writable(checkpoints(folder, recipe))
-        recipe = prepare_data(recipe, folder, world)
+        given, recipe = recipe, prepare_data(recipe, folder, world)
         datasets = open_datasets(recipe, training_device(world))
         recipe = with_encoder(recipe, datasets)
         check_sampling(recipe, datasets)
         root = checkpoints(folder, recipe)
+        if world.is_first:
+            check_writable(root)
+        if source is not None:
+            open_run(folder, given, world)
+            apply(source, recipe, folder, datasets)
+        elif change or origin:
+            wait_for(recipe, folder)
         resumed = resume(recipe, world, root, datasets)
-        health = Health(folder / HEALTH, world.rank, world.world_size, recipe.faults.hang_timeout_s)
-        with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
-            saver = Saver(root, resumed.engine, recipe.log)
-            losses = LossHistory(recipe.faults, list(resumed.progress.losses))
-            run = Run(
-                recipe=recipe,
-                folder=folder,
-                world=world,
-                datasets=datasets,
-                engine=resumed.engine,
-                saver=saver,
-                progress=resumed.progress,
-                health=health,
-                preemption=preemption,
-                reports=StepReports(recipe, resumed.engine, saver, reporter, losses),
-            )
+        if world.is_first:
+            open_run(folder, given, world)
+        with _loop(recipe, folder, world, datasets, resumed, root, preemption) as run:
             run.note_resumed(resumed)
             while not run.progress.is_over(recipe):
                 _train_stage(run)
             run.finish_save(required=True)
         run.engine.close()
+
+
+@contextlib.contextmanager
+def _loop(
+    recipe: Recipe,
+    folder: Path,
+    world: World,
+    datasets: dict[str, Manifest],
+    resumed: Resumed,
+    root: Storage,
+    preemption: Preemption,
+) -> Iterator[Run]:
+    """The run, while its processes are watched, its steps are recorded and a signal waits for the end of a step."""
+    health = Health(folder / HEALTH, world.rank, world.world_size, recipe.faults.hang_timeout_s)
+    with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
+        saver = Saver(root, resumed.engine, recipe.log)
+        losses = LossHistory(recipe.faults, list(resumed.progress.losses))
+        yield Run(
+            recipe=recipe,
+            folder=folder,
+            world=world,
+            datasets=datasets,
+            engine=resumed.engine,
+            saver=saver,
+            progress=resumed.progress,
+            health=health,
+            preemption=preemption,
+            reports=StepReports(recipe, resumed.engine, saver, reporter, losses),
+        )
+
+
+def check_start(recipe: Recipe, folder: Path, *, change: bool = False, origin: str = "") -> Source | None:
+    """All checks of a run directory, before the first write; the checkpoint to amend or to copy, if there is one."""
+    if change and origin:
+        raise InputError("change", True, "is given with --from, which allows the same changes", "leave it out")
+    check_run(folder, recipe, change=change)
+    if origin:
+        return find_origin(origin, recipe, folder)
+    return find_change(recipe, folder) if change else None
 
 
 def _train_stage(run: Run) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -140,6 +141,8 @@ def _run(
         target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(target, number)
         os.close(target)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests behind it ignores it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(words)

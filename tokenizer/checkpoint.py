@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import WRITING, discard, filled_folder
 from videoar.cluster.ground.serialize import to_dict
 from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
 from videoar.tokenizer.files import load_weights
@@ -44,28 +44,47 @@ class TrainState:
 def save(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> Path:
     """Write RUN/checkpoints/step-NNNNNNNN and remove all but the newest two."""
     root = run / "checkpoints"
-    root.mkdir(parents=True, exist_ok=True)
-    for stale in root.glob(".writing-*"):
-        shutil.rmtree(stale)
-    folder = root / f".writing-{uuid.uuid4().hex[:8]}"
-    state.tokenizer.save(folder)
-    save_file(_moments(state), folder / MOMENTS)
-    described = {"step": state.step, "settings": _settings(config, recipe)}
-    (folder / STATE).write_text(json.dumps(described, indent=1) + "\n")
     final = root / f"step-{state.step:08d}"
-    if final.exists():
-        shutil.rmtree(final)
-    folder.rename(final)
-    for old in sorted(root.glob("step-*"))[:-KEEP_LAST]:
+    for killed in final.parent.glob(f".step-*{WRITING}"):
+        discard(killed)
+    with filled_folder(final, last=STATE) as folder:
+        state.tokenizer.save(folder)
+        save_file(_moments(state), folder / MOMENTS)
+        described = {"step": state.step, "settings": _settings(config, recipe)}
+        (folder / STATE).write_text(json.dumps(described, indent=1) + "\n")
+    for old in saved_folders(run)[:-KEEP_LAST]:
         shutil.rmtree(old)
     return final
 
 
+def saved_folders(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(path.parent for path in (run / "checkpoints").glob(f"step-*/{STATE}"))
+
+
 def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> None:
     """Load the newest checkpoint of the run into `state`, if there is one; InputError if settings differ."""
-    folders = sorted((run / "checkpoints").glob("step-*"))
-    if not folders:
+    folder = check_settings(config, recipe, run)
+    if folder is None:
         return
+    described = json.loads((folder / STATE).read_text())
+    device = next(state.tokenizer.parameters()).device
+    load_weights(state.tokenizer, folder, in_place=True)
+    moments = load_file(folder / MOMENTS, device=str(device))
+    for name, parameter in state.tokenizer.named_parameters():
+        state.optimizer.state[parameter] = {
+            "step": torch.tensor(float(described["step"])),
+            "exp_avg": moments[f"{name}|exp_avg"],
+            "exp_avg_sq": moments[f"{name}|exp_avg_sq"],
+        }
+    state.step = described["step"]
+
+
+def check_settings(config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> Path | None:
+    """The newest checkpoint of the run, if there is one; InputError if it was trained with other settings."""
+    folders = saved_folders(run)
+    if not folders:
+        return None
     described = json.loads((folders[-1] / STATE).read_text())
     for field, value in _settings(config, recipe).items():
         if described["settings"].get(field) != value:
@@ -75,16 +94,7 @@ def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainCo
                 f"differs from {described['settings'].get(field)}, which {run} was started with",
                 "name another run folder, or use the settings of this one",
             )
-    device = next(state.tokenizer.parameters()).device
-    load_weights(state.tokenizer, folders[-1], in_place=True)
-    moments = load_file(folders[-1] / MOMENTS, device=str(device))
-    for name, parameter in state.tokenizer.named_parameters():
-        state.optimizer.state[parameter] = {
-            "step": torch.tensor(float(described["step"])),
-            "exp_avg": moments[f"{name}|exp_avg"],
-            "exp_avg_sq": moments[f"{name}|exp_avg_sq"],
-        }
-    state.step = described["step"]
+    return folders[-1]
 
 
 def _moments(state: TrainState) -> dict[str, Tensor]:

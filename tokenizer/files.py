@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder, first_stranger, written_aside
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.tokenizer.config import TokenizerConfig
 
@@ -33,16 +34,32 @@ def shipped_names() -> tuple[str, ...]:
 
 
 def save_weights(model: nn.Module, config: TokenizerConfig, folder: Path, dtype: torch.dtype) -> None:
-    """Write both files under temporary names and rename them: a killed save leaves no partial file."""
+    """Write both files under temporary names and rename them: a killed save leaves no partial file.
+
+    The files of an earlier tokenizer are replaced; InputError if files of these names are something else.
+    """
+    check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
-    temporary = folder / f".{WEIGHTS}"
-    save_file(state, temporary)
-    temporary.chmod(0o644)  # safetensors makes it readable for the owner only
-    described = {"kind": "tokenizer", "weights_sha256": _sha256(temporary), "config": to_dict(config)}
-    (folder / f".{CONFIG}").write_text(json.dumps(described, indent=1) + "\n")
-    os.replace(temporary, folder / WEIGHTS)
-    os.replace(folder / f".{CONFIG}", folder / CONFIG)
+    with written_aside(folder / CONFIG) as described, written_aside(folder / WEIGHTS) as weights:
+        save_file(state, weights)
+        weights.chmod(0o644)  # safetensors makes it readable for the owner only
+        facts = {"kind": "tokenizer", "weights_sha256": _sha256(weights), "config": to_dict(config)}
+        described.write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def check_free(folder: Path, *, alone: bool = False) -> None:
+    """InputError if files with the names of a tokenizer's are something else; with `alone`, if there is any other."""
+    check_folder("out", folder)
+    is_ours = False
+    with suppress(InputError):
+        _description(folder)
+        is_ours = True
+    own = (CONFIG, WEIGHTS) if is_ours else ()
+    names = [name for name in (CONFIG, WEIGHTS) if (folder / name).exists() and name not in own]
+    stranger = first_stranger(folder, own) if alone else next(iter(names), None)
+    if stranger is not None:
+        raise InputError("out", folder, f"holds {stranger}, which no tokenizer wrote", "name an empty or a new folder")
 
 
 def read_config(folder: Path) -> TokenizerConfig:

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from videoar.cluster.ground.files import write_atomically
 from videoar.cluster.ground.preemption import Preempted, Preemption
 from videoar.cluster.ground.schedule import warmup_cosine
 from videoar.tokenizer.checkpoint import TrainState, restore, save
@@ -29,6 +30,9 @@ from videoar.tokenizer.video_tokenizer import VideoTokenizer
 METRICS = "metrics.jsonl"
 WEIGHTS = "tokenizer"
 """Folder of the trained tokenizer within the run."""
+
+OWN = (METRICS, WEIGHTS, "checkpoints")
+"""What a run writes."""
 
 _STOP_WITHIN_S = 240.0
 """Seconds after a signal to finish the step and save."""
@@ -135,6 +139,13 @@ def write_metrics(path: Path, step: int, metrics: Mapping[str, float], seconds: 
         file.write(json.dumps({"step": step, **metrics, "seconds": round(seconds, 3)}) + "\n")
 
 
+def has_saved(run: Path, save_every: int) -> bool:
+    """Whether a run has had a checkpoint, by its lines: one is saved every `save_every` steps, and at the end."""
+    lines = (run / METRICS).read_text().splitlines() if (run / METRICS).exists() else []
+    steps = [json.loads(line)["step"] for line in lines if line.endswith("}")]
+    return (run / WEIGHTS).exists() or max(steps, default=0) > save_every
+
+
 def drop_metrics(path: Path, step: int) -> None:
     """Remove lines of updates after the checkpoint, and the partial line of a killed process."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -142,4 +153,4 @@ def drop_metrics(path: Path, step: int) -> None:
         return
     lines = path.read_text().split("\n")[:-1]
     kept = [line for line in lines if json.loads(line)["step"] <= step]
-    path.write_text("".join(line + "\n" for line in kept))
+    write_atomically(path, "".join(line + "\n" for line in kept))

@@ -32,6 +32,9 @@ Weights = Positional[Annotated[Path, tyro.conf.arg(metavar="WEIGHTS")]]
 
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)
 
+MAY_BE_EMPTY = ("prompt",)
+"""Options without a default whose empty value has a meaning."""
+
 # What tyro reports about a value, inside a box; the groups become the parts of an InputError.
 _PATTERNS = (
     re.compile(r"invalid choice '(?P<value>[^']*)' for argument '(?P<field>[^']*)'\. (?P<remedy>Expected one of .*)"),
@@ -48,11 +51,12 @@ _PLAIN_WORDS = (
 
 def parse(command: type[Command], words: Sequence[str], prog: str) -> Command:
     """The command's options as its dataclass; `--help` prints them and raises SystemExit(0)."""
-    flags = split_flags(words)[1]
+    positional, flags = split_flags(words)
     known = own_flags(command)
     for flag in flags:
         if flag.replace("-", "_") not in known and f"--{flag}" not in HELP:
             raise unknown_flag(flag, flags[flag], known)
+    _refuse_empty(command, positional, flags)
     return _parse_quietly(command, words, prog, flags)
 
 
@@ -110,17 +114,6 @@ def for_a_tokenizer(recipe: AnyRecipe) -> TokenizerRecipe:
     return recipe
 
 
-def make_folder(field: str, path: Path) -> Path:
-    """Make a folder if it does not exist; InputError if that fails. `field` is the option that names it."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            field, path, f"cannot be made ({error.strerror})", "give a folder that you can write"
-        ) from error
-    return path
-
-
 @contextlib.contextmanager
 def typed_as(**options: str) -> Iterator[None]:
     """Errors about a field name the option that a person typed for it: `typed_as(schedule="size")`."""
@@ -141,9 +134,27 @@ def _show_fields(value: object, prog: str) -> None:
 
 def own_flags(command: type) -> tuple[str, ...]:
     """Names of a command's options, without the positional ones."""
+    return _names(command, positional=False)
+
+
+def _names(command: type, *, positional: bool) -> tuple[str, ...]:
     (marker,) = Positional[int].__metadata__  # type: ignore[attr-defined]
     hints = get_type_hints(command, include_extras=True)
-    return tuple(name for name, kind in hints.items() if marker not in getattr(kind, "__metadata__", ()))
+    return tuple(
+        name.rstrip("_")  # `from_`: some options are words of Python
+        for name, kind in hints.items()
+        if (marker in getattr(kind, "__metadata__", ())) is positional
+    )
+
+
+def _refuse_empty(command: type, positional: Sequence[str], flags: Flags) -> None:
+    """InputError for an empty path or name: an unset variable in a script must not mean the current folder."""
+    given = dict(zip(_names(command, positional=True), ([word] for word in positional), strict=False))
+    hints = get_type_hints(command)
+    for name, words in {**given, **{flag.replace("-", "_"): words for flag, words in flags.items()}}.items():
+        takes_empty = name in MAY_BE_EMPTY or (hints.get(name) is str and name not in given)
+        if words and not takes_empty and not any(word.strip() for word in words):
+            raise InputError(name, "''", "is empty", "give a value, or leave it out")
 
 
 def _split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
+
+from videoar.cluster.ground.process import World, is_launched
 
 HELP = ("-h", "--help")
 
@@ -15,3 +19,17 @@ def say(line: str) -> None:
 def complain(error: Exception) -> None:
     """Write an error for people to stderr, as one line."""
     sys.stderr.write(" ".join(str(error).split()) + "\n")
+
+
+def resume_line(words: Sequence[str], reason: str = "") -> str:
+    """A line that says how to go on with `videoar WORDS` after a signal; empty where another process says it."""
+    if is_launched() or not World.here().is_first:
+        return ""
+    alone = World.here().world_size == 1
+    command = shlex.join(["videoar", *words]) if alone else "run the same command again in every process"
+    return f"{reason or 'stopped after a signal'}; to resume: {command}\n"
+
+
+def say_how_to_resume(words: Sequence[str], reason: str) -> None:
+    """Write that line to stderr."""
+    sys.stderr.write(resume_line(words, reason))

@@ -19,6 +19,7 @@ from videoar.cluster.demo.cost import Cost, measured
 from videoar.cluster.demo.held_out import Rows, judge, play, show
 from videoar.cluster.demo.report import Findings, Judged, StageCost, TokenizerFacts, headline, render, to_json
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder, first_stranger, write_atomically
 from videoar.cluster.ground.progress import ProgressLine
 from videoar.configs.demo import HELD_OUT, Films, recipe
 from videoar.configs.load import load_recipe, save_recipe
@@ -90,8 +91,8 @@ def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
     with spent.on("make videos"):
         rows = show(played, folders.videos)
     found = findings(chosen, pipeline, folders, spent.costs, judged, rows)
-    (out / FIGURES).write_text(to_json(found), encoding="utf-8")
-    (out / PAGE).write_text(render(found), encoding="utf-8")
+    write_atomically(out / FIGURES, to_json(found))
+    write_atomically(out / PAGE, render(found))
     for line in (*headline(found), f"report: {out / PAGE}"):
         say(line)
     return out / PAGE
@@ -110,9 +111,16 @@ def own_films(folder: Path) -> Films:
 
 def keep_recipe(chosen: Recipe, out: Path) -> None:
     """Save the recipe, or check that an earlier demo in `out` used the same one."""
+    check_folder("out", out)
+    if (out / RECIPE).exists():
+        if load_recipe(out / RECIPE) != chosen:
+            raise InputError(
+                "out", out, "contains a demo of another recipe", "give another --out, or remove that folder"
+            )
+        return
+    if (stranger := first_stranger(out, ())) is not None:
+        raise InputError("out", out, f"holds {stranger}, but no demo", "give a new or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
-    if (out / RECIPE).exists() and load_recipe(out / RECIPE) != chosen:
-        raise InputError("out", out, "contains a demo of another recipe", "give another --out, or remove that folder")
     save_recipe(chosen, out / RECIPE)
 
 
@@ -147,7 +155,7 @@ class Spent:
         def done(cost: Cost) -> None:
             self._costs[name] = before + cost if before else cost
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(json.dumps([asdict(cost) for cost in self.costs]))
+            write_atomically(self._path, json.dumps([asdict(cost) for cost in self.costs]))
             memory = "" if cost.peak_bytes is None else f"{cost.peak_bytes / 2**30:5.1f} GB"
             self._say(f"{name:<22}{cost.seconds:6.0f} s {memory}")
 

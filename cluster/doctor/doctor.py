@@ -15,8 +15,10 @@ import av
 import torch
 
 from videoar.cluster.doctor.store import listeners, store
+from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.process import variable
+from videoar.cluster.ground.surroundings import check_loopback
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg")
 GIB = 1 << 30
@@ -35,6 +37,7 @@ def examine(url: str | None = None) -> list[Finding]:
         disk,
         shared_memory,
         open_files,
+        loopback,
         listeners,
         wandb,
     ]
@@ -140,6 +143,16 @@ def open_files() -> Finding:
             name="open files", state="warn", found=f"limit {soft} (at most {hard})", remedy="ulimit -n 65536"
         )
     return Finding(name="open files", state="ok", found=f"limit {soft}")
+
+
+def loopback() -> Finding:
+    """127.0.0.1, where the processes that one machine starts meet."""
+    try:
+        check_loopback()
+    except Stopped as error:
+        found, _, remedy = str(error).partition("; ")
+        return Finding(name="loopback", state="fail", found=found, remedy=remedy)
+    return Finding(name="loopback", state="ok", found="processes of this machine reach each other")
 
 
 def wandb() -> Finding:

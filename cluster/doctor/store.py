@@ -25,8 +25,10 @@ def store(url: str) -> Finding:
     try:
         storage = Storage.open(url)
         storage.write(key, payload)
-        is_same = storage.read(key) == payload
-        storage.remove(key)
+        try:
+            is_same = storage.read(key) == payload
+        finally:
+            storage.remove(key)
     except (InputError, StoreError) as error:
         return Finding(name="storage", state="fail", found=f"{url}: {error.problem}", remedy=error.remedy)
     if not is_same:

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
+from videoar.cluster.ground.files import write_atomically
+
 PHASES = ("start", "save", "samples", "validation", "data wait", "step")
 """Phases of a step, in order. What happens after step 7 counts as a phase of step 8."""
 
@@ -88,9 +90,7 @@ class Health:
         )
         path = self._folder / f"{self._rank:05d}.json"
         try:
-            aside = path.with_suffix(".writing")
-            aside.write_text(json.dumps(asdict(standing)))
-            os.replace(aside, path)
+            write_atomically(path, json.dumps(asdict(standing)))
         except OSError as error:
             log.debug("%s: %s", path, error)
 

@@ -6,19 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, install, restore
+from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
 
 PREEMPTED_MARKER = "preempted"
 """File that the trainer writes in the run directory when it has saved and stopped early."""
 
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""Signals that the launcher forwards to its workers as SIGTERM: finish the step, save, exit."""
+_PARENT = "VIDEOAR_PARENT"
+"""Variable of the processes that `launch` starts: the process id of the parent, without which they end."""
+
+_PARENT_POLL_S = 1.0
 
 SHUTDOWN_S = 300.0
 """Seconds that workers have to save after a signal before they are killed (torch 2.11 always waits 30)."""
@@ -41,26 +47,49 @@ class World:
 
     @staticmethod
     def here() -> World:
-        """The world that torchrun, or else Slurm's srun, describes in the environment."""
-        if "RANK" not in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-            return World._of_slurm()
-        return World(
-            rank=int(os.environ.get("RANK", "0")),
-            local_rank=int(os.environ.get("LOCAL_RANK", "0")),
-            world_size=int(os.environ.get("WORLD_SIZE", "1")),
-        )
+        """The world that torchrun, or else Slurm's srun, describes in the environment; InputError if it is no world."""
+        if variable("RANK") is None:
+            return World._of_slurm() if _tasks_of_srun() > 1 else World._alone()
+        world = World(rank=_number("RANK", 0), local_rank=_number("LOCAL_RANK", 0), world_size=_number("WORLD_SIZE", 1))
+        if not 0 <= world.rank < world.world_size:
+            remedy = f"set WORLD_SIZE above it (it is {world.world_size}), or start with torchrun"
+            raise InputError("RANK", world.rank, "is not the index of a process of the job", remedy)
+        return world
+
+    @staticmethod
+    def _alone() -> World:
+        """One process; InputError if the environment says that there are others, and not which one this is."""
+        if (size := _number("WORLD_SIZE", 1)) > 1:
+            raise InputError("WORLD_SIZE", size, "is set without RANK", "unset it, or start with torchrun or srun")
+        return World()
 
     @staticmethod
     def _of_slurm() -> World:
         """One process per task; they meet on the launching host, on a port computed from the job's number."""
-        host = os.environ.get("MASTER_ADDR") or os.environ["SLURM_LAUNCH_NODE_IPADDR"]
-        port = os.environ.get("MASTER_PORT") or 20_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000
+        host = variable("MASTER_ADDR") or variable("SLURM_LAUNCH_NODE_IPADDR")
+        port = _number("MASTER_PORT", 0) or 20_000 + _number("SLURM_JOB_ID") % 20_000
         return World(
-            rank=int(os.environ["SLURM_PROCID"]),
-            local_rank=int(os.environ["SLURM_LOCALID"]),
-            world_size=int(os.environ["SLURM_NTASKS"]),
+            rank=_number("SLURM_PROCID"),
+            local_rank=_number("SLURM_LOCALID"),
+            world_size=_tasks_of_srun(),
             rendezvous=f"tcp://{host}:{port}",
         )
+
+    def meeting(self) -> tuple[str, int]:
+        """Host and port where the processes of the job meet."""
+        if self.rendezvous != "env://":
+            host, _, port = self.rendezvous.removeprefix("tcp://").rpartition(":")
+            return host, int(port)
+        if (address := variable("MASTER_ADDR")) is None:
+            raise InputError(
+                "MASTER_ADDR", "''", "is not set, and WORLD_SIZE is above 1", "start with torchrun or srun"
+            )
+        return address, _number("MASTER_PORT")
+
+    @property
+    def keeps_store(self) -> bool:
+        """Whether this process listens there; under torchrun its agent does."""
+        return self.is_first and variable("TORCHELASTIC_USE_AGENT_STORE") != "True"
 
     def export(self) -> None:
         """Set torchrun's variables, for libraries (DeepSpeed) that read the environment themselves."""
@@ -73,9 +102,59 @@ class World:
         return self.rank == 0
 
 
+def _tasks_of_srun() -> int:
+    """Processes that srun started together with this one: 1 in a batch script and in the shell of salloc.
+
+    These have SLURM_NTASKS too: the number of tasks that a later srun would start.
+    """
+    if variable("SLURM_LAUNCH_NODE_IPADDR") is None or variable("SLURM_PROCID") is None:
+        return 1
+    return _number("SLURM_STEP_NUM_TASKS", _number("SLURM_NTASKS", 1))
+
+
+def _number(name: str, default: int | None = None) -> int:
+    """The whole number in a variable; `default` if it is unset or empty."""
+    value = variable(name)
+    if value is None and default is not None:
+        return default
+    try:
+        return int(value or "")
+    except ValueError as error:
+        remedy = "start with torchrun or srun, which set it, or unset it"
+        raise InputError(name, value or "''", "is not a whole number", remedy) from error
+
+
 def mark_preempted(run: Path) -> None:
     """Write the marker in a run directory: the trainer saved, or had to exit, and should be submitted again."""
-    (run / PREEMPTED_MARKER).touch()
+    with suppress(FileNotFoundError):  # of a run that has not begun there is nothing to resume
+        (run / PREEMPTED_MARKER).touch()
+
+
+def is_launched() -> bool:
+    """Whether this process was started by `launch`, which speaks for all of them."""
+    return variable(_PARENT) is not None
+
+
+def end_with_parent() -> None:
+    """From now on, SIGTERM this process when its parent has ended: kill -9 of a launcher must not leave workers behind.
+
+    It saves and exits, as after any SIGTERM. The kernel's own notice (PR_SET_PDEATHSIG) is not used: it comes when the
+    thread that started this process ends, which a launcher's thread may do long before the launcher.
+    """
+    here = os.getppid()
+    parent = int(variable(_PARENT) or here)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_POLL_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def announce_as_parent() -> None:
+    """Tell the processes that this one starts whose children they are."""
+    os.environ[_PARENT] = str(os.getpid())
 
 
 def variable(name: str) -> str | None:
@@ -136,13 +215,21 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 def launch(arguments: Sequence[str], processes: int, run: Path, stop_within_s: float = 0.0) -> int:
     """Run `videoar ARGUMENTS` in several processes of this machine, by torchrun's agent over loopback; its exit code.
 
-    After a signal the workers must exit within `stop_within_s`; they are killed a minute later, but not before
+    SIGNALS are forwarded to the workers as SIGTERM: finish the step, save, exit. They also end if this process is
+    killed. After a signal they must exit within `stop_within_s`; they are killed a minute later, but not before
     SHUTDOWN_S. The agent does not report how they ended after a signal, and they may not have written the marker: every
     outcome but done and wrong input then counts as preempted.
     """
+    check_loopback()
+    check_open_files(LEAST_FILES)
     (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     with _forwarding(_start(processes, arguments, max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
         code = job.workers.wait()
+    if code < 0 and not job.signalled:
+        sys.stderr.write(f"the agent of the processes was killed by signal {-code}; they save and end\n")
+        return 1
+    if code == 2 and not job.signalled:  # the agent ends the other workers with a signal, and they mark the run
+        (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     if job.signalled and code not in (0, 2):
         mark_preempted(run)
     return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else code
@@ -154,6 +241,7 @@ def _start(processes: int, arguments: Sequence[str], shutdown_s: float) -> subpr
     Each process has one OpenMP thread unless the user chose: threads that spin on shared cores slow each other down.
     """
     variables = {"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(int(shutdown_s)), **os.environ}
+    variables[_PARENT] = str(os.getpid())
     command = [sys.executable, "-m", "videoar.cluster.ground.workers", str(processes), *arguments]
     return subprocess.Popen(command, env=variables, start_new_session=True)
 
@@ -174,12 +262,11 @@ class _Job:
 def _forwarding(workers: subprocess.Popen[bytes]) -> Iterator[_Job]:
     """Forward signals to the workers inside the block, and end them at its end."""
     job = _Job(workers)
-    before = {number: signal.signal(number, job.stop) for number in STOPPING}
+    before = install(job.stop)
     try:
         yield job
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore(before)
         if job.workers.poll() is None:
             job.workers.terminate()
             job.workers.wait()

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from videoar.cluster.ground.process import announce_as_parent, end_with_parent
 
 PASSED_ON = (2, 75)
 """Exit codes of a worker that become the job's: wrong input, saved after a signal."""
@@ -24,6 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(
         signal.SIGUSR1, signal.SIG_IGN
     )  # schedulers send it to all processes; the launcher forwards it as SIGTERM
+    end_with_parent()
+    announce_as_parent()
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1,
@@ -40,6 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     except ChildFailedError as error:
         return _outcome(error)
     except SignalException:
+        return 1
+    except (RuntimeError, OSError, RendezvousError) as error:
+        sys.stderr.write(f"the processes cannot be started: {' '.join(str(error).split())}\n")
         return 1
     return 0
 

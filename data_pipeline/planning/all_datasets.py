@@ -14,7 +14,7 @@ from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.plan_writer import ShardLimits
-from videoar.data_pipeline.planning.stored_plan import Plan, ensure_plan
+from videoar.data_pipeline.planning.stored_plan import Plan, config_hash, ensure_plan, find_plan
 from videoar.data_pipeline.shards.sample_format import SampleFormat, sample_format
 from videoar.data_pipeline.sources.listing import count_inputs
 from videoar.data_pipeline.storage.objects import Storage
@@ -64,9 +64,12 @@ def plan_all(
     """The plan of every dataset under OUTPUT/<name>; a missing plan is made."""
     tokenizer, root = opener(config.tokenizer), Storage.open(output)
     tokenizer_hash = tokenizer.hash
+    formats = [sample_format(dataset, config, tokenizer, tokenizer_hash) for dataset in config.datasets]
+    for dataset, form in zip(config.datasets, formats, strict=True):  # all are checked before anything is written
+        with _naming(dataset):
+            find_plan(root.child(dataset.name), config_hash(dataset, form, shard_limits(config)))
     planned = []
-    for dataset in config.datasets:
-        form = sample_format(dataset, config, tokenizer, tokenizer_hash)
+    for dataset, form in zip(config.datasets, formats, strict=True):
         storage = root.child(dataset.name)
         on_progress = _reporter(dataset, progress) if progress is not None else None
         processes = min(config.actors * config.decode_processes, os.cpu_count() or 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tarfile
 import tempfile
 from contextlib import ExitStack
@@ -25,6 +26,8 @@ PLAN_VERSION = 3
 
 _PARTS = "plan"
 _SHARDS_A_PART = 64
+TABLE_KEY = re.compile(rf"{re.escape(SKIPPED_KEY)}|{_PARTS}/\d{{6,}}\.parquet")
+"""Keys of the tables of a plan."""
 _ROWS_A_GROUP = 16_384
 
 CLIP_SCHEMA = pyarrow.schema(

@@ -26,10 +26,11 @@ from videoar.data_pipeline.planning.accounts import ADDED_LATER, Accounts
 from videoar.data_pipeline.planning.choose import OnProgress, iter_plan
 from videoar.data_pipeline.planning.clip import Clip
 from videoar.data_pipeline.planning.opinions import model_hashes
-from videoar.data_pipeline.planning.plan_writer import PLAN_VERSION, SKIPPED_KEY, PlanWriter, ShardLimits
+from videoar.data_pipeline.planning.plan_writer import PLAN_VERSION, SKIPPED_KEY, TABLE_KEY, PlanWriter, ShardLimits
 from videoar.data_pipeline.shards.commits import Unit
 from videoar.data_pipeline.shards.sample_format import VERSION, SampleFormat
 from videoar.data_pipeline.sources.source import Skipped
+from videoar.data_pipeline.storage.local import UNFINISHED_NAME
 from videoar.data_pipeline.storage.objects import Storage, explain_damage
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -173,6 +174,21 @@ def ensure_plan(
 ) -> Plan:
     """The stored plan, or a new one. InputError if the stored plan was made for other settings; it is not replaced."""
     wanted = config_hash(dataset, sample_format, shards)
+    if (plan := find_plan(storage, wanted)) is not None:
+        return plan
+    accounts = Accounts()
+    with PlanWriter(storage, sample_format, shards) as writer:
+        for item in iter_plan(dataset, limits, accounts, processes=processes, on_progress=on_progress):
+            writer.add(item)
+    facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}
+    storage.write(HEAD_KEY, json.dumps(writer.head() | facts, indent=2, sort_keys=True).encode())
+    return read_plan(storage)
+
+
+def find_plan(storage: Storage, wanted: str) -> Plan | None:
+    """The stored plan, None where there is none yet. InputError, with nothing written, if it is of other settings than
+    those hashed in `wanted`, or if a folder without a plan holds more than what a planning that was stopped has left.
+    """
     if storage.exists(HEAD_KEY):
         plan = read_plan(storage)
         if plan.config_hash != wanted:
@@ -183,13 +199,14 @@ def ensure_plan(
                 "choose another output, or remove that folder",
             )
         return plan
-    accounts = Accounts()
-    with PlanWriter(storage, sample_format, shards) as writer:
-        for item in iter_plan(dataset, limits, accounts, processes=processes, on_progress=on_progress):
-            writer.add(item)
-    facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}
-    storage.write(HEAD_KEY, json.dumps(writer.head() | facts, indent=2, sort_keys=True).encode())
-    return read_plan(storage)
+    for key in storage.keys(""):
+        name = UNFINISHED_NAME.sub("", key)
+        is_own = name == HEAD_KEY or TABLE_KEY.fullmatch(name) or key.rpartition("/")[2].startswith(".")
+        if not is_own:
+            raise InputError(
+                "output", storage.url, f"holds {key}, but no plan ({HEAD_KEY})", "choose an empty or a new folder"
+            )
+    return None
 
 
 def read_plan(storage: Storage) -> Plan:

@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from videoar.cluster.ground.errors import CorruptShard, InputError
+from videoar.cluster.ground.files import written_aside
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.reader import ShardReader
 from videoar.data_pipeline.shards.sample import SampleEntry
@@ -87,7 +88,8 @@ def contact_sheet(clips: Sequence[UInt8[np.ndarray, "_f _h _w 3"]]) -> UInt8[np.
 
 def save_png(pixels: UInt8[np.ndarray, "i j 3"], path: Path) -> Path:
     """Write a picture; returns its path."""
-    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+    options = {"update": "1"}
+    with written_aside(path) as aside, av.open(str(aside), "w", format="image2", options=options) as container:
         stream = container.add_stream("png", rate=1)
         stream.height, stream.width, stream.pix_fmt = pixels.shape[0], pixels.shape[1], "rgb24"
         container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))

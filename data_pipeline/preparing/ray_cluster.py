@@ -12,7 +12,9 @@ from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.preemption import signals_held
 from videoar.cluster.ground.process import environment, variable
+from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
 
 _OBJECT_STORE_BYTES = 80 << 20
 """About the smallest size that Ray accepts: no payload goes through the object store."""
@@ -47,7 +49,8 @@ def ray_cluster(num_actors: int, gpus_per_actor: float, address: str = "") -> It
 @contextmanager
 def _joined(address: str) -> Iterator[None]:
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        with signals_held():
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, ValueError, ray.exceptions.RayError) as error:
         raise InputError(
             "address",
@@ -58,31 +61,50 @@ def _joined(address: str) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        _leave()
 
 
 @contextmanager
 def _own(num_actors: int) -> Iterator[None]:
     """A cluster on loopback for this process alone. Its random token is only in the environment of its processes, and
     is never written to a file."""
+    check_loopback()
+    check_open_files(LEAST_FILES)
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
         with environment(_LOOPBACK | token), _one_machine():
             _read_environment()
-            ray.init(
-                address="local",
-                num_cpus=num_actors,
-                include_dashboard=False,
-                log_to_driver=False,
-                configure_logging=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-            )
             try:
+                with signals_held(), _no_handlers():
+                    ray.init(
+                        address="local",
+                        num_cpus=num_actors,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        configure_logging=False,
+                        object_store_memory=_OBJECT_STORE_BYTES,
+                    )
                 yield
             finally:
-                ray.shutdown()
+                _leave()
     finally:
         _read_environment()
+
+
+def _leave() -> None:
+    with signals_held():
+        ray.shutdown()
+
+
+@contextmanager
+def _no_handlers() -> Iterator[None]:
+    """Keep Ray from handling SIGTERM: it would end this process, also long after Ray is shut down."""
+    before = ray._private.utils.set_sigterm_handler
+    ray._private.utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        ray._private.utils.set_sigterm_handler = before
 
 
 def _read_environment() -> None:

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 import tempfile
 import threading
 import time
@@ -27,6 +28,7 @@ _PIECE_BYTES = 16 << 20
 _WAIT_S = 600.0
 _POLL_S = 0.02
 _PART = ".part"
+_NAME = re.compile(rf"[0-9a-f]{{64}}\.(?:tar|{_PART[1:]})")
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class ShardCache:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of everything in the folder, including shards that are being fetched."""
+        """Bytes of all shards in the folder, including those that are being fetched."""
         return sum(size for _, size, _ in self._files())
 
     @contextmanager
@@ -139,9 +141,9 @@ class ShardCache:
         return used + size_bytes <= self._max_bytes
 
     def _files(self) -> Iterator[tuple[int, int, Path]]:
-        """Time of last use, size and path of each file."""
+        """Time of last use, size and path of each file of the cache; other files in the folder stay."""
         for item in os.scandir(self.folder):
-            if not item.name.startswith("."):
+            if _NAME.fullmatch(item.name):
                 with suppress(FileNotFoundError):
                     facts = item.stat()
                     yield facts.st_mtime_ns, facts.st_size, Path(item.path)

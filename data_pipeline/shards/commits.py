@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.read_ahead import read_ahead
-from videoar.data_pipeline.storage.objects import UNFINISHED, Storage, explain_damage
+from videoar.data_pipeline.storage.local import UNFINISHED
+from videoar.data_pipeline.storage.objects import Storage, explain_damage
 
 COMMITS = "commits"
 SHARDS = "shards"
@@ -28,6 +29,7 @@ _READERS = 16
 """Commits that are read at the same time: on object storage each takes some milliseconds, mostly of waiting."""
 
 _ATTEMPT, _SHA256 = re.compile(r"(\.[\w-]+)?"), re.compile("[0-9a-f]{64}")
+_TAR = re.compile(rf"(?:{SHARDS}|{LATENTS})/\d{{6,}}(?:\.\d+-\d+)?(?:\.[\w-]+)?\.tar")
 _NAME = re.compile(rf"{COMMITS}/(\d{{6,}})(?:\.(\d+)-(\d+))?\.json")
 
 
@@ -176,7 +178,7 @@ def remaining_units(shard_sizes: Iterable[int], committed: Iterable[Unit]) -> It
 
 def stored_tars(storage: Storage) -> Iterator[str]:
     """The keys of all tars that are there, whether a commit names them or not."""
-    return (key for folder in (SHARDS, LATENTS) for key in storage.keys(folder))
+    return (key for folder in (SHARDS, LATENTS) for key in storage.keys(folder) if _TAR.fullmatch(key))
 
 
 def _named(key: str, shard_sizes: Sequence[int]) -> Unit | None:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
 import shutil
-import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.surroundings import explained
 from videoar.data_pipeline.storage import s3
+from videoar.data_pipeline.storage.local import UNFINISHED_NAME, write_local
 
 _COPY_BYTES = 1 << 20
 _READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
 """Options of opening a file, by whether it is local: the system itself reads ahead on a local disk."""
-UNFINISHED = ".part"
-"""End of the name of a local file that is not complete yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ class Storage:
         """Write the whole object: when this returns, it is durable; before that, it is not visible."""
         with self._explained():
             if self.is_local:
-                _write_local(self.path(key), lambda file: file.write(payload))
+                write_local(self.path(key), lambda file: file.write(payload))
             elif self._is_s3:
                 s3.put_bytes(self.fs, self.path(key), bytes(payload))
             else:
@@ -132,7 +130,7 @@ class Storage:
         with self._explained():
             if self.is_local:
                 with open(local_path, "rb") as source:
-                    _write_local(self.path(key), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
+                    write_local(self.path(key), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
             elif self._is_s3:
                 s3.put_file(self.fs, self.path(key), os.fspath(local_path))
             else:
@@ -156,9 +154,20 @@ class Storage:
         assert prefix.strip("/"), "a storage does not remove its own root"
         if self.is_local:
             shutil.rmtree(self.path(prefix), ignore_errors=not os.path.isdir(self.path(prefix)))
-        elif found := self.keys(prefix):
+        else:
+            self.remove_keys(self.keys(prefix))
+
+    def remove_keys(self, keys: Sequence[str]) -> None:
+        """Remove several objects, and the local folders that are empty then."""
+        if keys and not self.is_local:
             with self._explained():
-                self.fs.rm([self.path(key) for key in found])
+                self.fs.rm([self.path(key) for key in keys])
+            return
+        for key in keys:
+            self.remove(key)
+        for folder in {os.path.dirname(self.path(key)) for key in keys} - {self.root}:
+            with suppress(OSError):  # it is not empty
+                os.rmdir(folder)
 
     def remove_unfinished(self, before_s: float) -> tuple[str, ...]:
         """Remove parts of objects that dead writers left below this folder; returns their keys.
@@ -168,7 +177,7 @@ class Storage:
         if self._is_s3:
             with self._explained():
                 return tuple(key[len(self.root) + 1 :] for key in s3.abort_uploads(self.fs, self.root, before_s))
-        left = tuple(key for key in self.keys("") if key.endswith(UNFINISHED) and self.is_older(key, before_s))
+        left = tuple(key for key in self.keys("") if UNFINISHED_NAME.search(key) and self.is_older(key, before_s))
         for key in left:
             self.remove(key)
         return left
@@ -236,45 +245,12 @@ def _explain_errors(url: str) -> Iterator[None]:
 
 @contextmanager
 def explain_full_disk(place: str) -> Iterator[None]:
-    """One line for a full disk, and for a folder that may not be written."""
+    """One line for a full or read-only disk, for a place that may not be written, and for too many open files."""
     try:
         yield
-    except (PermissionError, NotADirectoryError) as error:
-        raise InputError("url", place, f"is refused ({error.strerror})", "give a folder that you may use") from error
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        remedy = "free some space and run the same command again: finished work is kept"
-        raise StoreError(place, "the disk is full", remedy) from error
-
-
-def _write_local(path: str, fill: Callable[[IO[bytes]], object]) -> None:
-    """A crash leaves the old file or the new one: write a temporary file, flush it, rename it, flush the folder."""
-    folder = os.path.dirname(path)
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
-        raise InputError("url", folder, f"cannot be made ({error.strerror})", "give another folder") from error
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        raise InputError("url", f"{folder[:80]}…", "is too long a name", "give a shorter one") from error
-    unfinished = f"{path}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
-    try:
-        with open(unfinished, "wb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.replace(unfinished, path)
-        except FileNotFoundError as error:
-            raise StoreError(folder, "lost a file while it was written", "run the same command again") from error
-    except BaseException:
-        if os.path.exists(unfinished):
-            os.unlink(unfinished)
+    except (FileExistsError, StoreError):
         raise
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    except OSError as error:
+        if (line := explained(error, place)) is None:
+            raise
+        raise line from error

@@ -33,8 +33,8 @@ LATEST = "latest"
 STATES = ("master", "exp_avg", "exp_avg_sq", "ema")
 """What is stored of a parameter: float32 weight, Adam moments, and the moving average if there is one."""
 
-_FILE_NAME = re.compile(r"\d{5}-[a-z_]+-\d{3}\.[0-9a-f]+\.safetensors")
-_STEP = re.compile(r"step-(\d{8,})/")
+FILE_NAME = re.compile(r"\d{5}-[a-z_]+-\d{3}\.[0-9a-f]+\.safetensors")
+STEP_FOLDER = re.compile(r"step-(\d{8,})/")
 _READ_AHEAD = 2
 """Files that are read and hashed while the values of another are copied."""
 _BATCH_BYTES = 1 << 30
@@ -104,33 +104,14 @@ def point(root: Storage, step: int) -> None:
 
 def amend(root: Storage, step: int, changes: Mapping[str, Any]) -> None:
     """Change `meta` of a committed checkpoint in one write; its files stay."""
-    body = _read_manifest(root.child(step_name(step)))
+    body = read_manifest(root.child(step_name(step)))
     _write_manifest(root, step, body | {"meta": {**body["meta"], **changes}})
 
 
 def saved_steps(root: Storage) -> tuple[int, ...]:
     """Steps of complete checkpoints, oldest first."""
-    found = (_STEP.match(key) for key in root.keys("") if key.endswith(f"/{MANIFEST}"))
+    found = (STEP_FOLDER.match(key) for key in root.keys("") if key.endswith(f"/{MANIFEST}"))
     return tuple(sorted(int(match[1]) for match in found if match))
-
-
-def tidy(root: Storage, step: int, *, keep_last: int, keep_every: int = 0) -> None:
-    """After the commit of a step: remove what earlier, killed saves left, and the checkpoints not kept.
-
-    Later steps are left alone and do not count: a run that skipped damaged ones must not lose the one that it has just
-    written in favour of them.
-    """
-    steps = [saved for saved in saved_steps(root) if saved <= step]
-    kept = {*steps[-max(keep_last, 1) :], *(saved for saved in steps if keep_every and saved % keep_every == 0)}
-    for old in sorted(set(steps) - kept):
-        root.remove(f"{step_name(old)}/{MANIFEST}")  # first: without its manifest it is not a checkpoint
-        root.remove_folder(step_name(old))
-    begun = {int(match[1]) for key in root.keys("") if (match := _STEP.match(key))}
-    for unfinished in sorted(other for other in begun - set(steps) if other < step):
-        root.remove_folder(step_name(unfinished))
-    folder = root.child(step_name(step))
-    for stray in set(folder.keys("")) - {MANIFEST, *_read_manifest(folder)["files"]}:
-        folder.remove(stray)
 
 
 class Checkpoint:
@@ -139,7 +120,7 @@ class Checkpoint:
     def __init__(self, folder: Storage) -> None:
         self.folder = folder.url
         self._storage = folder
-        body = _read_manifest(folder)
+        body = read_manifest(folder)
         try:
             self.meta: dict[str, Any] = dict(body["meta"])
             self._files = {name: StoredFile(**entry) for name, entry in body["files"].items()}
@@ -151,8 +132,13 @@ class Checkpoint:
                 f"{self.folder}/{MANIFEST}: a field is missing or of the wrong type ({error!r})"
             ) from error
         for name in self._files:
-            if not _FILE_NAME.fullmatch(name):
+            if not FILE_NAME.fullmatch(name):
                 raise CorruptCheckpoint(f"{self.folder}/{MANIFEST}: names {name}, which is not a file of a checkpoint")
+
+    @property
+    def part(self) -> Part:
+        """Everything the checkpoint holds, as if one process had written it."""
+        return Part(tuple(fragment for several in self._fragments.values() for fragment in several), self._files)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -209,7 +195,7 @@ class Checkpoint:
 
     def verify(self) -> None:
         """Hash every file; CorruptCheckpoint names the first that has changed since it was written."""
-        for _ in read_ahead(self._content, sorted(self._files), threads=_READ_AHEAD, ahead=_READ_AHEAD):
+        for _ in read_ahead(self.content, sorted(self._files), threads=_READ_AHEAD, ahead=_READ_AHEAD):
             pass
 
     def _read(self, parameters: Sequence[str], state: str) -> dict[str, Tensor]:
@@ -242,11 +228,11 @@ class Checkpoint:
 
     def _tensors(self, name: str) -> dict[str, Tensor]:
         try:
-            return parse_safetensors(self._content(name))
+            return parse_safetensors(self.content(name))
         except SafetensorError as error:
             raise CorruptCheckpoint(f"{self.folder}/{name}: is not a safetensors file ({error})") from error
 
-    def _content(self, name: str) -> bytes:
+    def content(self, name: str) -> bytes:
         """The bytes of a file, checked against their hash."""
         expected = self._files[name]
         try:
@@ -264,7 +250,7 @@ def _write_manifest(root: Storage, step: int, body: Mapping[str, Any]) -> None:
     root.write(f"{step_name(step)}/{MANIFEST}", text.encode())
 
 
-def _read_manifest(folder: Storage) -> dict[str, Any]:
+def read_manifest(folder: Storage) -> dict[str, Any]:
     """The content of the manifest, without its own digest, which is checked."""
     try:
         body: dict[str, Any] = json.loads(folder.read(MANIFEST))

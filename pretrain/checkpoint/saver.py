@@ -25,6 +25,7 @@ from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint import format as checkpoint
 from videoar.pretrain.checkpoint.format import Part, StoredFile, StoredFragment
 from videoar.pretrain.checkpoint.fragment import Fragment, Place
+from videoar.pretrain.checkpoint.tidy import tidy
 from videoar.pretrain.config import LogConfig
 
 FILE_BYTES = 64 << 20
@@ -137,6 +138,8 @@ class Saver:
     config: LogConfig
     failures: int = 0
     """Saves in a row that failed on any process."""
+    committed: int | None = None
+    """The step of the last committed save, until the run has noted it."""
     seconds: float | None = None
     """Seconds from the start to the commit of the last committed save."""
     _images: list[Image] = field(default_factory=list)
@@ -184,6 +187,7 @@ class Saver:
             self._commit(pending)
         else:
             self.failures, self.seconds, self._pending = 0, time.perf_counter() - pending.begun, None
+            self.committed = pending.meta["step"]
         return None
 
     def finish(self) -> str | None:
@@ -213,7 +217,7 @@ class Saver:
         checkpoint.commit(self.root, parts, meta)
         try:
             checkpoint.point(self.root, meta["step"])
-            checkpoint.tidy(self.root, meta["step"], keep_last=self.config.keep_last, keep_every=self.config.keep_every)
+            tidy(self.root, meta["step"], keep_last=self.config.keep_last, keep_every=self.config.keep_every)
         except (OSError, InputError) as error:
             log.warning("older checkpoints below %s were not removed: %s", self.root.url, error)
 

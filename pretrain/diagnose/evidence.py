@@ -11,6 +11,7 @@ from typing import Any
 
 from videoar.cluster.ground.errors import CorruptShard, InputError
 from videoar.cluster.ground.serialize import from_yaml
+from videoar.cluster.ground.surroundings import read_text
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample
 from videoar.data_pipeline.storage.objects import Storage
@@ -45,7 +46,7 @@ class Evidence:
         config = run / CONFIG
         if not config.is_file():
             raise InputError("run", run, f"holds no {CONFIG}", "give the folder that `videoar train --run` wrote")
-        recipe = from_yaml(Recipe, config.read_text(), str(config))
+        recipe = from_yaml(Recipe, read_text(config), str(config))
         lines = (_lines(run / name) for name in (METRICS, VALIDATION, EVENTS))
         return Evidence(run, recipe, *lines)
 

@@ -13,6 +13,7 @@ from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.health import read_standings, to_blame
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
+from videoar.pretrain.run_checks import has_saved
 from videoar.pretrain.run_folder import HEALTH, METRICS
 
 GIB = 1 << 30
@@ -73,11 +74,12 @@ def checkpoints(evidence: Evidence, *, everything: bool) -> Iterator[Finding]:
     steps, damaged = saved_steps(evidence.root), dict(evidence.damaged)
     if not steps:
         due = evidence.records[-1]["step"] + 1 >= evidence.recipe.log.save_every
+        gone = has_saved(evidence.run)
         yield Finding(
             name="checkpoints",
-            state="fail" if due else "skip",
-            found=f"none in {evidence.root.url}",
-            remedy="see the failed saves in events.jsonl" if due else "",
+            state="fail" if due or gone else "skip",
+            found=f"{'no longer any' if gone else 'none'} in {evidence.root.url}",
+            remedy="restore them: the run cannot resume" if gone else "see the failed saves in events.jsonl" * due,
         )
         return
     for step in steps[:-1] if everything else ():

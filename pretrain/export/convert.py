@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,9 @@ from typing import Literal
 import torch
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import filled_folder
 from videoar.cluster.ground.serialize import from_yaml
+from videoar.cluster.ground.surroundings import read_text
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.export.model_card import write_card
@@ -21,7 +22,8 @@ from videoar.pretrain.model.pretrained import (
     DatasetHash,
     ExportConfig,
     Provenance,
-    write_export,
+    former_export,
+    write_shards,
 )
 from videoar.pretrain.run_folder import CONFIG as RECIPE
 from videoar.pretrain.run_folder import checkpoints
@@ -37,11 +39,12 @@ def export(
 ) -> Path:
     """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`; `ema`: their average.
 
-    `out` appears when it is complete. An earlier export there is replaced; InputError if it is another folder.
+    `out` appears when it is complete. The files of an earlier export there are replaced; InputError, before anything
+    is written, if it holds any other file.
     """
     run, out = Path(run), Path(out)
     recipe = _recipe(run)
-    _check_free(out)
+    former = former_export(out)
     saved = _checkpoint(recipe, run, step)
     if ema and not saved.has("ema"):
         raise InputError(
@@ -49,14 +52,12 @@ def export(
         )
     tokenizer = _tokenizer(recipe, saved)
     config = export_config(recipe, run, saved, ema=ema)
-    writing = out.parent / f".{out.name}.writing"
-    shutil.rmtree(writing, ignore_errors=True)
     stored = {"float32": torch.float32, "bf16": torch.bfloat16}[dtype]
-    write_export(writing, config, ((name, value.to(stored)) for name, value in saved.weights(ema=ema)))
-    tokenizer.save(writing / TOKENIZER)
-    write_card(writing, config, recipe, run)
-    shutil.rmtree(out, ignore_errors=True)
-    return writing.rename(out)
+    with filled_folder(out, former, last=CONFIG) as writing:
+        write_shards(writing, config, ((name, value.to(stored)) for name, value in saved.weights(ema=ema)))
+        tokenizer.save(writing / TOKENIZER)
+        write_card(writing, config, recipe, run)
+    return out
 
 
 def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) -> ExportConfig:
@@ -102,7 +103,7 @@ def _recipe(run: Path) -> Recipe:
     path = run / RECIPE
     if not path.is_file():
         raise InputError("run", run, f"holds no {RECIPE}", "give the folder that `videoar train --run` wrote")
-    return from_yaml(Recipe, path.read_text(), str(path))
+    return from_yaml(Recipe, read_text(path), str(path))
 
 
 def _checkpoint(recipe: Recipe, run: Path, step: int | None) -> Checkpoint:
@@ -136,8 +137,3 @@ def _tokenizer(recipe: Recipe, saved: Checkpoint) -> VideoTokenizer:
             "restore the weights that made the data",
         )
     return tokenizer
-
-
-def _check_free(out: Path) -> None:
-    if out.exists() and not (out / CONFIG).is_file() and (out.is_file() or any(out.iterdir())):
-        raise InputError("out", out, "holds files that are not an export", "name an empty or a new folder")

@@ -10,11 +10,9 @@ from typing import Any
 from safetensors import safe_open
 
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.model.pretrained import INDEX, ExportConfig
+from videoar.pretrain.model.pretrained import CARD, INDEX, ExportConfig
 from videoar.pretrain.run_folder import METRICS, read_lines
 from videoar.pretrain.stages import nth_stage, stage_at
-
-CARD = "README.md"
 
 
 def write_card(folder: Path, config: ExportConfig, recipe: Recipe, run: Path) -> None:

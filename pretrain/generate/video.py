@@ -14,6 +14,7 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from videoar.cluster.ground.files import written_aside
 from videoar.data_pipeline.decoding.sandbox.picture import fit_frame
 from videoar.tokenizer.pixels import from_bytes, to_bytes
 
@@ -31,10 +32,14 @@ class Video:
 
 
 def save_mp4(frames: Iterable[UInt8[np.ndarray, "h w 3"]], path: str | Path, fps: float) -> Path:
-    """Write frames as they come. An odd height or width gains one repeated row or column: yuv420p halves both."""
+    """Write frames as they come; the file appears when it is complete, and replaces one of the same name.
+
+    An odd height or width gains one repeated row or column: yuv420p halves both.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    options = {"movflags": "faststart"}
+    with written_aside(path) as aside, av.open(str(aside), "w", format="mp4", options=options) as container:
         stream = None
         for frame in frames:
             frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")

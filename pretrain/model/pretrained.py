@@ -10,7 +10,9 @@ README.md                          the model card
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
 from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore, PixelFrames, ZeroOrMore
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.pretrain.config import ModelConfig
@@ -27,6 +30,10 @@ from videoar.tokenizer.scales import ScaleSchedule
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 TOKENIZER = "tokenizer"
+CARD = "README.md"
+BESIDE = (CARD, f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
+"""Files of an export besides configuration and weights."""
+_SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 MAX_SHARD_BYTES = 4 << 30
 """Most bytes in one file of weights."""
 
@@ -114,11 +121,37 @@ def write_export(
     weights: Iterable[tuple[str, Tensor]],
     max_shard_bytes: int = MAX_SHARD_BYTES,
 ) -> Path:
-    """Write configuration and weights, one file of at most `max_shard_bytes` in memory at a time."""
+    """Write configuration and weights, one file of at most `max_shard_bytes` in memory at a time.
+
+    Those of an earlier export are replaced, and a model card and a tokenizer stay; InputError if the folder holds any
+    other file.
+    """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in (*folder.glob("model-*.safetensors"), *folder.glob(".shard-*")):
-        stale.unlink()
+    with filled_folder(folder, former_export(folder, kept=BESIDE), last=CONFIG) as writing:
+        write_shards(writing, config, weights, max_shard_bytes)
+    return folder
+
+
+def former_export(folder: Path, *, kept: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The files of an earlier export in a folder, as paths below it; InputError if it holds any other file.
+
+    Those of `kept` may be there and do not count.
+    """
+    check_folder("out", folder)
+    own: tuple[str, ...] = kept
+    with suppress(InputError):
+        read_config(folder)
+        shards = [name for name in _weight_map(folder).values() if _SHARD.fullmatch(str(name))]
+        own = (CONFIG, INDEX, *BESIDE, *shards)
+    if (stranger := first_stranger(folder, own)) is not None:
+        raise InputError("out", folder, f"holds {stranger}, which no export wrote", "name an empty or a new folder")
+    return tuple(name for name in dict.fromkeys(own) if name not in kept and (folder / name).exists())
+
+
+def write_shards(
+    folder: Path, config: ExportConfig, weights: Iterable[tuple[str, Tensor]], max_shard_bytes: int = MAX_SHARD_BYTES
+) -> None:
+    """Write configuration and weights into an empty folder."""
     shards, total = [], 0
     for number, tensors in enumerate(_shards(weights, max_shard_bytes)):
         save_file(tensors, folder / f".shard-{number}", metadata={"format": "pt"})
@@ -132,7 +165,6 @@ def write_export(
     index = {"metadata": {"total_size": total}, "weight_map": places}
     (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n")
     (folder / CONFIG).write_text(json.dumps(to_dict(config), indent=1) + "\n")
-    return folder
 
 
 def load_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

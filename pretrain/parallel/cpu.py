@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.process import World
+from videoar.pretrain.parallel.rendezvous import meet
 
 
 class _CudaMeansCpu(TorchFunctionMode):
@@ -75,7 +77,7 @@ def _gloo_group(timeout_s: float) -> torch.distributed.ProcessGroup:
     return torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
 
 
-def join(world: World, device: torch.device, timeout_s: float) -> None:
+def join(world: World, device: torch.device, meet_within_s: float, timeout_s: float) -> None:
     """Join the default process group of the job, until the process ends. A collective may last `timeout_s`.
 
     This happens once per process, because torchrun's rendezvous works once; engines come and go in the same group.
@@ -84,13 +86,18 @@ def join(world: World, device: torch.device, timeout_s: float) -> None:
         return
     world.export()
     # A single process needs no rendezvous, so no torchrun either.
-    meeting = {"init_method": world.rendezvous} if world.world_size > 1 else {"store": torch.distributed.HashStore()}
-    torch.distributed.init_process_group(
-        communication_backend(),
-        **meeting,
-        rank=world.rank,
-        world_size=world.world_size,
-        timeout=timedelta(seconds=timeout_s),
-        device_id=device if device.type == "cuda" else None,
-    )
+    store = meet(world, meet_within_s) if world.world_size > 1 else torch.distributed.HashStore()
+    try:
+        torch.distributed.init_process_group(
+            communication_backend(),
+            store=store,
+            rank=world.rank,
+            world_size=world.world_size,
+            timeout=timedelta(seconds=timeout_s),
+            device_id=device if device.type == "cuda" else None,
+        )
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        remedy = "check this machine's network; GLOO_SOCKET_IFNAME or NCCL_SOCKET_IFNAME names an interface"
+        raise Stopped(f"process {world.rank} cannot communicate ({reason}); {remedy}") from error
     atexit.register(torch.distributed.destroy_process_group)

@@ -51,8 +51,9 @@ class ShardedEngine(Engine):
         self.parallel = recipe.parallel
         cpu.prepare_libraries()
         self.device = cpu.device_of(world.local_rank)
-        cpu.join(world, self.device, _LATER * recipe.faults.hang_timeout_s)
-        self._hosts = cpu.host_group(_LATER * recipe.faults.hang_timeout_s)
+        hang_s = recipe.faults.hang_timeout_s
+        cpu.join(world, self.device, hang_s, _LATER * hang_s)
+        self._hosts = cpu.host_group(_LATER * hang_s)
         self._mesh = make_mesh(recipe.parallel)
         self.rank, self.num_processes = world.rank, world.world_size
         self.data_rank, self.data_size = self._mesh.data_rank, self._mesh.data_size

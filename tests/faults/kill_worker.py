@@ -57,7 +57,7 @@ def after(owner: Any, name: str, call: int, wanted: Callable[..., bool] = lambda
 
 def half_written(call: int) -> None:
     """Die in the middle of a file of a checkpoint."""
-    real, calls = storage._write_local, itertools.count(1)
+    real, calls = storage.write_local, itertools.count(1)
 
     def write(path: str, fill: Callable[[Any], object]) -> None:
         if path.endswith(".safetensors") and next(calls) == call:
@@ -68,7 +68,7 @@ def half_written(call: int) -> None:
             die()
         real(path, fill)
 
-    storage._write_local = write  # type: ignore[assignment]
+    storage.write_local = write  # type: ignore[assignment]
 
 
 def spiky(recipe: Recipe) -> None:
@@ -109,7 +109,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "before the manifest": lambda: before(storage.Storage, "write", 2, is_manifest),
     "after the manifest": lambda: after(storage.Storage, "write", 2, is_manifest),
     "before the pointer": lambda: before(storage.Storage, "write", 3, is_latest),
-    "tidying": lambda: before(storage.Storage, "remove_folder", 1),
+    "tidying": lambda: before(storage.Storage, "remove_keys", 1),
     "stage ends": lambda: before(run.Run, "end_stage", 1),
     "stage ended": lambda: after(run.Run, "end_stage", 1),
     "validation": lambda: before(run, "validate", 2),

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +21,10 @@ from videoar.pretrain import run, validate
 from videoar.pretrain.checkpoint.format import Checkpoint, saved_steps, step_name
 from videoar.pretrain.run_folder import read_lines
 
-from ..forked import PATIENCE_S, Forked, command
+from ..forked import PATIENCE_S, Forked
+from .watching import ENDLESS, TRAIN, catches, descendants, ended, start, steps, until
 
 pytestmark = pytest.mark.slow
-
-TRAIN = ("train", "debug")
-ENDLESS = ("--stages.images.steps", "100000", "--log.save-every", "4")
-
-
-def start(*words: object) -> Forked:
-    return command(*TRAIN, *words)
-
-
-def until(condition: Callable[[], object], process: Forked | subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert process.poll() is None, process.communicate()[1][-5000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def steps(run: Path) -> int:
-    metrics = run / "metrics.jsonl"
-    return metrics.read_text().count("\n") if metrics.exists() else 0
-
-
-def ended(process: Forked | subprocess.Popen[str]) -> str:
-    """What it wrote to stderr until it ended."""
-    try:
-        return process.communicate(timeout=PATIENCE_S)[1]
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
 
 
 def pid_of(run: Path, rank: int) -> int:
@@ -93,17 +64,6 @@ def test_a_process_that_hangs_is_named_and_the_job_ends(debug_data: str, tmp_pat
     said = ended(process)
     assert process.returncode == 1
     assert f"process 1 ({os.uname().nodename}, pid {stopped}) has been in" in said
-
-
-def descendants(pid: int) -> list[int]:
-    children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [*children, *(below for child in children for below in descendants(child))]
-
-
-def catches(pid: int, number: signal.Signals) -> bool:
-    """Whether a process has a handler of its own for a signal."""
-    (mask,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt:")]
-    return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize(("processes", "after_s"), [(1, 0.7), (2, 1.7), (2, 3.7)])
@@ -166,16 +126,6 @@ def test_a_long_validation_is_no_hang(debug_data: str, tmp_path: Path) -> None:
     assert process.returncode == 0, said
     assert float(said.rsplit("validated for ", 1)[1].split()[0]) > HANG_S
     assert {line["step"] for line in read_lines(tmp_path / "validation.jsonl")} == {8, 16, 20}
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_while_data_is_prepared(number: signal.Signals, tmp_path: Path) -> None:
-    """There is nothing to save yet, and hours of preparation must not delay the answer."""
-    process = start("--run", tmp_path, "--data.datasets.long64.source.num-clips", 20_000)
-    until(lambda: (tmp_path / "data").exists(), process)
-    process.send_signal(number)
-    ended(process)
-    assert process.returncode == EXIT_PREEMPTED
 
 
 def test_a_signal_while_the_loader_hangs(debug_data: str, tmp_path: Path) -> None:

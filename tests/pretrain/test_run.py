@@ -63,6 +63,6 @@ def test_a_spike_after_a_save_that_failed(debug_data: str, tmp_path: Path, monke
     monkeypatch.setattr(built_steps, "host_pack", with_bad_data)
     trainer.train(short, tmp_path)
     events = [(line["event"], line["step"]) for line in read_lines(tmp_path / "events.jsonl")]
-    assert [event for event, _ in events] == ["save_failed", "rewind", "stage_ended"]
+    assert [event for event, _ in events] == ["saved", "save_failed", "rewind", "stage_ended"]
     assert ("rewind", 2) in events
     assert [line["step"] for line in read_lines(tmp_path / "metrics.jsonl")] == list(range(8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import pytest
 
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.process import World
+from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
-from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.run_folder import append_line, keep_lines, open_run, read_lines, record_event, sole_writer
 
 
@@ -35,23 +36,41 @@ def test_lines_that_are_kept_stay_as_they_are(tmp_path: Path) -> None:
     assert path.read_text() == '{"step": 0}\n{"step": 1}\n{"step": 1}\n{"step": 2}\n'
 
 
-def test_a_run_is_not_begun_anew_where_it_has_no_checkpoints(tmp_path: Path) -> None:
-    """One flag forgotten, and weeks of metrics would be dropped for a run from step 0."""
-    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
-    begun = recipe()
-    begun = replace(begun, log=replace(begun.log, checkpoints=str(elsewhere)))
-    run.mkdir()
-    open_run(run, begun, World())
-    append_line(run / "metrics.jsonl", '{"step": 0}')
-    open_run(run, recipe(), World())  # nothing was saved yet
-    open_run(run, begun, World())
-    Storage.open(str(elsewhere)).write("step-00000005/manifest.json", b"{}")
-    with pytest.raises(InputError, match=r"log.checkpoints=.*holds none, and those of this run are in .*elsewhere"):
-        open_run(run, recipe(), World())
-    open_run(run, begun, World())
-
-
 def test_a_full_disk_below_the_run_is_one_line(tmp_path: Path) -> None:
     """Its metrics or events cannot be written: a person reads what to do, not three tracebacks."""
     with pytest.raises(StoreError, match="the disk is full"), sole_writer(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
+    """The lock of a run that was refused is not the beginning of one; a folder that was there stays."""
+    for run in (tmp_path / "new" / "run", tmp_path):
+        with pytest.raises(InputError), sole_writer(run):
+            raise InputError("seed", 1, "is refused", "give another")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_written_by_hand_keeps_its_comments(tmp_path: Path) -> None:
+    """`videoar train R/config.yaml --run R` begins a run in the folder of its recipe."""
+    written = "# why this run\n" + to_yaml(recipe())
+    (tmp_path / "config.yaml").write_text(written)
+    open_run(tmp_path, recipe(), World())
+    assert (tmp_path / "config.yaml").read_text() == written
+    open_run(tmp_path, replace(recipe(), seed=1), World())
+    assert "seed: 1" in (tmp_path / "config.yaml").read_text()
+
+
+def test_a_copy_gets_its_own_id_and_a_moved_run_keeps_it(tmp_path: Path) -> None:
+    """Two runs with one id overwrite each other's curves at Weights & Biases."""
+    run, copy, moved = (tmp_path / name for name in ("run", "copy", "moved"))
+    run.mkdir()
+    (run / "wandb.id").write_text("abc")
+    open_run(run, recipe(), World())
+    shutil.copytree(run, copy)
+    for folder in (run, copy):
+        open_run(folder, recipe(), World())
+    assert (run / "wandb.id").exists()
+    assert not (copy / "wandb.id").exists()
+    run.rename(moved)
+    open_run(moved, recipe(), World())
+    assert (moved / "wandb.id").read_text() == "abc"

@@ -85,7 +85,7 @@ def test_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
     """What a killed save leaves behind must not be read, and goes at the next save."""
     with pytest.raises(Killed):
         train(CONFIG, RECIPE, killed_at(3), tmp_path)
-    half = tmp_path / "checkpoints" / ".writing-0123"
+    half = tmp_path / "checkpoints" / ".step-00000005.writing"
     half.mkdir()
     (half / "model.safetensors").write_bytes(b"half")
     train(CONFIG, RECIPE, clips, tmp_path)

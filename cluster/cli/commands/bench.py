@@ -15,6 +15,7 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import only_with, parse
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import Limits
 
 Name = Literal[
@@ -88,7 +89,7 @@ class Bench:
     json: bool = False
     """Print each result as a JSON line, for scripts."""
     output: Path | None = None
-    """File to which the JSON lines are appended, with date and command."""
+    """File to which the JSON lines are appended, with date and command; one that holds anything else is refused."""
     note: str = ""
     """Remark for these lines, for example that others use the machine."""
     size: Literal["toy", "cpu", "gpu"] | None = None
@@ -101,6 +102,8 @@ class Bench:
     """Of these six: measured rounds, after one that does not count; 5 if not given."""
     plot: Path | None = None
     """PNG or SVG file for a chart of the ratios to the floor; needs matplotlib."""
+    force: bool = False
+    """Replace the file of --plot if it exists."""
 
 
 def bench(words: Sequence[str], prog: str) -> int:
@@ -108,6 +111,7 @@ def bench(words: Sequence[str], prog: str) -> int:
     only_with(options, "output", *(["note"] if options.note else []))
     from videoar.benchmarks.run import OF_CASES, run
 
+    _check_output(options.output)
     of_cases = options.name in OF_CASES
     if not of_cases:
         _refuse_options_of_cases(options)
@@ -146,6 +150,7 @@ def _cases(options: Bench) -> Iterator[dict[str, Any]]:
 
     if options.plot:
         check_plot(options.plot)
+        refuse_existing("plot", options.plot, force=options.force)
     if options.name != "attention":
         _refuse(options, "backends")
     size = options.size or ("gpu" if here().type == "cuda" else "cpu")
@@ -171,6 +176,23 @@ def _show(options: Bench, rows: Sequence[dict[str, Any]]) -> None:
             say(line)
     if options.plot:
         plot(options.plot, title, rows)
+
+
+def _check_output(path: Path | None) -> None:
+    """InputError, before anything is measured, for a file that cannot be appended to or is not of JSON lines."""
+    if path is None:
+        return
+    check_folder("output", path.parent)
+    refuse_existing("output", path, force=True)
+    try:
+        with path.open() as file:
+            is_ours = all(isinstance(json.loads(line), dict) for line in file)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        is_ours = False
+    if not is_ours:
+        raise InputError("output", path, "is not a file of JSON lines", "name a new file, or that of earlier results")
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ class Export:
     run: RunFolder
     """Folder that `videoar train` wrote."""
     out: OutFolder
-    """Folder to write; an earlier export in it is replaced."""
+    """Folder to write: a new or an empty one, or that of an earlier export, whose files are replaced."""
     step: Annotated[ZeroOrMore | None, arg(metavar="N")] = None
     """Step of the checkpoint to export; the newest complete one if not given."""
     ema: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import Weights, make_folder, parse, typed_as
+from videoar.cluster.cli.arguments import Weights, parse, typed_as
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import MAX_FRAMES, DrawingSeed, PixelFrames, Seconds, Temperature, TopP, ZeroOrMore
 from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
 
@@ -32,7 +32,7 @@ class Generate:
     weights: Weights
     """Folder that `videoar export` wrote."""
     out: Annotated[Path, arg(metavar="FILE.mp4")] = Path("video.mp4")
-    """File to write."""
+    """File to write; one that exists is refused without --force."""
     prompt: Annotated[str | None, arg(metavar="TEXT")] = None
     """Caption, for weights trained on captions."""
     label: Annotated[ZeroOrMore | None, arg(metavar="N")] = None
@@ -60,12 +60,14 @@ class Generate:
     """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
     seed: DrawingSeed = 0
     """Seed of the sampling: the same seed gives the same video on the same device."""
+    force: bool = False
+    """Replace the file if it exists."""
 
 
 def generate(words: Sequence[str], prog: str) -> int:
     options = parse(Generate, words, prog)
     _check_seconds(options)
-    _check_out(options.out)
+    _check_out(options)
     from videoar.pretrain.generate import VideoPipeline
 
     pipeline = VideoPipeline.from_pretrained(options.weights, text_encoder=options.text_encoder)
@@ -105,12 +107,10 @@ def _check_seconds(options: Generate) -> None:
         raise InputError("seconds", options.seconds, "is given together with num_frames", "give one of them")
 
 
-def _check_out(out: Path) -> None:
+def _check_out(options: Generate) -> None:
     """Refuse a file that cannot be written before a minute is spent on sampling."""
-    if out.is_dir():
-        raise InputError("out", out, "is a folder", "name a file such as video.mp4")
+    out = options.out
+    refuse_existing("out", out, force=options.force)
     if out.suffix.lower() != ".mp4":
         raise InputError("out", out, "is not the name of an MP4 file", "let it end in .mp4")
-    make_folder("out", out.parent)
-    if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise InputError("out", out, "cannot be written", "give a file in a folder that you can write")
+    check_folder("out", out.parent)

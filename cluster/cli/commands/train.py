@@ -10,8 +10,8 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_pretraining, make_folder, parse_with_recipe
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits
 from videoar.cluster.ground.overrides import Flags
@@ -35,22 +35,29 @@ class Train:
     """Folder of the run; runs/NAME of the recipe if not given."""
     processes: Annotated[int, Limits(1, 4096)] = 1
     """Number of processes to start on this machine; leave it out under torchrun or srun."""
+    change: bool = False
+    """Continue the run under a recipe that differs: more steps, another stage, another learning rate. The changes are
+    listed and recorded in RUN/events.jsonl; what cannot change within a run is refused."""
+    from_: Annotated[str | None, arg(name="from", metavar="RUN@STEP")] = None
+    """Begin a new run from a checkpoint of another; the recipe may differ in what --change allows."""
 
 
 def train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.preemption import leaving_at_once
 
-    with leaving_at_once():
+    with leaving_at_once(resume_line(["train", *words])):
         return _train(words, prog)
 
 
 def _train(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.preemption import Preempted
-    from videoar.cluster.ground.process import PREEMPTED_MARKER, World, launch, mark_preempted
+    from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+    from videoar.cluster.ground.process import World, end_with_parent, is_launched, launch, mark_preempted
     from videoar.pretrain.parallel.check import check_parallel
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world = for_pretraining(recipe), World.here()
+    if world.world_size > 1 or is_launched():
+        end_with_parent()
     if options.processes > 1 and world.world_size > 1:
         raise InputError(
             "processes",
@@ -58,26 +65,34 @@ def _train(words: Sequence[str], prog: str) -> int:
             f"cannot be started here, where WORLD_SIZE is {world.world_size}",
             "leave it out under torchrun",
         )
+    run = options.run or Path("runs") / recipe.name
     if options.processes > 1:
+        from videoar.pretrain.train import check_start
+
         check_parallel(recipe, options.processes)
-    run = make_folder("run", options.run or Path("runs") / recipe.name)
-    if options.processes > 1:
-        words = ["train", options.recipe, "--run", str(run), *_flag_words(flags)]
-        return launch(words, options.processes, run, recipe.faults.stop_within_s)
+        check_start(recipe, run, change=options.change, origin=options.from_ or "")
+        words = ["train", options.recipe, "--run", str(run), *_going_further(options), *_flag_words(flags)]
+        code = launch(words, options.processes, run, recipe.faults.stop_within_s)
+        if code == EXIT_PREEMPTED:
+            raise Preempted
+        return code
     from videoar.configs.sizes import parameter_summary
     from videoar.pretrain.train import train as train_recipe
 
     if world.is_first:
-        (run / PREEMPTED_MARKER).unlink(missing_ok=True)
         logging.getLogger(__name__).info("%s: %s", recipe.name, parameter_summary(recipe.model))
     try:
-        train_recipe(recipe, run, world)
+        train_recipe(recipe, run, world, change=options.change, origin=options.from_ or "")
     except Preempted:
         mark_preempted(run)
         raise
     if world.is_first:
         say(str(run))
     return 0
+
+
+def _going_further(options: Train) -> list[str]:
+    return ["--change"] * options.change + (["--from", options.from_] if options.from_ else [])
 
 
 def _flag_words(flags: Flags) -> list[str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.cli.arguments import RunFolder, for_a_tokenizer, for_pretraining, make_folder, own_flags, parse
+from videoar.cluster.cli.arguments import RunFolder, for_a_tokenizer, for_pretraining, own_flags, parse
+from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
 from videoar.configs import debug, tokenizer_demo
 
@@ -53,9 +54,31 @@ def test_recipes_of_the_two_kinds_are_told_apart() -> None:
         for_a_tokenizer(debug.recipe())
 
 
-def test_a_folder_is_made_or_its_option_is_named(tmp_path: Path) -> None:
-    """An unwritable place is a mistake of the person, not a traceback."""
-    assert make_folder("run", tmp_path / "a" / "b").is_dir()
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"run=.*file/x: cannot be made \(Not a directory\)"):
-        make_folder("run", tmp_path / "file" / "x")
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        (["train", "debug", "--run", ""], "run"),
+        (["train", "debug", "--run="], "run"),
+        (["train", " "], "recipe"),
+        (["tokenizer", "train", "tokenizer_demo", "--run", ""], "run"),
+        (["data", "plan", "debug", "--output", ""], "output"),
+        (["data", "text", "debug", "--output", "x", "--encoder", ""], "encoder"),
+        (["data", "gc", ""], "url"),
+        (["data", "inspect", "x/y", "--out", ""], "out"),
+        (["export", "", "weights"], "run"),
+        (["export", "run", ""], "out"),
+        (["generate", "weights", "--prompt", "", "--out", ""], "out"),
+        (["generate", "weights", "--image", ""], "image"),
+        (["bench", "memory", "--output", ""], "output"),
+        (["demo", "--out", " "], "out"),
+        (["diagnose", ""], "run"),
+    ],
+)
+def test_an_empty_path_is_refused(
+    words: list[str], field: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--run "$RUN"` with RUN unset trained into the current folder, and dropped the lines of the run there."""
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert capsys.readouterr().err == f"{field}='': is empty; give a value, or leave it out\n"
+    assert not list(tmp_path.iterdir())

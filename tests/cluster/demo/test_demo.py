@@ -35,6 +35,14 @@ def test_a_folder_of_another_demo_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / RECIPE).is_file()
 
 
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    """A demo in a home directory would write its page and weights between a person's files."""
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(InputError, match=r"holds report\.html, but no demo"):
+        keep_recipe(recipe(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
 def test_videos_are_counted_in_all_folders(tmp_path: Path) -> None:
     """The count divides the clips among films: a film that is not counted gets too many."""
     for name in ("a.mp4", "deep/b.MKV", "a.txt"):

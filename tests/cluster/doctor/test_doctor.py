@@ -6,6 +6,7 @@ import pytest
 
 from videoar.cluster.doctor import doctor
 from videoar.cluster.doctor.doctor import DECODERS, examine
+from videoar.cluster.ground.errors import Stopped
 
 
 @pytest.mark.slow
@@ -30,3 +31,15 @@ def test_few_open_files_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.resource, "getrlimit", lambda kind: (256, 4096))
     found = doctor.open_files()
     assert (found.state, found.found, found.remedy) == ("warn", "limit 256 (at most 4096)", "ulimit -n 65536")
+
+
+def test_a_machine_without_loopback_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray and torchrun's agent wait for minutes there before they fail."""
+
+    def refuse() -> None:
+        raise Stopped("127.0.0.1 cannot be reached; start it")
+
+    assert doctor.loopback().state == "ok"
+    monkeypatch.setattr(doctor, "check_loopback", refuse)
+    found = doctor.loopback()
+    assert (found.state, found.found, found.remedy) == ("fail", "127.0.0.1 cannot be reached", "start it")

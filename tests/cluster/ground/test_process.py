@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import PREEMPTED_MARKER, World, launch
 from videoar.pretrain.generate.video import save_mp4
 
@@ -23,6 +25,40 @@ def test_the_world_is_read_from_torchrun(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not World.here().is_first
 
 
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"RANK": "two", "WORLD_SIZE": "4"}, "RANK=two: is not a whole number; start with torchrun or srun"),
+        ({"RANK": "4", "WORLD_SIZE": "4"}, "RANK=4: is not the index of a process of the job; set WORLD_SIZE above it"),
+        ({"WORLD_SIZE": "4"}, "WORLD_SIZE=4: is set without RANK; unset it, or start with torchrun or srun"),
+    ],
+)
+def test_half_a_world_is_refused(variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that takes another for its partner waits for ever, or writes its checkpoint."""
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, variables.get(name, ""))
+    with pytest.raises(InputError, match=re.escape(message)):
+        World.here()
+
+
+SBATCH = {"NTASKS": "2", "PROCID": "0", "LOCALID": "0", "JOB_ID": "7"}
+SALLOC = {"NTASKS": "2", "JOB_ID": "7"}
+SHELL_OF_SALLOC = {**SBATCH, "LAUNCH_NODE_IPADDR": "10.0.0.7", "STEP_NUM_TASKS": "1"}
+
+
+@pytest.mark.parametrize("variables", [SBATCH, SALLOC, SHELL_OF_SALLOC, {"NTASKS": ""}])
+def test_inside_an_allocation_without_srun_a_process_is_alone(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch script that calls the trainer itself waited for tasks that nobody starts."""
+    for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("MASTER_ADDR", "node-1")  # many scripts set it for all
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert World.here() == World()
+
+
 @pytest.mark.slow
 def test_wrong_input_of_a_worker_is_the_jobs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """torchrun makes 1 of every code and a page of every line; a stale marker must not turn it to 75."""
@@ -37,7 +73,7 @@ def test_wrong_input_of_a_worker_is_the_jobs(tmp_path: Path, capfd: pytest.Captu
 def test_a_worker_that_fails_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Of a thousand processes one is the culprit; the last line of the log says which."""
     clip = save_mp4(np.zeros((1, 32, 32, 3), np.uint8), tmp_path / "clip.mp4", 8.0)
-    asked = ["tokenizer", "reconstruct", "tiny", str(clip), str(tmp_path), "--size", "32x32"]  # a folder is no file
+    asked = ["tokenizer", "reconstruct", "tiny", str(clip), "/proc/clip.mp4", "--size", "32x32"]  # takes no files
     assert launch(asked, 1, tmp_path) == 1
     assert capfd.readouterr().err.splitlines()[-1] == "process 0 failed first, with exit code 1"
 

@@ -44,10 +44,10 @@ def test_gc_takes_nothing_where_it_cannot_read_what_is_named(
 def test_gc_leaves_what_a_run_may_be_about_to_commit(out: Path) -> None:
     """Removed between its upload and its commit, a shard would be named and gone."""
     url, young = str(out / "others"), out / "others" / "shards" / "000000.young.tar"
-    old, aside = young.with_name("000000.old.tar"), young.with_name("000000.x.tar.0123.part")
+    old, aside = young.with_name("000000.old.tar"), young.with_name("000000.x.tar.01234567.part")
     for path in (young, old, aside):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
     assert gc(url) == ("shards/000000.old.tar",)
-    assert gc(url, min_age_s=0.0) == ("shards/000000.x.tar.0123.part", "shards/000000.young.tar")
+    assert gc(url, min_age_s=0.0) == ("shards/000000.x.tar.01234567.part", "shards/000000.young.tar")
     assert verify(url).problems == ()

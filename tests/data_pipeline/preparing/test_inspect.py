@@ -40,6 +40,8 @@ def test_a_shard_is_shown_as_header_samples_sheet_and_clips(
         picture = next(sheet.decode(video=0))
     assert (picture.height, picture.width) == (3 * (64 + 4), 8 * (64 + 4)), "a row a clip, eight frames each"
     assert len(list(tmp_path.glob("*.mp4"))) == 3
+    assert main(["data", "inspect", url, "0", "--out", str(tmp_path)]) == 2
+    assert "sheet.png: exists; name another file, or add --force" in capsys.readouterr().err
 
 
 def test_clips_are_decoded_from_the_stored_bits(debug_data: str) -> None:

@@ -52,9 +52,13 @@ def test_what_a_killed_process_left_is_cleared(memory: Storage, tmp_path: Path) 
     """Parts of dead downloads would eat the cache's bytes forever."""
     keys = put_shards(memory, 1)
     cache = ShardCache(tmp_path / "cache", SHARD_BYTES)
-    (cache.folder / "dead.part").write_bytes(bytes(SHARD_BYTES))
+    (cache.folder / f"{0:064x}.part").write_bytes(bytes(SHARD_BYTES))
+    theirs = [cache.folder / name for name in ("film.mp4", "film.mp4.part", "films.tar")]
+    for path in theirs:
+        path.write_bytes(bytes(SHARD_BYTES))
     assert read_cached(cache, memory, keys[0]) == memory.read(keys[0].key)
-    assert not (cache.folder / "dead.part").exists()
+    assert not (cache.folder / f"{0:064x}.part").exists()
+    assert all(path.exists() for path in theirs), "a cache in a folder of films must not make room by removing them"
 
 
 def test_damage_absence_and_size_are_refused_by_name(memory: Storage, tmp_path: Path) -> None:

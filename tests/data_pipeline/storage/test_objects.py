@@ -61,7 +61,7 @@ def test_what_a_killed_writer_left_is_found_and_removed(s3: S3Store, tmp_path: P
     remote.fs.call_s3(
         "upload_part", Bucket=bucket, Key=key, UploadId=upload["UploadId"], PartNumber=1, Body=bytes(5 << 20)
     )
-    local.write("shards/a.tar.0123.part", b"half")
+    local.write("shards/a.tar.01234567.part", b"half")
     for storage in (remote, local):
         storage.write("shards/b.tar", b"whole")
         assert storage.folders() == ("shards",)

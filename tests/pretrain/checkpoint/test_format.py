@@ -14,9 +14,10 @@ import torch
 
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint import format as checkpoint
-from videoar.pretrain.checkpoint.format import CorruptCheckpoint, saved_steps, tidy
+from videoar.pretrain.checkpoint.format import CorruptCheckpoint, saved_steps
 from videoar.pretrain.checkpoint.fragment import Cut, Fragment
 from videoar.pretrain.checkpoint.saver import write_checkpoint
+from videoar.pretrain.checkpoint.tidy import tidy
 
 from .fragments import LAYOUTS, WHOLE, empty, fragment, opened
 
@@ -129,12 +130,19 @@ def test_a_save_that_was_killed_is_no_checkpoint_and_is_removed(tmp_path: Path) 
     for step, name in ((2, "00000-master-000.aa.safetensors"), (9, "00000-master-000.bb.safetensors")):
         root.write(f"step-{step:08d}/{name}", b"half")
     root.write("step-00000003/00001-master-000.dead.safetensors", b"of an earlier attempt at step 3")
+    root.write("step-00000003/manifest.json.0123abcd.part", b"of an earlier attempt at step 3")
+    theirs = ("step-00000001/notes.txt", "step-00000002/model.safetensors", "step-00000003/notes.txt")
+    for key in theirs:
+        root.write(key, b"of somebody else")
     assert saved_steps(root) == (1,)
     write(tmp_path, 3)
     tidy(root, 3, keep_last=5)
     assert saved_steps(root) == (1, 3)
-    assert not (tmp_path / "step-00000002").exists()
-    assert not list((tmp_path / "step-00000003").glob("*.dead.*"))
+    assert not list(tmp_path.glob("*/*.dead.*"))
+    assert not list(tmp_path.glob("*/*.aa.*"))
+    assert not list(tmp_path.glob("*/*.part"))
+    tidy(root, 3, keep_last=1)
+    assert [root.read(key) for key in theirs] == [b"of somebody else"] * 3
     assert (tmp_path / "step-00000009").exists(), "another process may be writing a later step"
     assert (tmp_path / "latest").read_text() == "step-00000003"
 
@@ -180,7 +188,7 @@ def test_damaged_later_ones_do_not_push_out_the_newest(tmp_path: Path) -> None:
 def test_a_crafted_manifest_is_refused(tmp_path: Path, field: str, value: object) -> None:
     """A person who can write the folder can also write its digest: it must be skipped like any other damage."""
     root = write(tmp_path, 4)
-    body = checkpoint._read_manifest(root.child("step-00000004"))
+    body = checkpoint.read_manifest(root.child("step-00000004"))
     body["fragments"][0][field] = value
     checkpoint._write_manifest(root, 4, body)
     with pytest.raises(CorruptCheckpoint):

@@ -8,7 +8,11 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from videoar.cluster.ground.health import Standing
+from videoar.pretrain.diagnose.evidence import Evidence
+from videoar.pretrain.diagnose.storage import checkpoints
 from videoar.pretrain.run_folder import sole_writer
 
 from .curves import findings, healthy, states, write
@@ -38,3 +42,13 @@ def test_failed_saves_and_rewinds_are_reported(tmp_path: Path) -> None:
     (found,) = [finding for finding in findings(run) if finding.name == "events"]
     assert found.state == "warn"
     assert "disk full" in found.found
+
+
+@pytest.mark.parametrize(("events", "state"), [((), "skip"), ([{"event": "saved", "step": 5}], "fail")])
+def test_checkpoints_that_are_gone_are_told_from_none_so_far(
+    tmp_path: Path, events: list[dict[str, object]], state: str
+) -> None:
+    """Purged or not mounted: the run would be refused at its next start, which may be hours away."""
+    (found,) = checkpoints(Evidence.read(write(tmp_path, healthy()[:3], events)), everything=False)
+    assert found.state == state
+    assert ("no longer any" in found.found) is bool(events)

@@ -1,5 +1,6 @@
 """Export: a checkpoint of a run becomes a folder that gives the same model."""
 
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -16,6 +17,7 @@ from videoar.pretrain.checkpoint.fragment import Fragment
 from videoar.pretrain.checkpoint.holdings import whole_place
 from videoar.pretrain.checkpoint.saver import write_checkpoint
 from videoar.pretrain.config import Recipe
+from videoar.pretrain.export import convert
 from videoar.pretrain.export.convert import export
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model import VideoAR, init_weights
@@ -125,14 +127,79 @@ def test_the_model_card_tells_what_the_run_recorded(run: Path, tmp_path: Path) -
     assert "video |" not in card
 
 
-def test_an_earlier_export_is_replaced_and_nothing_else(run: Path, tmp_path: Path) -> None:
-    """Exporting over a home directory must not empty it."""
-    export(run, tmp_path / "out", 5)
-    assert read_config(export(run, tmp_path / "out")).provenance.step == 20
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "thesis.tex").write_text("x")
-    with pytest.raises(InputError, match="holds files that are not an export"):
-        export(run, tmp_path / "home")
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_earlier_export_is_replaced_file_by_file(run: Path, tmp_path: Path) -> None:
+    """A folder that is mounted, or the end of a link, can be filled, but not renamed; stale weights would be loaded."""
+    out = export(run, tmp_path / "out", 5)
+    (tmp_path / "link").symlink_to(out)
+    index = json.loads((out / "model.safetensors.index.json").read_text())
+    stale = out / "model-00002-of-00002.safetensors"
+    stale.write_bytes(b"of an earlier, larger export")
+    index["weight_map"]["head.weight"] = stale.name
+    (out / "model.safetensors.index.json").write_text(json.dumps(index))
+    before = out.stat().st_ino
+    assert read_config(export(run, tmp_path / "link")).provenance.step == 20
+    assert out.stat().st_ino == before
+    assert content(out) == content(export(run, tmp_path / "new"))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"thesis.tex": "x"},
+        {"config.json": '{"model_type": "llama"}', "model.safetensors": "weights"},
+        {"config.json": '{"kind": "tokenizer"}', "model.safetensors": "weights"},
+        {"deep/er/notes.txt": "x"},
+    ],
+    ids=["a home", "another model", "a tokenizer", "deep"],
+)
+def test_a_folder_of_something_else_stays_as_it_is(run: Path, tmp_path: Path, files: dict[str, str]) -> None:
+    """A folder that happens to hold a config.json was emptied without a word."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    before = content(tmp_path)
+    with pytest.raises(InputError, match="which no export wrote; name an empty or a new folder"):
+        export(run, tmp_path)
+    assert content(tmp_path) == before
+
+
+def test_an_export_with_notes_in_it_is_refused(run: Path, tmp_path: Path) -> None:
+    """What a person has added to an earlier export is theirs, also if an index names it."""
+    out = export(run, tmp_path / "out", 5)
+    (tmp_path / "thesis.tex").write_text("x")
+    index = json.loads((out / "model.safetensors.index.json").read_text())
+    index["weight_map"] |= {"a": "../thesis.tex", "b": "notes.txt"}
+    (out / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert export(run, out, 5) == out
+    assert (tmp_path / "thesis.tex").exists()
+    (out / "notes.txt").write_text("do not delete")
+    before = content(out)
+    with pytest.raises(InputError, match=r"holds notes\.txt"):
+        export(run, out)
+    assert content(out) == before
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_failure_leaves_nothing_behind(
+    run: Path, tmp_path: Path, earlier: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk stays full of a half-written export; the one before it must stay whole."""
+    if earlier:
+        export(run, tmp_path / "out", 5)
+    before = content(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(convert, "write_card", full)
+    with pytest.raises(OSError, match="No space"):
+        export(run, tmp_path / "out")
+    assert content(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == (["out"] if earlier else [])
 
 
 def test_what_cannot_be_exported(run: Path, tmp_path: Path) -> None:

@@ -71,6 +71,14 @@ def test_writing_again_leaves_no_stale_shard(tmp_path: Path) -> None:
     _write(tmp_path, max_shard_bytes=1)
     _write(tmp_path)
     assert [path.name for path in tmp_path.glob("*.safetensors")] == ["model-00001-of-00001.safetensors"]
+    for name in ("README.md", "tokenizer/config.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("stays")
+    _write(tmp_path)
+    assert (tmp_path / "README.md").read_text() == (tmp_path / "tokenizer" / "config.json").read_text() == "stays"
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"holds notes\.txt, which no export wrote"):
+        _write(tmp_path)
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 from videoar.pretrain.config import LogConfig
+from videoar.pretrain.record import reporter as module
 from videoar.pretrain.record.reporter import MetricsFile, Reporter
 from videoar.pretrain.run_folder import read_lines
+
+from .wandb_server import wandb_server
 
 
 def test_a_resumed_run_writes_each_step_once(tmp_path: Path) -> None:
@@ -22,28 +32,106 @@ def test_a_resumed_run_writes_each_step_once(tmp_path: Path) -> None:
     assert read_lines(path) == [{"step": 0}, {"step": 1, "again": True}]
 
 
+def write_part(run: Path, log: LogConfig, first_step: int, steps: Iterable[int], *, saved: int) -> Iterator[Reporter]:
+    """The records of some steps, and a checkpoint of step `saved`; W&B's folders are named by the second."""
+    with Reporter(run, log, {}, first_step, num_steps=5) as reporter:
+        for step in steps:
+            reporter.record({"step": step, "stage": "s", "loss": 0.5, "bit_accuracy": 0.5, "tokens_per_s": 1.0})
+        yield reporter
+        reporter.committed(saved)
+    time.sleep(1)
+
+
 @pytest.mark.slow
-def test_steps_that_are_written_again_reach_wandb_and_its_run(tmp_path: Path) -> None:
-    """W&B's own count of steps drops the steps that a rewind writes again; and each resume would be another run."""
+def test_resumed_parts_are_synced_to_one_run_with_each_step_once(tmp_path: Path) -> None:
+    """By `wandb sync` itself. Steps after the newest checkpoint, and those before a rewind, are trained again: their
+    rows were in both parts, and each part counted from 0."""
+    log = LogConfig(wandb="offline", wandb_project="films", wandb_entity="us", wandb_group="branches")
+    with wandb_server() as server:
+        for reporter in write_part(tmp_path, log, 0, (0, 1, 2), saved=3):
+            reporter.go_back(1)
+            for step in (1, 2, 3):  # the run is killed after step 3, which no checkpoint holds
+                reporter.record({"step": step, "stage": "s", "loss": 0.4, "bit_accuracy": 0.5, "tokens_per_s": 1.0})
+        for _ in write_part(tmp_path, log, 3, (3, 4), saved=5):
+            pass
+        words = [
+            sys.executable,
+            "-m",
+            "wandb",
+            "sync",
+            "--yes",
+            *map(str, sorted(tmp_path.glob("wandb/offline-run-*"))),
+        ]
+        home = {"HOME": str(tmp_path), "WANDB_API_KEY": "a" * 40, "WANDB_BASE_URL": server.url}
+        subprocess.run(words, env={**os.environ, **home}, check=True, capture_output=True)
+    assert [(row["_step"], row["step"], row["loss"]) for row in server.rows] == [
+        (0, 0, 0.5),
+        (1, 1, 0.4),
+        (2, 2, 0.4),
+        (3, 3, 0.5),
+        (4, 4, 0.5),
+    ]
+    identity = (tmp_path / "wandb.id").read_text()
+    assert {(run["name"], run["project"], run["entity"]) for run in server.runs} == {(identity, "films", "us")}
+    assert [run["groupName"] for run in server.runs if run["groupName"]] == ["branches"] * 2
+
+
+@pytest.mark.slow
+def test_what_reaches_wandb_of_a_preempted_run_and_its_resume(tmp_path: Path) -> None:
+    """W&B's own count of steps drops the steps that a rewind writes again; each resume would be another run; and a run
+    that waits to be resumed would be shown as failed."""
     for first_step, steps in ((0, (0, 1, 2)), (2, (2, 3))):
-        with Reporter(tmp_path, LogConfig(wandb="offline"), {}, first_step, num_steps=4) as reporter:
+        reporter = Reporter(tmp_path, LogConfig(wandb="offline"), {}, first_step, num_steps=4)
+        with contextlib.suppress(Preempted), reporter:
             for step in steps:
                 reporter.record({"step": step, "stage": "s", "loss": 0.5, "bit_accuracy": 0.5, "tokens_per_s": 1.0})
+            reporter.committed(2 if not first_step else 4)
+            if not first_step:
+                raise Preempted
         time.sleep(1)  # its folders are named by the second
     logged = sorted((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"), key=lambda path: path.stat().st_mtime)
-    assert [_wandb_steps(path) for path in logged] == [[0, 1, 2], [2, 3]]
+    records = [_wandb_records(path) for path in logged]
+    assert [_steps(some) for some in records] == [[0, 1], [2, 3]]
+    assert [any(one.HasField("preempting") for one in some) for some in records] == [True, False]
+    ended = [one.exit.exit_code for some in records for one in some if one.HasField("exit")]
+    assert ended == [EXIT_PREEMPTED, 0]
     assert {path.stem for path in logged} == {f"run-{(tmp_path / 'wandb.id').read_text()}"}
 
 
-def _wandb_steps(path: Path) -> list[int]:
-    """The step of each record in a W&B file, as `wandb sync` would send it: a log of LevelDB's, after seven bytes."""
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["", "0" * 40])
+def test_without_wandb_the_run_is_logged_offline(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No key on the machine, or no network: training must not wait for minutes, or end with a traceback."""
+    monkeypatch.setattr(module, "_WANDB_START_S", 0.5)
+    for name, value in {"API_KEY": key, "BASE_URL": "http://127.0.0.1:9"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    with Reporter(tmp_path, LogConfig(wandb="online"), {}, 0, num_steps=1) as reporter:
+        reporter.record({"step": 0, "stage": "s", "loss": 0.5, "bit_accuracy": 0.5, "tokens_per_s": 1.0})
+        reporter.committed(1)
+    (logged,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    deadline = time.monotonic() + 60
+    while _steps(_wandb_records(logged)) != [0]:  # W&B's process writes it a moment later
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert f"logging to {tmp_path / 'wandb'}; `wandb sync` sends it later" in caplog.text
+
+
+def _steps(records: list[Any]) -> list[int]:
+    items = [item for record in records for item in record.history.item]
+    return [int(item.value_json) for item in items if "step" in (item.key, *item.nested_key)]
+
+
+def _wandb_records(path: Path) -> list[Any]:
+    """The records in a W&B file, as `wandb sync` would send them: a log of LevelDB's, after seven bytes."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    raw, place, steps = path.read_bytes(), 7, list[int]()
+    raw, place, records = path.read_bytes(), 7, list[Any]()
     assert len(raw) < 32_768, "more than one block"
     while place < len(raw):
         size = int.from_bytes(raw[place + 4 : place + 6], "little")
-        record = Record.FromString(raw[place + 7 : place + 7 + size])
-        steps += [int(item.value_json) for item in record.history.item if "step" in (item.key, *item.nested_key)]
+        records.append(Record.FromString(raw[place + 7 : place + 7 + size]))
         place += 7 + size
-    return steps
+    return records

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.cli.arguments import make_folder, parse
+from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import OneOrMore
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from videoar.data_pipeline.shards.manifest import Manifest
     from videoar.data_pipeline.shards.sample import SampleEntry
     from videoar.tokenizer import VideoTokenizer
+
+
+SHEET = "sheet.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +43,13 @@ class InspectData:
     sample: Annotated[str | None, arg(metavar="KEY")] = None
     """Show only the sample with this key."""
     out: Annotated[Path, arg(metavar="DIR")] = Path("inspect")
-    """Folder for the pictures."""
+    """Folder for the pictures and clips; files of the same names are refused without --force."""
     tokenizer: Annotated[str | None, arg(metavar="DIR")] = None
     """Folder of the tokenizer's weights; the one recorded with the dataset if not given."""
     clips: Annotated[OneOrMore, arg(metavar="N")] = 16
     """Decode at most N clips."""
+    force: bool = False
+    """Replace files of the same names in the folder."""
 
 
 def inspect(words: Sequence[str], prog: str) -> int:
@@ -53,16 +59,24 @@ def inspect(words: Sequence[str], prog: str) -> int:
     from videoar.data_pipeline.preparing.inspect import check_tokenizer, header_of
     from videoar.data_pipeline.shards.manifest import open_manifest
 
-    manifest, folder = open_manifest(options.url), make_folder("out", options.out)
+    manifest = open_manifest(options.url)
     entries = _inspected(manifest, options)
+    _check_out(options, entries[: options.clips])
     tokenizer = _tokenizer(options)
     check_tokenizer(manifest, tokenizer)
     say(json.dumps({"shard": entries[0].shard, "num_samples": len(entries), **header_of(manifest, entries[0])}))
     for entry in entries:
         say(json.dumps(asdict(entry)))
     clips = _decoded(manifest, entries[: options.clips], tokenizer)
-    say(json.dumps({"sheet": str(_save(clips, folder, manifest.fps))}))
+    say(json.dumps({"sheet": str(_save(clips, options.out, manifest.fps))}))
     return 0
+
+
+def _check_out(options: InspectData, entries: Sequence[SampleEntry]) -> None:
+    """InputError, before anything is decoded, for files that exist and a folder that cannot be written."""
+    check_folder("out", options.out)
+    for name in (SHEET, *(_file_name(entry.key) for entry in entries)):
+        refuse_existing("out", options.out / name, force=options.force)
 
 
 def _inspected(manifest: Manifest, options: InspectData) -> tuple[SampleEntry, ...]:
@@ -107,5 +121,9 @@ def _save(clips: Mapping[str, np.ndarray], folder: Path, fps: float) -> Path:
     from videoar.pretrain.generate.video import save_mp4
 
     for key, frames in clips.items():
-        save_mp4(frames, folder / f"{re.sub(r'[^A-Za-z0-9_-]', '_', key)}.mp4", fps)
-    return save_png(contact_sheet(list(clips.values())), folder / "sheet.png")
+        save_mp4(frames, folder / _file_name(key), fps)
+    return save_png(contact_sheet(list(clips.values())), folder / SHEET)
+
+
+def _file_name(key: str) -> str:
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', key)}.mp4"

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.commands.data.urls import Output, output_url
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import resume_line, say
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.preparing.prepare import DataProgress
+
+_STOP_WITHIN_S = 60.0
+"""Seconds after a signal in which Ray must have ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,8 @@ class RunData:
     failed clips is above data.max_failed_fraction. Without --address it starts a Ray cluster on this machine, on
     loopback and behind a token; as a Ray Job it works on the cluster it was submitted to.
     `videoar train RECIPE --data.url URL` trains on the result.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input, 75 stopped by a signal (run it again).
     """
 
     recipe: RecipeName
@@ -41,8 +46,16 @@ class RunData:
 
 
 def run(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.ground.preemption import leaving_at_once
+
+    with leaving_at_once(resume_line(["data", "run", *words])):
+        return _run(words, prog)
+
+
+def _run(words: Sequence[str], prog: str) -> int:
     options, named, _ = parse_with_recipe(RunData, words, prog)
     recipe = for_pretraining(named)
+    from videoar.cluster.ground.preemption import Preemption
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.preparing.prepare import prepare
 
@@ -54,7 +67,8 @@ def run(words: Sequence[str], prog: str) -> int:
             last.update(_figures(now))
             line(now.num_done, now.num_clips, _figures(now))
 
-        with redirect_stdout(sys.stderr):  # Ray prints messages about dead workers to stdout
+        # Ray prints messages about dead workers to stdout. After a signal, committed shards are kept.
+        with redirect_stdout(sys.stderr), Preemption(_STOP_WITHIN_S):
             made = prepare(
                 recipe.data,
                 output_url(recipe, options.output),

@@ -26,15 +26,17 @@ class ImportTokenizer:
     file: Positional[Annotated[Path, arg(metavar="FILE")]]
     """Weights to read: infinity_vae_d16.pth, d24, d32 or d64."""
     out: OutFolder
-    """Folder to write."""
+    """Folder to write: a new or an empty one, or that of an earlier tokenizer, which is replaced."""
     latent_dim: Annotated[BitsPerToken | None, arg(metavar="K")] = None
     """Bits per token of the result; those of the file if not given."""
 
 
 def import_weights(words: Sequence[str], prog: str) -> int:
     options = parse(ImportTokenizer, words, prog)
+    from videoar.tokenizer.files import check_free
     from videoar.tokenizer.infinity import import_infinity
 
+    check_free(options.out, alone=True)
     found = import_infinity(options.file, latent_dim=options.latent_dim)
     found.tokenizer.save(options.out)
     say(json.dumps({"out": str(options.out), "hash": found.tokenizer.hash, "reinitialised": found.reinitialised}))

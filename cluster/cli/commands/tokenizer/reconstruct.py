@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore
 
 
@@ -24,17 +25,21 @@ class Reconstruct:
     video: Positional[Annotated[Path, arg(metavar="IN")]]
     """Video or picture file to read."""
     out: Positional[Annotated[Path, arg(metavar="OUT.mp4")]]
-    """File to write."""
+    """File to write; one that exists is refused without --force."""
     size: Annotated[str, arg(metavar="HxW")] = "128x128"
     """Frame size in pixels: the name of a scale schedule."""
     num_frames: Annotated[OneOrMore, arg(metavar="N")] = 33
     """Use at most the last N pixel frames, cut to 1 + 4n."""
     fps: FramesPerSecond = 8.0
     """Frames per second that the video is sampled at."""
+    force: bool = False
+    """Replace the file if it exists."""
 
 
 def reconstruct(words: Sequence[str], prog: str) -> int:
     options = parse(Reconstruct, words, prog)
+    refuse_existing("out", options.out, force=options.force)
+    check_folder("out", options.out.parent)
     import numpy as np
     import torch
 

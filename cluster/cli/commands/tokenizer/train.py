@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_a_tokenizer, make_folder, parse_with_recipe
+from videoar.cluster.cli.arguments import RecipeName, for_a_tokenizer, parse_with_recipe
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder, check_run_folder
+
+if TYPE_CHECKING:
+    from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
+
+
+CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +48,36 @@ def train(words: Sequence[str], prog: str) -> int:
 
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    run = make_folder("run", options.run or Path("runs") / recipe.name)
-    save_recipe(recipe, run / "config.yaml")
+    run = options.run or Path("runs") / recipe.name
+    _check_run(run, recipe)
+    run.mkdir(parents=True, exist_ok=True)
+    save_recipe(recipe, run / CONFIG)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with ProgressLine("tokenizer") as progress:
         clips = open_random_clips(recipe)
         train_tokenizer(recipe.tokenizer, recipe.train, clips, run, device=device, progress=progress)
     say(str(run / WEIGHTS))
     return 0
+
+
+def _check_run(run: Path, recipe: TokenizerRecipe) -> None:
+    """InputError, with nothing written, unless the folder is new or that of a run with these settings."""
+    from videoar.configs.load import load_recipe
+    from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
+    from videoar.tokenizer.checkpoint import check_settings
+    from videoar.tokenizer.train import OWN, has_saved
+
+    check_folder("run", run)
+    check_run_folder(run, (CONFIG, *OWN), CONFIG)
+    if not (run / CONFIG).exists():
+        return
+    before = load_recipe(run / CONFIG)
+    if not isinstance(before, TokenizerRecipe):
+        raise InputError("run", run, "is a run of a generator", "give another --run")
+    if check_settings(recipe.tokenizer, recipe.train, run) is None and has_saved(run, before.train.save_every):
+        raise InputError(
+            "run",
+            run,
+            "has saved checkpoints, and they are gone",
+            "restore them; to begin anew, give another --run, or remove metrics.jsonl and tokenizer/",
+        )

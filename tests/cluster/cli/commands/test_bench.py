@@ -68,6 +68,22 @@ def test_options_are_checked_before_anything_runs(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("--output", "is not a file of JSON lines"), ("--plot", "exists; name another file, or add --force")],
+)
+def test_files_of_others_stay_as_they_are(
+    option: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines of figures at the end of a thesis, or a chart in its place."""
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "thesis.png"
+    file.write_text("# Thesis\n")
+    assert main(["bench", "attention", "--size", "toy", option, str(file)]) == 2
+    assert message in capsys.readouterr().err
+    assert file.read_text() == "# Thesis\n"
+
+
 def test_options_of_cases_are_refused_for_others(capsys: pytest.CaptureFixture[str]) -> None:
     """An option without effect would be believed."""
     assert main(["bench", "memory", "--size", "toy"]) == 2

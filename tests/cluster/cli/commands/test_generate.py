@@ -19,6 +19,9 @@ from videoar.cluster.entry import main
         (("--seconds", "2", "--num-frames", "9"), "seconds"),
         (("--out", "."), "out"),
         (("--out", "square.mp4/video.mp4"), "out"),
+        (("--out", "square.mp4"), "out"),
+        (("--out", "new/video.mp4"), "weights"),
+        (("--out", "square.mp4", "--force"), "weights"),
     ],
 )
 def test_a_video_that_cannot_be_made_is_refused_at_once(
@@ -35,6 +38,7 @@ def test_a_video_that_cannot_be_made_is_refused_at_once(
     said = capsys.readouterr().err
     assert said.startswith(f"{field}=")
     assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["square.mp4"]
 
 
 @pytest.fixture(scope="module")

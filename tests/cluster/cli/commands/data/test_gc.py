@@ -20,8 +20,13 @@ def test_only_what_is_old_and_unnamed_is_removed(planned: Path, capsys: pytest.C
     shard = planned / "clips64" / "shards" / "000000.stray.tar"
     shard.parent.mkdir(exist_ok=True)
     shard.write_bytes(b"left by an attempt that died")
+    theirs = [shard.with_name(name) for name in ("README", "films.tar", "000000.tar.gz", "film.mp4.part")]
+    for path in theirs:
+        path.write_bytes(b"of somebody else")
     assert main(["data", "gc", f"{planned}/clips64"]) == 0
     assert json.loads(capsys.readouterr().out)["removed"] == []
     assert main(["data", "gc", f"{planned}/clips64", "--min-age-s", "0"]) == 0
     assert json.loads(capsys.readouterr().out)["removed"] == ["shards/000000.stray.tar"]
     assert not shard.exists()
+    for path in theirs:
+        path.unlink()  # fails if gc took it

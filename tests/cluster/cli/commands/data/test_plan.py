@@ -15,3 +15,24 @@ def test_one_json_line_per_dataset(tmp_path: Path, capsys: pytest.CaptureFixture
     assert [item["dataset"] for item in found] == ["images32", "clips32", "images64", "clips64", "long64"]
     assert {item["num_shards"] for item in found} == {2}
     assert all(item["num_clips"] == item["num_inputs"] == 24 for item in found)
+
+
+def test_a_folder_of_something_else_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last dataset's folder is somebody's: its files would be overwritten, and the other plans left behind."""
+    theirs = tmp_path / "long64" / "dataset.json"
+    theirs.parent.mkdir()
+    theirs.write_text("{}")
+    assert main(["data", "plan", "debug", "--output", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("holds dataset.json, but no plan (plan.json); choose an empty or a new folder")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [theirs]
+
+
+def test_what_a_stopped_planning_left_is_replaced(tmp_path: Path) -> None:
+    """Killed before its head was written, a plan must not block the folder."""
+    assert main(["data", "plan", "debug", "--output", str(tmp_path)]) == 0
+    head = tmp_path / "clips32" / "plan.json"
+    before = head.read_bytes()
+    head.rename(head.with_name("plan.json.0123abcd.part"))
+    assert main(["data", "plan", "debug", "--output", str(tmp_path)]) == 0
+    assert head.read_bytes() == before

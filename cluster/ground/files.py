@@ -1,0 +1,118 @@
+"""What commands write: files appear complete or not at all, and those of others stay as they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from videoar.cluster.ground.errors import InputError
+
+WRITING = ".writing"
+"""Folder, and end of the names of files, that are not complete yet."""
+
+
+def refuse_existing(field: str, path: Path, *, force: bool) -> None:
+    """InputError for a file that exists, unless the user allowed to replace it with --force."""
+    if path.is_dir():
+        raise InputError(field, path, "is a folder", "name a file")
+    if os.path.lexists(path) and not force:
+        raise InputError(field, path, "exists", "name another file, or add --force to replace it")
+
+
+def check_folder(field: str, folder: Path) -> None:
+    """InputError for a folder that cannot be written, or made where it does not exist; makes nothing."""
+    there = folder
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(field, folder, f"cannot be made ({there} is not a folder)", "give a folder that you can write")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(field, folder, f"cannot be written ({there} is refused)", "give a folder that you can write")
+
+
+def first_stranger(folder: Path, own: Collection[str]) -> str | None:
+    """The first file below a folder that is not among `own` (paths below it); None if there is none."""
+    if not folder.is_dir():
+        return folder.name if os.path.lexists(folder) else None
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if (path.is_symlink() or not path.is_dir()) and name not in own and not name.startswith(f"{WRITING}/"):
+            return name
+    return None
+
+
+LOGS = (".log", ".out", ".err", ".txt")
+"""Ends of names of files that a scheduler or shell may have put into the folder of a run before it begins."""
+
+
+def check_run_folder(run: Path, own: Collection[str], config: str) -> None:
+    """InputError for a folder without a saved recipe (`config`) that holds anything but files of a run and logs."""
+    if not run.is_dir() or (run / config).exists():
+        return
+    for path in sorted(run.iterdir()):
+        is_ours = path.name in own or path.name.startswith(".nfs") or path.name.endswith(WRITING)
+        if not is_ours and not (path.is_file() and path.suffix in LOGS):
+            raise InputError("run", run, f"holds {path.name} and is not a run", "give a new or an empty folder")
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A temporary path next to a file, which takes the file's place after the block; removed if the block fails."""
+    path = path.resolve()  # what is at the end of a link is replaced, and the link stays
+    aside = path.with_name(f".{path.name}{WRITING}")
+    try:
+        yield aside
+        os.replace(aside, path)
+    except BaseException:
+        discard(aside)
+        raise
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file in one step, so that readers see the old content or the new one."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def filled_folder(out: Path, former: Collection[str] = (), *, last: str) -> Iterator[Path]:
+    """A temporary folder, whose files are moved to `out` after the block; it is removed in any case.
+
+    A new `out` appears in one step. In an existing one, files are replaced one by one, `last` after all others, and
+    those of `former` (paths below `out`) that the new ones lack are removed; other files stay.
+    """
+    out = out.resolve()
+    is_new = not out.exists()
+    # Next to a folder that does not exist, but inside an existing one: it may be a mount point.
+    aside = out.with_name(f".{out.name}{WRITING}") if is_new else out / WRITING
+    discard(aside)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        if is_new:
+            aside.rename(out)
+        else:
+            _move(aside, out, former, last)
+    finally:
+        discard(aside)
+
+
+def discard(path: Path) -> None:
+    """Remove a temporary file or folder if it exists; an error here would hide the one that it is discarded for."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _move(aside: Path, out: Path, former: Collection[str], last: str) -> None:
+    names = [path.relative_to(aside).as_posix() for path in aside.rglob("*") if not path.is_dir()]
+    for name in sorted(names, key=lambda name: (name == last, name)):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(aside / name, out / name)
+    for stale in set(former) - set(names):
+        (out / stale).unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""Files of others stay, and unfinished ones do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import (
+    check_folder,
+    filled_folder,
+    first_stranger,
+    refuse_existing,
+    write_atomically,
+    written_aside,
+)
+
+
+def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
+    """A disk that is full in the middle of a write must cost neither the old file nor the space of half a new one."""
+    path = tmp_path / "x.txt"
+    write_atomically(path, "old")
+    (tmp_path / "link.txt").symlink_to(path)
+    with pytest.raises(OSError, match="full"), written_aside(path) as aside:
+        _fail(aside)
+    assert path.read_text() == "old"
+    write_atomically(tmp_path / "link.txt", "new")
+    assert path.read_text() == "new"
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["link.txt", "x.txt"]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_folder_is_filled_when_it_is_complete(tmp_path: Path, exists: bool) -> None:
+    """Files of the former content go, those of others stay, and a failed attempt changes nothing."""
+    out = tmp_path / "out"
+    if exists:
+        out.mkdir()
+        for name in ("head", "stale", "theirs"):
+            (out / name).write_text("old")
+    with pytest.raises(OSError, match="full"), filled_folder(out, ("head", "stale"), last="head") as aside:
+        _fail(aside / "head")
+    assert [path.read_text() for path in tmp_path.glob("out/*")] == ["old"] * 3 * exists
+    with filled_folder(out, ("head", "stale"), last="head") as aside:
+        for name in ("head", "deep/er"):
+            (aside / name).parent.mkdir(exist_ok=True)
+            (aside / name).write_text("new")
+    found = {str(path.relative_to(out)): path.read_text() for path in out.rglob("*") if path.is_file()}
+    assert found == {"head": "new", "deep/er": "new"} | ({"theirs": "old"} if exists else {})
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def _fail(path: Path) -> None:
+    path.write_text("half")
+    raise OSError("full")
+
+
+def test_what_is_not_ours_is_found(tmp_path: Path) -> None:
+    """In a folder below, behind a link and in place of the folder; what a killed attempt left is ours."""
+    assert first_stranger(tmp_path / "absent", ()) is None
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "own").touch()
+    (tmp_path / ".writing").mkdir()
+    (tmp_path / ".writing" / "half").touch()
+    assert first_stranger(tmp_path, {"deep/own"}) is None
+    (tmp_path / "link").symlink_to("/")
+    assert first_stranger(tmp_path, {"deep/own"}) == "link"
+    assert first_stranger(tmp_path / "link" / "proc" / "version", ()) == "version"
+
+
+def test_files_and_folders_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
+    """Before the work, and without making anything."""
+    (tmp_path / "x").touch()
+    with pytest.raises(InputError, match=r"out=.*exists; name another file, or add --force"):
+        refuse_existing("out", tmp_path / "x", force=False)
+    refuse_existing("out", tmp_path / "x", force=True)
+    with pytest.raises(InputError, match="is a folder"):
+        refuse_existing("out", tmp_path, force=True)
+    with pytest.raises(InputError, match="is not a folder"):
+        check_folder("out", tmp_path / "x" / "deep")
+    check_folder("out", tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
