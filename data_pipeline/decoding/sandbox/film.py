@@ -15,6 +15,7 @@ from av.stream import Disposition
 
 from videoar.data_pipeline.decoding.sandbox.jpeg import is_whole
 from videoar.data_pipeline.decoding.sandbox.kinds import deinterlaced, kinds_of
+from videoar.data_pipeline.decoding.sandbox.timestamps import RESTARTING, Clock, in_display_order
 
 _VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 """Demuxers that may open a file: none of them opens other files that a file names."""
@@ -114,6 +115,8 @@ class Film:
         self._first: Any = None
         self._is_indexed = _INDEX_AT_END not in container.format.name
         self._last_key = -math.inf
+        self._has_decoding_times = container.format.name == "avi"
+        self._restarts, self._clock = container.format.name in RESTARTING, Clock()
         self.kinds: set[str] = set()
         """Kinds of the frames so far (`PictureConfig`)."""
         self.has_seeked = False
@@ -141,6 +144,8 @@ class Film:
                 return
 
     def _checked(self, frames: Iterator[Any]) -> Iterator[tuple[float, Any]]:
+        if self._has_decoding_times:
+            frames = in_display_order(frames)
         for frame in deinterlaced(map(self._seen, frames), self._stream):
             if self._count >= self._caps["max_frames"]:
                 raise RefusedSource(f"has more than the {self._caps['max_frames']} frames accepted")
@@ -159,12 +164,17 @@ class Film:
 
     def _shown_s(self, frame: Any) -> float:
         """Seconds from the first frame; computed from the frame rate if the container has no timestamps."""
-        first = float(self._first.time) if self._first.time is not None else 0.0
-        return (float(frame.time) if frame.time is not None else self._count / self._rate) - first
+        if frame.time is None:
+            return self._count / self._rate
+        if self._restarts:
+            return self._clock.continued(float(frame.time), 1 / self._rate) - float(self._first.time)
+        return float(frame.time) - float(self._first.time or 0.0)
 
     def _should_seek(self, frame: Any, time: float) -> bool:
         """Whether the index has a key frame well after `frame` and at or before `time`; each is sought once."""
         if frame.pts is None or self._first.pts is None or "interlaced" in self.kinds:
+            return False
+        if self._has_decoding_times or self._restarts:
             return False
         if not self._is_indexed:
             self._is_indexed = True

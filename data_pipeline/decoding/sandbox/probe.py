@@ -8,6 +8,7 @@ import av
 
 from videoar.data_pipeline.decoding.sandbox.film import Film, RefusedSource, check_size
 from videoar.data_pipeline.decoding.sandbox.picture import shown_size
+from videoar.data_pipeline.decoding.sandbox.timestamps import RESTARTING, Clock
 
 
 def probe(container: Any, stream: Any, caps: dict[str, Any]) -> dict[str, Any]:
@@ -19,19 +20,29 @@ def probe(container: Any, stream: Any, caps: dict[str, Any]) -> dict[str, Any]:
         raise RefusedSource("holds no frame")
     height, width = shown_size(first[1], stream)
     rate = float(stream.average_rate or stream.guessed_rate or 0)
-    duration = _duration_s(container, stream)
+    duration = _duration_s(container, stream, first[1])
     if duration > caps["max_duration_s"]:
         raise RefusedSource(f"lasts {duration:.0f} s, more than the {caps['max_duration_s']:.0f} s accepted")
     return {"height": height, "width": width, "fps": rate, "duration_s": duration, "kinds": sorted(film.kinds)}
 
 
-def _duration_s(container: Any, stream: Any) -> float:
-    """Duration of the video stream, else of the container, else from the packets' timestamps; 0 for an image."""
+def _duration_s(container: Any, stream: Any, first: Any) -> float:
+    """How long the pictures last, from the first one on; 0 for an image.
+
+    The header of a stream is believed. Where it has none the last packets say it: Matroska's header counts the sound, and
+    the time before the first picture. Transport and program streams are read to their end, because their clock may begin
+    anew in the middle.
+    """
     if container.format.name.endswith("_pipe"):
         return 0.0
-    if stream.duration is not None:
+    if stream.duration is not None and container.format.name not in RESTARTING:
         return float(stream.duration * stream.time_base)
-    if container.duration is not None:
-        return float(container.duration / av.time_base)
-    ends = [float(p.pts + (p.duration or 0)) for p in container.demux(stream) if p.pts is not None]
-    return (max(ends) - float(stream.start_time or 0)) * float(stream.time_base) if ends else 0.0
+    if container.format.name not in RESTARTING and container.duration is not None:
+        container.seek(int(container.duration / av.time_base / stream.time_base), stream=stream)
+    clock, tick_s, end_s = Clock(), float(stream.time_base), 0.0
+    start_s = clock.continued(float(first.time or 0.0), 0.0)
+    for packet in container.demux(stream):
+        if packet.pts is not None:
+            length_s = (packet.duration or 0) * tick_s
+            end_s = max(end_s, clock.continued(packet.pts * tick_s, length_s) + length_s)
+    return max(0.0, end_s - start_s)
