@@ -28,6 +28,7 @@ FEW = [
     for name in ("images32", "clips32", "images64", "clips64", "long64")
     for word in (f"--data.datasets.{name}.source.num-clips", "4")
 ]
+FOURS = [word for stage in ("images", "video", "long") for word in (f"--stages.{stage}.batch", "4")]
 MANY = ("--data.datasets.long64.source.num-clips", "20000")
 
 
@@ -128,7 +129,7 @@ def test_every_signal_in_every_phase(phase: str, processes: int, tmp_path: Path)
     """75 and the last step saved after a request; nothing left behind after kill -9; the same command trains on."""
     for number, place in FAULTS if phase == "training" and processes > 1 else FAULTS[:4]:
         before = steps(tmp_path)
-        process = start("--run", tmp_path, "--processes", processes, *FEW, *ENDLESS)
+        process = start("--run", tmp_path, "--processes", processes, *FEW, *FOURS, *ENDLESS)
         until(lambda: PHASES[phase](process, tmp_path, before), process)  # noqa: B023
         below = descendants(process.pid)
         os.kill([process.pid, *below][place], number)
