@@ -11,7 +11,7 @@ python=${PYTHON:-python3}
 folder=.whl
 LIMIT_MIB=64 # what can be carried at a time
 
-pure=(tyro dacite beartype docstring_parser typeguard hjson pydantic annotated-types typing-inspection)
+pure=(tyro beartype docstring_parser typeguard hjson pydantic annotated-types typing-inspection)
 compiled=(av pydantic_core megatron-core msgpack)
 platforms=()
 for glibc in 2_28 2_27 2_24 2_17; do platforms+=(--platform "manylinux_${glibc}_x86_64"); done

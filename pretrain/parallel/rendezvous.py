@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from torch.distributed import DistError, PrefixStore, Store, TCPStore
+from torch.distributed import DistError, FileStore, PrefixStore, Store, TCPStore
 
 from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.process import World
 
+_FILE = "file://"
+"""Processes of one machine may meet in a file, which needs no port."""
 _POLL_S = 0.2
 _SILENT_S = 10.0
 """Seconds of waiting before it is logged; then after each six times as long."""
@@ -27,11 +29,15 @@ log = logging.getLogger(__name__)
 
 def meet(world: World, limit_s: float) -> Store:
     """A store that every process of the job has reached; Stopped after `limit_s` seconds without one of them."""
-    host, port = world.meeting()
-    place = f"{host}:{port}"
-    if not world.keeps_store:
-        _wait(lambda: _listens(host, port), lambda: f"process 0 at {place}", limit_s)
-    store = _open(host, port, world, limit_s)
+    if world.rendezvous.startswith(_FILE):
+        place = world.rendezvous
+        store: Store = FileStore(world.rendezvous.removeprefix(_FILE), world.world_size)
+    else:
+        host, port = world.meeting()
+        place = f"{host}:{port}"
+        if not world.keeps_store:
+            _wait(lambda: _listens(host, port), lambda: f"process 0 at {place}", limit_s)
+        store = _open(host, port, world, limit_s)
     store.set(_key(world.rank), "here")
     store.add("arrived", 1)
     _wait(lambda: store.add("arrived", 0) >= world.world_size, lambda: f"{_missing(store, world)} at {place}", limit_s)
