@@ -19,7 +19,7 @@ def test_an_untrained_preset_can_be_measured(clips: Path, capsys: pytest.Capture
 
 def test_what_is_left_out_is_told(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A figure over half of a folder would be taken for one over all of it."""
-    folder = tmp_path / "clips"
+    folder = tmp_path / "mine"
     shutil.copytree(clips, folder)
     (folder / "broken.mp4").write_text("no film")
     assert main(["tokenizer", "evaluate", "tiny", str(folder), "--size", "32x32", "--num-frames", "5"]) == 0
