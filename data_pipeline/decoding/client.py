@@ -61,6 +61,8 @@ class Probe:
     """Frames per second; 0 if the container does not state it."""
     duration_s: float
     """Seconds; 0 for an image."""
+    is_image: bool = False
+    """Whether it is a picture, whatever its name says."""
     kinds: tuple[str, ...] = ()
     """Kinds of its first frames that need a decision: names of fields of `PictureConfig`."""
 

@@ -6,7 +6,7 @@ import itertools
 import queue
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -43,11 +43,12 @@ def open_clips(
     flip: bool = False,
     limits: DecodeLimits | None = None,
     processes: int = 1,
+    on_left_out: Callable[[str, str], None] | None = None,
 ) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
     """The clips of a source in one shape, for uses that need pixels rather than shards (training a tokenizer).
 
-    They come in a fixed order, and each source is decoded once. Clips that cannot be decoded are left out. InputError
-    if no clip fits the bucket.
+    They come in a fixed order, and each source is decoded once. Clips that cannot be decoded are left out, as are files
+    that give none: `on_left_out(name, reason)` hears of both. InputError if no clip fits the bucket.
     """
     limits = limits or DecodeLimits()
     dataset = DatasetConfig(
@@ -58,11 +59,17 @@ def open_clips(
         max_clips_per_source=max_clips_per_source,
         flip=flip,
     )
-    clips, _ = plan_clips(dataset, limits)
+    clips, skipped = plan_clips(dataset, limits)
+    tell = on_left_out or (lambda name, reason: None)
+    for item in skipped:
+        if item.is_input:
+            tell(item.source, item.reason)
     with FootageReader(source, limits, processes) as reader:
         for footage in reader.read(clips):
             if footage.frames is not None:
                 yield footage.frames
+            else:
+                tell(footage.clip.path, footage.reason)
 
 
 class FootageReader:

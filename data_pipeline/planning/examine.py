@@ -142,7 +142,7 @@ class Examiner:
     def _slots(self, examined: Examined, probe: Probe, scan: Scan | None) -> list[Slot]:
         """The places of an input's clips, ordered by their ends; shots without one are recorded."""
         shots: list[Window | None] = [None]
-        if not examined.source.is_image:
+        if not probe.is_image:
             window = usable_window(self._dataset.source, examined.source, probe.duration_s)
             shots = [window] if scan is None else list(scan.shots(window))
         slots = []

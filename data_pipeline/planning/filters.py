@@ -19,7 +19,7 @@ def cannot_be_cut(dataset: DatasetConfig, source: Source, probe: Probe) -> str:
     for kind in probe.kinds:
         if getattr(dataset.source.pictures, kind) == "leave_out":
             return f"is of a kind that is left out (source.pictures.{kind}=leave_out)"
-    if source.is_image:
+    if probe.is_image:
         return "" if shortest == 1 else "is an image, and the bucket asks for video"
     if probe.fps <= 0 or probe.duration_s <= 0:
         return "states no frame rate or duration"
@@ -32,7 +32,7 @@ def source_reasons(filters: FilterConfig, source: Source, probe: Probe) -> Itera
     """Reasons to leave out a source."""
     if min(probe.height, probe.width) < filters.min_side:
         yield f"its shorter side is below filters.min_side={filters.min_side}"
-    if source.is_image:
+    if probe.is_image:
         return
     if probe.fps < filters.min_fps:
         yield f"its frame rate is below filters.min_fps={filters.min_fps:g}"

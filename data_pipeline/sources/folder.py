@@ -10,6 +10,7 @@ from typing import Any
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.decoding.file_marks import NUM_BYTES, is_media
 from videoar.data_pipeline.sources.captions import decoded, same_name
 from videoar.data_pipeline.sources.source import (
     MEDIA_SUFFIXES,
@@ -52,7 +53,7 @@ def _files(
     files, skipped = {}, []
     for key, info in infos.items():
         full, is_link = storage.path(key), bool(info.get("islink"))
-        if suffix(key) not in MEDIA_SUFFIXES and not (is_link and os.path.isdir(full)):
+        if not _is_media(storage, key, info) and not (is_link and os.path.isdir(full)):
             if suffix(key) in OTHER_MEDIA:
                 reason = f"is of a kind that is not read; convert it to one of {', '.join(sorted(MEDIA_SUFFIXES))}"
                 skipped.append(Skipped(source=key, reason=reason, kind="refused"))
@@ -69,6 +70,17 @@ def _files(
             f"put clips there ({', '.join(sorted(MEDIA_SUFFIXES))})",
         )
     return files, skipped
+
+
+def _is_media(storage: Storage, key: str, info: dict[str, Any]) -> bool:
+    """Whether the suffix says so; of a regular file without a suffix, whether its first bytes do."""
+    if suffix(key) or posixpath.basename(key).startswith(".") or info.get("islink") or info["type"] != "file":
+        return suffix(key) in MEDIA_SUFFIXES
+    try:
+        with storage.open_stream(key, NUM_BYTES) as file:
+            return is_media(file.read(NUM_BYTES))
+    except (OSError, InputError):
+        return False
 
 
 def _texts(infos: dict[str, dict[str, Any]]) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -6,6 +6,7 @@ source (`start_fraction` to `end_fraction`) is read: the rest is held out for ev
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 
@@ -26,6 +27,10 @@ from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.pixels import from_bytes
 from videoar.tokenizer.scales import ScaleSchedule
 
+log = logging.getLogger(__name__)
+
+_SHOWN = 4
+"""Files that are left out whose reason is told."""
 ZOOM_STEPS = 4
 """Sizes in which a video is kept for each bucket: from just covering the bucket to `zoom` times that."""
 
@@ -103,6 +108,8 @@ def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h 
         decoder.close()
     if not videos:
         raise InputError("source.path", source.path, f"gives no video ({'; '.join(reasons)})", "name another folder")
+    if reasons:
+        log.warning("%d files of %s are left out: %s", len(reasons), source.path, "; ".join(reasons[:_SHOWN]))
     return videos
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from videoar.cluster.ground.errors import StoreError
 from videoar.data_pipeline.config.datasets import SourceConfig
@@ -17,7 +18,7 @@ from videoar.data_pipeline.decoding.client import DecodeError
 from videoar.data_pipeline.storage.objects import Storage
 
 VIDEO_SUFFIXES = frozenset("mp4 mov m4v mkv webm avi ts mts m2ts mpg mpeg".split())
-IMAGE_SUFFIXES = frozenset("png jpg jpeg webp bmp".split())
+IMAGE_SUFFIXES = frozenset("png jpg jpeg jpe jfif webp bmp".split())
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 OTHER_MEDIA = frozenset("wmv flv f4v gif 3gp ogv asf vob mxf rm rmvb y4m mpe tif tiff heic heif avif svg dng".split())
 """Videos and images of kinds that are not read. They are recorded as left out, because they may have been intended."""
@@ -71,11 +72,6 @@ class Source:
         """Path and member, for messages and for keys."""
         return f"{self.path}!{self.member}" if self.member else self.path
 
-    @property
-    def is_image(self) -> bool:
-        """Whether the name is that of an image."""
-        return suffix(self.member or self.path) in IMAGE_SUFFIXES
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
@@ -98,8 +94,8 @@ class Skipped:
 
 
 def suffix(path: str) -> str:
-    """The extension in lower case, without its dot; empty if there is none."""
-    name = posixpath.basename(path)
+    """The extension in lower case, without its dot; empty if there is none. A URL may have a query after it."""
+    name = posixpath.basename(urlsplit(path).path if "://" in path else path)
     return name.rsplit(".", 1)[-1].lower() if "." in name else ""
 
 

@@ -32,13 +32,20 @@ _MAX_TEXT_BYTES = 1 << 20
 _MAX_TEXTS_BYTES = 256 << 20
 _MAX_HEADER_BYTES = 1 << 20
 _READ_AHEAD = 64 << 10
+_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_IS_COMPRESSED = "is compressed, and members are read by their place in a tar"
 
 
 def tar_sources(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
     """Every media member of a tar, or of all tars below a folder, with its caption; and what is refused."""
+    if config.path.lower().endswith(_COMPRESSED):
+        raise InputError("source.path", config.path, _IS_COMPRESSED, "unpack it to a tar (gunzip)")
     storage = base_folder(config)
     if suffix(config.path) != "tar":
         yield from unreadable_folders(storage)
+        for key in storage.keys(""):
+            if key.lower().endswith(_COMPRESSED):
+                yield Skipped(source=key, reason=f"{_IS_COMPRESSED}: unpack it to a tar", kind="refused")
     for key in _tars(storage, config):
         info = storage.info(key)
         if reason := refusal(storage, storage.path(key), info, config.follow_links):

@@ -13,16 +13,13 @@ from typing import Any
 import av
 from av.stream import Disposition
 
+from videoar.data_pipeline.decoding.file_marks import NUM_BYTES, image_kind
 from videoar.data_pipeline.decoding.sandbox.jpeg import is_whole
 from videoar.data_pipeline.decoding.sandbox.kinds import deinterlaced, kinds_of
 from videoar.data_pipeline.decoding.sandbox.timestamps import RESTARTING, Clock, in_display_order
 
 _VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 """Demuxers that may open a file: none of them opens other files that a file names."""
-_IMAGE_FORMATS = {"png": "png_pipe", "jpg": "jpeg_pipe", "jpeg": "jpeg_pipe", "webp": "webp_pipe", "bmp": "bmp_pipe"}
-
-_IMAGE_MARKS = {b"\x89PNG\r\n": "png_pipe", b"\xff\xd8\xff": "jpeg_pipe", b"RIFF": "webp_pipe", b"BM": "bmp_pipe"}
-
 _INDEX_AT_END = "matroska"
 """A container with its index at its end, which FFmpeg reads at the first seek."""
 _REORDERED_S = 1.0
@@ -54,21 +51,13 @@ def _open(request: dict[str, Any]) -> Any:
     """Opens only local files, and only containers that cannot name other files."""
     path = request["path"]
     options = {"protocol_whitelist": "file", "max_pixels": str(request["max_pixels"])}
-    if image := _image_format(path):
-        if image == "jpeg_pipe" and not is_whole(Path(path).read_bytes()):
-            raise RefusedSource("is truncated: its last part is missing")
-        return av.open(f"file:{path}", format=image, options=options)
-    return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})
-
-
-def _image_format(path: str) -> str:
-    """The demuxer of a picture, by its content: many carry the suffix of another kind. Empty for a film."""
     with open(path, "rb") as file:
-        beginning = file.read(12)
-    for mark, name in _IMAGE_MARKS.items():
-        if beginning.startswith(mark) and (name != "webp_pipe" or beginning.endswith(b"WEBP")):
-            return name
-    return _IMAGE_FORMATS.get(path.rsplit(".", 1)[-1].lower(), "")
+        image = image_kind(file.read(NUM_BYTES))
+    if image == "jpeg" and not is_whole(Path(path).read_bytes()):
+        raise RefusedSource("is truncated: its last part is missing")
+    if image:
+        return av.open(f"file:{path}", format=f"{image}_pipe", options=options)
+    return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})
 
 
 def main_stream(container: Any, index: int | None = None) -> Any:

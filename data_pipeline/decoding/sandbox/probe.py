@@ -23,7 +23,14 @@ def probe(container: Any, stream: Any, caps: dict[str, Any]) -> dict[str, Any]:
     duration = _duration_s(container, stream, first[1])
     if duration > caps["max_duration_s"]:
         raise RefusedSource(f"lasts {duration:.0f} s, more than the {caps['max_duration_s']:.0f} s accepted")
-    return {"height": height, "width": width, "fps": rate, "duration_s": duration, "kinds": sorted(film.kinds)}
+    return {
+        "height": height,
+        "width": width,
+        "fps": rate,
+        "duration_s": duration,
+        "kinds": sorted(film.kinds),
+        "is_image": _is_image(container),
+    }
 
 
 def _duration_s(container: Any, stream: Any, first: Any) -> float:
@@ -33,7 +40,7 @@ def _duration_s(container: Any, stream: Any, first: Any) -> float:
     and the time before the first picture. Transport and program streams are read to their end, because their clock
     may begin anew in the middle.
     """
-    if container.format.name.endswith("_pipe"):
+    if _is_image(container):
         return 0.0
     if stream.duration is not None and container.format.name not in RESTARTING:
         return float(stream.duration * stream.time_base)
@@ -46,3 +53,7 @@ def _duration_s(container: Any, stream: Any, first: Any) -> float:
             length_s = (packet.duration or 0) * tick_s
             end_s = max(end_s, clock.continued(packet.pts * tick_s, length_s) + length_s)
     return max(0.0, end_s - start_s)
+
+
+def _is_image(container: Any) -> bool:
+    return bool(container.format.name.endswith("_pipe"))

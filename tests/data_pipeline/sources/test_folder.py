@@ -7,15 +7,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.planning.choose import plan_clips
 from videoar.data_pipeline.sources.listing import list_sources
+from videoar.tokenizer.config import ClipBucket
 
 from ..datasets import LIMITS, dataset, listed, reasons
-from ..videos import write_video
+from ..videos import write_frames, write_video
 
 
 def test_a_table_names_captions_labels_and_parts(films: Path) -> None:
@@ -152,3 +154,19 @@ def test_one_name_in_two_forms(
     sources, skipped = list_sources(source)
     assert not skipped
     assert [(item.path, item.caption) for item in sources] == [(f"{stored}.mp4", "a café")]
+
+
+def test_files_are_known_by_their_content(tmp_path: Path) -> None:
+    """Downloads have no suffix, or another kind's: half of a folder would be passed over without a word."""
+    write_frames(tmp_path / "a.png", [np.zeros((32, 32, 3), np.uint8)]).rename(tmp_path / "picture")
+    write_frames(tmp_path / "b.jpg", [np.zeros((32, 32, 3), np.uint8)]).rename(tmp_path / "picture.jfif")
+    write_video(tmp_path / "c.mp4").rename(tmp_path / "film")
+    write_video(tmp_path / "d.mp4").rename(tmp_path / "film.jpg")
+    (tmp_path / "README").write_text("no film")
+    (tmp_path / ".hidden").write_bytes((tmp_path / "picture").read_bytes())
+    os.mkfifo(tmp_path / "pipe")
+    for num_frames, wanted in ((1, {"film", "film.jpg", "picture", "picture.jfif"}), (5, {"film", "film.jpg"})):
+        bucket = ClipBucket(schedule="32x32", num_frames=num_frames, fps=8.0)
+        clips, skipped = plan_clips(dataset(tmp_path, bucket=bucket), LIMITS)
+        assert {clip.path for clip in clips} == wanted
+        assert {item.source for item in skipped} == {"picture", "picture.jfif"} - wanted

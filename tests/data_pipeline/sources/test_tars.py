@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.encoding.footage import FootageReader
 from videoar.data_pipeline.planning.choose import plan_clips
@@ -239,3 +240,14 @@ def test_a_text_of_the_wrong_kind_costs_its_clip(tmp_path: Path, name: str, raw:
     assert found == {"b.mp4": ("ü", None)}
     assert list(skipped) == ["1.tar!a.mp4"]
     assert f"its {name[1:]} cannot be used: {reason}" in skipped["1.tar!a.mp4"]
+
+
+def test_compressed_tars_are_named(tmp_path: Path) -> None:
+    """Passed over in silence, a folder would seem to hold half of its clips."""
+    tar(tmp_path / "a.tar", {"a.mp4": b"v"})
+    (tmp_path / "b.tar.gz").write_bytes(b"any")
+    sources, skipped = members_of(tmp_path)
+    assert [source.member for source in sources] == ["a.mp4"]
+    assert "is compressed" in skipped["b.tar.gz"]
+    with pytest.raises(InputError, match=r"b\.tar\.gz: is compressed"):
+        members_of(tmp_path / "b.tar.gz")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,8 +59,16 @@ def evaluate(words: Sequence[str], prog: str) -> int:
     with typed_as(schedule="size"):
         bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
     source = SourceConfig(path=str(options.clips), captions=options.captions, start_fraction=options.start_fraction)
-    clips = open_clips(source, bucket, max_clips_per_source=options.max_clips)
+    left_out: Counter[str] = Counter()
+
+    def tell(name: str, reason: str) -> None:
+        if not left_out[reason]:
+            sys.stderr.write(f"left out, for example {name}: {reason}\n")
+        left_out[reason] += 1
+
+    clips = open_clips(source, bucket, max_clips_per_source=options.max_clips, on_left_out=tell)
     with torch.inference_mode():
         found = evaluate_tokenizer(tokenizer, (to_tensor(clip).to(device_of(tokenizer)) for clip in clips))
-    say(json.dumps({**asdict(found), "size": options.size, "num_frames": bucket.num_frames}))
+    shape = {"size": options.size, "num_frames": bucket.num_frames}
+    say(json.dumps({**asdict(found), **shape, "left_out": dict(left_out)}))
     return 0
