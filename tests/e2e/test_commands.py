@@ -101,7 +101,7 @@ def test_the_same_command_again_has_nothing_to_do(trained: Path, shards: Path) -
     assert (trained / "metrics.jsonl").read_text() == before
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.drill)])
 def test_a_signal_saves_and_exits_75(processes: int, shards: Path, tmp_path: Path) -> None:
     """Schedulers give a minute's notice; what was trained since the last checkpoint must not be lost."""
     long = ("--stages.images.steps", "100000", "--log.save-every", "50000")

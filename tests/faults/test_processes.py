@@ -79,7 +79,7 @@ def test_a_signal_as_it_starts(processes: int, after_s: float, debug_data: str, 
     assert process.returncode == EXIT_PREEMPTED
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.drill)])
 def test_a_notice_to_every_process_of_the_job(number: signal.Signals, debug_data: str, tmp_path: Path) -> None:
     """Slurm signals all of a step, the agent between launcher and workers too: it must live until they have saved."""
     process = start("--run", tmp_path, "--data.url", debug_data, "--processes", 2, *ENDLESS)

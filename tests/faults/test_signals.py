@@ -51,8 +51,10 @@ def saved(run: Path) -> int:
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(signal.SIGTERM, ("data", "run", "debug", "--output")), (signal.SIGINT, (*TRAIN, "--run"))],
-    ids=["data run", "train"],
+    [
+        pytest.param(signal.SIGTERM, ("data", "run", "debug", "--output"), id="data run"),
+        pytest.param(signal.SIGINT, (*TRAIN, "--run"), id="train", marks=pytest.mark.drill),
+    ],
 )
 def test_a_signal_while_data_is_prepared(number: signal.Signals, words: tuple[str, ...], tmp_path: Path) -> None:
     """There is nothing to save yet; Ray's own handler made a failure of it, with a traceback, and left processes."""
@@ -80,6 +82,7 @@ def test_a_run_that_prepared_its_own_data_saves(tmp_path: Path) -> None:
     assert said.splitlines()[-1] == (f"step {saved(tmp_path)} of 100012 is saved in {tmp_path}; to resume: {command}")
 
 
+@pytest.mark.drill
 def test_workers_end_with_a_launcher_that_is_killed(debug_data: str, tmp_path: Path) -> None:
     """They trained on, unowned, and the next start of the run was refused. There is time to save."""
     process = start("--run", tmp_path, "--data.url", debug_data, "--processes", 2, *ENDLESS)

@@ -88,6 +88,7 @@ def test_a_listing_may_be_stale_both_ways(cluster: None, tmp_path: Path, monkeyp
     assert Unit(2, 0, 4).name in {path.name.split(".")[0] for path in (Path(url) / "shards").iterdir()}
 
 
+@pytest.mark.drill
 def test_an_s3_server_killed_in_mid_put_and_started_again(
     cluster: None, s3_server: S3Server, s3: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
