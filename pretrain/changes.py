@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.overrides import differences, with_names
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.shards.manifest import Manifest
@@ -77,14 +77,15 @@ def find_origin(origin: str, recipe: Recipe, folder: Path) -> Source | None:
         if not has_begun_from(folder, origin):
             raise InputError("run", folder, f"has not begun from {origin}", "give another --run, or leave out --from")
         return None
-    if (other := saved_recipe(Path(run))) is None:
+    if (other := saved_recipe(Path(run), "from", "restore it, or begin from another run")) is None:
         raise InputError("from", origin, "is not a run", "give the folder that `videoar train --run` wrote")
     root = checkpoints(Path(run), other)
     steps = saved_steps(root)
     found = open_checkpoint(root, int(step)) if int(step) in steps else None
     if found is None:
         known = ", ".join(map(str, steps)) or "none"
-        raise InputError("from", origin, "has no undamaged checkpoint of that step", f"use one of: {known}")
+        problem = "has a damaged checkpoint of that step" if int(step) in steps else "has no checkpoint of that step"
+        raise InputError("from", origin, problem, f"use one of: {known} (log.keep_every keeps more)")
     source = Source(root=root, saved=found[0], progress=found[1], before=_recipe(found[0]), origin=origin)
     _check(source, recipe)
     return source
@@ -156,7 +157,7 @@ def _check(source: Source, now: Recipe) -> None:
     found = _differences(before, now)
     for path, (_, value) in found.items():
         if (problem := _problem(path, source, now)) is not None:
-            raise InputError(_named(path, before, now), value, problem, "begin a new run for it, or append a stage")
+            raise InputError(_named(path, before, now), value, problem, "begin a new run without --from for it")
     current = min(len(progress.ended), len(before.stages) - 1)
     place = nth_stage(before.stages, current, progress.ended)
     trained = progress.step - place.first_step
@@ -167,9 +168,10 @@ def _check(source: Source, now: Recipe) -> None:
             f"is less than the {trained} steps that the run has trained in this stage",
             "raise it",
         )
-    is_longer = len(now.stages) > len(before.stages) or now.stages[current].steps > trained
-    if found and progress.is_over(before) and not is_longer:
-        raise InputError("change", True, "leaves no step to train", "raise the steps of the last stage, or append one")
+    has_steps = len(now.stages) > current + 1 or now.stages[current].steps > trained
+    if (found or source.origin) and not has_steps:
+        field, value = ("from", source.origin) if source.origin else ("change", True)
+        raise InputError(field, value, "leaves no step to train", "raise the steps of the last stage, or append one")
 
 
 def _problem(path: str, source: Source, now: Recipe) -> str | None:
@@ -191,17 +193,9 @@ def _problem(path: str, source: Source, now: Recipe) -> str | None:
 
 
 def _named(path: str, before: Recipe, now: Recipe) -> str:
-    """`stages.2.steps` as people write it: `stages.long.steps`."""
-    parts = path.split(".")
-    for above, recipes in (
-        ("stages", (now.stages, before.stages)),
-        ("data", (now.data.datasets, before.data.datasets)),
-    ):
-        place = 1 if above == "stages" else 2
-        if parts[0] == above and len(parts) > place and parts[place].isdecimal():
-            index = int(parts[place])
-            parts[place] = next((items[index].name for items in recipes if index < len(items)), parts[place])
-    return ".".join(parts)
+    """The field as people write it; of an item that one recipe lacks, by its name in the other."""
+    named = with_names(now, path)
+    return named if named != path else with_names(before, path)
 
 
 def _describe(source: Source, progress: RunProgress, now: Recipe) -> Mapping[str, object]:
@@ -215,7 +209,7 @@ def _describe(source: Source, progress: RunProgress, now: Recipe) -> Mapping[str
     if changes:
         log.info(
             "change: from step %d on; the learning rate there is %.3g (it would have been %.3g), and the schedule ends "
-            "at step %d (%d)",
+            "at step %d (it ended at %d)",
             *(step, rates[1], rates[0], lengths[1], lengths[0]),
         )
     return {"changes": {path: list(pair) for path, pair in changes.items()}, "rates": rates, "num_steps": lengths}

@@ -5,6 +5,7 @@ Reports of steps, validations, saves, rewinds after loss spikes, and other paral
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -90,6 +91,10 @@ class Run:
                 engine_s=resumed.engine_s,
                 load_s=resumed.load_s,
             )
+            if self.world.is_first and self.progress.is_over(self.recipe):
+                logging.getLogger(__name__).info(
+                    "%s is complete at step %d; --change with more steps goes further", self.folder, self.step
+                )
 
     def steps(self) -> AbstractContextManager[StepLoader[BuiltStep]]:
         """The remaining steps of the stage, each with the packs of this process's data rank, built on the host."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, check_run_folder
-from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.overrides import differences, with_names
 from videoar.cluster.ground.process import PREEMPTED_MARKER
 from videoar.cluster.ground.serialize import from_yaml
 from videoar.data_pipeline.config.loader import LoaderConfig
@@ -67,17 +67,15 @@ def check_run(run: Path, recipe: Recipe, *, change: bool = False) -> None:
         )
 
 
-def saved_recipe(run: Path) -> Recipe | None:
-    """The recipe that a run was last started with; None if there is none yet."""
+def saved_recipe(run: Path, field: str = "run", remedy: str = "restore it, or give another --run") -> Recipe | None:
+    """The recipe that a run was last started with; None if there is none yet. InputError for a damaged one."""
     path = run / CONFIG
     if not path.exists():
         return None
     try:
         return from_yaml(Recipe, path.read_text(encoding="utf-8"), CONFIG)
     except ValueError as error:
-        raise InputError(
-            "run", run, f"holds a {CONFIG} that is not the recipe of a run ({error})", "give another --run"
-        ) from error
+        raise InputError(field, run, f"holds a {CONFIG} that is not the recipe of a run ({error})", remedy) from error
 
 
 def has_saved(run: Path) -> bool:
@@ -106,10 +104,12 @@ def _check_lines(run: Path, steps: tuple[int, ...]) -> None:
 def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
     """InputError if a field that decides the numbers has changed; others (logging, loading, ...) may change."""
     if changed := first_difference(before, now):
+        field, value = changed
         raise InputError(
-            *changed,
+            with_names(now, field),
+            value,
             f"differs from {run / CONFIG}, the recipe of this run",
-            "give another --run, or the recipe that this run was started with",
+            "give another --run, the recipe that this run was started with, or --change to go on with this one",
         )
 
 

@@ -8,8 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
+from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.planning.accounts import Reason
 from videoar.data_pipeline.planning.all_datasets import PlannedDataset
 from videoar.data_pipeline.planning.stored_plan import read_skipped
@@ -84,7 +86,7 @@ def _left_out(item: PlannedDataset) -> list[tuple[str, ...]]:
     shown = commonest[:_REASONS]
     examples = _examples(item, {reason for reason, _ in shown})
     rows: list[tuple[str, ...]] = [
-        (item.dataset.name, kind, f"{inputs:,}", f"{clips:,}", reason, examples[kind, reason])
+        (item.dataset.name, kind, f"{inputs:,}", f"{clips:,}", escape(reason), escape(examples[kind, reason]))
         for (kind, reason), (inputs, clips) in shown
     ]
     hidden = len(commonest) - len(rows)
@@ -100,6 +102,17 @@ def _examples(item: PlannedDataset, reasons: set[Reason]) -> dict[Reason, str]:
             if len(found) == len(reasons):
                 break
     return found
+
+
+def tokenizer_warning(data: DataConfig) -> str:
+    """A line if clips of your own would be made with an untrained tokenizer; empty otherwise."""
+    source = data.tokenizer
+    if source.path or all(dataset.source.kind == "shapes" for dataset in data.datasets):
+        return ""
+    return (
+        f"data.tokenizer: is the untrained preset {source.preset}, and what it makes of clips decodes to noise; "
+        "give data.tokenizer.path: demo, or the folder of a tokenizer"
+    )
 
 
 def _kinds(item: PlannedDataset) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from videoar.cluster.ground.errors import InputError
 
@@ -16,6 +19,7 @@ WRITING = ".writing"
 
 def refuse_existing(field: str, path: Path, *, force: bool) -> None:
     """InputError for a file that exists, unless the user allowed to replace it with --force."""
+    _check_name(field, path)
     if path.is_dir():
         raise InputError(field, path, "is a folder", "name a file")
     if os.path.lexists(path) and not force:
@@ -24,13 +28,28 @@ def refuse_existing(field: str, path: Path, *, force: bool) -> None:
 
 def check_folder(field: str, folder: Path) -> None:
     """InputError for a folder that cannot be written, or made where it does not exist; makes nothing."""
+    _check_name(field, folder)
     there = folder
     while not os.path.lexists(there):
         there = there.parent
     if not there.is_dir():
         raise InputError(field, folder, f"cannot be made ({there} is not a folder)", "give a folder that you can write")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(field, folder, f"cannot be written ({there} is refused)", "give a folder that you can write")
+        raise InputError(
+            field, folder, f"cannot be written ({there} is read-only, or not yours)", "give a folder that you can write"
+        )
+
+
+def _check_name(field: str, path: Path) -> None:
+    """InputError for a path that the system does not take: too long, a loop of links, below a file."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError:
+        pass  # told with the part that is a file
+    except OSError as error:
+        raise InputError(field, path, f"cannot be used ({error.strerror})", "give another name") from error
 
 
 def first_stranger(folder: Path, own: Collection[str]) -> str | None:
@@ -88,16 +107,50 @@ def filled_folder(out: Path, former: Collection[str] = (), *, last: str) -> Iter
     is_new = not out.exists()
     # Next to a folder that does not exist, but inside an existing one: it may be a mount point.
     aside = out.with_name(f".{out.name}{WRITING}") if is_new else out / WRITING
-    discard(aside)
-    aside.mkdir(parents=True)
-    try:
+    with _claimed(aside, out):
         yield aside
+        (aside / _CLAIM).unlink()
         if is_new:
             aside.rename(out)
         else:
             _move(aside, out, former, last)
+
+
+_CLAIM = ".claim"
+"""File in a temporary folder that its process has locked: one that nobody has locked was left by a killed process."""
+
+
+@contextmanager
+def _claimed(aside: Path, out: Path) -> Iterator[None]:
+    """Make a temporary folder of this process alone, and remove it at the end; one that was left behind is replaced."""
+    busy = InputError("path", out, "is being written by another process", "wait until it is done")
+    if aside.exists():
+        if not (aside / _CLAIM).is_file():
+            raise InputError("path", aside, "is in the way of a temporary folder", "move it away")
+        with (aside / _CLAIM).open() as claim:
+            _lock(claim, busy)
+            discard(aside)
+    try:
+        aside.mkdir(parents=True)
+    except FileExistsError as error:
+        raise busy from error
+    try:
+        with (aside / _CLAIM).open("w") as claim:
+            _lock(claim, busy)
+            yield
     finally:
         discard(aside)
+
+
+def _lock(file: TextIO, busy: InputError) -> None:
+    """Lock a file until it is closed; file systems without locks are taken to have one writer."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise busy from error
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
 
 
 def discard(path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from videoar.cluster.ground.checks import types_of
 from videoar.cluster.ground.errors import InputError
@@ -46,9 +46,21 @@ def override(value: Value, flags: Mapping[str, Sequence[str]], also: Iterable[st
         path = canonical(value, flag)
         kinds |= _below_null(kinds, path)
         if path not in kinds:
-            raise unknown_flag(flag, words, (*kinds, *also))
+            raise unknown_flag(flag, words, (*(with_names(value, known) for known in kinds), *also))
         _put(mapping, path.split("."), _plain(kinds[path], words, flag))
     return from_dict(type(value), mapping)
+
+
+def with_names(value: Value, path: str) -> str:
+    """`stages.2.steps` as people write it: `stages.long.steps`. Items of lists have their name where they have one."""
+    parts, item = path.split("."), cast(Any, value)
+    for place, part in enumerate(parts):
+        if isinstance(item, tuple) and part.isdecimal() and int(part) < len(item):
+            item = item[int(part)]
+            parts[place] = getattr(item, "name", part)
+        else:
+            item = getattr(item, part, None)
+    return ".".join(parts)
 
 
 def unknown_flag(flag: str, words: Sequence[str], known: Iterable[str]) -> InputError:

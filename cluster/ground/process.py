@@ -231,7 +231,8 @@ def launch(arguments: Sequence[str], processes: int, run: Path, stop_within_s: f
     if code == 2 and not job.signalled:  # the agent ends the other workers with a signal, and they mark the run
         (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     if job.signalled and code not in (0, 2):
-        mark_preempted(run)
+        mark_preempted(run)  # as far as there is a folder yet
+        return EXIT_PREEMPTED
     return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else code
 
 

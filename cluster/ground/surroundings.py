@@ -35,9 +35,7 @@ def explained(error: Exception, place: str = "") -> InputError | StoreError | No
     if number in _REFUSED:
         return InputError("path", where, f"is refused ({os.strerror(number)})", "give a place that you may use")
     if number in _FULL:
-        return StoreError(
-            place or where, "the disk is full", "free some space and run the same command again: finished work is kept"
-        )
+        return StoreError(place or where, "the disk is full", "free some space and run the same command again")
     if number in _TOO_MANY:
         return StoreError(where, "cannot be opened, too many files are open", "raise the limit (`ulimit -n`)")
     if number in _FAILED:

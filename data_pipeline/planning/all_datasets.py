@@ -106,25 +106,26 @@ def _naming(dataset: DatasetConfig) -> Iterator[None]:
 
 def _reporter(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) -> Callable[[Accounts], None]:
     """Calls `progress` after every input. All inputs are counted at the first call."""
-    began, last, counted = time.monotonic(), -1, False
+    began, last, counted = time.monotonic(), (-1, -1), False
     total: int | None = None
 
     def on_progress(accounts: Accounts) -> None:
         nonlocal last, total, counted
         if not counted:
             total, counted = count_inputs(dataset.source), True
-        if accounts.num_done == last:
+        if (accounts.num_done, accounts.num_clips) == last:
             return
-        last = accounts.num_done
-        rate = last / max(1e-9, time.monotonic() - began)
+        last = accounts.num_done, accounts.num_clips
+        done, clips = last
+        rate = done / max(1e-9, time.monotonic() - began)
         progress(
             PlanProgress(
                 dataset=dataset.name,
                 num_inputs=total,
-                num_done=last,
-                num_clips=accounts.num_clips,
+                num_done=done,
+                num_clips=clips,
                 inputs_per_s=rate,
-                eta_s=(total - last) / rate if total is not None and rate > 0 else None,
+                eta_s=(total - done) / rate if total is not None and rate > 0 else None,
             )
         )
 

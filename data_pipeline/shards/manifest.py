@@ -232,9 +232,9 @@ def _manifest(url: str, described: Mapping[str, Any], payload: bytes) -> Manifes
 def read_dataset(storage: Storage) -> dict[str, Any]:
     """The content of dataset.json. InputError if the dataset is unfinished or of another format version."""
     if not storage.exists(DATASET_KEY):
-        raise InputError(
-            "data.url", storage.url, f"holds no finished dataset (no {DATASET_KEY})", "run `videoar data run` first"
-        )
+        inside = sorted({key.split("/")[0] for key in storage.keys("") if key.endswith(f"/{DATASET_KEY}")})
+        remedy = f"give one of its datasets: {', '.join(inside)}" if inside else "run `videoar data run` first"
+        raise InputError("data.url", storage.url, f"holds no finished dataset (no {DATASET_KEY})", remedy)
     with explain_damage(storage.url, DATASET_KEY, _REMEDY):
         described = dict(json.loads(storage.read(DATASET_KEY)))
         version = described["format_version"]

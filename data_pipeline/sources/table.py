@@ -198,7 +198,8 @@ def _csv(file: Any) -> Rows:
 def _csv_row(place: str, header: list[str], cells: list[str]) -> Row:
     if len(cells) != len(header):
         hint = "; text that holds commas needs quotes" if len(cells) > len(header) else ""
-        return Row(place, problem=f"has {len(cells)} fields and the header {len(header)}{hint}")
+        fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
+        return Row(place, problem=f"has {fields} and the header {len(header)}{hint}")
     if any(map(_has_other_bytes, cells)):
         return Row(place, problem="is not UTF-8")
     return Row(place, dict(zip(header, cells, strict=True)))

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import filled_folder
 from videoar.cluster.ground.serialize import from_yaml
-from videoar.cluster.ground.surroundings import read_text
+from videoar.cluster.ground.surroundings import explained, read_text
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.export.model_card import write_card
@@ -53,10 +54,13 @@ def export(
     tokenizer = _tokenizer(recipe, saved)
     config = export_config(recipe, run, saved, ema=ema)
     stored = {"float32": torch.float32, "bf16": torch.bfloat16}[dtype]
-    with filled_folder(out, former, last=CONFIG) as writing:
-        write_shards(writing, config, ((name, value.to(stored)) for name, value in saved.weights(ema=ema)))
-        tokenizer.save(writing / TOKENIZER)
-        write_card(writing, config, recipe, run)
+    try:
+        with filled_folder(out, former, last=CONFIG) as writing:
+            write_shards(writing, config, ((name, value.to(stored)) for name, value in saved.weights(ema=ema)))
+            tokenizer.save(writing / TOKENIZER)
+            write_card(writing, config, recipe, run)
+    except SafetensorError as error:  # it names no file
+        raise (explained(error, str(out)) or error) from error
     return out
 
 

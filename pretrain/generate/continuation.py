@@ -76,6 +76,9 @@ def encode_history(
 def _last(frames: UInt8[np.ndarray, "f h w 3"], count: int) -> UInt8[np.ndarray, "count h w 3"]:
     if len(frames) < count:
         raise InputError(
-            "given_frames", count, f"is more than the {len(frames)} frames of the video", "keep fewer, or give more"
+            "given_frames",
+            count,
+            f"is more than the {len(frames)} frames that the video gives at the model's frame rate",
+            "keep fewer, or give a longer one",
         )
     return frames[len(frames) - count :]

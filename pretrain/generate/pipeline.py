@@ -61,6 +61,8 @@ class Request:
 
     def __post_init__(self) -> None:
         check_fields(self, "")
+        if self.prompt is not None and any("\ud800" <= character <= "\udfff" for character in self.prompt):
+            raise InputError("prompt", ascii(self.prompt), "is not UTF-8 text", "give it in UTF-8")
         if self.given_frames is not None and self.video is None:
             raise InputError("given_frames", self.given_frames, "has no effect without a video", "leave it out")
         if self.temperature == 0 and self.top_p < 1:
@@ -198,9 +200,12 @@ class VideoPipeline:
         kind = self.config.model.text.kind
         wanted, other = (("label", "prompt"), ("prompt", "label"))[kind != "label"]
         value = getattr(request, wanted)
-        if value is None or getattr(request, other) is not None:
-            trained_on = "captions" if kind != "label" else "labels"
-            problem = f"must be given, and {other} must not: the model was trained on {trained_on}"
+        trained_on = "captions" if kind != "label" else "labels"
+        if (misplaced := getattr(request, other)) is not None:
+            problem = f"does not fit: the model was trained on {trained_on}"
+            raise InputError(other, misplaced, problem, f"give a {wanted} instead")
+        if value is None:
+            problem = f"must be given: the model was trained on {trained_on}"
             raise InputError(wanted, value, problem, f"give a {wanted}")
         tokens, text = self._text.encode(value), self._text
         if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):

@@ -69,7 +69,7 @@ def test_a_process_that_hangs_is_named_and_the_job_ends(debug_data: str, tmp_pat
 @pytest.mark.parametrize(("processes", "after_s"), [(1, 0.7), (2, 1.7), (2, 3.7)])
 def test_a_signal_as_it_starts(processes: int, after_s: float, debug_data: str, tmp_path: Path) -> None:
     """A job that is called back while it imports has lost nothing: it must be submitted again, not count as failed."""
-    words = ("--run", tmp_path, "--data.url", debug_data, "--processes", processes, *ENDLESS)
+    words = ("--run", tmp_path / "new", "--data.url", debug_data, "--processes", processes, *ENDLESS)
     interpreter = [sys.executable, "-m", "videoar.cluster.entry", *TRAIN, *map(str, words)]
     process = subprocess.Popen(interpreter, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     until(lambda: catches(process.pid, signal.SIGTERM), process)  # earlier it is Python that is not there yet

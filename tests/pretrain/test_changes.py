@@ -91,7 +91,7 @@ def test_a_lengthened_run_is_the_longer_one(
         amend(root, 7, {"progress": {key: value for key, value in progress.items() if key != "finished"}})
     caplog.set_level("INFO")
     longer = small(debug_data, 4, 6)
-    with pytest.raises(InputError, match=r"stages\.1\.steps=6: differs from"):
+    with pytest.raises(InputError, match=r"stages\.video\.steps=6: differs from"):
         train(longer, run)
     train(longer, run, change=True)
     assert numbers(run) == numbers(long)

@@ -80,3 +80,37 @@ def test_files_and_folders_that_cannot_be_written_are_refused(tmp_path: Path) ->
         check_folder("out", tmp_path / "x" / "deep")
     check_folder("out", tmp_path / "a" / "b")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_folder_has_one_writer_and_left_overs_of_killed_ones_are_replaced(tmp_path: Path) -> None:
+    """Two exports at once deleted each other's files in the middle."""
+    out = tmp_path / "out"
+    with filled_folder(out, last="b") as first:
+        (first / "b").write_text("1")
+        with pytest.raises(InputError, match="is being written by another process"), filled_folder(out, last="b"):
+            pytest.fail("a second writer got in")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["b", "out"]
+    killed = out / ".writing"
+    killed.mkdir()
+    (killed / ".claim").touch()
+    with filled_folder(out, last="b") as again:
+        (again / "b").write_text("2")
+    assert (out / "b").read_text() == "2"
+    assert not killed.exists()
+
+
+def test_what_is_not_ours_is_not_taken_for_a_left_over(tmp_path: Path) -> None:
+    """A folder of others with that name was deleted without a word."""
+    (tmp_path / "out" / ".writing").mkdir(parents=True)
+    (tmp_path / "out" / ".writing" / "x").write_text("mine")
+    with pytest.raises(InputError, match="is in the way"), filled_folder(tmp_path / "out", last="b"):
+        pytest.fail("it was taken")
+    assert (tmp_path / "out" / ".writing" / "x").read_text() == "mine"
+
+
+def test_a_name_that_the_system_does_not_take_is_the_field_s(tmp_path: Path) -> None:
+    """A message about a path does not say which option it was."""
+    long = tmp_path / ("x" * 300)
+    for check in (lambda: check_folder("run", long), lambda: refuse_existing("run", long, force=True)):
+        with pytest.raises(InputError, match=r"run=.*File name too long"):
+            check()

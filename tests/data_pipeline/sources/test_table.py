@@ -40,7 +40,7 @@ BAD = {
     },
     "c.csv": {
         "b.mp4,a red, round ball,": "has 4 fields and the header 3; text that holds commas needs quotes",
-        "b.mp4": "has 1 fields and the header 3",
+        "b.mp4": "has 1 field and the header 3",
         'b.mp4,"x" y,1': "is not CSV (',' expected after '\"')",
         "b.mp4,x,seven": "label=seven is not a whole number",
         "b.mp4,\xfc,1": "is not UTF-8",

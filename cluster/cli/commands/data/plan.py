@@ -36,10 +36,12 @@ class PlanData:
 def plan(words: Sequence[str], prog: str) -> int:
     options, named, _ = parse_with_recipe(PlanData, words, prog)
     recipe = for_pretraining(named)
-    from videoar.cluster.cli.plan_summary import facts, tables, text_warning
+    from videoar.cluster.cli.plan_summary import facts, tables, text_warning, tokenizer_warning
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.planning.all_datasets import plan_all
 
+    if warning := tokenizer_warning(recipe.data):
+        sys.stderr.write(f"{warning}\n")
     with ProgressLine("plan") as line:
         planned = plan_all(
             recipe.data,

@@ -55,10 +55,13 @@ def run(words: Sequence[str], prog: str) -> int:
 def _run(words: Sequence[str], prog: str) -> int:
     options, named, _ = parse_with_recipe(RunData, words, prog)
     recipe = for_pretraining(named)
+    from videoar.cluster.cli.plan_summary import tokenizer_warning
     from videoar.cluster.ground.preemption import Preemption
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.preparing.prepare import prepare
 
+    if warning := tokenizer_warning(recipe.data):
+        sys.stderr.write(f"{warning}\n")
     last: dict[str, object] = {}
     began = time.monotonic()
     with ProgressLine("data") as line:
