@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FILMS := $(VENV)/.films
 TREE := build/tree
-# Two processes run the tests, longest files first. Each takes a whole file, whose tests share what they prepare.
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes run the tests, as many of them wait for others: longest files first. Each takes a whole file, whose tests
+# share what they prepare.
+MANY := -n 3 --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help venv demo test test-fast test-all check format gpu-bundle clean
@@ -41,13 +42,13 @@ demo: $(STAMP) $(FILMS)
 	$(BIN)/videoar demo
 
 test: $(STAMP) $(FILMS)
-	$(BIN)/python -m pytest -q $(TWO) -m "not drill"
+	$(BIN)/python -m pytest -q $(MANY) -m "not drill"
 
 test-fast: $(STAMP) $(FILMS)
-	$(BIN)/python -m pytest -q $(TWO) -m "not slow and not drill"
+	$(BIN)/python -m pytest -q $(MANY) -m "not slow and not drill"
 
 test-all: $(STAMP) $(FILMS)
-	$(BIN)/python -m pytest -q $(TWO)
+	$(BIN)/python -m pytest -q $(MANY)
 
 # Types and layers are checked on what ships: the installed tree, in which `videoar` is one package.
 check: $(STAMP)

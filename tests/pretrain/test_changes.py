@@ -99,7 +99,7 @@ def test_a_lengthened_run_is_the_longer_one(
     assert event["changes"] == {"stages.video.steps": [3, 6]}
     assert (event["step"], event["num_steps"]) == (7, [7, 10])
     assert "change: stages.video.steps: 3 -> 6" in caplog.text
-    assert "the schedule ends at step 10 (7)" in caplog.text
+    assert "the schedule ends at step 10 (it ended at 7)" in caplog.text
     for change in (True, False):  # the command that a scheduler submits again, and the plain one
         train(longer, run, change=change)
     assert numbers(run) == numbers(long)

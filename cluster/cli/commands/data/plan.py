@@ -40,14 +40,11 @@ def plan(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.planning.all_datasets import plan_all
 
+    output = output_url(recipe, options.output)
     if warning := tokenizer_warning(recipe.data):
         sys.stderr.write(f"{warning}\n")
     with ProgressLine("plan") as line:
-        planned = plan_all(
-            recipe.data,
-            output_url(recipe, options.output),
-            progress=lambda now: line(now.num_done, now.num_inputs, _figures(now)),
-        )
+        planned = plan_all(recipe.data, output, progress=lambda now: line(now.num_done, now.num_inputs, _figures(now)))
     if options.json:
         for item in planned:
             say(json.dumps(facts(item)))

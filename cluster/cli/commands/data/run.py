@@ -60,6 +60,7 @@ def _run(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.preparing.prepare import prepare
 
+    output = output_url(recipe, options.output)
     if warning := tokenizer_warning(recipe.data):
         sys.stderr.write(f"{warning}\n")
     last: dict[str, object] = {}
@@ -73,11 +74,7 @@ def _run(words: Sequence[str], prog: str) -> int:
         # Ray prints messages about dead workers to stdout. After a signal, committed shards are kept.
         with redirect_stdout(sys.stderr), Preemption(_STOP_WITHIN_S):
             made = prepare(
-                recipe.data,
-                output_url(recipe, options.output),
-                address=options.address,
-                retry_failed=options.retry_failed,
-                progress=on_progress,
+                recipe.data, output, address=options.address, retry_failed=options.retry_failed, progress=on_progress
             )
     if options.json:
         say(json.dumps({"datasets": made, "seconds": round(time.monotonic() - began, 2), **last}))
