@@ -30,7 +30,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("train debug --run", "run='': is not accepted; Expected 1 values."),
         ("train debug --precision fp8", "precision=fp8: is not one of float32, bf16; correct the value"),
         ("train debug --stages.video.batch 0", "stages.video.batch=0: is below 1; use 1 or more"),
-        ("train debug --run /dev/null/x", "run=/dev/null/x: cannot be made (Not a directory); give a folder that you"),
+        (
+            "train debug --run /dev/null/x",
+            "run=/dev/null/x: cannot be made (/dev/null is not a folder); give a folder that you",
+        ),
         ("export nowhere", "arguments=nowhere: lacks OUT Folder to write"),
         ("export nowhere out --step x", "step=x: is not a whole number; see videoar export --help"),
         ("export nowhere out --stp 3", "--stp=3: is not a field; did you mean --step?"),

@@ -193,9 +193,9 @@ def test_a_number_outside_is_refused_by_every_command(name: str, capsys: pytest.
     required = [field.name for field in dataclasses.fields(options) if field.default is dataclasses.MISSING]
     words = ["attention"] if name == "bench" else ["debug" if field == "recipe" else "x" for field in required]
     for option in own_flags(options):
-        for value in [
-            value for part, limits in scalars(types_of(options)[option]) if limits for value in outside(part, limits)
-        ]:
+        fields = types_of(options)
+        kind = fields[option] if option in fields else fields[f"{option}_"]  # `from` is a word of Python
+        for value in [value for part, limits in scalars(kind) if limits for value in outside(part, limits)]:
             assert main([*name.split(), *words, f"--{option.replace('_', '-')}={value}"]) == 2
             error = capsys.readouterr().err
             assert error.startswith(f"{option}=")

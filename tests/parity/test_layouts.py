@@ -54,6 +54,8 @@ LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
     },
     8: {"tensor2-pipeline2-context2": {"tensor": 2, "pipeline": 2, "context": 2, "zero_stage": 1}},
 }
+DRILLS = ("tensor2-zero3-recompute", "interleaved2-data2-zero1", "tensor2-pipeline2-context2")
+"""Layouts of four and eight processes whose parts other layouts show two by two."""
 BF16: dict[int, dict[str, dict[str, Any]]] = {
     1: {"plain-bf16": {"precision": "bf16"}},
     2: {
@@ -133,7 +135,11 @@ def state_of(run: Path, state: str, step: int) -> dict[str, torch.Tensor]:
     return {name: saved.read(name, state) for name in saved.parameters} if saved.has(state) else {}
 
 
-@pytest.mark.parametrize(("processes", "name"), CASES, ids=[name for _, name in CASES])
+@pytest.mark.parametrize(
+    ("processes", "name"),
+    [pytest.param(*case, marks=[pytest.mark.drill] if case[1] in DRILLS else []) for case in CASES],
+    ids=[name for _, name in CASES],
+)
 def test_layout_equals_one_process(runs: Runs, processes: int, name: str) -> None:
     """A wrong cut, a missing or doubled sum, or another draw shows in some gradient of the first step."""
     packs = num_packs(processes, LAYOUTS[processes][name])

@@ -118,6 +118,7 @@ print(peak_memory())
 """
 
 
+@pytest.mark.drill
 def test_resuming_needs_no_more_memory_than_training(debug_data: str, tmp_path: Path) -> None:
     """A resume that held the state twice would not fit into the memory that training fits into."""
     base = short(debug_data)

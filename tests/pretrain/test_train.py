@@ -76,6 +76,7 @@ def test_resume_is_the_straight_run_digit_for_digit(straight: Path, debug_data: 
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
+@pytest.mark.drill
 def test_kill_9_and_the_same_command_again(debug_data: str, tmp_path: Path) -> None:
     """The machine dies; the curve must not show it."""
     longer = ("--stages.images.steps", "60", "--data.url", debug_data, "--log.save-every", "7")

@@ -136,6 +136,7 @@ def test_bad_clips_are_recorded_and_too_many_stop_the_job(cluster: None, tmp_pat
     assert (stats(url).num_samples, stats(url).failed, verify(url).problems) == (6, {}, ())
 
 
+@pytest.mark.drill
 def test_a_killed_driver_is_restarted_and_nothing_is_lost_or_doubled(cluster: None, tmp_path: Path) -> None:
     """kill -9 in mid-run, on a cluster of its own; what was committed is not made again."""
     from videoar.data_pipeline.preparing.prepare import prepare
