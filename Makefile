@@ -45,7 +45,7 @@ test: $(STAMP) $(FILMS)
 	$(BIN)/python -m pytest -q $(MANY) -m "not drill"
 
 test-fast: $(STAMP) $(FILMS)
-	$(BIN)/python -m pytest -q $(MANY) -m "not slow and not drill"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not drill"
 
 test-all: $(STAMP) $(FILMS)
 	$(BIN)/python -m pytest -q $(MANY)

@@ -15,6 +15,8 @@ from videoar.configs.idle_options import DEPENDENCES, refuse_idle_options
 from videoar.configs.load import save_recipe
 from videoar.pretrain.config import LogConfig
 
+pytestmark = pytest.mark.slow
+
 VALIDATION = "--log.validation clips32 --log.validate-every 5"
 FILMS = "--data.datasets.clips32.source.kind folder --data.datasets.clips32.source.path films"
 PAIRS = [

@@ -18,6 +18,8 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.parallel.check import check_parallel
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parents[2] / "docs" / "recipes.md"
 
 PAPER = ("ucf101_l", "ucf101_xl", "t2v_4b")
@@ -36,7 +38,6 @@ def cost(name: str) -> Budget:
     return budget(pretraining(name), gpus=8)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PAPER, *ABLATIONS])
 def test_the_cost_in_a_docstring_is_that_of_the_recipe(name: str) -> None:
     """Steps are changed in a hurry; hours that no longer follow from them cost somebody else's money."""

@@ -17,6 +17,8 @@ from videoar.configs.debug import recipe
 from videoar.pretrain.run_checks import check_run
 from videoar.pretrain.run_folder import open_run, record_event
 
+pytestmark = pytest.mark.slow
+
 
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -77,7 +77,7 @@ def test_a_library_that_does_not_return_delays_no_exit(monkeypatch: pytest.Monke
         preemption._deferred = deferred
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # another thread gets it, so this one sleeps on
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()  # when this thread sleeps
             assert left.wait(60)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

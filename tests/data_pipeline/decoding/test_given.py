@@ -18,6 +18,8 @@ from videoar.tokenizer.config import ClipBucket
 from ..datasets import LIMITS, dataset
 from ..videos import frame_number, scene, write_frames, write_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.ts", "picture.jpg"])
 def test_a_given_file_has_the_pixels_of_training(tmp_path: Path, name: str) -> None:

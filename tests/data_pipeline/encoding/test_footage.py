@@ -13,6 +13,8 @@ from videoar.data_pipeline.planning.clip import Clip
 from ..datasets import BUCKET, LIMITS, dataset, write_films
 from ..videos import frame_number
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def films(tmp_path: Path) -> Path:

@@ -13,6 +13,8 @@ from videoar.data_pipeline.planning.choose import plan_clips
 from ..datasets import LIMITS, dataset
 from ..videos import scene, write_frames
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("detector", ["content", "adaptive"])
 def test_shots_are_cut_where_two_scenes_join(tmp_path: Path, detector: str) -> None:

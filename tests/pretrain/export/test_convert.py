@@ -24,6 +24,8 @@ from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.pretrained import DatasetHash, read_config
 from videoar.tokenizer import open_tokenizer
 
+pytestmark = pytest.mark.slow
+
 RECIPE = debug.recipe()
 
 

@@ -20,6 +20,8 @@ from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.tokenizer import residual
 from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
+pytestmark = pytest.mark.slow
+
 SCHEDULE = ScaleSchedule("32x48", ((1, 1), (1, 2), (2, 3)))
 CONFIG = ModelConfig(num_layers=2, width=24, num_heads=2, latent_dim=8, max_frames=8, max_side=4, max_scales=4)
 BYTES = TextConfig(max_tokens=6)

@@ -23,6 +23,8 @@ from videoar.tokenizer.config import ClipBucket
 from ...datasets import LIMITS, dataset
 from ...videos import scene, write_frames
 
+pytestmark = pytest.mark.slow
+
 CLIP = ClipCut(start_s=0.0, num_frames=1, fps=1.0, schedule="64x64")
 
 
@@ -75,7 +77,6 @@ def pq(nits: float) -> float:
     return float(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
 
 
-@pytest.mark.slow
 def test_high_dynamic_range_is_tone_mapped(tmp_path: Path) -> None:
     """Read as ordinary video it is grey and washed out: a white sheet of paper (203 cd/m2) would have level 148."""
     nits = [[203.0] * 3, [203 * 0.18] * 3, [62.7, 6.9, 1.6], [0.0] * 3]  # the third: 100 cd/m2 of BT.709's red
