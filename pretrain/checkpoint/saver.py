@@ -227,7 +227,7 @@ class Saver:
         self._pending, self.failures = None, self.failures + 1
         reason = f"{error}" if error is not None else "another process could not write its part"
         log.warning(
-            "checkpoint of step %d was not written: %s; the one before it is kept", pending.meta["step"], reason
+            "checkpoint of step %d was not written: %s; what was saved before is kept", pending.meta["step"], reason
         )
         if error is None and pending.committing is None:
             self._discard(pending)

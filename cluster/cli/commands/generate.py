@@ -26,7 +26,10 @@ class Generate:
     """Make a video from a caption or a label, animate a picture, or continue a clip.
 
     `videoar generate WEIGHTS --prompt "a red square moves right" --out square.mp4`
-    `videoar generate WEIGHTS --prompt "" --video clip.mp4 --num-frames 33 --out longer.mp4`
+    `videoar generate WEIGHTS --prompt "" --video clip.mp4 --num-frames 33 --out continued.mp4`
+
+    The result has the size and frame rate of training. Of a clip it holds the last frames that are continued, as the
+    tokenizer shows them, and what follows.
     """
 
     weights: Weights

@@ -6,15 +6,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.output import resume_line, say
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.limits import Limits
 from videoar.cluster.ground.overrides import Flags
+
+if TYPE_CHECKING:
+    from videoar.pretrain.config import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ def _train(words: Sequence[str], prog: str) -> int:
         words = ["train", options.recipe, "--run", str(run), *_going_further(options), *_flag_words(flags)]
         code = launch(words, options.processes, run, recipe.faults.stop_within_s)
         if code == EXIT_PREEMPTED:
-            raise Preempted
+            raise Preempted(_saved(recipe, run))
         return code
     from videoar.configs.sizes import parameter_summary
     from videoar.pretrain.train import train as train_recipe
@@ -89,6 +92,18 @@ def _train(words: Sequence[str], prog: str) -> int:
     if world.is_first:
         say(str(run))
     return 0
+
+
+def _saved(recipe: Recipe, run: Path) -> str:
+    """Which step is saved, in the words of a single process."""
+    from videoar.pretrain.checkpoint.format import saved_steps
+    from videoar.pretrain.run_folder import checkpoints
+
+    try:
+        steps = saved_steps(checkpoints(run, recipe))
+    except (InputError, StoreError):  # the store does not answer: the run was stopped all the same
+        return "stopped after a signal"
+    return f"step {steps[-1]} of {recipe.num_steps} is saved in {run}" if steps else f"nothing is saved yet in {run}"
 
 
 def _going_further(options: Train) -> list[str]:
