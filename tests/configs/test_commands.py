@@ -16,6 +16,8 @@ from videoar.cluster.entry import main
 from videoar.cluster.ground.overrides import override, split_flags
 from videoar.configs.load import find_recipe, recipe_names
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
 
 

@@ -7,6 +7,8 @@ import pytest
 from videoar.cluster.ground.errors import InputError
 from videoar.configs.load import find_recipe, load_recipe, recipe_names, save_recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_read_back_equal(name: str, tmp_path: Path) -> None:

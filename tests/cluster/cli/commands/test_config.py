@@ -12,6 +12,8 @@ from videoar.pretrain.budget.budget import budget
 from videoar.pretrain.budget.report import cost_lines, memory_lines
 from videoar.pretrain.config import Recipe
 
+pytestmark = pytest.mark.slow
+
 
 def test_config_prints_what_is_read_back(capsys: pytest.CaptureFixture[str]) -> None:
     """The printed YAML is a recipe file: `videoar config debug > mine.yaml` is how a variant begins."""
@@ -32,7 +34,6 @@ def test_the_overrides_of_a_recipe_reproduce_it(capsys: pytest.CaptureFixture[st
     assert from_yaml(Recipe, capsys.readouterr().out, "stdout") == recipe()
 
 
-@pytest.mark.slow
 def test_the_budget_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     """Fields can be overridden, and devices named; every figure is there for a script."""
     assert main(["config", "ucf101_l", "--budget", "--gpus", "2", "--gpu", "h100", "--stages.ucf101.steps", "10"]) == 0
@@ -49,7 +50,6 @@ def test_the_budget_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert figures["memory_bytes_per_rank"] == sum(memory.values()) - memory["parameters"]
 
 
-@pytest.mark.slow
 def test_the_budget_of_a_recipe_for_few_devices(capsys: pytest.CaptureFixture[str]) -> None:
     """`demo` has one pack per step: an error that eight devices cannot share it would not help."""
     assert main(["config", "demo", "--budget"]) == 0
