@@ -83,14 +83,12 @@ def test_a_ray_job_works_on_the_cluster_it_was_submitted_to(
     """A cluster of its own inside a job would leave the machines of the other idle."""
     _, dashboard, environment = head
     command = [RAY, "job", "submit", "--address", dashboard, "--", VIDEOAR, "data", "run", "debug", "--output"]
-    done = subprocess.run(
-        [*map(str, command), str(tmp_path), "--json"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    words, deadline = [*map(str, command), str(tmp_path), "--json"], time.monotonic() + 120
+    while True:
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=200, check=False)
+        if "No available agent" not in done.stderr or time.monotonic() > deadline:
+            break
+        time.sleep(1)  # a cluster takes jobs only some time after it has started
     assert done.returncode == 0, done.stdout + done.stderr
     assert "succeeded" in done.stdout
     for url in find_datasets(str(tmp_path)):
