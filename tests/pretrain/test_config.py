@@ -12,6 +12,8 @@ from videoar.configs import t2v_4b
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import ParallelConfig
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("words", "message"),

@@ -18,6 +18,8 @@ from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import ExportConfig
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
 
+pytestmark = pytest.mark.slow
+
 SCHEDULE = ScaleSchedule.named("32x32")
 
 
