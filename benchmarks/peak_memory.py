@@ -29,4 +29,4 @@ def peak_growth(call: Callable[[], object], device: torch.device) -> int:
     assert recorded.profiler is not None
     events = recorded.profiler.kineto_results.events()
     changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
-    return max(0, *itertools.accumulate(size for _, size in changes), 0)
+    return max(itertools.accumulate((size for _, size in changes), initial=0))

@@ -21,6 +21,11 @@ def complain(error: Exception) -> None:
     sys.stderr.write(" ".join(str(error).split()) + "\n")
 
 
+def warn(line: str) -> None:
+    """Write a remark for people to stderr; nothing if it is empty."""
+    sys.stderr.write(f"{line}\n" if line else "")
+
+
 def resume_line(words: Sequence[str], reason: str = "") -> str:
     """A line that says how to go on with `videoar WORDS` after a signal; empty where another process says it."""
     if is_launched() or not World.here().is_first:

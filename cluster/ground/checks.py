@@ -37,6 +37,15 @@ def check_values(cls: type, values: Mapping[str, Any], place: str) -> None:
             check_value(kind, values[name], dotted(place, name))
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written: bytes that are no UTF-8 come from files and terminals as halves of surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def wrong_field(config: Any, name: str, problem: str, remedy: str) -> InputError:
     """The error for a field that does not fit others of its configuration."""
     place = label(type(config), {"name": getattr(config, "name", None)})

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.limits import Limits
 
-Kind = Literal["hdr", "wide_gamut", "alpha", "interlaced"]
 GROUNDS = {"white": 255, "grey": 128, "black": 0}
 """Colours behind transparent pixels."""
 

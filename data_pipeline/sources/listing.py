@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from videoar.cluster.ground.checks import is_utf8
 from videoar.cluster.ground.credentials import redact
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
@@ -39,7 +40,7 @@ def _problem(source: Source) -> str:
     """Why a source cannot be stored in a plan; empty if it can."""
     texts = {"name": source.name, "caption": source.caption}
     for what, text in texts.items():
-        if text.encode("utf-8", "replace").decode() != text or "\0" in text:
+        if not is_utf8(text) or "\0" in text:
             return f"its {what} is not UTF-8 text"
     if source.label is not None and abs(source.label) > _LARGEST_LABEL:
         return f"its label has more than {_LARGEST_LABEL.bit_length()} bits"

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyarrow import lib, parquet
 
+from videoar.cluster.ground.checks import is_utf8
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
@@ -174,10 +175,6 @@ def _text_lines(file: Any) -> io.TextIOWrapper:
     return io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
 
 
-def _has_other_bytes(text: str) -> bool:
-    return any("\udc80" <= character <= "\udcff" for character in text) if not text.isascii() else False
-
-
 def _csv(file: Any) -> Rows:
     with _text_lines(file) as lines:
         reader = csv.reader(lines, strict=True)
@@ -200,7 +197,7 @@ def _csv_row(place: str, header: list[str], cells: list[str]) -> Row:
         hint = "; text that holds commas needs quotes" if len(cells) > len(header) else ""
         fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
         return Row(place, problem=f"has {fields} and the header {len(header)}{hint}")
-    if any(map(_has_other_bytes, cells)):
+    if not all(map(is_utf8, cells)):
         return Row(place, problem="is not UTF-8")
     return Row(place, dict(zip(header, cells, strict=True)))
 
@@ -219,7 +216,7 @@ def _json_lines(file: Any) -> Rows:
                 while line and not line.endswith("\n"):
                     line = lines.readline(_LONGEST_LINE)
                 yield Row(place, problem=f"is longer than {_LONGEST_LINE} characters")
-            elif _has_other_bytes(line):
+            elif not is_utf8(line):
                 yield Row(place, problem="is not UTF-8")
             elif line.strip():
                 yield _json_row(place, line)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
-from videoar.cluster.ground.checks import check_fields
+from videoar.cluster.ground.checks import check_fields, is_utf8
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP, ZeroOrMore
 from videoar.pretrain.generate.continuation import GivenClip, Picture, encode_history, given_frames
@@ -61,7 +61,7 @@ class Request:
 
     def __post_init__(self) -> None:
         check_fields(self, "")
-        if self.prompt is not None and any("\ud800" <= character <= "\udfff" for character in self.prompt):
+        if self.prompt is not None and not is_utf8(self.prompt):
             raise InputError("prompt", ascii(self.prompt), "is not UTF-8 text", "give it in UTF-8")
         if self.given_frames is not None and self.video is None:
             raise InputError("given_frames", self.given_frames, "has no effect without a video", "leave it out")

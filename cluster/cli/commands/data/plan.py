@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.commands.data.urls import Output, output_url
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import say, warn
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.planning.all_datasets import PlanProgress
@@ -41,15 +40,13 @@ def plan(words: Sequence[str], prog: str) -> int:
     from videoar.data_pipeline.planning.all_datasets import plan_all
 
     output = output_url(recipe, options.output)
-    if warning := tokenizer_warning(recipe.data):
-        sys.stderr.write(f"{warning}\n")
+    warn(tokenizer_warning(recipe.data))
     with ProgressLine("plan") as line:
         planned = plan_all(recipe.data, output, progress=lambda now: line(now.num_done, now.num_inputs, _figures(now)))
     if options.json:
         for item in planned:
             say(json.dumps(facts(item)))
-            if warning := text_warning(item.dataset.name, item.plan.accounts):
-                sys.stderr.write(f"{warning}\n")
+            warn(text_warning(item.dataset.name, item.plan.accounts))
     else:
         say(tables(planned))
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.commands.data.urls import Output, output_url
-from videoar.cluster.cli.output import resume_line, say
+from videoar.cluster.cli.output import resume_line, say, warn
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.preparing.prepare import DataProgress
@@ -61,8 +61,7 @@ def _run(words: Sequence[str], prog: str) -> int:
     from videoar.data_pipeline.preparing.prepare import prepare
 
     output = output_url(recipe, options.output)
-    if warning := tokenizer_warning(recipe.data):
-        sys.stderr.write(f"{warning}\n")
+    warn(tokenizer_warning(recipe.data))
     last: dict[str, object] = {}
     began = time.monotonic()
     with ProgressLine("data") as line:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared, each_dataset
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import say, warn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +31,7 @@ def stats(words: Sequence[str], prog: str) -> int:
         found = count(url)
         facts = asdict(found)
         say(json.dumps(facts))
-        if warning := text_warning(found.name, {**facts, "num_clips": found.num_planned}):
-            sys.stderr.write(f"{warning}\n")
+        warn(text_warning(found.name, {**facts, "num_clips": found.num_planned}))
         return found.is_balanced
 
     return each_dataset(options.url, report)

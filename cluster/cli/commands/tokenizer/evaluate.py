@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import say, warn
 from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames
 
 
@@ -63,7 +62,7 @@ def evaluate(words: Sequence[str], prog: str) -> int:
 
     def tell(name: str, reason: str) -> None:
         if not left_out[reason]:
-            sys.stderr.write(f"left out, for example {name}: {reason}\n")
+            warn(f"left out, for example {name}: {reason}")
         left_out[reason] += 1
 
     clips = open_clips(source, bucket, max_clips_per_source=options.max_clips, on_left_out=tell)
