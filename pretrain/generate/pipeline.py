@@ -81,6 +81,7 @@ class VideoPipeline:
     ) -> None:
         self.model, self.tokenizer, self.config = model.eval(), tokenizer.eval(), config
         self._text_encoder = text_encoder
+        self._cut_prompts: set[object] = set()
         _check_pair(model, tokenizer, config)
         kind = config.model.text.kind
         if text_encoder is not None and kind != "t5":
@@ -208,7 +209,10 @@ class VideoPipeline:
             problem = f"must be given: the model was trained on {trained_on}"
             raise InputError(wanted, value, problem, f"give a {wanted}")
         tokens, text = self._text.encode(value), self._text
-        if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):
+        if isinstance(text, LabelText) or value in self._cut_prompts:
+            return tokens
+        if (whole := text.whole_length(value)) > len(tokens):
+            self._cut_prompts.add(value)  # told once
             log.warning(
                 "prompt: the model reads the first %d of its %d tokens; the rest is ignored", len(tokens), whole
             )
