@@ -68,7 +68,7 @@ def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -
     from videoar.configs.idle_options import refuse_idle_options
     from videoar.configs.load import find_recipe
 
-    own, flags = _split_own(command, words)
+    own, flags = split_own(command, words)
     if any(word in HELP for word in words):
         _help_with_recipe(command, own[:1], prog)
     options = parse(command, own, prog)
@@ -157,7 +157,7 @@ def _refuse_empty(command: type, positional: Sequence[str], flags: Flags) -> Non
             raise InputError(name, "''", "is empty", "give a value, or leave it out")
 
 
-def _split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
+def split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
     """The command's own words, and the other flags, which name fields of a recipe."""
     positional, flags = split_flags([word for word in words if word not in HELP])
     known, own, others = own_flags(command), list(positional), {}
@@ -167,6 +167,11 @@ def _split_own(command: type, words: Sequence[str]) -> tuple[list[str], Flags]:
         else:
             others[flag] = values
     return own, others
+
+
+def flag_words(flags: Flags) -> list[str]:
+    """Flags as the words of a command line again."""
+    return [word for flag, values in flags.items() for word in (f"--{flag}", *values)]
 
 
 def _parse_quietly(command: type[Command], words: Sequence[str], prog: str, flags: Flags) -> Command:

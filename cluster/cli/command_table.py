@@ -69,6 +69,10 @@ COMMANDS = {
     "export": Command("export", "Export"),
     "generate": Command("generate", "Generate"),
     "bench": Command("bench", "Bench"),
+    "submit": Command("submit", "Submit"),
+    "status": Command("status", "JobStatus"),
+    "logs": Command("logs", "Logs"),
+    "cancel": Command("cancel", "Cancel"),
 }
 """Every command by the words that name it."""
 

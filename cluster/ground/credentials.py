@@ -10,7 +10,7 @@ from types import TracebackType
 from urllib.parse import parse_qs, urlsplit
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.process import secret_values
+from videoar.cluster.ground.process import SECRETS, secret_values
 
 MASK = "***"
 
@@ -35,6 +35,11 @@ def refuse_credentials(field: str, url: str) -> None:
                 "contains a credential",
                 "leave it out: the standard chain (environment, configuration file, role of the machine) is used",
             )
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable of this name holds a secret: WANDB_API_KEY, HF_TOKEN."""
+    return name in SECRETS or name.lower().endswith(_SECRET_WORDS)
 
 
 def redact(text: str) -> str:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.arguments import RecipeName, flag_words, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.limits import Limits
-from videoar.cluster.ground.overrides import Flags
 
 if TYPE_CHECKING:
     from videoar.pretrain.config import Recipe
@@ -74,7 +73,7 @@ def _train(words: Sequence[str], prog: str) -> int:
 
         check_parallel(recipe, options.processes)
         check_start(recipe, run, change=options.change, origin=options.from_ or "")
-        words = ["train", options.recipe, "--run", str(run), *_going_further(options), *_flag_words(flags)]
+        words = ["train", options.recipe, "--run", str(run), *_going_further(options), *flag_words(flags)]
         code = launch(words, options.processes, run, recipe.faults.stop_within_s)
         if code == EXIT_PREEMPTED:
             raise Preempted(_saved(recipe, run))
@@ -108,7 +107,3 @@ def _saved(recipe: Recipe, run: Path) -> str:
 
 def _going_further(options: Train) -> list[str]:
     return ["--change"] * options.change + (["--from", options.from_] if options.from_ else [])
-
-
-def _flag_words(flags: Flags) -> list[str]:
-    return [word for flag, values in flags.items() for word in (f"--{flag}", *values)]

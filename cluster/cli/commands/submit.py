@@ -1,0 +1,150 @@
+"""`videoar submit`: send a command to a cluster's engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import arg
+
+from videoar.cluster.cli.arguments import RecipeName, flag_words, parse, split_own
+from videoar.cluster.cli.output import HELP, say, warn
+from videoar.cluster.ground.limits import ZeroOrMore
+from videoar.cluster.submit.job import Container, Cpus, Gpus, Nodes, Tasks
+
+if TYPE_CHECKING:
+    from videoar.cluster.cli.commands.submittable import Checked
+    from videoar.cluster.submit.job import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submit:
+    """Send a command to a cluster: checks first, then a script that a person can read; --dry-run prints it.
+
+    Options that are not listed here belong to the command, and its fields can be overridden as there:
+
+    `videoar submit t2v_4b@64 --to slurm --nodes 8 --gpus 8 --gpu h200 --time 2d --run /shared/runs/4b`
+
+    The job is told to save before its time ends and is queued again after exit code 75, and after no other. Prints
+    the number of the job for `videoar status`, `logs` and `cancel`.
+
+    Exit codes: 0 sent, 1 the engine failed, 2 wrong input; with --wait that of the job.
+    """
+
+    recipe: RecipeName
+    """Name in configs/, or path of a saved YAML file."""
+    to: Literal["slurm"]
+    """The engine."""
+    command: str = "train"
+    """The command of `videoar` that runs: `train`, `"data run"`, `"data text"`, `"tokenizer train"`, `evaluate`."""
+    name: str | None = None
+    """Name of the job; that of the recipe and command if not given."""
+    nodes: Nodes = 1
+    """Number of machines."""
+    gpus: Gpus = 0
+    """GPUs of each machine; `train` has one process for each. 0: it runs on CPUs."""
+    gpu: str | None = None
+    """Kind of GPU (h100, h200, a100, ...): memory and time are compared with the recipe's budget."""
+    cpus: Cpus | None = None
+    """CPU cores of each machine."""
+    time: str | None = None
+    """Time after which the engine ends the job: 90m, 12h, 2d, HH:MM:SS or D-HH:MM:SS. If not given, the engine's."""
+    partition: str = ""
+    """Slurm's partition."""
+    account: str = ""
+    """Account that pays."""
+    qos: str = ""
+    """Quality of service."""
+    flags: tuple[str, ...] = ()
+    """Further flags of the engine, without their hyphens: `--flags exclusive constraint=h200 mem=0`."""
+    image: str = ""
+    """Container image that has videoar installed."""
+    container: Container | None = None
+    """What opens the image: `apptainer` for a .sif file if not given, otherwise `pyxis` (srun --container-image)."""
+    venv: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Virtual environment that has videoar installed; the one that runs this command if not given."""
+    env: tuple[str, ...] = ()
+    """Variables of the job: NAME of the shell that submits, NAME=VALUE, or NAME=@FILE, which the job reads."""
+    array: Tasks | None = None
+    """For `data run`: number of jobs that share its units."""
+    requeues: ZeroOrMore = 20
+    """Times that the job is queued again after it has saved."""
+    doctor: bool = False
+    """Run `videoar doctor` first, on every machine; a check that fails ends the job."""
+    jobs: str = "jobs"
+    """Folder for scripts, logs and records of jobs, below the current one."""
+    dry_run: bool = False
+    """Print what would be sent, each line explained, and send nothing."""
+    unchecked: bool = False
+    """Send although a check fails."""
+    wait: bool = False
+    """Wait for the end of the job, print its log, and return its exit code."""
+
+
+def submit(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.cli.commands.submittable import check_words
+    from videoar.cluster.submit.engines import find_engine
+    from videoar.cluster.submit.send import as_dry_run, run_checks, send
+
+    own, rest = split_own(Submit, words)
+    options = parse(Submit, [*own, *(["--help"] if any(word in HELP for word in words) else [])], prog)
+    checked = check_words(options.command, options.recipe, flag_words(rest), options.gpus)
+    job, engine = _job(options, checked), find_engine(options.to)
+    rendered = engine.render(job)
+    if options.dry_run:
+        sys.stdout.write(as_dry_run(rendered))
+        return 0
+    run_checks([*checked.checks(job, options.gpu), *engine.checks(job, rendered)], warn, unchecked=options.unchecked)
+    submitted = send(engine, job, rendered)
+    say(submitted.job)
+    if not options.wait:
+        return 0
+    for text in engine.logs(submitted, follow=True):
+        sys.stderr.write(text)
+    return engine.status(submitted).code_for_caller
+
+
+def _job(options: Submit, checked: Checked) -> Job:
+    from videoar.cluster.submit.job import Job
+    from videoar.cluster.submit.variables import Variable
+    from videoar.cluster.submit.wall_time import seconds_of
+
+    return Job(
+        name=options.name or f"{checked.recipe.name}-{options.command.replace(' ', '-')}",
+        command=options.command,
+        words=checked.words,
+        folder=Path.cwd(),
+        jobs=options.jobs,
+        nodes=options.nodes,
+        gpus=options.gpus,
+        processes=checked.processes,
+        cpus=options.cpus,
+        wall_s=None if options.time is None else seconds_of(options.time),
+        notice_s=checked.notice_s,
+        partition=options.partition,
+        account=options.account,
+        qos=options.qos,
+        flags=options.flags,
+        image=options.image,
+        container=options.container or _opener(options.image),
+        python=_python(options),
+        environment=tuple(Variable.of(word) for word in options.env),
+        array=options.array,
+        requeues=options.requeues,
+        doctor=options.doctor,
+    )
+
+
+def _opener(image: str) -> Container | None:
+    if not image:
+        return None
+    return "apptainer" if image.endswith(".sif") else "pyxis"
+
+
+def _python(options: Submit) -> str:
+    if options.venv is not None:
+        return str(options.venv / "bin/python")
+    return "python" if options.image else sys.executable

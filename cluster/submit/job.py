@@ -1,0 +1,118 @@
+"""The description of a job that every engine renders: what runs, on how many machines, for how long, and in what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from videoar.cluster.ground.checks import check_fields, short
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import Limits, OneOrMore, ZeroOrMore
+from videoar.cluster.submit.variables import Variable
+
+Container = Literal["pyxis", "apptainer"]
+
+Nodes = Annotated[int, Limits(1, 100_000)]
+Gpus = Annotated[int, Limits(0, 64)]
+Cpus = Annotated[int, Limits(1, 4096)]
+Tasks = Annotated[int, Limits(1, 100_000)]
+
+MANY_NODES = ("train",)
+"""Commands that one job runs on several machines together."""
+
+ARRAYS = ("data run",)
+"""Commands whose work an array of jobs shares."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+=/-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_FLAG = re.compile(r"[a-z][a-z0-9-]*(=[A-Za-z0-9_.:@+=/,\[\]&|*()!%-]+)?")
+_PATH = re.compile(r"[^\x00-\x1f\x7f]+")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A command of `videoar` with the machines that it runs on."""
+
+    name: str
+    """Name in the engine's queue, in file names and in the record."""
+    command: str
+    """The command of `videoar`: `train`, `data run`."""
+    words: tuple[str, ...]
+    """The words after the command: the recipe, fields and options."""
+    folder: Path
+    """Folder in which the command runs: relative paths of the recipe begin there."""
+    jobs: str = "jobs"
+    """Folder below it, for scripts, logs and the record of what was submitted."""
+    nodes: Nodes = 1
+    gpus: Gpus = 0
+    """GPUs of each machine."""
+    processes: OneOrMore = 1
+    """Processes of each machine, which our torchrun agent starts there if there are several."""
+    cpus: Cpus | None = None
+    """CPU cores of each machine."""
+    wall_s: OneOrMore | None = None
+    """Seconds after which the engine ends the job; None: the engine's default."""
+    notice_s: OneOrMore = 120
+    """Seconds before that at which the command is told to save."""
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    flags: tuple[str, ...] = ()
+    """Further flags of the engine, without their hyphens."""
+    image: str = ""
+    container: Container | None = None
+    """What opens the image."""
+    python: str = "python"
+    """The interpreter that has `videoar` installed: of a virtual environment, or of the image."""
+    environment: tuple[Variable, ...] = ()
+    array: Tasks | None = None
+    """Number of jobs that share the work."""
+    requeues: ZeroOrMore = 20
+    """Times that the job is queued again after it has saved before its end."""
+    doctor: bool = False
+    """Whether `videoar doctor` runs first on every machine, and ends the job if a check fails."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "")
+        _refuse("name", self.name, _NAME, "use letters, digits, . _ and -, at most 63")
+        _refuse("jobs", self.jobs, _PLAIN, "name a folder below the current one, in letters, digits, . _ / and -")
+        _refuse("folder", str(self.folder), _PATH, "run in a folder whose path has no line break")
+        for field in ("partition", "account", "qos"):
+            if value := getattr(self, field):
+                _refuse(field, value, _PLAIN, "use letters, digits and . _ : @ + = / -")
+        for flag in self.flags:
+            _refuse("flags", flag, _FLAG, "write each as name or name=value, without hyphens in front")
+        for word in (*self.words, self.image, self.python):
+            if not re.fullmatch(r"[^\x00-\x1f\x7f]*", word):
+                raise InputError(
+                    "arguments", short(repr(word)), "has a line break or another control character", "remove it"
+                )
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """What connects fields."""
+        if self.nodes > 1 and self.command not in MANY_NODES:
+            raise InputError(
+                "nodes", self.nodes, f"has no use for `{self.command}`, which runs on one machine", _ONE_NODE
+            )
+        if self.array is not None and self.command not in ARRAYS:
+            raise InputError("array", self.array, f"cannot share the work of `{self.command}`", "leave it out")
+        if self.wall_s is not None and self.wall_s <= self.notice_s:
+            raise InputError(
+                "time",
+                f"{self.wall_s} s",
+                f"is over before the command is told to save, {self.notice_s} s before its end",
+                "give more time, or a smaller --faults.stop-within-s",
+            )
+        if bool(self.image) != (self.container is not None):
+            raise InputError("container", self.container, "opens no image", "add --image, or leave it out")
+
+
+_ONE_NODE = "use 1 node; an array (--array N) of `data run` shares its work"
+
+
+def _refuse(field: str, value: str, pattern: re.Pattern[str], remedy: str) -> None:
+    if not pattern.fullmatch(value):
+        raise InputError(field, short(repr(value)), "has characters that are not accepted", remedy)

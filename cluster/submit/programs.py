@@ -1,0 +1,45 @@
+"""Runs an engine's own programs and reads what they answer."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from videoar.cluster.ground.errors import InputError, Stopped
+
+_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a program wrote and returned."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """The messages as one line, without the program's name in front of each."""
+        lines = (self.err or self.out).strip().splitlines()
+        return "; ".join(line.partition(": ")[2] or line for line in lines if line.strip())
+
+
+def is_there(program: str) -> bool:
+    """Whether a program is on PATH."""
+    return shutil.which(program) is not None
+
+
+def ask(program: str, *words: str, folder: Path | None = None, stdin: str = "") -> Answer:
+    """Run a program. InputError if it is not on PATH, Stopped if it does not answer."""
+    if not is_there(program):
+        raise InputError("PATH", program, "is not installed here", f"run this where `{program}` is: a login node")
+    try:
+        ran = subprocess.run(
+            [program, *words], cwd=folder, input=stdin, capture_output=True, text=True, timeout=_PATIENCE_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Stopped(f"{program} has not answered for {_PATIENCE_S:.0f} s; try again") from error
+    return Answer(ran.returncode, ran.stdout, ran.stderr)

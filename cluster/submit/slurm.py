@@ -1,0 +1,93 @@
+"""Slurm: sends an sbatch script, and asks sbatch, sinfo and scancel about jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from videoar.cluster.ground.errors import InputError, Stopped
+from videoar.cluster.ground.finding import Finding, State
+from videoar.cluster.submit.engine import Check, Engine, Rendered, Status
+from videoar.cluster.submit.follow import follow
+from videoar.cluster.submit.job import Job
+from videoar.cluster.submit.programs import ask
+from videoar.cluster.submit.record import Submitted
+from videoar.cluster.submit.slurm_script import log_pattern, script
+from videoar.cluster.submit.slurm_status import status_of
+
+_GPUS = re.compile(r"gpu(?::[^:,()\s]+)?:(\d+)")
+_USABLE = ("idle", "mix", "alloc", "comp")
+"""States of machines that jobs may get; sinfo adds signs to them."""
+
+
+class Slurm(Engine):
+    """The cluster whose sbatch is on PATH."""
+
+    name = "slurm"
+
+    def render(self, job: Job) -> Rendered:
+        path = f"{job.jobs}/{job.name}.sh"
+        return Rendered(files={path: script(job, path)}, command=("sbatch", "--parsable", path))
+
+    def checks(self, job: Job, rendered: Rendered) -> Sequence[Check]:
+        (text,) = rendered.files.values()
+        return [lambda: _accepted(text, job), *([lambda: _free_gpus(job)] if job.gpus else [])]
+
+    def send(self, job: Job, rendered: Rendered) -> str:
+        answer = ask(*rendered.command, folder=job.folder)
+        if answer.code:
+            raise Stopped(f"sbatch refused the job: {answer.line}")
+        return answer.out.strip().partition(";")[0]  # a federation adds the cluster's name
+
+    def log_files(self, job: Job, identifier: str) -> tuple[str, ...]:
+        return (log_pattern(job).replace("%A", identifier).replace("%j", identifier).replace("%a", "*"),)
+
+    def status(self, submitted: Submitted) -> Status:
+        return status_of(submitted)
+
+    def logs(self, submitted: Submitted, *, follow: bool) -> Iterator[str]:
+        return _read(submitted, follow)
+
+    def cancel(self, submitted: Submitted) -> None:
+        answer = ask("scancel", submitted.job)
+        if answer.code:
+            raise Stopped(f"scancel failed: {answer.line}")
+
+
+def _read(submitted: Submitted, follows: bool) -> Iterator[str]:
+    folder, (pattern,) = Path(submitted.folder), submitted.logs
+    return follow(lambda: sorted(folder.glob(pattern)), (lambda: status_of(submitted).has_ended) if follows else None)
+
+
+def _accepted(text: str, job: Job) -> Finding:
+    """What `sbatch --test-only` says: when the job would start, or why it never would."""
+    answer = ask("sbatch", "--test-only", folder=job.folder, stdin=text)
+    if answer.code:
+        field, value = ("partition", job.partition) if "partition" in answer.line else ("to", "slurm")
+        raise InputError(field, value, f"is refused by sbatch ({answer.line})", "see `sinfo` for what the cluster has")
+    return Finding(name="sbatch", state="ok", found=answer.line)
+
+
+def _free_gpus(job: Job) -> Finding:
+    """GPUs that are free now, on machines that jobs may get."""
+    where = ("--partition", job.partition) if job.partition else ()
+    answer = ask("sinfo", "-h", "-N", *where, "-O", "NodeList:100,StateCompact:20,Gres:200,GresUsed:200")
+    if answer.code:
+        return Finding(name="free GPUs", state="skip", found=answer.line)
+    free, there = count_free(answer.out)
+    wanted = job.nodes * job.gpus * (job.array or 1)
+    state: State = "ok" if free >= wanted else "warn"
+    return Finding(name="free GPUs", state=state, found=f"{free} of {there} are free now, {wanted} are asked for")
+
+
+def count_free(table: str) -> tuple[int, int]:
+    """GPUs that are free and that there are, from sinfo's columns: machine, state, GPUs, GPUs in use."""
+    machines = {words[0]: words for words in (line.split() for line in table.splitlines()) if len(words) >= 4}
+    free = there = 0
+    for _, state, has, uses, *_ in machines.values():
+        has_gpus = sum(map(int, _GPUS.findall(has)))
+        there += has_gpus
+        if state.rstrip("*~#!%$@^-+").startswith(_USABLE):
+            free += has_gpus - sum(map(int, _GPUS.findall(uses)))
+    return free, there

@@ -1,0 +1,128 @@
+"""The sbatch script of a job: `templates/slurm.sh` with its places filled."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from importlib.resources import files
+
+from videoar.cluster.submit.job import MANY_NODES, Job
+from videoar.cluster.submit.variables import Variable
+
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+
+def script(job: Job, path: str) -> str:
+    """The text that sbatch is given. Everything that a person wrote is quoted, or of characters that need no quotes."""
+    start = "slurm_tasks.sh" if job.command in MANY_NODES or job.container == "pyxis" else "slurm_alone.sh"
+    places = {
+        "title": f"{job.name}: videoar {job.command}",
+        "folder": shlex.quote(str(job.folder)),
+        "path": path,
+        "jobs": job.jobs,
+        "directives": _aligned(_directives(job)),
+        "environment": "".join(f"{line}\n" for line in _environment(job)),
+        "command": shlex.join(_command(job)),
+        "options": shlex.join(_srun(job)),
+        "doctor": _doctor(job),
+        "requeues": str(job.requeues),
+    }
+    places["start"] = _fill(_template(start), places).rstrip("\n")
+    return _fill(_template("slurm.sh"), places)
+
+
+def _template(name: str) -> str:
+    return (files("videoar.cluster.submit") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _fill(template: str, places: dict[str, str]) -> str:
+    """Places are filled once: what is filled in is not searched for further places."""
+    return _PLACE.sub(lambda found: places[found[1]], template)
+
+
+def _directives(job: Job) -> Iterator[tuple[str, str]]:
+    """Options of sbatch, each with its meaning."""
+    yield f"--job-name={job.name}", "name in squeue and of the log"
+    yield f"--nodes={job.nodes}", "machines"
+    yield "--ntasks-per-node=1", "one agent on each, which starts the processes"
+    if job.gpus:
+        yield f"--gpus-per-node={job.gpus}", "GPUs of each machine: one process each"
+    if job.cpus is not None:
+        yield f"--cpus-per-task={job.cpus}", "CPU cores of each machine"
+    if job.wall_s is not None:
+        yield f"--time={_clock(job.wall_s)}", "after this time Slurm ends the job"
+    yield f"--signal=B:USR1@{job.notice_s}", "seconds before that, this script is told to let the command save"
+    if job.array is not None:
+        yield f"--array=0-{job.array - 1}", "jobs that share the work"
+    yield "--requeue", "queue it again after a machine has failed"
+    yield f"--output={log_pattern(job)}", "stdout and stderr; %j is the number of the job"
+    yield "--open-mode=append", "keep the log when the job is queued again"
+    for name in ("partition", "account", "qos"):
+        if value := getattr(job, name):
+            yield f"--{name}={value}", "as you asked"
+    for flag in job.flags:
+        yield f"--{flag}", "as you asked (--flags)"
+
+
+def log_pattern(job: Job) -> str:
+    """The log's path with Slurm's signs: %A_%a are the numbers of an array and of the job in it."""
+    return f"{job.jobs}/{job.name}-{'%A_%a' if job.array is not None else '%j'}.log"
+
+
+def _aligned(directives: Iterator[tuple[str, str]]) -> str:
+    rows = list(directives)
+    width = max(len(option) for option, _ in rows)
+    return "\n".join(f"#SBATCH {option:<{width}}  # {meaning}" for option, meaning in rows)
+
+
+def _clock(seconds: int) -> str:
+    """Slurm counts whole minutes."""
+    hours, minutes = divmod(-(-seconds // 60), 60)
+    return f"{hours:02}:{minutes:02}:00"
+
+
+def _environment(job: Job) -> Iterator[str]:
+    if job.environment:
+        yield "# Variables. Those without a value here come from the shell that submits: no secret is in this file."
+    for variable in job.environment:
+        yield _assignment(variable)
+    if job.environment:
+        yield ""
+
+
+def _assignment(variable: Variable) -> str:
+    name = variable.name
+    if variable.file is not None:
+        return f"{name}=$(<{shlex.quote(variable.file)}) || exit 1; export {name}"
+    if variable.value is not None:
+        return f"export {name}={shlex.quote(variable.value)}"
+    return f': "${{{name}:?is not set: export it in the shell that submits}}"'
+
+
+def _command(job: Job) -> list[str]:
+    inside = [job.python, "-m", "videoar.cluster.entry", *job.command.split(), *job.words]
+    if job.container != "apptainer":
+        return inside
+    nv = ["--nv"] if job.gpus else []
+    return ["apptainer", "exec", *nv, "--bind", str(job.folder), "--pwd", str(job.folder), job.image, *inside]
+
+
+def _srun(job: Job) -> list[str]:
+    options = ["--ntasks-per-node=1", "--kill-on-bad-exit=1"]
+    if job.cpus is not None:
+        options.append(f"--cpus-per-task={job.cpus}")
+    if job.container == "pyxis":
+        options += [
+            f"--container-image={job.image}",
+            f"--container-mounts={job.folder}",
+            f"--container-workdir={job.folder}",
+        ]
+    return options
+
+
+def _doctor(job: Job) -> str:
+    if not job.doctor:
+        return ""
+    words = shlex.join(["srun", *_srun(job), job.python, "-m", "videoar.cluster.entry", "doctor"])
+    return f"# Check every machine first: a bad one must not keep the others waiting.\n{words} || exit 1\n\n"

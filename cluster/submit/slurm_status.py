@@ -1,0 +1,121 @@
+"""The status of a Slurm job. scontrol, squeue and sacct are asked in turn: each may be missing, or have forgotten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.submit.engine import State, Status
+from videoar.cluster.submit.programs import ask, is_there
+from videoar.cluster.submit.record import Submitted
+
+_STATES: dict[str, State] = {
+    **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"), "queued"),
+    **dict.fromkeys(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "STAGE_OUT", "SIGNALING", "RESIZING"), "running"),
+    "COMPLETED": "done",
+    "CANCELLED": "cancelled",
+    **dict.fromkeys(
+        ("FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "BOOT_FAIL", "DEADLINE"), "failed"
+    ),
+}
+_WORST: tuple[State, ...] = ("running", "queued", "failed", "cancelled", "preempted", "done", "unknown")
+"""The state of an array is the first of these that one of its jobs has."""
+
+_FIELD = re.compile(r"(?:^|\s)(\w+)=(\S*)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """What a program reports about one job."""
+
+    job: str
+    word: str
+    """Slurm's word for the state."""
+    code: int | None = None
+    detail: str = ""
+
+    @property
+    def state(self) -> State:
+        state = _STATES.get(self.word.split()[0].rstrip("+") if self.word else "", "unknown")
+        return "preempted" if state == "failed" and self.code == EXIT_PREEMPTED else state
+
+
+def status_of(submitted: Submitted) -> Status:
+    """The job's status from the first source that knows it; the code that the script wrote is the last."""
+    for source in (_scontrol, _squeue, _sacct):
+        if rows := list(source(submitted.job)):
+            return together(rows)
+    return _left_behind(submitted)
+
+
+def together(rows: Iterable[Row]) -> Status:
+    """One status of the jobs of an array, or of a single job."""
+    rows = list(rows)
+    states = {row.state for row in rows}
+    state = next(state for state in _WORST if state in states)
+    ended = [row.code for row in rows if row.code is not None]
+    status = Status(state=state, detail=rows[0].detail if len(rows) == 1 else f"{len(rows)} jobs")
+    code = max(ended) if ended and status.has_ended else None
+    tasks = {row.job: row.state for row in rows} if len(rows) > 1 else {}
+    return Status(state=state, detail=status.detail, exit_code=code, tasks=tasks)
+
+
+def _scontrol(job: str) -> Iterator[Row]:
+    for line in _lines("scontrol", "show", "job", "--oneliner", job):
+        facts = dict(_FIELD.findall(line))
+        if "JobId" not in facts:
+            continue
+        number = f"{facts['ArrayJobId']}_{facts['ArrayTaskId']}" if "ArrayTaskId" in facts else facts["JobId"]
+        shown = [
+            facts["JobState"],
+            *([f"on {facts['NodeList']}"] if facts.get("NodeList", "(null)") not in ("", "(null)") else []),
+            *([f"reason {facts['Reason']}"] if facts.get("Reason", "None") != "None" else []),
+            *([f"queued again {facts['Restarts']} times"] if facts.get("Restarts", "0") != "0" else []),
+        ]
+        yield Row(job=number, word=facts["JobState"], code=code_of(facts.get("ExitCode", "")), detail=", ".join(shown))
+
+
+def _squeue(job: str) -> Iterator[Row]:
+    for line in _lines("squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%i|%T|%R"):
+        number, word, reason = line.split("|", 2)
+        yield Row(job=number, word=word, detail=f"{word} {reason}")
+
+
+def _sacct(job: str) -> Iterator[Row]:
+    fields = "--format=JobID,State,ExitCode"
+    for line in _lines("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={job}", fields):
+        number, word, code = line.split("|")
+        yield Row(job=number, word=word, code=code_of(code), detail=word)
+
+
+def _lines(program: str, *words: str) -> list[str]:
+    """What a program answers; nothing if it is missing, fails, or does not know the job."""
+    if not is_there(program):
+        return []
+    answer = ask(program, *words)
+    return [line for line in answer.out.splitlines() if line.strip()] if answer.code == 0 else []
+
+
+def code_of(text: str) -> int | None:
+    """The exit code of Slurm's `code:signal`, as a shell has it."""
+    code, _, number = text.partition(":")
+    if not code.isdigit() or not number.isdigit():
+        return None
+    return int(code) or (128 + int(number) if int(number) else 0)
+
+
+def _left_behind(submitted: Submitted) -> Status:
+    """The codes that the scripts of the job wrote at their ends."""
+    folder = Path(submitted.folder) / submitted.jobs
+    codes = list[int]()
+    for path in (*folder.glob(f"{submitted.job}.code"), *folder.glob(f"{submitted.job}_*.code")):
+        with suppress(ValueError):
+            codes.append(int(path.read_text(encoding="utf-8")))
+    if not codes:
+        return Status(state="unknown", detail="Slurm does not know the job, and its script has not ended")
+    rows = [Row(job="", word="FAILED" if code else "COMPLETED", code=code) for code in codes]
+    return Status(state=together(rows).state, detail="from the code that its script left", exit_code=max(codes))

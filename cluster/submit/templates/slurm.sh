@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# {{title}}
+# Made by `videoar submit`. Change what you like, and send it from {{folder}} with: sbatch {{path}}
+{{directives}}
+set -u
+cd -- {{folder}} || exit 1
+
+{{environment}}# The command. Relative paths begin in the folder above.
+command=({{command}})
+
+{{doctor}}{{start}}
+
+# The signal comes before the time limit. The command finishes its step, saves and returns 75. `wait` returns early then.
+trap 'kill -USR1 "$step" 2>/dev/null' USR1 TERM
+while kill -0 "$step" 2>/dev/null; do wait "$step"; done
+wait "$step"
+code=$?
+if [ "$code" -eq 0 ] && [ -e "$saved" ]; then code=75; fi
+
+# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. At the last time
+# Requeue=0 keeps an administrator's RequeueExit from queueing it once more.
+if [ "$code" -eq 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt {{requeues}} ]; then
+    scontrol requeue "$SLURM_JOB_ID" && sleep 300
+elif [ "$code" -eq 75 ]; then
+    echo "saved, and queued again {{requeues}} times: submit it again, or raise --requeues" >&2
+    scontrol update JobId="$SLURM_JOB_ID" Requeue=0
+fi
+
+# For `videoar status` where Slurm forgets a job soon after its end.
+echo "$code" >{{jobs}}/"$SLURM_JOB_ID".code
+exit "$code"

@@ -1,0 +1,48 @@
+"""Environment variables of a job. Secrets are named, never written: into no script, log or record."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from videoar.cluster.ground.checks import short
+from videoar.cluster.ground.credentials import MASK, is_secret_name, refuse_credentials
+from videoar.cluster.ground.errors import InputError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variable:
+    """A variable: with a value, or with that of a file, or with that of the shell that submits (both None)."""
+
+    name: str
+    value: str | None = None
+    file: str | None = None
+
+    @staticmethod
+    def of(word: str) -> Variable:
+        """`NAME` of the submitting shell, `NAME=VALUE`, or `NAME=@FILE`, which the job reads when it starts."""
+        name, equals, value = word.partition("=")
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                "env", short(repr(name)), "is not the name of a variable", "write NAME, NAME=VALUE or NAME=@FILE"
+            )
+        if not _LINE.fullmatch(value):
+            raise InputError(
+                "env", name, "has a value with a line break or another control character", "write NAME=@FILE"
+            )
+        if not equals:
+            return Variable(name=name)
+        if value.startswith("@"):
+            return Variable(name=name, file=value[1:])
+        if is_secret_name(name):
+            raise InputError(
+                "env",
+                f"{name}={MASK}",
+                "would be written into the script",
+                f"export it and write {name}, or {name}=@FILE",
+            )
+        refuse_credentials("env", value)
+        return Variable(name=name, value=value)
