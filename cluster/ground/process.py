@@ -1,22 +1,17 @@
-"""Processes: the rank of this one, and how to start several. No other file reads the environment."""
+"""Processes: the rank of this one, and its environment, which no other file reads."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, install, restore
-from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
 
 PREEMPTED_MARKER = "preempted"
 """File that the trainer writes in the run directory when it has saved and stopped early."""
@@ -25,11 +20,6 @@ _PARENT = "VIDEOAR_PARENT"
 """Variable of the processes that `launch` starts: the process id of the parent, without which they end."""
 
 _PARENT_POLL_S = 1.0
-
-SHUTDOWN_S = 300.0
-"""Seconds that workers have to save after a signal before they are killed (torch 2.11 always waits 30)."""
-
-_MARGIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +52,21 @@ class World:
         if (size := _number("WORLD_SIZE", 1)) > 1:
             raise InputError("WORLD_SIZE", size, "is set without RANK", "unset it, or start with torchrun or srun")
         return World()
+
+    @staticmethod
+    def of_machines() -> World:
+        """The machines of a job with a launcher on each: those on which srun started one, or which NNODES, NODE_RANK,
+        MASTER_ADDR and MASTER_PORT describe. Only this one otherwise, and under torchrun."""
+        if variable("RANK") is not None:
+            return World()
+        if _tasks_of_srun() > 1:
+            return World._of_slurm()
+        if (count := _number("NNODES", 1)) == 1:
+            return World()
+        if not 0 <= (rank := _number("NODE_RANK")) < count:
+            raise InputError("NODE_RANK", rank, f"is not the index of one of {count} machines", "set it, from 0")
+        rendezvous = f"tcp://{variable('MASTER_ADDR')}:{_number('MASTER_PORT')}"
+        return World(rank=rank, world_size=count, rendezvous=rendezvous)
 
     @staticmethod
     def _of_slurm() -> World:
@@ -197,6 +202,11 @@ def set_variables(variables: Mapping[str, str]) -> None:
         os.environ.setdefault(name, value)
 
 
+def child_environment(defaults: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that this one starts, as its child; what is set already goes before `defaults`."""
+    return {**defaults, **os.environ, _PARENT: str(os.getpid())}
+
+
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the processes started inside the block; the old values are restored after it."""
@@ -210,64 +220,3 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def launch(arguments: Sequence[str], processes: int, run: Path, stop_within_s: float = 0.0) -> int:
-    """Run `videoar ARGUMENTS` in several processes of this machine, by torchrun's agent over loopback; its exit code.
-
-    SIGNALS are forwarded to the workers as SIGTERM: finish the step, save, exit. They also end if this process is
-    killed. After a signal they must exit within `stop_within_s`; they are killed a minute later, but not before
-    SHUTDOWN_S. The agent does not report how they ended after a signal, and they may not have written the marker: every
-    outcome but done and wrong input then counts as preempted.
-    """
-    check_loopback()
-    check_open_files(LEAST_FILES)
-    (run / PREEMPTED_MARKER).unlink(missing_ok=True)
-    with _forwarding(_start(processes, arguments, max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
-        code = job.workers.wait()
-    if code < 0 and not job.signalled:
-        sys.stderr.write(f"the agent of the processes was killed by signal {-code}; they save and end\n")
-        return 1
-    if code == 2 and not job.signalled:  # the agent ends the other workers with a signal, and they mark the run
-        (run / PREEMPTED_MARKER).unlink(missing_ok=True)
-    if job.signalled and code not in (0, 2):
-        mark_preempted(run)  # as far as there is a folder yet
-        return EXIT_PREEMPTED
-    return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else code
-
-
-def _start(processes: int, arguments: Sequence[str], shutdown_s: float) -> subprocess.Popen[bytes]:
-    """Start the agent in its own process group, so that the terminal's Ctrl-C reaches the workers once, through us.
-
-    Each process has one OpenMP thread unless the user chose: threads that spin on shared cores slow each other down.
-    """
-    variables = {"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(int(shutdown_s)), **os.environ}
-    variables[_PARENT] = str(os.getpid())
-    command = [sys.executable, "-m", "videoar.cluster.ground.workers", str(processes), *arguments]
-    return subprocess.Popen(command, env=variables, start_new_session=True)
-
-
-@dataclass(slots=True)
-class _Job:
-    workers: subprocess.Popen[bytes]
-    signalled: bool = False
-
-    def stop(self, number: int, frame: FrameType | None) -> None:
-        """Forward a signal once: on a second one the agent kills its workers."""
-        if not self.signalled:
-            self.signalled = True
-            self.workers.terminate()
-
-
-@contextmanager
-def _forwarding(workers: subprocess.Popen[bytes]) -> Iterator[_Job]:
-    """Forward signals to the workers inside the block, and end them at its end."""
-    job = _Job(workers)
-    before = install(job.stop)
-    try:
-        yield job
-    finally:
-        restore(before)
-        if job.workers.poll() is None:
-            job.workers.terminate()
-            job.workers.wait()

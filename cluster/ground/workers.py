@@ -1,4 +1,4 @@
-"""torchrun's agent for one machine: `python -m videoar.cluster.ground.workers N ARGUMENTS`.
+"""torchrun's agent: `python -m videoar.cluster.ground.workers PROCESSES MACHINES MACHINE HOST:PORT ARGUMENTS`.
 
 torchrun itself returns 1 for every exit code, and prints its own traceback below a worker's one line.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import sys
-import uuid
 from collections.abc import Sequence
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -23,25 +23,27 @@ PASSED_ON = (2, 75)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `videoar ARGUMENTS` in N processes over loopback; the exit code of the job."""
+    """Run `videoar ARGUMENTS` in the processes of this machine, with those of the others; the exit code of the job."""
     signal.signal(
         signal.SIGUSR1, signal.SIG_IGN
     )  # schedulers send it to all processes; the launcher forwards it as SIGTERM
     end_with_parent()
     announce_as_parent()
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    processes, machines, machine, endpoint, *words = arguments
     config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=int(arguments[0]),
+        min_nodes=int(machines),
+        max_nodes=int(machines),
+        nproc_per_node=int(processes),
         max_restarts=0,
-        run_id=str(uuid.uuid4()),
+        run_id="videoar",
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="127.0.0.1",
+        rdzv_endpoint=endpoint,
+        rdzv_configs={"is_host": machine == "0"},
+        local_addr=_address_towards(endpoint),
     )
     try:
-        elastic_launch(config, sys.executable)("-u", "-m", "videoar.cluster.entry", *arguments[1:])
+        elastic_launch(config, sys.executable)("-u", "-m", "videoar.cluster.entry", *words)
     except ChildFailedError as error:
         return _outcome(error)
     except SignalException:
@@ -50,6 +52,15 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"the processes cannot be started: {' '.join(str(error).split())}\n")
         return 1
     return 0
+
+
+def _address_towards(endpoint: str) -> str:
+    """The address of this machine on the way to the place where the agents meet. Nothing is sent."""
+    host, _, port = endpoint.rpartition(":")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((host.strip("[]"), int(port) or 1))
+        address: str = probe.getsockname()[0]
+        return address
 
 
 def _outcome(error: ChildFailedError) -> int:

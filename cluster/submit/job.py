@@ -99,6 +99,8 @@ class Job:
             )
         if self.array is not None and self.command not in ARRAYS:
             raise InputError("array", self.array, f"cannot share the work of `{self.command}`", "leave it out")
+        if self.array is not None and "--part" in self.words:
+            raise InputError("array", self.array, "gives each of its jobs its own --part", "leave out --part")
         if self.wall_s is not None and self.wall_s <= self.notice_s:
             raise InputError(
                 "time",

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 from videoar.cluster.submit.job import MANY_NODES, Job
 from videoar.cluster.submit.variables import Variable
 
+_ARRAY_NUMBER = "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
 def script(job: Job, path: str) -> str:
     """The text that sbatch is given. Everything that a person wrote is quoted, or of characters that need no quotes."""
     start = "slurm_tasks.sh" if job.command in MANY_NODES or job.container == "pyxis" else "slurm_alone.sh"
+    words = (*job.command.split(), *job.words)
     places = {
         "title": f"{job.name}: videoar {job.command}",
         "folder": shlex.quote(str(job.folder)),
         "path": path,
         "jobs": job.jobs,
+        "number": _ARRAY_NUMBER if job.array is not None else "$SLURM_JOB_ID",
         "directives": _aligned(_directives(job)),
         "environment": "".join(f"{line}\n" for line in _environment(job)),
-        "command": shlex.join(_command(job)),
+        "command": shlex.join(_inside(job, words))
+        + (f' --part "$SLURM_ARRAY_TASK_ID/{job.array}"' if job.array is not None else ""),
         "options": shlex.join(_srun(job)),
         "doctor": _doctor(job),
         "requeues": str(job.requeues),
@@ -54,7 +58,7 @@ def _directives(job: Job) -> Iterator[tuple[str, str]]:
         yield f"--time={_clock(job.wall_s)}", "after this time Slurm ends the job"
     yield f"--signal=B:USR1@{job.notice_s}", "seconds before that, this script is told to let the command save"
     if job.array is not None:
-        yield f"--array=0-{job.array - 1}", "jobs that share the work"
+        yield f"--array=1-{job.array}", "jobs that share the work"
     yield "--requeue", "queue it again after a machine has failed"
     yield f"--output={log_pattern(job)}", "stdout and stderr; %j is the number of the job"
     yield "--open-mode=append", "keep the log when the job is queued again"
@@ -100,8 +104,9 @@ def _assignment(variable: Variable) -> str:
     return f': "${{{name}:?is not set: export it in the shell that submits}}"'
 
 
-def _command(job: Job) -> list[str]:
-    inside = [job.python, "-m", "videoar.cluster.entry", *job.command.split(), *job.words]
+def _inside(job: Job, words: Sequence[str]) -> list[str]:
+    """The words of a command of `videoar`, run in the image if there is one that srun does not open."""
+    inside = [job.python, "-m", "videoar.cluster.entry", *words]
     if job.container != "apptainer":
         return inside
     nv = ["--nv"] if job.gpus else []
@@ -124,5 +129,5 @@ def _srun(job: Job) -> list[str]:
 def _doctor(job: Job) -> str:
     if not job.doctor:
         return ""
-    words = shlex.join(["srun", *_srun(job), job.python, "-m", "videoar.cluster.entry", "doctor"])
+    words = shlex.join(["srun", *_srun(job), *_inside(job, ["doctor"])])
     return f"# Check every machine first: a bad one must not keep the others waiting.\n{words} || exit 1\n\n"

@@ -14,7 +14,7 @@ from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.plan_writer import ShardLimits
-from videoar.data_pipeline.planning.stored_plan import Plan, config_hash, ensure_plan, find_plan
+from videoar.data_pipeline.planning.stored_plan import HEAD_KEY, Plan, config_hash, ensure_plan, find_plan
 from videoar.data_pipeline.shards.sample_format import SampleFormat, sample_format
 from videoar.data_pipeline.sources.listing import count_inputs
 from videoar.data_pipeline.storage.objects import Storage
@@ -85,6 +85,14 @@ def plan_all(
             )
         planned.append(PlannedDataset(dataset=dataset, storage=storage, sample_format=form, plan=plan))
     return tuple(planned)
+
+
+def require_plans(config: DataConfig, output: str) -> None:
+    """InputError if a dataset has no plan under OUTPUT/<name> yet."""
+    root = Storage.open(output)
+    for dataset in config.datasets:
+        if not (storage := root.child(dataset.name)).exists(HEAD_KEY):
+            raise InputError("part", storage.url, "has no plan to make a part of", "run `videoar data plan` first")
 
 
 def shard_limits(config: DataConfig) -> ShardLimits:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.process import store_variables
 from videoar.data_pipeline.config.data import DataConfig
-from videoar.data_pipeline.planning.all_datasets import PlannedDataset, plan_all
+from videoar.data_pipeline.planning.all_datasets import PlannedDataset, plan_all, require_plans
 from videoar.data_pipeline.preparing.finish import check_failures, finish_dataset, forget, is_finished, standing_commits
+from videoar.data_pipeline.preparing.part import Part
 from videoar.data_pipeline.preparing.pool import (
     Died,
     Done,
@@ -42,7 +43,7 @@ class DataProgress:
     """The progress of a preparation."""
 
     num_clips: int
-    """Clips in all plans."""
+    """Clips in all plans, or in this part of them."""
     num_done: int
     """Clips that are committed, as samples or failures, by this run or an earlier one."""
     num_units: int
@@ -70,6 +71,7 @@ def prepare(
     *,
     address: str = "",
     retry_failed: bool = False,
+    part: Part | None = None,
     progress: Callable[[DataProgress], None] | None = None,
     opener: OpenTokenizer = open_tokenizer,
     runner: OpenRunner = UnitWorker,
@@ -77,14 +79,18 @@ def prepare(
     """Plan and make every dataset under OUTPUT/<name>; returns the URL of each by name. Committed units are not redone.
 
     `address` is that of a running Ray cluster. If it is empty, the cluster that this process belongs to is used, or a
-    new one on this machine. `retry_failed` makes the units with failed clips again.
+    new one on this machine. `retry_failed` makes the units with failed clips again. With `part` only that part of the
+    units is made, of plans that exist already; the part that ends last finishes the datasets.
     """
-    planned = plan_all(config, output, opener=opener)
+    if part is not None:
+        require_plans(config, output)
+    mine, planned = part or Part(), plan_all(config, output, opener=opener)
     if retry_failed:
         for item in planned:
-            if failed := [unit for unit, commit in standing_commits(item.storage, item.plan) if commit.failed]:
+            commits = standing_commits(item.storage, item.plan)
+            if failed := [unit for unit, commit in commits if commit.failed and mine.has(unit.shard)]:
                 forget(item.storage, failed)
-    counts = _Counts(planned, config, progress)
+    counts = _Counts(planned, config, progress, mine)
     settings = Settings(
         config=config, output=output, opener=opener, runner=runner, folder=os.getcwd(), variables=store_variables()
     )
@@ -93,8 +99,8 @@ def prepare(
         size = min(config.actors, counts.begin_pass(left))
         if size:
             with ray_cluster(size, config.gpus_per_actor, address), Pool(settings, size) as pool:
-                _drive(pool, Schedule(_jobs(left), config.max_attempts), counts, planned)
-        if _finish(left, config):
+                _drive(pool, Schedule(_jobs(left, mine), config.max_attempts), counts, planned)
+        if _finish(left, config) or (part is not None and not any(_jobs(left, mine))):
             return {item.dataset.name: item.storage.url for item in planned}
     raise StoreError(output, f"listed commits that it does not hold, {_PASSES} times", "run the same command later")
 
@@ -121,12 +127,13 @@ def _finish(planned: Sequence[PlannedDataset], config: DataConfig) -> bool:
     return all(finished)
 
 
-def _jobs(planned: Sequence[PlannedDataset]) -> Iterator[Job]:
-    """The units that remain of the plans, one by one."""
+def _jobs(planned: Sequence[PlannedDataset], part: Part) -> Iterator[Job]:
+    """The units that remain of this part of the plans, one by one."""
     for item in planned:
         done = committed_units(item.storage, item.plan.shard_sizes)
         for unit in remaining_units(item.plan.shard_sizes, done):
-            yield Job(item.dataset.name, unit)
+            if part.has(unit.shard):
+                yield Job(item.dataset.name, unit)
 
 
 def _drive(pool: Pool, schedule: Schedule, counts: _Counts, planned: Sequence[PlannedDataset]) -> None:
@@ -184,8 +191,16 @@ class _Counts:
     """Counts of a run, reported to `progress`; ends the run if too many clips fail."""
 
     def __init__(
-        self, planned: Sequence[PlannedDataset], config: DataConfig, progress: Callable[[DataProgress], None] | None
+        self,
+        planned: Sequence[PlannedDataset],
+        config: DataConfig,
+        progress: Callable[[DataProgress], None] | None,
+        part: Part,
     ) -> None:
+        self.part = part
+        self._num_clips = sum(
+            size for item in planned for shard, size in enumerate(item.plan.shard_sizes) if part.has(shard)
+        )
         self._clips_of = {item.dataset.name: item.plan.num_clips for item in planned}
         self._failed_of: dict[str, Counter[str]] = {name: Counter() for name in self._clips_of}
         self._config, self._progress = config, progress
@@ -197,7 +212,7 @@ class _Counts:
         """Count what remains to be made; returns the number of units."""
         self._left = 0
         units = 0
-        for job in _jobs(planned):
+        for job in _jobs(planned, self.part):
             self._left += job.unit.size
             units += 1
         self._num_units = self._units_done + units
@@ -222,11 +237,11 @@ class _Counts:
 
     def _now(self) -> DataProgress:
         failed = sum(self._failed_of.values(), Counter[str]())
-        num_clips, num_done = sum(self._clips_of.values()), self._samples + failed.total()
+        num_done = self._samples + failed.total()
         rate = num_done / max(1e-9, time.monotonic() - (self._began or time.monotonic()))
         return DataProgress(
-            num_clips=num_clips,
-            num_done=num_clips - self._left,
+            num_clips=self._num_clips,
+            num_done=self._num_clips - self._left,
             num_units=self._num_units,
             num_units_done=self._units_done,
             failed=dict(failed.most_common()),

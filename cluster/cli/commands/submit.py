@@ -39,7 +39,8 @@ class Submit:
     to: Literal["slurm"]
     """The engine."""
     command: str = "train"
-    """The command of `videoar` that runs: `train`, `"data run"`, `"data text"`, `"tokenizer train"`, `evaluate`."""
+    """The command of `videoar` that runs: `train`, `"data plan"`, `"data run"`, `"data text"`, `"tokenizer train"` or
+    `evaluate`."""
     name: str | None = None
     """Name of the job; that of the recipe and command if not given."""
     nodes: Nodes = 1

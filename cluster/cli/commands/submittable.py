@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from videoar.cluster.submit.job import Job
     from videoar.configs.load import AnyRecipe
 
-SUBMITTABLE = ("train", "data run", "data text", "tokenizer train", "evaluate")
+SUBMITTABLE = ("train", "data plan", "data run", "data text", "tokenizer train", "evaluate")
 
 _MARGIN_S = 60
 """Seconds for a signal to reach all processes, and for them to exit when they have saved."""

@@ -36,7 +36,8 @@ class Train:
     run: Annotated[Path | None, arg(metavar="PATH")] = None
     """Folder of the run; runs/NAME of the recipe if not given."""
     processes: Annotated[int, Limits(1, 4096)] = 1
-    """Number of processes to start on this machine; leave it out under torchrun or srun."""
+    """Number of processes to start on this machine. If srun runs this once on each of several machines, they form one
+    job. Leave it out under torchrun, and where srun starts every process."""
     change: bool = False
     """Continue the run under a recipe that differs: more steps, another stage, another learning rate. The changes are
     listed and recorded in RUN/events.jsonl; what cannot change within a run is refused."""
@@ -52,15 +53,16 @@ def train(words: Sequence[str], prog: str) -> int:
 
 
 def _train(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.ground.launch import launch
     from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
-    from videoar.cluster.ground.process import World, end_with_parent, is_launched, launch, mark_preempted
+    from videoar.cluster.ground.process import World, end_with_parent, is_launched, mark_preempted
     from videoar.pretrain.parallel.check import check_parallel
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
-    recipe, world = for_pretraining(recipe), World.here()
+    recipe, world, machines = for_pretraining(recipe), World.here(), World.of_machines()
     if world.world_size > 1 or is_launched():
         end_with_parent()
-    if options.processes > 1 and world.world_size > 1:
+    if options.processes > 1 and world.world_size > 1 and machines.world_size == 1:
         raise InputError(
             "processes",
             options.processes,
@@ -71,10 +73,10 @@ def _train(words: Sequence[str], prog: str) -> int:
     if options.processes > 1:
         from videoar.pretrain.train import check_start
 
-        check_parallel(recipe, options.processes)
+        check_parallel(recipe, options.processes * machines.world_size)
         check_start(recipe, run, change=options.change, origin=options.from_ or "")
         words = ["train", options.recipe, "--run", str(run), *_going_further(options), *flag_words(flags)]
-        code = launch(words, options.processes, run, recipe.faults.stop_within_s)
+        code = launch(words, options.processes, run, recipe.faults.stop_within_s, machines)
         if code == EXIT_PREEMPTED:
             raise Preempted(_saved(recipe, run))
         return code

@@ -4,6 +4,8 @@
 {{directives}}
 set -u
 cd -- {{folder}} || exit 1
+left={{jobs}}/{{number}}.code
+rm -f -- "$left"
 
 {{environment}}# The command. Relative paths begin in the folder above.
 command=({{command}})
@@ -20,6 +22,7 @@ if [ "$code" -eq 0 ] && [ -e "$saved" ]; then code=75; fi
 # After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. At the last time
 # Requeue=0 keeps an administrator's RequeueExit from queueing it once more.
 if [ "$code" -eq 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt {{requeues}} ]; then
+    trap - USR1 TERM
     scontrol requeue "$SLURM_JOB_ID" && sleep 300
 elif [ "$code" -eq 75 ]; then
     echo "saved, and queued again {{requeues}} times: submit it again, or raise --requeues" >&2
@@ -27,5 +30,5 @@ elif [ "$code" -eq 75 ]; then
 fi
 
 # For `videoar status` where Slurm forgets a job soon after its end.
-echo "$code" >{{jobs}}/"$SLURM_JOB_ID".code
+echo "$code" >"$left"
 exit "$code"

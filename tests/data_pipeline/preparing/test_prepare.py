@@ -15,8 +15,10 @@ import torch
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.planning.all_datasets import plan_all
 from videoar.data_pipeline.planning.stored_plan import read_plan
 from videoar.data_pipeline.preparing.gc import gc
+from videoar.data_pipeline.preparing.part import Part
 from videoar.data_pipeline.preparing.stats import stats
 from videoar.data_pipeline.preparing.verify import find_datasets, verify
 from videoar.data_pipeline.preparing.worker import UnitWorker
@@ -155,3 +157,20 @@ def test_a_killed_driver_is_restarted_and_nothing_is_lost_or_doubled(cluster: No
     prepare(data, out)
     assert is_whole(f"{out}/shapes", 80)
     assert {name: (commits / name).read_bytes() for name in done} == done, "what was committed was made again"
+
+
+def test_parts_make_every_shard_once_and_the_last_one_finishes(cluster: None, tmp_path: Path) -> None:
+    """Jobs of an array share a dataset: a shard that two of them make is paid twice; one that none makes is lost."""
+    from videoar.data_pipeline.preparing.prepare import prepare
+
+    data, out = config(shapes(num_clips=10), samples_per_shard=2), str(tmp_path / "out")
+    with pytest.raises(
+        InputError, match=r"part=.*shapes: has no plan to make a part of; run `videoar data plan` first"
+    ):
+        prepare(data, out, part=Part(1, 2))
+    plan_all(data, out)
+    for number, made in ((2, 2), (1, 5)):
+        url = prepare(data, out, part=Part(number, 2))["shapes"]
+        assert len(list(Path(url, "shards").iterdir())) == made
+        assert Path(url, "dataset.json").exists() is (number == 1)
+    assert len(open_manifest(url).entries) == 10

@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.commands.data.urls import Output, output_url
@@ -39,6 +41,9 @@ class RunData:
     """Folder or fsspec URL to write to; data.url of the recipe if not given."""
     retry_failed: bool = False
     """Remake the units in which clips failed, after you have repaired the cause; other units stay as they are."""
+    part: Annotated[str | None, arg(metavar="N/COUNT")] = None
+    """Make only this part of the shards, 1/COUNT to COUNT/COUNT, of plans that `videoar data plan` has made: for jobs
+    that share the work. The one that ends last finishes the datasets."""
     address: str = ""
     """HOST:PORT of a running Ray head to work on; its token is read from RAY_AUTH_TOKEN_PATH."""
     json: bool = False
@@ -58,9 +63,11 @@ def _run(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.cli.plan_summary import tokenizer_warning
     from videoar.cluster.ground.preemption import Preemption
     from videoar.cluster.ground.progress import ProgressLine
+    from videoar.data_pipeline.preparing.part import Part
     from videoar.data_pipeline.preparing.prepare import prepare
 
     output = output_url(recipe, options.output)
+    part = None if options.part is None else Part.of(options.part)
     warn(tokenizer_warning(recipe.data))
     last: dict[str, object] = {}
     began = time.monotonic()
@@ -73,7 +80,12 @@ def _run(words: Sequence[str], prog: str) -> int:
         # Ray prints messages about dead workers to stdout. After a signal, committed shards are kept.
         with redirect_stdout(sys.stderr), Preemption(_STOP_WITHIN_S):
             made = prepare(
-                recipe.data, output, address=options.address, retry_failed=options.retry_failed, progress=on_progress
+                recipe.data,
+                output,
+                address=options.address,
+                retry_failed=options.retry_failed,
+                part=part,
+                progress=on_progress,
             )
     if options.json:
         say(json.dumps({"datasets": made, "seconds": round(time.monotonic() - began, 2), **last}))
