@@ -64,6 +64,10 @@ class Engine(ABC):
     def render(self, job: Job) -> Rendered:
         """What would be sent. Nothing is written, and the engine is not asked."""
 
+    def place(self, job: Job) -> str:
+        """Where the engine is, for the record of the job; empty where its programs know."""
+        return job.place
+
     @abstractmethod
     def checks(self, job: Job, rendered: Rendered) -> Sequence[Check]:
         """Questions to the engine before anything is sent: whether it would take the job, and what is free."""

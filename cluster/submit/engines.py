@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.submit.engine import Engine
+from videoar.cluster.submit.kubernetes import Kubernetes
+from videoar.cluster.submit.ray_jobs import RayJobs
 from videoar.cluster.submit.slurm import Slurm
 
-ENGINES: dict[str, type[Engine]] = {"slurm": Slurm}
+ENGINES: dict[str, type[Engine]] = {"slurm": Slurm, "ray": RayJobs, "kubernetes": Kubernetes}
 
 
 def find_engine(name: str) -> Engine:

@@ -28,6 +28,7 @@ ARRAYS = ("data run",)
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+=/-]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _FLAG = re.compile(r"[a-z][a-z0-9-]*(=[A-Za-z0-9_.:@+=/,\[\]&|*()!%-]+)?")
+_QUANTITY = re.compile(r"[1-9]\d{0,9}(Ki|Mi|Gi|Ti|k|M|G|T)?")
 _PATH = re.compile(r"[^\x00-\x1f\x7f]+")
 
 
@@ -67,10 +68,19 @@ class Job:
     python: str = "python"
     """The interpreter that has `videoar` installed: of a virtual environment, or of the image."""
     environment: tuple[Variable, ...] = ()
+    memory: str = ""
+    """Memory of each machine, in Kubernetes' units: 512Gi."""
+    shm: str = "8Gi"
+    """Kubernetes: size of /dev/shm."""
+    service_account: str = ""
+    volumes: tuple[str, ...] = ()
+    """Kubernetes: claims of storage and where they are mounted: CLAIM:/folder."""
     array: Tasks | None = None
     """Number of jobs that share the work."""
     requeues: ZeroOrMore = 20
     """Times that the job is queued again after it has saved before its end."""
+    place: str = ""
+    """Where the engine is: Ray's address, Kubernetes' namespace."""
     doctor: bool = False
     """Whether `videoar doctor` runs first on every machine, and ends the job if a check fails."""
 
@@ -79,7 +89,10 @@ class Job:
         _refuse("name", self.name, _NAME, "use letters, digits, . _ and -, at most 63")
         _refuse("jobs", self.jobs, _PLAIN, "name a folder below the current one, in letters, digits, . _ / and -")
         _refuse("folder", str(self.folder), _PATH, "run in a folder whose path has no line break")
-        for field in ("partition", "account", "qos"):
+        for field in ("memory", "shm"):
+            if value := getattr(self, field):
+                _refuse(field, value, _QUANTITY, "write a number with a unit: 512Gi")
+        for field in ("partition", "account", "qos", "service_account"):
             if value := getattr(self, field):
                 _refuse(field, value, _PLAIN, "use letters, digits and . _ : @ + = / -")
         for flag in self.flags:
@@ -93,7 +106,7 @@ class Job:
 
     def _check_parts(self) -> None:
         """What connects fields."""
-        if self.nodes > 1 and self.command not in MANY_NODES:
+        if self.nodes > 1 and self.command not in (*MANY_NODES, *ARRAYS):
             raise InputError(
                 "nodes", self.nodes, f"has no use for `{self.command}`, which runs on one machine", _ONE_NODE
             )
@@ -108,7 +121,7 @@ class Job:
                 f"is over before the command is told to save, {self.notice_s} s before its end",
                 "give more time, or a smaller --faults.stop-within-s",
             )
-        if bool(self.image) != (self.container is not None):
+        if self.container is not None and not self.image:
             raise InputError("container", self.container, "opens no image", "add --image, or leave it out")
 
 

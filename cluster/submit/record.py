@@ -29,6 +29,8 @@ class Submitted:
     """Files below the folder that it writes; Slurm's arrays have a `*` for the number of the job in the array."""
     when: str
     """UTC."""
+    place: str = ""
+    """Where the engine is, as `Job.place`."""
 
 
 def write_record(submitted: Submitted) -> None:

@@ -41,6 +41,7 @@ def send(engine: Engine, job: Job, rendered: Rendered) -> Submitted:
         folder=str(job.folder),
         jobs=job.jobs,
         logs=engine.log_files(job, identifier),
+        place=engine.place(job),
         when=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     write_record(submitted)

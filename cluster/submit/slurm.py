@@ -10,12 +10,19 @@ from videoar.cluster.ground.errors import InputError, Stopped
 from videoar.cluster.ground.finding import Finding, State
 from videoar.cluster.submit.engine import Check, Engine, Rendered, Status
 from videoar.cluster.submit.follow import follow
-from videoar.cluster.submit.job import Job
+from videoar.cluster.submit.job import MANY_NODES, Job
 from videoar.cluster.submit.programs import ask
 from videoar.cluster.submit.record import Submitted
+from videoar.cluster.submit.refuse import refuse_options
 from videoar.cluster.submit.slurm_script import log_pattern, script
 from videoar.cluster.submit.slurm_status import status_of
 
+_REFUSED = {
+    "place": "leave it out",
+    "memory": "give --flags mem=512G",
+    "service_account": "leave it out",
+    "volumes": "leave it out: the machines share their file systems",
+}
 _GPUS = re.compile(r"gpu(?::[^:,()\s]+)?:(\d+)")
 _USABLE = ("idle", "mix", "alloc", "comp")
 """States of machines that jobs may get; sinfo adds signs to them."""
@@ -27,6 +34,10 @@ class Slurm(Engine):
     name = "slurm"
 
     def render(self, job: Job) -> Rendered:
+        refuse_options(job, "Slurm", _REFUSED)
+        if job.nodes > 1 and job.command not in MANY_NODES:
+            remedy = "use 1 node, and --array for its parts"
+            raise InputError("nodes", job.nodes, f"has no use for `{job.command}`", remedy)
         path = f"{job.jobs}/{job.name}.sh"
         return Rendered(files={path: script(job, path)}, command=("sbatch", "--parsable", path))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.credentials import MASK, is_secret_name, refuse_credentials
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.process import variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]*")
@@ -46,3 +47,18 @@ class Variable:
             )
         refuse_credentials("env", value)
         return Variable(name=name, value=value)
+
+
+def value_here(given: Variable, of_file: str) -> str:
+    """The value of a variable, of the shell that submits if it has none of its own, for a place that others read.
+
+    InputError for a secret; `of_file` says what to give instead.
+    """
+    if given.value is not None:
+        return given.value
+    if is_secret_name(given.name):
+        problem = "is a secret of this shell, and would be written where others read it"
+        raise InputError("env", given.name, problem, f"write {given.name}=@{of_file.removeprefix('@')}")
+    if (value := variable(given.name)) is None:
+        raise InputError("env", given.name, "is not set in this shell", f"export it, or write {given.name}=VALUE")
+    return Variable.of(f"{given.name}={value}").value or ""

@@ -36,7 +36,7 @@ class Submit:
 
     recipe: RecipeName
     """Name in configs/, or path of a saved YAML file."""
-    to: Literal["slurm"]
+    to: Literal["slurm", "ray", "kubernetes"]
     """The engine."""
     command: str = "train"
     """The command of `videoar` that runs: `train`, `"data plan"`, `"data run"`, `"data text"`, `"tokenizer train"` or
@@ -69,6 +69,18 @@ class Submit:
     """Virtual environment that has videoar installed; the one that runs this command if not given."""
     env: tuple[str, ...] = ()
     """Variables of the job: NAME of the shell that submits, NAME=VALUE, or NAME=@FILE, which the job reads."""
+    address: str = ""
+    """Ray: address of the dashboard of the cluster's head, http://HOST:8265; RAY_ADDRESS if not given."""
+    namespace: str = ""
+    """Kubernetes: namespace; that of kubectl's context if not given."""
+    memory: str = ""
+    """Kubernetes: memory of each machine, such as 512Gi."""
+    shm: str = "8Gi"
+    """Kubernetes: size of /dev/shm, which processes share."""
+    service_account: str = ""
+    """Kubernetes: service account of the pods; without one they cannot use the cluster's API."""
+    volumes: tuple[str, ...] = ()
+    """Kubernetes: claims of storage, and where they are mounted: CLAIM:/folder. Relative paths begin in the first."""
     array: Tasks | None = None
     """For `data run`: number of jobs that share its units."""
     requeues: ZeroOrMore = 20
@@ -130,10 +142,15 @@ def _job(options: Submit, checked: Checked) -> Job:
         qos=options.qos,
         flags=options.flags,
         image=options.image,
-        container=options.container or _opener(options.image),
+        container=options.container or (_opener(options.image) if options.to == "slurm" else None),
         python=_python(options),
         environment=tuple(Variable.of(word) for word in options.env),
         array=options.array,
+        place=options.address or options.namespace,
+        memory=options.memory,
+        shm=options.shm,
+        service_account=options.service_account,
+        volumes=options.volumes,
         requeues=options.requeues,
         doctor=options.doctor,
     )

@@ -70,7 +70,7 @@ def _train(words: Sequence[str], prog: str) -> int:
             "leave it out under torchrun",
         )
     run = options.run or Path("runs") / recipe.name
-    if options.processes > 1:
+    if options.processes > 1 or (machines.world_size > 1 and world.world_size == 1):
         from videoar.pretrain.train import check_start
 
         check_parallel(recipe, options.processes * machines.world_size)

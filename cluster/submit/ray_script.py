@@ -1,0 +1,74 @@
+"""What Ray runs: a script that a person can read, and the line that starts it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from videoar.cluster.submit.job import Job
+from videoar.cluster.submit.template import filled
+from videoar.cluster.submit.variables import Variable, value_here
+
+JOINS = ("data run",)
+"""Commands that join the Ray cluster themselves, and need one process on its head only."""
+
+_MACHINES = "videoar.cluster.submit.ray_machines"
+
+
+def script_path(job: Job) -> str:
+    """The script's path below the job's folder."""
+    return f"{job.jobs}/{job.name}.sh"
+
+
+def script(job: Job) -> str:
+    """The text of the script. Everything that a person wrote is quoted."""
+    head = "Ray runs it on the head; its actors run on every machine."
+    machines = f"Ray runs it once on each of {job.nodes} machines."
+    places = {
+        "title": f"{job.name}: videoar {job.command}",
+        "where": head if job.command in JOINS else machines,
+        "folder": shlex.quote(str(job.folder)),
+        "environment": "".join(f"{line}\n" for line in _environment(job)),
+        "doctor": _doctor(job),
+        "command": _videoar(job, *job.command.split(), *job.words),
+    }
+    return filled("ray.sh", places)
+
+
+def entrypoint(job: Job) -> str:
+    """The line that the Jobs API runs on the head, in a shell."""
+    folder, path = shlex.quote(str(job.folder)), shlex.quote(script_path(job))
+    if job.command in JOINS:
+        return f"cd {folder} && exec bash {path}"
+    words = [f"--machines={job.nodes}", f"--cpus={cpus(job)}", f"--gpus={job.gpus}", f"--requeues={job.requeues}"]
+    return f"cd {folder} && exec {shlex.join([job.python, '-m', _MACHINES, *words])} {path}"
+
+
+def cpus(job: Job) -> int:
+    """CPU cores of each machine that Ray keeps for the job: one for each process if you gave none."""
+    return job.cpus or job.processes
+
+
+def _videoar(job: Job, *words: str) -> str:
+    return shlex.join([job.python, "-m", "videoar.cluster.entry", *words])
+
+
+def _doctor(job: Job) -> str:
+    if not job.doctor:
+        return ""
+    reason = "# Check the machine first: a bad one must not keep the others waiting."
+    return f"{reason}\n{_videoar(job, 'doctor')} || exit 1\n\n"
+
+
+def _environment(job: Job) -> Iterator[str]:
+    if job.environment:
+        yield "# Variables. No secret is in this file."
+        yield from map(_assignment, job.environment)
+        yield ""
+
+
+def _assignment(given: Variable) -> str:
+    if given.file is not None:
+        return f"{given.name}=$(<{shlex.quote(given.file)}) || exit 1; export {given.name}"
+    value = value_here(given, "FILE of a file that the machines can read")
+    return f"export {given.name}={shlex.quote(value)}"
