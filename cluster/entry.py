@@ -15,6 +15,7 @@ from videoar.cluster.cli.output import complain, say_how_to_resume
 from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+from videoar.cluster.ground.process import EXIT_STOPPED, is_worker
 from videoar.cluster.ground.surroundings import explained
 
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (StoreError, Stopped, CorruptShard) as error:
         complain(error)
-        return 1
+        return EXIT_STOPPED if is_worker() else 1
     except Preempted as stop:
         say_how_to_resume(words, str(stop))
         return EXIT_PREEMPTED

@@ -11,13 +11,16 @@ from pathlib import Path
 from types import FrameType
 
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, install, restore
-from videoar.cluster.ground.process import PREEMPTED_MARKER, World, child_environment, mark_preempted
+from videoar.cluster.ground.process import EXIT_LOST, PREEMPTED_MARKER, World, child_environment, mark_preempted
 from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
 
 SHUTDOWN_S = 300.0
 """Seconds that workers have to save after a signal before they are killed (torch 2.11 always waits 30)."""
 
 _MARGIN_S = 60.0
+
+RESTARTS = 3
+"""Times that the processes of several machines are started again after they lost each other, or one of them failed."""
 
 
 def launch(
@@ -28,9 +31,10 @@ def launch(
     `machines` are those of the job (`World.of_machines`): the agents meet at the first one. Alone, over loopback.
 
     SIGNALS are forwarded to the workers as SIGTERM: finish the step, save, exit. They also end if this process is
-    killed. After a signal they must exit within `stop_within_s`; they are killed a minute later, but not before
-    SHUTDOWN_S. The agent does not report how they ended after a signal, and they may not have written the marker: every
-    outcome but done and wrong input then counts as preempted.
+    killed. Those of several machines start again, and resume, if one of them or the network failed. After a signal
+    they must exit within `stop_within_s`; they are killed a minute later, but not before SHUTDOWN_S. The agent does
+    not report how they ended after a signal, and they may not have written the marker: every outcome but done and
+    wrong input then counts as preempted.
     """
     machines = machines or World()
     check_loopback()
@@ -38,8 +42,13 @@ def launch(
     if machines.is_first:
         (run / PREEMPTED_MARKER).unlink(missing_ok=True)
     agent = [str(processes), str(machines.world_size), str(machines.rank), _endpoint(machines)]
-    with _forwarding(_start([*agent, *arguments], max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
-        code = job.workers.wait()
+    for restart in range(1, RESTARTS + 2):
+        with _forwarding(_start([*agent, *arguments], max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
+            code = job.workers.wait()
+        if code != EXIT_LOST or job.signalled or restart > RESTARTS:
+            break
+        sys.stderr.write(f"the processes of this machine start again, {restart} of at most {RESTARTS} times\n")
+    code = 1 if code == EXIT_LOST else code
     if code < 0 and not job.signalled:
         sys.stderr.write(f"the agent of the processes was killed by signal {-code}; they save and end\n")
         return 1

@@ -16,6 +16,12 @@ from videoar.cluster.ground.errors import InputError
 PREEMPTED_MARKER = "preempted"
 """File that the trainer writes in the run directory when it has saved and stopped early."""
 
+EXIT_STOPPED = 3
+"""Exit code of one of several processes whose run stopped by its own rule: a new start would stop there again."""
+
+EXIT_LOST = 76
+"""Exit code of an agent that lost the processes of another machine: a new start may go on."""
+
 _PARENT = "VIDEOAR_PARENT"
 """Variable of the processes that `launch` starts: the process id of the parent, without which they end."""
 
@@ -138,6 +144,11 @@ def mark_preempted(run: Path) -> None:
 def is_launched() -> bool:
     """Whether this process was started by `launch`, which speaks for all of them."""
     return variable(_PARENT) is not None
+
+
+def is_worker() -> bool:
+    """Whether this process is one of several that an agent of `launch` started."""
+    return is_launched() and variable("RANK") is not None
 
 
 def end_with_parent() -> None:

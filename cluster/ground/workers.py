@@ -9,17 +9,28 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from videoar.cluster.ground.process import announce_as_parent, end_with_parent
+from videoar.cluster.ground.process import EXIT_LOST, EXIT_STOPPED, announce_as_parent, end_with_parent
 
 PASSED_ON = (2, 75)
 """Exit codes of a worker that become the job's: wrong input, saved after a signal."""
+
+MEETING_S = 1800.0
+"""Seconds that the agents wait for each other: machines of a cluster do not start together, and networks fail."""
+
+_SILENT_S = 10.0
+"""Seconds of waiting before it is logged."""
+_POLL_S = 1.0
+
+Result = TypeVar("Result")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,6 +42,13 @@ def main(arguments: Sequence[str]) -> int:
     announce_as_parent()
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     processes, machines, machine, endpoint, *words = arguments
+    try:
+        address = _patiently(lambda: _address_towards(endpoint), endpoint)
+        if machine != "0":
+            _patiently(lambda: _reach(endpoint), endpoint)
+    except OSError as error:
+        sys.stderr.write(f"waited {MEETING_S:g} s for the first machine at {endpoint} ({error})\n")
+        return 1
     config = LaunchConfig(
         min_nodes=int(machines),
         max_nodes=int(machines),
@@ -39,18 +57,19 @@ def main(arguments: Sequence[str]) -> int:
         run_id="videoar",
         rdzv_backend="c10d",
         rdzv_endpoint=endpoint,
-        rdzv_configs={"is_host": machine == "0"},
-        local_addr=_address_towards(endpoint),
+        # The one host is named: each agent would compare its own addresses with the endpoint's name otherwise.
+        rdzv_configs={"is_host": machine == "0", "join_timeout": int(MEETING_S), "last_call_timeout": 5},
+        local_addr=address,
     )
     try:
         elastic_launch(config, sys.executable)("-u", "-m", "videoar.cluster.entry", *words)
     except ChildFailedError as error:
-        return _outcome(error)
+        return _outcome(error, several=machines != "1")
     except SignalException:
         return 1
     except (RuntimeError, OSError, RendezvousError) as error:
         sys.stderr.write(f"the processes cannot be started: {' '.join(str(error).split())}\n")
-        return 1
+        return 1 if machines == "1" else EXIT_LOST
     return 0
 
 
@@ -63,15 +82,38 @@ def _address_towards(endpoint: str) -> str:
         return address
 
 
-def _outcome(error: ChildFailedError) -> int:
-    """The exit code of a worker if it is one to pass on; otherwise 1, and who failed first on stderr."""
+def _reach(endpoint: str) -> None:
+    host, _, port = endpoint.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+
+
+def _patiently(attempt: Callable[[], Result], endpoint: str) -> Result:
+    """What the attempt returns once it does not fail. A pod's name is not known before the pod runs."""
+    begun, silent = time.monotonic(), True
+    while True:
+        try:
+            return attempt()
+        except OSError:
+            waited = time.monotonic() - begun
+            if waited > MEETING_S:
+                raise
+            if silent and waited > _SILENT_S:
+                silent = False
+                sys.stderr.write(f"waiting for the first machine at {endpoint}\n")
+            time.sleep(_POLL_S)
+
+
+def _outcome(error: ChildFailedError, *, several: bool) -> int:
+    """The exit code of a worker if it is one to pass on; otherwise who failed first on stderr, and 1, or EXIT_LOST on
+    several machines."""
     codes = {failure.exitcode for failure in error.failures.values()}
     for code in PASSED_ON:
         if code in codes:
             return code
     rank, failure = error.get_first_failure()
-    sys.stderr.write(f"process {rank} failed first, with exit code {failure.exitcode}\n")
-    return 1
+    code = 1 if failure.exitcode == EXIT_STOPPED else failure.exitcode
+    sys.stderr.write(f"process {rank} failed first, with exit code {code}\n")
+    return EXIT_LOST if several and EXIT_STOPPED not in codes else 1
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
+from videoar.cluster.ground.process import EXIT_LOST, EXIT_STOPPED
 from videoar.cluster.ground.workers import _outcome
 
 
@@ -13,4 +14,14 @@ def failure(rank: int, code: int) -> ProcessFailure:
 @pytest.mark.parametrize(("codes", "code"), [((1, 2), 2), ((1, 75), 75), ((2, 75), 2), ((1, 1), 1), ((-9, -15), 1)])
 def test_a_worker_s_own_exit_code_is_the_job_s(codes: tuple[int, ...], code: int) -> None:
     """torchrun makes 1 of every code: a scheduler would not resubmit what was preempted."""
-    assert _outcome(ChildFailedError("videoar", {rank: failure(rank, one) for rank, one in enumerate(codes)})) == code
+    failed = ChildFailedError("videoar", {rank: failure(rank, one) for rank, one in enumerate(codes)})
+    assert _outcome(failed, several=False) == code
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"), [((1, 2), 2), ((1, 75), 75), ((1, 1), EXIT_LOST), ((-9, -15), EXIT_LOST), ((1, EXIT_STOPPED), 1)]
+)
+def test_several_machines_start_again_unless_the_run_stopped_itself(codes: tuple[int, ...], code: int) -> None:
+    """A network that fails for a minute must not cost the job; a run that stops by its own rule would stop again."""
+    failed = ChildFailedError("videoar", {rank: failure(rank, one) for rank, one in enumerate(codes)})
+    assert _outcome(failed, several=True) == code
