@@ -13,6 +13,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,8 +66,9 @@ def missing() -> str:
 class SlurmCluster:
     """Two machines, n1 and n2, of 8 CPUs and 2 GPUs that open like /dev/null. No accounting."""
 
-    def __init__(self, folder: Path, *conf: str, nodes: int = 2, gpus: int = 2) -> None:
-        self.folder, self.environment = folder, {"SLURM_CONF": f"{folder}/slurm.conf"}
+    def __init__(self, *conf: str, nodes: int = 2, gpus: int = 2) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # munged refuses a folder that not everyone may enter
+        self.environment = {"SLURM_CONF": f"{self.folder}/slurm.conf"}
         self._conf, self._nodes, self._gpus = conf, nodes, gpus
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -92,18 +94,22 @@ class SlurmCluster:
         return subprocess.run(words, env=environment, text=True, capture_output=True, timeout=_PATIENCE_S).stdout
 
     def start_now(self, job: str) -> None:
-        """A job that was queued again waits for two minutes: it need not."""
-        self.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+        """A job that was queued again waits for two minutes; two seconds are enough. A run that begins in the second in
+        which the one before was killed is killed, too."""
+        self.wait_for(lambda: "Reason=BeginTime" in self.ask("scontrol", "show", "job", job))
+        self.ask("scontrol", "update", f"JobId={job}", "StartTime=now+2")
 
     def wait_for(self, ready: Callable[[], object], patience_s: float = _PATIENCE_S) -> None:
         """Wait until a condition holds."""
         end = time.monotonic() + patience_s
         while not ready():
+            ended = [name for name, daemon in self._daemons.items() if daemon.poll() is not None]
+            assert not ended, f"{ended} ended\n{self._logs()}"
             assert time.monotonic() < end, self._logs()
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End every job and daemon that this object has started."""
+        """End every job and daemon that this object has started, and remove the folder."""
         self.ask("scancel", "--full", "--signal=KILL", f"--user={os.getuid()}")
         for number, patience_s in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0)):
             for process in [
@@ -115,6 +121,7 @@ class SlurmCluster:
             end = time.monotonic() + patience_s
             while any(d.poll() is None for d in self._daemons.values()) and time.monotonic() < end:
                 time.sleep(0.02)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write_files(self) -> None:
         self.folder.chmod(0o755)
@@ -152,7 +159,7 @@ class SlurmCluster:
 
     def _logs(self) -> str:
         return "\n".join(
-            f"== {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in self.folder.glob("*.log")
+            f"== {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in self.folder.glob("*.[lo]*")
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from videoar.cluster.ground.errors import InputError, Stopped
 
 _PATIENCE_S = 120.0
+_PREFIX = re.compile(r"^\w+: (error: )?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,8 @@ class Answer:
     @property
     def line(self) -> str:
         """The messages as one line, without the program's name in front of each."""
-        lines = (self.err or self.out).strip().splitlines()
-        return "; ".join(line.partition(": ")[2] or line for line in lines if line.strip())
+        lines = (_PREFIX.sub("", line).strip() for line in (self.err or self.out).splitlines())
+        return "; ".join(line for line in lines if line)
 
 
 def is_there(program: str) -> bool:

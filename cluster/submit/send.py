@@ -49,6 +49,6 @@ def send(engine: Engine, job: Job, rendered: Rendered) -> Submitted:
 
 
 def as_dry_run(rendered: Rendered) -> str:
-    """Every file with its name, and the command that would send it."""
-    files = [f"# {name}\n{text}" for name, text in rendered.files.items()]
-    return "\n".join([*files, f"# sent by: {shlex.join(rendered.command)}\n"])
+    """The files as they would be written, with their names if there are several, and the command that sends them."""
+    texts = [f"# {name}\n{text}" if len(rendered.files) > 1 else text for name, text in rendered.files.items()]
+    return "\n".join([*texts, f"# {', '.join(rendered.files)} would be sent by: {shlex.join(rendered.command)}\n"])

@@ -76,7 +76,7 @@ def _accepted(text: str, job: Job) -> Finding:
     answer = ask("sbatch", "--test-only", folder=job.folder, stdin=text)
     if answer.code:
         field, value = ("partition", job.partition) if "partition" in answer.line else ("to", "slurm")
-        raise InputError(field, value, f"is refused by sbatch ({answer.line})", "see `sinfo` for what the cluster has")
+        raise InputError(field, value, f"is refused by sbatch ({answer.line})", "see `sinfo`")
     return Finding(name="sbatch", state="ok", found=answer.line)
 
 

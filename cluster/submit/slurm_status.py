@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
@@ -25,6 +25,7 @@ _STATES: dict[str, State] = {
 _WORST: tuple[State, ...] = ("running", "queued", "failed", "cancelled", "preempted", "done", "unknown")
 """The state of an array is the first of these that one of its jobs has."""
 
+_OWN = "from the code that its script left"
 _FIELD = re.compile(r"(?:^|\s)(\w+)=(\S*)")
 
 
@@ -45,11 +46,21 @@ class Row:
 
 
 def status_of(submitted: Submitted) -> Status:
-    """The job's status from the first source that knows it; the code that the script wrote is the last."""
+    """The job's status from the first source that knows it; the codes that the scripts wrote are the last."""
+    left = dict(_left_codes(submitted))
     for source in (_scontrol, _squeue, _sacct):
         if rows := list(source(submitted.job)):
-            return together(rows)
-    return _left_behind(submitted)
+            return together(_with_own_code(row, left) for row in rows)
+    if not left:
+        return Status(state="unknown", detail="Slurm does not know the job, and its script has not ended")
+    ended = (Row(job=job, word="FAILED" if code else "COMPLETED", code=code, detail=_OWN) for job, code in left.items())
+    return together(ended)
+
+
+def _with_own_code(row: Row, left: Mapping[str, int]) -> Row:
+    """A script returns 1 in the place of a 75 that must not be queued again."""
+    is_saved = row.state == "failed" and left.get(row.job) == EXIT_PREEMPTED
+    return replace(row, code=EXIT_PREEMPTED) if is_saved else row
 
 
 def together(rows: Iterable[Row]) -> Status:
@@ -108,14 +119,9 @@ def code_of(text: str) -> int | None:
     return int(code) or (128 + int(number) if int(number) else 0)
 
 
-def _left_behind(submitted: Submitted) -> Status:
-    """The codes that the scripts of the job wrote at their ends."""
+def _left_codes(submitted: Submitted) -> Iterator[tuple[str, int]]:
+    """The codes that the scripts of the job wrote at their ends, by the job's number."""
     folder = Path(submitted.folder) / submitted.jobs
-    codes = list[int]()
     for path in (*folder.glob(f"{submitted.job}.code"), *folder.glob(f"{submitted.job}_*.code")):
         with suppress(ValueError):
-            codes.append(int(path.read_text(encoding="utf-8")))
-    if not codes:
-        return Status(state="unknown", detail="Slurm does not know the job, and its script has not ended")
-    rows = [Row(job="", word="FAILED" if code else "COMPLETED", code=code) for code in codes]
-    return Status(state=together(rows).state, detail="from the code that its script left", exit_code=max(codes))
+            yield path.stem, int(path.read_text(encoding="utf-8"))

@@ -19,16 +19,17 @@ wait "$step"
 code=$?
 if [ "$code" -eq 0 ] && [ -e "$saved" ]; then code=75; fi
 
-# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. At the last time
-# Requeue=0 keeps an administrator's RequeueExit from queueing it once more.
+# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. The last time it
+# returns 1, because an administrator's RequeueExit=75 would queue it for ever.
 if [ "$code" -eq 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt {{requeues}} ]; then
     trap - USR1 TERM
     scontrol requeue "$SLURM_JOB_ID" && sleep 300
-elif [ "$code" -eq 75 ]; then
-    echo "saved, and queued again {{requeues}} times: submit it again, or raise --requeues" >&2
-    scontrol update JobId="$SLURM_JOB_ID" Requeue=0
 fi
 
-# For `videoar status` where Slurm forgets a job soon after its end.
+# For `videoar status`, also where Slurm forgets a job soon after its end.
 echo "$code" >"$left"
+if [ "$code" -eq 75 ]; then
+    echo "saved, and not queued again ({{requeues}} times at most): submit it again, or raise --requeues" >&2
+    exit 1
+fi
 exit "$code"

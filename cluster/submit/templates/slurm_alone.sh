@@ -1,4 +1,4 @@
 # Without srun the signal below reaches this process only, and not those that it starts (Ray's, decoders).
-saved=/dev/null/none
+saved=
 "${command[@]}" &
 step=$!

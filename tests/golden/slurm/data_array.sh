@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# debug-data-run: videoar data run
+# Made by `videoar submit`. Change what you like, and send it from /shared/work with: sbatch jobs/debug-data-run.sh
+#SBATCH --job-name=debug-data-run               # name in squeue and of the log
+#SBATCH --nodes=1                               # machines
+#SBATCH --ntasks-per-node=1                     # one agent on each, which starts the processes
+#SBATCH --signal=B:USR1@120                     # seconds before that, this script is told to let the command save
+#SBATCH --array=1-16                            # jobs that share the work
+#SBATCH --requeue                               # queue it again after a machine has failed
+#SBATCH --output=jobs/debug-data-run-%A_%a.log  # stdout and stderr; %j is the number of the job
+#SBATCH --open-mode=append                      # keep the log when the job is queued again
+set -u
+cd -- /shared/work || exit 1
+left=jobs/${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID.code
+rm -f -- "$left"
+
+# The command. Relative paths begin in the folder above.
+command=(v/bin/python -m videoar.cluster.entry data run debug --output s3://bucket/shards --part "$SLURM_ARRAY_TASK_ID/16")
+
+# Without srun the signal below reaches this process only, and not those that it starts (Ray's, decoders).
+saved=
+"${command[@]}" &
+step=$!
+
+# The signal comes before the time limit. The command finishes its step, saves and returns 75. `wait` returns early then.
+trap 'kill -USR1 "$step" 2>/dev/null' USR1 TERM
+while kill -0 "$step" 2>/dev/null; do wait "$step"; done
+wait "$step"
+code=$?
+if [ "$code" -eq 0 ] && [ -e "$saved" ]; then code=75; fi
+
+# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. The last time it
+# returns 1, because an administrator's RequeueExit=75 would queue it for ever.
+if [ "$code" -eq 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 20 ]; then
+    trap - USR1 TERM
+    scontrol requeue "$SLURM_JOB_ID" && sleep 300
+fi
+
+# For `videoar status`, also where Slurm forgets a job soon after its end.
+echo "$code" >"$left"
+if [ "$code" -eq 75 ]; then
+    echo "saved, and not queued again (20 times at most): submit it again, or raise --requeues" >&2
+    exit 1
+fi
+exit "$code"
+
+# jobs/debug-data-run.sh would be sent by: sbatch --parsable jobs/debug-data-run.sh
