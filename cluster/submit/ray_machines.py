@@ -25,7 +25,7 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, install
-from videoar.cluster.ground.process import child_environment
+from videoar.cluster.ground.process import child_environment, variable
 from videoar.data_pipeline.preparing.ray_cluster import ray_cluster
 
 _POLL_S = 1.0
@@ -113,7 +113,8 @@ def main() -> int:
     options = tyro.cli(Options)
     script = options.script.read_text(encoding="utf-8")  # once: a later `videoar submit` may write it anew
     stop = Stop()
-    with ray_cluster(0, 0.0):
+    # In a Ray Job the cluster may grow, so that `_placed` waits; elsewhere one on this machine is started for a trial.
+    with ray_cluster(0 if variable("RAY_ADDRESS") else options.machines * options.cpus, 0.0):
         install(stop.note)  # Ray has installed its own
         for again in range(options.requeues + 1):
             code = _run(options, script, stop)

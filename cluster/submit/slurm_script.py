@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 
 from videoar.cluster.submit.job import MANY_NODES, Job
+from videoar.cluster.submit.template import filled
 from videoar.cluster.submit.variables import Variable
 
 _ARRAY_NUMBER = "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
-_PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
 def script(job: Job, path: str) -> str:
@@ -32,17 +30,8 @@ def script(job: Job, path: str) -> str:
         "doctor": _doctor(job),
         "requeues": str(job.requeues),
     }
-    places["start"] = _fill(_template(start), places).rstrip("\n")
-    return _fill(_template("slurm.sh"), places)
-
-
-def _template(name: str) -> str:
-    return (files("videoar.cluster.submit") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _fill(template: str, places: dict[str, str]) -> str:
-    """Places are filled once: what is filled in is not searched for further places."""
-    return _PLACE.sub(lambda found: places[found[1]], template)
+    places["start"] = filled(start, places).rstrip("\n")
+    return filled("slurm.sh", places)
 
 
 def _directives(job: Job) -> Iterator[tuple[str, str]]:
