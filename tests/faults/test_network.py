@@ -107,7 +107,9 @@ def test_a_network_that_fails_for_a_while_costs_time_only(machines: Machines, de
     metrics = tmp_path / "cut" / "metrics.jsonl"
     machines.until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 12)
     machines.cable("down")
-    machines.until(lambda: all("start again" in machines.log(number).read_text() for number in range(2)))
+    machines.until(
+        lambda: "start again" in machines.log(0).read_text() and "no progress" in machines.log(1).read_text()
+    )
     machines.cable("up")
     machines.until(lambda: all(process.poll() == 0 for process in machines.trainers))
     run_command("train", "debug", "--run", tmp_path / "straight", "--processes", 2, *words)

@@ -54,11 +54,11 @@ class Submit:
     time: str | None = None
     """Time after which the engine ends the job: 90m, 12h, 2d, HH:MM:SS or D-HH:MM:SS. If not given, the engine's."""
     partition: str = ""
-    """Slurm's partition."""
+    """Slurm's partition; on Kubernetes Kueue's queue."""
     account: str = ""
     """Account that pays."""
     qos: str = ""
-    """Quality of service."""
+    """Quality of service; on Kubernetes the priority class."""
     flags: tuple[str, ...] = ()
     """Further flags of the engine, without their hyphens: `--flags exclusive constraint=h200 mem=0`."""
     image: str = ""
@@ -84,7 +84,7 @@ class Submit:
     array: Tasks | None = None
     """For `data run`: number of jobs that share its units."""
     requeues: ZeroOrMore = 20
-    """Times that the job is queued again after it has saved."""
+    """Times that the job is queued again after it has saved. On Kubernetes 0 means never, and others always."""
     doctor: bool = False
     """Run `videoar doctor` first, on every machine; a check that fails ends the job."""
     jobs: str = "jobs"
