@@ -114,16 +114,19 @@ class Job:
             raise InputError("array", self.array, f"cannot share the work of `{self.command}`", "leave it out")
         if self.array is not None and "--part" in self.words:
             raise InputError("array", self.array, "gives each of its jobs its own --part", "leave out --part")
-        if self.wall_s is not None and self.wall_s <= self.notice_s:
+        if self.wall_s is not None and self.wall_s < self.notice_s + _LEAST_WORK_S:
             raise InputError(
                 "time",
                 f"{self.wall_s} s",
-                f"is over before the command is told to save, {self.notice_s} s before its end",
+                f"leaves no time for work: the command is told to save {self.notice_s} s before its end",
                 "give more time, or a smaller --faults.stop-within-s",
             )
         if self.container is not None and not self.image:
             raise InputError("container", self.container, "opens no image", "add --image, or leave it out")
 
+
+_LEAST_WORK_S = 120
+"""Seconds before the notice. Slurm may give it a minute early."""
 
 _ONE_NODE = "use 1 node; an array (--array N) of `data run` shares its work"
 

@@ -35,14 +35,18 @@ class Checked:
     words: tuple[str, ...]
     processes: int = 1
     """Processes of each machine."""
+    output: str = ""
+    """Where a data command writes."""
     notice_s: int = 120
     """Seconds that it needs to save after a signal."""
 
     def checks(self, job: Job, gpu: str | None) -> list[Check]:
         """The checks that need no engine."""
-        from videoar.cluster.submit.cost import check_cost
+        from videoar.cluster.submit.recipe_checks import check_cost, check_plan
 
-        return [partial(check_cost, for_pretraining(self.recipe), job, gpu)] if self.command == "train" else []
+        if self.command == "train":
+            return [partial(check_cost, for_pretraining(self.recipe), job, gpu)]
+        return [] if job.array is None else [partial(check_plan, for_pretraining(self.recipe), self.output)]
 
 
 def check_words(command: str, recipe: str, words: Sequence[str], gpus: int) -> Checked:
@@ -58,7 +62,7 @@ def check_words(command: str, recipe: str, words: Sequence[str], gpus: int) -> C
         for_a_tokenizer(found)
         return checked
     if command.startswith("data"):
-        output_url(for_pretraining(found), options.output)
+        checked = replace(checked, output=output_url(for_pretraining(found), options.output))
     return _for_training(checked, options, gpus) if isinstance(options, Train) else checked
 
 

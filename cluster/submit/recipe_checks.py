@@ -1,10 +1,11 @@
-"""Whether a training job fits its GPUs and its time, by the recipe's budget, before anything is sent."""
+"""Checks of the recipe before anything is sent: does it fit its GPUs and its time, and is there a plan to share?"""
 
 from __future__ import annotations
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.submit.job import Job
+from videoar.data_pipeline.planning.all_datasets import require_plans
 from videoar.pretrain.budget.budget import GPU_MEMORY, budget
 from videoar.pretrain.budget.report import duration, gigabytes
 from videoar.pretrain.config import Recipe
@@ -33,3 +34,9 @@ def check_cost(recipe: Recipe, job: Job, gpu: str | None) -> Finding:
         )  # fmt: skip
     found = f"{needs} of {has} per GPU; {whole} on {processes} x {cost.gpu} at {cost.mfu:.0%} of the peak"
     return Finding(name="budget", state="ok", found=found)
+
+
+def check_plan(recipe: Recipe, output: str) -> Finding:
+    """InputError if the jobs of an array would find no plan to share."""
+    require_plans(recipe.data, output)
+    return Finding(name="plan", state="ok", found=f"every dataset has one in {output}")
