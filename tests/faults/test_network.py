@@ -39,10 +39,9 @@ class Machines:
             ["unshare", *NAMESPACES, "sh", "-ec", CABLES], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert self._holder.stdout is not None
-        assert self._holder.stderr is not None
         if self._holder.stdout.readline() != "ready\n":
-            self._holder.wait()
-            pytest.skip(f"two networks need namespaces of their own: {self._holder.stderr.read().strip()}")
+            _, said = self._holder.communicate()
+            pytest.skip(f"two networks need namespaces of their own: {said.strip()}")
         self.trainers = list[subprocess.Popen[bytes]]()
         children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children").read_text()
         self.first = int(children.split()[0])
@@ -83,7 +82,8 @@ class Machines:
 
     def stop(self) -> None:
         os.kill(self.first, signal.SIGKILL)
-        for process in [self._holder, *self.trainers]:
+        self._holder.communicate()
+        for process in self.trainers:
             process.wait()
 
 
