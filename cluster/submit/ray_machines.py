@@ -1,6 +1,6 @@
 """The driver of a Ray Job: runs a script once on each of several machines, and again after exit code 75.
 
-`python -m videoar.cluster.submit.ray_machines --machines=2 --cpus=8 --gpus=8 --requeues=20 SCRIPT`
+`python -m videoar.cluster.submit.ray_machines --machines=2 --cpus=8 --gpus=8 --requeues=20 --notice=300 SCRIPT`
 
 It survives the shell that submitted: it is a process of the cluster. It writes what the machines write.
 """
@@ -31,8 +31,6 @@ from videoar.data_pipeline.preparing.ray_cluster import ray_cluster
 _POLL_S = 1.0
 _SILENT_S = 10.0
 """Seconds of waiting for machines before it is logged."""
-_STOP_S = 300.0
-"""Seconds that the other machines have to save after one has failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +42,8 @@ class Options:
     cpus: int
     gpus: int
     requeues: int
+    notice: int
+    """Seconds that the other machines have to save after one has ended with 75, or has failed."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Round:
     def code(self) -> int:
         """The exit code of all: 75 must not hide that a machine failed."""
         failed = [code for code in self.codes if code not in (0, EXIT_PREEMPTED)]
-        return max(failed or self.codes)
+        return max(failed or self.codes, default=EXIT_PREEMPTED)
 
 
 class Machine:
@@ -136,7 +136,7 @@ def _run(options: Options, script: str, stop: Stop) -> int:
         if not _placed(group, options, stop):
             return EXIT_PREEMPTED
         actors = [_actor(group, options, number) for number in range(options.machines)]
-        return _until_all_end(actors, _started(actors, script), stop)
+        return _until_all_end(actors, _started(actors, script), stop, options.notice)
     finally:
         remove_placement_group(group)  # ends the actors too
 
@@ -178,8 +178,9 @@ def _started(actors: list[Any], script: str) -> Round:
     )
 
 
-def _until_all_end(actors: list[Any], started: Round, stop: Stop) -> int:
-    """Write what the machines write. Once one fails or the job is cancelled, the others are told to save and end."""
+def _until_all_end(actors: list[Any], started: Round, stop: Stop, notice_s: float) -> int:
+    """Write what the machines write. Once one has not done its work, or the job is cancelled, the others are told to
+    save and end."""
     while started.running:
         ready, _ = ray.wait(list(started.running), timeout=_POLL_S)
         for lines in ready:
@@ -189,7 +190,7 @@ def _until_all_end(actors: list[Any], started: Round, stop: Stop) -> int:
             started.stopped_at = time.monotonic()
             for actor in actors:
                 actor.stop.remote()
-        if started.stopped_at is not None and time.monotonic() - started.stopped_at > _STOP_S:
+        if started.stopped_at is not None and time.monotonic() - started.stopped_at > notice_s:
             break
     return started.code
 

@@ -41,6 +41,7 @@ def entrypoint(job: Job) -> str:
     if job.command in JOINS:
         return f"cd {folder} && exec bash {path}"
     words = [f"--machines={job.nodes}", f"--cpus={cpus(job)}", f"--gpus={job.gpus}", f"--requeues={job.requeues}"]
+    words.append(f"--notice={job.notice_s}")
     return f"cd {folder} && exec {shlex.join([job.python, '-m', _MACHINES, *words])} {path}"
 
 

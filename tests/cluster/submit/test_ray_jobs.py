@@ -124,7 +124,7 @@ def test_a_job_is_checked_sent_watched_and_cancelled(head: type[Head], capsys: p
     assert shown.startswith("raysubmit_1 debug-train: done, exit code 0")
     (sent,) = [body for command, path, body in head.asked if (command, path) == ("POST", "/api/jobs/")]
     assert sent["metadata"] == {"name": "debug-train"}
-    assert sent["entrypoint"].endswith("--machines=1 --cpus=1 --gpus=0 --requeues=20 jobs/debug-train.sh")
+    assert sent["entrypoint"].endswith("--machines=1 --cpus=1 --gpus=0 --requeues=20 --notice=300 jobs/debug-train.sh")
     assert head.asked[-1][:2] == ("POST", "/api/jobs/raysubmit_1/stop")
     written = [path.read_text() for path in Path("jobs").iterdir()]
     assert not any(TOKEN in text for text in [*written, out, said, shown])
@@ -225,7 +225,15 @@ def drive(script: Path, requeues: int) -> int:
     """The driver as Ray runs it, on a cluster of its own."""
     from videoar.cluster.submit import ray_machines
 
-    sys.argv = ["ray_machines", "--machines=1", "--cpus=1", "--gpus=0", f"--requeues={requeues}", str(script)]
+    sys.argv = [
+        "ray_machines",
+        "--machines=1",
+        "--cpus=1",
+        "--gpus=0",
+        f"--requeues={requeues}",
+        "--notice=60",
+        str(script),
+    ]
     return ray_machines.main()
 
 
@@ -246,6 +254,25 @@ def test_the_driver_starts_again_after_75_only(
     assert said.count("started again") == min(starts - 1, requeues + 1 if code else starts - 1)
     if code:
         assert re.search(r"started again 1 times: submit it again", said)
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize(
+    ("first", "code", "said"),
+    [
+        ("exit 3", 3, ""),
+        ("kill -9 $PPID; sleep 60", 0, "machine 0 is lost\nsaved; started again, 1 of at most 1 times"),
+    ],
+)
+def test_a_failure_ends_the_job_and_a_lost_machine_does_not(
+    first: str, code: int, said: str, tmp_path: Path, run_driver: Callable[[Path, int], tuple[int, str]]
+) -> None:
+    """A crash would come again, and burn GPUs; a machine that is gone has others that can take its place."""
+    script = tmp_path / "script.sh"
+    script.write_text(f"[ -e {tmp_path}/begun ] && exit 0; touch {tmp_path}/begun; {first}\n")
+    ended, written = run_driver(script, 1)
+    assert ended == code, written
+    assert said in written
 
 
 @pytest.fixture
