@@ -17,6 +17,7 @@ from videoar.data_pipeline.planning.filters import cannot_be_cut, clip_reasons, 
 from videoar.data_pipeline.planning.opinions import Models, Opinion
 from videoar.data_pipeline.sources.source import Skipped, SkippedKind, Source, current_etag, local_copy
 
+DAMAGED = "is a part whose frames are damaged"
 TOO_SHORT = "is shorter than one clip"
 
 
@@ -142,9 +143,11 @@ class Examiner:
     def _slots(self, examined: Examined, probe: Probe, scan: Scan | None) -> list[Slot]:
         """The places of an input's clips, ordered by their ends; shots without one are recorded."""
         shots: list[Window | None] = [None]
+        damaged: list[Window] = []
         if not probe.is_image:
             window = usable_window(self._dataset.source, examined.source, probe.duration_s)
             shots = [window] if scan is None else list(scan.shots(window))
+            damaged = [] if scan is None else scan.damage_in(window)
         slots = []
         shortest = self._dataset.shots.min_shot_s if len(shots) > 1 else 0.0
         for shot in shots:
@@ -155,6 +158,8 @@ class Examiner:
             slots += found
             if reason:
                 examined.drop(reason, None if shot is None else shot.start_s)
+        for part in damaged:
+            examined.drop(DAMAGED, part.start_s)
         if not slots:
             reason = examined.skipped[0].reason
             examined.skipped = examined.skipped if len(shots) > 1 else []
