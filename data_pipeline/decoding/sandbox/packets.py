@@ -56,7 +56,7 @@ def read_packets(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _is_joint(last: Any, first: Any) -> bool:
-    """Whether two packets are the ends of joined streams: there the counter of packets begins anew, as the clock does."""
+    """Whether two packets are the ends of joined streams: the counter of packets begins anew, as the clock does."""
     return first.is_keyframe and None not in (last.dts, first.dts) and first.dts < last.dts
 
 
