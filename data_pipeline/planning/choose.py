@@ -17,7 +17,9 @@ from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.clip import Clip, shape_clip
 from videoar.data_pipeline.planning.duplicates import SeenClips
-from videoar.data_pipeline.planning.examine import Candidate, Examined, Examiner
+from videoar.data_pipeline.planning.examine import Candidate, Examined, Examiner, LeftOut
+from videoar.data_pipeline.planning.seconds import in_seconds, microseconds
+from videoar.data_pipeline.planning.unused import FileSeconds
 from videoar.data_pipeline.sources.listing import iter_sources
 from videoar.data_pipeline.sources.source import Skipped, Source
 
@@ -99,7 +101,9 @@ def _shape_clips(dataset: DatasetConfig, inputs: Iterable[Source | Skipped], acc
         assert isinstance(source, Source)
         accounts.num_candidates += 1
         accounts.num_planned_inputs += 1
-        yield shape_clip(source, dataset.bucket)
+        clip = shape_clip(source, dataset.bucket)
+        accounts.length_us += microseconds(clip.new_s)
+        yield clip
 
 
 def _files(inputs: Iterable[Source | Skipped]) -> Iterator[tuple[Source | Skipped, ...]]:
@@ -139,51 +143,68 @@ class _Choice:
     """Takes the clips that are new and records the rest. Of two duplicates the first is taken."""
 
     def __init__(self, dataset: DatasetConfig, accounts: Accounts) -> None:
-        self._score_only = dataset.filters.score_only
+        self._dataset, self._score_only = dataset, dataset.filters.score_only
         self._accounts = accounts
         self._seen = SeenClips(dataset.duplicates) if dataset.duplicates.method != "off" else None
         self._keys: set[int] = set()
 
     def of(self, group: Sequence[Examined | Skipped]) -> Iterator[Clip | Skipped]:
         """The clips of one file, ordered by their ends; then what is left out."""
-        clips: list[Clip] = []
-        left: list[Skipped] = []
-        for examined in group:
-            if isinstance(examined, Skipped):
-                left.append(examined)
-                continue
+        yield from (item for item in group if isinstance(item, Skipped))
+        inputs = [item for item in group if isinstance(item, Examined)]
+        if not inputs:
+            return
+        clips: list[tuple[Clip, Examined]] = []
+        left: list[LeftOut] = []
+        for examined in inputs:
             kept, dropped = self._choose(examined)
-            clips += kept
-            left += examined.skipped + dropped
-            self._accounts.num_candidates += examined.num_candidates
-            self._accounts.num_planned_inputs += bool(kept)
-            if kept:
-                self._accounts.kinds.update(examined.kinds)
+            clips += [(clip, examined) for clip in kept]
+            left += examined.left_out + dropped
+            self._count(examined, kept)
             if not kept and not examined.is_closed:
-                why = (dropped or examined.skipped)[0]
-                left.append(Skipped(source=examined.source.name, reason=why.reason, kind=why.kind))
-        yield from sorted(clips, key=lambda clip: (clip.end_s, clip.start_s))
-        yield from left
+                why = (dropped or examined.left_out)[0].record
+                record = Skipped(source=examined.source.name, reason=why.reason, kind=why.kind)
+                left.append(LeftOut(record, () if examined.window is None else (examined.window,)))
+        yield from self._timed(inputs, clips, left)
 
-    def _choose(self, examined: Examined) -> tuple[list[Clip], list[Skipped]]:
+    def _count(self, examined: Examined, kept: Sequence[Clip]) -> None:
+        self._accounts.num_candidates += examined.num_candidates
+        self._accounts.num_planned_inputs += bool(kept)
+        if kept:
+            self._accounts.kinds.update(examined.kinds)
+
+    def _timed(
+        self, inputs: Sequence[Examined], clips: Sequence[tuple[Clip, Examined]], left: Sequence[LeftOut]
+    ) -> Iterator[Clip | Skipped]:
+        """The clips and the records, each with the seconds of the file that are its own."""
+        file = FileSeconds(self._dataset, inputs)
+        for clip, examined in sorted(clips, key=lambda pair: (pair[0].end_s, pair[0].start_s)):
+            yield replace(clip, new_s=in_seconds(file.claim(examined.shown(clip))))
+        for item in sorted(left, key=lambda item: item.record.is_input):  # a shot has the more exact reason
+            time = sum(file.claim(part) for part in item.parts)
+            yield replace(item.record, seconds=in_seconds(time) if file.is_known else None)
+        self._accounts.length_us += file.length
+        for reason, time in file.unused():
+            self._accounts.time_out[reason] += time
+
+    def _choose(self, examined: Examined) -> tuple[list[Clip], list[LeftOut]]:
         """The clips of one input that are new, and the records of those that are not."""
         kept: list[Clip] = []
-        dropped: list[Skipped] = []
+        dropped: list[LeftOut] = []
         for candidate in examined.candidates:
             reason, repeated = self._repeats(candidate)
             if reason and not (repeated and self._score_only):
                 first = candidate.clips[0]
-                dropped.append(
-                    Skipped(
-                        source=examined.source.name,
-                        reason=reason,
-                        kind="duplicate",
-                        is_input=False,
-                        start_s=first.start_s,
-                        num_clips=len(candidate.clips),
-                        repeats=repeated,
-                    )
+                record = Skipped(
+                    source=examined.source.name,
+                    reason=reason,
+                    kind="duplicate",
+                    is_input=False,
+                    start_s=first.start_s,
+                    num_clips=len(candidate.clips),
+                    repeats=repeated,
                 )
+                dropped.append(LeftOut(record, (examined.shown(first),)))
             else:
                 kept += _remarked(candidate.clips, f"repeats {repeated}" if repeated else "")
                 self._remember(candidate, is_new=not repeated)

@@ -91,6 +91,9 @@ class Skipped:
     """Clips that are left out, variants included."""
     repeats: str = ""
     """Key of the clip that a duplicate repeats."""
+    seconds: float | None = None
+    """Seconds of the source that are left out for this reason and for no earlier one; None: the input was not opened,
+    and its length is unknown."""
 
 
 def suffix(path: str) -> str:

@@ -39,7 +39,7 @@ def test_the_command_prints_what_is_planned_and_stats_account_for_it(
     assert main(["data", "plan", str(tmp_path / "r.yaml"), "--output", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["num_inputs"], facts["num_planned_inputs"], facts["num_clips"]) == (3, 1, 6)
-    assert main(["data", "stats", str(out)]) == 0
+    assert main(["data", "stats", str(out), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["is_balanced"]
     assert (found["num_planned"], found["num_remaining"], found["num_samples"]) == (6, 6, 0)
