@@ -45,6 +45,9 @@ class Accounts:
     time_out: Counter[Reason] = field(default_factory=Counter)
     """The rest, by reason."""
 
+    num_recalled: int = 0
+    """Inputs that a planning which was stopped had examined already; not part of the plan."""
+
     @property
     def num_done(self) -> int:
         """Inputs that are planned or left out."""

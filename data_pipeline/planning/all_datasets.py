@@ -48,8 +48,10 @@ class PlanProgress:
     """Inputs that are planned or left out."""
     num_clips: int
     """Clips so far."""
+    num_recalled: int
+    """Of the inputs that are done, those that a planning which was stopped had examined already."""
     inputs_per_s: float
-    """Average rate since the start."""
+    """Average rate since the start, of inputs that were examined since then."""
     eta_s: float | None
     """Seconds to the end at that rate; None if the end is not known."""
 
@@ -117,13 +119,15 @@ def _reporter(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) 
             return
         last = accounts.num_done, accounts.num_clips
         done, clips = last
-        rate = done / max(1e-9, time.monotonic() - began)
+        recalled = min(done, accounts.num_recalled)
+        rate = (done - recalled) / max(1e-9, time.monotonic() - began)
         progress(
             PlanProgress(
                 dataset=dataset.name,
                 num_inputs=total,
                 num_done=done,
                 num_clips=clips,
+                num_recalled=recalled,
                 inputs_per_s=rate,
                 eta_s=(total - done) / rate if total is not None and rate > 0 else None,
             )

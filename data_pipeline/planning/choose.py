@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from queue import SimpleQueue
@@ -18,6 +18,7 @@ from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.clip import Clip, shape_clip
 from videoar.data_pipeline.planning.duplicates import SeenClips
 from videoar.data_pipeline.planning.examine import Candidate, Examined, Examiner, LeftOut
+from videoar.data_pipeline.planning.journal import Journal
 from videoar.data_pipeline.planning.seconds import in_seconds, microseconds
 from videoar.data_pipeline.planning.unused import FileSeconds
 from videoar.data_pipeline.sources.listing import iter_sources
@@ -42,20 +43,23 @@ def iter_plan(
     accounts: Accounts,
     *,
     processes: int = 1,
+    journal: Journal | None = None,
     on_progress: OnProgress | None = None,
-) -> Iterator[Clip | Skipped]:
+) -> Generator[Clip | Skipped, None, None]:
     """Clips and left-out inputs in a fixed order, as they are found; `accounts` counts them.
 
-    The number of processes changes only the time. InputError, at the end, if there is no clip.
+    The number of processes and what a journal knows already change only the time. InputError, at the end, if there is
+    no clip.
     """
     reasons: Counter[str] = Counter()
-    for item in _items(dataset, limits, accounts, processes):
+    for item in _items(dataset, limits, accounts, processes, journal):
         if isinstance(item, Clip):
             accounts.take(item)
         else:
             accounts.leave_out(item)
             reasons[item.reason] += item.is_input
         yield item
+        accounts.num_recalled = journal.num_recalled if journal is not None else 0
         if on_progress is not None:
             on_progress(accounts)
     assert accounts.is_balanced, f"inputs or clips are not accounted for: {accounts}"
@@ -75,14 +79,14 @@ def summary(reasons: Counter[str], most: int = 3) -> str:
 
 
 def _items(
-    dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, processes: int
+    dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, processes: int, journal: Journal | None
 ) -> Iterator[Clip | Skipped]:
     inputs = _counted(iter_sources(dataset.source, limits.max_bytes), accounts)
     if dataset.source.kind == "shapes":
         yield from _shape_clips(dataset, inputs, accounts)
         return
     choice = _Choice(dataset, accounts)
-    for found in _examined(Examiner(dataset, limits), _files(inputs), limits, processes):
+    for found in _examined(Examiner(dataset, limits), _files(inputs), limits, processes, journal):
         yield from choice.of(found)
 
 
@@ -117,7 +121,11 @@ def _files(inputs: Iterable[Source | Skipped]) -> Iterator[tuple[Source | Skippe
 
 
 def _examined(
-    examiner: Examiner, files: Iterable[tuple[Source | Skipped, ...]], limits: DecodeLimits, processes: int
+    examiner: Examiner,
+    files: Iterable[tuple[Source | Skipped, ...]],
+    limits: DecodeLimits,
+    processes: int,
+    journal: Journal | None,
 ) -> Iterator[Sequence[Examined | Skipped]]:
     """What each file gives, in order; several files are examined at the same time, each with its own decoder."""
     decoders: SimpleQueue[VideoDecoder] = SimpleQueue()
@@ -126,6 +134,11 @@ def _examined(
         sources = [item for item in group if isinstance(item, Source)]
         if not sources:
             return [item for item in group if isinstance(item, Skipped)]
+        if journal is not None:
+            return journal.recall_or(examiner.source, sources, lambda: opened(sources))
+        return opened(sources)
+
+    def opened(sources: Sequence[Source]) -> list[Examined]:
         decoder = decoders.get()
         try:
             return examiner.examine(sources, decoder)

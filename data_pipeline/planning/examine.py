@@ -106,6 +106,11 @@ class Examiner:
         check_libraries(dataset)
 
     @property
+    def source(self) -> SourceConfig:
+        """Where the inputs are."""
+        return self._dataset.source
+
+    @property
     def pictures(self) -> PictureConfig:
         """What decoders do with kinds of pictures that need a decision."""
         return self._dataset.source.pictures

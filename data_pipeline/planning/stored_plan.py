@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ from videoar.data_pipeline.decoding.frame_sampling import RULES_VERSION
 from videoar.data_pipeline.planning.accounts import ADDED_LATER, Accounts
 from videoar.data_pipeline.planning.choose import OnProgress, iter_plan
 from videoar.data_pipeline.planning.clip import Clip
+from videoar.data_pipeline.planning.journal import Journal
 from videoar.data_pipeline.planning.opinions import model_hashes
 from videoar.data_pipeline.planning.plan_writer import PLAN_VERSION, SKIPPED_KEY, TABLE_KEY, PlanWriter, ShardLimits
 from videoar.data_pipeline.shards.commits import Unit
@@ -176,13 +178,26 @@ def ensure_plan(
     wanted = config_hash(dataset, sample_format, shards)
     if (plan := find_plan(storage, wanted)) is not None:
         return plan
-    accounts = Accounts()
-    with PlanWriter(storage, sample_format, shards) as writer:
-        for item in iter_plan(dataset, limits, accounts, processes=processes, on_progress=on_progress):
-            writer.add(item)
-    facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}
-    storage.write(HEAD_KEY, json.dumps(writer.head() | facts, indent=2, sort_keys=True).encode())
+    accounts, settings = Accounts(), json.dumps([wanted, asdict(limits)])
+    with Journal(storage, settings) as journal:
+        items = iter_plan(dataset, limits, accounts, processes=processes, journal=journal, on_progress=on_progress)
+        with _forgetting(journal, accounts), PlanWriter(storage, sample_format, shards) as writer, closing(items):
+            for item in items:
+                writer.add(item)
+        facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}
+        storage.write(HEAD_KEY, json.dumps(writer.head() | facts, indent=2, sort_keys=True).encode())
     return read_plan(storage)
+
+
+@contextmanager
+def _forgetting(journal: Journal, accounts: Accounts) -> Iterator[None]:
+    """Leave nothing behind if the settings or the sources are wrong: they will be others next time."""
+    try:
+        yield
+    except InputError:
+        if not accounts.num_clips:
+            journal.remove()
+        raise
 
 
 def find_plan(storage: Storage, wanted: str) -> Plan | None:
