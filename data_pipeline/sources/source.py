@@ -208,7 +208,7 @@ def _fetch(storage: Storage, key: str, item: InFile, local: str, max_bytes: int)
     """Copy in parts, never more than `max_bytes`, regardless of the size that the store states."""
     left = item.size_bytes if item.member else max_bytes + 1
     if left > max_bytes and item.member:
-        raise DecodeError(f"has {left} bytes, more than the {max_bytes} accepted")
+        raise DecodeError(f"has {left} bytes, more than data.max_source_bytes={max_bytes}")
     try:
         with open(local, "wb") as file, closing(storage.parts(key, _COPY_BYTES, item.offset)) as parts:
             while left > 0 and (part := next(parts, b"")):
@@ -218,4 +218,4 @@ def _fetch(storage: Storage, key: str, item: InFile, local: str, max_bytes: int)
     if item.member and left:
         raise DecodeError("the tar ends within it")
     if not item.member and not left:
-        raise DecodeError(f"has more than the {max_bytes} bytes accepted")
+        raise DecodeError(f"has more bytes than data.max_source_bytes={max_bytes}")

@@ -131,7 +131,7 @@ class _TarMembers:
             "is a folder": member.isdir(),
             "is not a regular file": not member.isreg(),
             f"is a pickle or may hold one (.{kind})": kind in _PICKLES,
-            f"is larger than the {self.max_bytes} bytes accepted": member.size > self.max_bytes,
+            f"has more bytes than data.max_source_bytes={self.max_bytes}": member.size > self.max_bytes,
             "goes beyond the end of the tar": member.offset_data + member.size > self.file.size,
             "has a name that occurred before": member.name in self.names,
         }

@@ -162,3 +162,6 @@ def test_the_commands_account_for_every_second(films: Path, tmp_path: Path, caps
     assert seconds["made_s"] > 0
     assert main(["data", "stats", out]) == 0
     assert "the file has changed since" in capsys.readouterr().out
+    assert main(["data", "inspect", f"{out}/clips", "0", "--out", str(tmp_path / "look"), "--clips", "1"]) == 0
+    _, sample, *_ = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (sample["source"], sample["start_s"], sample["end_s"]) == (f"{raw}/copy.mp4", 0.0, 0.5)
