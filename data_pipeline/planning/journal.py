@@ -103,7 +103,7 @@ class Journal:
         try:
             self._made_folder = not self._path.parent.exists()
             self._path.parent.mkdir(mode=0o777 if self._path.name == _NAME else 0o700, parents=True, exist_ok=True)
-            if self._path.name != _NAME and self._path.parent.stat().st_uid != os.getuid():
+            if self._path.name != _NAME and self._path.parent.lstat().st_uid != os.getuid():
                 return None  # anybody may make a folder below TMPDIR
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError:
