@@ -92,7 +92,10 @@ def left_out_table() -> Table:
 
 
 def left_out_rows(name: str, accounts: Mapping[str, Any], storage: Storage) -> list[tuple[str, ...]]:
-    """Rows of the most frequent reasons for inputs and clips; then why other seconds are in no clip."""
+    """Rows of the most frequent reasons for inputs and clips; then why other seconds are in no clip.
+
+    Where there are no seconds, or they are not known, nothing is shown.
+    """
     found: dict[Reason, list[Any]] = {}
     for place, part in enumerate(("inputs_out", "clips_out", "seconds_out")):
         for kind, reasons in (accounts.get(part) or {}).items():
@@ -104,7 +107,15 @@ def left_out_rows(name: str, accounts: Mapping[str, Any], storage: Storage) -> l
     shown = [*commonest[:_REASONS], *unused]
     examples = _examples(storage, {reason for reason, _ in shown})
     rows: list[tuple[str, ...]] = [
-        (name, kind, f"{inputs:,}", f"{clips:,}", f"{time_s:,.2f}", escape(why), escape(examples.get((kind, why), "")))
+        (
+            name,
+            kind,
+            f"{inputs:,}",
+            f"{clips:,}",
+            f"{time_s:,.2f}" if time_s else "",
+            escape(why),
+            escape(examples.get((kind, why), "")),
+        )
         for (kind, why), (inputs, clips, time_s) in shown
     ]
     hidden = len(found) - len(rows)
