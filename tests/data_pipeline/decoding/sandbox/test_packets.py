@@ -164,7 +164,7 @@ def test_the_commands_make_the_other_clips_and_count(
     assert main(["data", "plan", str(tmp_path / "r.yaml"), "--output", out]) == 0
     make_shards(data, out)
     capsys.readouterr()
-    assert main(["data", "stats", out]) == 0
+    assert main(["data", "stats", out, "--json"]) == 0
     counts = json.loads(capsys.readouterr().out)
     assert counts["is_balanced"]
     assert counts["num_planned"] == counts["num_samples"] + sum(counts["failed"].values())
