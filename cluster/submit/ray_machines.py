@@ -137,6 +137,9 @@ def _run(options: Options, script: str, stop: Stop) -> int:
             return EXIT_PREEMPTED
         actors = [_actor(group, options, number) for number in range(options.machines)]
         return _until_all_end(actors, _started(actors, script), stop, options.notice)
+    except ray.exceptions.RayActorError:
+        _say("the first machine is lost")
+        return EXIT_PREEMPTED
     finally:
         remove_placement_group(group)  # ends the actors too
 

@@ -90,3 +90,24 @@ def test_the_world_is_read_from_srun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")  # torchrun inside an allocation sets its own variables
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert World.here() == World(rank=0, local_rank=0, world_size=2)
+
+
+def test_the_machines_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launcher on each machine starts processes of one job; inside torchrun there is nothing to start."""
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NNODES"):
+        monkeypatch.setenv(name, "")
+    assert World.of_machines() == World()
+    tasks = {**SHELL_OF_SALLOC, "STEP_NUM_TASKS": "2", "PROCID": "1"}
+    with monkeypatch.context() as inside:
+        for name, value in tasks.items():
+            inside.setenv(f"SLURM_{name}", value)
+        port = 20_000 + int(SBATCH["JOB_ID"])
+        assert World.of_machines() == World(rank=1, local_rank=0, world_size=2, rendezvous=f"tcp://10.0.0.7:{port}")
+        inside.setenv("RANK", "0")
+        assert World.of_machines() == World()
+    for name, value in {"NNODES": "3", "NODE_RANK": "2", "MASTER_ADDR": "n0", "MASTER_PORT": "29400"}.items():
+        monkeypatch.setenv(name, value)
+    assert World.of_machines() == World(rank=2, world_size=3, rendezvous="tcp://n0:29400")
+    monkeypatch.setenv("NODE_RANK", "3")
+    with pytest.raises(InputError, match="NODE_RANK=3: is not the index of one of 3 machines"):
+        World.of_machines()

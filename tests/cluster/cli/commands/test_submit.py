@@ -1,0 +1,77 @@
+"""What `videoar submit` refuses before it asks a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from videoar.cluster.cli.arguments import own_flags
+from videoar.cluster.cli.command_table import COMMANDS
+from videoar.cluster.cli.commands.submittable import SUBMITTABLE
+from videoar.cluster.entry import main
+
+
+def test_options_of_submit_and_of_the_commands_are_different_words() -> None:
+    """An option of both would never reach the command, in silence."""
+    own = set(own_flags(COMMANDS["submit"].options))
+    assert not [
+        (name, both) for name in SUBMITTABLE if name in COMMANDS if (both := own & {*own_flags(COMMANDS[name].options)})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--model.widht", "3"), "--model.widht=3: is not a field; did you mean --model.width?"),
+        (("--model.width", "x"), "model.width=x: is not a whole number; correct the value"),
+        (("--command", "trian"), "command=trian: cannot be submitted; use one of: train, data plan, data run"),
+        (("--command", "tokenizer train"), "RECIPE=debug: trains a generator"),
+        (("--command", "data run"), "output='': is not given, and data.url of the recipe is empty; add --output URL"),
+        (("--command", "data run", "--output", "s3://k:secret@b"), "arguments=s3://***: contains a credential"),
+        (("--gpus", "4", "--processes", "2"), "processes=2: is not one for each of 4 GPUs; leave it out"),
+        (("--env", "HF_TOKEN=canary"), "env=HF_TOKEN=***: would be written into the script"),
+        (("--time", "5"), "time='5': is not a time"),
+        (("--name", "a;b"), "name='a;b': has characters that are not accepted"),
+        (("--gpus", "8", "--gpu", "h999"), "gpu=h999: is not a device whose peak is known"),
+        (("--nodes", "3", "--gpus", "1"), "stages.images.batch=2: is not a multiple of the 3 data-parallel processes"),
+        ((), "PATH=sbatch: is not installed here; run this where `sbatch` is: a login node"),
+    ],
+)
+def test_one_line_and_nothing_sent(
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What would fail in the job, hours later on paid machines, fails here."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["submit", "debug", "--to", "slurm", *words]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(message)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_memory_and_time_are_compared_with_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that cannot fit its GPUs or its time is refused by arithmetic."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    base = ["submit", "t2v_4b@8", "--to", "slurm", "--gpus", "8"]
+    assert main([*base, "--gpu", "h200", "--time", "1d", "--requeues", "1"]) == 2
+    assert "time=24.0 h x 2: is less than the " in capsys.readouterr().err
+    assert main([*base, "--gpu", "h100", "--parallel.recompute", "none"]) == 2
+    assert "gpu=H100: has 80.0 GB, and a process needs " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "cancel"])
+def test_a_job_that_is_not_recorded(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From another folder, the record is not found: say which folder is meant."""
+    monkeypatch.chdir(tmp_path)
+    assert main([command, "7"]) == 2
+    assert capsys.readouterr().err.startswith("JOB=7: is not a job in jobs/; give --jobs the folder")
