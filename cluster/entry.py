@@ -15,7 +15,7 @@ from videoar.cluster.cli.output import complain, say_how_to_resume
 from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
-from videoar.cluster.ground.process import EXIT_STOPPED, is_worker
+from videoar.cluster.ground.process import EXIT_STOPPED, end_with_parent, is_launched, is_worker
 from videoar.cluster.ground.surroundings import explained
 
 
@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for library in ("botocore", "aiobotocore"):  # they log at every start where they found keys
         logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
+    if is_launched():
+        end_with_parent()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         name, rest = find_command(words)

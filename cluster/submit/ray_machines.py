@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -31,6 +32,19 @@ from videoar.data_pipeline.preparing.ray_cluster import ray_cluster
 _POLL_S = 1.0
 _SILENT_S = 10.0
 """Seconds of waiting for machines before it is logged."""
+
+_KEEPER = """
+trap : TERM
+export VIDEOAR_PARENT=$$
+while kill -0 "$PPID"; do sleep 1; done >/dev/null 2>&1 && kill -9 "$$" &
+watch=$!
+bash -c "$0"
+code=$?
+kill "$watch"
+exit "$code"
+"""
+"""A process between actor and script. An actor that Ray ends kills its children at once. The script is none of them:
+a trainer sees that its parent is gone, and still saves. The keeper ends with an actor that died otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +90,16 @@ class Machine:
     def run(self, script: str, variables: dict[str, str]) -> Iterator[str | int]:
         """The lines that the script writes, and then its exit code."""
         self._process = subprocess.Popen(
-            ["bash", "-c", script],
+            ["bash", "-c", _KEEPER, script],
             # What the script prepares with Ray, it prepares on this machine: the cluster's CPUs are taken by this job.
             env={**child_environment({}), **variables, "RAY_ADDRESS": ""},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         if self._stopped:
-            self._process.terminate()
+            self._terminate()
         assert self._process.stdout is not None
         for line in self._process.stdout:
             yield line.decode(errors="replace")
@@ -95,8 +110,12 @@ class Machine:
     def stop(self) -> None:
         """Tell the script to save and to end."""
         self._stopped = True
+        self._terminate()
+
+    def _terminate(self) -> None:
         if self._process is not None:
-            self._process.terminate()
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
 
 
 class Stop:

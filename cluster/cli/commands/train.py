@@ -60,7 +60,7 @@ def _train(words: Sequence[str], prog: str) -> int:
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world, machines = for_pretraining(recipe), World.here(), World.of_machines()
-    if world.world_size > 1 or is_launched():
+    if world.world_size > 1 and not is_launched():  # otherwise the entry point has done so
         end_with_parent()
     if options.processes > 1 and world.world_size > 1 and machines.world_size == 1:
         raise InputError(

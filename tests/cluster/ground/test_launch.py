@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,6 @@ def test_a_run_that_stops_itself_says_so_to_its_agent(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(entry, "find_command", stops)
     assert entry.main(["train"]) == 1
-    monkeypatch.setenv("VIDEOAR_PARENT", "1")
+    monkeypatch.setenv("VIDEOAR_PARENT", str(os.getppid()))
     monkeypatch.setenv("RANK", "0")
     assert entry.main(["train"]) == EXIT_STOPPED

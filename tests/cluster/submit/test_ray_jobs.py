@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +23,7 @@ from videoar.cluster.entry import main
 from videoar.cluster.submit import ray_jobs
 from videoar.cluster.submit.ray_jobs import status_of, usage_of
 
-from ...forked import Forked
+from ...forked import PATIENCE_S, Forked
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "ray"
 TOKEN = "the-token-of-the-cluster"
@@ -261,7 +263,7 @@ def test_the_driver_starts_again_after_75_only(
     ("first", "code", "said"),
     [
         ("exit 3", 3, ""),
-        ("kill -9 $PPID; sleep 60", 0, "machine 0 is lost\nsaved; started again, 1 of at most 1 times"),
+        ("kill -9 $(ps -o ppid= $PPID); sleep 60", 0, "machine 0 is lost\nsaved; started again, 1 of at most 1 times"),
     ],
 )
 def test_a_failure_ends_the_job_and_a_lost_machine_does_not(
@@ -273,6 +275,29 @@ def test_a_failure_ends_the_job_and_a_lost_machine_does_not(
     ended, written = run_driver(script, 1)
     assert ended == code, written
     assert said in written
+
+
+@pytest.mark.drill
+def test_a_trainer_saves_though_ray_ends_its_driver(tmp_path: Path) -> None:
+    """Seconds after `cancel` Ray kills the driver, and with it the actors; a large model takes minutes to save."""
+    script = tmp_path / "script.sh"
+    save = f"sleep 6; touch {tmp_path}/saved; exit 75"
+    script.write_text(f"trap '{save}' TERM; touch {tmp_path}/begun; while :; do sleep 0.1; done\n")
+    driver = Forked(drive, script, 1, environment={"RAY_ADDRESS": ""})
+    until((tmp_path / "begun").exists)
+    driver.send_signal(signal.SIGTERM)
+    time.sleep(3)  # that is what Ray waits
+    driver.kill()
+    driver.wait()
+    assert not (tmp_path / "saved").exists(), "it is still saving"
+    until((tmp_path / "saved").exists)
+
+
+def until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.fixture
