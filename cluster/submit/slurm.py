@@ -27,6 +27,10 @@ class Slurm(Engine):
     name = "slurm"
 
     def render(self, job: Job) -> Rendered:
+        if any(sign in str(job.folder) for sign in "%\\"):
+            raise InputError(
+                "folder", job.folder, "has a % or \\, which Slurm changes in paths", "run in another folder"
+            )
         path = f"{job.jobs}/{job.name}.sh"
         return Rendered(files={path: script(job, path)}, command=("sbatch", "--parsable", path))
 

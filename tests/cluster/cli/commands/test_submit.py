@@ -53,6 +53,17 @@ def test_one_line_and_nothing_sent(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["%j", "a\\ b"])
+def test_a_folder_whose_name_slurm_would_change(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Slurm writes the log elsewhere, or ends the job before its first line."""
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    assert main(["submit", "debug", "--to", "slurm", "--dry-run"]) == 2
+    assert "has a % or \\, which Slurm changes in paths; run in another folder" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_memory_and_time_are_compared_with_the_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
