@@ -21,7 +21,7 @@ from videoar.cluster.ground.surroundings import explained
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for library in ("botocore", "aiobotocore"):  # they log at every start where they found keys
+    for library in ("botocore", "aiobotocore", "megatron"):  # they log at every start what they found
         logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
     words = list(sys.argv[1:] if arguments is None else arguments)

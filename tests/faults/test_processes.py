@@ -146,6 +146,8 @@ def test_a_signal_while_the_loader_hangs(debug_data: str, tmp_path: Path) -> Non
     assert time.monotonic() - begun < 120, "half of the time that it has by default"
     assert "not saved within 2 s of the signal" in said
     assert (tmp_path / "run" / "preempted").exists()
+    (stopped,) = [line for line in read_lines(tmp_path / "run" / "events.jsonl") if line["event"] == "stopped"]
+    assert (stopped["signal"], stopped["saved"]) == ("SIGTERM", False)
 
 
 def test_a_full_disk(debug_data: str, tmp_path: Path) -> None:
