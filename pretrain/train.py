@@ -103,7 +103,7 @@ def _loop(
             preemption=preemption,
             reports=StepReports(recipe, resumed.engine, saver, reporter, losses),
         )
-        preemption.too_late = run.leave_unsaved
+        preemption.too_late, health.on_slow = run.leave_unsaved, run.note_slow
         yield run
 
 
@@ -133,16 +133,12 @@ def _train_stage(run: Run) -> None:
             rate = learning_rate(run.recipe, run.step, run.progress.ended)
             with measured_communication(run.measures_communication) as communication:
                 result = run.engine.step(run.packs(built), len(built.packs), plan.num_frames, rate)
+            done = times.step_enqueued(communication.seconds)
+            if communication.seconds is not None:
+                run.health.worked(run.step, done.total - communication.seconds)
             # The record of a step is written while the next step runs: here, that of the step before.
             run.reports.push(
-                StepReport(
-                    step=run.step,
-                    stage=stage,
-                    plan=plan,
-                    result=result,
-                    times=times.step_enqueued(communication.seconds),
-                    learning_rate=rate,
-                )
+                StepReport(step=run.step, stage=stage, plan=plan, result=result, times=done, learning_rate=rate)
             )
             run.advance(plan, result, loader)
             run.agree()

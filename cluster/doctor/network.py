@@ -70,7 +70,8 @@ def _named(found: list[Listener]) -> str:
 def _listening() -> Iterator[Listener]:
     """Listening sockets of this user's Ray and Python processes."""
     places = dict(_sockets())
-    for folder in Path("/proc").glob("[0-9]*"):
+    launcher = str(os.getppid())  # torchrun's agent keeps the store where the processes of this job meet
+    for folder in (one for one in Path("/proc").glob("[0-9]*") if one.name != launcher):
         with contextlib.suppress(OSError):  # a process of another user, or one that has ended
             words = (folder / "cmdline").read_text(errors="replace").split("\0")
             line, short = " ".join(words), words[0].split(" ")[0].rsplit("/", 1)[-1]

@@ -86,7 +86,7 @@ def _megatron_layers(device: torch.device) -> nn.ModuleList:
     narrow = RowParallelLinear(2 * _WIDTH, _WIDTH, input_is_parallel=True, skip_bias_add=False, **options)
     layers: Any = _Layers([wide, narrow]).to(device)
     layers.config, layers.model_type = config, ModelType.encoder_or_decoder
-    return layers  # type: ignore[no-any-return]
+    return layers
 
 
 def deepspeed(device: torch.device) -> None:

@@ -64,6 +64,8 @@ def test_a_process_that_hangs_is_named_and_the_job_ends(debug_data: str, tmp_pat
     said = ended(process)
     assert process.returncode == 1
     assert f"process 1 ({os.uname().nodename}, pid {stopped}) has been in" in said
+    assert "; it has written no stack; its state is T (stopped)" in said
+    assert "in all_reduce" in (tmp_path / "health" / "00000.stack").read_text()
 
 
 @pytest.mark.parametrize(("processes", "after_s"), [(1, 0.7), (2, 1.7), (2, 3.7)])
