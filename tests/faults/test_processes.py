@@ -93,7 +93,11 @@ def test_a_notice_to_every_process_of_the_job(number: signal.Signals, debug_data
     assert not [pid for pid in (agent, *workers) if Path(f"/proc/{pid}").exists()]
     done = steps(tmp_path)
     assert saved_steps(Storage.open(str(tmp_path / "checkpoints")))[-1] == done
-    ended(process)
+    said = ended(process)
+    assert "signal, shutting down" not in said, "torch's agent reports what it does"
+    assert "Traceback" not in said
+    (stopped,) = [line for line in read_lines(tmp_path / "events.jsonl") if line["event"] == "stopped"]
+    assert (stopped["step"], stopped["saved"]) == (done, True)
 
 
 HANG_S = 4.0
