@@ -100,6 +100,7 @@ class Health:
     ) -> None:
         self._closed.set()
         self._thread.join()
+        self._refresh()  # what was measured last
         self._stacks.close()
 
     def worked(self, step: int, seconds: float) -> None:

@@ -62,7 +62,9 @@ def stragglers(evidence: Evidence) -> Iterator[Finding]:
     noted = [event for event in evidence.events if event["event"] == "straggler"]
     if found is None:
         yield Finding(
-            name="stragglers", state="skip", found="not measured: there is one process, or log.profile_every is 0"
+            name="stragglers",
+            state="skip",
+            found="there is one process, or fewer than three steps were measured (log.profile_every)",
         )
         return
     is_slow = found.factor >= SLOWER
