@@ -12,8 +12,8 @@ from torch import Tensor
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.benchmarks.processes import run_processes
 from videoar.cluster.ground.process import World
-from videoar.pretrain.budget.memory import Precision, parameter_sizes, state_bytes
-from videoar.pretrain.config import ModelConfig, ParallelConfig
+from videoar.pretrain.budget.memory import parameter_sizes, state_bytes
+from videoar.pretrain.config import ModelConfig, ParallelConfig, Precision
 from videoar.pretrain.parallel.engine import ShardedEngine
 from videoar.pretrain.parallel.zero import adam_of
 
