@@ -11,16 +11,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from videoar.benchmarks.tokenizer import TokenizerCase, convolutions
+from videoar.benchmarks.scale_of_data import head, preparation, row
 from videoar.configs.t2v_4b import recipe as t2v_4b
-from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.pretrain.budget.machine import GPUS, MEMORY_SHARE, Machine
-from videoar.pretrain.budget.stored_bytes import sample_bytes
 from videoar.pretrain.config import ParallelConfig, Recipe
 from videoar.pretrain.planner.plan import Plan, StagePlan, plan
 from videoar.pretrain.planner.report import amount, duration, seconds
 from videoar.pretrain.planner.search import with_layouts
-from videoar.tokenizer.scales import PIXELS_PER_CELL, ScaleSchedule
 
 GPU = "H200"
 _ALONE = ParallelConfig(zero_stage=1, compile=True)
@@ -64,16 +61,6 @@ CLUSTERS = (
     Cluster(gpus=4096, layouts=(_SHARED, _SHARED, replace(_SHARED, context=2)), batch=8),
 )
 
-CLIPS = (100_000_000, 10_000_000_000)
-TOKENIZER_SHARE = 0.3
-"""Share of the peak that the tokenizer's convolutions reach: assumed."""
-DECODED_FRAMES_PER_S = 420
-"""Frames of 1280x720 H.264 that a CPU core decodes and resizes in a second, measured with PyAV on one core."""
-UNITS_PER_S = 720
-"""Units that a driver schedules in a second, measured (`benchmarks/results`, data_units)."""
-RESTART_S_PER_UNIT = 17.6 / 24_000
-"""Seconds that a restart reads for each committed unit, measured in the same run."""
-
 ASSUMPTIONS: dict[str, tuple[str, str]] = {
     "gpus_per_node": ("devices of a node, connected by NVLink", "HGX H200"),
     "network_bytes_per_s": ("sent by each device to other nodes", "one adapter of 400 Gb/s for each, as in DGX H100"),
@@ -97,7 +84,7 @@ ASSUMPTIONS: dict[str, tuple[str, str]] = {
 def page() -> str:
     """The whole page."""
     plans = [cluster.plan() for cluster in CLUSTERS]
-    return "\n".join([_BEGIN, *_steps(plans), *_runs(plans), *_preparation(), *_assumptions()]) + "\n"
+    return "\n".join([_BEGIN, *_steps(plans), *_runs(plans), *preparation(GPU), *_assumptions()]) + "\n"
 
 
 _BEGIN = f"""# Scale, on paper
@@ -123,16 +110,6 @@ A checkpoint has {size:.1f} GB: float32 masters, both moments, the moving averag
 copies its share to its host; writing goes on behind it. The interval is Young's and Daly's best. Goodput is the
 share of the time that is left after these waits, half an interval lost at each failure, and restarts.
 """
-_CLIPS = """
-Clips of {frames} frames at {schedule}, made by `videoar data run` with a tokenizer of the paper's size, which takes
-{tflops:.0f} TFLOP to encode one.
-"""
-_DATA = """
-The tokenizer is taken to reach {share:.0%} of the peak. A core decodes and resizes {rate} frames of 1280x720 a
-second, and a driver schedules {units} units a second (both measured; [preparing at scale](preparing.md#figures)).
-Text is float16 states of captions of every length up to {text} tokens. The driver is not what limits such a job,
-but a restart with 10 G clips reads commits for hours: plan several datasets of 1 G clips or less.
-"""
 _CONSTANTS = """
 An {name}: {tflops:.0f} TFLOP/s in bfloat16, {memory:.0f} GB at {rate:.1f} TB/s, {nvlink:.0f} GB/s of NVLink each way
 (published). The constants below (`pretrain/budget/machine.py`) are the same for every model and layout. With them the
@@ -145,12 +122,12 @@ def _steps(plans: Sequence[Plan]) -> Iterator[str]:
     """A row for each cluster and stage."""
     yield "## A step"
     yield ""
-    yield from _head(
+    yield from head(
         "GPUs", "Stage", "Layout", "Packs a replica", "Step", "Tokens/s", "MFU", "Exchanges", "Bubble", "Memory"
     )
     for cluster, planned in zip(CLUSTERS, plans, strict=True):
         for stage in planned.stages:
-            yield _row(
+            yield row(
                 _devices(cluster),
                 stage.name,
                 _layout(stage),
@@ -169,7 +146,7 @@ def _runs(plans: Sequence[Plan]) -> Iterator[str]:
     """A row for each cluster: the run as a whole."""
     yield "## A run of all three stages"
     yield ""
-    yield from _head(
+    yield from head(
         "GPUs",
         "MFU",
         "Time",
@@ -183,7 +160,7 @@ def _runs(plans: Sequence[Plan]) -> Iterator[str]:
     )
     for cluster, planned in zip(CLUSTERS, plans, strict=True):
         run = planned.long_run
-        yield _row(
+        yield row(
             _devices(cluster),
             f"{planned.mfu:.1%}",
             duration(planned.hours),
@@ -198,44 +175,6 @@ def _runs(plans: Sequence[Plan]) -> Iterator[str]:
     yield _RUNS.format(size=plans[0].checkpoint_bytes / 1e9)
 
 
-def _preparation() -> Iterator[str]:
-    """A row for each number of clips."""
-    base = t2v_4b()
-    (dataset,) = (config for config in base.data.datasets if config.name == "clips384")
-    flops = sum(work.flops for work in convolutions(_case(dataset), "encode"))
-    text = base.model.text
-    text_bytes = 2 * text.width * (1 + text.max_tokens) / 2
-    yield "## Preparing data"
-    yield _CLIPS.format(frames=dataset.bucket.num_frames, schedule=dataset.bucket.schedule, tflops=flops / 1e12)
-    yield from _head(
-        "Clips",
-        "Bits, latents",
-        "Text",
-        "Shards",
-        f"{GPU}-hours",
-        "On 512",
-        "Cores a GPU",
-        "Driver schedules",
-        "Restart",
-    )
-    for clips in CLIPS:
-        shards = clips // base.data.samples_per_shard
-        clip_s = flops / (GPUS[GPU].flops_per_s * TOKENIZER_SHARE)
-        hours = clips * clip_s / 3600
-        yield _row(
-            amount(clips).strip(),
-            f"{clips * sample_bytes(base, dataset) / 1e12:,.0f} TB",
-            f"{clips * text_bytes / 1e12:,.0f} TB",
-            f"{shards:,}",
-            f"{hours:,.0f}",
-            duration(hours / 512),
-            f"{dataset.bucket.num_frames / DECODED_FRAMES_PER_S / clip_s:.1f}",
-            duration(shards / UNITS_PER_S / 3600),
-            duration(shards * RESTART_S_PER_UNIT / 3600),
-        )
-    yield _DATA.format(share=TOKENIZER_SHARE, rate=DECODED_FRAMES_PER_S, units=UNITS_PER_S, text=text.max_tokens)
-
-
 def _assumptions() -> Iterator[str]:
     machine = Machine(gpu=GPUS[GPU])
     gpu = machine.gpu
@@ -247,14 +186,9 @@ def _assumptions() -> Iterator[str]:
         rate=gpu.memory_bytes_per_s / 1e12,
         nvlink=gpu.nvlink_bytes_per_s / 1e9,
     )
-    yield from _head("Constant", "Value", "What", "Source")
+    yield from head("Constant", "Value", "What", "Source")
     for name, (what, source) in ASSUMPTIONS.items():
-        yield _row(f"`{name}`", f"{getattr(machine, name):.3g}", what, source)
-
-
-def _case(dataset: DatasetConfig) -> TokenizerCase:
-    height, width = (PIXELS_PER_CELL * side for side in ScaleSchedule.named(dataset.bucket.schedule).grid)
-    return TokenizerCase(preset="paper", frames=dataset.bucket.num_frames, height=height, width=width)
+        yield row(f"`{name}`", f"{getattr(machine, name):.3g}", what, source)
 
 
 def _devices(cluster: Cluster) -> str:
@@ -271,14 +205,6 @@ def _layout(stage: StagePlan) -> str:
     if parallel.context > 1:
         words.append(f"context {parallel.context} ({parallel.context_method})")
     return ", ".join([*words, f"ZeRO {parallel.zero_stage}"])
-
-
-def _head(*titles: str) -> list[str]:
-    return [_row(*titles), _row(*("---" for _ in titles))]
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
