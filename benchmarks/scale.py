@@ -71,6 +71,7 @@ ASSUMPTIONS: dict[str, tuple[str, str]] = {
     "attention_backward": ("the same, backward", "335 TFLOP/s, of which 4/5 are counted"),
     "memory": ("share of 4.8 TB/s of elementwise work", "assumed"),
     "links": ("share of the rate of large collectives", "assumed"),
+    "launch_s": ("in which the host starts a kernel", "5 to 8 us are usual for PyTorch"),
     "storage_bytes_per_s": ("written to the store by a node", "assumed"),
     "store_bytes_per_s": ("taken by the store from all nodes", "assumed"),
     "copy_bytes_per_s": ("of a device to its host before writing", "assumed: PCIe 5, shared"),

@@ -69,7 +69,7 @@ def _draw_schedule(axes: Any, stage: StagePlan, spans: Any) -> None:
             axes.broken_barh(places, (index - 0.4, 0.8), facecolors=colour, edgecolors="white", linewidth=0.3)
     axes.invert_yaxis()
     axes.set_yticks(range(min(len(spans), _SHOWN_STAGES)))
-    share = f"{100 * stage.time.bubble:.1f} % idle" if len(spans) > 1 else "no pipeline"
+    share = f"{100 * stage.time.bubble:.1f} % idle over all" if len(spans) > 1 else "no pipeline"
     packs = max(span.event.microbatch for span in spans[0]) + 1
     of = f"{packs} of {stage.packs_per_replica} packs" if packs < stage.packs_per_replica else f"{packs} packs"
     axes.set(

@@ -90,6 +90,8 @@ class Machine:
     """Share of the memory's rate of elementwise operations and of the optimizer."""
     links: float = 0.75
     """Share of the rate of NVLink and of the network of collectives on large tensors."""
+    launch_s: float = 6e-6
+    """Seconds in which the host starts a kernel."""
     host_bytes_per_s: float = 30e9
     """A device's part of the rate of its node's own memory, where an offloaded optimizer works."""
     storage_bytes_per_s: float = 2e9

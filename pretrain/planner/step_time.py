@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videoar.pretrain.budget.flops import Shape
 from videoar.pretrain.budget.machine import Machine
-from videoar.pretrain.budget.schedule import Event, Span, idle_share, makespan, orders, timeline
+from videoar.pretrain.budget.schedule import Event, Span, makespan, orders, timeline
 from videoar.pretrain.config import ParallelConfig, Precision
 from videoar.pretrain.planner.links import (
     Traffic,
@@ -24,6 +25,9 @@ from videoar.pretrain.planner.links import (
 _ELEMENTWISE = {True: 40.0, False: 120.0}
 """Bytes that a block reads and writes outside products and attention, forward, for each token and unit of width in
 bf16; compiled or not. Backward moves twice as many."""
+_KERNELS = {True: 15, False: 40}
+"""Kernels of a block's forward pass, compiled or not; backward starts twice as many. The host cannot start them faster,
+so small models wait for it."""
 _OPTIMIZER_BYTES = 32.0
 """Bytes that AdamW reads and writes for each weight: float32 weight, gradient and moments, bf16 weight."""
 _AVERAGE_BYTES = 12.0
@@ -78,14 +82,23 @@ class Pass:
     tensor: float
     """Waiting for exchanges around the cut matrices."""
     context: float
+    least_s: float
+    """Time in which the host starts the kernels."""
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Seconds by part; `host` is what the device waits for the host."""
+        named = ("products", "attention", "elementwise", "recomputed", "tensor", "context")
+        found = {name: getattr(self, name) for name in named}
+        return found | {"host": max(0.0, self.least_s - sum(found.values()))}
 
     @property
     def seconds(self) -> float:
-        return self.products + self.attention + self.elementwise + self.recomputed + self.tensor + self.context
+        return sum(self.parts.values())
 
     def times(self, factor: int) -> dict[str, float]:
         """Seconds by part, of several layers and packs."""
-        return {name: factor * getattr(self, name) for name in self.__slots__}
+        return {name: factor * value for name, value in self.parts.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +134,8 @@ def step_time(load: Load, machine: Machine, overlap: Overlap | None = None) -> S
     parts["bubble"] = max(0.0, whole_s - sum(parts.values()))
     data_s, data_sent = _between_replicas(load, machine, overlap)
     parts |= {"data": data_s, "optimizer": _optimizer_s(load, machine)}
-    return StepTime(parts=parts, bubble=float(idle_share(spans)), traffic=_traffic(load, busiest, data_sent))
+    computing_s = statistics.fmean(_busy_s(ran) for ran in spans) * load.packs / _simulated(load)
+    return StepTime(parts=parts, bubble=1 - computing_s / whole_s, traffic=_traffic(load, busiest, data_sent))
 
 
 def layer_passes(load: Load, machine: Machine, overlap: Overlap) -> tuple[Pass, Pass]:
@@ -138,6 +152,7 @@ def layer_passes(load: Load, machine: Machine, overlap: Overlap) -> tuple[Pass, 
     tensor = _tensor_s(load, machine)
     context = _context_s(load, machine)
     shown = 1.0 - overlap.tensor
+    least_s = _KERNELS[parallel.compile] * machine.launch_s
     forward = Pass(
         products=products,
         attention=scores / (peak * machine.attention_forward),
@@ -145,6 +160,7 @@ def layer_passes(load: Load, machine: Machine, overlap: Overlap) -> tuple[Pass, 
         recomputed=0.0,
         tensor=shown * tensor[0],
         context=context,
+        least_s=least_s,
     )
     again = {"none": 0.0, "selective": forward.elementwise, "full": products + forward.attention + elementwise}
     repeats = parallel.recompute != "none"
@@ -155,6 +171,7 @@ def layer_passes(load: Load, machine: Machine, overlap: Overlap) -> tuple[Pass, 
         recomputed=again[parallel.recompute],
         tensor=shown * (tensor[1] + repeats * tensor[0]),
         context=(1 + repeats) * context,
+        least_s=(2 + repeats) * least_s,
     )
     return forward, backward
 
@@ -163,7 +180,7 @@ def schedule_of(load: Load, machine: Machine, overlap: Overlap | None = None) ->
     """(when each pass of the first packs runs, seconds until the last pack is done)."""
     forward, backward = layer_passes(load, machine, overlap or Overlap())
     stages, chunks = len(load.layers), len(load.layers[0])
-    shown = min(load.packs, _STEADY * stages)
+    shown = _simulated(load)
 
     def duration(stage: int, event: Event) -> float:
         is_forward = event.kind == "forward"
@@ -175,6 +192,11 @@ def schedule_of(load: Load, machine: Machine, overlap: Overlap | None = None) ->
     spans = timeline(orders(stages, shown, chunks), duration, pair.seconds(_sent_on(load), machine))
     each_s = max(_busy_s(ran) for ran in spans) / shown
     return spans, float(makespan(spans)) + (load.packs - shown) * each_s
+
+
+def _simulated(load: Load) -> int:
+    """Packs whose passes are simulated."""
+    return min(load.packs, _STEADY * len(load.layers))
 
 
 def _busy_s(ran: Sequence[Span]) -> float:

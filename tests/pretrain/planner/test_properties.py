@@ -80,6 +80,7 @@ def test_the_bubble_of_a_plan_is_that_of_the_formula(packs: int, stages: int) ->
     time = step_time(load(packs, stages), free)
     _, whole_s = schedule_of(load(packs, stages), free)
     assert time.parts["bubble"] / whole_s == pytest.approx((stages - 1) / (packs + stages - 1))
+    assert time.bubble == pytest.approx((stages - 1) / (packs + stages - 1))
 
 
 def test_the_parts_are_the_step() -> None:
@@ -92,6 +93,15 @@ def test_the_parts_are_the_step() -> None:
     full = replace(base, parallel=replace(base.parallel, recompute="full"))
     assert step_time(full, machine).step_s > shown.step_s
     assert step_time(full, machine).traffic.tensor == pytest.approx(1.4 * shown.traffic.tensor)
+
+
+def test_a_small_model_waits_for_the_host() -> None:
+    """Its device would be done in a hundredth of the time that starting the kernels takes."""
+    machine = Machine(gpu=GPUS["H100"])
+    small = replace(load(1, 1), shape=Shape(num_layers=24, width=32, block=16 * 32**2, first=0, last=0))
+    least_s = 24 * 3 * 40 * machine.launch_s
+    assert least_s <= step_time(small, machine).step_s <= 2 * least_s
+    assert step_time(load(1, 1), machine).parts["host"] == 0
 
 
 def test_a_ring_between_nodes_uses_every_adapter() -> None:
