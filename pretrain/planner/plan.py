@@ -6,6 +6,7 @@ It is arithmetic on the recipe, and reads no data. It needs neither Megatron-cor
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass, replace
 
 from videoar.cluster.ground.checks import check_value
@@ -134,6 +135,12 @@ class Plan:
     def fits(self) -> bool:
         """Whether nine tenths of a device hold what its process keeps; the rest is reserved for workspaces."""
         return fits(self.memory_bytes_per_rank, self.gpu)
+
+
+def devices_of_a_node(recipe: Recipe, node: int = 8) -> int:
+    """As many devices of one node as can share the recipe's batches, or the fewest that hold one replica."""
+    cut = max(recipe.parallel_of(stage).model_processes for stage in recipe.stages)
+    return cut * math.gcd(max(1, node // cut), *(stage.batch for stage in recipe.stages))
 
 
 def fits(size_bytes: int, gpu: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from videoar.pretrain.config import Recipe
     from videoar.pretrain.planner.plan import Plan
 
-_MACHINE = 8
-"""Devices in one machine."""
+_NODE = 8
+"""Devices in one machine, if nothing else is said."""
 _SHOWN = 5
 """Layouts of each stage that --search shows."""
 _TOTALS = (
@@ -51,7 +50,7 @@ class PlanRecipe:
     """Number of devices; if not given, the number after the @ of RECIPE, or as many as share its batch, at most 8."""
     gpu: str = "h200"
     """Kind of device (h100, h200, a100, ...)."""
-    gpus_per_node: OneOrMore = _MACHINE
+    gpus_per_node: OneOrMore = _NODE
     """Devices of one machine, which NVLink connects."""
     mfu: Utilisation | None = None
     """Assumed MFU (share of the device's peak FLOPs), from which times follow instead of from the estimate."""
@@ -107,8 +106,7 @@ def _figures(planned: Plan) -> dict[str, Any]:
 
 
 def _devices(recipe: Recipe, name: str) -> int:
+    from videoar.pretrain.planner.plan import devices_of_a_node
+
     after = name.rpartition("@")[2]
-    if after.isdigit():
-        return int(after)
-    cut = max(recipe.parallel_of(stage).model_processes for stage in recipe.stages)
-    return cut * math.gcd(max(1, _MACHINE // cut), *(stage.batch for stage in recipe.stages))
+    return int(after) if after.isdigit() else devices_of_a_node(recipe, _NODE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -13,7 +13,7 @@ from videoar.pretrain.budget.flops import Shape
 from videoar.pretrain.budget.machine import GPUS, MEMORY_SHARE, Machine
 from videoar.pretrain.budget.memory import rank_memory
 from videoar.pretrain.config import ParallelConfig, Recipe
-from videoar.pretrain.planner.links import Group
+from videoar.pretrain.planner.links import Group, data_bytes
 from videoar.pretrain.planner.long_run import best_interval_s, goodput, long_run
 from videoar.pretrain.planner.plan import plan
 from videoar.pretrain.planner.search import search
@@ -111,6 +111,13 @@ def test_a_ring_between_nodes_uses_every_adapter() -> None:
     assert Group(size=8, per_node=8).seconds(450e9, machine) == pytest.approx(1.0)
     assert Group(size=64, per_node=8).seconds(400e9, machine) == pytest.approx(1.0)
     assert Group(size=64, per_node=1).seconds(50e9, machine) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("stage", "gradients", "weights"), [(0, 8, 0), (1, 8, 2), (2, 6, 2), (3, 6, 12)])
+def test_what_replicas_exchange(stage: Literal[0, 1, 2, 3], gradients: int, weights: int) -> None:
+    """Bytes a weight over 4 replicas of three packs in bf16: a float32 sum once, or a scatter for each pack."""
+    group, parallel = Group(size=4, per_node=4), ParallelConfig(zero_stage=stage)
+    assert data_bytes(parallel, 100, 3, group, "bf16") == (0.75 * gradients * 100, 0.75 * weights * 100)
 
 
 def test_what_checkpoints_and_failures_cost() -> None:
