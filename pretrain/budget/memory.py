@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from videoar.pretrain.budget.activations import activation_bytes, attention_bytes, end_bytes
 from videoar.pretrain.config import ModelConfig, ParallelConfig, Precision, Recipe, StageConfig
@@ -117,8 +119,17 @@ def _stage_parameters(model: ModelConfig, tensor: int, pipeline: int, chunks: in
 @functools.lru_cache(maxsize=16)
 def parameter_sizes(model: ModelConfig) -> dict[str, int]:
     """Elements of every parameter by its name, counted without allocating any."""
-    with torch.device("meta"):
+    with _WithoutValues(), torch.device("meta"):
         return {name: parameter.numel() for name, parameter in VideoAR(model).named_parameters()}
+
+
+class _WithoutValues(TorchFunctionMode):
+    """Weights are not drawn: on the meta device that would import torch's compiler, which takes seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _is_cut(parameter: str) -> bool:
