@@ -223,6 +223,11 @@ class ParallelConfig:
         return self.compile and self.tensor == 1 and self.zero_stage < 3
 
     @property
+    def compiles(self) -> bool:
+        """Whether the parts of a block are compiled, as one graph each or broken up."""
+        return self.compiles_whole or (self.compile and self.recompute != "selective")
+
+    @property
     def model_processes(self) -> int:
         """Processes that together compute one pack."""
         return self.tensor * self.pipeline * self.context

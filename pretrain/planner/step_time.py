@@ -140,19 +140,14 @@ def step_time(load: Load, machine: Machine, overlap: Overlap | None = None) -> S
 
 def layer_passes(load: Load, machine: Machine, overlap: Overlap) -> tuple[Pass, Pass]:
     """One layer for one pack: (forward, backward with what it recomputes)."""
-    parallel, shape = load.parallel, load.shape
-    processes = parallel.tensor * parallel.context
-    peak = _peak(load, machine)
-    products = 2.0 * shape.block * load.rows / processes / (peak * machine.products_share(shape.width))
+    parallel, width = load.parallel, load.shape.width
+    processes, peak = parallel.tensor * parallel.context, _peak(load, machine)
+    products = 2.0 * load.shape.block * load.rows / processes / (peak * machine.products_share(width))
     padded = -(-load.head_dim // _HEAD_TILE) * _HEAD_TILE / load.head_dim
-    scores = 4.0 * shape.width * load.pairs * padded / processes
-    touched = load.rows * shape.width / (processes if parallel.sequence else parallel.context)
-    elementwise = touched * _ELEMENTWISE[parallel.compile] * _itemsize(load) / 2
-    elementwise /= machine.gpu.memory_bytes_per_s * machine.memory
-    tensor = _tensor_s(load, machine)
-    context = _context_s(load, machine)
-    shown = 1.0 - overlap.tensor
-    least_s = _KERNELS[parallel.compile] * machine.launch_s
+    scores = 4.0 * width * load.pairs * padded / processes
+    elementwise, context = _elementwise_s(load, machine), _context_s(load, machine)
+    tensor, shown = _tensor_s(load, machine), 1.0 - overlap.tensor
+    least_s = _KERNELS[parallel.compiles] * machine.launch_s
     forward = Pass(
         products=products,
         attention=scores / (peak * machine.attention_forward),
@@ -226,6 +221,13 @@ def _tensor_s(load: Load, machine: Machine) -> tuple[float, float]:
     sent = group.sent * stream_bytes(load.parallel, load.rows, load.shape.width, _itemsize(load))
     forward, backward = (group.seconds(count * sent, machine, count) for count in tensor_exchanges(load.parallel))
     return forward, backward
+
+
+def _elementwise_s(load: Load, machine: Machine) -> float:
+    """What is between the products of one layer, forward. Sequence parallelism divides it over the tensor group."""
+    cut = load.parallel.context * (load.parallel.tensor if load.parallel.sequence else 1)
+    touched = load.rows * load.shape.width * _ELEMENTWISE[load.parallel.compiles] * _itemsize(load) / 2
+    return touched / cut / (machine.gpu.memory_bytes_per_s * machine.memory)
 
 
 def _context_s(load: Load, machine: Machine) -> float:
