@@ -10,7 +10,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,10 +111,13 @@ class VideoDecoder:
         ]
         yield from self.cut_all(path, cuts)
 
-    def cut_all(self, path: str, cuts: Sequence[ClipCut]) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
+    def cut_all(
+        self, path: str, cuts: Sequence[ClipCut], on_damaged: Callable[[int], None] | None = None
+    ) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
         """(index of the cut, frames) of the clips of a local file, in order of their ends, from one pass.
 
-        DecodeError ends it early; clips already yielded are valid. A clip that ends after the source is left out.
+        DecodeError ends it early; clips already yielded are valid. A clip that ends after the source is left out, as is
+        one of whose frames any is damaged: `on_damaged(index)` hears of it.
         """
         shapes = [(cut.num_frames, *ScaleSchedule.named(cut.schedule).pixels, 3) for cut in cuts]
         wanted = [
@@ -123,6 +126,9 @@ class VideoDecoder:
             for cut, shape in zip(cuts, shapes, strict=True)
         ]
         for message, pixels in self._ask({"kind": "cut", "path": path, "cuts": wanted}):
+            if message["kind"] == "damaged":
+                (on_damaged or (lambda index: None))(message["clip"])
+                continue
             yield message["clip"], np.frombuffer(pixels, dtype=np.uint8).reshape(shapes[message["clip"]])
 
     def scan(self, path: str, *, start_s: float, end_s: float, every_s: float, **looks: object) -> dict[str, Any]:
@@ -257,4 +263,6 @@ class _Clock:
 
 def limits(config: DataConfig) -> DecodeLimits:
     """What decoding one source may cost, as configured."""
-    return DecodeLimits(wall_s=config.decode_timeout_s, max_pixels=config.decode_max_pixels)
+    return DecodeLimits(
+        wall_s=config.decode_timeout_s, max_pixels=config.decode_max_pixels, max_bytes=config.max_source_bytes
+    )

@@ -23,6 +23,8 @@ class Scan:
 
     cuts_s: tuple[float, ...] = ()
     """First timestamps of new shots."""
+    damage_s: tuple[tuple[float, float], ...] = ()
+    """Parts without a frame that can be decoded: each up to the next frame."""
     times_s: Float64[np.ndarray, " i"]
     """Timestamps of the frames that were measured, about GRID_S apart."""
     motion: Float64[np.ndarray, " i"]
@@ -33,10 +35,17 @@ class Scan:
     """How many of the 64 bits of each hash say something."""
 
     def shots(self, window: Window) -> list[Window]:
-        """The parts of a window between cuts."""
-        inside = [cut for cut in self.cuts_s if window.start_s < cut < window.end_s]
-        edges = [window.start_s, *inside, window.end_s]
-        return [Window(start_s=start, end_s=end) for start, end in itertools.pairwise(edges)]
+        """The parts of a window between cuts and damage."""
+        cuts = {cut for cut in self.cuts_s if window.start_s < cut < window.end_s}
+        ends = {edge for part in self.damage_in(window) for edge in (part.start_s, part.end_s)}
+        edges = sorted(cuts | ends | {window.start_s, window.end_s})
+        parts = [Window(start_s=start, end_s=end) for start, end in itertools.pairwise(edges)]
+        return [part for part in parts if not self.damage_in(part)]
+
+    def damage_in(self, window: Window) -> list[Window]:
+        """The damaged parts of a window."""
+        inside = [(max(start, window.start_s), min(end, window.end_s)) for start, end in self.damage_s]
+        return [Window(start_s=start, end_s=end) for start, end in inside if start < end]
 
     def motion_of(self, start_s: float, end_s: float) -> float | None:
         """Median over the pairs of frames within a clip; None if there is no pair."""
@@ -77,6 +86,7 @@ def scan_source(dataset: DatasetConfig, decoder: VideoDecoder, path: str, probe:
     )
     return Scan(
         cuts_s=tuple(found["cuts"]),
+        damage_s=tuple((start, end) for start, end in found["damage"]),
         times_s=np.array(found["times"], dtype=np.float64),
         motion=np.array(found["motion"], dtype=np.float64),
         hashes=np.array(found["hashes"], dtype=np.uint64),

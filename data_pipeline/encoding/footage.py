@@ -23,6 +23,7 @@ from videoar.tokenizer.config import ClipBucket
 
 _CLIPS_AHEAD = 4
 """Decoded clips of one source that may wait for the reader."""
+_DAMAGED = "touches a damaged part of the source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,37 +125,41 @@ class FootageReader:
         """All clips of one file, in order. Clips without frames at the end of the pass have the reason why it ended."""
         uses = Counter(clip.cut for clip in clips)
         cuts, rest = list(uses), deque(clips)
-        ready: dict[ClipCut, UInt8[np.ndarray, "f h w 3"]] = {}
+        ready: dict[ClipCut, UInt8[np.ndarray, "f h w 3"] | None] = {}
         reason, path = "the source ends before the clip does", ""
         try:
             _check_unchanged(self._source, clips[0])
             with local_copy(self._source, clips[0], self._limits.max_bytes) as path:
-                for index, frames in decoder.cut_all(path, cuts):
+                for index, frames in decoder.cut_all(path, cuts, lambda index: ready.update({cuts[index]: None})):
                     ready[cuts[index]] = frames
                     yield from _ready_clips(rest, ready, uses)
         except DecodeError as error:
             reason = str(error).replace(path, "the file") if path else str(error)
         for clip in rest:
-            found = ready.get(clip.cut)
-            yield Footage(clip, _mirrored_if_planned(clip, found), reason if found is None else "")
+            if clip.cut in ready:
+                yield _footage(clip, ready[clip.cut])
+            else:
+                yield Footage(clip, None, reason)
 
 
 def _ready_clips(
-    rest: deque[Clip], ready: dict[ClipCut, UInt8[np.ndarray, "f h w 3"]], uses: Counter[ClipCut]
+    rest: deque[Clip], ready: dict[ClipCut, UInt8[np.ndarray, "f h w 3"] | None], uses: Counter[ClipCut]
 ) -> Iterator[Footage]:
-    """The next clips whose frames are decoded. Clips are ordered by their ends, so few wait for an earlier one."""
-    while rest and (frames := ready.get(rest[0].cut)) is not None:
+    """The next clips that are decided. Clips are ordered by their ends, so few wait for an earlier one."""
+    while rest and rest[0].cut in ready:
         clip = rest.popleft()
+        footage = _footage(clip, ready[clip.cut])
         uses[clip.cut] -= 1
         if not uses[clip.cut]:
             del ready[clip.cut]
-        yield Footage(clip, _mirrored_if_planned(clip, frames))
+        yield footage
 
 
-def _mirrored_if_planned(
-    clip: Clip, frames: UInt8[np.ndarray, "f h w 3"] | None
-) -> UInt8[np.ndarray, "f h w 3"] | None:
-    return mirrored(frames) if clip.mirrored and frames is not None else frames
+def _footage(clip: Clip, frames: UInt8[np.ndarray, "f h w 3"] | None) -> Footage:
+    """A clip with its frames, or None for those of a damaged clip."""
+    if frames is None:
+        return Footage(clip, None, _DAMAGED)
+    return Footage(clip, mirrored(frames) if clip.mirrored else frames)
 
 
 def _check_unchanged(source: SourceConfig, clip: Clip) -> None:

@@ -120,9 +120,12 @@ def _read(decoder: VideoDecoder, path: str, source: SourceConfig, side: int) -> 
     count = min(MAX_FRAMES, max(1, math.floor((last - first) * probe.fps)))
     schedule = _nearest_schedule(probe.height, probe.width, side)
     whole = ClipCut(start_s=first, num_frames=count, fps=probe.fps or 1.0, schedule=schedule)
-    for _, frames in decoder.cut_all(path, [whole]):
+    damaged: list[int] = []
+    for _, frames in decoder.cut_all(path, [whole], damaged.append):
         scale = min(1.0, min(probe.height, probe.width) / min(frames.shape[1:3]))
         yield _resize(frames, (round(frames.shape[1] * scale), round(frames.shape[2] * scale)))
+    if damaged:
+        raise DecodeError("is damaged")
 
 
 def _nearest_schedule(height: int, width: int, side: int) -> str:

@@ -24,8 +24,11 @@ _DECODED_AHEAD = 4
 """Frames that are decoded while another is resized."""
 
 
-def cut_clips(request: dict[str, Any]) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
-    """(index of the clip, its frames) for each of `request["cuts"]`, as soon as its last frame was decoded."""
+def cut_clips(request: dict[str, Any]) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"] | None]]:
+    """(index of the clip, its frames) for each of `request["cuts"]`, as soon as its last frame was decoded.
+
+    None for the frames of a clip as soon as one of them is damaged.
+    """
     cuts = request["cuts"]
     wanted = sorted(
         (second, clip, index)
@@ -36,9 +39,16 @@ def cut_clips(request: dict[str, Any]) -> Iterator[tuple[int, UInt8[np.ndarray, 
     resizers: dict[tuple[int, int, str], VideoReformatter] = defaultdict(VideoReformatter)
     fitted: dict[tuple[int, int, str], np.ndarray] = {}
     fitted_frame = None
+    damaged: set[int] = set()
     chosen = _nearest_decoded(request, [second for second, _, _ in wanted])
     for done, frame, aspect in decode_ahead(chosen):
         _, clip, index = wanted[done]
+        if frame is None and clip not in damaged:
+            damaged.add(clip)
+            unfinished.pop(clip, None)
+            yield clip, None
+        if clip in damaged:
+            continue
         shape = cuts[clip]["height"], cuts[clip]["width"], cuts[clip]["crop"]
         if fitted_frame is not frame:
             fitted, fitted_frame = {}, frame

@@ -15,7 +15,8 @@ from av.stream import Disposition
 from videoar.data_pipeline.decoding.file_marks import NUM_BYTES, image_kind
 from videoar.data_pipeline.decoding.sandbox.jpeg import is_whole
 from videoar.data_pipeline.decoding.sandbox.kinds import deinterlaced, kinds_of
-from videoar.data_pipeline.decoding.sandbox.timestamps import RESTARTING, Clock, in_display_order
+from videoar.data_pipeline.decoding.sandbox.packets import Packets
+from videoar.data_pipeline.decoding.sandbox.timestamps import RESTARTING, Clock, Missing, in_display_order
 
 _VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 """Demuxers that may open a file: none of them opens other files that a file names."""
@@ -110,9 +111,17 @@ class Film:
         self.has_seeked = False
         """Whether a part of the film was skipped: an error after it may be the seek's."""
 
+    @property
+    def start_s(self) -> float:
+        """The container's time of the first frame."""
+        return float(self._first.time or 0.0)
+
     def frames(self) -> Iterator[tuple[float, Any]]:
-        """(seconds from the first frame, frame) of all frames."""
-        return self._checked(self._container.decode(self._stream))
+        """(seconds from the first frame, frame) of all frames; None in the place of a frame that is damaged."""
+        return self._checked(self._decoded())
+
+    def _decoded(self) -> Iterator[Any]:
+        return Packets(self._container, self._stream).frames()
 
     def frames_around(self, times: Sequence[float]) -> Iterator[tuple[float, Any]]:
         """The same, skipping stretches without a wanted time (`times`, ascending).
@@ -125,7 +134,7 @@ class Film:
             for shown_s, frame in stretch:
                 yield shown_s, frame
                 due = bisect_right(times, shown_s)
-                if due < len(times) and self._should_seek(frame, times[due]):
+                if frame is not None and due < len(times) and self._should_seek(frame, times[due]):
                     stretch = self._seek(shown_s, times[due])
                     break
             else:
@@ -137,14 +146,18 @@ class Film:
         for frame in deinterlaced(map(self._seen, frames), self._stream):
             if self._count >= self._caps["max_frames"]:
                 raise RefusedSource(f"has more than the {self._caps['max_frames']} frames accepted")
-            check_size(frame.height, frame.width, self._caps)
-            if frame.is_corrupt:
-                raise RefusedSource(f"frame {self._count} is damaged")
+            is_missing = isinstance(frame, Missing)
+            if not is_missing:
+                check_size(frame.height, frame.width, self._caps)
             self._first = frame if self._first is None else self._first
-            yield self._shown_s(frame), frame
+            yield self._shown_s(frame), None if is_missing else frame
             self._count += 1
 
     def _seen(self, frame: Any) -> Any:
+        if isinstance(frame, Missing):
+            if self.has_seeked:
+                raise FailedSeek("a film with damage after a seek is read from its start: the seek may be the fault")
+            return frame
         self.kinds |= set(kinds_of(frame))
         if frame.interlaced_frame and self.has_seeked:
             raise FailedSeek("an interlaced film is read from its start: a frame depends on the one before it")
@@ -155,8 +168,8 @@ class Film:
         if frame.time is None:
             return self._count / self._rate
         if self._restarts:
-            return self._clock.continued(float(frame.time), 1 / self._rate) - float(self._first.time)
-        return float(frame.time) - float(self._first.time or 0.0)
+            return self._clock.continued(float(frame.time), 1 / self._rate) - self.start_s
+        return float(frame.time) - self.start_s
 
     def _should_seek(self, frame: Any, time: float) -> bool:
         """Whether the index has a key frame well after `frame` and at or before `time`; each is sought once."""
@@ -196,11 +209,17 @@ class Film:
         for early_s in (0.0, _REORDERED_S):
             self._container.seek(self._pts(time - early_s), stream=self._stream)
             # Frames that come before the key frame are shown before it, and may depend on what was skipped.
-            rest = itertools.dropwhile(lambda frame: not frame.key_frame, self._container.decode(self._stream))
+            rest = itertools.dropwhile(lambda frame: not _is_place(frame), self._decoded())
             found = next(rest, None)
+            if isinstance(found, Missing):
+                break
             if found is not None and found.time is not None and self._shown_s(found) <= time + _ROUNDING_S:
                 return found, rest
         raise FailedSeek("no key frame is where the index says")
 
     def _pts(self, time: float) -> int:
         return int(self._first.pts + math.floor(time / self._tick_s + 1e-6))
+
+
+def _is_place(frame: Any) -> bool:
+    return isinstance(frame, Missing) or bool(frame.key_frame)

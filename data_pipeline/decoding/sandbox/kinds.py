@@ -15,6 +15,8 @@ from av.error import EOFError as NoMore
 from av.filter import Graph
 from av.video.reformatter import ColorPrimaries, ColorTrc, VideoReformatter
 
+from videoar.data_pipeline.decoding.sandbox.timestamps import Missing
+
 _HDR = {ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67}
 _WIDE = {ColorPrimaries.BT2020, ColorPrimaries.SMPTE431, ColorPrimaries.SMPTE432}
 TO_BT709 = {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
@@ -59,23 +61,43 @@ def is_wide(frame: Any) -> bool:
 
 def deinterlaced(frames: Iterator[Any], stream: Any) -> Iterator[Any]:
     """The same frames; from the first interlaced one on, those that are interlaced get whole lines."""
+    is_after_gap = False
     for frame in frames:
-        if frame.interlaced_frame:
-            yield from _filtered(itertools.chain([frame], frames), stream)
+        if isinstance(frame, Missing):
+            is_after_gap = True
+        elif frame.interlaced_frame:
+            yield from _filtered(itertools.chain([frame], frames), stream, is_after_gap)
             return
         yield frame
 
 
-def _filtered(frames: Iterator[Any], stream: Any) -> Iterator[Any]:
+def _filtered(frames: Iterator[Any], stream: Any, is_after_gap: bool) -> Iterator[Any]:
+    """The filter looks at the frames before and after: next to a gap it would give others than without the gap."""
+    graph: Graph | None = None
+    for frame in itertools.chain(frames, [None]):
+        is_missing = isinstance(frame, Missing)
+        if frame is not None and not is_missing:
+            graph = graph or _bwdif(stream)
+        if graph is not None:
+            graph.push(None if is_missing else frame)
+            ready = list(_ready(graph, stream.time_base))
+            for index, done in enumerate(ready):
+                is_lost = is_after_gap or (is_missing and index == len(ready) - 1)
+                is_after_gap = False
+                yield Missing(done.pts, done.time_base) if is_lost else done
+        if is_missing:
+            graph, is_after_gap = None, True
+            yield frame
+
+
+def _bwdif(stream: Any) -> Graph:
     graph = Graph()
     source, sink = graph.add_buffer(template=stream), graph.add("buffersink")
-    filtered = graph.add("bwdif", "mode=send_frame:deint=interlaced")  # looks at the frames before and after
+    filtered = graph.add("bwdif", "mode=send_frame:deint=interlaced")
     source.link_to(filtered)
     filtered.link_to(sink)
     graph.configure()
-    for frame in itertools.chain(frames, [None]):
-        graph.push(frame)
-        yield from _ready(graph, stream.time_base)
+    return graph
 
 
 def _ready(graph: Graph, time_base: Fraction) -> Iterator[Any]:

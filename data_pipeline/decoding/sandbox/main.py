@@ -76,7 +76,10 @@ def _answers(request: dict[str, Any]) -> Iterator[Answer]:
     """The messages that answer a request, each as soon as it is known."""
     if request["kind"] == "cut":
         for clip, frames in cut_clips(request):
-            yield {"kind": "clip", "clip": clip}, frames.data
+            if frames is None:
+                yield {"kind": "damaged", "clip": clip}, None
+            else:
+                yield {"kind": "clip", "clip": clip}, frames.data
         return
     with open_film(request) as (container, stream):
         if request["kind"] == "probe":

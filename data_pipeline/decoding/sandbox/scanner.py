@@ -6,6 +6,7 @@ its own decoders, which have no limits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,20 +32,22 @@ def scan(container: Any, stream: Any, request: dict[str, Any]) -> dict[str, list
     """What a Scanner finds in the part of the source that is requested."""
     scanner, resizer = Scanner(**request["looks"]), VideoReformatter()
     for shown_s, frame in _sparse(Film(container, stream, request).frames(), request):
-        scanner.add(shown_s, thumbnail(frame, stream, resizer, request["ground"]))
+        scanner.add(shown_s, None if frame is None else thumbnail(frame, stream, resizer, request["ground"]))
     return scanner.answer()
 
 
 def _sparse(frames: Iterator[tuple[float, Any]], request: dict[str, Any]) -> Iterator[tuple[float, Any]]:
-    """The frames of [start_s, end_s) that are at least every_s apart."""
+    """The frames of [start_s, end_s) that are at least every_s apart, and those at the edges of damage (None)."""
     before_s, due_s = -1.0, request["start_s"]
+    is_damaged = False
     for shown_s, frame in frames:
         if shown_s < before_s:
             raise Backwards(f"the timestamp {shown_s:.3f} s follows {before_s:.3f} s")
         before_s = shown_s
         if shown_s >= request["end_s"]:
             return
-        if shown_s + 1e-6 >= due_s:
+        if frame is None or shown_s + 1e-6 >= due_s or (is_damaged and shown_s >= request["start_s"]):
+            is_damaged = frame is None
             due_s = max(due_s + request["every_s"], shown_s)
             yield shown_s, frame
 
@@ -56,16 +59,31 @@ class Scanner:
         has_shots = detector != "off"
         self._shots = _ShotDetector(detector, threshold, fps) if has_shots else None
         self._meter = _Meter(with_motion)
+        self._damage: list[list[float]] = []
+        self._is_damaged = False
 
-    def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Take the next frame."""
+    def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"] | None) -> None:
+        """Take the next frame; None if it is damaged: the film is another before and after."""
+        if frame is None and not self._is_damaged:
+            self._damage.append([time_s, math.inf])
+            self._meter.cut()
+            if self._shots is not None:
+                self._shots.cut()
+        if frame is not None and self._is_damaged:
+            self._damage[-1][1] = time_s
+        self._is_damaged = frame is None
+        if frame is not None:
+            self._measure(time_s, frame)
+
+    def _measure(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
         if self._shots is not None:
             self._shots.add(time_s, frame)
         self._meter.add(time_s, frame)
 
     def answer(self) -> dict[str, list[Any]]:
-        """First timestamps of new shots; times, motion (NaN if it is not measured), hashes and details every GRID_S."""
-        return {"cuts": self._shots.cuts_s() if self._shots is not None else [], **self._meter.answer()}
+        """What was found: see `Scan`."""
+        cuts = self._shots.cuts_s() if self._shots is not None else []
+        return {"cuts": cuts, "damage": self._damage, **self._meter.answer()}
 
 
 def difference_hash(gray: Gray) -> tuple[int, int]:
@@ -84,13 +102,17 @@ class _ShotDetector:
 
     def __init__(self, detector: str, threshold: float, fps: float) -> None:
         library = scenedetect()
-        self._timecode, self._fps, self._times = library.FrameTimecode, fps, list[float]()
+        self._timecode, self._fps = library.FrameTimecode, fps
         # Every cut counts: with a longer least scene PySceneDetect would merge a short shot with its neighbour.
         if detector == "content":
-            self._detector = library.ContentDetector(threshold=threshold or 27.0, min_scene_len=1)
+            self._new = lambda: library.ContentDetector(threshold=threshold or 27.0, min_scene_len=1)
         else:
-            self._detector = library.AdaptiveDetector(adaptive_threshold=threshold or 3.0, min_scene_len=1)
-        self._cuts: list[int] = []
+            self._new = lambda: library.AdaptiveDetector(adaptive_threshold=threshold or 3.0, min_scene_len=1)
+        self._found: set[float] = set()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._detector, self._times, self._cuts = self._new(), list[float](), list[int]()
 
     def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"]) -> None:
         at = self._timecode(len(self._times), self._fps)
@@ -98,11 +120,17 @@ class _ShotDetector:
         found = self._detector.process_frame(at, np.ascontiguousarray(frame[:, :, ::-1]))
         self._cuts += [cut.frame_num for cut in found]
 
-    def cuts_s(self) -> list[float]:
+    def cut(self) -> None:
+        """What comes next is not compared with what came before."""
         if self._times:
             last = self._timecode(len(self._times) - 1, self._fps)
             self._cuts += [cut.frame_num for cut in self._detector.post_process(last)]
-        return sorted({self._times[cut] for cut in self._cuts if cut > 0})
+        self._found |= {self._times[cut] for cut in self._cuts if cut > 0}
+        self._begin()
+
+    def cuts_s(self) -> list[float]:
+        self.cut()
+        return sorted(self._found)
 
 
 class _Meter:
@@ -126,6 +154,11 @@ class _Meter:
         self._details.append(detail)
         self._times.append(time_s)
 
+    def cut(self) -> None:
+        """There is no motion between the frames before and after."""
+        if self._flow is not None:
+            self._flow.forget()
+
     def answer(self) -> dict[str, list[Any]]:
         return {"times": self._times, "motion": self._motion, "hashes": self._hashes, "details": self._details}
 
@@ -137,6 +170,9 @@ class _Flow:
         cv2 = opencv()
         self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: Gray | None = None
+
+    def forget(self) -> None:
+        self._before = None
 
     def step(self, gray: Gray, seconds: float) -> float:
         """Mean length of the flow from the previous frame, in short sides per second; NaN for the first frame."""

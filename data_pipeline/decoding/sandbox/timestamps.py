@@ -6,16 +6,30 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 RESTARTING = frozenset({"mpegts", "mpeg"})
 """Containers that can be joined by writing one after the other: the clock begins anew at each joint."""
 
-_RESTART_S = 1.0
+RESTART_S = 1.0
 """A jump back by more is a new beginning; frames are out of order by less."""
 _REORDERED = 16
 """Frames by which the order of display differs from that of decoding at most (H.264)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A frame that the film has, and that cannot be decoded exactly."""
+
+    pts: int
+    time_base: Fraction
+
+    @property
+    def time(self) -> float:
+        """Seconds, as a frame has them."""
+        return float(self.pts * self.time_base)
 
 
 @dataclass(slots=True)
@@ -29,7 +43,7 @@ class Clock:
     def continued(self, time_s: float, length_s: float) -> float:
         """The time since the beginning of the whole film; `length_s` is how long what has this time is shown."""
         shifted = time_s + self._shift_s
-        if self._last_s is not None and shifted < self._last_s - _RESTART_S:
+        if self._last_s is not None and shifted < self._last_s - RESTART_S:
             self._shift_s += self._last_s + self._step_s - shifted
             shifted = self._last_s + self._step_s
         self._last_s = shifted if self._last_s is None else max(self._last_s, shifted)
@@ -41,13 +55,22 @@ def in_display_order(frames: Iterator[Any]) -> Iterator[Any]:
     """Frames of an AVI, which has decoding times only: the decoder puts the pictures in order, but not their times."""
     waiting: deque[Any] = deque()
     times: list[int] = []
-    for frame in itertools.chain(frames, [None] * _REORDERED):
-        if frame is not None:
+    last = 0
+    for frame in itertools.chain(frames, [None]):
+        is_missing = isinstance(frame, Missing)
+        if is_missing and sorted(times) != [item.pts for item in waiting]:
+            # Some of these times are those of frames that are lost.
+            waiting.clear()
+            times.clear()
+            frame = replace(frame, pts=last)
+        elif frame is not None and not is_missing and frame.pts is not None:
+            heapq.heappush(times, frame.pts)
+        if frame is not None and not is_missing:
             waiting.append(frame)
-            if frame.pts is not None:
-                heapq.heappush(times, frame.pts)
-        if waiting and (frame is None or len(waiting) > _REORDERED):
+        while len(waiting) > (0 if frame is None or is_missing else _REORDERED):
             shown = waiting.popleft()
             if shown.pts is not None:
-                shown.pts = heapq.heappop(times)
+                shown.pts = last = heapq.heappop(times)
             yield shown
+        if is_missing:
+            yield frame

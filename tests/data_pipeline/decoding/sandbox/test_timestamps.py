@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -68,6 +69,45 @@ def test_joined_streams_are_followed(decoder: VideoDecoder, tmp_path: Path) -> N
     ticks = [(25 * (0.625 * clip + tick / 8)) % 50 for clip in range(9) for tick in range(5)]
     away = [abs(number - tick) for number, tick in zip(np.ravel(found), ticks, strict=True)]
     assert max(min(one, 50 - one) for one in away) <= 1.5
+
+
+def remuxed(path: Path, late: int) -> Path:
+    """A copy whose clock is this many ticks of 1/90000 s ahead; of 33 bits, as transport streams have it."""
+    copy = path.with_name("late.ts")
+    with av.open(str(path)) as film, av.open(str(copy), "w", options={"muxdelay": "0"}) as container:
+        stream = container.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(film.streams.video[0]):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts + late, packet.dts + late, stream
+                container.mux(packet)
+    return copy
+
+
+@pytest.mark.parametrize("late_s", [1.0, 44.0])
+def test_a_clock_that_overflows_is_followed(decoder: VideoDecoder, plain: Path, tmp_path: Path, late_s: float) -> None:
+    """The clock of a transport stream begins anew every 26.5 hours: in the middle of this film, or soon after it."""
+    film = remuxed(write_video(tmp_path / "film.ts"), (1 << 33) - round(late_s * 90_000))
+    assert decoder.probe(str(film)).duration_s == pytest.approx(2.0, abs=0.05)
+    away = np.subtract(numbers(decoder, film), numbers(decoder, plain))
+    assert np.abs(away).max() <= 1, "a tick halfway between two frames may get either"
+
+
+def test_frames_of_any_length_are_cut_at_the_nearest(decoder: VideoDecoder, tmp_path: Path) -> None:
+    """Phones drop frames, and screens are recorded only when they change."""
+    shown = [0, 1, 2, 3, 5, 6, 12, 13, 14, 20, 31, 32, 33, 34, 48, 49, 50]
+    for suffix in ("mp4", "mkv", "ts"):
+        path = tmp_path / f"film.{suffix}"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"crf": "4", "preset": "ultrafast"})
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+            for number in shown:
+                frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 4 * number, np.uint8), format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        ((_, frames),) = decoder.cut(str(path), [0.05], ClipBucket(schedule="32x32", num_frames=17, fps=9.0))
+        ticks = [25 * (0.05 + tick / 9) for tick in range(17)]
+        assert [frame_number(frame) for frame in frames] == [min(shown, key=lambda n: abs(n - tick)) for tick in ticks]
 
 
 def test_a_clock_that_begins_anew_goes_on() -> None:

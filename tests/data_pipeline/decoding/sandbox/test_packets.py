@@ -1,0 +1,201 @@
+"""Films with one bad packet: each frame is that of the undamaged film, or missing in its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from videoar.cluster.entry import main
+from videoar.cluster.ground.serialize import to_yaml
+from videoar.configs.debug import recipe as debug_recipe
+from videoar.data_pipeline.config.datasets import ShotConfig
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeLimits, VideoDecoder
+from videoar.data_pipeline.decoding.frame_sampling import nearest_frames
+from videoar.data_pipeline.decoding.sandbox.film import Film
+from videoar.data_pipeline.decoding.sandbox.packets import read_packets
+from videoar.data_pipeline.encoding.footage import FootageReader
+from videoar.data_pipeline.planning.choose import plan_clips
+from videoar.data_pipeline.planning.examine import DAMAGED
+from videoar.tokenizer.config import ClipBucket
+
+from ...datasets import LIMITS, dataset
+from ...jobs import config, make_shards
+from ...videos import scene
+
+GOP, NUM_FRAMES = 10, 40
+CODECS = {
+    "closed.mp4": ("libx264", {"x264-params": f"keyint={GOP}:scenecut=0:bframes=3:b-pyramid=2"}),
+    "open.mp4": ("libx264", {"x264-params": f"keyint={GOP}:scenecut=0:bframes=3:open-gop=1:b-adapt=0"}),
+    "film.mkv": ("libx264", {"x264-params": f"keyint={GOP}:scenecut=0:bframes=2"}),
+    "film.ts": ("libx264", {"x264-params": f"keyint={GOP}:scenecut=0:bframes=2"}),
+    "film.webm": ("libvpx-vp9", {"g": str(GOP), "deadline": "realtime", "cpu-used": "8"}),
+    "film.avi": ("mpeg4", {"g": str(GOP), "bf": "2"}),
+}
+
+SHORT = ClipBucket(schedule="32x32", num_frames=5, fps=25.0)
+Damage = Callable[[bytes], bytes]
+DAMAGES: dict[str, Damage] = {
+    "zeros": lambda packet: bytes(len(packet)),
+    "noise": lambda packet: np.random.default_rng(0).bytes(len(packet)),
+}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A film of textures for each codec."""
+    folder = tmp_path_factory.mktemp("films")
+    for name, (codec, options) in CODECS.items():
+        with av.open(str(folder / name), "w") as container:
+            stream = container.add_stream(codec, rate=25, options={"preset": "veryfast"} | options)
+            stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+            for pixels in scene(3, NUM_FRAMES, speed=1.0, size=(64, 64)):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(stream.encode(None))
+    return {name: folder / name for name in CODECS}
+
+
+def damaged(film: Path, packet: int, how: Damage, path: Path) -> Path:
+    """A copy of a film in which one packet, counted as they are stored, has other bytes."""
+    with av.open(str(film)) as container:
+        item = [item for item in container.demux(container.streams.video[0]) if item.size][packet]
+    data, size = film.read_bytes(), item.size
+    start = data.find(bytes(item))
+    if film.suffix == ".ts":  # the first of the packets of a transport stream into which it is cut up
+        assert item.pos is not None
+        start, size = item.pos, 188
+    path.write_bytes(data[:start] + how(data[start : start + size]) + data[start + size :])
+    return path
+
+
+def shown(path: Path) -> list[tuple[float, np.ndarray | None]]:
+    """What `Film` reads, without seeking."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type, stream.codec_context.thread_count = "NONE", 1
+        film = Film(container, stream, {"max_frames": 1000, "max_pixels": 1 << 20})
+        return [(time, None if frame is None else frame.to_ndarray(format="rgb24")) for time, frame in film.frames()]
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    """The frames of a good film as PyAV reads them."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize(
+    ("name", "packet"),
+    [
+        (name, packet)
+        for name in CODECS
+        for packet in (0, 4, GOP, GOP + 1, GOP + 7, 2 * GOP + 5, NUM_FRAMES - 1)
+        # Of the first packet of a transport stream nothing is left, and no packet follows the last.
+        if name != "film.ts" or 0 < packet < NUM_FRAMES - 1
+    ],
+)
+def test_frames_are_exact_or_missing(films: dict[str, Path], tmp_path: Path, name: str, packet: int, how: str) -> None:
+    """A decoder invents what it cannot read, and shows frames that depend on it before it says so."""
+    whole = decoded(films[name])
+    found = shown(damaged(films[name], packet, DAMAGES[how], tmp_path / name))
+    times = [time for time, _ in found]
+    assert times == sorted(times)
+    exact = {round(time * 25): pixels for time, pixels in found if pixels is not None}
+    assert [number for number, pixels in exact.items() if not np.array_equal(pixels, whole[number])] == []
+    assert NUM_FRAMES - 2 * GOP <= len(exact) < NUM_FRAMES
+    holes = sorted(set(range(NUM_FRAMES)) - set(exact))
+    chosen = dict(nearest_frames(found, [number / 25 for number in holes]))
+    assert [holes[index] for index, pixels in chosen.items() if pixels is not None] == [], "have a stand-in"
+
+
+def cuts_of() -> list[ClipCut]:
+    cuts = [
+        ClipCut(start_s=0.08 * start, num_frames=5, fps=fps, schedule="32x32")
+        for start in range(18)
+        for fps in (25.0, 8.0)
+    ]
+    return sorted((cut for cut in cuts if cut.start_s + 4 / cut.fps <= 1.54), key=lambda cut: cut.start_s + 4 / cut.fps)
+
+
+@pytest.mark.parametrize(
+    ("name", "packet"), [("closed.mp4", 13), ("open.mp4", 13), ("open.mp4", 0), ("film.mkv", 20), ("film.webm", 15)]
+)
+def test_what_is_made_does_not_depend_on_the_clips_of_a_pass(
+    films: dict[str, Path], decoder: VideoDecoder, tmp_path: Path, name: str, packet: int
+) -> None:
+    """A shard begins anywhere, by a seek: its clips must be those of any other size of shard."""
+    bad = str(damaged(films[name], packet, DAMAGES["zeros"], tmp_path / name))
+    cuts = cuts_of()
+    good = {cuts[index]: frames for index, frames in decoder.cut_all(str(films[name]), cuts)}
+    assert len(good) == len(cuts)
+    outcomes = []
+    for size in (1, 5, len(cuts)):
+        made: dict[ClipCut, np.ndarray] = {}
+        lost: list[ClipCut] = []
+        for start in range(0, len(cuts), size):
+            part = cuts[start : start + size]
+            told: list[int] = []
+            made |= {part[index]: frames for index, frames in decoder.cut_all(bad, part, told.append)}
+            lost += [part[index] for index in told]
+        assert all(np.array_equal(frames, good[cut]) for cut, frames in made.items())
+        assert len(made) + len(lost) == len(cuts)
+        outcomes.append((set(made), set(lost)))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert 0 < len(outcomes[0][1]) < len(cuts) - 4
+
+
+@pytest.mark.slow
+def test_the_commands_make_the_other_clips_and_count(
+    films: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One bad packet cost all clips after it."""
+    folder, out = tmp_path / "films", str(tmp_path / "out")
+    folder.mkdir()
+    damaged(films["closed.mp4"], 13, DAMAGES["noise"], folder / "bad.mp4")
+    data = config(dataset(folder, stride_s=0.08, bucket=SHORT), samples_per_shard=7, actors=1, max_failed_fraction=0.9)
+    recipe = debug_recipe()
+    stage = replace(recipe.stages[0], mixture=(replace(recipe.stages[0].mixture[0], dataset="clips"),))
+    (tmp_path / "r.yaml").write_text(to_yaml(replace(recipe, data=data, stages=(stage,))))
+    assert main(["data", "plan", str(tmp_path / "r.yaml"), "--output", out]) == 0
+    make_shards(data, out)
+    capsys.readouterr()
+    assert main(["data", "stats", out, "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert counts["is_balanced"]
+    assert counts["num_planned"] == counts["num_samples"] + sum(counts["failed"].values())
+    assert set(counts["failed"]) == {"touches a damaged part of the source"}
+
+
+@pytest.mark.slow
+def test_shots_are_found_before_and_after_damage(films: dict[str, Path], tmp_path: Path) -> None:
+    """The plan knows what is damaged: it promises no clip of it, and says what it passes over."""
+    damaged(films["closed.mp4"], 13, DAMAGES["zeros"], tmp_path / "bad.mp4")
+    settings = dataset(
+        tmp_path, shots=ShotConfig(detector="content", threshold=255.0, min_shot_s=0.1), stride_s=0.04, bucket=SHORT
+    )
+    clips, skipped = plan_clips(settings, LIMITS)
+    starts = {round(item.start_s or 0.0, 6): item.reason for item in skipped}
+    assert not any(item.is_input for item in skipped)
+    assert [start for start, reason in starts.items() if reason == DAMAGED] == [0.44, 0.52, 0.6]
+    assert [start for start in starts if start not in (0.44, 0.52, 0.6)] == [0.48, 0.56], "single frames between them"
+    assert min(clip.start_s for clip in clips) == 0.0
+    assert 0.8 in [round(clip.start_s, 6) for clip in clips], "the next key frame begins a shot"
+    with FootageReader(settings.source, DecodeLimits(), 1) as reader:
+        assert [footage.reason for footage in reader.read(clips)] == [""] * len(clips)
+
+
+class Unreadable:
+    """A container of which every packet fails."""
+
+    def demux(self, stream: object) -> object:
+        raise av.error.OSError(5, "Input/output error")
+
+
+def test_a_file_that_cannot_be_read_is_given_up() -> None:
+    """Some demuxers return the same error for ever."""
+    assert len(list(read_packets(Unreadable(), None))) == 1000
