@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.loading.packing import PackPlan
 from videoar.pretrain.budget.attended_pairs import sample_pairs
 from videoar.pretrain.budget.flops import training_flops
 from videoar.pretrain.config import ModelConfig, StageConfig
+from videoar.pretrain.model.vocabulary import text_length
+from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,3 +52,14 @@ def work_of(packs: Iterable[PackPlan], model: ModelConfig, stage: StageConfig) -
         attended_pairs=pairs,
         flops=training_flops(model, tokens, pairs),
     )
+
+
+def flops_per_token(model: ModelConfig, stage: StageConfig, dataset: DatasetConfig) -> float:
+    """FLOPs per token of a dataset's samples: every bucket and every length of text is equally frequent."""
+    tokens, pairs = 0, 0.0
+    shared = (stage.window, stage.p_mask, model.text.attention, model.history)
+    for bucket, text in itertools.product(dataset.buckets, range(1, text_length(model.text) + 1)):
+        frames = latent_frames(bucket.num_frames)
+        tokens += text + ScaleSchedule.named(bucket.schedule).video_tokens(frames, model.history)
+        pairs += sample_pairs(bucket.schedule, frames, text, *shared)
+    return training_flops(model, tokens, pairs) / tokens

@@ -18,7 +18,7 @@ from videoar.pretrain.budget.machine import GPUS, MEMORY_SHARE, Machine, known_g
 from videoar.pretrain.budget.memory import RankMemory, parameter_sizes, rank_memories, rank_memory, stage_parameters
 from videoar.pretrain.budget.planned_packs import planned_packs
 from videoar.pretrain.budget.stored_bytes import mean_sample_bytes
-from videoar.pretrain.budget.work import Work, work_of
+from videoar.pretrain.budget.work import Work, flops_per_token, work_of
 from videoar.pretrain.checkpoint.format import STATES
 from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.parallel.check import check_parallel
@@ -43,7 +43,7 @@ class StagePlan:
     fill: float
     """Share of the rows of a pack that hold tokens; the rest is padding."""
     shapes: dict[str, float]
-    """FLOPs per token of each dataset of the mixture, alone in its packs."""
+    """FLOPs per token of the mean sample of each dataset of the mixture."""
     ranks: tuple[RankMemory, ...]
     """Bytes of a process of each pipeline stage."""
     by_recompute: dict[str, int]
@@ -236,8 +236,6 @@ def _recomputing(recipe: Recipe, stage: StageConfig, gpus: int, mode: str) -> in
 
 def _by_dataset(recipe: Recipe, stage: StageConfig) -> dict[str, float]:
     """FLOPs per token of each dataset of the mixture."""
-    found = {}
-    for part in stage.mixture:
-        mean = mean_pack(recipe, replace(stage, mixture=(part,)))
-        found[part.dataset] = mean.flops / mean.tokens
-    return found
+    configs = {config.name: config for config in recipe.data.datasets}
+    names = [part.dataset for part in stage.mixture]
+    return {name: flops_per_token(recipe.model, stage, configs[name]) for name in names}

@@ -32,6 +32,7 @@ def test_ucf101_by_hand() -> None:
     assert (stage.step.samples, stage.step.frames, stage.step.tokens) == (128, 640, tokens)
     assert stage.step.attended_pairs == pytest.approx(pairs)
     assert stage.step.flops == pytest.approx(flops)
+    assert stage.shapes == {"ucf101": pytest.approx(flops / tokens)}
     assert stage.fill == pytest.approx(16 * 651 / 10_496)
     assert found.flops == pytest.approx(150_000 * flops)
     assert found.gpu_hours == pytest.approx(150_000 * flops / (0.4 * 989e12) / 3600)
