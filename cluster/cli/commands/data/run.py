@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
@@ -41,6 +42,8 @@ class RunData:
     """Remake the units in which clips failed, after you have repaired the cause; other units stay as they are."""
     address: str = ""
     """HOST:PORT of a running Ray head to work on; its token is read from RAY_AUTH_TOKEN_PATH."""
+    doctor: bool = False
+    """Examine this machine and the store first (`videoar doctor`): a failure ends the job in one line, exit code 1."""
     json: bool = False
     """Print one JSON line about everything at the end, instead of one line per dataset."""
 
@@ -61,6 +64,8 @@ def _run(words: Sequence[str], prog: str) -> int:
     from videoar.data_pipeline.preparing.prepare import prepare
 
     output = output_url(recipe, options.output)
+    if options.doctor:
+        _examine(output)
     warn(tokenizer_warning(recipe.data))
     last: dict[str, object] = {}
     began = time.monotonic()
@@ -81,6 +86,17 @@ def _run(words: Sequence[str], prog: str) -> int:
     for name, url in made.items():
         say(json.dumps({"dataset": name, "url": url}))
     return 0
+
+
+def _examine(output: str) -> None:
+    """Examine what preparing data needs. The machines of a Ray cluster are started by Ray, and are not examined."""
+    from videoar.cluster.doctor.check import Asked
+    from videoar.cluster.doctor.job import examine_job
+    from videoar.cluster.ground.process import World
+
+    folder = Path() if "://" in output else Path(output)
+    url = output if "://" in output else ""
+    examine_job(Asked(url=url, folder=folder, groups=frozenset({"machine", "data"})), World())
 
 
 def _figures(now: DataProgress) -> dict[str, object]:
