@@ -28,6 +28,7 @@ from videoar.tokenizer.scales import HistoryKind, ScaleSchedule, latent_frames
 TextKind = Literal["bytes", "label", "t5"]
 RopeKind = Literal["centre", "raw", "corner", "learned"]
 Interpolation = Literal["bilinear", "area"]
+Precision = Literal["float32", "bf16"]
 FlipRatio = Annotated[float, Limits(0, 0.5)]
 Degree = Annotated[int, Limits(1, 65_536)]
 """Number of processes, or of chunks, that something is cut over."""
@@ -222,6 +223,11 @@ class ParallelConfig:
         return self.compile and self.tensor == 1 and self.zero_stage < 3
 
     @property
+    def compiles(self) -> bool:
+        """Whether the parts of a block are compiled, as one graph each or broken up."""
+        return self.compiles_whole or (self.compile and self.recompute != "selective")
+
+    @property
     def model_processes(self) -> int:
         """Processes that together compute one pack."""
         return self.tensor * self.pipeline * self.context
@@ -357,7 +363,7 @@ class Recipe:
     faults: FaultConfig = field(default_factory=FaultConfig)
     text_dropout: Share = 0.1
     """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""
-    precision: Literal["float32", "bf16"] = "bf16"
+    precision: Precision = "bf16"
     """Type of the matrix products; weights, norms and loss stay in float32."""
     guidance: Literal["t2v", "ucf101"] = "t2v"
     """Default guidance ramp of the exported model; with text_dropout 0 it is 1, which is off."""
