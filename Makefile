@@ -66,7 +66,7 @@ format: $(STAMP)
 	$(BIN)/ruff format
 
 docs: $(STAMP) $(FILMS)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 gpu-bundle: $(STAMP)
 	PYTHON=$(BIN)/python scripts/gpu_bundle.sh

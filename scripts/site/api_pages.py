@@ -12,10 +12,18 @@ PUBLIC = {
 """Public modules and what each is for."""
 
 
+_CHOSEN = {"data_pipeline.planning.plugins": ("ClipView", "ClipModel", "ClipScorer", "ClipCaptioner", "ClipEmbedder")}
+"""The names to show of a module that exports more than others should use."""
+
+
 def api_pages() -> dict[str, str]:
     """Markdown by the page's place below docs/; mkdocstrings replaces the line with `:::`."""
-    pages = {
-        f"api/{module}.md": f"# videoar.{module}\n\n{text}\n\n::: videoar.{module}\n" for module, text in PUBLIC.items()
-    }
     rows = "\n".join(f"- [`videoar.{module}`]({module}.md): {text}" for module, text in PUBLIC.items())
-    return {"api/index.md": f"# Python interface\n\nThese names stay; other modules may move.\n\n{rows}\n", **pages}
+    overview = f"# Python interface\n\nThese names stay; other modules may move.\n\n{rows}\n"
+    return {"api/index.md": overview, **{f"api/{module}.md": _page(module) for module in PUBLIC}}
+
+
+def _page(module: str) -> str:
+    members = "".join(f"\n        - {name}" for name in _CHOSEN.get(module, ()))
+    options = f"    options:\n      members:{members}\n" if members else ""
+    return f"# videoar.{module}\n\n{PUBLIC[module]}\n\n::: videoar.{module}\n{options}"

@@ -78,7 +78,7 @@ def source_html(path: str) -> tuple[str, set[str]]:
         lexer = get_lexer_for_filename(path)
     except ClassNotFound:
         lexer = TextLexer()
-    shown = highlight(text, lexer, HtmlFormatter(cssclass="highlight source", linespans="L"))
+    shown = highlight(text, lexer, HtmlFormatter(cssclass="highlight source", linespans="L", wrapcode=True))
     shown = shown.replace('<span id="L-', '<span id="L')
     return shown, set(re.findall(r'<span id="(L\d+)"', shown))
 

@@ -124,6 +124,12 @@ def test_the_readme_names_every_page_bench_and_folder() -> None:
     assert not [room for room in rooms if f"`{room.name}/`" not in table]
 
 
+def test_the_navigation_of_the_site_names_every_page() -> None:
+    """`make docs` refuses a page without a place; this says so within a second."""
+    named = set(re.findall(r"\b[\w/]+\.md\b", (ROOT / "mkdocs.yml").read_text()))
+    assert {page.removeprefix("docs/") for page in PAGES} <= named
+
+
 def test_the_path_of_a_clip_leads_through_files_that_exist() -> None:
     """A newcomer opens these files first."""
     text = (ROOT / "CONTRIBUTING.md").read_text().split("## Find your way")[1].split("\n## ")[0]
