@@ -7,7 +7,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import av
@@ -53,8 +52,8 @@ def _open(request: dict[str, Any]) -> Any:
     options = {"protocol_whitelist": "file", "max_pixels": str(request["max_pixels"])}
     with open(path, "rb") as file:
         image = image_kind(file.read(NUM_BYTES))
-    if image == "jpeg" and not is_whole(Path(path).read_bytes()):
-        raise RefusedSource("is truncated: its last part is missing")
+        if image == "jpeg" and not is_whole(file):
+            raise RefusedSource("is truncated: its last part is missing")
     if image:
         return av.open(f"file:{path}", format=f"{image}_pipe", options=options)
     return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import re
+from os import SEEK_END
+from typing import BinaryIO
 
 _MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")
 """A segment begins. The others are stuffed bytes and restarts within compressed data, or filling."""
 _END = 0xD9
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether the picture reaches its end marker, baseline or progressive. Thumbnails inside do not count."""
+def is_whole(file: BinaryIO) -> bool:
+    """Whether the picture reaches its end marker, baseline or progressive. Thumbnails inside do not count.
+
+    Almost every whole file ends with the marker. Only files with something after it, or without it, are read.
+    """
+    file.seek(-2, SEEK_END)
+    if file.read() == bytes((0xFF, _END)):
+        return True
+    file.seek(0)
+    return _reaches_its_end(file.read())
+
+
+def _reaches_its_end(data: bytes) -> bool:
     place = 2
     while (found := _MARKER.search(data, place)) is not None:
         if found[1][0] == _END:
