@@ -38,9 +38,9 @@ def _overview() -> str:
         [
             "# Commands\n",
             "Every command explains itself with `--help`; these pages are made from the same texts.\n",
-            table(("Command", "What it does"), rows).replace("--:", "---"),
+            table(("Command", "What it does"), rows),
             "## Exit codes\n",
-            table(("Code", "Meaning"), EXIT_CODES).replace("--:", "---"),
+            table(("Code", "Meaning"), EXIT_CODES),
             "Commands that take a RECIPE accept [every field](../fields.md) of it as an option, for example",
             "`--model.width 128`, `--stages.video.steps 4` or `--data.datasets.clips64.source.path clips/`.",
         ]

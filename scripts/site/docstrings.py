@@ -21,9 +21,11 @@ def from_docstring(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; the first column is text, the others are numbers or short words."""
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    """A table, in which columns of numbers are aligned at the right."""
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    columns = zip(*cells, strict=True)
+    rule = ["--:" if all(re.match(r"[\d.]", cell) for cell in column) else "---" for column in columns]
+    return "\n".join("| " + " | ".join(line) + " |" for line in ([*head], rule, *cells)) + "\n"
 
 
 def _paragraphs(text: str) -> list[list[str]]:

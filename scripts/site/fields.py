@@ -82,7 +82,8 @@ def words(kind: Any) -> str:
         return " or ".join(words(part) for part in parts if part is not NoneType)
     if get_origin(kind) is tuple:
         return f"list of {words(parts[0])}" if parts[-1] is Ellipsis else " and ".join(words(part) for part in parts)
-    return f"[{kind.__name__}](#{kind.__name__.lower()})"
+    name = getattr(kind, "__name__", str(kind))
+    return f"[{name}](#{name.lower()})" if dataclasses.is_dataclass(kind) else name
 
 
 def _range(limits: Limits) -> str:
@@ -123,7 +124,12 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 
 def _texts(cls: type) -> dict[str, str]:
-    """The string below each field, from the source: Python does not keep it."""
+    """The string below each field, also of base classes, from the source: Python does not keep it."""
+    bases = [base for base in reversed(cls.__mro__) if dataclasses.is_dataclass(base)]
+    return {name: text for base in bases for name, text in _own_texts(base).items()}
+
+
+def _own_texts(cls: type) -> dict[str, str]:
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(node, ast.ClassDef)
     return {

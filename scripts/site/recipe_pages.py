@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import math
 import re
-import site
-import sysconfig
 
 from docstrings import from_docstring, table
 
@@ -138,7 +136,5 @@ def _folded(name: str, recipe: AnyRecipe) -> str:
 
 def _portable(text: str) -> str:
     """Without the folders of the machine that builds the pages."""
-    for folder in (sysconfig.get_path("purelib"), *site.getsitepackages()):
-        text = text.replace(folder, "SITE-PACKAGES")
-    root = str(importlib.import_module("videoar.configs").__path__[0]).removesuffix("/configs")
-    return text.replace(root, "videoar")
+    package = str(importlib.import_module("videoar.configs").__path__[0]).removesuffix("/configs")
+    return re.sub(r"/\S*/site-packages", "SITE-PACKAGES", text).replace(package, "videoar")

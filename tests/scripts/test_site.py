@@ -94,6 +94,7 @@ def test_every_recipe_has_a_page_with_its_values(site: dict[str, Read]) -> None:
         recipe = find_recipe(name)
         numbers = [f"{path.rpartition('.')[2]}: {value}" for path, _, value in leaves(recipe) if type(value) is int]
         assert not [line for line in numbers if line not in text]
+        assert sys.prefix not in text, "the folders of the machine that built it"
 
 
 def test_every_field_is_explained(site: dict[str, Read], monkeypatch: pytest.MonkeyPatch) -> None:
