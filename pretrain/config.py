@@ -28,6 +28,7 @@ from videoar.tokenizer.scales import HistoryKind, ScaleSchedule, latent_frames
 TextKind = Literal["bytes", "label", "t5"]
 RopeKind = Literal["centre", "raw", "corner", "learned"]
 Interpolation = Literal["bilinear", "area"]
+Precision = Literal["float32", "bf16"]
 FlipRatio = Annotated[float, Limits(0, 0.5)]
 Degree = Annotated[int, Limits(1, 65_536)]
 """Number of processes, or of chunks, that something is cut over."""
@@ -372,7 +373,7 @@ class Recipe:
     """What is done when something goes wrong."""
     text_dropout: Share = 0.1
     """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""
-    precision: Literal["float32", "bf16"] = "bf16"
+    precision: Precision = "bf16"
     """Type of the matrix products; weights, norms and loss stay in float32."""
     guidance: Literal["t2v", "ucf101"] = "t2v"
     """Default guidance ramp of the exported model; with text_dropout 0 it is 1, which is off."""

@@ -7,9 +7,9 @@ import math
 from docstrings import table
 
 from videoar.configs.load import find_recipe, layout_counts
-from videoar.pretrain.budget.budget import Budget, budget
-from videoar.pretrain.budget.report import amount, duration, gigabytes
 from videoar.pretrain.config import Recipe
+from videoar.pretrain.planner.plan import Plan, plan
+from videoar.pretrain.planner.report import amount, duration, gigabytes
 
 _MACHINE = 8
 """Devices in one machine."""
@@ -24,10 +24,10 @@ def variants(name: str) -> list[str]:
 def costs(name: str, recipe: Recipe) -> list[str]:
     """Cost and memory under each layout that the recipe has."""
     counts = layout_counts(name) or (_devices(recipe),)
-    found = [budget(find_recipe(variant), gpus=n) for variant, n in zip(variants(name), counts, strict=True)]
+    found = [plan(find_recipe(variant), gpus=n) for variant, n in zip(variants(name), counts, strict=True)]
     return [
-        f"By arithmetic, assuming {found[0].mfu:.0%} of an {found[0].gpu}'s peak; nothing here is measured "
-        f"([how](../recipes.md#how-a-budget-is-made)). Parameters: {found[0].parameters / 1e6:,.1f} M. "
+        f"As `videoar plan` computes it for {found[0].gpus} {found[0].gpu}; nothing here is measured "
+        f"([how](../recipes.md#how-a-plan-is-made)). Parameters: {found[0].parameters / 1e6:,.1f} M. "
         f"A checkpoint has {gigabytes(found[0].checkpoint_bytes)}.\n",
         _cost(found[0]),
         *(
@@ -44,7 +44,7 @@ def _devices(recipe: Recipe) -> int:
     return cut * math.gcd(max(1, _MACHINE // cut), *(stage.batch for stage in recipe.stages))
 
 
-def _cost(found: Budget) -> str:
+def _cost(found: Plan) -> str:
     rows = [
         (
             f"`{stage.name}`",
@@ -53,13 +53,15 @@ def _cost(found: Budget) -> str:
             f"{stage.whole.flops:.2e}",
             f"{stage.gpu_hours:,.{0 if stage.gpu_hours >= 10 else 3}f}",
             f"{stage.fill:.1%}",
+            f"{stage.step_s:.3g}",
+            f"{stage.mfu:.0%}",
         )
         for stage in found.stages
     ]
-    return table(("Stage", "Samples", "Tokens", "FLOPs", f"{found.gpu}-hours", "Packs full"), rows)
+    return table(("Stage", "Samples", "Tokens", "FLOPs", f"{found.gpu}-hours", "Packs full", "Step (s)", "MFU"), rows)
 
 
-def _memory(found: Budget) -> str:
+def _memory(found: Plan) -> str:
     rows = [
         (f"`{stage.name}`", *(f"{getattr(stage.memory, part) / 1e9:,.2f}" for part in _PARTS)) for stage in found.stages
     ]
