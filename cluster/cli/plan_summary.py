@@ -1,4 +1,4 @@
-"""A plan in a few lines: inputs, clips by shape, and what is left out by reason."""
+"""A plan in a few lines: inputs, clips by shape, and the inputs, clips and seconds that are left out by reason."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.planning.accounts import Reason
 from videoar.data_pipeline.planning.all_datasets import PlannedDataset
 from videoar.data_pipeline.planning.stored_plan import read_skipped
+from videoar.data_pipeline.planning.unused import UNUSED
+from videoar.data_pipeline.storage.objects import Storage
 
 _REASONS = 8
 """Number of reasons shown per dataset; the plan has all of them."""
@@ -37,17 +39,18 @@ def facts(item: PlannedDataset) -> dict[str, Any]:
 
 def tables(planned: Sequence[PlannedDataset]) -> str:
     """Tables of planned datasets for people: by shape, then what is left out."""
-    clips = Table("dataset", "shape", *_right("inputs", "clips", "tokens", "shards", "bytes"), box=None, pad_edge=False)
-    left = Table("left out of", "kind", *_right("inputs", "clips"), "reason", "for example", box=None, pad_edge=False)
+    clips = Table(
+        "dataset", "shape", *right("inputs", "seconds", "clips", "tokens", "shards", "bytes"), box=None, pad_edge=False
+    )
+    left = left_out_table()
     for item in planned:
         for row in _by_shape(item):
             clips.add_row(*row)
-        for row in _left_out(item):
+        for row in left_out_rows(item.dataset.name, item.plan.accounts, item.storage):
             left.add_row(*row)
     warnings = [line for item in planned if (line := text_warning(item.dataset.name, item.plan.accounts))]
     kinds = [line for item in planned if (line := _kinds(item))]
-    parts = [_text(clips), *([_text(left)] if left.row_count else []), *kinds, *warnings]
-    return "\n\n".join(parts)
+    return "\n\n".join([as_text(clips), *([as_text(left)] if left.row_count else []), *kinds, *warnings])
 
 
 def text_warning(name: str, accounts: Mapping[str, Any]) -> str:
@@ -66,40 +69,67 @@ def _by_shape(item: PlannedDataset) -> Iterator[tuple[str, ...]]:
     whole = [
         item.dataset.name,
         f"{plan.accounts['num_planned_inputs']:,} of {plan.accounts['num_inputs']:,}",
+        _seconds(plan.accounts),
         f"{len(plan.shard_sizes):,}",
     ]
     for total in plan.buckets:
-        name, inputs, shards = whole
+        name, inputs, seconds, shards = whole
         shape = f"{total.schedule}, {total.num_frames} frames" if total.num_frames > 1 else total.schedule
-        yield name, shape, inputs, f"{total.num_clips:,}", f"{total.num_tokens:,}", shards, f"{total.size_bytes:,}"
-        whole = ["", "", ""]
+        figures = f"{total.num_clips:,}", f"{total.num_tokens:,}", shards, f"{total.size_bytes:,}"
+        yield name, shape, inputs, seconds, *figures
+        whole = ["", "", "", ""]
 
 
-def _left_out(item: PlannedDataset) -> list[tuple[str, ...]]:
-    """Rows of the most frequent reasons, for inputs and clips."""
-    counts: dict[tuple[str, str], list[int]] = {}
-    for place, part in enumerate(("inputs_out", "clips_out")):
-        for kind, reasons in item.plan.accounts[part].items():
+def _seconds(accounts: Mapping[str, Any]) -> str:
+    """Seconds in clips of all seconds; empty for images and for plans of earlier versions."""
+    return f"{accounts['shown_s']:,.2f} of {accounts['length_s']:,.2f}" if accounts.get("length_s") else ""
+
+
+def left_out_table() -> Table:
+    """The table of what is left out, still empty."""
+    columns = right("inputs", "clips", "seconds")
+    return Table("left out of", "kind", *columns, "reason", "for example", box=None, pad_edge=False)
+
+
+def left_out_rows(name: str, accounts: Mapping[str, Any], storage: Storage) -> list[tuple[str, ...]]:
+    """Rows of the most frequent reasons for inputs and clips; then why other seconds are in no clip.
+
+    Where there are no seconds, or they are not known, nothing is shown.
+    """
+    found: dict[Reason, list[Any]] = {}
+    for place, part in enumerate(("inputs_out", "clips_out", "seconds_out")):
+        for kind, reasons in (accounts.get(part) or {}).items():
             for reason, count in reasons.items():
-                counts.setdefault((kind, reason), [0, 0])[place] = count
-    commonest = sorted(counts.items(), key=lambda pair: (-sum(pair[1]), pair[0]))
-    shown = commonest[:_REASONS]
-    examples = _examples(item, {reason for reason, _ in shown})
+                found.setdefault((kind, reason), [0, 0, 0.0])[place] = count
+    unused = [item for item in found.items() if item[0][0] == UNUSED]
+    others = [item for item in found.items() if item[0][0] != UNUSED]
+    commonest = sorted(others, key=lambda item: (-item[1][0] - item[1][1], -item[1][2], item[0]))
+    shown = [*commonest[:_REASONS], *unused]
+    examples = _examples(storage, {reason for reason, _ in shown})
     rows: list[tuple[str, ...]] = [
-        (item.dataset.name, kind, f"{inputs:,}", f"{clips:,}", escape(reason), escape(examples[kind, reason]))
-        for (kind, reason), (inputs, clips) in shown
+        (
+            name,
+            kind,
+            f"{inputs:,}",
+            f"{clips:,}",
+            f"{time_s:,.2f}" if time_s else "",
+            escape(why),
+            escape(examples.get((kind, why), "")),
+        )
+        for (kind, why), (inputs, clips, time_s) in shown
     ]
-    hidden = len(commonest) - len(rows)
-    return rows + ([(item.dataset.name, "", "", "", f"and {hidden} more reasons (--json)", "")] if hidden > 0 else [])
+    hidden = len(found) - len(rows)
+    return rows + ([(name, "", "", "", "", f"and {hidden} more reasons (--json)", "")] if hidden > 0 else [])
 
 
-def _examples(item: PlannedDataset, reasons: set[Reason]) -> dict[Reason, str]:
+def _examples(storage: Storage, reasons: set[Reason]) -> dict[Reason, str]:
     """The first input that was left out for each of these reasons."""
     found: dict[Reason, str] = {}
-    for skipped in read_skipped(item.storage):
-        if (reason := (skipped.kind, skipped.reason)) in reasons:
+    wanted = {reason for reason in reasons if reason[0] != UNUSED}
+    for skipped in read_skipped(storage) if wanted else ():
+        if (reason := (skipped.kind, skipped.reason)) in wanted:
             found.setdefault(reason, skipped.source)
-            if len(found) == len(reasons):
+            if len(found) == len(wanted):
                 break
     return found
 
@@ -123,11 +153,12 @@ def _kinds(item: PlannedDataset) -> str:
     return f"{item.dataset.name}: among the inputs are {', '.join(parts)}" if parts else ""
 
 
-def _right(*names: str) -> list[Column]:
+def right(*names: str) -> list[Column]:
+    """Columns of numbers."""
     return [Column(name, justify="right") for name in names]
 
 
-def _text(table: Table) -> str:
+def as_text(table: Table) -> str:
     """The table as text in its full width, because a log file has no edge."""
     page = Console(file=io.StringIO(), width=400, highlight=False, color_system=None)
     page.print(table)

@@ -46,6 +46,9 @@ class DataConfig:
     """Seconds a decoder may spend on one source before it is killed and its clips are recorded as failed."""
     decode_max_pixels: Annotated[int, Limits(1, 2**40)] = 1 << 27
     """Most pixels of a picture or frame; larger ones are left out."""
+    max_source_bytes: SizeBytes = 64 << 30
+    """Largest source that is copied to this machine to be opened, from another store or out of a tar; larger ones are
+    left out."""
     stall_timeout_s: Seconds = 600.0
     """Seconds an actor may spend without finishing a clip before it is killed and its clips are tried again."""
     max_failed_fraction: Share = 0.5

@@ -257,4 +257,6 @@ class _Clock:
 
 def limits(config: DataConfig) -> DecodeLimits:
     """What decoding one source may cost, as configured."""
-    return DecodeLimits(wall_s=config.decode_timeout_s, max_pixels=config.decode_max_pixels)
+    return DecodeLimits(
+        wall_s=config.decode_timeout_s, max_pixels=config.decode_max_pixels, max_bytes=config.max_source_bytes
+    )

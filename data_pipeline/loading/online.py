@@ -24,7 +24,8 @@ from videoar.data_pipeline.encoding.footage import FootageReader
 from videoar.data_pipeline.loading.batch_cache import Batch, BatchCache
 from videoar.data_pipeline.planning.all_datasets import OpenTokenizer, shard_limits
 from videoar.data_pipeline.planning.clip import Clip
-from videoar.data_pipeline.planning.stored_plan import Plan, clips_of, config_hash, read_plan
+from videoar.data_pipeline.planning.settings import config_hash, differences, settings_of
+from videoar.data_pipeline.planning.stored_plan import Plan, clips_of, read_plan
 from videoar.data_pipeline.shards.entries import Entries
 from videoar.data_pipeline.shards.manifest import SCHEMA, ContentHash, Manifest, row_groups
 from videoar.data_pipeline.shards.sample import PackedBits, SampleEntry, StoredLatent
@@ -60,12 +61,12 @@ def open_plans(
     root, found = Storage.open(url), {}
     for name in names:
         plan, sample_format = read_plan(root.child(name)), encoder.sample_format(datasets[name])
-        wanted = config_hash(datasets[name], sample_format, shard_limits(config))
-        if plan.config_hash != wanted:
+        wanted = settings_of(datasets[name], sample_format, shard_limits(config))
+        if plan.config_hash != config_hash(wanted):
             raise InputError(
                 "data.url",
                 plan.storage.url,
-                f"was planned with other settings (hash {plan.config_hash}, now {wanted})",
+                f"was planned with other settings ({differences(plan.settings, wanted)})",
                 "give the URL of this recipe's plan, or make one with `videoar data plan`",
             )
         clips = PlannedClips(datasets[name], plan, encoder, config, cache)

@@ -1,4 +1,4 @@
-"""Counts of every input and every clip of a plan: planned, or left out and why. The sums must agree."""
+"""Counts of every input, clip and second of a plan: planned, or left out and why. The sums must agree."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from videoar.data_pipeline.planning.clip import Clip
+from videoar.data_pipeline.planning.seconds import in_seconds, microseconds
 from videoar.data_pipeline.sources.source import Skipped
 
 Reason = tuple[str, str]
@@ -35,6 +36,17 @@ class Accounts:
     """Inputs that give no clip, by reason."""
     clips_out: Counter[Reason] = field(default_factory=Counter)
     """Clips that are left out, by reason."""
+    num_unmeasured: int = 0
+    """Inputs of unknown length: they were not opened, or could not be."""
+    length_us: int = 0
+    """Microseconds of all files that were opened; parts of a file that are several inputs count once."""
+    shown_us: int = 0
+    """Of these, what clips of the plan show, each moment once."""
+    time_out: Counter[Reason] = field(default_factory=Counter)
+    """The rest, by reason."""
+
+    num_recalled: int = 0
+    """Inputs that a planning which was stopped had examined already; not part of the plan."""
 
     @property
     def num_done(self) -> int:
@@ -46,18 +58,26 @@ class Accounts:
         self.num_clips += 1
         self.num_without_caption += not clip.caption
         self.num_without_text += not clip.caption and clip.label is None
+        self.shown_us += microseconds(clip.new_s)
 
     def leave_out(self, item: Skipped) -> None:
         """Count an input, or clips of one, as left out."""
+        reason = item.kind, item.reason
         if item.is_input:
-            self.inputs_out[item.kind, item.reason] += 1
+            self.inputs_out[reason] += 1
+            self.num_unmeasured += item.seconds is None
         else:
-            self.clips_out[item.kind, item.reason] += item.num_clips
+            self.clips_out[reason] += item.num_clips
+        self.time_out[reason] += microseconds(item.seconds or 0.0)
 
     @property
     def is_balanced(self) -> bool:
-        """Whether every input and every clip is accounted for."""
-        return self.num_inputs == self.num_done and self.num_candidates == self.num_clips + self.clips_out.total()
+        """Whether every input, every clip and every second is accounted for."""
+        return (
+            self.num_inputs == self.num_done
+            and self.num_candidates == self.num_clips + self.clips_out.total()
+            and self.length_us == self.shown_us + self.time_out.total()
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The counts in the form in which a plan's head stores them."""
@@ -71,10 +91,19 @@ class Accounts:
             "kinds": dict(sorted(self.kinds.items())),
             "inputs_out": _by_kind(self.inputs_out),
             "clips_out": _by_kind(self.clips_out),
+            "num_unmeasured": self.num_unmeasured,
+            "length_s": in_seconds(self.length_us),
+            "shown_s": in_seconds(self.shown_us),
+            "seconds_out": {
+                kind: {reason: in_seconds(time) for reason, time in reasons.items()}
+                for kind, reasons in _by_kind(self.time_out).items()
+            },
         }
 
 
-ADDED_LATER = frozenset({"kinds", "num_without_caption", "num_without_text"})
+SECONDS = frozenset({"num_unmeasured", "length_s", "shown_s", "seconds_out"})
+"""Where each second went; plans of earlier versions do not have it."""
+ADDED_LATER = frozenset({"kinds", "num_without_caption", "num_without_text"}) | SECONDS
 """Counts that plans of earlier versions do not have."""
 
 

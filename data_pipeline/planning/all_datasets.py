@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from videoar.cluster.ground.errors import InputError
@@ -14,9 +14,10 @@ from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.plan_writer import ShardLimits
-from videoar.data_pipeline.planning.stored_plan import Plan, config_hash, ensure_plan, find_plan
+from videoar.data_pipeline.planning.settings import settings_of
+from videoar.data_pipeline.planning.stored_plan import Plan, ensure_plan, find_plan
 from videoar.data_pipeline.shards.sample_format import SampleFormat, sample_format
-from videoar.data_pipeline.sources.listing import count_inputs
+from videoar.data_pipeline.sources.listing import count_inputs, iter_sources
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
@@ -48,8 +49,10 @@ class PlanProgress:
     """Inputs that are planned or left out."""
     num_clips: int
     """Clips so far."""
+    num_recalled: int
+    """Of the inputs that are done, those that a planning which was stopped had examined already."""
     inputs_per_s: float
-    """Average rate since the start."""
+    """Average rate since the start, of inputs that were examined since then."""
     eta_s: float | None
     """Seconds to the end at that rate; None if the end is not known."""
 
@@ -65,9 +68,14 @@ def plan_all(
     tokenizer, root = opener(config.tokenizer), Storage.open(output)
     tokenizer_hash = tokenizer.hash
     formats = [sample_format(dataset, config, tokenizer, tokenizer_hash) for dataset in config.datasets]
+    missing = []
     for dataset, form in zip(config.datasets, formats, strict=True):  # all are checked before anything is written
         with _naming(dataset):
-            find_plan(root.child(dataset.name), config_hash(dataset, form, shard_limits(config)))
+            if find_plan(root.child(dataset.name), settings_of(dataset, form, shard_limits(config))) is None:
+                missing.append(dataset)
+    for dataset in missing[1:]:  # the first is listed at once
+        with _naming(dataset), closing(iter_sources(dataset.source)) as inputs:
+            next(inputs, None)
     planned = []
     for dataset, form in zip(config.datasets, formats, strict=True):
         storage = root.child(dataset.name)
@@ -117,13 +125,15 @@ def _reporter(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) 
             return
         last = accounts.num_done, accounts.num_clips
         done, clips = last
-        rate = done / max(1e-9, time.monotonic() - began)
+        recalled = min(done, accounts.num_recalled)
+        rate = (done - recalled) / max(1e-9, time.monotonic() - began)
         progress(
             PlanProgress(
                 dataset=dataset.name,
                 num_inputs=total,
                 num_done=done,
                 num_clips=clips,
+                num_recalled=recalled,
                 inputs_per_s=rate,
                 eta_s=(total - done) / rate if total is not None and rate > 0 else None,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from queue import SimpleQueue
@@ -17,7 +17,10 @@ from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.clip import Clip, shape_clip
 from videoar.data_pipeline.planning.duplicates import SeenClips
-from videoar.data_pipeline.planning.examine import Candidate, Examined, Examiner
+from videoar.data_pipeline.planning.examine import Candidate, Examined, Examiner, LeftOut
+from videoar.data_pipeline.planning.journal import Journal
+from videoar.data_pipeline.planning.seconds import in_seconds, microseconds
+from videoar.data_pipeline.planning.unused import FileSeconds
 from videoar.data_pipeline.sources.listing import iter_sources
 from videoar.data_pipeline.sources.source import Skipped, Source
 
@@ -40,20 +43,23 @@ def iter_plan(
     accounts: Accounts,
     *,
     processes: int = 1,
+    journal: Journal | None = None,
     on_progress: OnProgress | None = None,
-) -> Iterator[Clip | Skipped]:
+) -> Generator[Clip | Skipped, None, None]:
     """Clips and left-out inputs in a fixed order, as they are found; `accounts` counts them.
 
-    The number of processes changes only the time. InputError, at the end, if there is no clip.
+    The number of processes and what a journal knows already change only the time. InputError, at the end, if there is
+    no clip.
     """
     reasons: Counter[str] = Counter()
-    for item in _items(dataset, limits, accounts, processes):
+    for item in _items(dataset, limits, accounts, processes, journal):
         if isinstance(item, Clip):
             accounts.take(item)
         else:
             accounts.leave_out(item)
             reasons[item.reason] += item.is_input
         yield item
+        accounts.num_recalled = journal.num_recalled if journal is not None else 0
         if on_progress is not None:
             on_progress(accounts)
     assert accounts.is_balanced, f"inputs or clips are not accounted for: {accounts}"
@@ -73,14 +79,14 @@ def summary(reasons: Counter[str], most: int = 3) -> str:
 
 
 def _items(
-    dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, processes: int
+    dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, processes: int, journal: Journal | None
 ) -> Iterator[Clip | Skipped]:
     inputs = _counted(iter_sources(dataset.source, limits.max_bytes), accounts)
     if dataset.source.kind == "shapes":
         yield from _shape_clips(dataset, inputs, accounts)
         return
     choice = _Choice(dataset, accounts)
-    for found in _examined(Examiner(dataset, limits), _files(inputs), limits, processes):
+    for found in _examined(Examiner(dataset, limits), _files(inputs), limits, processes, journal):
         yield from choice.of(found)
 
 
@@ -99,7 +105,9 @@ def _shape_clips(dataset: DatasetConfig, inputs: Iterable[Source | Skipped], acc
         assert isinstance(source, Source)
         accounts.num_candidates += 1
         accounts.num_planned_inputs += 1
-        yield shape_clip(source, dataset.bucket)
+        clip = shape_clip(source, dataset.bucket)
+        accounts.length_us += microseconds(clip.new_s)
+        yield clip
 
 
 def _files(inputs: Iterable[Source | Skipped]) -> Iterator[tuple[Source | Skipped, ...]]:
@@ -113,7 +121,11 @@ def _files(inputs: Iterable[Source | Skipped]) -> Iterator[tuple[Source | Skippe
 
 
 def _examined(
-    examiner: Examiner, files: Iterable[tuple[Source | Skipped, ...]], limits: DecodeLimits, processes: int
+    examiner: Examiner,
+    files: Iterable[tuple[Source | Skipped, ...]],
+    limits: DecodeLimits,
+    processes: int,
+    journal: Journal | None,
 ) -> Iterator[Sequence[Examined | Skipped]]:
     """What each file gives, in order; several files are examined at the same time, each with its own decoder."""
     decoders: SimpleQueue[VideoDecoder] = SimpleQueue()
@@ -122,6 +134,11 @@ def _examined(
         sources = [item for item in group if isinstance(item, Source)]
         if not sources:
             return [item for item in group if isinstance(item, Skipped)]
+        if journal is not None:
+            return journal.recall_or(examiner.source, sources, lambda: opened(sources))
+        return opened(sources)
+
+    def opened(sources: Sequence[Source]) -> list[Examined]:
         decoder = decoders.get()
         try:
             return examiner.examine(sources, decoder)
@@ -139,51 +156,68 @@ class _Choice:
     """Takes the clips that are new and records the rest. Of two duplicates the first is taken."""
 
     def __init__(self, dataset: DatasetConfig, accounts: Accounts) -> None:
-        self._score_only = dataset.filters.score_only
+        self._dataset, self._score_only = dataset, dataset.filters.score_only
         self._accounts = accounts
         self._seen = SeenClips(dataset.duplicates) if dataset.duplicates.method != "off" else None
         self._keys: set[int] = set()
 
     def of(self, group: Sequence[Examined | Skipped]) -> Iterator[Clip | Skipped]:
         """The clips of one file, ordered by their ends; then what is left out."""
-        clips: list[Clip] = []
-        left: list[Skipped] = []
-        for examined in group:
-            if isinstance(examined, Skipped):
-                left.append(examined)
-                continue
+        yield from (item for item in group if isinstance(item, Skipped))
+        inputs = [item for item in group if isinstance(item, Examined)]
+        if not inputs:
+            return
+        clips: list[tuple[Clip, Examined]] = []
+        left: list[LeftOut] = []
+        for examined in inputs:
             kept, dropped = self._choose(examined)
-            clips += kept
-            left += examined.skipped + dropped
-            self._accounts.num_candidates += examined.num_candidates
-            self._accounts.num_planned_inputs += bool(kept)
-            if kept:
-                self._accounts.kinds.update(examined.kinds)
+            clips += [(clip, examined) for clip in kept]
+            left += examined.left_out + dropped
+            self._count(examined, kept)
             if not kept and not examined.is_closed:
-                why = (dropped or examined.skipped)[0]
-                left.append(Skipped(source=examined.source.name, reason=why.reason, kind=why.kind))
-        yield from sorted(clips, key=lambda clip: (clip.end_s, clip.start_s))
-        yield from left
+                why = (dropped or examined.left_out)[0].record
+                record = Skipped(source=examined.source.name, reason=why.reason, kind=why.kind)
+                left.append(LeftOut(record, () if examined.window is None else (examined.window,)))
+        yield from self._timed(inputs, clips, left)
 
-    def _choose(self, examined: Examined) -> tuple[list[Clip], list[Skipped]]:
+    def _count(self, examined: Examined, kept: Sequence[Clip]) -> None:
+        self._accounts.num_candidates += examined.num_candidates
+        self._accounts.num_planned_inputs += bool(kept)
+        if kept:
+            self._accounts.kinds.update(examined.kinds)
+
+    def _timed(
+        self, inputs: Sequence[Examined], clips: Sequence[tuple[Clip, Examined]], left: Sequence[LeftOut]
+    ) -> Iterator[Clip | Skipped]:
+        """The clips and the records, each with the seconds of the file that are its own."""
+        file = FileSeconds(self._dataset, inputs)
+        for clip, examined in sorted(clips, key=lambda pair: (pair[0].end_s, pair[0].start_s)):
+            yield replace(clip, new_s=in_seconds(file.claim(examined.shown(clip))))
+        for item in sorted(left, key=lambda item: item.record.is_input):  # a shot has the more exact reason
+            time = sum(file.claim(part) for part in item.parts)
+            yield replace(item.record, seconds=in_seconds(time) if file.is_known else None)
+        self._accounts.length_us += file.length
+        for reason, time in file.unused():
+            self._accounts.time_out[reason] += time
+
+    def _choose(self, examined: Examined) -> tuple[list[Clip], list[LeftOut]]:
         """The clips of one input that are new, and the records of those that are not."""
         kept: list[Clip] = []
-        dropped: list[Skipped] = []
+        dropped: list[LeftOut] = []
         for candidate in examined.candidates:
             reason, repeated = self._repeats(candidate)
             if reason and not (repeated and self._score_only):
                 first = candidate.clips[0]
-                dropped.append(
-                    Skipped(
-                        source=examined.source.name,
-                        reason=reason,
-                        kind="duplicate",
-                        is_input=False,
-                        start_s=first.start_s,
-                        num_clips=len(candidate.clips),
-                        repeats=repeated,
-                    )
+                record = Skipped(
+                    source=examined.source.name,
+                    reason=reason,
+                    kind="duplicate",
+                    is_input=False,
+                    start_s=first.start_s,
+                    num_clips=len(candidate.clips),
+                    repeats=repeated,
                 )
+                dropped.append(LeftOut(record, (examined.shown(first),)))
             else:
                 kept += _remarked(candidate.clips, f"repeats {repeated}" if repeated else "")
                 self._remember(candidate, is_new=not repeated)

@@ -54,11 +54,18 @@ class Clip:
     """(name of the model, its score)."""
     remark: str = ""
     """Why it would have been left out, with filters.score_only."""
+    new_s: float = 0.0
+    """Seconds of its source that no clip before it shows."""
 
     @property
     def end_s(self) -> float:
         """Time of its last frame."""
         return clip_times(self.start_s, self.num_frames, self.fps)[-1]
+
+    @property
+    def until_s(self) -> float:
+        """Time at which a next frame would be shown."""
+        return self.start_s + self.num_frames / self.fps
 
     @property
     def cut(self) -> ClipCut:
@@ -87,6 +94,11 @@ class Slot:
     def end_s(self) -> float:
         """Time of the last frame."""
         return clip_times(self.start_s, self.bucket.num_frames, self.fps)[-1]
+
+    @property
+    def until_s(self) -> float:
+        """Time at which a next frame would be shown."""
+        return self.start_s + self.bucket.num_frames / self.fps
 
 
 def slots_along(dataset: DatasetConfig, bucket: ClipBucket, window: Window | None, source_fps: float) -> list[Slot]:
@@ -152,6 +164,7 @@ def shape_clip(source: Source, bucket: ClipBucket) -> Clip:
         schedule=bucket.schedule,
         num_frames=bucket.num_frames,
         fps=bucket.fps,
+        new_s=round(bucket.num_frames / bucket.fps, 6) if bucket.num_frames > 1 else 0.0,
     )
 
 

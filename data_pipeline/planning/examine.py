@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -29,13 +30,27 @@ class Candidate:
     """For finding duplicates; None if they are not looked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An input, a shot or some clips that are left out, and the parts of the file that were meant."""
+
+    record: Skipped
+    parts: tuple[Window, ...] = ()
+
+
 @dataclass(slots=True)
 class Examined:
     """What one input gives before it is compared with others."""
 
     source: Source
+    duration_s: float | None = None
+    """Length of its file; 0 for an image, None if it could not be opened."""
+    window: Window | None = None
+    """The part of the file that is used; None for an image, and if the file could not be opened."""
+    shots: tuple[Window, ...] = ()
+    """The parts of the window that clips are cut from, in order."""
     candidates: list[Candidate] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
     num_candidates: int = 0
     """Clips that could be cut from it."""
     kinds: tuple[str, ...] = ()
@@ -45,26 +60,32 @@ class Examined:
 
     def leave_out(self, reason: str, kind: SkippedKind = "filtered") -> Examined:
         """Leave out the whole input."""
-        self.skipped.append(Skipped(source=self.source.name, reason=reason, kind=kind))
+        record = Skipped(source=self.source.name, reason=reason, kind=kind)
+        self.left_out.append(LeftOut(record, () if self.window is None else (self.window,)))
         return self
 
-    def drop(self, reason: str, start_s: float | None = None, num_clips: int = 0) -> None:
+    def drop(self, reason: str, parts: Sequence[Window], start_s: float | None = None, num_clips: int = 0) -> None:
         """Leave out a shot, or some clips."""
-        self.skipped.append(
-            Skipped(
-                source=self.source.name,
-                reason=reason,
-                kind="filtered",
-                is_input=False,
-                start_s=start_s,
-                num_clips=num_clips,
-            )
+        record = Skipped(
+            source=self.source.name,
+            reason=reason,
+            kind="filtered",
+            is_input=False,
+            start_s=start_s,
+            num_clips=num_clips,
         )
+        self.left_out.append(LeftOut(record, tuple(parts)))
 
     @property
     def is_closed(self) -> bool:
         """Whether the whole input is left out."""
-        return any(item.is_input for item in self.skipped)
+        return any(item.record.is_input for item in self.left_out)
+
+    def shown(self, place: Clip | Slot) -> Window:
+        """The part of its file that a clip shows: its last frame is shown for one tick, but not beyond the shot."""
+        index = bisect_right(self.shots, place.start_s, key=lambda shot: shot.start_s) - 1
+        end_s = self.shots[index].end_s if index >= 0 else place.until_s
+        return Window(start_s=place.start_s, end_s=min(place.until_s, end_s))
 
 
 def usable_window(config: SourceConfig, source: Source, duration_s: float) -> Window:
@@ -85,24 +106,29 @@ class Examiner:
         check_libraries(dataset)
 
     @property
+    def source(self) -> SourceConfig:
+        """Where the inputs are."""
+        return self._dataset.source
+
+    @property
     def pictures(self) -> PictureConfig:
         """What decoders do with kinds of pictures that need a decision."""
         return self._dataset.source.pictures
 
     def examine(self, sources: Sequence[Source], decoder: VideoDecoder) -> list[Examined]:
         """What each of the inputs in one file gives."""
-        path = ""
+        path, probe = "", None
         try:
             tag = sources[0].etag or current_etag(self._dataset.source, sources[0])
             sources = [replace(source, etag=tag) for source in sources]
             with local_copy(self._dataset.source, sources[0], self._limits.max_bytes) as path:
-                return self._open(sources, decoder, path)
+                probe = decoder.probe(path)
+                return self._open(sources, decoder, path, probe)
         except DecodeError as error:
             reason = f"cannot be opened: {_without_path(str(error), path)}"
-            return [Examined(source).leave_out(reason, "unreadable") for source in sources]
+            return [self._begun(source, probe).leave_out(reason, "unreadable") for source in sources]
 
-    def _open(self, sources: Sequence[Source], decoder: VideoDecoder, path: str) -> list[Examined]:
-        probe = decoder.probe(path)
+    def _open(self, sources: Sequence[Source], decoder: VideoDecoder, path: str, probe: Probe) -> list[Examined]:
         group = [self._admit(source, probe) for source in sources]
         scan = self._scan([examined.source for examined in group if not examined.is_closed], decoder, path, probe)
         for examined in group:
@@ -110,8 +136,17 @@ class Examiner:
                 self._cut(examined, decoder, path, probe, scan)
         return group
 
+    def _begun(self, source: Source, probe: Probe | None) -> Examined:
+        """The input with what its header says; None: it could not be read."""
+        if probe is None:
+            return Examined(source)
+        if probe.is_image:
+            return Examined(source, 0.0, kinds=probe.kinds)
+        window = usable_window(self._dataset.source, source, probe.duration_s)
+        return Examined(source, probe.duration_s, window, kinds=probe.kinds)
+
     def _admit(self, source: Source, probe: Probe) -> Examined:
-        examined = Examined(source, kinds=probe.kinds)
+        examined = self._begun(source, probe)
         if reason := cannot_be_cut(self._dataset, source, probe):
             return examined.leave_out(reason)
         examined.remarks = tuple(source_reasons(self._filters, source, probe))
@@ -141,23 +176,25 @@ class Examiner:
 
     def _slots(self, examined: Examined, probe: Probe, scan: Scan | None) -> list[Slot]:
         """The places of an input's clips, ordered by their ends; shots without one are recorded."""
-        shots: list[Window | None] = [None]
-        if not probe.is_image:
-            window = usable_window(self._dataset.source, examined.source, probe.duration_s)
-            shots = [window] if scan is None else list(scan.shots(window))
-        slots = []
+        shots: list[Window | None] = [examined.window]
+        if examined.window is not None and scan is not None:
+            shots = list(scan.shots(examined.window))
+        slots, used = [], []
         shortest = self._dataset.shots.min_shot_s if len(shots) > 1 else 0.0
         for shot in shots:
             if shot is not None and shot.end_s - shot.start_s < shortest:
-                examined.drop(f"is a shot shorter than shots.min_shot_s={shortest:g}", shot.start_s)
+                examined.drop(f"is a shot shorter than shots.min_shot_s={shortest:g}", [shot], shot.start_s)
                 continue
             found, reason = self._slots_of(shot, probe)
             slots += found
             if reason:
-                examined.drop(reason, None if shot is None else shot.start_s)
+                examined.drop(reason, [] if shot is None else [shot], None if shot is None else shot.start_s)
+            elif shot is not None:
+                used.append(shot)
+        examined.shots = tuple(used)
         if not slots:
-            reason = examined.skipped[0].reason
-            examined.skipped = examined.skipped if len(shots) > 1 else []
+            reason = examined.left_out[0].record.reason
+            examined.left_out = examined.left_out if len(shots) > 1 else []
             examined.leave_out(reason)
         limited = self._limited(examined, probe, slots)
         return sorted(limited, key=lambda slot: (slot.end_s, slot.start_s))
@@ -183,7 +220,9 @@ class Examiner:
         examined.num_candidates = count
         if kept < count:
             limit = self._dataset.max_clips_per_source
-            examined.drop(f"is beyond max_clips_per_source={limit}", num_clips=count - kept)
+            chosen = {id(slot) for slot in taken}
+            parts = [examined.shown(slot) for slot in slots if id(slot) not in chosen]
+            examined.drop(f"is beyond max_clips_per_source={limit}", parts, num_clips=count - kept)
         return taken
 
     def _judge(self, examined: Examined, probe: Probe, scan: Scan | None, slot: Slot, opinion: Opinion) -> None:
@@ -192,7 +231,7 @@ class Examiner:
         reasons = list(clip_reasons(self._filters, motion, dict(opinion.scores)))
         clips = tuple(variants(self._dataset, examined.source, probe, slot))
         if reasons and not self._filters.score_only:
-            examined.drop(reasons[0], slot.start_s, len(clips))
+            examined.drop(reasons[0], [examined.shown(slot)], slot.start_s, len(clips))
             return
         remark = "; ".join((*examined.remarks, *slot.remarks, *reasons))
         known = [

@@ -49,6 +49,7 @@ CLIP_SCHEMA = pyarrow.schema(
         ("motion", pyarrow.float64()),
         ("scores", pyarrow.map_(pyarrow.string(), pyarrow.float64())),
         ("remark", pyarrow.string()),
+        ("new_s", pyarrow.float64()),
     ]
 )
 SKIPPED_SCHEMA = pyarrow.schema(
@@ -60,6 +61,7 @@ SKIPPED_SCHEMA = pyarrow.schema(
         ("start_s", pyarrow.float64()),
         ("num_clips", pyarrow.int64()),
         ("repeats", pyarrow.string()),
+        ("seconds", pyarrow.float64()),
     ]
 )
 

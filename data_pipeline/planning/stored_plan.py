@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,20 +20,18 @@ from pyarrow import parquet
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.data_pipeline.config.datasets import DatasetConfig
-from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
-from videoar.data_pipeline.decoding.frame_sampling import RULES_VERSION
 from videoar.data_pipeline.planning.accounts import ADDED_LATER, Accounts
 from videoar.data_pipeline.planning.choose import OnProgress, iter_plan
 from videoar.data_pipeline.planning.clip import Clip
-from videoar.data_pipeline.planning.opinions import model_hashes
+from videoar.data_pipeline.planning.journal import Journal
 from videoar.data_pipeline.planning.plan_writer import PLAN_VERSION, SKIPPED_KEY, TABLE_KEY, PlanWriter, ShardLimits
+from videoar.data_pipeline.planning.settings import config_hash, differences, known_before, settings_of
 from videoar.data_pipeline.shards.commits import Unit
-from videoar.data_pipeline.shards.sample_format import VERSION, SampleFormat
+from videoar.data_pipeline.shards.sample_format import SampleFormat
 from videoar.data_pipeline.sources.source import Skipped
 from videoar.data_pipeline.storage.local import UNFINISHED_NAME
 from videoar.data_pipeline.storage.objects import Storage, explain_damage
-from videoar.tokenizer.scales import ScaleSchedule
 
 HEAD_KEY = "plan.json"
 
@@ -89,6 +88,8 @@ class Plan:
     """Bytes of all shards, if no clip fails."""
     parts: tuple[PlanPart, ...]
     """The tables, in order."""
+    settings: dict[str, Any]
+    """What it was made for; of a plan of an earlier version, the settings of the dataset only."""
     storage: Storage
     """The dataset's folder."""
     _read: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -139,29 +140,6 @@ def clips_of(table: pyarrow.Table) -> tuple[Clip, ...]:
     return tuple(Clip(**{**row, "scores": tuple(row["scores"])}) for row in table.to_pylist())
 
 
-def config_hash(dataset: DatasetConfig, sample_format: SampleFormat, shards: ShardLimits) -> str:
-    """Sixteen hex digits of everything that decides what the shards hold; speed settings do not count."""
-    facts = {
-        "dataset": _known_before(to_dict(dataset)),
-        "shards": asdict(shards),
-        "schedules": {bucket.schedule: ScaleSchedule.named(bucket.schedule).hash for bucket in dataset.buckets},
-        "tokenizer": sample_format.tokenizer_hash,
-        "latent": sample_format.latent,
-        "latent_dim": sample_format.latent_dim,
-        "models": model_hashes(dataset),
-        "versions": [VERSION, RULES_VERSION, PLAN_VERSION],
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _known_before(dataset: dict[str, Any]) -> dict[str, Any]:
-    """The settings without those that came later and have their default: plans of earlier versions stay valid."""
-    source = dict(dataset["source"])
-    if source["pictures"] == to_dict(PictureConfig()):
-        del source["pictures"]
-    return {**dataset, "source": source}
-
-
 def ensure_plan(
     storage: Storage,
     dataset: DatasetConfig,
@@ -173,29 +151,43 @@ def ensure_plan(
     on_progress: OnProgress | None = None,
 ) -> Plan:
     """The stored plan, or a new one. InputError if the stored plan was made for other settings; it is not replaced."""
-    wanted = config_hash(dataset, sample_format, shards)
-    if (plan := find_plan(storage, wanted)) is not None:
+    settings = settings_of(dataset, sample_format, shards)
+    if (plan := find_plan(storage, settings)) is not None:
         return plan
-    accounts = Accounts()
-    with PlanWriter(storage, sample_format, shards) as writer:
-        for item in iter_plan(dataset, limits, accounts, processes=processes, on_progress=on_progress):
-            writer.add(item)
-    facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}
-    storage.write(HEAD_KEY, json.dumps(writer.head() | facts, indent=2, sort_keys=True).encode())
+    accounts, wanted = Accounts(), config_hash(settings)
+    with Journal(storage, json.dumps([wanted, asdict(limits)])) as journal:
+        items = iter_plan(dataset, limits, accounts, processes=processes, journal=journal, on_progress=on_progress)
+        with _forgetting(journal, accounts), PlanWriter(storage, sample_format, shards) as writer, closing(items):
+            for item in items:
+                writer.add(item)
+        facts = {"config": to_dict(dataset), "config_hash": wanted, "accounts": accounts.to_dict()}
+        head = writer.head() | facts | {"settings": settings}
+        storage.write(HEAD_KEY, json.dumps(head, indent=2, sort_keys=True).encode())
     return read_plan(storage)
 
 
-def find_plan(storage: Storage, wanted: str) -> Plan | None:
-    """The stored plan, None where there is none yet. InputError, with nothing written, if it is of other settings than
-    those hashed in `wanted`, or if a folder without a plan holds more than what a planning that was stopped has left.
+@contextmanager
+def _forgetting(journal: Journal, accounts: Accounts) -> Iterator[None]:
+    """Leave nothing behind if the settings or the sources are wrong: they will be others next time."""
+    try:
+        yield
+    except InputError:
+        if not accounts.num_clips:
+            journal.remove()
+        raise
+
+
+def find_plan(storage: Storage, settings: dict[str, Any]) -> Plan | None:
+    """The stored plan, None where there is none yet. InputError, with nothing written, if it is of other settings (of
+    `settings_of`), or if a folder without a plan holds more than what a planning that was stopped has left.
     """
     if storage.exists(HEAD_KEY):
         plan = read_plan(storage)
-        if plan.config_hash != wanted:
+        if plan.config_hash != config_hash(settings):
             raise InputError(
                 "output",
                 storage.url,
-                f"was planned with other settings (hash {plan.config_hash}, now {wanted})",
+                f"was planned with other settings ({differences(plan.settings, settings)})",
                 "choose another output, or remove that folder",
             )
         return plan
@@ -238,6 +230,7 @@ def _plan(storage: Storage, head: dict[str, Any]) -> Plan:
         buckets=tuple(from_dict(BucketTotal, total, where) for total in head["buckets"]),
         size_bytes=head["size_bytes"],
         parts=tuple(from_dict(PlanPart, part, where) for part in head["parts"]),
+        settings=head.get("settings") or {"dataset": known_before(head["config"])},
         storage=storage,
     )
 

@@ -14,10 +14,15 @@ from torch import Tensor
 
 from videoar.cluster.ground.errors import CorruptShard, InputError
 from videoar.cluster.ground.files import written_aside
-from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.cluster.ground.serialize import from_dict
+from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.planning.clip import Clip
+from videoar.data_pipeline.planning.stored_plan import HEAD_KEY, read_plan
+from videoar.data_pipeline.shards.manifest import DATASET_KEY, Manifest, read_dataset
 from videoar.data_pipeline.shards.reader import ShardReader
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.shards.sample_format import header_fields
+from videoar.data_pipeline.sources.source import base_folder, is_absolute
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule
@@ -43,6 +48,32 @@ def sample_named(manifest: Manifest, key: str) -> SampleEntry:
         if entry.key == key:
             return entry
     raise InputError("sample", key, f"is not a sample of {manifest.url}", f"use one like {manifest.entries[0].key}")
+
+
+def origins(manifest: Manifest, entries: Sequence[SampleEntry]) -> dict[str, dict[str, object]]:
+    """The source file of each sample and the part of it that the clip shows, by the sample's key.
+
+    Empty for a dataset whose plan was not kept with the shards.
+    """
+    storage = Storage.open(manifest.url)
+    if not storage.exists(HEAD_KEY):
+        return {}
+    plan, wanted = read_plan(storage), {entry.key for entry in entries}
+    source = from_dict(SourceConfig, read_dataset(storage)["config"]["source"], DATASET_KEY)
+    numbers = sorted({int(_names(entry.shard)[2]) for entry in entries})
+    clips = [clip for number in numbers for clip in plan.shard(number) if clip.key in wanted]
+    return {
+        clip.key: {"source": _uri(source, clip), "start_s": clip.start_s, "end_s": round(clip.end_s, 6)}
+        for clip in clips
+    }
+
+
+def _uri(source: SourceConfig, clip: Clip) -> str:
+    """Where the file of a clip is; for a drawing, its seed and index."""
+    if source.kind == "shapes":
+        return f"shapes, seed {source.seed}, drawing {clip.path}"
+    path = clip.path if is_absolute(clip.path) else f"{base_folder(source).url}/{clip.path}"
+    return f"{path}!{clip.member}" if clip.member else path
 
 
 def header_of(manifest: Manifest, entry: SampleEntry) -> dict[str, object]:

@@ -1,11 +1,16 @@
-"""Counts what became of each input and each clip of a dataset, from the listing to the shards."""
+"""Counts what became of each input, clip and second of a dataset, from the listing to the shards."""
 
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from videoar.data_pipeline.planning.accounts import SECONDS
 from videoar.data_pipeline.planning.clip import Clip
+from videoar.data_pipeline.planning.seconds import in_seconds, microseconds
 from videoar.data_pipeline.planning.stored_plan import Plan, read_plan
 from videoar.data_pipeline.preparing.finish import UnitCounts, clips_of_unit, is_finished, standing_commits
 from videoar.data_pipeline.shards.commits import Unit, remaining_units
@@ -14,6 +19,34 @@ from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 ByKind = dict[str, dict[str, int]]
 """Counts by kind (unreadable, refused, filtered, duplicate) and reason."""
+_ROUNDING_S = 1e-3
+"""Seconds by which sums of seconds may differ: each is rounded to a microsecond."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seconds:
+    """Where the seconds of the files went: their length is the sum of the rest. Each is counted once: what several
+    clips show belongs to the first of them."""
+
+    num_unmeasured: int
+    """Inputs of unknown length: they were not opened, or could not be."""
+    length_s: float
+    """Seconds of all files that were opened; images have none."""
+    left_out: dict[str, dict[str, float]]
+    """Seconds that no clip of the plan shows, by kind (as for inputs, and unused) and reason."""
+    made_s: float
+    """Seconds in the samples."""
+    failed: dict[str, float]
+    """Seconds of clips that failed while they were made, by reason."""
+    remaining_s: float
+    """Seconds of clips that are still to be made."""
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every second is counted once."""
+        left_out = sum(seconds for reasons in self.left_out.values() for seconds in reasons.values())
+        counted_s = left_out + self.made_s + sum(self.failed.values()) + self.remaining_s
+        return abs(self.length_s - counted_s) <= _ROUNDING_S
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,8 +79,10 @@ class DatasetStats:
     """Clips that failed while they were made, by reason, the most frequent first."""
     num_remaining: int
     """Clips that are still to be made."""
+    seconds: Seconds | None
+    """Where the seconds of the files went; None for a plan of an earlier version."""
     is_balanced: bool
-    """Whether every input and every clip is counted exactly once, and a finished dataset lacks nothing."""
+    """Whether every input, clip and second is counted exactly once, and a finished dataset lacks nothing."""
     num_tokens: int
     """Visual tokens of the samples."""
     size_bytes: int
@@ -71,13 +106,19 @@ def stats(url: str) -> DatasetStats:
     plan, num_tokens = read_plan(storage), 0
     counts = UnitCounts(name=posixpath.basename(storage.url), num_clips=plan.num_clips)
     made: list[Unit] = []  # the same units in both sums, even while a run commits more
+    made_us, failed_us = 0, Counter[str]()
     for unit, commit in standing_commits(storage, plan):
         made.append(unit)
         counts.add(commit)
         clips = clips_of_unit(plan, unit, commit)
         num_tokens += sum(_tokens(clips[sample.key]) for sample in commit.samples)
+        made_us += sum(microseconds(clips[sample.key].new_s) for sample in commit.samples)
+        for key, reason in commit.failed.items():
+            failed_us[reason] += microseconds(clips[key].new_s)
     finished = is_finished(storage, plan)
-    remaining = sum(unit.size for unit in remaining_units(plan.shard_sizes, made))
+    left = list(remaining_units(plan.shard_sizes, made))
+    remaining = sum(unit.size for unit in left)
+    seconds = _seconds(plan, made_us, failed_us, left)
     num_made = counts.num_samples + counts.failed.total()
     facts = plan.accounts
     return DatasetStats(
@@ -95,10 +136,30 @@ def stats(url: str) -> DatasetStats:
         num_samples=counts.num_samples,
         failed=dict(counts.failed.most_common()),
         num_remaining=remaining,
-        is_balanced=_is_balanced(plan) and num_made + remaining == plan.num_clips and not (finished and remaining),
+        seconds=seconds,
+        is_balanced=_is_balanced(plan)
+        and (seconds is None or seconds.is_balanced)
+        and num_made + remaining == plan.num_clips
+        and not (finished and remaining),
         num_tokens=num_tokens,
         size_bytes=counts.size_bytes,
         buckets={f"{total.schedule}x{total.num_frames}": total.num_clips for total in plan.buckets},
+    )
+
+
+def _seconds(plan: Plan, made_us: int, failed_us: Counter[str], left: Sequence[Unit]) -> Seconds | None:
+    """Where the seconds went; None if the plan does not know its clips' own seconds."""
+    facts: dict[str, Any] = plan.accounts
+    if facts.keys().isdisjoint(SECONDS):
+        return None
+    remaining_us = sum(microseconds(clip.new_s) for unit in left for clip in plan.clips_of(unit))
+    return Seconds(
+        num_unmeasured=facts["num_unmeasured"],
+        length_s=facts["length_s"],
+        left_out=facts["seconds_out"],
+        made_s=in_seconds(made_us),
+        failed={reason: in_seconds(time) for reason, time in failed_us.most_common()},
+        remaining_s=in_seconds(remaining_us),
     )
 
 

@@ -11,6 +11,8 @@ import math
 import unicodedata
 from typing import Any
 
+WITHOUT_CLIP = "is a text without a clip of its name"
+"""Why a caption is left out."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins like UTF-16

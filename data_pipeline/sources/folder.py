@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
-from videoar.data_pipeline.decoding.file_marks import NUM_BYTES, is_media
-from videoar.data_pipeline.sources.captions import decoded, same_name
+from videoar.data_pipeline.decoding.file_marks import LOOK_BYTES
+from videoar.data_pipeline.sources.captions import WITHOUT_CLIP, decoded, same_name
+from videoar.data_pipeline.sources.file_kinds import NO_MEDIA, FileKinds, is_about_folder, is_companion
 from videoar.data_pipeline.sources.source import (
     MEDIA_SUFFIXES,
-    OTHER_MEDIA,
     Skipped,
+    SkippedKind,
     Source,
     etag,
     refusal,
@@ -24,6 +26,9 @@ from videoar.data_pipeline.sources.source import (
 )
 from videoar.data_pipeline.sources.table import BadRows, checked_rows, row_source
 from videoar.data_pipeline.storage.objects import Storage
+
+_CAPTIONS = frozenset({"txt", "cap", "caption", "captions"})
+_NOT_READ_HERE = "is not read: the captions of a folder are in .txt files, or in a table (source.captions)"
 
 
 def folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
@@ -44,23 +49,28 @@ def folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     texts = _texts(infos)
     for path, tag in files.items():
         yield _with_text(storage, path, tag, texts, config.follow_links)
+    yield from _unused_texts(infos, [*files, *(item.source for item in skipped)])
 
 
 def _files(
     storage: Storage, config: SourceConfig, infos: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, str], list[Skipped]]:
-    """Etag of every video and image below the folder, by relative path; and what has such a name but is refused."""
-    files, skipped = {}, []
+    """Etag of every video and image below the folder, by relative path; and what may have been meant as one."""
+    files, skipped, kinds = {}, [], FileKinds()
     for key, info in infos.items():
         full, is_link = storage.path(key), bool(info.get("islink"))
-        if not _is_media(storage, key, info) and not (is_link and os.path.isdir(full)):
-            if suffix(key) in OTHER_MEDIA:
-                reason = f"is of a kind that is not read; convert it to one of {', '.join(sorted(MEDIA_SUFFIXES))}"
-                skipped.append(Skipped(source=key, reason=reason, kind="refused"))
-            continue
-        if reason := refusal(storage, full, info, config.follow_links):
-            skipped.append(Skipped(source=key, reason=reason, kind="refused"))
+        reason = refusal(storage, full, info, config.follow_links)
+        if is_link and os.path.isdir(full):
+            problem: str | None = reason
+        elif reason:
+            problem = None if is_companion(key) and suffix(key) not in MEDIA_SUFFIXES else reason
         else:
+            problem = kinds.problem(key, partial(_beginning, storage, key))
+        if problem:
+            is_media = problem != NO_MEDIA
+            kind: SkippedKind = "refused" if is_media else "filtered"
+            skipped.append(Skipped(source=key, reason=problem, kind=kind, seconds=None if is_media else 0.0))
+        elif problem is not None:
             files[key] = etag(storage.info(key) if is_link else info)
     if not files:
         raise InputError(
@@ -72,29 +82,46 @@ def _files(
     return files, skipped
 
 
-def _is_media(storage: Storage, key: str, info: dict[str, Any]) -> bool:
-    """Whether the suffix says so; of a regular file without a suffix, whether its first bytes do."""
-    if suffix(key) or posixpath.basename(key).startswith(".") or info.get("islink") or info["type"] != "file":
-        return suffix(key) in MEDIA_SUFFIXES
+def _beginning(storage: Storage, key: str) -> bytes:
+    """The first bytes of a file; none if it cannot be read."""
     try:
-        with storage.open_stream(key, NUM_BYTES) as file:
-            return is_media(file.read(NUM_BYTES))
+        with storage.open_stream(key, LOOK_BYTES) as file:
+            return bytes(file.read(LOOK_BYTES))
     except (OSError, InputError):
-        return False
+        return b""
+
+
+def _unused_texts(infos: dict[str, dict[str, Any]], media: Sequence[str]) -> Iterator[Skipped]:
+    """Captions that belong to no clip, or are in files of a kind that is not read here."""
+    stems = {_stem(path) for path in media}
+    texts = [key for key in infos if not is_about_folder(key)]
+    described = {_stem(key) for key in texts if suffix(key) == "txt"}
+    has_json = any(suffix(key) == "json" and _stem(key) in stems for key in texts)
+    captions = _CAPTIONS | {"json"} if has_json else _CAPTIONS
+    for key in texts:
+        if suffix(key) in captions and _stem(key) not in stems:
+            yield Skipped(source=key, reason=WITHOUT_CLIP, kind="filtered", seconds=0.0)
+        elif suffix(key) in captions - {"txt"} and _stem(key) not in described:
+            yield Skipped(source=key, reason=_NOT_READ_HERE, kind="filtered", seconds=0.0)
 
 
 def _texts(infos: dict[str, dict[str, Any]]) -> dict[str, tuple[str, dict[str, Any]]]:
     """The text files by the name that they share with their clip; `a.txt` goes before `a.TXT`."""
     found = [(key, info) for key, info in infos.items() if suffix(key) == "txt"]
     found.sort(key=lambda item: item[0].endswith(".txt"))
-    return {same_name(posixpath.splitext(key)[0]): (key, info) for key, info in found}
+    return {_stem(key): (key, info) for key, info in found}
+
+
+def _stem(path: str) -> str:
+    """The name that a clip and its caption share."""
+    return same_name(posixpath.splitext(path)[0])
 
 
 def _with_text(
     storage: Storage, path: str, tag: str, texts: dict[str, tuple[str, dict[str, Any]]], follow_links: bool
 ) -> Source | Skipped:
     """The file with the caption in the text file next to it. Links of captions are checked like links of clips."""
-    text_file, info = texts.get(same_name(posixpath.splitext(path)[0]), ("", {}))
+    text_file, info = texts.get(_stem(path), ("", {}))
     if not text_file:
         return Source(path=path, etag=tag, caption="")
     if reason := refusal(storage, storage.path(text_file), info, follow_links):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from videoar.cluster.ground.checks import is_utf8
@@ -17,10 +17,12 @@ from videoar.data_pipeline.sources.table import table_sources
 from videoar.data_pipeline.sources.tars import tar_sources
 from videoar.data_pipeline.sources.ucf101 import ucf101_sources
 
+Inputs = Generator[Source | Skipped, None, None]
+
 _LARGEST_LABEL = 2**31 - 1
 
 
-def iter_sources(config: SourceConfig, max_bytes: int = DecodeLimits().max_bytes) -> Iterator[Source | Skipped]:
+def iter_sources(config: SourceConfig, max_bytes: int = DecodeLimits().max_bytes) -> Inputs:
     """Every input in a fixed order: a source, or why it cannot be used."""
     for item in _inputs(config, max_bytes):
         if isinstance(item, Skipped):

@@ -91,6 +91,9 @@ class Skipped:
     """Clips that are left out, variants included."""
     repeats: str = ""
     """Key of the clip that a duplicate repeats."""
+    seconds: float | None = None
+    """Seconds of the source that are left out for this reason and for no earlier one; None: the input was not opened,
+    and its length is unknown."""
 
 
 def suffix(path: str) -> str:
@@ -205,7 +208,7 @@ def _fetch(storage: Storage, key: str, item: InFile, local: str, max_bytes: int)
     """Copy in parts, never more than `max_bytes`, regardless of the size that the store states."""
     left = item.size_bytes if item.member else max_bytes + 1
     if left > max_bytes and item.member:
-        raise DecodeError(f"has {left} bytes, more than the {max_bytes} accepted")
+        raise DecodeError(f"has {left} bytes, more than data.max_source_bytes={max_bytes}")
     try:
         with open(local, "wb") as file, closing(storage.parts(key, _COPY_BYTES, item.offset)) as parts:
             while left > 0 and (part := next(parts, b"")):
@@ -215,4 +218,4 @@ def _fetch(storage: Storage, key: str, item: InFile, local: str, max_bytes: int)
     if item.member and left:
         raise DecodeError("the tar ends within it")
     if not item.member and not left:
-        raise DecodeError(f"has more than the {max_bytes} bytes accepted")
+        raise DecodeError(f"has more bytes than data.max_source_bytes={max_bytes}")

@@ -10,8 +10,8 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from videoar.data_pipeline.sources.captions import caption_of, decoded, json_object, label_of, same_name
-from videoar.data_pipeline.sources.source import Skipped, Source, suffix
+from videoar.data_pipeline.sources.captions import WITHOUT_CLIP, caption_of, decoded, json_object, label_of, same_name
+from videoar.data_pipeline.sources.source import Skipped, SkippedKind, Source, suffix
 
 TEXT_SUFFIXES = frozenset({"txt", "json", "cls"})
 
@@ -47,10 +47,9 @@ class TarSample:
             yield _described(source, [*shared, *own])
         for text, owner in zip(self.texts, owners, strict=True):
             if owner is None and not (self.media and text in shared):
-                reason = f"the member {text.problem}" if text.problem else "is a text without a clip of its name"
-                yield Skipped(
-                    source=f"{tar}!{text.name}", reason=reason, kind="refused" if text.problem else "filtered"
-                )
+                reason = f"the member {text.problem}" if text.problem else WITHOUT_CLIP
+                kind: SkippedKind = "refused" if text.problem else "filtered"
+                yield Skipped(source=f"{tar}!{text.name}", reason=reason, kind=kind, seconds=0.0)
 
     def _owner(self, text: TarText) -> str | None:
         """The medium with the longest name that the text's begins with."""

@@ -14,16 +14,9 @@ from typing import IO, Any, cast
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
-from videoar.data_pipeline.sources.source import (
-    MEDIA_SUFFIXES,
-    Skipped,
-    Source,
-    base_folder,
-    etag,
-    refusal,
-    suffix,
-    unreadable_folders,
-)
+from videoar.data_pipeline.decoding.file_marks import LOOK_BYTES
+from videoar.data_pipeline.sources.file_kinds import FileKinds
+from videoar.data_pipeline.sources.source import Skipped, Source, base_folder, etag, refusal, suffix, unreadable_folders
 from videoar.data_pipeline.sources.tar_samples import TEXT_SUFFIXES, TarSample, TarText, read_text, sample_key
 from videoar.data_pipeline.storage.objects import Storage
 
@@ -33,6 +26,7 @@ _MAX_TEXTS_BYTES = 256 << 20
 _MAX_HEADER_BYTES = 1 << 20
 _READ_AHEAD = 64 << 10
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_NOT_READ = "is of a kind that is not read"
 _IS_COMPRESSED = "is compressed, and members are read by their place in a tar"
 
 
@@ -102,6 +96,7 @@ class _TarMembers:
     names: set[str] = field(default_factory=set)
     samples: dict[str, TarSample] = field(default_factory=dict)
     text_bytes: int = 0
+    kinds: FileKinds = field(default_factory=FileKinds)
 
     def sources(self) -> Iterator[Source | Skipped]:
         end = None
@@ -136,13 +131,25 @@ class _TarMembers:
             "is a folder": member.isdir(),
             "is not a regular file": not member.isreg(),
             f"is a pickle or may hold one (.{kind})": kind in _PICKLES,
-            f"is of a kind that is not read (.{kind})": kind not in MEDIA_SUFFIXES | TEXT_SUFFIXES,
-            f"is larger than the {self.max_bytes} bytes accepted": member.size > self.max_bytes,
+            f"has more bytes than data.max_source_bytes={self.max_bytes}": member.size > self.max_bytes,
             "goes beyond the end of the tar": member.offset_data + member.size > self.file.size,
             "has a name that occurred before": member.name in self.names,
         }
         self.names.add(member.name)
-        return next((reason for reason, applies in checks.items() if applies), "")
+        found = next((reason for reason, applies in checks.items() if applies), "")
+        return found or ("" if self._is_media(member) or kind in TEXT_SUFFIXES else f"{_NOT_READ} (.{kind})")
+
+    def _is_media(self, member: tarfile.TarInfo) -> bool:
+        """Whether the member's suffix says so; if that is unknown, whether its first bytes do."""
+        return self.kinds.problem(member.name, lambda: self._bytes(member, LOOK_BYTES)) == ""
+
+    def _bytes(self, member: tarfile.TarInfo, most: int) -> bytes:
+        """The first bytes of a member; the place in the tar stays."""
+        place = self.file.tell()
+        self.file.seek(member.offset_data)
+        raw = self.file.read(min(member.size, most))
+        self.file.seek(place)
+        return raw
 
     def _skipped(self, name: str, reason: str) -> Skipped:
         return Skipped(source=f"{self.path}!{name}", reason=f"the member {reason}", kind="refused")
@@ -150,7 +157,7 @@ class _TarMembers:
     def _take(self, member: tarfile.TarInfo) -> None:
         """Add a member to its sample."""
         sample = self.samples.setdefault(sample_key(member.name), TarSample())
-        if suffix(member.name) in MEDIA_SUFFIXES:
+        if suffix(member.name) not in TEXT_SUFFIXES:
             place = {"offset": member.offset_data, "size_bytes": member.size}
             sample.media.append(Source(path=self.path, etag=self.etag, caption="", member=member.name, **place))
             return
@@ -160,11 +167,7 @@ class _TarMembers:
         elif self.text_bytes > _MAX_TEXTS_BYTES:
             sample.texts.append(TarText(member.name, problem=f"exceeds the {_MAX_TEXTS_BYTES} bytes of text in a tar"))
         else:
-            position = self.file.tell()
-            self.file.seek(member.offset_data)
-            raw = self.file.read(member.size)
-            self.file.seek(position)
-            sample.texts.append(read_text(member.name, raw))
+            sample.texts.append(read_text(member.name, self._bytes(member, member.size)))
 
     def _ends_at(self, place: int) -> bool:
         """Whether the tar really ends at `place`: `tarfile` also takes a damaged header for the end."""

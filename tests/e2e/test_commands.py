@@ -39,7 +39,7 @@ def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_prepared_is_counted_and_sound(shards: Path) -> None:
     """`stats` and `verify` are how one trusts a month of preparation."""
-    counts = [json.loads(line) for line in run("data", "stats", shards)]
+    counts = [json.loads(line) for line in run("data", "stats", shards, "--json")]
     assert all(row["is_finished"] and row["num_samples"] == 24 for row in counts)
     assert all(json.loads(line)["problems"] == [] for line in run("data", "verify", shards))
     made = run("data", "run", "debug", "--output", shards)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,13 +40,38 @@ def test_the_command_prints_what_is_planned_and_stats_account_for_it(
     assert main(["data", "plan", str(tmp_path / "r.yaml"), "--output", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["num_inputs"], facts["num_planned_inputs"], facts["num_clips"]) == (3, 1, 6)
-    assert main(["data", "stats", str(out)]) == 0
+    assert main(["data", "stats", str(out), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["is_balanced"]
     assert (found["num_planned"], found["num_remaining"], found["num_samples"]) == (6, 6, 0)
     assert sum(sum(reasons.values()) for reasons in found["inputs_out"].values()) == 2
     assert main(["data", "plan", str(tmp_path / "r.yaml")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_bad_source_is_refused_before_any_plan_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a typo in the last of five sources, the plans of the others would be made for hours first."""
+    flags = "--data.datasets.long64.source.kind folder --data.datasets.long64.source.path".split()
+    out = tmp_path / "out"
+    assert main(["data", "plan", "debug", "--output", str(out), *flags, str(tmp_path / "nowhere")]) == 2
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .startswith(f"data.datasets.long64.source.path={tmp_path}/nowhere: is not")
+    )
+    assert not out.exists()
+
+
+def test_a_source_that_is_too_large_names_the_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A reason without the field sends people to the code."""
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(write_video(tmp_path / "a.mp4"), "a.mp4")
+        tar.add(write_video(tmp_path / "b.mp4", num_frames=80, size=(96, 128)), "b.mp4")
+    size = (tmp_path / "a.mp4").stat().st_size
+    flags = [f"--data.datasets.clips32.source.{name}" for name in ("kind", "path")]
+    words = [flags[0], "webdataset", flags[1], str(tmp_path / "a.tar"), "--data.max-source-bytes", str(size)]
+    assert main(["data", "plan", "debug", "--output", str(tmp_path / "out"), *words]) == 0
+    assert f"the member has more bytes than data.max_source_bytes={size}" in capsys.readouterr().out
 
 
 def test_the_sums_of_the_debug_recipe_agree(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def test_a_shard_is_shown_as_header_samples_sheet_and_clips(
     assert head["tokenizer hash"] == manifest.tokenizer_hash
     assert head["schedule"] == "64x64"
     assert [sample["key"] for sample in samples] == [entry.key for entry in manifest.entries[: len(samples)]]
+    assert samples[0]["source"] == "shapes, seed 4, drawing 0"
     with av.open(last["sheet"]) as sheet:
         picture = next(sheet.decode(video=0))
     assert (picture.height, picture.width) == (3 * (64 + 4), 8 * (64 + 4)), "a row a clip, eight frames each"

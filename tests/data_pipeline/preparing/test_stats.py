@@ -36,7 +36,7 @@ def test_stats_say_in_one_line_what_is_damaged_and_go_on(
 ) -> None:
     """A traceback does not say which file to restore, and one bad dataset must not hide the others."""
     damage(out / "shapes")
-    assert main(["data", "stats", str(out)]) == 2
+    assert main(["data", "stats", str(out), "--json"]) == 2
     said = capsys.readouterr()
     assert told in said.err
     assert len(said.err.splitlines()) == 1

@@ -106,7 +106,8 @@ def test_media_of_a_kind_that_is_not_read_are_recorded(folder: Path) -> None:
     for name in ("a.wmv", "b.gif", "notes.txt", "c.flv"):
         (folder / name).write_bytes(b"x")
     _, reasons = listed(path=str(folder))
-    assert sorted(reasons) == ["a.wmv", "b.gif", "c.flv"]
+    assert sorted(reasons) == ["a.wmv", "b.gif", "c.flv", "notes.txt"]
+    assert reasons.pop("notes.txt") == "is a text without a clip of its name"
     assert all("is of a kind that is not read; convert it" in reason for reason in reasons.values())
 
 
@@ -169,4 +170,4 @@ def test_files_are_known_by_their_content(tmp_path: Path) -> None:
         bucket = ClipBucket(schedule="32x32", num_frames=num_frames, fps=8.0)
         clips, skipped = plan_clips(dataset(tmp_path, bucket=bucket), LIMITS)
         assert {clip.path for clip in clips} == wanted
-        assert {item.source for item in skipped} == {"picture", "picture.jfif"} - wanted
+        assert {item.source for item in skipped} == {"picture", "picture.jfif", "pipe"} - wanted

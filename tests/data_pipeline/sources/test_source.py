@@ -81,5 +81,5 @@ def test_sources_on_object_storage(s3: S3Store, tmp_path: Path) -> None:
         found = list(reader.read(clips))
     assert [item.reason for item in found] == [""] * 3 + ["the file has changed since the plan was made"] * 3
     assert [frame_number(item.frames[0]) for item in found[:3] if item.frames is not None] == [0, 16, 31]
-    with pytest.raises(InputError, match=r"2 x cannot be opened: has more than the 1000 bytes accepted"):
+    with pytest.raises(InputError, match=r"2 x cannot be opened: has more bytes than data.max_source_bytes=1000"):
         plan_clips(config, DecodeLimits(max_bytes=1000))

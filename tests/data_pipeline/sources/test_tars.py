@@ -84,11 +84,11 @@ HOSTILE = {
     "weights.pkl": (member("weights.pkl", b"\x80\x04."), "is a pickle or may hold one (.pkl)"),
     "weights.pt": (member("weights.pt", b"PK"), "is a pickle or may hold one (.pt)"),
     "run.sh": (member("run.sh", b"#!"), "is of a kind that is not read (.sh)"),
-    "huge.mp4": (member("huge.mp4", b"v" * (MAX_BYTES + 1)), "is larger than"),
+    "huge.mp4": (member("huge.mp4", b"v" * (MAX_BYTES + 1)), "has more bytes than"),
     "bad.json": (member("bad.json", b"{"), "cannot be used: is not JSON ("),
     "deep.json": (member("deep.json", b"[" * 100_000), "cannot be used: is nested too deeply"),
     "latin.txt": (member("latin.txt", b"\xfc"), "cannot be used: is not UTF-8"),
-    "long.txt": (member("long.txt", b"x" * (MAX_BYTES + 1)), "is larger than"),
+    "long.txt": (member("long.txt", b"x" * (MAX_BYTES + 1)), "has more bytes than"),
     "twin.mp4": (member("twin.mp4", b"v") * 2, "has a name that occurred before"),
 }
 

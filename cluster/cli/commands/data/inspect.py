@@ -33,7 +33,8 @@ SHEET = "sheet.png"
 class InspectData:
     """Show what is in a shard: its header, its samples, and the clips that the tokenizer decodes from their bits.
 
-    Prints the header and one JSON line per sample; writes a contact sheet (one row per clip) and an MP4 of each clip.
+    Prints the header and one JSON line per sample, with the file that it is from and its first and last second there;
+    writes a contact sheet (one row per clip) and an MP4 of each clip.
     """
 
     url: Prepared
@@ -56,7 +57,7 @@ def inspect(words: Sequence[str], prog: str) -> int:
     options = parse(InspectData, words, prog)
     if options.shard is not None and options.sample is not None:
         raise InputError("sample", options.sample, f"is given with the shard {options.shard}", "give one of the two")
-    from videoar.data_pipeline.preparing.inspect import check_tokenizer, header_of
+    from videoar.data_pipeline.preparing.inspect import check_tokenizer, header_of, origins
     from videoar.data_pipeline.shards.manifest import open_manifest
 
     manifest = open_manifest(options.url)
@@ -65,8 +66,9 @@ def inspect(words: Sequence[str], prog: str) -> int:
     tokenizer = _tokenizer(options)
     check_tokenizer(manifest, tokenizer)
     say(json.dumps({"shard": entries[0].shard, "num_samples": len(entries), **header_of(manifest, entries[0])}))
+    sources = origins(manifest, entries)
     for entry in entries:
-        say(json.dumps(asdict(entry)))
+        say(json.dumps(asdict(entry) | sources.get(entry.key, {})))
     clips = _decoded(manifest, entries[: options.clips], tokenizer)
     say(json.dumps({"sheet": str(_save(clips, options.out, manifest.fps))}))
     return 0

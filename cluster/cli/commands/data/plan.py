@@ -22,6 +22,7 @@ class PlanData:
     Every source is opened, cut into shots, windows and variants, judged by the rules of the recipe and given a shape.
     The plan is written to URL/DATASET and does not change afterwards: `data run` follows it even if sources change.
     Every input is planned or left out with a reason; URL/DATASET/skipped.parquet lists the reasons.
+    If the command was stopped, running it again resumes: files that were examined and have not changed are not again.
     """
 
     recipe: RecipeName
@@ -54,4 +55,6 @@ def plan(words: Sequence[str], prog: str) -> int:
 
 def _figures(now: PlanProgress) -> dict[str, object]:
     eta_s = None if now.eta_s is None else round(now.eta_s)
-    return {"dataset": now.dataset, "clips": now.num_clips, "inputs_per_s": round(now.inputs_per_s, 2), "eta_s": eta_s}
+    rates = {"inputs_per_s": round(now.inputs_per_s, 2), "eta_s": eta_s}
+    known = {"already_examined": now.num_recalled} if now.num_recalled else {}
+    return {"dataset": now.dataset, "clips": now.num_clips, **known, **rates}

@@ -1,4 +1,4 @@
-"""`videoar data stats`: account for every input and clip."""
+"""`videoar data stats`: account for every input, clip and second."""
 
 from __future__ import annotations
 
@@ -13,25 +13,31 @@ from videoar.cluster.cli.output import say, warn
 
 @dataclass(frozen=True, kw_only=True)
 class StatsData:
-    """Account for every input and clip at URL, finished or not: planned, left out, failed and why, still to be made.
+    """Account for every input, clip and second at URL, finished or not: made, left out, failed and why, to be made.
 
-    Prints one JSON line per dataset; exit code 1 if the sums do not match.
+    Prints a table per dataset; exit code 1 if the sums do not match.
     """
 
     url: Prepared
     """Folder or fsspec URL that `videoar data run --output` wrote, or one dataset in it; or a recipe that names it."""
+    json: bool = False
+    """Print one JSON line per dataset instead of a table."""
 
 
 def stats(words: Sequence[str], prog: str) -> int:
     options = parse(StatsData, words, prog)
     from videoar.cluster.cli.plan_summary import text_warning
+    from videoar.cluster.cli.stats_summary import table
     from videoar.data_pipeline.preparing.stats import stats as count
 
     def report(url: str) -> bool:
         found = count(url)
-        facts = asdict(found)
-        say(json.dumps(facts))
-        warn(text_warning(found.name, {**facts, "num_clips": found.num_planned}))
+        if options.json:
+            facts = asdict(found)
+            say(json.dumps(facts))
+            warn(text_warning(found.name, {**facts, "num_clips": found.num_planned}))
+        else:
+            say(f"{table(found, url)}\n")
         return found.is_balanced
 
     return each_dataset(options.url, report)

@@ -1,0 +1,74 @@
+"""Which files are media: those whose suffix says so, and those of unknown suffixes whose first bytes do."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+
+from videoar.data_pipeline.decoding.file_marks import media_kind
+from videoar.data_pipeline.sources.source import MEDIA_SUFFIXES, OTHER_MEDIA, suffix
+
+NOT_READ = f"is of a kind that is not read; convert it to one of {', '.join(sorted(MEDIA_SUFFIXES))}"
+NO_MEDIA = "is neither a picture nor a film, by its name and its first bytes"
+COMPANIONS = frozenset(
+    (
+        "txt json jsonl ndjson csv tsv parquet arrow xml yaml yml toml ini cfg conf log lock md rst tex pdf doc docx "
+        "xls xlsx ppt pptx htm html css js py ipynb sh bat srt vtt ass ssa sub idx sbv lrc wav mp3 flac m4a aac oga "
+        "opus wma aif aiff mid npy npz pkl pickle pt pth ckpt safetensors onnx h5 hdf5 mat lmdb mdb db sqlite sqlite3 "
+        "cls cap caption captions tag tags nfo info description url torrent sha1 sha256 sha512 md5 sfv crc sum asc "
+        "sig exe dll so ttf otf whl pyc psd ai xcf blend obj ply glb stl"
+    ).split()
+)
+"""Files that are found next to media and are none; they are passed over without a record."""
+_OF_FOLDERS = frozenset(
+    "readme license licence copying notice authors changelog changes version makefile dockerfile md5sums sha256sums "
+    "checksums manifest todo thumbs desktop requirements index".split()
+)
+_UNFINISHED = frozenset("part partial crdownload opdownload aria2 ytdl".split())
+_ARCHIVES = frozenset("tar tgz gz bz2 xz zst zip 7z rar".split())
+_ENOUGH = 100
+"""After so many files of one unknown suffix that all are media, or all are not, the others are taken to be the same:
+on a remote store, every look is a request."""
+
+
+def is_companion(name: str) -> bool:
+    """Whether a file is known to go with media or a folder, by its name, or is hidden."""
+    kind = suffix(name)
+    return kind in COMPANIONS or posixpath.basename(name).startswith(".") or (not kind and is_about_folder(name))
+
+
+def is_about_folder(name: str) -> bool:
+    """Whether a file without media's suffix is hidden or describes a whole folder: `README.txt`, `LICENSE`."""
+    base = posixpath.basename(name)
+    return base.startswith(".") or base.split(".")[0].lower() in _OF_FOLDERS
+
+
+class FileKinds:
+    """Looks into files of unknown suffixes, as many as are needed."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[str, int]] = {}
+
+    def problem(self, name: str, look: Callable[[], bytes]) -> str | None:
+        """Why a file is not taken as media: a reason to record, or None for a companion, which needs none; empty if it
+        is taken. `look` reads its first LOOK_BYTES."""
+        kind = suffix(name)
+        if kind in MEDIA_SUFFIXES:
+            return ""
+        if kind in OTHER_MEDIA:
+            return NOT_READ
+        if is_companion(name):
+            return None
+        if kind in _ARCHIVES:
+            return f"is an archive (.{kind}); unpack it, or read tars with source.kind=webdataset"
+        if kind in _UNFINISHED:
+            return f"is an unfinished download (.{kind})"
+        return {"read": "", "other": NOT_READ, "": NO_MEDIA}[self._content(kind, look)]
+
+    def _content(self, kind: str, look: Callable[[], bytes]) -> str:
+        seen = self._seen.setdefault(kind, {})
+        if len(seen) == 1 and next(iter(seen.values())) >= _ENOUGH:
+            return next(iter(seen))
+        found = media_kind(look())
+        seen[found] = seen.get(found, 0) + 1
+        return found
