@@ -92,7 +92,7 @@ def _parametric(levels: Float64[np.ndarray, " 256"], tag: bytes) -> Float64[np.n
     """(a x + b)^g + e from x = d on, and c x + f below (ICC.1:2022, table 68)."""
     (kind,) = struct.unpack_from(">H", tag, 8)
     given = np.array(struct.unpack_from(f">{_NUM_PARAMETERS[kind]}i", tag, 12)) / 65536
-    g, a, b, c, d, e, f = [*given, *[0.0] * (7 - len(given))]
+    g, a, b, c, d, e, f = np.pad(given, (0, 7 - len(given)))
     if kind == 0:
         a = 1.0
     if kind in (1, 2):
