@@ -10,7 +10,7 @@ TREE := build/tree
 MANY := -n 3 --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv demo test test-fast test-all check format gpu-bundle clean
+.PHONY: help venv demo test test-fast test-all check format docs gpu-bundle clean
 
 help:
 	@echo "make demo       the whole path at toy size, with a report page"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-all   every test"
 	@echo "make check      formatting, lint, types and layers"
 	@echo "make format     repairs formatting"
+	@echo "make docs       the pages, commands, recipes and the Python interface as a site, in build/site"
 	@echo "make gpu-bundle wheels for a GPU machine without network, in .whl/ (then scripts/on_gpu.sh there)"
 	@echo "make venv       .venv from pinned versions"
 	@echo "make clean      removes caches and build/"
@@ -28,7 +29,7 @@ venv: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PYTHON=$(PYTHON): is older than Python 3.11; run make with PYTHON=python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,train,plot,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,train,plot,docs,dev]'
 	@# PySceneDetect asks for an OpenCV that needs a display's libraries; the headless one, which we ask for, serves it too.
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt scenedetect
 	touch $@
@@ -63,6 +64,9 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(STAMP) $(FILMS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 gpu-bundle: $(STAMP)
 	PYTHON=$(BIN)/python scripts/gpu_bundle.sh

@@ -10,10 +10,7 @@ from typing import Literal
 
 import torch
 
-from videoar.pretrain.budget.flops import PEAK_FLOPS
-
-PEAK_BYTES = {"H100": 3.35e12, "H200": 4.8e12}
-"""Bytes/s of memory by a part of the device's name, as its maker publishes them (SXM modules)."""
+from videoar.pretrain.budget.machine import GPUS
 
 MEASURED_S = 0.2
 """Seconds for which each rate that is not published is measured."""
@@ -48,9 +45,9 @@ class Peaks:
 def peaks(device: torch.device, dtype: torch.dtype) -> Peaks:
     """Published rates of a known GPU in bfloat16; otherwise the measured ones."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    for part, bytes_per_s in PEAK_BYTES.items():
+    for part, gpu in GPUS.items():
         if part in name and dtype == torch.bfloat16:
-            return Peaks(PEAK_FLOPS[part], bytes_per_s, "published")
+            return Peaks(gpu.flops_per_s, gpu.memory_bytes_per_s, "published")
     return measured_peaks(device, dtype)
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.benchmarks.processes import run_processes
 from videoar.cluster.ground.process import World
-from videoar.pretrain.budget.memory import Precision, parameter_sizes, state_bytes
-from videoar.pretrain.config import ModelConfig, ParallelConfig
+from videoar.pretrain.budget.memory import parameter_sizes, state_bytes
+from videoar.pretrain.config import ModelConfig, ParallelConfig, Precision, Recipe
 from videoar.pretrain.parallel.engine import ShardedEngine
 from videoar.pretrain.parallel.zero import adam_of
 
@@ -69,11 +69,17 @@ def _count_all(world: World, cases: tuple[Case, ...], model: ModelConfig) -> dic
 def _count(world: World, zero_stage: int, precision: Precision, model: ModelConfig) -> dict[str, int]:
     recipe = bench_recipe(model, tokens_per_pack=256, batch=REPLICAS)
     recipe = replace(recipe, parallel=ParallelConfig(zero_stage=zero_stage), precision=precision)  # type: ignore[arg-type]
-    packs = make_packs(recipe, 1)
+    return count_state(world, recipe)
+
+
+def count_state(world: World, recipe: Recipe) -> dict[str, int]:
+    """Bytes that this process holds by kind of content, after the last backward pass of a step of the recipe."""
+    replicas = world.world_size // recipe.parallel.model_processes
+    packs = make_packs(recipe, recipe.stages[0].batch // replicas)
     before = _live_bytes()
     engine = CountingEngine(recipe, world)
     for _ in range(2):  # the first step makes Adam's moments
-        engine.step(packs, 1, REPLICAS * num_frames(packs), learning_rate=1e-3)
+        engine.step(packs, len(packs), replicas * num_frames(packs), learning_rate=1e-3)
     engine.close()
     # What is left is the packs and, under ZeRO 3, the bucket.
     return engine.counted | {"other": engine.live - before - sum(engine.counted.values())}

@@ -11,10 +11,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from videoar.benchmarks.bubble import Event, formula, idle_share
 from videoar.benchmarks.material import bench_recipe, make_packs, model_of, num_frames
 from videoar.benchmarks.processes import run_processes
 from videoar.cluster.ground.process import World
+from videoar.pretrain.budget.schedule import Event, bubble, equal_times, idle_share, orders, timeline
 from videoar.pretrain.config import ParallelConfig
 from videoar.pretrain.make_engine import make_engine
 from videoar.pretrain.parallel.pipeline_stages import Stage
@@ -26,13 +26,14 @@ CASES: tuple[Case, ...] = ((1, 4), (1, 8), (2, 4), (2, 8))
 
 
 def run(stages: tuple[int, ...] = (2, 4), cases: tuple[Case, ...] = CASES) -> dict[str, Any]:
-    """Every case on every number of stages: idle share of the recorded order, compared with the formula."""
+    """Every case on every number of stages: its recorded order and idle share, compared with the planner's."""
     found = []
     for count in stages:
         ranks = run_processes(count, _record, {"cases": cases})
         for index, (chunks, microbatches) in enumerate(cases):
-            orders = [[Event(*event) for event in rank[index]] for rank in ranks]
-            measured, expected = idle_share(orders, chunks), formula(count, microbatches, chunks)
+            recorded = [[Event(*event) for event in rank[index]] for rank in ranks]
+            measured = idle_share(timeline(recorded, equal_times(chunks)))
+            expected = bubble(count, microbatches, chunks)
             found.append(
                 {
                     "schedule": "1F1B" if chunks == 1 else "interleaved",
@@ -42,6 +43,7 @@ def run(stages: tuple[int, ...] = (2, 4), cases: tuple[Case, ...] = CASES) -> di
                     "idle_share": float(measured),
                     "formula": float(expected),
                     "equal": measured == expected,
+                    "order_equal": recorded == orders(count, microbatches, chunks),
                 }
             )
     return {"forward_duration": 1, "backward_duration": 2, "schedules": found}

@@ -1,6 +1,6 @@
 """The console script `videoar`: finds the command, runs it, and turns its outcome into an exit code.
 
-0 done · 1 failed · 2 the user's input is wrong (one line) · 75 preempted after saving.
+0 done · 1 failed · 2 the user's input is wrong (one line) · 75 preempted after saving · 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from videoar.cluster.cli.command_table import COMMANDS, find_command, overview
 from videoar.cluster.cli.output import complain, say_how_to_resume
 from videoar.cluster.ground.credentials import guard_output
+from videoar.cluster.ground.ending import Ended, Ending
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 from videoar.cluster.ground.process import EXIT_STOPPED, end_with_parent, is_launched, is_worker
@@ -22,12 +23,17 @@ from videoar.cluster.ground.surroundings import explained
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for library in ("botocore", "aiobotocore"):  # they log at every start where they found keys
+    for library in ("botocore", "aiobotocore", "megatron"):  # they log at every start what they found
         logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
     if is_launched():
         end_with_parent()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    return Ending().run(lambda: _outcome(words))
+
+
+def _outcome(words: list[str]) -> int:
+    """The exit code of a command, and one line on stderr if it is not 0."""
     try:
         name, rest = find_command(words)
         if name is None:
@@ -47,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has closed it (`videoar config debug | head`): Python's flush at exit must not fail.
         sys.stdout = open(os.devnull, "w")
         return 1
+    except Ended:
+        raise
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 1

@@ -28,6 +28,7 @@ from videoar.tokenizer.scales import HistoryKind, ScaleSchedule, latent_frames
 TextKind = Literal["bytes", "label", "t5"]
 RopeKind = Literal["centre", "raw", "corner", "learned"]
 Interpolation = Literal["bilinear", "area"]
+Precision = Literal["float32", "bf16"]
 FlipRatio = Annotated[float, Limits(0, 0.5)]
 Degree = Annotated[int, Limits(1, 65_536)]
 """Number of processes, or of chunks, that something is cut over."""
@@ -66,9 +67,11 @@ class ModelConfig:
     """The decoder-only backbone (VideoAR §4.2): pre-RMSNorm, SwiGLU of hidden 4d, q/k norm, no biases."""
 
     num_layers: Annotated[int, Limits(1, 1000)]
+    """Number of transformer blocks."""
     width: Annotated[int, Limits(1, 131_072)]
     """d, the residual width."""
     num_heads: Annotated[int, Limits(1, 4096)]
+    """Attention heads; they divide the width into parts of even size."""
     latent_dim: Annotated[int, Limits(1, 65_536)] = 48
     """k, bits per token; must equal the tokenizer's."""
     max_scales: Annotated[int, Limits(1, 1000)] = 16
@@ -77,6 +80,7 @@ class ModelConfig:
     """Coordinate of a coarse cell in units of the finest grid: `centre` (i + 1/2) h/h_s - 1/2, `raw` i, `corner`
     i h/h_s; or `learned`: tables over (frame, row, column) and no rotation, the ablation's baseline."""
     rope_base: Annotated[float, Limits(1, 1e12)] = 10_000.0
+    """Base of the rotary frequencies: a larger one tells positions apart over longer distances."""
     max_frames: Annotated[int, Limits(1, 100_000)] = 32
     """Latent frames the learned position table holds (rope `learned` only)."""
     max_side: Annotated[int, Limits(1, 10_000)] = 64
@@ -88,6 +92,7 @@ class ModelConfig:
     """Down-sampling of the accumulated feature to the next scale (Eq. 6). The first scale of a frame always takes the
     previous frame by area: bilinear to 1x1 would see four cells only."""
     text: TextConfig = field(default_factory=TextConfig)
+    """What a sample is described by."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -143,6 +148,7 @@ class OptimizerConfig:
     """AdamW and its schedule (VideoAR §5.1)."""
 
     betas: tuple[Decay, Decay] = (0.9, 0.95)
+    """Decay of AdamW's averages of the gradient and of its square."""
     eps: Annotated[float, Limits(1e-30, 1)] = 1e-8
     """Added to the root of the second moment; float32 holds no smaller one, and 0 / 0 would be no number."""
     weight_decay: WeightDecay = 0.05
@@ -220,6 +226,11 @@ class ParallelConfig:
     def compiles_whole(self) -> bool:
         """Whether the parts of a block compile as one graph each: Megatron's linears and ZeRO 3's hooks break it up."""
         return self.compile and self.tensor == 1 and self.zero_stage < 3
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the parts of a block are compiled, as one graph each or broken up."""
+        return self.compiles_whole or (self.compile and self.recompute != "selective")
 
     @property
     def model_processes(self) -> int:
@@ -346,18 +357,28 @@ class Recipe:
     """Everything one pretraining run depends on."""
 
     name: str
+    """Name of the recipe and of its runs."""
     model: ModelConfig
+    """Size and kind of the transformer."""
     data: DataConfig
+    """Datasets, the tokenizer that makes their codes, and how they are prepared."""
     stages: tuple[StageConfig, ...]
+    """What is trained on, one stage after another."""
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
+    """How bits of the history are flipped, so that the model learns to correct errors (Eq. 8)."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """AdamW, the schedule of its learning rate, and the moving average of the weights."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
+    """How the model is cut over processes."""
     log: LogConfig = field(default_factory=LogConfig)
+    """What is saved, validated and logged, and how often."""
     loader: LoaderConfig = field(default_factory=LoaderConfig)
+    """How samples are read."""
     faults: FaultConfig = field(default_factory=FaultConfig)
+    """What is done when something goes wrong."""
     text_dropout: Share = 0.1
     """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""
-    precision: Literal["float32", "bf16"] = "bf16"
+    precision: Precision = "bf16"
     """Type of the matrix products; weights, norms and loss stay in float32."""
     guidance: Literal["t2v", "ucf101"] = "t2v"
     """Default guidance ramp of the exported model; with text_dropout 0 it is 1, which is off."""

@@ -14,8 +14,9 @@ from pathlib import Path
 from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.health import Health
 from videoar.cluster.ground.preemption import Preempted, Preemption
-from videoar.cluster.ground.process import World
+from videoar.cluster.ground.process import World, mark_preempted
 from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.cluster.ground.stragglers import Straggler
 from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.packing import LoaderState, StepPlan, deal
 from videoar.data_pipeline.shards.manifest import Manifest
@@ -212,7 +213,18 @@ class Run:
                 f"the loss or gradient was not finite for {self.progress.skipped} steps in a row; the weights from "
                 "before these steps are saved, and events.jsonl names the samples"
             )
+        self.record_event("stopped", signal=self.preemption.signal or "on another process", saved=True)
         raise Preempted(f"step {self.saved} of {self.recipe.num_steps} is saved in {self.folder}")
+
+    def leave_unsaved(self) -> None:
+        """Note that this process exits after a signal without a save; called from another thread than the loop's."""
+        mark_preempted(self.folder)
+        self.record_event("stopped", signal=self.preemption.signal, saved=False, checkpoint=max(self.saved, 0))
+
+    def note_slow(self, slow: Straggler) -> None:
+        """Write an event about a process that works longer than the others; called from another thread."""
+        facts = {"process": slow.rank, "host": slow.host, "seconds": slow.seconds, "median_of_others": slow.others}
+        self.record_event("straggler", **facts)
 
     def cut_model(self) -> None:
         """Cut the model over processes as the stage says, if it is cut differently; loads the newest checkpoint."""

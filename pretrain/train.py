@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.grace import grace_s
 from videoar.cluster.ground.health import Health
 from videoar.cluster.ground.preemption import Preemption
 from videoar.cluster.ground.process import World, mark_preempted
@@ -49,7 +50,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: b
         torch.set_num_threads(recipe.threads)
     source = check_start(recipe, folder, change=change, origin=origin) if world.is_first else None
     with (
-        Preemption(recipe.faults.stop_within_s, lambda: mark_preempted(folder)) as preemption,
+        Preemption(grace_s(recipe.faults.stop_within_s), lambda: mark_preempted(folder)) as preemption,
         sole_writer(folder) if world.is_first else contextlib.nullcontext(),
     ):
         given, recipe = recipe, prepare_data(recipe, folder, world)
@@ -90,7 +91,7 @@ def _loop(
     with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
         saver = Saver(root, resumed.engine, recipe.log)
         losses = LossHistory(recipe.faults, list(resumed.progress.losses))
-        yield Run(
+        run = Run(
             recipe=recipe,
             folder=folder,
             world=world,
@@ -102,6 +103,8 @@ def _loop(
             preemption=preemption,
             reports=StepReports(recipe, resumed.engine, saver, reporter, losses),
         )
+        preemption.too_late, health.on_slow = run.leave_unsaved, run.note_slow
+        yield run
 
 
 def check_start(recipe: Recipe, folder: Path, *, change: bool = False, origin: str = "") -> Source | None:
@@ -130,16 +133,12 @@ def _train_stage(run: Run) -> None:
             rate = learning_rate(run.recipe, run.step, run.progress.ended)
             with measured_communication(run.measures_communication) as communication:
                 result = run.engine.step(run.packs(built), len(built.packs), plan.num_frames, rate)
+            done = times.step_enqueued(communication.seconds)
+            if communication.seconds is not None:
+                run.health.worked(run.step, done.total - communication.seconds)
             # The record of a step is written while the next step runs: here, that of the step before.
             run.reports.push(
-                StepReport(
-                    step=run.step,
-                    stage=stage,
-                    plan=plan,
-                    result=result,
-                    times=times.step_enqueued(communication.seconds),
-                    learning_rate=rate,
-                )
+                StepReport(step=run.step, stage=stage, plan=plan, result=result, times=done, learning_rate=rate)
             )
             run.advance(plan, result, loader)
             run.agree()

@@ -15,6 +15,7 @@ from videoar.cluster.entry import main
 
 from .forked import name_modules
 from .s3_server import BUCKET, S3Server, S3Store
+from .slurm_cluster import PACKAGES, missing
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -68,6 +69,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first: at the end of a run no process waits for another."""
     places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: min((places[name] for name in places if name in item.nodeid), default=len(places)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tests that skip because Slurm is not installed say so in a line that is seen."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if PACKAGES in str(report.longrepr)]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} tests skipped, {missing()}", red=True)
 
 
 @pytest.fixture(scope="module")

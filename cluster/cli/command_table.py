@@ -53,6 +53,7 @@ COMMANDS = {
     "doctor": Command("doctor", "Doctor"),
     "demo": Command("demo", "Demo"),
     "config": Command("config", "Config"),
+    "plan": Command("plan", "PlanRecipe"),
     "data plan": Command("data.plan", "PlanData"),
     "data run": Command("data.run", "RunData"),
     "data text": Command("data.text", "TextOfData"),

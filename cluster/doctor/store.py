@@ -1,19 +1,22 @@
-"""Whether a store writes, reads and removes an object, and which Ray processes listen to the network."""
+"""Whether a store writes, reads and removes an object, and whether its clock agrees with ours."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
+import urllib.error
+import urllib.request
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
+from email.utils import parsedate_to_datetime
 
+from videoar.cluster.doctor.check import failed, ok, warned
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.finding import Finding
+from videoar.cluster.ground.process import variable
 
-_RAY = ("raylet", "gcs_server", "ray::", "ray/dashboard", "ray/_private")
-_ALL = ("00000000", "0" * 32)
+REFUSED_S, NOTICED_S = 300.0, 5.0
+"""S3 refuses requests whose time is 15 minutes off; a store's date has no parts of a second."""
+_ANSWER_S = 10.0
 
 
 def store(url: str) -> Finding:
@@ -30,50 +33,50 @@ def store(url: str) -> Finding:
         finally:
             storage.remove(key)
     except (InputError, StoreError) as error:
-        return Finding(name="storage", state="fail", found=f"{url}: {error.problem}", remedy=error.remedy)
+        return failed("storage", f"{url}: {error.problem}", error.remedy)
     if not is_same:
-        return Finding(name="storage", state="fail", found=f"{url} returned other bytes", remedy="use another store")
+        return failed("storage", f"{url} returned other bytes", "use another store")
     took_ms = 1000 * (time.monotonic() - began)
-    return Finding(name="storage", state="ok", found=f"{url}: written, read and removed in {took_ms:.0f} ms")
+    return ok("storage", f"{url}: written, read and removed in {took_ms:.0f} ms", milliseconds=took_ms)
 
 
-def listeners() -> Finding:
-    """Ray runs code for anyone who connects: its ports belong on loopback, or behind a token and a firewall."""
-    found = {
-        f"{name} on port {port}": has_token for name, has_token, (address, port) in _listening() if address in _ALL
-    }
-    if not found:
-        return Finding(name="open ports", state="ok", found="no Ray process listens on every interface")
-    open_ports = ", ".join(sorted(found)[:4]) + " listen on every interface"
-    if all(found.values()):
-        return Finding(
-            name="open ports",
-            state="warn",
-            found=f"{open_ports}, behind a token",
-            remedy="let a firewall close these ports to all but the machines of the cluster",
-        )
-    return Finding(
-        name="open ports", state="fail", found=open_ports, remedy="start Ray with RAY_AUTH_MODE=token, or stop it"
-    )
+def clock(url: str) -> Finding:
+    """This machine's clock, compared with the date in an answer of the store's server."""
+    server = server_of(url)
+    if server is None:
+        return ok("clock", f"{url} has no server to compare with")
+    try:
+        ahead_s = _ahead_s(server)
+    except (OSError, ValueError) as error:
+        return warned("clock", f"{server} gives no date ({error})", "compare `date -u` with another machine")
+    found = f"{abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} {server}"
+    remedy = "synchronise it: `chronyc makestep`, or `systemctl restart systemd-timesyncd`"
+    if abs(ahead_s) > REFUSED_S:
+        return failed("clock", found, remedy, ahead_s=ahead_s)
+    if abs(ahead_s) > NOTICED_S:
+        return warned("clock", found, remedy, ahead_s=ahead_s)
+    return ok("clock", f"within {NOTICED_S:.0f} s of {server}", ahead_s=ahead_s)
 
 
-def _listening() -> Iterator[tuple[str, bool, tuple[str, int]]]:
-    """(name, whether it asks for a token, address as the kernel writes it and port) of Ray's processes of this user."""
-    places = dict(_sockets())
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # a process of another user, or one that has ended
-            name = (folder / "cmdline").read_text().replace("\0", " ")
-            if any(word in name for word in _RAY):
-                has_token = b"RAY_AUTH_MODE=token" in (folder / "environ").read_bytes().split(b"\0")
-                links = [os.readlink(link) for link in (folder / "fd").iterdir()]
-                short = name.split()[0].rsplit("/", 1)[-1]
-                yield from ((short, has_token, places[link]) for link in links if link in places)
+def server_of(url: str) -> str | None:
+    """The server that answers for a URL; None for a folder, and for stores whose server is not known."""
+    protocol = url.partition("://")[0]
+    if protocol in ("http", "https"):
+        return "/".join(url.split("/")[:3])
+    if protocol in ("s3", "s3a"):
+        return variable("AWS_ENDPOINT_URL_S3") or variable("AWS_ENDPOINT_URL") or "https://s3.amazonaws.com"
+    return "https://storage.googleapis.com" if protocol in ("gs", "gcs") else None
 
 
-def _sockets() -> Iterator[tuple[str, tuple[str, int]]]:
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        if Path(table).exists():
-            for row in (line.split() for line in Path(table).read_text().splitlines()[1:]):
-                if row[3] == "0A":
-                    address, port = row[1].rsplit(":", 1)
-                    yield f"socket:[{row[9]}]", (address, int(port, 16))
+def _ahead_s(server: str) -> float:
+    """Seconds that our clock is ahead of the server's. Any answer will do, a refusal too: it has a date."""
+    began = time.time()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(server, method="HEAD"), timeout=_ANSWER_S) as answer:
+            date = answer.headers["Date"]
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            date = refusal.headers["Date"]
+    if date is None:
+        raise ValueError("its answer has none")
+    return (began + time.time()) / 2 - (parsedate_to_datetime(date).timestamp() + 0.5)

@@ -103,12 +103,16 @@ class Preemption:
     ```
     Processes of one job must agree on the step at which they stop: reduce `requested` over them. A process that has not
     stopped `within_s` seconds after the signal, or that waits inside a library while there is nothing to save, calls
-    `too_late` and exits with 75; the next run resumes from the last checkpoint before it. So does a second Ctrl-C.
+    `too_late` (which may be replaced meanwhile) and exits with 75; the next run resumes from the last checkpoint before
+    it. So does a second Ctrl-C.
     """
 
     def __init__(self, within_s: float, too_late: Callable[[], object] = lambda: None) -> None:
         self.requested = False
-        self._within_s, self._too_late = within_s, too_late
+        self.signal = ""
+        """Name of the signal, if this process has received one."""
+        self.too_late = too_late
+        self._within_s = within_s
         self._deferred = False
         self._noted: float | None = None
         self._closed = threading.Event()
@@ -150,7 +154,7 @@ class Preemption:
         """The handler: it runs when the main thread is in Python."""
         now, first = time.monotonic(), self._noted
         if first is None:
-            self._noted, self.requested = now, True
+            self._noted, self.requested, self.signal = now, True, signal.Signals(number).name
             if not self._deferred:
                 raise Preempted
         elif number == signal.SIGINT and now - first > _TWICE_S:
@@ -179,5 +183,5 @@ class Preemption:
     def _leave(self, reason: str) -> None:
         """Exit without saving: a loader or another process hangs, or a person does not want to wait."""
         log.warning("%s; the same command resumes from the newest checkpoint", reason)
-        self._too_late()
+        self.too_late()
         os._exit(EXIT_PREEMPTED)

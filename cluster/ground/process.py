@@ -207,6 +207,15 @@ def store_variables() -> dict[str, str]:
     return {name: value for name in STORE_VARIABLES if (value := variable(name))}
 
 
+_OF_A_JOB = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def without_job() -> dict[str, str]:
+    """The environment of a process that is no part of this job."""
+    mine = {name for name in os.environ if name in _OF_A_JOB or name.startswith(("TORCHELASTIC_", "SLURM_"))}
+    return {name: value for name, value in os.environ.items() if name not in mine}
+
+
 def set_variables(variables: Mapping[str, str]) -> None:
     """Set variables of this process permanently; a variable that is already set keeps its value."""
     for name, value in variables.items():

@@ -24,11 +24,18 @@ _FAILED = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN, errno.EREMOTEI
 _NUMBER = re.compile(r"\((?:os error )?(\d+)\)")
 """How libraries in Rust (safetensors) and in C++ (torch) end what the system reported to them."""
 
+_LOST = re.compile(
+    r"gloo.*(closed|reset) by peer|gloo.*(Read|Write) error|NCCL.*(remote process exited|peer)", re.DOTALL
+)
+"""How gloo and NCCL say in a collective that another process is gone."""
+
 
 def explained(error: Exception, place: str = "") -> InputError | StoreError | None:
     """The error as one line that names the file, or `place` if it names none; None if it is not of this kind."""
     if isinstance(error, UnicodeDecodeError):
         return InputError("path", place or "a file", "is not UTF-8 text", "restore it")
+    if isinstance(error, RuntimeError) and _LOST.search(str(error)):
+        return StoreError("the job", "lost another process, which ended or cannot be reached", "see what failed first")
     number = error.errno if isinstance(error, OSError) else _number_in_text(error)
     named = getattr(error, "filename2", None) or getattr(error, "filename", None)
     where = os.fsdecode(named) if isinstance(named, str | bytes | os.PathLike) else place or "a file"

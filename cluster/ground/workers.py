@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     )  # schedulers send it to all processes; the launcher forwards it as SIGTERM
     end_with_parent()
     announce_as_parent()
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    logging.disable(logging.CRITICAL)  # torch's agent reports each signal; its loggers set levels of their own
     processes, machines, machine, endpoint, *words = arguments
     try:
         address = _patiently(lambda: _address_towards(endpoint), endpoint)

@@ -6,25 +6,26 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.submit.job import Job
 from videoar.data_pipeline.planning.all_datasets import require_plans
-from videoar.pretrain.budget.budget import GPU_MEMORY, budget
-from videoar.pretrain.budget.report import duration, gigabytes
+from videoar.pretrain.budget.machine import GPUS, MEMORY_SHARE
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.parallel.check import check_parallel
+from videoar.pretrain.planner.plan import plan
+from videoar.pretrain.planner.report import duration, gigabytes
 
 
 def check_cost(recipe: Recipe, job: Job, gpu: str | None) -> Finding:
-    """The budget in one line; InputError if the layout does not fit the processes, or the run the GPUs or the time."""
+    """The plan in one line; InputError if the layout does not fit the processes, or the run the GPUs or the time."""
     processes = job.nodes * job.processes
     if gpu is None:
         check_parallel(recipe, processes)
         found = "memory and time were not compared"
-        return Finding(name="budget", state="skip", found=found, remedy="name the kind of GPU: --gpu h200")
-    cost = budget(recipe, gpus=processes, gpu=gpu)
-    needs, has = gigabytes(cost.memory_bytes_per_rank), gigabytes(GPU_MEMORY[cost.gpu])
+        return Finding(name="memory, time", state="skip", found=found, remedy="name the kind of GPU: --gpu h200")
+    cost = plan(recipe, gpus=processes, gpu=gpu, gpus_per_node=job.processes)
+    needs, has = gigabytes(cost.memory_bytes_per_rank), gigabytes(GPUS[cost.gpu].memory_bytes)
     if not cost.fits:
         raise InputError(
-            "gpu", cost.gpu, f"has {has}, and a process needs {needs} of nine tenths of it",
-            "use more GPUs, a higher parallel.tensor, pipeline or zero_stage, or parallel.recompute",
+            "gpu", cost.gpu, f"has {has}, and a process needs {needs} of {MEMORY_SHARE:.0%} of it",
+            f"`videoar plan --gpus {processes} --search` finds layouts that fit",
         )  # fmt: skip
     whole = duration(cost.hours)
     if job.wall_s is not None and cost.hours * 3600 > job.wall_s * (job.requeues + 1):
@@ -33,7 +34,7 @@ def check_cost(recipe: Recipe, job: Job, gpu: str | None) -> Finding:
             "give more --time, --requeues or GPUs",
         )  # fmt: skip
     found = f"{needs} of {has} per GPU; {whole} on {processes} x {cost.gpu} at {cost.mfu:.0%} of the peak"
-    return Finding(name="budget", state="ok", found=found)
+    return Finding(name="memory, time", state="ok", found=found)
 
 
 def check_plan(recipe: Recipe, output: str) -> Finding:

@@ -38,6 +38,10 @@ class Slurm(Engine):
         if job.nodes > 1 and job.command not in MANY_NODES:
             remedy = "use 1 node, and --array for its parts"
             raise InputError("nodes", job.nodes, f"has no use for `{job.command}`", remedy)
+        if any(sign in str(job.folder) for sign in "%\\"):
+            raise InputError(
+                "folder", job.folder, "has a % or \\, which Slurm changes in paths", "run in another folder"
+            )
         path = f"{job.jobs}/{job.name}.sh"
         return Rendered(files={path: script(job, path)}, command=("sbatch", "--parsable", path))
 

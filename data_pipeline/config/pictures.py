@@ -19,7 +19,8 @@ class PictureConfig:
     hdr: Literal["convert", "leave_out"] = "convert"
     """High dynamic range (PQ, HLG): tone-mapped to BT.709 by FFmpeg's swscale."""
     wide_gamut: Literal["convert", "leave_out"] = "convert"
-    """Colours of BT.2020 or Display P3 without high dynamic range: converted to BT.709."""
+    """Colours of BT.2020 or Display P3 without high dynamic range: converted to BT.709. Pictures with the colour
+    profile of a phone or camera (Display P3, Adobe RGB, ...): converted to sRGB."""
     alpha: Literal["white", "grey", "black", "leave_out"] = "white"
     """Transparent pixels: what they stand on. Transparent VP8 and VP9 films are always left out."""
     interlaced: Literal["deinterlace", "leave_out"] = "deinterlace"

@@ -36,6 +36,7 @@ class ClipShare:
     """A source of training clips and how often it is drawn from."""
 
     source: SourceConfig
+    """Where its clips come from."""
     weight: Annotated[float, Limits(0, 1e6, above=True)] = 1.0
     """How often clips of this source are drawn, relative to the other sources."""
 
@@ -56,6 +57,7 @@ class TokenizerRecipe:
     clips: tuple[ClipShare, ...]
     """Sources of the clips: videos, which are held in memory, and drawings."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """How the clips are varied."""
     threads: Threads = 0
     """Intra-op threads of torch; 0: torch chooses."""
 

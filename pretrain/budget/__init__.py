@@ -1,5 +1,5 @@
-"""What a recipe costs before anything runs: packs, FLOPs, hours, memory of a process, bytes of shards.
+"""What a recipe needs before anything runs: packs, FLOPs, memory of a process, bytes of shards, machines, schedules.
 
-Arithmetic on a recipe; it runs on a laptop. It may import the model, the tables of cuts (`parallel.plan`,
+Arithmetic on a recipe; it runs on a laptop. It may import the model, the tables of cuts (`parallel.cuts`,
 `parallel.check`) and the data pipeline's order of packs, and neither Megatron-core nor DeepSpeed.
 """

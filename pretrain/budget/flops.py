@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
+from videoar.pretrain.budget.machine import GPUS
 from videoar.pretrain.config import ModelConfig
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """The matrices of a transformer: all that its FLOPs depend on."""
+
+    num_layers: int
+    width: int
+    block: int
+    """Weights of a layer's matrices."""
+    first: int
+    """Weights of the matrix before the layers; 0 if it is a table."""
+    last: int
+    """Weights of the matrix after the layers."""
+
+    @staticmethod
+    def of(config: ModelConfig) -> Shape:
+        """Attention 4 d^2 and SwiGLU 12 d^2 a layer; bits to the width and back."""
+        end = config.width * config.latent_dim
+        return Shape(num_layers=config.num_layers, width=config.width, block=16 * config.width**2, first=end, last=end)
+
+    def training_flops(self, tokens: int | float, attended_pairs: int | float) -> float:
+        """FLOPs forward and backward, without recomputation: 6 P l + 12 d pairs a layer.
+
+        P counts the weights of the layers and of both ends (a multiply-add is two FLOPs, backward twice forward); a
+        query-key pair costs 2d for the score and 2d for the value, three times over. Only attended pairs count.
+        """
+        weights = self.num_layers * self.block + self.first + self.last
+        return 6.0 * weights * tokens + 12.0 * self.width * self.num_layers * attended_pairs
+
+
 def training_flops(config: ModelConfig, tokens: int, attended_pairs: float) -> float:
-    """FLOPs of one step forward and backward, without recomputation: 6 P l + 12 d pairs a layer.
-
-    P counts the weights of the layers and of input and head (a multiply-add is two FLOPs, backward twice forward);
-    a query-key pair costs 2d for the score and 2d for the value, three times over. Only attended pairs count.
-    """
-    per_layer = 16 * config.width**2
-    weights = config.num_layers * per_layer + 2 * config.width * config.latent_dim
-    return 6.0 * weights * tokens + 12.0 * config.width * config.num_layers * attended_pairs
-
-
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "H800": 989e12, "A100": 312e12, "B200": 2250e12}
-"""Dense bfloat16 FLOP/s by a part of the device's name, as its maker publishes them."""
+    """FLOPs of one step of our model forward and backward, without recomputation."""
+    return Shape.of(config).training_flops(tokens, attended_pairs)
 
 
 def utilisation(flops_per_s: float, num_processes: int) -> float | None:
@@ -27,5 +49,5 @@ def utilisation(flops_per_s: float, num_processes: int) -> float | None:
     if not torch.cuda.is_available():
         return None
     name = torch.cuda.get_device_name()
-    peaks = [peak for part, peak in PEAK_FLOPS.items() if part in name]
+    peaks = [gpu.flops_per_s for part, gpu in GPUS.items() if part in name]
     return flops_per_s / (peaks[0] * num_processes) if peaks else None

@@ -5,34 +5,15 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
-from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe, StageConfig
+from videoar.pretrain.budget.activations import activation_bytes, attention_bytes, end_bytes
+from videoar.pretrain.config import ModelConfig, ParallelConfig, Precision, Recipe, StageConfig
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.parallel.cuts import cut_of, split_layers
-
-Precision = Literal["float32", "bf16"]
-
-_KEPT: dict[tuple[str, str], float] = {
-    ("none", "bf16"): 72.5,
-    ("none", "float32"): 104.5,
-    ("selective", "bf16"): 30.0,
-    ("selective", "float32"): 60.0,
-    ("full", "bf16"): 2.0,
-    ("full", "float32"): 4.0,
-}
-"""Bytes that a block keeps for backward for each token and unit of width, by (recompute, precision): as counted.
-`selective` keeps five products and the input, `full` the input."""
-
-_KEPT_COMPILED: dict[tuple[str, str], float] = _KEPT | {
-    ("none", "bf16"): 44.0,
-    ("none", "float32"): 88.0,
-    ("selective", "bf16"): 32.0,
-    ("selective", "float32"): 64.0,
-}
-"""With torch.compile, which recomputes cheap operations by itself; attention also keeps rotated queries and keys."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +31,7 @@ class RankMemory:
     ema: int
     """Bytes of the moving average of the weights."""
     activations: int
-    """Bytes that blocks keep of their packs for backward, and those of one block while it is recomputed."""
+    """Bytes kept of packs for backward: by blocks, by one block while it is recomputed, by head and loss."""
     attention: int
     """Bytes of one layer's attention besides its activations: float32 sums, or the dense masks of `reference`."""
 
@@ -62,19 +43,36 @@ class RankMemory:
 
 def rank_memory(recipe: Recipe, stage: StageConfig, processes: int) -> RankMemory:
     """What the process that holds most, of `processes`, holds in a stage."""
+    return max(rank_memories(recipe, stage, processes), key=lambda memory: memory.total)
+
+
+def rank_memories(recipe: Recipe, stage: StageConfig, processes: int) -> tuple[RankMemory, ...]:
+    """What a process of each pipeline stage holds in a stage of the recipe."""
     parallel = recipe.parallel_of(stage)
-    parameters = rank_parameters(recipe.model, parallel)
     replicas = processes // (parallel.tensor * parallel.pipeline)
-    state = state_bytes(parameters, replicas, parallel.zero_stage, recipe.precision)
+    packs = stage.batch * parallel.context // replicas
+    return tuple(
+        _rank_memory(recipe, parallel, stage.tokens_per_pack, index, parameters, replicas, packs)
+        for index, parameters in enumerate(stage_parameters(recipe.model, parallel))
+    )
+
+
+def _rank_memory(
+    recipe: Recipe, parallel: ParallelConfig, tokens: int, index: int, parameters: int, replicas: int, packs: int
+) -> RankMemory:
+    model, precision = recipe.model, recipe.precision
+    state = state_bytes(parameters, replicas, parallel.zero_stage, precision)
     on_device = not parallel.offload
+    blocks = activation_bytes(model, parallel, tokens, precision, stage=index, packs=packs)
+    ends = end_bytes(model, parallel, tokens, precision, is_last=index == parallel.pipeline - 1)
     return RankMemory(
         parameters=parameters,
         weights=state["weights"],
         gradients=state["gradients"],
         optimizer=on_device * (state["master"] + state["moments"]),
         ema=on_device * bool(recipe.optimizer.ema_decay) * state["ema"],
-        activations=activation_bytes(recipe.model, parallel, stage.tokens_per_pack, recipe.precision),
-        attention=attention_bytes(recipe.model, parallel, stage.tokens_per_pack, recipe.precision),
+        activations=blocks + ends,
+        attention=attention_bytes(model, parallel, tokens, precision, packs=packs),
     )
 
 
@@ -96,74 +94,44 @@ def state_bytes(num_parameters: int, replicas: int, zero_stage: int, precision: 
 
 
 def rank_parameters(model: ModelConfig, parallel: ParallelConfig) -> int:
-    """Weights on the process that holds most: its layers, their matrices cut by tensor parallelism, and an end."""
+    """Weights on the process that holds most."""
+    return max(stage_parameters(model, parallel))
+
+
+def stage_parameters(model: ModelConfig, parallel: ParallelConfig) -> tuple[int, ...]:
+    """Weights on a process of each pipeline stage: its layers, with matrices cut by tensor parallelism, and its end."""
+    return _stage_parameters(model, parallel.tensor, parallel.pipeline, parallel.virtual_pipeline)
+
+
+@functools.lru_cache(maxsize=1024)
+def _stage_parameters(model: ModelConfig, tensor: int, pipeline: int, chunks: int) -> tuple[int, ...]:
     whole = parameter_sizes(model)
-    sizes = {name: -(-size // parallel.tensor) if _is_cut(name) else size for name, size in whole.items()}
-    ranges = split_layers(model, parallel.pipeline * parallel.virtual_pipeline)
-    owner = {layer: index % parallel.pipeline for index, layers in enumerate(ranges) for layer in layers}
-    held = [0] * parallel.pipeline
-    for name, size in sizes.items():
+    ranges = split_layers(model, pipeline * chunks)
+    owner = {layer: index % pipeline for index, layers in enumerate(ranges) for layer in layers}
+    held = [0] * pipeline
+    for name, size in whole.items():
         block = re.match(r"blocks\.(\d+)\.", name)
-        held[owner[int(block[1])] if block else -1 if name.startswith("head") else 0] += size
-    return max(held)
+        stage = owner[int(block[1])] if block else -1 if name.startswith("head") else 0
+        held[stage] += -(-size // tensor) if _is_cut(name) else size
+    return tuple(held)
 
 
 @functools.lru_cache(maxsize=16)
 def parameter_sizes(model: ModelConfig) -> dict[str, int]:
     """Elements of every parameter by its name, counted without allocating any."""
-    with torch.device("meta"):
+    with _WithoutValues(), torch.device("meta"):
         return {name: parameter.numel() for name, parameter in VideoAR(model).named_parameters()}
 
 
-def activation_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:
-    """Bytes that the first pipeline stage keeps of its packs in flight, and of the block that is being recomputed."""
-    unit = tokens_per_pack / (parallel.tensor * parallel.context) * model.width
-    kept = _KEPT_COMPILED if parallel.compiles_whole else _KEPT
-    blocks = _layers(model, parallel) * _packs_in_flight(parallel) * kept[parallel.recompute, precision]
-    again = 0.0 if parallel.recompute == "none" else _KEPT["none", precision]
-    return int(unit * (blocks + again))
+class _WithoutValues(TorchFunctionMode):
+    """Weights are not drawn: on the meta device that would import torch's compiler, which takes seconds."""
 
-
-def attention_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:
-    """Bytes that attention needs for a moment in each layer, or for the dense masks of `reference` all the time.
-
-    The backward of `flash` adds up the gradients of q, k and v in float32; `flex` and its tables need less. With
-    context method `gather` a process has the queries of its own rows and all keys and values. On a GPU come copies of
-    up to 65,536 keys and values, their gradients, and one of these in float32: 2 GB at width 2,560.
-    """
-    if parallel.attention == "reference":
-        return mask_bytes(model, parallel, tokens_per_pack, precision)
-    whole = 4 * tokens_per_pack * model.width // parallel.tensor
-    part = whole // parallel.context
-    return part + 2 * (whole if parallel.context_method == "gather" else part)
-
-
-def mask_bytes(model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision) -> int:
-    """Bytes of the `reference` attention's masks: a Boolean one for each pack in flight, and its copies in numbers.
-
-    scaled_dot_product_attention turns the Boolean mask into numbers of the precision in every layer and keeps them for
-    backward; with recomputation they exist in one layer at a time.
-    """
-    rows = tokens_per_pack // (parallel.context if parallel.context_method == "gather" else 1)
-    packs = _packs_in_flight(parallel)
-    copies = _layers(model, parallel) * packs if parallel.recompute == "none" else 1
-    return int(rows * tokens_per_pack * (packs + copies * (2 if precision == "bf16" else 4)))
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _is_cut(parameter: str) -> bool:
     """Whether tensor parallelism gives each process a part of this parameter."""
     return cut_of(parameter, tensor_rank=0, tensor_size=2) is not None
-
-
-def _layers(model: ModelConfig, parallel: ParallelConfig) -> int:
-    """Layers of the pipeline stage that has most."""
-    return -(-model.num_layers // parallel.pipeline)
-
-
-def _packs_in_flight(parallel: ParallelConfig) -> float:
-    """Packs whose activations the first pipeline stage holds: one for each stage; interleaved, somewhat more.
-
-    p + (p - 1) / v packs for p stages of v chunks. (Korthikanti et al. 2022, arXiv:2205.05198, §4.2.3.)
-    """
-    stages, chunks = parallel.pipeline, parallel.virtual_pipeline
-    return stages + ((stages - 1) / chunks if chunks > 1 else 0.0)

@@ -43,6 +43,7 @@ OF_PROGRESS: tuple[Check, ...] = (storage.progress, storage.events)
 OF_SPEED: tuple[Check, ...] = (
     speed.data_wait,
     speed.communication,
+    speed.stragglers,
     speed.utilisation,
     speed.fill,
     speed.memory,

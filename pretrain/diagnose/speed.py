@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import torch
 
 from videoar.cluster.ground.finding import Finding
+from videoar.cluster.ground.health import read_standings
+from videoar.cluster.ground.stragglers import SLOWER, slowest
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
+from videoar.pretrain.run_folder import HEALTH
 
 PEERS = "0.33 to 0.47"
 """MFU of published runs of 1 to 14 billion weights on one GPU type."""
@@ -49,6 +52,31 @@ def communication(evidence: Evidence) -> Iterator[Finding]:
         found=f"{share:.1%} of {len(measured)} steps",
         remedy="keep parallel.tensor within one NVLink domain, or raise stages.NAME.batch" if share > 0.3 else "",
         figures={"share": share},
+    )
+
+
+def stragglers(evidence: Evidence) -> Iterator[Finding]:
+    """The process that works longest in a step: all others wait for it. Measured with the collectives."""
+    folder = evidence.run / HEALTH
+    found = slowest([one.work() for one in read_standings(folder, len(list(folder.glob("*.json"))))])
+    noted = [event for event in evidence.events if event["event"] == "straggler"]
+    if found is None:
+        yield Finding(
+            name="stragglers",
+            state="skip",
+            found="there is one process, or fewer than three steps were measured (log.profile_every)",
+        )
+        return
+    is_slow = found.factor >= SLOWER
+    earlier = "; events.jsonl names earlier ones" if noted and not is_slow else ""
+    yield Finding(
+        name="stragglers",
+        state="warn" if is_slow else "ok",
+        found=f"{found.describe()}{earlier}",
+        remedy=f"look at {found.host}: clocks and temperature of its GPU, other programs, its disk; or leave it out"
+        if is_slow
+        else "",
+        figures={"rank": found.rank, "factor": found.factor, "seconds": found.seconds, "others": found.others},
     )
 
 

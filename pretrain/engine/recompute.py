@@ -61,7 +61,7 @@ def prepare_blocks(model: VideoAR, parallel: ParallelConfig) -> None:
         if not isinstance(block, Block):  # of another pipeline stage
             continue
         mode = parallel.recompute
-        if parallel.compiles_whole or (parallel.compile and mode != "selective"):
+        if parallel.compiles:
             for name in ("before", "after"):
                 part = getattr(block, name)
                 part = recomputed(part, mode) if mode == "selective" else part

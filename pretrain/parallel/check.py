@@ -6,7 +6,7 @@ It imports neither Megatron-core nor DeepSpeed.
 from __future__ import annotations
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe
+from videoar.pretrain.config import ModelConfig, ParallelConfig, Recipe, StageConfig
 
 
 def check_parallel(recipe: Recipe, processes: int) -> None:
@@ -15,6 +15,12 @@ def check_parallel(recipe: Recipe, processes: int) -> None:
         _check_model(parallel, recipe.model, recipe.precision, processes)
     for stage in recipe.stages:
         _check_stage(stage.name, stage.batch, stage.tokens_per_pack, recipe.parallel_of(stage), processes)
+
+
+def check_layout(recipe: Recipe, stage: StageConfig, parallel: ParallelConfig, processes: int) -> None:
+    """InputError if one stage cannot be trained under this parallel configuration."""
+    _check_model(parallel, recipe.model, recipe.precision, processes)
+    _check_stage(stage.name, stage.batch, stage.tokens_per_pack, parallel, processes)
 
 
 def _check_model(parallel: ParallelConfig, model: ModelConfig, precision: str, processes: int) -> None:

@@ -35,15 +35,23 @@ class _CudaMeansCpu(TorchFunctionMode):
 
 def prepare_libraries() -> None:
     """Prepare both libraries; once per process, before groups and engines are made."""
-    if torch.cuda.is_available():
-        return
-    from deepspeed import ops
+    prepare_deepspeed()
+    prepare_megatron()
 
-    # Compiling its shared-memory all-reduce on first use takes 17 s, and gloo works as well.
-    ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    # Megatron-core passes the current device as `device=`.
-    torch.cuda.current_device = lambda: torch.device("cpu")  # type: ignore[assignment,return-value]
-    torch.cuda.synchronize = lambda device=None: None
+
+def prepare_deepspeed() -> None:
+    """Without a GPU: compiling its shared-memory all-reduce on first use takes 17 s, and gloo works as well."""
+    if not torch.cuda.is_available():
+        from deepspeed import ops
+
+        ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
+
+def prepare_megatron() -> None:
+    """Without a GPU: Megatron-core passes the current device as `device=`."""
+    if not torch.cuda.is_available():
+        torch.cuda.current_device = lambda: torch.device("cpu")  # type: ignore[assignment,return-value]
+        torch.cuda.synchronize = lambda device=None: None
 
 
 def schedule_scope() -> contextlib.AbstractContextManager[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -38,10 +39,48 @@ def meet(world: World, limit_s: float) -> Store:
         if not world.keeps_store:
             _wait(lambda: _listens(host, port), lambda: f"process 0 at {place}", limit_s)
         store = _open(host, port, world, limit_s)
-    store.set(_key(world.rank), "here")
-    store.add("arrived", 1)
-    _wait(lambda: store.add("arrived", 0) >= world.world_size, lambda: f"{_missing(store, world)} at {place}", limit_s)
-    return PrefixStore("job", store)
+    meeting = _Meeting(store, world)
+    _wait(meeting.is_complete, lambda: f"{meeting.missing()} at {place}", limit_s)
+    return PrefixStore(f"job {meeting.number}", store)
+
+
+class _Meeting:
+    """One meeting of the processes of a job.
+
+    Under torchrun the store is the agent's: when a process has died and all are started again, it still holds what the
+    earlier ones wrote. So process 0 opens a new meeting at each start. Each process enters it with a word of its own,
+    and the meeting is complete for those whose words are on the list that process 0 writes when all have entered.
+    """
+
+    def __init__(self, store: Store, world: World) -> None:
+        self._store, self._world, self._word = store, world, uuid.uuid4().hex
+        self.number = store.add("meetings", 1) if world.is_first else 0
+
+    def is_complete(self) -> bool:
+        """Enter the newest meeting; whether its list has this process."""
+        if (newest := self._store.add("meetings", 0)) and (newest != self.number or self._world.is_first):
+            self.number = newest
+        if not self.number:
+            return False
+        self._store.set(self._key(self._world.rank), self._word)
+        if self._world.is_first and self._store.check([*map(self._key, range(self._world.world_size))]):
+            words = [self._store.get(self._key(rank)).decode() for rank in range(self._world.world_size)]
+            self._store.set(self._list, " ".join(words))
+        return self._store.check([self._list]) and self._word in self._store.get(self._list).decode().split()
+
+    def missing(self) -> str:
+        """`processes 1, 3 of 4`."""
+        size = self._world.world_size
+        missing = [rank for rank in range(size) if not self._store.check([self._key(rank)])]
+        names = ", ".join(map(str, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
+        return f"{'process' if len(missing) == 1 else 'processes'} {names} of {size}"
+
+    def _key(self, rank: int) -> str:
+        return f"meeting {self.number}: process {rank}"
+
+    @property
+    def _list(self) -> str:
+        return f"meeting {self.number}: list"
 
 
 def _open(host: str, port: int, world: World, limit_s: float) -> TCPStore:
@@ -84,14 +123,3 @@ def _wait(is_over: Callable[[], bool], whom: Callable[[], str], limit_s: float) 
             log.info("waiting for %s", whom())
             spoken *= 6
         time.sleep(_POLL_S)
-
-
-def _missing(store: Store, world: World) -> str:
-    """`processes 1, 3 of 4`."""
-    missing = [rank for rank in range(world.world_size) if not store.check([_key(rank)])]
-    names = ", ".join(map(str, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
-    return f"{'process' if len(missing) == 1 else 'processes'} {names} of {world.world_size}"
-
-
-def _key(rank: int) -> str:
-    return f"process {rank}"

@@ -25,4 +25,4 @@ def test_a_result_is_one_json_line(capfd: pytest.CaptureFixture[str]) -> None:
     found = json.loads(line)
     assert found["benchmark"] == "pipeline"
     assert {"torch", "megatron-core", "deepspeed"} < found["versions"].keys()
-    assert all(schedule["equal"] for schedule in found["schedules"])
+    assert all(schedule["equal"] and schedule["order_equal"] for schedule in found["schedules"])

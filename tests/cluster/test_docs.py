@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import shlex
 import typing
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.cli.arguments import own_flags
-from videoar.cluster.cli.command_table import COMMANDS, find_command
+from videoar.cluster.cli.arguments import own_flags, parse
+from videoar.cluster.cli.command_table import COMMANDS, Command, find_command
 from videoar.cluster.cli.commands.bench import Name
+from videoar.cluster.cli.output import HELP
 from videoar.cluster.ground.overrides import override, split_flags
-from videoar.configs.load import find_recipe
+from videoar.configs.load import find_recipe, recipe_names
 
 ROOT = Path(__file__).parents[2]
 EQUATIONS = (ROOT / "docs/equations.md").read_text()
@@ -21,10 +23,43 @@ README = (ROOT / "README.md").read_text()
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 
 
-def commands() -> Iterator[str]:
-    """The lines of README's shell blocks that call us."""
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL):
-        yield from (line for line in block.splitlines() if line.startswith("videoar "))
+def texts() -> Iterator[str]:
+    """Everything that shows commands: the pages, and docstrings of recipes and of the commands' options."""
+    yield from ((ROOT / page).read_text() for page in ("README.md", "CONTRIBUTING.md", *PAGES))
+    yield from (inspect.getdoc(command.options) or "" for command in COMMANDS.values())
+    for name in recipe_names():
+        docstring = importlib.import_module(f"videoar.configs.{name}").__doc__ or ""
+        yield re.sub(r"((?:^    .*\n)+)", r"```bash\n\1```\n", docstring, flags=re.MULTILINE)
+
+
+def typed_lines() -> list[str]:
+    """What follows `videoar` in lines of shell blocks, whatever starts it and wherever its output goes."""
+    blocks = [block for text in texts() for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL)]
+    lines = [line for block in blocks for line in re.sub(r"\\\n\s*", "", block).splitlines()]
+    bare = (re.sub(r"\s(?:#|[>|]|&&)\s.*", "", line) for line in lines)
+    calls = (re.search(r"(?:^|.* )videoar(?:\.cluster\.entry)? (.+)", line) for line in bare)
+    return sorted({call[1].strip() for call in calls if call})
+
+
+def mentioned() -> list[str]:
+    """The same between backticks in a sentence, where arguments may be left out."""
+    return sorted({found for text in texts() for found in re.findall(r"`videoar ([^`\n]* [^`\n]*)`", text)})
+
+
+def checked(line: str) -> tuple[Command, list[str]]:
+    """The command of a line and its own words; flags that are not its own must be fields of the recipe."""
+    name, words = find_command(shlex.split(line))
+    assert name is not None
+    command = COMMANDS[name]
+    positional, flags = split_flags([word for word in words if word not in HELP])
+    own = [flag for flag in flags if flag.replace("-", "_") in own_flags(command.options)]
+    sent = COMMANDS[" ".join(flags.get("command", ["train"]))].options if name == "submit" else command.options
+    passed = [flag for flag in flags if flag.replace("-", "_") in own_flags(sent)]
+    if fields := {flag: values for flag, values in flags.items() if flag not in (*own, *passed)}:
+        stand_in = "tokenizer_demo_images" if name == "tokenizer train" else "debug"
+        is_recipe = positional[0].partition("@")[0] in recipe_names()
+        override(find_recipe(positional[0] if is_recipe else stand_in), fields)
+    return command, [*positional, *(word for flag in own for word in (f"--{flag}", *flags[flag]))]
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:tokenizer|pretrain)[\w.]*:[\w.]+)`", EQUATIONS))))
@@ -43,17 +78,26 @@ def test_a_test_of_the_table_exists(name: str) -> None:
     assert re.search(rf"^def {function}\(", (ROOT / path).read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("line", sorted(set(commands())))
-def test_a_command_of_the_readme_exists(line: str) -> None:
-    """The first thing a newcomer does is to paste a line from the README."""
-    name, words = find_command(shlex.split(line, comments=True)[1:])
-    assert name is not None
-    sent = COMMANDS["train"].options  # the command of `submit`, to which the other options belong
-    known = own_flags(COMMANDS[name].options) + (own_flags(sent) if name == "submit" else ())
-    positional, flags = split_flags(words)
-    fields = {flag: values for flag, values in flags.items() if flag.replace("-", "_") not in known}
-    if fields:
-        override(find_recipe(positional[0]), fields)
+@pytest.mark.parametrize("line", typed_lines())
+def test_a_line_of_the_docs_can_be_typed(line: str) -> None:
+    """The first thing a newcomer does is to paste a line; a renamed option or field would be what he meets."""
+    command, words = checked(line)
+    parse(command.options, words, "videoar")
+
+
+@pytest.mark.parametrize("line", mentioned())
+def test_a_command_in_a_sentence_exists(line: str) -> None:
+    """A sentence that names an option which is gone sends a reader looking for it."""
+    checked(line)
+
+
+def test_commands_are_found_in_every_kind_of_text() -> None:
+    """A pattern that finds nothing would let every renamed option pass."""
+    found = typed_lines()
+    assert {"doctor", "data stats shards/debug", "train ucf101_l --data.url shards/ucf101 --processes 8"} <= {*found}
+    assert any(line.endswith("--parallel.context 2 --parallel.zero-stage 1") for line in found), "after torchrun"
+    assert any("--data.datasets.ucf101_test.source.path" in line for line in found), "continued lines"
+    assert "tokenizer evaluate tiny clips/" in mentioned()
 
 
 def test_make_targets_of_the_docs_exist() -> None:
@@ -80,6 +124,12 @@ def test_the_readme_names_every_page_bench_and_folder() -> None:
     assert packages
     assert not [folder for folder in packages if f"`{folder}/`" not in table]
     assert not [room for room in rooms if f"`{room.name}/`" not in table]
+
+
+def test_the_navigation_of_the_site_names_every_page() -> None:
+    """`make docs` refuses a page without a place; this says so within a second."""
+    named = set(re.findall(r"\b[\w/]+\.md\b", (ROOT / "mkdocs.yml").read_text()))
+    assert {page.removeprefix("docs/") for page in PAGES} <= named
 
 
 def test_the_path_of_a_clip_leads_through_files_that_exist() -> None:

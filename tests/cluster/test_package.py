@@ -58,7 +58,7 @@ def test_every_dependency_is_pinned() -> None:
         if not line.startswith("#")
     }
     wanted = [*PROJECT["project"]["dependencies"]]
-    for extra in ("data", "train", "plot", "dev"):
+    for extra in PROJECT["project"]["optional-dependencies"]:
         wanted += PROJECT["project"]["optional-dependencies"][extra]
     names = {re.split(r"[\[<>=!~ ]", line)[0].lower().replace("_", "-") for line in wanted}
     assert names <= pinned

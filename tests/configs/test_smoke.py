@@ -17,7 +17,7 @@ from videoar.configs.load import find_recipe, save_recipe
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.preparing.prepare import prepare
-from videoar.pretrain.budget.budget import Work, work_of
+from videoar.pretrain.budget.work import Work, work_of
 from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.data import make_sampler, open_datasets, prepare_text
 from videoar.pretrain.run_folder import read_lines

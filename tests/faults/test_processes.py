@@ -64,6 +64,8 @@ def test_a_process_that_hangs_is_named_and_the_job_ends(debug_data: str, tmp_pat
     said = ended(process)
     assert process.returncode == 1
     assert f"process 1 ({os.uname().nodename}, pid {stopped}) has been in" in said
+    assert "; it has written no stack; its state is T (stopped)" in said
+    assert "in all_reduce" in (tmp_path / "health" / "00000.stack").read_text()
 
 
 @pytest.mark.parametrize(("processes", "after_s"), [(1, 0.7), (2, 1.7), (2, 3.7)])
@@ -91,7 +93,11 @@ def test_a_notice_to_every_process_of_the_job(number: signal.Signals, debug_data
     assert not [pid for pid in (agent, *workers) if Path(f"/proc/{pid}").exists()]
     done = steps(tmp_path)
     assert saved_steps(Storage.open(str(tmp_path / "checkpoints")))[-1] == done
-    ended(process)
+    said = ended(process)
+    assert "signal, shutting down" not in said, "torch's agent reports what it does"
+    assert "Traceback" not in said
+    (stopped,) = [line for line in read_lines(tmp_path / "events.jsonl") if line["event"] == "stopped"]
+    assert (stopped["step"], stopped["saved"]) == (done, True)
 
 
 HANG_S = 4.0
@@ -146,6 +152,8 @@ def test_a_signal_while_the_loader_hangs(debug_data: str, tmp_path: Path) -> Non
     assert time.monotonic() - begun < 120, "half of the time that it has by default"
     assert "not saved within 2 s of the signal" in said
     assert (tmp_path / "run" / "preempted").exists()
+    (stopped,) = [line for line in read_lines(tmp_path / "run" / "events.jsonl") if line["event"] == "stopped"]
+    assert (stopped["signal"], stopped["saved"]) == ("SIGTERM", False)
 
 
 def test_a_full_disk(debug_data: str, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class Submit:
     gpus: Gpus = 0
     """GPUs of each machine; `train` has one process for each. 0: it runs on CPUs."""
     gpu: str | None = None
-    """Kind of GPU (h100, h200, a100, ...): memory and time are compared with the recipe's budget."""
+    """Kind of GPU (h100, h200, a100, ...): memory and time are compared with those of `videoar plan`."""
     cpus: Cpus | None = None
     """CPU cores of each machine."""
     time: str | None = None

@@ -16,6 +16,7 @@ from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.limits import Limits
 
 if TYPE_CHECKING:
+    from videoar.cluster.ground.process import World
     from videoar.pretrain.config import Recipe
 
 
@@ -41,6 +42,9 @@ class Train:
     change: bool = False
     """Continue the run under a recipe that differs: more steps, another stage, another learning rate. The changes are
     listed and recorded in RUN/events.jsonl; what cannot change within a run is refused."""
+    doctor: bool = False
+    """Examine the machine of every process first, as `videoar doctor` does: a failure ends the job in one line, with
+    exit code 1."""
     from_: Annotated[str | None, arg(name="from", metavar="RUN@STEP")] = None
     """Begin a new run from a checkpoint of another; the recipe may differ in what --change allows."""
 
@@ -69,12 +73,13 @@ def _train(words: Sequence[str], prog: str) -> int:
             f"cannot be started here, where WORLD_SIZE is {world.world_size}",
             "leave it out under torchrun",
         )
-    run = options.run or Path("runs") / recipe.name
+    run = _folder(options, recipe)
     if options.processes > 1 or (machines.world_size > 1 and world.world_size == 1):
         from videoar.pretrain.train import check_start
 
         check_parallel(recipe, options.processes * machines.world_size)
         check_start(recipe, run, change=options.change, origin=options.from_ or "")
+        _examined(options, recipe, world)
         words = ["train", options.recipe, "--run", str(run), *_going_further(options), *flag_words(flags)]
         code = launch(words, options.processes, run, recipe.faults.stop_within_s, machines)
         if code == EXIT_PREEMPTED:
@@ -83,6 +88,7 @@ def _train(words: Sequence[str], prog: str) -> int:
     from videoar.configs.sizes import parameter_summary
     from videoar.pretrain.train import train as train_recipe
 
+    met = _examined(options, recipe, world)
     if world.is_first:
         logging.getLogger(__name__).info("%s: %s", recipe.name, parameter_summary(recipe.model))
     try:
@@ -90,9 +96,32 @@ def _train(words: Sequence[str], prog: str) -> int:
     except Preempted:
         mark_preempted(run)
         raise
+    del met
     if world.is_first:
         say(str(run))
     return 0
+
+
+def _examined(options: Train, recipe: Recipe, world: World) -> object:
+    """With --doctor, examine what this job needs of its machines. To keep until its processes have met for training."""
+    if not options.doctor:
+        return None
+    from videoar.cluster.doctor.check import Asked, Group
+    from videoar.cluster.doctor.job import examine_job
+
+    several = max(options.processes, world.world_size) > 1 or recipe.parallel.zero_stage > 0
+    groups: set[Group] = {"machine", "attention"}
+    if several:
+        groups.add("engines")
+    if not recipe.data.url:  # it is prepared by this job
+        groups.add("data")
+    place = recipe.log.checkpoints
+    url = place if "://" in place else ""
+    return examine_job(Asked(url=url, folder=_folder(options, recipe), groups=frozenset(groups)), world)
+
+
+def _folder(options: Train, recipe: Recipe) -> Path:
+    return options.run or Path("runs") / recipe.name
 
 
 def _saved(recipe: Recipe, run: Path) -> str:

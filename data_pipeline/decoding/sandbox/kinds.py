@@ -15,6 +15,7 @@ from av.error import EOFError as NoMore
 from av.filter import Graph
 from av.video.reformatter import ColorPrimaries, ColorTrc, VideoReformatter
 
+from videoar.data_pipeline.decoding.sandbox.colour_profile import to_srgb
 from videoar.data_pipeline.decoding.sandbox.timestamps import Missing
 
 _HDR = {ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67}
@@ -28,7 +29,7 @@ def kinds_of(frame: Any) -> tuple[str, ...]:
     is_hdr = frame.color_trc in _HDR
     found = {
         "hdr": is_hdr,
-        "wide_gamut": frame.color_primaries in _WIDE and not is_hdr,
+        "wide_gamut": (frame.color_primaries in _WIDE and not is_hdr) or to_srgb(frame) is not None,
         "alpha": has_alpha(frame),
         "interlaced": frame.interlaced_frame,
     }

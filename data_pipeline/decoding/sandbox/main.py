@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import av
 
 from videoar.data_pipeline.decoding.sandbox.cutting import cut_clips
-from videoar.data_pipeline.decoding.sandbox.film import open_film
+from videoar.data_pipeline.decoding.sandbox.film import RefusedSource, open_film
 from videoar.data_pipeline.decoding.sandbox.probe import probe
 
 LENGTH = struct.Struct("<I")
@@ -47,6 +47,8 @@ def main() -> None:
             for message, pixels in _answers(request):
                 _send(out, message, pixels)
             _send(out, {"kind": "done"})
+        except RefusedSource as error:
+            _send(out, {"kind": "error", "reason": str(error)[:300]})
         except (av.error.FFmpegError, ValueError, IndexError, OSError, MemoryError) as error:
             _send(out, {"kind": "error", "reason": f"{type(error).__name__}: {error}".strip()[:300]})
 

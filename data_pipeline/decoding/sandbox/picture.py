@@ -9,6 +9,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.decoding.frame_sampling import cover
+from videoar.data_pipeline.decoding.sandbox.colour_profile import to_srgb
 from videoar.data_pipeline.decoding.sandbox.kinds import TO_BT709, has_alpha, is_wide, on_ground
 from videoar.data_pipeline.decoding.sandbox.orientation import orientation
 
@@ -23,13 +24,14 @@ _THUMBNAIL_ASPECT = 4
 def fit_frame(
     frame: Any, aspect: float, resizer: VideoReformatter, height: int, width: int, crop: str, ground: int = 255
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Resize to cover and crop, as the frame is shown: pixel aspect and orientation are applied."""
-    turn = orientation(frame)
+    """Resize to cover and crop, as the frame is shown: pixel aspect, orientation and colour profile are applied."""
+    turn, converted = orientation(frame), to_srgb(frame)
     place = cover(*turn.size(frame.height, _square_width(frame, aspect)), height, width, crop)
     if has_alpha(frame):
         frame = on_ground(frame, ground)
     shown = turn.upright(_rgb(frame, resizer, *turn.size(place.height, place.width)))
-    return shown[place.top : place.top + height, place.left : place.left + width]
+    kept = shown[place.top : place.top + height, place.left : place.left + width]
+    return kept if converted is None else converted(kept)
 
 
 def thumbnail(frame: Any, stream: Any, resizer: VideoReformatter, ground: int = 255) -> UInt8[np.ndarray, "h w 3"]:

@@ -7,12 +7,17 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
-from videoar.cluster.ground.health import Health, Standing, read_standings, to_blame
+import pytest
+
+from videoar.cluster.ground import health as module
+from videoar.cluster.ground.health import Health, Standing, read_standings, stack_file, to_blame
+from videoar.cluster.ground.stragglers import Straggler
 
 NOW = 1_000_000.0
 AT = Standing(rank=0, host="a", pid=1, step=7, phase="step", entered=NOW - 900, refreshed=NOW - 1)
@@ -69,6 +74,81 @@ from videoar.cluster.ground.health import Health
 with Health(Path(sys.argv[1]), rank=0, world_size=2, timeout_s=0.4):
     time.sleep(60)
 """
+
+
+HANGS = """
+import ctypes, sys, time
+from pathlib import Path
+from videoar.cluster.ground.health import Health
+def reads_forever():
+    time.sleep(60)
+def holds_the_interpreter():
+    ctypes.PyDLL(None).sleep(2)
+with Health(Path(sys.argv[1]), rank=0, world_size=1, timeout_s=0.4) as health:
+    health.enter("data wait", 7)
+    globals()[sys.argv[2]]()
+    time.sleep(60)
+"""
+
+
+def hang(folder: Path, how: str) -> str:
+    words = [sys.executable, "-c", HANGS, str(folder), how]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_the_place_of_a_hang_is_named(tmp_path: Path) -> None:
+    """Somebody would have to log in to the machine and attach a debugger, if it were still there."""
+    said = hang(tmp_path, "reads_forever")
+    assert "has been in data wait of step 7 for" in said
+    assert "; at <string>:6 reads_forever < <string>:11 <module> (see " in said
+    stacks = (tmp_path / "00000.stack").read_text()
+    assert "(most recent call first)" in stacks
+    assert "in reads_forever" in stacks
+
+
+@pytest.mark.slow
+def test_a_library_that_keeps_the_interpreter_is_named(tmp_path: Path) -> None:
+    """No thread of Python runs then, so none can write where the process is."""
+    said = hang(tmp_path, "holds_the_interpreter")
+    assert "Timeout" not in said
+    stacks = (tmp_path / "00000.stack").read_text()
+    assert "in holds_the_interpreter" in stacks or "in <module>" in stacks
+
+
+def test_a_healthy_process_leaves_no_stack(tmp_path: Path) -> None:
+    """A file there means that something was wrong."""
+    with Health(tmp_path, rank=0, world_size=1, timeout_s=60.0):
+        assert stack_file(tmp_path, 0).exists()
+    assert not stack_file(tmp_path, 0).exists()
+
+
+def test_a_slow_process_is_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One hot GPU slows a thousand others down, and every step looks equally slow on all of them."""
+    reported, seen = list[Straggler](), threading.Event()
+    monkeypatch.setattr(module, "_COMPARE_S", 0.0)
+    with Health(tmp_path, rank=1, world_size=2, timeout_s=0.2) as other:
+        for step in (100, 200, 300):
+            other.worked(step, 2.5)
+        with Health(tmp_path, rank=0, world_size=2, timeout_s=0.2) as first:
+            first.on_slow = lambda slow: (reported.append(slow), seen.set())
+            for step in (100, 200, 300):
+                first.worked(step, 1.0)
+            deadline = time.monotonic() + 60
+            while not seen.wait(0.05) and time.monotonic() < deadline:
+                first.enter("step", 301)
+                other.enter("step", 301)
+            for _ in range(5):
+                first.enter("step", 302)
+                other.enter("step", 302)
+                time.sleep(0.05)
+    assert [slow.rank for slow in reported] == [1]
+    host = socket.gethostname()
+    line = f"process 1 ({host}) works 2.5 s in a step, 2.50 times the median of the others (1 s)"
+    assert caplog.messages == [f"{line}; see `videoar diagnose`"]
 
 
 def test_a_number_of_an_earlier_job_is_nobody(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 from safetensors import SafetensorError
+from torch.distributed import DistBackendError
 
 from videoar.cluster.ground.errors import InputError, Stopped, StoreError
 from videoar.cluster.ground.surroundings import check_loopback, check_open_files, explained
@@ -28,6 +29,16 @@ def of_system(number: int, *names: str) -> OSError:
             "/run: the disk is full; free some space",
         ),
         (RuntimeError("unable to open file <a>: Too many open files (24)"), "/run: cannot be opened, too many files"),
+        (
+            RuntimeError("[/pytorch/gloo/transport/tcp/pair.cc:537] Read error [::1]:31415: Connection reset by peer."),
+            "the job: lost another process, which ended or cannot be reached; see what failed first",
+        ),
+        (
+            DistBackendError(
+                "NCCL error, ncclRemoteError: A call failed possibly due to a network error or a remote process exited"
+            ),
+            "the job: lost another process",
+        ),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), "path=/run: is not UTF-8 text; restore it"),
     ],
 )

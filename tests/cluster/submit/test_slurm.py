@@ -238,3 +238,15 @@ def test_slurm_forgets_and_the_script_remembers(
     monkeypatch.setenv("PATH", os.path.dirname(os.__file__))  # no scontrol, squeue or sacct
     found = status(number, capsys)
     assert (found["state"], found["exit_code"]) == ("done", 0)
+
+
+def test_a_folder_with_a_hostile_name(
+    slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What means something to bash: the log and the files must be where they belong."""
+    folder = tmp_path / 'it\'s $(touch broken) "x"'
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    number = _submitter(folder, capsys)('echo "$PWD"', "--wait")
+    assert (folder / "jobs" / f"debug-train-{number}.log").read_text() == f"{folder}\n"
+    assert not list(tmp_path.rglob("broken"))

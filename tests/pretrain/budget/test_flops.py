@@ -7,7 +7,8 @@ import torch
 
 from videoar.configs.sizes import B4_HD128, TINY, L
 from videoar.pretrain.batch.frame_mask import window_mask
-from videoar.pretrain.budget.flops import PEAK_FLOPS, training_flops, utilisation
+from videoar.pretrain.budget.flops import training_flops, utilisation
+from videoar.pretrain.budget.machine import GPUS
 from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
@@ -47,6 +48,6 @@ def test_mfu_is_a_share_of_the_peak_of_all_devices(monkeypatch: pytest.MonkeyPat
     assert utilisation(1e15, 1) is None or torch.cuda.is_available()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100 80GB HBM3")
-    assert utilisation(PEAK_FLOPS["H100"], 2) == 0.5
+    assert utilisation(GPUS["H100"].flops_per_s, 2) == 0.5
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Unheard of")
     assert utilisation(1e15, 1) is None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from videoar.configs.t2v_4b import recipe as t2v_4b
-from videoar.pretrain.budget.budget import work_of
 from videoar.pretrain.budget.planned_packs import planned_packs
+from videoar.pretrain.budget.work import work_of
 
 
 @pytest.mark.parametrize(("stage", "fill"), [(0, 0.981), (1, 0.987), (2, 0.994)])

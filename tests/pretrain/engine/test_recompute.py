@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from videoar.pretrain.budget.memory import activation_bytes
+from videoar.pretrain.budget.activations import activation_bytes
 from videoar.pretrain.config import ModelConfig, ParallelConfig
 
 pytestmark = pytest.mark.slow

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.ended import default_handler, signalled
+from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs import debug
@@ -222,3 +224,14 @@ def test_what_cannot_be_exported(run: Path, tmp_path: Path) -> None:
     (plain / "config.yaml").write_text(to_yaml(replace(RECIPE, data=replace(RECIPE.data, tokenizer=source))))
     with pytest.raises(InputError, match="restore the weights that made the data"):
         export(plain, tmp_path / "out")
+
+
+def test_an_export_is_whole_or_absent(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights without a configuration, or the new ones under the old, would be opened."""
+    monkeypatch.setattr(convert, "write_shards", signalled(convert.write_shards))
+    with default_handler():
+        assert main(["export", str(run), str(tmp_path / "out")]) == 143
+    assert capsys.readouterr().err.splitlines()[-1].startswith("ended by SIGTERM; ")
+    assert list(tmp_path.iterdir()) == []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
+from collections.abc import Sequence
 
 import pytest
-from torch.distributed import Store
+from torch.distributed import Store, TCPStore
 
 from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.process import World
@@ -41,18 +43,40 @@ def test_a_process_without_the_first_one_says_so(place: str) -> None:
 
 def test_processes_meet(place: str) -> None:
     """The second one may come first."""
+    stores = started(place, (1, 0))
+    stores[1].set("word", "seen")
+    assert stores[0].get("word") == b"seen"
+
+
+def test_processes_that_are_started_again_meet_anew(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun restarts them around one store: they read the addresses of the dead ones, and every restart failed."""
+    host, port = place.removeprefix("tcp://").split(":")
+    agent = TCPStore(host, int(port), is_master=True, wait_for_workers=False)
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    first = started(place, (0, 1))
+    first[0].set("address", "of a dead process")
+    for order in ((1, 0), (0, 1)):
+        again = started(place, order)
+        assert not again[1].check(["address"])
+        again[0].set("address", "new")
+        assert again[1].get("address") == b"new"
+    del agent
+
+
+def started(place: str, order: Sequence[int]) -> dict[int, Store]:
+    """The stores of two processes that start in this order."""
     stores = dict[int, Store]()
 
     def come(rank: int) -> None:
         stores[rank] = meet(World(rank=rank, world_size=2, rendezvous=place), 60.0)
 
-    threads = [threading.Thread(target=come, args=(rank,)) for rank in (1, 0)]
+    threads = [threading.Thread(target=come, args=(rank,)) for rank in order]
     for thread in threads:
         thread.start()
+        time.sleep(0.05)
     for thread in threads:
         thread.join()
-    stores[1].set("word", "seen")
-    assert stores[0].get("word") == b"seen"
+    return stores
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
@@ -46,6 +47,8 @@ class RunData:
     that share the work. The one that ends last finishes the datasets."""
     address: str = ""
     """HOST:PORT of a running Ray head to work on; its token is read from RAY_AUTH_TOKEN_PATH."""
+    doctor: bool = False
+    """Examine this machine and the store first (`videoar doctor`): a failure ends the job in one line, exit code 1."""
     json: bool = False
     """Print one JSON line about everything at the end, instead of one line per dataset."""
 
@@ -68,6 +71,8 @@ def _run(words: Sequence[str], prog: str) -> int:
 
     output = output_url(recipe, options.output)
     part = None if options.part is None else Part.of(options.part)
+    if options.doctor:
+        _examine(output)
     warn(tokenizer_warning(recipe.data))
     last: dict[str, object] = {}
     began = time.monotonic()
@@ -93,6 +98,17 @@ def _run(words: Sequence[str], prog: str) -> int:
     for name, url in made.items():
         say(json.dumps({"dataset": name, "url": url}))
     return 0
+
+
+def _examine(output: str) -> None:
+    """Examine what preparing data needs. The machines of a Ray cluster are started by Ray, and are not examined."""
+    from videoar.cluster.doctor.check import Asked
+    from videoar.cluster.doctor.job import examine_job
+    from videoar.cluster.ground.process import World
+
+    folder = Path() if "://" in output else Path(output)
+    url = output if "://" in output else ""
+    examine_job(Asked(url=url, folder=folder, groups=frozenset({"machine", "data"})), World())
 
 
 def _figures(now: DataProgress) -> dict[str, object]:

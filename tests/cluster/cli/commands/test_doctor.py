@@ -15,6 +15,6 @@ def test_only_a_failure_is_an_exit_code(
 ) -> None:
     """A job script stops at the exit code: a missing GPU is a warning, a broken library is not."""
     finding = Finding(name="disk", state=state, found="9 GiB")  # type: ignore[arg-type]
-    monkeypatch.setattr(doctor, "examine", lambda url: [finding])
+    monkeypatch.setattr(doctor, "examine", lambda asked, on_start: [finding])
     assert main(["doctor", "--json"]) == code
     assert json.loads(capsys.readouterr().out)["state"] == state

@@ -5,18 +5,19 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground import process
+from videoar.cluster.ground import launch as launching
+from videoar.cluster.ground.process import World
 
 
 def test_workers_get_the_same_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An override lost on the way to the workers would train another recipe than was asked for."""
     started: list[object] = []
 
-    def launch(arguments: list[str], processes: int, run: Path, stop_within_s: float) -> int:
+    def launch(arguments: list[str], processes: int, run: Path, stop_within_s: float, machines: World) -> int:
         started.extend([arguments, processes, run])
         return 75
 
-    monkeypatch.setattr(process, "launch", launch)
+    monkeypatch.setattr(launching, "launch", launch)
     run = tmp_path / "run"
     words = ["--run", str(run), "--processes", "2", "--parallel.tensor", "2", "--optimizer.betas", "0.9", "0.9"]
     assert main(["train", "debug", *words]) == 75

@@ -10,8 +10,9 @@ from videoar.cluster.ground.errors import InputError
 from videoar.configs.ucf101_l import recipe as ucf101
 from videoar.data_pipeline.loading.packing import PackPlan
 from videoar.pretrain.batch.pack import training_layout
-from videoar.pretrain.budget.budget import budget, work_of
 from videoar.pretrain.budget.flops import training_flops
+from videoar.pretrain.budget.work import work_of
+from videoar.pretrain.planner.plan import plan
 from videoar.tokenizer.scales import HistoryKind
 
 UCF_PAIRS = (
@@ -24,13 +25,14 @@ UCF_PAIRS = (
 
 def test_ucf101_by_hand() -> None:
     """16 clips of 651 tokens a pack, eight packs a step; 6 P l + 12 d pairs a layer; 40 % of 989 TFLOP/s."""
-    found = budget(ucf101(), gpus=8)
+    found = plan(ucf101(), gpus=8, mfu=0.4)
     (stage,) = found.stages
     tokens, pairs = 128 * 651, 128 * UCF_PAIRS
     flops = 6 * (24 * 16 * 1536**2 + 2 * 1536 * 48) * tokens + 12 * 1536 * 24 * pairs
     assert (stage.step.samples, stage.step.frames, stage.step.tokens) == (128, 640, tokens)
     assert stage.step.attended_pairs == pytest.approx(pairs)
     assert stage.step.flops == pytest.approx(flops)
+    assert stage.shapes == {"ucf101": pytest.approx(flops / tokens)}
     assert stage.fill == pytest.approx(16 * 651 / 10_496)
     assert found.flops == pytest.approx(150_000 * flops)
     assert found.gpu_hours == pytest.approx(150_000 * flops / (0.4 * 989e12) / 3600)
@@ -65,9 +67,10 @@ def test_the_work_is_that_of_packs_as_they_are_built(toy: Any, history: HistoryK
         ({"gpus": 3}, "multiple of the 3 data-parallel processes"),
         ({"gpu": "potato"}, "use one of: h100, h200"),
         ({"mfu": 1.5}, "mfu=1.5"),
+        ({"gpus_per_node": 0}, "gpus_per_node=0"),
     ],
 )
-def test_a_budget_that_cannot_be(fields: dict[str, Any], message: str) -> None:
+def test_a_plan_that_cannot_be(fields: dict[str, Any], message: str) -> None:
     """A layout that check_parallel refuses must not be given hours."""
     with pytest.raises(InputError, match=message):
-        budget(ucf101(), **fields)
+        plan(ucf101(), **fields)

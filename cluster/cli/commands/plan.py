@@ -1,0 +1,112 @@
+"""`videoar plan`: what a recipe costs on a cluster, and which layout is best there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videoar.cluster.cli.arguments import RecipeName, for_pretraining, only_with, parse_with_recipe
+from videoar.cluster.cli.output import say
+from videoar.cluster.ground.files import refuse_existing
+from videoar.cluster.ground.limits import Devices, OneOrMore, Utilisation
+
+if TYPE_CHECKING:
+    from videoar.pretrain.config import Recipe
+    from videoar.pretrain.planner.plan import Plan
+
+_NODE = 8
+"""Devices in one machine, if nothing else is said."""
+_SHOWN = 5
+"""Layouts of each stage that --search shows."""
+_TOTALS = (
+    "tokens",
+    "flops",
+    "flops_per_token",
+    "tokens_per_s",
+    "mfu",
+    "gpu_hours",
+    "hours",
+    "memory_bytes_per_rank",
+    "fits",
+)
+"""Properties of a plan that its JSON has in addition to the fields."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRecipe:
+    """Compute what a recipe costs on a cluster: FLOPs, memory of each process, step time, hours, storage.
+
+    It is arithmetic: no GPU, no data, seconds for any size. Times are estimates from published rates of the devices;
+    `docs/scale.md` lists the assumptions. Any field of the recipe can be overridden:
+    `videoar plan t2v_4b@64 --parallel.tensor 2`.
+    """
+
+    recipe: RecipeName
+    """Name in configs/, or path of a saved YAML file."""
+    gpus: Devices | None = None
+    """Number of devices; if not given, the number after the @ of RECIPE, or as many as share its batch, at most 8."""
+    gpu: str = "h200"
+    """Kind of device (h100, h200, a100, ...)."""
+    gpus_per_node: OneOrMore = _NODE
+    """Devices of one machine, which NVLink connects."""
+    mfu: Utilisation | None = None
+    """Assumed MFU (share of the device's peak FLOPs), from which times follow instead of from the estimate."""
+    search: bool = False
+    """Rank the layouts of every stage that fit, print the options that select the fastest, and plan with these."""
+    plot: Path | None = None
+    """PNG or SVG file for a picture: memory of the processes, and the schedule with its bubbles; needs matplotlib."""
+    force: bool = False
+    """Replace the file of --plot if it exists."""
+    json: bool = False
+    """Print every figure as one JSON object."""
+
+
+def plan(words: Sequence[str], prog: str) -> int:
+    options, recipe, _ = parse_with_recipe(PlanRecipe, words, prog)
+    only_with(options, "plot", "force")
+    if options.plot:
+        from videoar.benchmarks.plot import check_plot
+
+        check_plot(options.plot)
+        refuse_existing("plot", options.plot, force=options.force)
+    _plan(for_pretraining(recipe), options)
+    return 0
+
+
+def _plan(recipe: Recipe, options: PlanRecipe) -> None:
+    from videoar.pretrain.planner import plan as planner
+    from videoar.pretrain.planner.search import search, with_layouts
+
+    gpus = _devices(recipe, options.recipe) if options.gpus is None else options.gpus
+    machine: dict[str, Any] = {"gpus": gpus, "gpu": options.gpu, "gpus_per_node": options.gpus_per_node}
+    found = search(recipe, **machine, count=_SHOWN) if options.search else None
+    if found:
+        recipe = with_layouts(recipe, found.best)
+    planned = planner.plan(recipe, **machine, mfu=options.mfu)
+    if options.json:
+        ranked = {"search": asdict(found)} if found else {}
+        say(json.dumps(_figures(planned) | ranked))
+    else:
+        from videoar.cluster.cli.planner_table import show_plan, show_search
+
+        show_plan(planned)
+        if found:
+            show_search(found)
+    if options.plot:
+        from videoar.cluster.cli.planner_picture import draw_plan
+
+        draw_plan(options.plot, planned, recipe)
+
+
+def _figures(planned: Plan) -> dict[str, Any]:
+    return asdict(planned) | {name: getattr(planned, name) for name in _TOTALS}
+
+
+def _devices(recipe: Recipe, name: str) -> int:
+    from videoar.pretrain.planner.plan import devices_of_a_node
+
+    after = name.rpartition("@")[2]
+    return int(after) if after.isdigit() else devices_of_a_node(recipe, _NODE)

@@ -1,0 +1,81 @@
+"""Libraries: imported, and made to do a step, in processes of their own, because a broken one may crash or hang."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from videoar.cluster.doctor.check import failed, ok
+from videoar.cluster.ground.finding import Finding
+from videoar.cluster.ground.process import variable, without_job
+
+STEP_S = 300.0
+"""Seconds that a step of Megatron-core or DeepSpeed, and the import before it, may take on a busy machine."""
+
+_INSTALL = "pip install -c constraints.txt -e '.[{}]'"
+
+
+def version(distribution: str) -> str:
+    """Its version, or `absent`."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+class Trial:
+    """A process that tries a library, started at once; other checks are made meanwhile."""
+
+    def __init__(self, distribution: str, extra: str, words: Sequence[str]) -> None:
+        self._distribution, self._extra, self._begun = distribution, extra, time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"OMP_NUM_THREADS": "1", **without_job()},
+        )
+
+    def finding(self, limit_s: float = STEP_S) -> Finding:
+        """Wait for its end; what it said."""
+        name = self._distribution
+        try:
+            said, complained = self._process.communicate(timeout=max(0.0, self._begun + limit_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.end()
+            return failed(
+                name, f"{version(name)}: no step within {limit_s:.0f} s", "look at the GPU and the CPU's load"
+            )
+        if self._process.returncode:
+            lines = complained.strip().splitlines() or [f"exit code {self._process.returncode}"]
+            return failed(name, lines[-1].removeprefix("[rank0]: ")[:160], _INSTALL.format(self._extra))
+        facts = json.loads(said.strip().splitlines()[-1]) if said.strip() else {}
+        took = time.monotonic() - self._begun
+        step = f": a step on {facts['device']}, as PyTorch computes it ({facts['communication']})" if facts else ""
+        return ok(name, version(name) + step, seconds=took, **facts)
+
+    def end(self) -> None:
+        """Kill the process if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+
+def step_of(distribution: str) -> Trial:
+    """A step of Megatron-core or DeepSpeed, needed to train in several processes, or under ZeRO in one."""
+    return Trial(distribution, "train", ["-m", "videoar.pretrain.parallel.selfcheck", distribution])
+
+
+def ray() -> Trial:
+    """The import of Ray, needed by `videoar data run`."""
+    return Trial("ray", "data", ["-c", "import ray"])
+
+
+def wandb() -> Finding:
+    """The mode that log.wandb=online would use; the key itself is not shown."""
+    mode = variable("WANDB_MODE") or ("online" if variable("WANDB_API_KEY") else "offline: no key")
+    return ok("wandb", f"{version('wandb')}, {mode}")
