@@ -54,6 +54,7 @@ def test_a_job_from_its_checks_to_its_exit_code(job: Submit, capsys: pytest.Capt
     assert capsys.readouterr().out.count("words: -m videoar.cluster.entry train debug --run runs/a b\n") == 1
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("code", [1, 2])
 def test_other_codes_are_not_queued_again(code: int, job: Submit, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong field (2) or a failure (1) that is queued again fails a hundred times, on a hundred GPUs."""
@@ -116,6 +117,7 @@ def test_a_job_that_saves_is_queued_again(
     assert (tmp_path / "jobs" / f"{number}.code").read_text() == "0\n"
 
 
+@pytest.mark.drill
 def test_the_limit_of_requeues(either: SlurmCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A job that saves and never ends would be queued for ever, by the script or by RequeueExit."""
     number = _submitter(tmp_path, capsys)("exit 75", "--requeues", "0", "--wait", code=75)
@@ -230,6 +232,7 @@ def test_secrets_come_from_the_shell_and_files(
     assert not [path for path in left if "canary" in path.read_text()]
 
 
+@pytest.mark.drill
 def test_slurm_forgets_and_the_script_remembers(
     job: Submit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

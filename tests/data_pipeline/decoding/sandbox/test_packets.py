@@ -113,6 +113,26 @@ def test_frames_are_exact_or_missing(films: dict[str, Path], tmp_path: Path, nam
     assert [holes[index] for index, pixels in chosen.items() if pixels is not None] == [], "have a stand-in"
 
 
+@pytest.mark.parametrize("name", [name for name in CODECS if name != "open.mp4"])
+def test_a_film_that_breaks_off(films: dict[str, Path], tmp_path: Path, name: str) -> None:
+    """A download that ended early: what is there is shown, and what is torn is not."""
+    whole, data = decoded(films[name]), films[name].read_bytes()
+    if name == "closed.mp4":  # with the index in front: a file without one cannot be opened
+        with av.open(str(films[name])) as source:
+            kept = list(source.demux(video=0))
+            with av.open(str(tmp_path / "fast.mp4"), "w", options={"movflags": "+faststart"}) as container:
+                stream = container.add_stream_from_template(source.streams.video[0])
+                for packet in kept[:-1]:
+                    packet.stream = stream
+                    container.mux(packet)
+        data = (tmp_path / "fast.mp4").read_bytes()
+    for part in (0.75, 0.85, 0.95):
+        (tmp_path / name).write_bytes(data[: int(part * len(data))])
+        found = {round(time * 25): pixels for time, pixels in shown(tmp_path / name) if pixels is not None}
+        assert [number for number, pixels in found.items() if not np.array_equal(pixels, whole[number])] == []
+        assert len(found) >= 5
+
+
 def cuts_of() -> list[ClipCut]:
     cuts = [
         ClipCut(start_s=0.08 * start, num_frames=5, fps=fps, schedule="32x32")
