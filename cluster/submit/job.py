@@ -81,8 +81,6 @@ class Job:
     """Times that the job is queued again after it has saved before its end."""
     place: str = ""
     """Where the engine is: Ray's address, Kubernetes' namespace."""
-    doctor: bool = False
-    """Whether `videoar doctor` runs first on every machine, and ends the job if a check fails."""
 
     def __post_init__(self) -> None:
         check_fields(self, "")

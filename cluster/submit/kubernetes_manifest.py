@@ -54,7 +54,6 @@ _COMMENTS = {
     "name: HOME": "libraries keep caches there",
     "sizeLimit": "/dev/shm, for processes that share memory (--shm)",
     "persistentVolumeClaim": "storage (--volumes)",
-    "initContainers": "videoar doctor: a check that fails ends the job before it begins",
     "entrypoint": "runs on the head",
     "submissionMode": "a pod sends it to the head, and has its log",
     "shutdownAfterJobFinishes": "the cluster is for this job only",
@@ -164,7 +163,7 @@ def _meeting(job: Job) -> list[dict[str, Any]]:
 def _ray_job(job: Job) -> dict[str, Any]:
     """A Ray cluster for one command: a head that runs it, and machines for its actors."""
     folder, command = work_folder(job), shlex.join(videoar(job, *job.command.split(), *job.words))
-    head = replace(job, gpus=0, cpus=1, memory="4Gi", doctor=False)
+    head = replace(job, gpus=0, cpus=1, memory="4Gi")
     submitter = pod(replace(head, memory="1Gi", volumes=(), environment=()), (), container="ray-job-submitter")
     group = {"groupName": _MACHINES, "replicas": job.nodes, "minReplicas": job.nodes, "maxReplicas": job.nodes}
     return {

@@ -25,8 +25,6 @@ def pod(job: Job, command: Sequence[str], *, container: str = CONTAINER, extra: 
 
     Without a command the container runs what the operator gives it.
     """
-    main = _container(job, container, command, extra)
-    doctor = _container(job, "doctor", videoar(job, "doctor"), ()) if job.doctor else None
     return {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": job.notice_s,
@@ -41,8 +39,7 @@ def pod(job: Job, command: Sequence[str], *, container: str = CONTAINER, extra: 
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        **({"initContainers": [doctor]} if doctor else {}),
-        "containers": [main],
+        "containers": [_container(job, container, command, extra)],
         "volumes": [
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": job.shm}},
             *({"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim, _ in volumes(job)),

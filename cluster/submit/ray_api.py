@@ -45,12 +45,12 @@ class RayApi:
     def at(address: str) -> RayApi:
         """The head at that address, or at RAY_ADDRESS; InputError for what is not the address of a dashboard."""
         address = address or variable("RAY_ADDRESS") or ""
-        remedy = "give --address http://HOST:8265, that of the dashboard of the cluster's head, or set RAY_ADDRESS"
+        remedy = "give --dashboard http://HOST:8265, that of the dashboard of the cluster's head, or set RAY_ADDRESS"
         if not address:
-            raise InputError("address", "''", "is not given", remedy)
-        refuse_credentials("address", address)
+            raise InputError("dashboard", "''", "is not given", remedy)
+        refuse_credentials("dashboard", address)
         if not _ADDRESS.fullmatch(address):
-            raise InputError("address", short(repr(address)), "is not that of a dashboard", remedy)
+            raise InputError("dashboard", short(repr(address)), "is not that of a dashboard", remedy)
         return RayApi(address.rstrip("/"))
 
     def ask(self, path: str, body: object = None, *, post: bool = False) -> Any:
@@ -68,7 +68,7 @@ class RayApi:
         except (URLError, OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise Stopped(
-                f"{self.address} does not answer as Ray's dashboard does ({short(str(reason))}); give --address "
+                f"{self.address} does not answer as Ray's dashboard does ({short(str(reason))}); give --dashboard "
                 "http://HOST:8265 of a head that runs, as this machine reaches it"
             ) from error
 

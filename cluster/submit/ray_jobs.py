@@ -36,7 +36,7 @@ _REFUSED = {
 
 
 class RayJobs(Engine):
-    """The cluster at --address or RAY_ADDRESS."""
+    """The cluster at --dashboard or RAY_ADDRESS."""
 
     name = "ray"
 
@@ -99,7 +99,7 @@ def _reached(api: RayApi, job: Job) -> Finding:
     """Whether the cluster answers, takes the token, and has the Ray that the job imports."""
     answer = api.ask("version")
     if not isinstance(answer, dict) or "ray_version" not in answer:
-        raise InputError("address", api.address, "is not Ray's dashboard", "give that of the cluster's head")
+        raise InputError("dashboard", api.address, "is not Ray's dashboard", "give that of the cluster's head")
     theirs, ours = answer["ray_version"], _installed()
     if ours is None:
         return Finding(name="Ray", state="skip", found=f"{theirs} at {api.address}; there is no ray here to compare")
@@ -107,7 +107,7 @@ def _reached(api: RayApi, job: Job) -> Finding:
         return Finding(name="Ray", state="ok", found=f"{theirs} at {api.address}")
     if job.python == sys.executable:
         raise InputError(
-            "address", api.address, f"runs Ray {theirs}, and this environment has {ours}, which cannot join it",
+            "dashboard", api.address, f"runs Ray {theirs}, and this environment has {ours}, which cannot join it",
             f"install ray=={theirs}, or give the --venv that the cluster runs in",
         )  # fmt: skip
     return Finding(name="Ray", state="warn", found=f"{theirs} at {api.address}, {ours} here")

@@ -29,7 +29,6 @@ def script(job: Job) -> str:
         "where": head if job.command in JOINS else machines,
         "folder": shlex.quote(str(job.folder)),
         "environment": "".join(f"{line}\n" for line in _environment(job)),
-        "doctor": _doctor(job),
         "command": _videoar(job, *job.command.split(), *job.words),
     }
     return filled("ray.sh", places)
@@ -52,13 +51,6 @@ def cpus(job: Job) -> int:
 
 def _videoar(job: Job, *words: str) -> str:
     return shlex.join([job.python, "-m", "videoar.cluster.entry", *words])
-
-
-def _doctor(job: Job) -> str:
-    if not job.doctor:
-        return ""
-    reason = "# Check the machine first: a bad one must not keep the others waiting."
-    return f"{reason}\n{_videoar(job, 'doctor')} || exit 1\n\n"
 
 
 def _environment(job: Job) -> Iterator[str]:

@@ -27,7 +27,6 @@ def script(job: Job, path: str) -> str:
         "command": shlex.join(_inside(job, words))
         + (f' --part "$SLURM_ARRAY_TASK_ID/{job.array}"' if job.array is not None else ""),
         "options": shlex.join(_srun(job)),
-        "doctor": _doctor(job),
         "requeues": str(job.requeues),
     }
     places["start"] = filled(start, places).rstrip("\n")
@@ -113,10 +112,3 @@ def _srun(job: Job) -> list[str]:
             f"--container-workdir={job.folder}",
         ]
     return options
-
-
-def _doctor(job: Job) -> str:
-    if not job.doctor:
-        return ""
-    words = shlex.join(["srun", *_srun(job), *_inside(job, ["doctor"])])
-    return f"# Check every machine first: a bad one must not keep the others waiting.\n{words} || exit 1\n\n"

@@ -69,7 +69,7 @@ class Submit:
     """Virtual environment that has videoar installed; the one that runs this command if not given."""
     env: tuple[str, ...] = ()
     """Variables of the job: NAME of the shell that submits, NAME=VALUE, or NAME=@FILE, which the job reads."""
-    address: str = ""
+    dashboard: str = ""
     """Ray: address of the dashboard of the cluster's head, http://HOST:8265; RAY_ADDRESS if not given."""
     namespace: str = ""
     """Kubernetes: namespace; that of kubectl's context if not given."""
@@ -85,8 +85,6 @@ class Submit:
     """For `data run`: number of jobs that share its units."""
     requeues: ZeroOrMore = 20
     """Times that the job is queued again after it has saved. On Kubernetes 0 means never, and others always."""
-    doctor: bool = False
-    """Run `videoar doctor` first, on every machine; a check that fails ends the job."""
     jobs: str = "jobs"
     """Folder for scripts, logs and records of jobs, below the current one."""
     dry_run: bool = False
@@ -146,13 +144,12 @@ def _job(options: Submit, checked: Checked) -> Job:
         python=_python(options),
         environment=tuple(Variable.of(word) for word in options.env),
         array=options.array,
-        place=options.address or options.namespace,
+        place=options.dashboard or options.namespace,
         memory=options.memory,
         shm=options.shm,
         service_account=options.service_account,
         volumes=options.volumes,
         requeues=options.requeues,
-        doctor=options.doctor,
     )
 
 

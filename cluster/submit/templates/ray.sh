@@ -5,5 +5,5 @@
 set -u
 cd -- {{folder}} || exit 1
 
-{{environment}}{{doctor}}# The command. Relative paths begin in the folder above.
+{{environment}}# The command. Relative paths begin in the folder above.
 exec {{command}}

@@ -10,7 +10,7 @@ rm -f -- "$left"
 {{environment}}# The command. Relative paths begin in the folder above.
 command=({{command}})
 
-{{doctor}}{{start}}
+{{start}}
 
 # The signal comes before the time limit. The command finishes its step, saves and returns 75. `wait` returns early then.
 trap 'kill -USR1 "$step" 2>/dev/null' USR1 TERM

@@ -31,7 +31,7 @@ JOB = Job(name="debug", command="train", words=("debug",), folder=Path("/shared"
         ({"folder": Path("/a\nb")}, "folder='/a\\nb': has characters"),
         ({"words": ("debug", "a\nb")}, "arguments='a\\nb': has a line break"),
         ({"nodes": 0}, "nodes=0: is below 1"),
-        ({"command": "data run", "nodes": 2}, "nodes=2: has no use for `data run`"),
+        ({"command": "tokenizer train", "nodes": 2}, "nodes=2: has no use for `tokenizer train`"),
         ({"array": 2}, "array=2: cannot share the work of `train`"),
         ({"command": "data run", "array": 2, "words": ("debug", "--part", "1/2")}, "array=2: gives each of its jobs"),
         ({"wall_s": 200}, "time=200 s: leaves no time for work: the command is told to save 120 s before its end"),

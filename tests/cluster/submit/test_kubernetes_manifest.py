@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "kubernetes"
 TRAIN = Job(
     name="t2v_4b-train",
     command="train",
-    words=("t2v_4b@64", "--run", "runs/4b", "--processes", "8"),
+    words=("t2v_4b@64", "--run", "runs/4b", "--doctor", "--processes", "8"),
     folder=Path("/shared"),
     nodes=8,
     gpus=8,
@@ -40,7 +40,6 @@ TRAIN = Job(
     volumes=("shared:/shared", "scratch:/scratch"),
     environment=(Variable.of("WANDB_API_KEY=@wandb/key"), Variable.of("HF_TOKEN=@hf"), Variable.of("NCCL_DEBUG=WARN")),
     service_account="trainer",
-    doctor=True,
 )
 DATA = Job(
     name="debug-data-run",

@@ -95,7 +95,7 @@ def test_the_script_is_the_golden_one(
 ) -> None:
     """To accept a change, run with WRITE_GOLDEN=1 and read the difference."""
     monkeypatch.chdir(tmp_path)
-    assert main(["submit", *CASES[name], *VARIABLES, "--to", "ray", "--address", HEAD, "--dry-run"]) == 0
+    assert main(["submit", *CASES[name], *VARIABLES, "--to", "ray", "--dashboard", HEAD, "--dry-run"]) == 0
     text = capsys.readouterr().out.replace(str(tmp_path), "/shared/work")
     golden = GOLDEN / f"{name}.sh"
     if "WRITE_GOLDEN" in os.environ:
@@ -138,9 +138,9 @@ def test_a_job_is_checked_sent_watched_and_cancelled(head: type[Head], capsys: p
         ({"RAY_AUTH_TOKEN": "wrong-token"}, 2, "RAY_AUTH_TOKEN=***: is refused by"),
         ({"RAY_AUTH_MODE": ""}, 2, "asks for a token; set RAY_AUTH_MODE=token"),
         ({"RAY_AUTH_TOKEN_PATH": "nowhere"}, 2, "RAY_AUTH_TOKEN_PATH=nowhere: is not a file"),
-        ({"RAY_ADDRESS": ""}, 2, "address='': is not given; give --address"),
-        ({"RAY_ADDRESS": "10.0.0.5:6379"}, 2, "is not that of a dashboard; give --address http://HOST:8265"),
-        ({"RAY_ADDRESS": "http://user:pass-word@10.0.0.5:8265"}, 2, "address="),
+        ({"RAY_ADDRESS": ""}, 2, "dashboard='': is not given; give --dashboard"),
+        ({"RAY_ADDRESS": "10.0.0.5:6379"}, 2, "is not that of a dashboard; give --dashboard http://HOST:8265"),
+        ({"RAY_ADDRESS": "http://user:pass-word@10.0.0.5:8265"}, 2, "dashboard="),
         ({"RAY_ADDRESS": "http://127.0.0.1:1"}, 1, "does not answer as Ray's dashboard does"),
     ],
 )

@@ -9,10 +9,7 @@ cd -- /shared/work || exit 1
 HF_TOKEN=$(<'/shared/.hf token') || exit 1; export HF_TOKEN
 export NCCL_DEBUG=WARN
 
-# Check the machine first: a bad one must not keep the others waiting.
-venv/bin/python -m videoar.cluster.entry doctor || exit 1
-
 # The command. Relative paths begin in the folder above.
-exec venv/bin/python -m videoar.cluster.entry train t2v_4b@64 --run /shared/4b --processes 8
+exec venv/bin/python -m videoar.cluster.entry train t2v_4b@64 --run /shared/4b --doctor --processes 8
 
 # jobs/t2v_4b-train.sh would be sent by: ray job submit --address http://10.0.0.5:8265 --no-wait -- 'cd /shared/work && exec venv/bin/python -m videoar.cluster.submit.ray_machines --machines=8 --cpus=96 --gpus=8 --requeues=20 --notice=300 jobs/t2v_4b-train.sh'

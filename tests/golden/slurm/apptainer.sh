@@ -17,10 +17,7 @@ left=jobs/$SLURM_JOB_ID.code
 rm -f -- "$left"
 
 # The command. Relative paths begin in the folder above.
-command=(apptainer exec --nv --bind /shared/work --pwd /shared/work /shared/images/videoar.sif python -m videoar.cluster.entry train t2v_4b@64 --run /shared/4b --processes 8)
-
-# Check every machine first: a bad one must not keep the others waiting.
-srun --ntasks-per-node=1 --kill-on-bad-exit=1 --cpus-per-task=96 apptainer exec --nv --bind /shared/work --pwd /shared/work /shared/images/videoar.sif python -m videoar.cluster.entry doctor || exit 1
+command=(apptainer exec --nv --bind /shared/work --pwd /shared/work /shared/images/videoar.sif python -m videoar.cluster.entry train t2v_4b@64 --run /shared/4b --doctor --processes 8)
 
 # srun starts the command once on every machine; they meet at the first one, whose address srun tells them. srun ends all
 # machines when one returns anything but 0, and returns the highest code. So 75 becomes a file and 0: a machine that is

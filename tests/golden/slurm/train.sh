@@ -27,10 +27,7 @@ HF_TOKEN=$(<'/shared/.hf token') || exit 1; export HF_TOKEN
 export NCCL_DEBUG=WARN
 
 # The command. Relative paths begin in the folder above.
-command=(/shared/venv/bin/python -m videoar.cluster.entry train t2v_4b@64 --run /shared/4b --processes 8)
-
-# Check every machine first: a bad one must not keep the others waiting.
-srun --ntasks-per-node=1 --kill-on-bad-exit=1 --cpus-per-task=96 /shared/venv/bin/python -m videoar.cluster.entry doctor || exit 1
+command=(/shared/venv/bin/python -m videoar.cluster.entry train t2v_4b@64 --run /shared/4b --doctor --processes 8)
 
 # srun starts the command once on every machine; they meet at the first one, whose address srun tells them. srun ends all
 # machines when one returns anything but 0, and returns the highest code. So 75 becomes a file and 0: a machine that is
