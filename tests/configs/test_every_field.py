@@ -186,12 +186,16 @@ def test_a_number_outside_is_refused_in_python_too() -> None:
     assert seen == with_numbers
 
 
+WORDS = {"bench": ["attention"], "submit": ["debug", "--to", "slurm"]}
+"""What these commands must be given."""
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_number_outside_is_refused_by_every_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The check comes before the work: nothing is opened, made or written."""
     options = COMMANDS[name].options
     required = [field.name for field in dataclasses.fields(options) if field.default is dataclasses.MISSING]
-    words = ["attention"] if name == "bench" else ["debug" if field == "recipe" else "x" for field in required]
+    words = WORDS.get(name, ["debug" if field == "recipe" else "x" for field in required])
     for option in own_flags(options):
         fields = types_of(options)
         kind = fields[option] if option in fields else fields[f"{option}_"]  # `from` is a word of Python

@@ -70,9 +70,9 @@ def _bad(kind: str, folder: Path) -> Path:
 def test_bad_files_give_a_reason(decoder: VideoDecoder, tmp_path: Path, kind: str) -> None:
     """A list that names other files must not be opened, and no file may crash the decoder."""
     path = str(_bad(kind, tmp_path))
-    with pytest.raises(DecodeError, match=r"Error|RefusedSource"):
+    with pytest.raises(DecodeError, match=r"Error|holds no picture"):
         decoder.probe(path)
-    with pytest.raises(DecodeError, match=r"Error|RefusedSource"):
+    with pytest.raises(DecodeError, match=r"Error|holds no picture"):
         list(decoder.cut(path, [0.0], BUCKET))
     assert decoder.probe(str(tmp_path / "good.mp4")).fps == 25.0
 
