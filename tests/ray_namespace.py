@@ -22,7 +22,7 @@ from typing import ParamSpec, TypeVar
 
 from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.process import environment
-from videoar.cluster.submit.ray_api import RayApi
+from videoar.cluster.submit.ray_jobs.api import RayApi
 
 P, Result = ParamSpec("P"), TypeVar("Result")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.submit.engine import Engine
-from videoar.cluster.submit.kubernetes import Kubernetes
-from videoar.cluster.submit.ray_jobs import RayJobs
-from videoar.cluster.submit.slurm import Slurm
+from videoar.cluster.submit.kubernetes.kubernetes import Kubernetes
+from videoar.cluster.submit.ray_jobs.jobs import RayJobs
+from videoar.cluster.submit.slurm.slurm import Slurm
 
 ENGINES: dict[str, type[Engine]] = {"slurm": Slurm, "ray": RayJobs, "kubernetes": Kubernetes}
 

@@ -12,4 +12,4 @@ export NCCL_DEBUG=WARN
 # The command. Relative paths begin in the folder above.
 exec venv/bin/python -m videoar.cluster.entry data text debug --output s3://bucket/shards
 
-# jobs/debug-data-text.sh would be sent by: ray job submit --address http://10.0.0.5:8265 --no-wait -- 'cd /shared/work && exec venv/bin/python -m videoar.cluster.submit.ray_machines --machines=1 --cpus=1 --gpus=1 --requeues=20 --notice=120 jobs/debug-data-text.sh'
+# jobs/debug-data-text.sh would be sent by: ray job submit --address http://10.0.0.5:8265 --no-wait -- 'cd /shared/work && exec venv/bin/python -m videoar.cluster.submit.ray_jobs.machines --machines=1 --cpus=1 --gpus=1 --requeues=20 --notice=120 jobs/debug-data-text.sh'

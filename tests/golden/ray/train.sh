@@ -12,4 +12,4 @@ export NCCL_DEBUG=WARN
 # The command. Relative paths begin in the folder above.
 exec venv/bin/python -m videoar.cluster.entry train t2v_4b@64 --run /shared/4b --doctor --processes 8
 
-# jobs/t2v_4b-train.sh would be sent by: ray job submit --address http://10.0.0.5:8265 --no-wait -- 'cd /shared/work && exec venv/bin/python -m videoar.cluster.submit.ray_machines --machines=8 --cpus=96 --gpus=8 --requeues=20 --notice=300 jobs/t2v_4b-train.sh'
+# jobs/t2v_4b-train.sh would be sent by: ray job submit --address http://10.0.0.5:8265 --no-wait -- 'cd /shared/work && exec venv/bin/python -m videoar.cluster.submit.ray_jobs.machines --machines=8 --cpus=96 --gpus=8 --requeues=20 --notice=300 jobs/t2v_4b-train.sh'

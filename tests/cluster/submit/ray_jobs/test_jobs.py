@@ -20,12 +20,12 @@ from typing import Any, ClassVar
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.submit import ray_jobs
-from videoar.cluster.submit.ray_jobs import status_of, usage_of
+from videoar.cluster.submit.ray_jobs import jobs
+from videoar.cluster.submit.ray_jobs.jobs import status_of, usage_of
 
-from ...forked import PATIENCE_S, Forked
+from ....forked import PATIENCE_S, Forked
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "ray"
+GOLDEN = Path(__file__).parents[3] / "golden" / "ray"
 TOKEN = "the-token-of-the-cluster"
 HEAD = "http://10.0.0.5:8265"
 CASES = {
@@ -74,7 +74,7 @@ class Head(BaseHTTPRequestHandler):
 def head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Head]]:
     """A head on loopback, and the variables that reach it."""
     handler = type("ThisHead", (Head,), {"asked": []})
-    monkeypatch.setattr(ray_jobs, "_installed", lambda: "2.60.0")
+    monkeypatch.setattr(jobs, "_installed", lambda: "2.60.0")
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -173,7 +173,7 @@ def test_without_ray_here(
     head: type[Head], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A laptop needs no ray to submit; nor is it imported."""
-    monkeypatch.setattr(ray_jobs, "_installed", lambda: None)
+    monkeypatch.setattr(jobs, "_installed", lambda: None)
     assert main(["submit", "debug", "--to", "ray", "--run", "a"]) == 0
     assert "there is no ray here to compare" in capsys.readouterr().err
 
@@ -225,7 +225,7 @@ def test_a_cluster_that_has_not_reported_yet() -> None:
 
 def drive(script: Path, requeues: int) -> int:
     """The driver as Ray runs it, on a cluster of its own."""
-    from videoar.cluster.submit import ray_machines
+    from videoar.cluster.submit.ray_jobs import machines
 
     sys.argv = [
         "ray_machines",
@@ -236,7 +236,7 @@ def drive(script: Path, requeues: int) -> int:
         "--notice=60",
         str(script),
     ]
-    return ray_machines.main()
+    return machines.main()
 
 
 @pytest.mark.slow

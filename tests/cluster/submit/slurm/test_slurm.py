@@ -11,7 +11,7 @@ import pytest
 
 from videoar.cluster.entry import main
 
-from ...slurm_cluster import SlurmCluster, missing
+from ....slurm_cluster import SlurmCluster, missing
 
 pytestmark = pytest.mark.slow
 

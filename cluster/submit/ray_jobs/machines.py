@@ -1,6 +1,6 @@
 """The driver of a Ray Job: runs a script once on each of several machines, and again after exit code 75.
 
-`python -m videoar.cluster.submit.ray_machines --machines=2 --cpus=8 --gpus=8 --requeues=20 --notice=300 SCRIPT`
+`python -m videoar.cluster.submit.ray_jobs.machines --machines=2 --cpus=8 --gpus=8 --requeues=20 --notice=300 SCRIPT`
 
 It survives the shell that submitted: it is a process of the cluster. It writes what the machines write.
 """

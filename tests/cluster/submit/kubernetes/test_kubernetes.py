@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.submit.kubernetes_status import free_gpus, of_job_set, of_ray_job
+from videoar.cluster.submit.kubernetes.status import free_gpus, of_job_set, of_ray_job
 
 KUBECTL = """#!/bin/sh
 echo "$@" >>asked

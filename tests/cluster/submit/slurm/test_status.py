@@ -6,8 +6,8 @@ import pytest
 
 from videoar.cluster.submit.engine import State
 from videoar.cluster.submit.record import Submitted
-from videoar.cluster.submit.slurm import count_free
-from videoar.cluster.submit.slurm_status import Row, code_of, status_of, together
+from videoar.cluster.submit.slurm.slurm import count_free
+from videoar.cluster.submit.slurm.status import Row, code_of, status_of, together
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_sources_that_are_missing_are_passed_over(
     (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin-without-slurm:/bin-without-slurm")
     (tmp_path / "bash").symlink_to("/bin/bash")
-    monkeypatch.setattr("videoar.cluster.submit.slurm_status.is_there", lambda name: name == program)
+    monkeypatch.setattr("videoar.cluster.submit.slurm.status.is_there", lambda name: name == program)
     submitted = Submitted(
         engine="slurm", job="7", name="x", command=(), folder=str(tmp_path), jobs="jobs", logs=(), when=""
     )

@@ -13,7 +13,7 @@ import yaml
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.cluster.submit.job import Job
-from videoar.cluster.submit.kubernetes_pod import CONTAINER, pod, videoar, work_folder
+from videoar.cluster.submit.kubernetes.pod import CONTAINER, pod, videoar, work_folder
 
 ON_RAY = ("data run",)
 """Commands that are RayJobs."""

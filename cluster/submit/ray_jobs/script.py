@@ -12,7 +12,7 @@ from videoar.cluster.submit.variables import Variable, value_here
 JOINS = ("data run",)
 """Commands that join the Ray cluster themselves, and need one process on its head only."""
 
-_MACHINES = "videoar.cluster.submit.ray_machines"
+_MACHINES = "videoar.cluster.submit.ray_jobs.machines"
 
 
 def script_path(job: Job) -> str:

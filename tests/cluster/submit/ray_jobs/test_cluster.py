@@ -15,9 +15,9 @@ import pytest
 from videoar.cluster.entry import main
 from videoar.pretrain.run_folder import read_lines
 
-from ... import ray_namespace
-from ...forked import run_command
-from ...ray_namespace import RayNamespace
+from .... import ray_namespace
+from ....forked import run_command
+from ....ray_namespace import RayNamespace
 
 pytestmark = pytest.mark.drill
 

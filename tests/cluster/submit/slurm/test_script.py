@@ -12,10 +12,10 @@ import pytest
 
 from videoar.cluster.entry import main
 from videoar.cluster.submit.job import Job
-from videoar.cluster.submit.slurm_script import script
+from videoar.cluster.submit.slurm.script import script
 from videoar.cluster.submit.variables import Variable
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "slurm"
+GOLDEN = Path(__file__).parents[3] / "golden" / "slurm"
 TRAIN = [
     "t2v_4b@64",
     "--nodes",

@@ -15,9 +15,9 @@ from videoar.cluster.ground.finding import Finding
 from videoar.cluster.submit.engine import ENDED, Check, Engine, Rendered, Status
 from videoar.cluster.submit.follow import POLL_S
 from videoar.cluster.submit.job import Job
-from videoar.cluster.submit.kubernetes_manifest import ON_RAY, kind, manifest, object_name
-from videoar.cluster.submit.kubernetes_pod import GPU
-from videoar.cluster.submit.kubernetes_status import GONE, free_gpus, of_job_set, of_ray_job
+from videoar.cluster.submit.kubernetes.manifest import ON_RAY, kind, manifest, object_name
+from videoar.cluster.submit.kubernetes.pod import GPU
+from videoar.cluster.submit.kubernetes.status import GONE, free_gpus, of_job_set, of_ray_job
 from videoar.cluster.submit.programs import Answer, ask
 from videoar.cluster.submit.record import Submitted
 from videoar.cluster.submit.refuse import refuse_options

@@ -10,15 +10,15 @@ import yaml
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.submit.job import Job
-from videoar.cluster.submit.kubernetes import Kubernetes
-from videoar.cluster.submit.kubernetes_manifest import object_name
+from videoar.cluster.submit.kubernetes.kubernetes import Kubernetes
+from videoar.cluster.submit.kubernetes.manifest import object_name
 from videoar.cluster.submit.variables import Variable
 
-from .kubernetes_rules import problems
+from .rules import problems
 
 pytestmark = pytest.mark.slow
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "kubernetes"
+GOLDEN = Path(__file__).parents[3] / "golden" / "kubernetes"
 TRAIN = Job(
     name="t2v_4b-train",
     command="train",

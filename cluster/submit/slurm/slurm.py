@@ -14,8 +14,8 @@ from videoar.cluster.submit.job import MANY_NODES, Job
 from videoar.cluster.submit.programs import ask
 from videoar.cluster.submit.record import Submitted
 from videoar.cluster.submit.refuse import refuse_options
-from videoar.cluster.submit.slurm_script import log_pattern, script
-from videoar.cluster.submit.slurm_status import status_of
+from videoar.cluster.submit.slurm.script import log_pattern, script
+from videoar.cluster.submit.slurm.status import status_of
 
 _REFUSED = {
     "place": "leave it out",

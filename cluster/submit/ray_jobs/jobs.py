@@ -15,8 +15,8 @@ from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.cluster.submit.engine import ENDED, Check, Engine, Rendered, State, Status
 from videoar.cluster.submit.follow import POLL_S
 from videoar.cluster.submit.job import Job
-from videoar.cluster.submit.ray_api import RayApi
-from videoar.cluster.submit.ray_script import JOINS, cpus, entrypoint, script, script_path
+from videoar.cluster.submit.ray_jobs.api import RayApi
+from videoar.cluster.submit.ray_jobs.script import JOINS, cpus, entrypoint, script, script_path
 from videoar.cluster.submit.record import Submitted
 from videoar.cluster.submit.refuse import refuse_options
 

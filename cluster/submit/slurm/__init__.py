@@ -1,0 +1,1 @@
+"""Slurm: an sbatch script and the states of its jobs. It may import what is beside it in `cluster.submit`."""
