@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -105,7 +105,7 @@ def left_out_rows(name: str, accounts: Mapping[str, Any], storage: Storage) -> l
     others = [item for item in found.items() if item[0][0] != UNUSED]
     commonest = sorted(others, key=lambda item: (-item[1][0] - item[1][1], -item[1][2], item[0]))
     shown = [*commonest[:_REASONS], *unused]
-    examples = _examples(storage, {reason for reason, _ in shown})
+    examples = examples_of(storage, {reason for reason, _ in shown})
     rows: list[tuple[str, ...]] = [
         (
             name,
@@ -122,7 +122,7 @@ def left_out_rows(name: str, accounts: Mapping[str, Any], storage: Storage) -> l
     return rows + ([(name, "", "", "", "", f"and {hidden} more reasons (--json)", "")] if hidden > 0 else [])
 
 
-def _examples(storage: Storage, reasons: set[Reason]) -> dict[Reason, str]:
+def examples_of(storage: Storage, reasons: Iterable[Reason]) -> dict[Reason, str]:
     """The first input that was left out for each of these reasons."""
     found: dict[Reason, str] = {}
     wanted = {reason for reason in reasons if reason[0] != UNUSED}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from videoar.cluster.cli.plan_summary import as_text, left_out_rows, left_out_table, right, text_warning
+from videoar.cluster.cli.plan_summary import as_text, examples_of, left_out_rows, left_out_table, right, text_warning
 from videoar.data_pipeline.preparing.stats import DatasetStats
 from videoar.data_pipeline.storage.objects import Storage
 
@@ -35,11 +36,22 @@ def table(found: DatasetStats, url: str) -> str:
         left.add_row(*row)
     for reason, count in found.failed.items():
         time_s = f"{found.seconds.failed.get(reason, 0.0):,.2f}" if found.seconds is not None else ""
-        left.add_row(found.name, "failed", "", f"{count:,}", time_s, escape(reason), "")
+        left.add_row(
+            found.name, "failed", "", f"{count:,}", time_s, escape(reason), escape(found.failed_examples[reason])
+        )
     wrong = "" if found.is_balanced else f"{found.name}: the sums do not agree (--json shows them)"
     warning = text_warning(found.name, {"num_clips": found.num_planned, "num_without_text": found.num_without_text})
     parts = [as_text(figures), as_text(left) if left.row_count else "", warning, wrong]
     return "\n\n".join(part for part in parts if part)
+
+
+def facts(found: DatasetStats, url: str) -> dict[str, Any]:
+    """The figures of a dataset for scripts, with an input for each reason for which inputs or clips are left out."""
+    reasons = [(kind, why) for part in (found.inputs_out, found.clips_out) for kind in part for why in part[kind]]
+    examples: dict[str, dict[str, str]] = {}
+    for (kind, why), source in examples_of(Storage.open(url), reasons).items():
+        examples.setdefault(kind, {})[why] = source
+    return asdict(found) | {"left_out_examples": examples}
 
 
 def _seconds(found: DatasetStats) -> str:

@@ -68,6 +68,12 @@ class Clip:
         return self.start_s + self.num_frames / self.fps
 
     @property
+    def place(self) -> str:
+        """File (and member) for people, and for a video the time of the first frame: `films/a.mp4 at 2.25 s`."""
+        name = f"{self.path}!{self.member}" if self.member else self.path
+        return f"{name} at {round(self.start_s, 3):g} s" if self.num_frames > 1 else name
+
+    @property
     def cut(self) -> ClipCut:
         """What the decoder is asked for; a clip and its mirror image share it."""
         return ClipCut(

@@ -77,6 +77,8 @@ class DatasetStats:
     """Clips in shards."""
     failed: dict[str, int]
     """Clips that failed while they were made, by reason, the most frequent first."""
+    failed_examples: dict[str, str]
+    """For each of these reasons the file and time of one such clip: `films/a.mp4 at 2.25 s`."""
     num_remaining: int
     """Clips that are still to be made."""
     seconds: Seconds | None
@@ -107,6 +109,7 @@ def stats(url: str) -> DatasetStats:
     counts = UnitCounts(name=posixpath.basename(storage.url), num_clips=plan.num_clips)
     made: list[Unit] = []  # the same units in both sums, even while a run commits more
     made_us, failed_us = 0, Counter[str]()
+    examples: dict[str, str] = {}
     for unit, commit in standing_commits(storage, plan):
         made.append(unit)
         counts.add(commit)
@@ -115,6 +118,7 @@ def stats(url: str) -> DatasetStats:
         made_us += sum(microseconds(clips[sample.key].new_s) for sample in commit.samples)
         for key, reason in commit.failed.items():
             failed_us[reason] += microseconds(clips[key].new_s)
+            examples.setdefault(reason, clips[key].place)
     finished = is_finished(storage, plan)
     left = list(remaining_units(plan.shard_sizes, made))
     remaining = sum(unit.size for unit in left)
@@ -135,6 +139,7 @@ def stats(url: str) -> DatasetStats:
         kinds=facts.get("kinds"),
         num_samples=counts.num_samples,
         failed=dict(counts.failed.most_common()),
+        failed_examples=examples,
         num_remaining=remaining,
         seconds=seconds,
         is_balanced=_is_balanced(plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared, each_dataset
@@ -27,15 +27,15 @@ class StatsData:
 def stats(words: Sequence[str], prog: str) -> int:
     options = parse(StatsData, words, prog)
     from videoar.cluster.cli.plan_summary import text_warning
-    from videoar.cluster.cli.stats_summary import table
+    from videoar.cluster.cli.stats_summary import facts, table
     from videoar.data_pipeline.preparing.stats import stats as count
 
     def report(url: str) -> bool:
         found = count(url)
         if options.json:
-            facts = asdict(found)
-            say(json.dumps(facts))
-            warn(text_warning(found.name, {**facts, "num_clips": found.num_planned}))
+            figures = facts(found, url)
+            say(json.dumps(figures))
+            warn(text_warning(found.name, {**figures, "num_clips": found.num_planned}))
         else:
             say(f"{table(found, url)}\n")
         return found.is_balanced

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from videoar.cluster.entry import main
+from videoar.data_pipeline.planning.stored_plan import read_plan
+from videoar.data_pipeline.shards.commits import Commit, Unit, write_commit
+from videoar.data_pipeline.storage.objects import Storage
 
 
 def test_every_planned_clip_is_accounted_for(planned: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +29,25 @@ def test_a_person_gets_a_table(planned: Path, capsys: pytest.CaptureFixture[str]
     assert heads.split("  ")[0] == "dataset"
     assert row.split() == "clips32 24 of 24 24 0 0 24 0.00 of 15.00 0 0 unfinished".split()
     assert not rest
+
+
+def test_a_clip_that_failed_can_be_found(planned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a thousand films one is damaged: its name is in the plan, under the key that the commit has."""
+    shutil.copytree(planned / "clips32", tmp_path / "clips32")
+    plan = read_plan(storage := Storage.open(str(tmp_path / "clips32")))
+    failed = {clip.key: "is damaged" for clip in plan.shard(1)}
+    unit = Unit(1, 0, plan.shard_sizes[1])
+    write_commit(storage, unit, Commit(plan=plan.identity, tars=(), samples=(), failed=failed))
+    assert main(["data", "stats", storage.url]) == 0
+    first = plan.shard(1)[0]
+    row = capsys.readouterr().out.splitlines()[-2]
+    assert row.split()[:3] == ["clips32", "failed", str(unit.size)]
+    assert row.endswith(f"is damaged  {first.path} at 0 s")
+    assert main(["data", "stats", storage.url, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["failed_examples"], found["left_out_examples"]) == ({"is damaged": f"{first.path} at 0 s"}, {})
+    film = replace(first, path="films.tar", member="a.mp4", start_s=2.25)
+    assert (film.place, replace(film, num_frames=1).place) == ("films.tar!a.mp4 at 2.25 s", "films.tar!a.mp4")
 
 
 def test_sums_that_do_not_agree_are_said(planned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
