@@ -1,17 +1,19 @@
 """The console script `videoar`: finds the command, runs it, and turns its outcome into an exit code.
 
-0 done · 1 failed · 2 the user's input is wrong (one line) · 75 preempted after saving · 143 ended by SIGTERM.
+0 done · 1 failed · 2 the user's input is wrong (one line) · 75 preempted after saving · 141 the reader of its
+output is gone (`| head`) · 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from videoar.cluster.cli.command_table import COMMANDS, find_command, overview
-from videoar.cluster.cli.output import complain, say_how_to_resume
+from videoar.cluster.cli.output import complain, open_closed_streams, say_how_to_resume
 from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.ending import Ended, Ending
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
@@ -19,9 +21,13 @@ from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 from videoar.cluster.ground.process import EXIT_STOPPED, end_with_parent, is_launched, is_worker
 from videoar.cluster.ground.surroundings import explained
 
+EXIT_UNREAD = 128 + signal.SIGPIPE
+"""Exit code if nobody reads the output any more: that of a program which SIGPIPE ends."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    open_closed_streams()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for library in ("botocore", "aiobotocore", "megatron"):  # they log at every start what they found
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -36,10 +42,7 @@ def _outcome(words: list[str]) -> int:
     """The exit code of a command, and one line on stderr if it is not 0."""
     try:
         name, rest = find_command(words)
-        if name is None:
-            sys.stdout.write(overview(rest))
-            return 0
-        return COMMANDS[name].run(rest, f"videoar {name}")
+        return _flushed(lambda: _run(name, rest))
     except InputError as error:
         complain(error)
         return 2
@@ -52,7 +55,7 @@ def _outcome(words: list[str]) -> int:
     except BrokenPipeError:
         # The reader of our output has closed it (`videoar config debug | head`): Python's flush at exit must not fail.
         sys.stdout = open(os.devnull, "w")
-        return 1
+        return EXIT_UNREAD
     except Ended:
         raise
     except KeyboardInterrupt:
@@ -63,6 +66,25 @@ def _outcome(words: list[str]) -> int:
             raise
         complain(line)
         return 2 if isinstance(line, InputError) else 1
+
+
+def _run(name: str | None, rest: list[str]) -> int:
+    """Run a command; without one, show which there are."""
+    if name is None:
+        sys.stdout.write(overview(rest))
+        return 0
+    return COMMANDS[name].run(rest, f"videoar {name}")
+
+
+def _flushed(command: Callable[[], int]) -> int:
+    """The exit code of a command whose results have all been handed over; `--help` ends with SystemExit."""
+    try:
+        code = command()
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+    return code
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,25 @@ from collections.abc import Sequence
 from videoar.cluster.ground.process import World, is_launched
 
 HELP = ("-h", "--help")
+
+
+def open_closed_streams() -> None:
+    """Where the shell has closed stdout or stderr (`>&-`), send it nowhere, as `>/dev/null` does.
+
+    Otherwise Python has no stream to write to, and the next file that is opened would get what libraries print.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+        setattr(sys, name, open(os.devnull, "w"))
 
 
 def say(line: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,10 +11,13 @@ from pathlib import Path
 
 from videoar.cluster.doctor.check import failed, ok, warned
 from videoar.cluster.doctor.libraries import version
+from videoar.cluster.doctor.programs import answer_of
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.process import variable
 
 _ANSWER_S = 8.0
+_CLIENT_VERSION = "Client Version"
+"""What every kubectl prints."""
 SLURM_CONF = Path("/etc/slurm/slurm.conf")
 
 
@@ -54,7 +56,11 @@ def kubernetes() -> Finding:
     """kubectl, and the cluster of its configuration."""
     if shutil.which("kubectl") is None:
         return warned("Kubernetes", "kubectl is not installed", "needed only for `videoar submit --to kubernetes`")
-    _, client = _said("kubectl", "version", "--client")
+    code, client = _said("kubectl", "version", "--client")
+    if code or _CLIENT_VERSION not in client:
+        tell = failed if _has_cluster() else warned
+        remedy = "install kubectl again; only `videoar submit --to kubernetes` needs it"
+        return tell("Kubernetes", f"kubectl does not work: {client[:120] or 'no answer'}", remedy)
     named = client.split(" Kustomize")[0]
     if not _has_cluster():
         return warned("Kubernetes", f"{named}, not configured", "set KUBECONFIG")
@@ -72,10 +78,7 @@ def _has_cluster() -> bool:
 
 def _said(*command: str) -> tuple[int, str]:
     """Exit code of a program, and what it said as one line; no answer in time is a failure."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * _ANSWER_S, check=False)
-    except subprocess.TimeoutExpired:
-        return 1, f"no answer within {2 * _ANSWER_S:.0f} s"
+    done = answer_of(*command, limit_s=2 * _ANSWER_S)
     return done.returncode, " ".join((done.stdout + " " + done.stderr).split())
 
 

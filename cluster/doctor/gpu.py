@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import subprocess
 from pathlib import Path
 
 import torch
 
 from videoar.cluster.doctor.check import failed, ok, warned
 from videoar.cluster.doctor.libraries import version
+from videoar.cluster.doctor.programs import answer_of
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.process import variable
 
@@ -53,9 +53,9 @@ def driver(wheel: str | None) -> Finding:
         has_gpu = torch.cuda.is_available()
         return ok("driver", "nvidia-smi is not installed" + ("" if has_gpu else ", and no GPU is used"))
     query = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True, timeout=_SMI_S, check=False)
+    done = answer_of(*query, limit_s=_SMI_S)
     said = (done.stdout.strip() or done.stderr.strip() or "nothing").splitlines()[0]
-    number = tuple(int(part) for part in said.split(".") if part.isdigit())
+    number = tuple(int(part) for part in said.split(".") if part.isdecimal())
     if done.returncode or len(number) < 2:
         return failed(
             "driver", f"nvidia-smi says: {said[:120]}", "reload or reinstall the driver; leave this machine out"

@@ -16,10 +16,11 @@ class ProgressLine:
     """Call it with (done, total, metrics); use as a context manager. It writes to stderr."""
 
     INTERVAL_S = 10.0
-    """Without a terminal: seconds between two lines; the last line is always written."""
+    """Without a terminal: seconds between two lines; the last one is written at the end of the work."""
 
     def __init__(self, title: str, total: int | None = None, done: int = 0) -> None:
         self._title, self._last_line = title, 0.0
+        self._waiting: Mapping[str, object] | None = None
         self._terminal = sys.stderr.isatty()
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -40,6 +41,7 @@ class ProgressLine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        self._write()
 
     def __call__(self, done: int, total: int | None, metrics: Mapping[str, object]) -> None:
         """Show how much is done, of a total or of an amount not known yet (None), with metrics as they are."""
@@ -51,14 +53,20 @@ class ProgressLine:
         if self._terminal:
             self._bar.update(self._task, description=title, completed=done, total=total, figures=figures)
             return
-        now = time.monotonic()
-        if (total is not None and done >= total) or now - self._last_line >= self.INTERVAL_S:
-            self._last_line = now
-            print(json.dumps(line), file=sys.stderr, flush=True)
+        self._waiting = line
+        if time.monotonic() - self._last_line >= self.INTERVAL_S:
+            self._write()
+
+    def _write(self) -> None:
+        """Write the line that was shown last, if that was not done."""
+        if self._waiting is not None:
+            print(json.dumps(self._waiting), file=sys.stderr, flush=True)
+            self._last_line, self._waiting = time.monotonic(), None
 
     def go_back(self, done: int) -> None:
         """Show that only this amount is done, less than was shown before."""
         self._bar.update(self._task, completed=done)
+        self._waiting = None
 
 
 def _short(value: object) -> str:

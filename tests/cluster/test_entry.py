@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.cli.command_table import COMMANDS
-from videoar.cluster.entry import main
+from videoar.cluster.entry import EXIT_UNREAD, main
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +50,27 @@ def test_wrong_input_is_one_line_and_exit_code_2(words: str, line: str, capsys: 
     assert captured.err.startswith(line)
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+@pytest.mark.slow
+def test_a_reader_that_is_gone_has_one_exit_code() -> None:
+    """1 means that a check failed, and 120 is Python's: `set -o pipefail` could not tell them apart."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "videoar.cluster.entry"]
+    for words in ("--help", "config --help", "config debug"):
+        done = subprocess.run([*command, *words.split()], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (EXIT_UNREAD, "")
+    os.close(write)
+
+
+@pytest.mark.slow
+def test_an_output_that_is_closed_is_no_fault() -> None:
+    """`>&-` left Python without a stream: a traceback, and exit code 1 from a machine on which all is well."""
+    for closed in (">&-", ">&- 2>&-"):
+        script = f'"{sys.executable}" -m videoar.cluster.entry config debug {closed}; echo $?'
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("0\n", "")
 
 
 def test_the_same_holds_for_the_process(tmp_path: Path) -> None:
@@ -95,7 +116,7 @@ HEAVY = ("torch", "numpy", "pyarrow", "ray", "av", "rich.progress", "tyro", "yam
 
 WALK = f"""
 import contextlib, io, sys
-from videoar.cluster.entry import main
+from videoar.cluster.entry import EXIT_UNREAD, main
 for words in sys.argv[1:]:
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
         main(words.split())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.doctor import clients
+from videoar.cluster.doctor.programs import answer_of
 
 from .programs import install
 from .test_store import server
@@ -46,6 +47,35 @@ def test_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (clients.kubernetes().state, "Server Version" in clients.kubernetes().found) == ("ok", True)
     install(tmp_path / "bin", monkeypatch, kubectl=says + "echo 'connection refused' >&2; exit 1")
     assert (clients.kubernetes().state, "connection refused" in clients.kubernetes().found) == ("fail", True)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (r"printf '\377\033[2J'", "??[2J"),
+        ("exec /bin/sleep 100", "no answer within 0.2 s"),
+        ("exit 3", "no answer"),
+        ("echo hello", "hello"),
+    ],
+)
+def test_a_broken_kubectl_is_no_failure_where_no_cluster_is_used(
+    script: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on PATH of machines that train alone; the line names the program, not Python's exception."""
+    install(tmp_path / "bin", monkeypatch, kubectl=script)
+    monkeypatch.setattr(clients, "_ANSWER_S", 0.1 if "sleep" in script else 8.0)
+    found = clients.kubernetes()
+    assert (found.state, found.found) == ("warn", f"kubectl does not work: {said}")
+    monkeypatch.setenv("KUBECONFIG", "config")
+    assert clients.kubernetes().state == "fail"
+
+
+def test_a_program_that_cannot_be_run(tmp_path: Path) -> None:
+    """Another machine's binary, or half of one."""
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF")
+    program.chmod(0o755)
+    assert answer_of(str(program), limit_s=8.0).stderr == "cannot be run (Exec format error)"
 
 
 def test_ray(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ DRIVERS = {
         "13.0",
         "fail",
     ),
+    "no text": (r"printf '\377\376\033[2J\n'", "13.0", "fail"),
+    "hanging": ("exec /bin/sleep 100", "13.0", "fail"),
     "unused": ("echo 580.95.05", None, "fail"),
 }
 
@@ -27,8 +29,11 @@ def test_the_driver_must_carry_the_wheel(
 ) -> None:
     """torch falls back to the CPU without a word: eight GPUs idle next to a job that takes a hundred times as long."""
     install(tmp_path, monkeypatch, nvidia_smi=script)
+    monkeypatch.setattr(gpu, "_SMI_S", 0.3 if "sleep" in script else 30.0)
     found = gpu.driver(wheel)
     assert found.state == state
+    assert state == "ok" or wheel is None or found.found.isprintable()
+    assert "sleep" not in script or found.found == "nvidia-smi says: no answer within 0.3 s"
     assert bool(found.remedy) == (state != "ok")
 
 
