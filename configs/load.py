@@ -54,8 +54,9 @@ def _layout(name: str, gpus: str) -> dict[str, int]:
 
 def _module(name: str) -> ModuleType:
     if name not in _modules():
-        close = ", ".join(difflib.get_close_matches(name, recipe_names(), n=3)) or ", ".join(recipe_names())
-        raise InputError("RECIPE", name, "is not a recipe in configs/ or a .yaml file", f"use one of: {close}")
+        close = difflib.get_close_matches(name, recipe_names(), n=3)
+        remedy = f"did you mean {' or '.join(close)}?" if close else f"use one of: {', '.join(recipe_names())}"
+        raise InputError("RECIPE", name, "is not a recipe in configs/ or a .yaml file", remedy)
     module = importlib.import_module(f"{videoar.configs.__name__}.{name}")
     if not hasattr(module, "recipe"):
         raise InputError("RECIPE", name, "is not a recipe", f"use one of: {', '.join(recipe_names())}")

@@ -42,6 +42,11 @@ _PATTERNS = (
     re.compile(r"Error parsing (?P<field>[^\s:]+): (?P<problem>.*)"),
 )
 
+# The first option or positional argument that is missing, with its choices if it has some: `to {slurm,ray}`.
+_MISSING = re.compile(
+    r"Missing from [^:]*: (?:(?:--)?(?P<option>[a-z][\w-]*) (?=[{A-Z]))?(?:\{(?P<choices>[^}]*)\}|(?P<name>\S+))"
+)
+
 # Python's messages about a word that is not a number, and what this command line prints instead.
 _PLAIN_WORDS = (
     (re.compile(r"invalid literal for int|no type matching \{None\}\|INT"), "is not a whole number"),
@@ -200,8 +205,14 @@ def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputE
             name = part["field"].removeprefix("--")
             value = part.get("value") or " ".join(flags.get(name, flags.get(name.replace("_", "-"), []))) or "''"
             return InputError(name, short(value), _plainly(part.get("problem")), part.get("remedy") or remedy)
-    text = re.sub(r"^Missing from [^:]*: (.*)", r"lacks \1", text)
+    if missing := _MISSING.match(text):
+        names = missing["option"] or missing["name"]
+        return InputError(names, "''", "is missing", f"{_choices(missing['choices'])}{remedy}")
     return InputError("arguments", " ".join(words) or "''", text or "are not accepted", remedy)
+
+
+def _choices(words: str | None) -> str:
+    return f"use one of {words.replace(',', ', ')}, and " if words and "," in words else ""
 
 
 def _plainly(problem: str | None) -> str:

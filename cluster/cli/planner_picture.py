@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from videoar.pretrain.planner.plan import Plan, StagePlan
 
 _ROW_INCHES = 0.35
+_LEGEND_INCHES = 0.5
 _COLOURS = {"forward": "#4c78a8", "backward": "#f58518"}
 _SHOWN_STAGES = 16
 """Pipeline stages that are drawn at most, from the first."""
@@ -56,8 +57,16 @@ def _draw_memory(axes: Any, plan: Plan) -> None:
     axes.axvline(room, color="black", linewidth=1)
     axes.axvline(room * MEMORY_SHARE, color="black", linewidth=1, linestyle=":")
     axes.invert_yaxis()
-    axes.set(title="memory of a process, by pipeline stage", xlabel="GB; the lines are a device and nine tenths of it")
-    axes.figure.legend(ncols=len(MEMORY_PARTS), fontsize="small", loc="outside lower center")
+    several = any(len(stage.ranks) > 1 for stage in plan.stages)
+    axes.set(
+        title="memory of a process" + (": stage of the recipe, and number of its pipeline stage" if several else ""),
+        xlabel="GB; the lines are a device and nine tenths of it",
+        ylabel="stage and pipeline stage" if several else "stage",
+    )
+    below = _LEGEND_INCHES / (_ROW_INCHES * (1 + len(bars)))  # the axis and its label are between
+    axes.legend(
+        ncols=len(MEMORY_PARTS), fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -below), frameon=False
+    )
 
 
 def _draw_schedule(axes: Any, stage: StagePlan, spans: Any) -> None:

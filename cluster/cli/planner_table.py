@@ -9,7 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from videoar.cluster.cli.output import say
-from videoar.pretrain.planner.report import amount, duration, long_run_line, memory_lines, seconds
+from videoar.pretrain.planner.report import (
+    amount,
+    byte_unit,
+    duration,
+    long_run_line,
+    memory_lines,
+    seconds,
+    whole_hours,
+)
 
 if TYPE_CHECKING:
     from videoar.pretrain.config import ParallelConfig
@@ -21,18 +29,29 @@ _LEAST_WIDTH = 150
 """Columns of the terminal that tables use at least: a line that is longer reads better than cut figures."""
 
 
-def show_plan(plan: Plan) -> None:
-    """The tables of a plan, and the lines on storage and failures."""
+_LINKS = ("tensor", "context", "pipeline", "data")
+_TIME_WORDS = (
+    "products: of matrices in the layers; host: waiting until kernels are started; ends: the matrices before and after "
+    "the layers; bubble: waiting for other pipeline stages; data: gradients and weights between replicas"
+)
+
+
+def show_plan(plan: Plan, assumed: str = "") -> None:
+    """The tables of a plan, and the lines on storage and failures; `assumed` says which devices nobody has named."""
     console = _console()
-    say(f"{plan.recipe} on {plan.gpus} x {plan.gpu}, {plan.gpus_per_node} in a node")
-    for title, table in (
-        ("work and time", _work(plan)),
-        ("where a step's time goes, %", _time(plan)),
-        ("what a process sends in a step, GB", _traffic(plan)),
-        ("memory of a process, GB", _memory(plan)),
+    say(f"{plan.recipe} on {plan.gpus} x {plan.gpu}, {plan.gpus_per_node} in a node{assumed}")
+    sent_unit, sent_name = byte_unit(max(getattr(stage.time.traffic, link) for stage in plan.stages for link in _LINKS))
+    unit, name = byte_unit(plan.memory_bytes_per_rank)
+    for title, table, words in (
+        ("work and time", _work(plan), ""),
+        ("where a step's time goes, %", _time(plan), _TIME_WORDS),
+        (f"what a process sends in a step, {sent_name}", _traffic(plan, sent_unit), ""),
+        (f"memory of a process, {name}", _memory(plan, unit), ""),
     ):
         say(f"\n{title}")
         console.print(table)
+        if words:
+            say(f" {words}")
     say("")
     for line in (*memory_lines(plan), long_run_line(plan)):
         say(line)
@@ -72,15 +91,15 @@ def _work(plan: Plan) -> Table:
             f"{stage.packs_per_replica}",
             seconds(stage.step_s),
             amount(stage.tokens_per_s),
-            f"{100 * stage.mfu:.1f}",
+            _percent(stage.mfu),
             duration(stage.gpu_hours / plan.gpus),
-            f"{stage.gpu_hours:,.0f}",
+            whole_hours(stage.gpu_hours),
         )
         for name, flops in stage.shapes.items() if len(stage.shapes) > 1 else ():
             table.add_row(f"  {name}", "", "", amount(flops))
     if len(plan.stages) > 1:
         all_steps = f"{sum(stage.steps for stage in plan.stages):,}"
-        figures = (amount(plan.tokens_per_s), f"{100 * plan.mfu:.1f}", duration(plan.hours), f"{plan.gpu_hours:,.0f}")
+        figures = (amount(plan.tokens_per_s), _percent(plan.mfu), duration(plan.hours), whole_hours(plan.gpu_hours))
         table.add_row("all", all_steps, amount(plan.tokens), amount(plan.flops_per_token), "", "", *figures)
     return table
 
@@ -93,23 +112,22 @@ def _time(plan: Plan) -> Table:
     return table
 
 
-def _traffic(plan: Plan) -> Table:
-    links = ("tensor", "context", "pipeline", "data")
-    table = _table("stage", *links, "layout")
+def _traffic(plan: Plan, unit: int) -> Table:
+    table = _table("stage", *_LINKS, "layout")
     for stage in plan.stages:
-        sent = (_gb(getattr(stage.time.traffic, link)) for link in links)
+        sent = (_in(unit, getattr(stage.time.traffic, link)) for link in _LINKS)
         table.add_row(stage.name, *sent, layout_words(stage.parallel))
     return table
 
 
-def _memory(plan: Plan) -> Table:
+def _memory(plan: Plan, unit: int) -> Table:
     recomputed = tuple(plan.stages[0].by_recompute)
     table = _table("stage", *MEMORY_PARTS, "together", *(f"activations: {mode}" for mode in recomputed))
     for stage in plan.stages:
         for index, memory in enumerate(stage.ranks):
-            parts = (_gb(getattr(memory, part)) for part in MEMORY_PARTS)
-            others = (_gb(stage.by_recompute[mode]) for mode in recomputed) if index == 0 else ()
-            table.add_row(_place(stage, index), *parts, _gb(memory.total), *others)
+            parts = (_in(unit, getattr(memory, part)) for part in MEMORY_PARTS)
+            others = (_in(unit, stage.by_recompute[mode]) for mode in recomputed) if index == 0 else ()
+            table.add_row(_place(stage, index), *parts, _in(unit, memory.total), *others)
     return table
 
 
@@ -118,7 +136,8 @@ def _place(stage: StagePlan, index: int) -> str:
 
 
 def _layouts(found: Sequence[Found]) -> Table:
-    table = _table("stage", "layout", "step", "MFU %", "bubble %", "memory GB")
+    unit, name = byte_unit(max(layout.memory_bytes for layout in found))
+    table = _table("stage", "layout", "step", "MFU %", "bubble %", f"memory {name}")
     for layout in found:
         table.add_row(
             layout.stage,
@@ -126,7 +145,7 @@ def _layouts(found: Sequence[Found]) -> Table:
             seconds(layout.step_s),
             f"{100 * layout.mfu:.1f}",
             f"{100 * layout.bubble:.1f}",
-            _gb(layout.memory_bytes),
+            _in(unit, layout.memory_bytes),
         )
     return table
 
@@ -141,5 +160,9 @@ def layout_words(parallel: ParallelConfig) -> str:
     return ", ".join([*words, f"zero {parallel.zero_stage}", f"recompute {parallel.recompute}"])
 
 
-def _gb(size: int | float) -> str:
-    return f"{size / 1e9:.3g}"
+def _in(unit: int, size: int | float) -> str:
+    return f"{size / unit:.3g}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}" if share >= 0.0005 else f"{100 * share:.2g}"

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 from videoar.cluster.ground.checks import check_value
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Devices, Utilisation
 from videoar.pretrain.budget.activations import chunk_layers
 from videoar.pretrain.budget.cache_bytes import cache_bytes
@@ -148,11 +149,23 @@ def fits(size_bytes: int, gpu: str) -> bool:
     return size_bytes <= MEMORY_SHARE * GPUS[gpu].memory_bytes
 
 
+def check_devices(gpus: int, gpus_per_node: int) -> None:
+    """InputError unless these devices are one node, a part of one, or several whole ones."""
+    check_value(Devices, gpus, "gpus")
+    check_value(Devices, gpus_per_node, "gpus_per_node")
+    if gpus > gpus_per_node and gpus % gpus_per_node:
+        raise InputError(
+            "gpus",
+            gpus,
+            f"is not a multiple of the {gpus_per_node} devices of a node",
+            "use whole nodes, or another --gpus-per-node",
+        )
+
+
 def plan(recipe: Recipe, *, gpus: int = 8, gpu: str = "H200", gpus_per_node: int = 8, mfu: float | None = None) -> Plan:
     """The plan of a recipe. InputError if its parallel configuration does not fit these devices."""
     gpu = known_gpu(gpu)
-    check_value(Devices, gpus, "gpus")
-    check_value(Devices, gpus_per_node, "gpus_per_node")
+    check_devices(gpus, gpus_per_node)
     if mfu is not None:
         check_value(Utilisation, mfu, "mfu")
     check_parallel(recipe, gpus)

@@ -20,7 +20,7 @@ def cost_lines(plan: Plan, clusters: Sequence[int] = CLUSTERS) -> list[str]:
     if len(rows) > 1:
         rows.append(("all", sum(row[1] for row in rows), plan.tokens, plan.flops, plan.gpu_hours))
     lines = [
-        f"{name}: {steps:,} steps, {amount(tokens)} tokens, {flops:.2e} FLOPs, {_hours(hours)} {plan.gpu}-hours"
+        f"{name}: {steps:,} steps, {amount(tokens)} tokens, {flops:.2e} FLOPs, {whole_hours(hours)} {plan.gpu}-hours"
         for name, steps, tokens, flops, hours in rows
     ]
     times = ", ".join(f"{gpus} in {duration(plan.gpu_hours / gpus)}" for gpus in clusters)
@@ -33,9 +33,9 @@ def memory_lines(plan: Plan) -> list[str]:
     room = gigabytes(GPUS[plan.gpu].memory_bytes)
     cache = max(stage.cache_bytes for stage in plan.stages)
     return [
-        f"{verdict} into nine tenths of {room} on {plan.gpus} x {plan.gpu}: {gigabytes(plan.memory_bytes_per_rank)}",
-        f"{plan.parameters / 1e6:,.1f} M parameters; checkpoint: {gigabytes(plan.checkpoint_bytes)}; "
-        f"keys and values of one generated clip: {gigabytes(cache)}",
+        f"{verdict} into nine tenths of {room} on {plan.gpus} x {plan.gpu}: {byte_size(plan.memory_bytes_per_rank)}",
+        f"{plan.parameters / 1e6:,.1f} M parameters; checkpoint: {byte_size(plan.checkpoint_bytes)}; "
+        f"keys and values of one generated clip: {byte_size(cache)}",
         *(_shard_line(stage) for stage in plan.stages),
     ]
 
@@ -53,9 +53,9 @@ def long_run_line(plan: Plan) -> str:
 def _shard_line(stage: StagePlan) -> str:
     whole = stage.whole.samples * stage.shard_bytes_per_sample
     return (
-        f"{stage.name}: {amount(stage.whole.samples)} samples of {stage.shard_bytes_per_sample / 1e3:,.1f} kB "
-        f"in shards, {gigabytes(whole)} if none is seen twice; the loaders read "
-        f"{stage.loader_bytes_per_s / 1e6:,.1f} MB/s; packs are {stage.fill:.1%} full"
+        f"{stage.name}: {amount(stage.whole.samples)} samples of {byte_size(stage.shard_bytes_per_sample)} "
+        f"in shards, {byte_size(whole)} if none is seen twice; the loaders read "
+        f"{byte_size(stage.loader_bytes_per_s)}/s; packs are {stage.fill:.1%} full"
     )
 
 
@@ -66,12 +66,29 @@ def amount(value: int | float) -> str:
     return f"{value / 1000**power:.3g}{letters[power]}"
 
 
-def _hours(hours: float) -> str:
+def whole_hours(hours: float) -> str:
+    """Hours without decimals; below ten, two digits."""
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
 
 
 def gigabytes(size: int | float) -> str:
     return f"{size / 1e9:,.1f} GB"
+
+
+def byte_size(size: int | float) -> str:
+    """Bytes, kB or MB below a gigabyte."""
+    if size >= 1e9:
+        return gigabytes(size)
+    unit, name = byte_unit(size)
+    return f"{size / unit:.3g} {name}"
+
+
+def byte_unit(size: int | float) -> tuple[int, str]:
+    """The unit that fits a size, in bytes, and its name."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return unit, name
+    return 1, "bytes"
 
 
 def seconds(value: float) -> str:
@@ -82,7 +99,9 @@ def seconds(value: float) -> str:
 
 
 def duration(hours: float) -> str:
-    """Minutes below an hour and a half, days from three days on, else hours."""
+    """Seconds below two minutes, minutes below an hour and a half, days from three days on, else hours."""
+    if hours * 3600 < 120:
+        return seconds(hours * 3600)
     if hours < 1.5:
         return f"{hours * 60:.1f} min"
     return f"{hours / 24:.1f} days" if hours >= 72 else f"{hours:.1f} h"

@@ -6,15 +6,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from videoar.cluster.ground.checks import check_value
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Devices
 from videoar.cluster.ground.overrides import differences
 from videoar.pretrain.budget.machine import GPUS, Machine, known_gpu
 from videoar.pretrain.budget.memory import rank_memory
 from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.parallel.check import check_layout
-from videoar.pretrain.planner.plan import fits, load_of, mean_pack
+from videoar.pretrain.planner.plan import check_devices, fits, load_of, mean_pack
 from videoar.pretrain.planner.step_time import step_time
 
 _MOST_STAGES, _MOST_CHUNKS, _MOST_CONTEXT = 64, 8, 64
@@ -56,8 +54,7 @@ def search(recipe: Recipe, *, gpus: int, gpu: str, gpus_per_node: int = 8, count
     trains. Packs and batch, which decide what is learnt, stay; so do attention, compilation and offloading.
     """
     gpu = known_gpu(gpu)
-    check_value(Devices, gpus, "gpus")
-    check_value(Devices, gpus_per_node, "gpus_per_node")
+    check_devices(gpus, gpus_per_node)
     machine = Machine(gpu=GPUS[gpu], gpus_per_node=gpus_per_node)
     ranked = {}
     for stage in recipe.stages:

@@ -131,11 +131,14 @@ def step_time(load: Load, machine: Machine, overlap: Overlap | None = None) -> S
     layers = sum(load.layers[busiest]) * load.packs
     parts = {name: value + backward.times(layers)[name] for name, value in forward.times(layers).items()}
     parts["ends"] = load.packs * sum(_end_s(load, machine, busiest, chunk) for chunk in range(len(load.layers[0])))
-    parts["bubble"] = max(0.0, whole_s - sum(parts.values()))
+    waits = load.parallel.pipeline > 1  # otherwise what remains is rounding
+    parts["bubble"] = max(0.0, whole_s - sum(parts.values())) if waits else 0.0
     data_s, data_sent = _between_replicas(load, machine, overlap)
     parts |= {"data": data_s, "optimizer": _optimizer_s(load, machine)}
     computing_s = statistics.fmean(_busy_s(ran) for ran in spans) * load.packs / _simulated(load)
-    return StepTime(parts=parts, bubble=1 - computing_s / whole_s, traffic=_traffic(load, busiest, data_sent))
+    return StepTime(
+        parts=parts, bubble=1 - computing_s / whole_s if waits else 0.0, traffic=_traffic(load, busiest, data_sent)
+    )
 
 
 def layer_passes(load: Load, machine: Machine, overlap: Overlap) -> tuple[Pass, Pass]:

@@ -9,7 +9,7 @@ from docstrings import table
 from videoar.configs.load import find_recipe, layout_counts
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.planner.plan import Plan, plan
-from videoar.pretrain.planner.report import amount, duration, gigabytes
+from videoar.pretrain.planner.report import amount, byte_size, byte_unit, duration, whole_hours
 
 _MACHINE = 8
 """Devices in one machine."""
@@ -28,11 +28,11 @@ def costs(name: str, recipe: Recipe) -> list[str]:
     return [
         f"As `videoar plan` computes it for {found[0].gpus} {found[0].gpu}; nothing here is measured "
         f"([how](../recipes.md#how-a-plan-is-made)). Parameters: {found[0].parameters / 1e6:,.1f} M. "
-        f"A checkpoint has {gigabytes(found[0].checkpoint_bytes)}.\n",
+        f"A checkpoint has {byte_size(found[0].checkpoint_bytes)}.\n",
         _cost(found[0]),
         *(
-            f"Memory of the fullest of {item.gpus} {'processes' if item.gpus > 1 else 'process'}, in GB; "
-            f"all steps take {duration(item.hours)}:\n\n{_memory(item)}"
+            f"Memory of the fullest of {item.gpus} {'processes' if item.gpus > 1 else 'process'}, "
+            f"in {byte_unit(item.memory_bytes_per_rank)[1]}; all steps take {duration(item.hours)}:\n\n{_memory(item)}"
             for item in found
         ),
     ]
@@ -51,10 +51,10 @@ def _cost(found: Plan) -> str:
             amount(stage.whole.samples),
             amount(stage.whole.tokens),
             f"{stage.whole.flops:.2e}",
-            f"{stage.gpu_hours:,.{0 if stage.gpu_hours >= 10 else 3}f}",
+            whole_hours(stage.gpu_hours),
             f"{stage.fill:.1%}",
             f"{stage.step_s:.3g}",
-            f"{stage.mfu:.0%}",
+            f"{100 * stage.mfu:.2g}%",
         )
         for stage in found.stages
     ]
@@ -62,7 +62,9 @@ def _cost(found: Plan) -> str:
 
 
 def _memory(found: Plan) -> str:
+    unit, _ = byte_unit(found.memory_bytes_per_rank)
     rows = [
-        (f"`{stage.name}`", *(f"{getattr(stage.memory, part) / 1e9:,.2f}" for part in _PARTS)) for stage in found.stages
+        (f"`{stage.name}`", *(f"{getattr(stage.memory, part) / unit:,.3g}" for part in _PARTS))
+        for stage in found.stages
     ]
     return table(("Stage", *_PARTS), rows)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _NODE = 8
 """Devices in one machine, if nothing else is said."""
+_GPU = "h200"
+"""Kind of device, if none is named."""
 _SHOWN = 5
 """Layouts of each stage that --search shows."""
 _TOTALS = (
@@ -48,8 +50,8 @@ class PlanRecipe:
     """Name in configs/, or path of a saved YAML file."""
     gpus: Devices | None = None
     """Number of devices; if not given, the number after the @ of RECIPE, or as many as share its batch, at most 8."""
-    gpu: str = "h200"
-    """Kind of device (h100, h200, a100, ...)."""
+    gpu: str | None = None
+    """Kind of device (h100, h200, a100, ...); h200 if not given."""
     gpus_per_node: OneOrMore = _NODE
     """Devices of one machine, which NVLink connects."""
     mfu: Utilisation | None = None
@@ -81,7 +83,7 @@ def _plan(recipe: Recipe, options: PlanRecipe) -> None:
     from videoar.pretrain.planner.search import search, with_layouts
 
     gpus = _devices(recipe, options.recipe) if options.gpus is None else options.gpus
-    machine: dict[str, Any] = {"gpus": gpus, "gpu": options.gpu, "gpus_per_node": options.gpus_per_node}
+    machine: dict[str, Any] = {"gpus": gpus, "gpu": options.gpu or _GPU, "gpus_per_node": options.gpus_per_node}
     found = search(recipe, **machine, count=_SHOWN) if options.search else None
     if found:
         recipe = with_layouts(recipe, found.best)
@@ -92,7 +94,7 @@ def _plan(recipe: Recipe, options: PlanRecipe) -> None:
     else:
         from videoar.cluster.cli.planner_table import show_plan, show_search
 
-        show_plan(planned)
+        show_plan(planned, _assumed(options, gpus))
         if found:
             show_search(found)
     if options.plot:
@@ -103,6 +105,13 @@ def _plan(recipe: Recipe, options: PlanRecipe) -> None:
 
 def _figures(planned: Plan) -> dict[str, Any]:
     return asdict(planned) | {name: getattr(planned, name) for name in _TOTALS}
+
+
+def _assumed(options: PlanRecipe, gpus: int) -> str:
+    """The options that stand for what was not named about the devices, in brackets."""
+    named = options.gpus is not None or options.recipe.rpartition("@")[2].isdigit()
+    words = [*([] if named else [f"--gpus {gpus}"]), *([] if options.gpu else [f"--gpu {_GPU}"])]
+    return f" (assumed, as with {' '.join(words)})" if words else ""
 
 
 def _devices(recipe: Recipe, name: str) -> int:

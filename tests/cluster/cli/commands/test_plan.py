@@ -22,6 +22,7 @@ def test_every_figure_is_there_for_a_script(capsys: pytest.CaptureFixture[str]) 
     assert (figures["gpus"], figures["gpu"], figures["fits"]) == (8, "H200", True)
     assert figures["flops"] == figures["stages"][0]["whole"]["flops"]
     assert figures["tokens_per_s"] * figures["flops_per_token"] == pytest.approx(8 * 0.4 * 989e12)
+    assert figures["stages"][0]["time"]["bubble"] == 0.0
     (memory,) = figures["stages"][0]["ranks"]
     assert memory["weights"] == 2 * figures["parameters"]
     assert figures["memory_bytes_per_rank"] == sum(memory.values()) - memory["parameters"]
@@ -50,6 +51,16 @@ def test_the_plan_as_people_read_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1].startswith("a failure every ")
 
 
+def test_a_small_recipe_is_not_all_zeros(capsys: pytest.CaptureFixture[str]) -> None:
+    """Units fit the sizes; and the plan says which devices nobody has named."""
+    assert main(["plan", "debug"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("debug on 2 x H200, 8 in a node (assumed, as with --gpus 2 --gpu h200)\n")
+    assert "memory of a process, MB" in out
+    assert "0.0 GB" not in out
+    assert "0.0 min" not in out
+
+
 def test_a_search_prints_the_options_to_type(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Typed, they give the plan that the search showed. Four devices cannot share the recipe's batch as it is."""
     picture = tmp_path / "plan.svg"
@@ -73,6 +84,7 @@ def test_a_search_prints_the_options_to_type(capsys: pytest.CaptureFixture[str],
         (("tokenizer_demo",), "trains a tokenizer"),
         (("ucf101_l", "--gpus", "0"), "gpus=0: is below 1"),
         (("ucf101_l", "--gpus", "3"), "is not a multiple of the 3"),
+        (("debug", "--gpus", "64", "--gpus-per-node", "3"), "gpus=64: is not a multiple of the 3 devices of a node"),
         (("ucf101_l", "--gpu", "potato"), "use one of: h100, h200"),
         (("ucf101_l", "--mfu", "1.5"), "mfu=1.5"),
         (("t2v_4b@64", "--stages.I.batch", "8"), "is not a multiple of the 64"),
