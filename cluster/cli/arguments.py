@@ -62,7 +62,9 @@ def parse(command: type[Command], words: Sequence[str], prog: str) -> Command:
         if flag.replace("-", "_") not in known and f"--{flag}" not in HELP:
             raise unknown_flag(flag, flags[flag], known)
     _refuse_empty(command, positional, flags)
-    return _parse_quietly(command, words, prog, flags)
+    # tyro's usage line would lack the positional arguments that are given beside --help.
+    asked = ["--help"] if any(word in HELP for word in words) else words
+    return _parse_quietly(command, asked, prog, flags)
 
 
 def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -> tuple[Command, AnyRecipe, Flags]:

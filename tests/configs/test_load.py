@@ -30,7 +30,7 @@ def test_every_recipe_says_what_it_costs_and_how_to_run_it(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("debgu", "use one of: debug"), ("load", "use one of: "), ("missing.yaml", "give a name in configs/")],
+    [("debgu", r"did you mean debug\?"), ("load", "use one of: "), ("missing.yaml", "give a name in configs/")],
 )
 def test_a_recipe_that_is_not_there(name: str, remedy: str) -> None:
     """The first word after a command is the one most often mistyped."""

@@ -44,6 +44,14 @@ def test_the_parser_s_box_becomes_one_line(words: list[str], message: str) -> No
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize("words", [["--help"], ["x", "--help"], ["-h", "x"]])
+def test_help_names_the_positional_arguments(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever has typed one of two wants to know of the other."""
+    with pytest.raises(SystemExit):
+        parse(Options, words, "videoar test")
+    assert capsys.readouterr().out.splitlines()[0] == "usage: videoar test [-h] RUN [--num-clips INT]"
+
+
 def test_recipes_of_the_two_kinds_are_told_apart() -> None:
     """A tokenizer's recipe given to `videoar train` would fail far from its cause."""
     assert for_pretraining(debug.recipe()).name == "debug"
