@@ -14,6 +14,7 @@ from videoar.cluster.submit.job import MANY_NODES, Job
 from videoar.cluster.submit.programs import ask
 from videoar.cluster.submit.record import Submitted
 from videoar.cluster.submit.refuse import refuse_options
+from videoar.cluster.submit.slurm.flags import refuse_flags
 from videoar.cluster.submit.slurm.script import log_pattern, script
 from videoar.cluster.submit.slurm.status import status_of
 
@@ -35,6 +36,7 @@ class Slurm(Engine):
 
     def render(self, job: Job) -> Rendered:
         refuse_options(job, "Slurm", _REFUSED)
+        refuse_flags(job.flags)
         if job.nodes > 1 and job.command not in MANY_NODES:
             remedy = "use 1 node, and --array for its parts"
             raise InputError("nodes", job.nodes, f"has no use for `{job.command}`", remedy)
@@ -47,7 +49,12 @@ class Slurm(Engine):
 
     def checks(self, job: Job, rendered: Rendered) -> Sequence[Check]:
         (text,) = rendered.files.values()
-        return [lambda: _accepted(text, job), *([lambda: _free_gpus(job)] if job.gpus else [])]
+        checks: list[Check] = [lambda: _accepted(text, job)]
+        if job.gpus:
+            checks.append(lambda: _free_gpus(job))
+        if missing := [variable.name for variable in job.environment if variable.is_missing]:
+            checks.append(lambda: _unset(missing))
+        return checks
 
     def send(self, job: Job, rendered: Rendered) -> str:
         answer = ask(*rendered.command, folder=job.folder)
@@ -94,6 +101,12 @@ def _free_gpus(job: Job) -> Finding:
     wanted = job.nodes * job.gpus * (job.array or 1)
     state: State = "ok" if free >= wanted else "warn"
     return Finding(name="free GPUs", state=state, found=f"{free} of {there} are free now, {wanted} are asked for")
+
+
+def _unset(names: Sequence[str]) -> Finding:
+    """Slurm passes on what this shell has; the job ends at once without it."""
+    found = f"not set in this shell: {', '.join(names)}; the job would end at once"
+    return Finding(name="variables", state="warn", found=found, remedy="export before you submit")
 
 
 def count_free(table: str) -> tuple[int, int]:
