@@ -25,6 +25,8 @@ _REFUSED = {
     "volumes": "leave it out: the machines share their file systems",
 }
 _GPUS = re.compile(r"gpu(?::[^:,()\s]+)?:(\d+)")
+_NUMBER = re.compile(r"Job \d+ to start")
+"""Of a job that is only asked about: nothing has this number."""
 _USABLE = ("idle", "mix", "alloc", "comp")
 """States of machines that jobs may get; sinfo adds signs to them."""
 
@@ -85,10 +87,25 @@ def _read(submitted: Submitted, follows: bool) -> Iterator[str]:
 def _accepted(text: str, job: Job) -> Finding:
     """What `sbatch --test-only` says: when the job would start, or why it never would."""
     answer = ask("sbatch", "--test-only", folder=job.folder, stdin=text)
-    if answer.code:
-        field, value = ("partition", job.partition) if "partition" in answer.line else ("to", "slurm")
-        raise InputError(field, value, f"is refused by sbatch ({answer.line})", "see `sinfo`")
-    return Finding(name="sbatch", state="ok", found=answer.line)
+    if not answer.code:
+        return Finding(name="sbatch", state="ok", found=_NUMBER.sub("would start", answer.line))
+    if "configuration source" in answer.line or "Unable to contact" in answer.line:
+        raise Stopped(
+            f"Slurm is installed, but no cluster is configured here; set SLURM_CONF or run this on a login node "
+            f"(sbatch: {answer.line})"
+        )
+    field, value = _refused(answer.line, job)
+    raise InputError(field, value, f"is refused by sbatch ({answer.line})", "see `sinfo`")
+
+
+def _refused(line: str, job: Job) -> tuple[str, object]:
+    """The option that sbatch's message is about."""
+    if "node configuration is not available" in line or "Node count specification" in line:
+        return "nodes", f"{job.nodes}, gpus={job.gpus}"
+    for field, value in (("partition", job.partition), ("account", job.account), ("qos", job.qos)):
+        if value and field in line.lower():
+            return field, value
+    return "to", "slurm"
 
 
 def _free_gpus(job: Job) -> Finding:
@@ -106,7 +123,7 @@ def _free_gpus(job: Job) -> Finding:
 def _unset(names: Sequence[str]) -> Finding:
     """Slurm passes on what this shell has; the job ends at once without it."""
     found = f"not set in this shell: {', '.join(names)}; the job would end at once"
-    return Finding(name="variables", state="warn", found=found, remedy="export before you submit")
+    return Finding(name="variables", state="warn", found=found, remedy="export it first")
 
 
 def count_free(table: str) -> tuple[int, int]:
