@@ -31,9 +31,7 @@ def logs(words: Sequence[str], prog: str) -> int:
     options = parse(Logs, words, prog)
     engine, submitted = find_job(options.jobs, options.job)
     if engine.status(submitted).state == "queued":
-        warn(
-            f"{submitted.job} is queued; what it writes is shown {'when it starts' if options.follow else 'here later'}"
-        )
+        warn(f"{submitted.job} is queued: it writes when it starts")
     for text in engine.logs(submitted, follow=options.follow):
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -117,9 +117,8 @@ def submit(words: Sequence[str], prog: str) -> int:
         for text in engine.logs(submitted, follow=True):
             sys.stderr.write(text)
     except KeyboardInterrupt:
-        warn(
-            f"the job goes on: `videoar logs {submitted.job} --follow` shows it, `videoar cancel {submitted.job}` ends it"
-        )
+        number = submitted.job
+        warn(f"the job goes on: `videoar logs {number} --follow` shows it, `videoar cancel {number}` ends it")
         raise
     return engine.status(submitted).code_for_caller
 
