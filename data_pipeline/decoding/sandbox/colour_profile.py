@@ -13,8 +13,11 @@ from jaxtyping import Float32, Float64, UInt8
 
 _SRGB_TO_XYZ = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
 """Of linear sRGB, at the white of profiles (D50)."""
+_USED = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
 _SAME = 2
 """A profile that changes no colour by more than so many levels of 255 is sRGB, written by another hand."""
+_LARGEST = 1 << 20
+"""Bytes of a profile. Those of cameras have at most some thousand; a hostile one would fill the memory."""
 _NUM_PARAMETERS = (1, 3, 4, 5, 7)
 """Of each type of parametric curve (ICC.1:2022, table 68)."""
 
@@ -39,24 +42,24 @@ class ToSrgb:
 def to_srgb(frame: Any) -> ToSrgb | None:
     """How a frame becomes sRGB; None if it has no profile, or that of sRGB, or one that is no matrix and curves."""
     profile = frame.side_data.get("ICC_PROFILE")
-    return None if profile is None else _parsed(bytes(profile))
+    return None if profile is None or profile.buffer_size > _LARGEST else _parsed(bytes(profile))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=8)
 def _parsed(profile: bytes) -> ToSrgb | None:
     if profile[16:24] != b"RGB XYZ ":
         return None
     try:
         tags = _tags(profile)
-        to_xyz = np.stack([_xyz(tags[name]) for name in (b"rXYZ", b"gXYZ", b"bXYZ")], axis=1)
+        to_xyz = np.stack([_xyz(tags[name]) for name in _USED[:3]], axis=1)
         with np.errstate(all="ignore"):  # a hostile curve may be infinite
-            curves = np.stack([_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")])
+            curves = np.stack([_curve(tags[name]) for name in _USED[3:]]).astype(np.float32)
     except (KeyError, ValueError, IndexError, struct.error):
         return None  # shown as if it had none, as other programs do
     matrix = np.linalg.inv(_SRGB_TO_XYZ) @ to_xyz
     if not np.isfinite(curves).all():
         return None
-    conversion = ToSrgb(curves.astype(np.float32), matrix.astype(np.float32))
+    conversion = ToSrgb(curves, matrix.astype(np.float32))
     colours = np.array(list(itertools.product(range(0, 256, 51), repeat=3)), np.uint8)
     change = np.abs(conversion(colours).astype(int) - colours)
     return conversion if change.max() > _SAME else None
@@ -65,7 +68,7 @@ def _parsed(profile: bytes) -> ToSrgb | None:
 def _tags(profile: bytes) -> dict[bytes, bytes]:
     (count,) = struct.unpack_from(">I", profile, 128)
     entries = struct.iter_unpack(">4sII", profile[132 : 132 + 12 * count])
-    return {name: profile[start : start + size] for name, start, size in entries}
+    return {name: profile[start : start + size] for name, start, size in entries if name in _USED}
 
 
 def _xyz(tag: bytes) -> Float64[np.ndarray, " 3"]:

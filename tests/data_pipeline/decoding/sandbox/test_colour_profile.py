@@ -97,6 +97,8 @@ def test_profiles_are_applied(tmp_path: Path, primaries: Sequence[Sequence[float
         pytest.param(profile(DISPLAY_P3, SRGB_CURVE)[:300], id="cut off"),
         pytest.param(profile(DISPLAY_P3, b"curv" + bytes(4) + b"\xff" * 4), id="a table without entries"),
         pytest.param(profile(DISPLAY_P3, parametric(3, -300.0, 0.0, 0.0, 0.0, 0.0)), id="infinite"),
+        pytest.param(profile(DISPLAY_P3, parametric(1, 60.0, 30_000.0, 0.0)), id="infinite in 32 bits"),
+        pytest.param(profile(DISPLAY_P3, table([563]) + bytes(2 << 20)), id="far larger than a profile is"),
         pytest.param(profile(DISPLAY_P3, b"para" + bytes(4) + b"\xff" * 8), id="a curve of an unknown type"),
     ],
 )
