@@ -105,6 +105,8 @@ def test_a_job_that_saves_is_queued_again(
     either.wait_for(lambda: all((tmp_path / f"began.{node}").exists() for node in (0, 1)))
     either.ask("scancel", "--batch", "--signal=USR1", number)
     either.wait_for(lambda: status(number, capsys)["state"] == "queued")
+    assert main(["logs", number]) == 0
+    assert capsys.readouterr().err == f"{number} is queued: it writes when it starts\n"
     either.start_now(number)
     assert main(["logs", number, "--follow"]) == 0
     log = capsys.readouterr().out.splitlines()
