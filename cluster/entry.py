@@ -26,9 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for library in ("botocore", "aiobotocore", "megatron"):  # they log at every start what they found
         logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
-    if is_launched():
-        end_with_parent()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if is_launched():  # the launcher says how the job ended
+        end_with_parent()
+        return _outcome(words)
     return Ending().run(lambda: _outcome(words))
 
 

@@ -73,7 +73,7 @@ def plan_all(
         with _naming(dataset):
             if find_plan(root.child(dataset.name), settings_of(dataset, form, shard_limits(config))) is None:
                 missing.append(dataset)
-    for dataset in missing[1:]:  # the first is listed at once
+    for dataset in missing if len(missing) > 1 else ():  # a single one is listed at once
         with _naming(dataset), closing(iter_sources(dataset.source)) as inputs:
             next(inputs, None)
     planned = []

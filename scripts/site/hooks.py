@@ -13,6 +13,7 @@ from api_pages import api_pages
 from command_pages import command_pages
 from field_pages import field_pages
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from names import names, with_links
@@ -22,6 +23,7 @@ from source_pages import INCLUDED, ROOT, files_below, linked, source_html, sourc
 _PICTURE = re.compile(r"!\[([^\]]*)\]\((?:docs/)?(images/[\w-]+\.svg)\)")
 
 
+@event_priority(100)  # before mkdocstrings looks for the packages
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Make the pages, and put them into the navigation where it has the name of their folder."""
     pages = {**command_pages(), **field_pages(), **recipe_pages(), **api_pages()}
