@@ -14,7 +14,16 @@ from videoar.cluster.ground.process import SECRETS, secret_values
 
 MASK = "***"
 
-_SECRET_WORDS = ("key", "secret", "token", "password", "credential", "signature", "sig")
+_SECRET_WORDS = (
+    *("key", "secret", "secrets", "token", "password", "passwords", "passwd", "passphrase", "credential"),
+    *("credentials", "signature", "sig", "auth"),
+)
+_LAST_PARTS = ("keys", "pass", "pwd", "pat", "cred", "creds", "authorization", "bearer", "jwt")
+"""Ends of a secret's name, behind an underscore: as ends of words they are ordinary (format, bypass)."""
+
+_TOKEN = re.compile(r"(?<![\w./-])(?:hf_|gh[opsur]_|github_pat_|glpat-|sk-|xox[abp]-|AKIA|eyJ|(?i:bearer|basic) +)\w")
+"""What Hugging Face, GitHub, GitLab, OpenAI, Slack and AWS begin their keys with, web tokens, and HTTP's header."""
+
 _BEHIND_WORD = "|".join(f"(?<={word}=)" for word in _SECRET_WORDS)
 _IN_URL = re.compile(rf"(?<=://)(?:[^/@\s'\"]+|[^/@:\s'\"]+:(?!\d+/)[^@\s'\"]+)(?=@)|(?i:{_BEHIND_WORD})[^&\s'\"]+")
 _PORT = re.compile(r"\d*")
@@ -24,8 +33,7 @@ def refuse_credentials(field: str, url: str) -> None:
     """InputError if a URL contains a key, which would end up in logs, plans and manifests. The message masks it."""
     for part in url.split("::"):
         split = urlsplit(part)
-        names = {name.lower().replace("-", "_") for name in parse_qs(split.query, keep_blank_values=True)}
-        named = any(name.endswith(_SECRET_WORDS) for name in names)
+        named = any(is_secret_name(name) for name in parse_qs(split.query, keep_blank_values=True))
         _, colon, port = split.netloc.rpartition("]")[2].partition(":")
         cut = colon and not _PORT.fullmatch(port)  # a secret with a slash in it
         if "://" in part and ("@" in split.netloc or named or cut):
@@ -38,8 +46,16 @@ def refuse_credentials(field: str, url: str) -> None:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a variable of this name holds a secret: WANDB_API_KEY, HF_TOKEN."""
-    return name in SECRETS or name.lower().endswith(_SECRET_WORDS)
+    """Whether a variable of this name holds a secret: WANDB_API_KEY, HF_TOKEN, GH_PAT."""
+    plain = name.lower().replace("-", "_")
+    is_shells_own = plain in ("pwd", "oldpwd")
+    last = plain.rpartition("_")[2]
+    return name in SECRETS or plain.endswith(_SECRET_WORDS) or (last in _LAST_PARTS and not is_shells_own)
+
+
+def looks_secret(value: str) -> bool:
+    """Whether a value has the form of a token: hf_..., ghp_..., Bearer ...."""
+    return _TOKEN.search(value) is not None
 
 
 def redact(text: str) -> str:

@@ -55,6 +55,8 @@ class Job:
     """CPU cores of each machine."""
     wall_s: OneOrMore | None = None
     """Seconds after which the engine ends the job; None: the engine's default."""
+    time: str = ""
+    """The same as it was typed, for messages."""
     notice_s: OneOrMore = 120
     """Seconds before that at which the command is told to save."""
     partition: str = ""
@@ -115,9 +117,10 @@ class Job:
         if self.wall_s is not None and self.wall_s < self.notice_s + _LEAST_WORK_S:
             raise InputError(
                 "time",
-                f"{self.wall_s} s",
-                f"leaves no time for work: the command is told to save {self.notice_s} s before its end",
-                "give more time, or a smaller --faults.stop-within-s",
+                self.time or f"{self.wall_s} s",
+                f"leaves {max(0, self.wall_s - self.notice_s)} s for work, of {_LEAST_WORK_S} s at least: "
+                f"the command is told to save {self.notice_s} s before its end",
+                f"give {-(-(self.notice_s + _LEAST_WORK_S) // 60)}m or more, or a smaller --faults.stop-within-s",
             )
         if self.container is not None and not self.image:
             raise InputError("container", self.container, "opens no image", "add --image, or leave it out")

@@ -10,6 +10,8 @@ from videoar.cluster.ground.files import write_atomically
 from videoar.cluster.ground.serialize import from_yaml, to_yaml
 from videoar.cluster.ground.surroundings import read_text
 
+_SHOWN = 5
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submitted:
@@ -47,5 +49,10 @@ def read_record(jobs: Path, job: str) -> Submitted:
 
 
 def _known(jobs: Path) -> str:
-    names = sorted((path.stem for path in jobs.glob("*.yaml")), reverse=True)[:5] if jobs.is_dir() else []
-    return f"use one of: {', '.join(names)}" if names else "give --jobs the folder that `videoar submit` was run with"
+    """The newest records: names of the same moment are numbers that count up."""
+    newest = sorted(jobs.glob("*.yaml"), key=lambda path: (len(path.stem), path.stem), reverse=True)
+    newest.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    if not newest:
+        return "give --jobs the folder that `videoar submit` was run with"
+    more = f" and {len(newest) - _SHOWN} more" if len(newest) > _SHOWN else ""
+    return f"use one of: {', '.join(path.stem for path in newest[:_SHOWN])}{more}"

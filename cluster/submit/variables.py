@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 
 from videoar.cluster.ground.checks import short
-from videoar.cluster.ground.credentials import MASK, is_secret_name, refuse_credentials
+from videoar.cluster.ground.credentials import MASK, is_secret_name, looks_secret, refuse_credentials
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FIXED = re.compile(r"UID|EUID|PPID|BASHOPTS|SHELLOPTS|BASH_VERSINFO|SLURM_\w*")
+"""What bash does not let a script set, and what Slurm sets."""
 _LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 
 
@@ -30,15 +32,19 @@ class Variable:
             raise InputError(
                 "env", short(repr(name)), "is not the name of a variable", "write NAME, NAME=VALUE or NAME=@FILE"
             )
+        if equals and _FIXED.fullmatch(name):
+            raise InputError("env", name, "is set by bash or Slurm itself", "leave it out")
         if not _LINE.fullmatch(value):
             raise InputError(
                 "env", name, "has a value with a line break or another control character", "write NAME=@FILE"
             )
         if not equals:
             return Variable(name=name)
+        if value == "@":
+            raise InputError("env", word, "names no file", f"write {name}=@FILE")
         if value.startswith("@"):
             return Variable(name=name, file=value[1:])
-        if is_secret_name(name):
+        if is_secret_name(name) or looks_secret(value):
             raise InputError(
                 "env",
                 f"{name}={MASK}",
@@ -47,6 +53,11 @@ class Variable:
             )
         refuse_credentials("env", value)
         return Variable(name=name, value=value)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it should come from this shell, and is not set here."""
+        return self.value is None and self.file is None and variable(self.name) is None
 
 
 def value_here(given: Variable, of_file: str) -> str:

@@ -12,6 +12,7 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.submitted import JobNumber, JobsFolder, find_job
+from videoar.cluster.cli.output import warn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class Logs:
 def logs(words: Sequence[str], prog: str) -> int:
     options = parse(Logs, words, prog)
     engine, submitted = find_job(options.jobs, options.job)
+    if engine.status(submitted).state == "queued":
+        warn(f"{submitted.job} is queued: it writes when it starts")
     for text in engine.logs(submitted, follow=options.follow):
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -39,8 +39,8 @@ class Submit:
     to: Literal["slurm", "ray", "kubernetes"]
     """The engine."""
     command: str = "train"
-    """The command of `videoar` that runs: `train`, `"data plan"`, `"data run"`, `"data text"`, `"tokenizer train"` or
-    `evaluate`."""
+    """The command of `videoar` that runs: `train`, `"data plan"`, `"data run"`, `"data text"` or
+    `"tokenizer train"`."""
     name: str | None = None
     """Name of the job; that of the recipe and command if not given."""
     nodes: Nodes = 1
@@ -113,8 +113,13 @@ def submit(words: Sequence[str], prog: str) -> int:
     say(submitted.job)
     if not options.wait:
         return 0
-    for text in engine.logs(submitted, follow=True):
-        sys.stderr.write(text)
+    try:
+        for text in engine.logs(submitted, follow=True):
+            sys.stderr.write(text)
+    except KeyboardInterrupt:
+        number = submitted.job
+        warn(f"the job goes on: `videoar logs {number} --follow` shows it, `videoar cancel {number}` ends it")
+        raise
     return engine.status(submitted).code_for_caller
 
 
@@ -133,6 +138,7 @@ def _job(options: Submit, checked: Checked) -> Job:
         gpus=options.gpus,
         processes=checked.processes,
         cpus=options.cpus,
+        time=options.time or "",
         wall_s=None if options.time is None else seconds_of(options.time),
         notice_s=checked.notice_s,
         partition=options.partition,

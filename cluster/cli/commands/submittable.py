@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from videoar.cluster.submit.job import Job
     from videoar.configs.load import AnyRecipe
 
-SUBMITTABLE = ("train", "data plan", "data run", "data text", "tokenizer train", "evaluate")
+SUBMITTABLE = ("train", "data plan", "data run", "data text", "tokenizer train")
 
 _MARGIN_S = 60
 """Seconds for a signal to reach all processes, and for them to exit when they have saved."""
@@ -77,8 +77,6 @@ def _for_training(checked: Checked, options: Train, gpus: int) -> Checked:
 def _options_class(command: str) -> type:
     if command not in SUBMITTABLE:
         raise InputError("command", command, "cannot be submitted", f"use one of: {', '.join(SUBMITTABLE)}")
-    if command not in COMMANDS:
-        raise InputError("command", command, "is not a command yet", f"`videoar --help` lists {len(COMMANDS)} commands")
     return COMMANDS[command].options
 
 

@@ -37,18 +37,20 @@ def _directives(job: Job) -> Iterator[tuple[str, str]]:
     """Options of sbatch, each with its meaning."""
     yield f"--job-name={job.name}", "name in squeue and of the log"
     yield f"--nodes={job.nodes}", "machines"
-    yield "--ntasks-per-node=1", "one agent on each, which starts the processes"
+    what = "one agent on each, which starts the processes" if job.command in MANY_NODES else "one command on each"
+    yield "--ntasks-per-node=1", what
     if job.gpus:
         yield f"--gpus-per-node={job.gpus}", "GPUs of each machine: one process each"
     if job.cpus is not None:
         yield f"--cpus-per-task={job.cpus}", "CPU cores of each machine"
     if job.wall_s is not None:
         yield f"--time={_clock(job.wall_s)}", "after this time Slurm ends the job"
-    yield f"--signal=B:USR1@{job.notice_s}", "seconds before that, this script is told to let the command save"
+    end = "that" if job.wall_s is not None else "the time limit"
+    yield f"--signal=B:USR1@{job.notice_s}", f"seconds before {end}, this script tells the command to save"
     if job.array is not None:
         yield f"--array=1-{job.array}", "jobs that share the work"
     yield "--requeue", "queue it again after a machine has failed"
-    yield f"--output={log_pattern(job)}", "stdout and stderr; %j is the number of the job"
+    yield f"--output={log_pattern(job)}", f"stdout and stderr; {_signs(job)}"
     yield "--open-mode=append", "keep the log when the job is queued again"
     for name in ("partition", "account", "qos"):
         if value := getattr(job, name):
@@ -60,6 +62,10 @@ def _directives(job: Job) -> Iterator[tuple[str, str]]:
 def log_pattern(job: Job) -> str:
     """The log's path with Slurm's signs: %A_%a are the numbers of an array and of the job in it."""
     return f"{job.jobs}/{job.name}-{'%A_%a' if job.array is not None else '%j'}.log"
+
+
+def _signs(job: Job) -> str:
+    return "%j is the number of the job" if job.array is None else "%A is the number of the array, %a that in it"
 
 
 def _aligned(directives: Iterator[tuple[str, str]]) -> str:

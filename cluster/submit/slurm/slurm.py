@@ -14,6 +14,7 @@ from videoar.cluster.submit.job import MANY_NODES, Job
 from videoar.cluster.submit.programs import ask
 from videoar.cluster.submit.record import Submitted
 from videoar.cluster.submit.refuse import refuse_options
+from videoar.cluster.submit.slurm.flags import refuse_flags
 from videoar.cluster.submit.slurm.script import log_pattern, script
 from videoar.cluster.submit.slurm.status import status_of
 
@@ -24,6 +25,8 @@ _REFUSED = {
     "volumes": "leave it out: the machines share their file systems",
 }
 _GPUS = re.compile(r"gpu(?::[^:,()\s]+)?:(\d+)")
+_NUMBER = re.compile(r"Job \d+ to start")
+"""Of a job that is only asked about: nothing has this number."""
 _USABLE = ("idle", "mix", "alloc", "comp")
 """States of machines that jobs may get; sinfo adds signs to them."""
 
@@ -35,6 +38,7 @@ class Slurm(Engine):
 
     def render(self, job: Job) -> Rendered:
         refuse_options(job, "Slurm", _REFUSED)
+        refuse_flags(job.flags)
         if job.nodes > 1 and job.command not in MANY_NODES:
             remedy = "use 1 node, and --array for its parts"
             raise InputError("nodes", job.nodes, f"has no use for `{job.command}`", remedy)
@@ -47,7 +51,12 @@ class Slurm(Engine):
 
     def checks(self, job: Job, rendered: Rendered) -> Sequence[Check]:
         (text,) = rendered.files.values()
-        return [lambda: _accepted(text, job), *([lambda: _free_gpus(job)] if job.gpus else [])]
+        checks: list[Check] = [lambda: _accepted(text, job)]
+        if job.gpus:
+            checks.append(lambda: _free_gpus(job))
+        if missing := [variable.name for variable in job.environment if variable.is_missing]:
+            checks.append(lambda: _unset(missing))
+        return checks
 
     def send(self, job: Job, rendered: Rendered) -> str:
         answer = ask(*rendered.command, folder=job.folder)
@@ -78,10 +87,25 @@ def _read(submitted: Submitted, follows: bool) -> Iterator[str]:
 def _accepted(text: str, job: Job) -> Finding:
     """What `sbatch --test-only` says: when the job would start, or why it never would."""
     answer = ask("sbatch", "--test-only", folder=job.folder, stdin=text)
-    if answer.code:
-        field, value = ("partition", job.partition) if "partition" in answer.line else ("to", "slurm")
-        raise InputError(field, value, f"is refused by sbatch ({answer.line})", "see `sinfo`")
-    return Finding(name="sbatch", state="ok", found=answer.line)
+    if not answer.code:
+        return Finding(name="sbatch", state="ok", found=_NUMBER.sub("would start", answer.line))
+    if "configuration source" in answer.line or "Unable to contact" in answer.line:
+        raise Stopped(
+            f"Slurm is installed, but no cluster is configured here; set SLURM_CONF or run this on a login node "
+            f"(sbatch: {answer.line})"
+        )
+    field, value = _refused(answer.line, job)
+    raise InputError(field, value, f"is refused by sbatch ({answer.line})", "see `sinfo`")
+
+
+def _refused(line: str, job: Job) -> tuple[str, object]:
+    """The option that sbatch's message is about."""
+    if "node configuration is not available" in line or "Node count specification" in line:
+        return "nodes", f"{job.nodes}, gpus={job.gpus}"
+    for field, value in (("partition", job.partition), ("account", job.account), ("qos", job.qos)):
+        if value and field in line.lower():
+            return field, value
+    return "to", "slurm"
 
 
 def _free_gpus(job: Job) -> Finding:
@@ -94,6 +118,12 @@ def _free_gpus(job: Job) -> Finding:
     wanted = job.nodes * job.gpus * (job.array or 1)
     state: State = "ok" if free >= wanted else "warn"
     return Finding(name="free GPUs", state=state, found=f"{free} of {there} are free now, {wanted} are asked for")
+
+
+def _unset(names: Sequence[str]) -> Finding:
+    """Slurm passes on what this shell has; the job ends at once without it."""
+    found = f"not set in this shell: {', '.join(names)}; the job would end at once"
+    return Finding(name="variables", state="warn", found=found, remedy="export it first")
 
 
 def count_free(table: str) -> tuple[int, int]:

@@ -71,6 +71,8 @@ def together(rows: Iterable[Row]) -> Status:
     ended = [row.code for row in rows if row.code is not None]
     status = Status(state=state, detail=rows[0].detail if len(rows) == 1 else f"{len(rows)} jobs")
     code = max(ended) if ended and status.has_ended else None
+    if state != "done" and code == 0:
+        code = None  # Slurm notes 0 for what was cancelled, or ran out of time
     tasks = {row.job: row.state for row in rows} if len(rows) > 1 else {}
     return Status(state=state, detail=status.detail, exit_code=code, tasks=tasks)
 
@@ -85,9 +87,13 @@ def _scontrol(job: str) -> Iterator[Row]:
             facts["JobState"],
             *([f"on {facts['NodeList']}"] if facts.get("NodeList", "(null)") not in ("", "(null)") else []),
             *([f"reason {facts['Reason']}"] if facts.get("Reason", "None") != "None" else []),
-            *([f"queued again {facts['Restarts']} times"] if facts.get("Restarts", "0") != "0" else []),
+            *([_restarts(facts["Restarts"])] if facts.get("Restarts", "0") != "0" else []),
         ]
         yield Row(job=number, word=facts["JobState"], code=code_of(facts.get("ExitCode", "")), detail=", ".join(shown))
+
+
+def _restarts(count: str) -> str:
+    return "queued again once" if count == "1" else f"queued again {count} times"
 
 
 def _squeue(job: str) -> Iterator[Row]:

@@ -2,8 +2,10 @@
 # {{title}}
 # Made by `videoar submit`. Change what you like, and send it from {{folder}} with: sbatch {{path}}
 {{directives}}
+# A variable that is not set is an error. The command runs in this folder, which must be the same on every machine.
 set -u
 cd -- {{folder}} || exit 1
+# The exit code is left in this file, for `videoar status`.
 left={{jobs}}/{{number}}.code
 rm -f -- "$left"
 
@@ -19,17 +21,23 @@ wait "$step"
 code=$?
 if [ "$code" -eq 0 ] && [ -e "$saved" ]; then code=75; fi
 
-# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. The last time it
-# returns 1, because an administrator's RequeueExit=75 would queue it for ever.
-if [ "$code" -eq 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt {{requeues}} ]; then
-    trap - USR1 TERM
-    scontrol requeue "$SLURM_JOB_ID" && sleep 300
+# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. It is not if it was
+# cancelled: its state is then RUNNING no more, and Slurm would queue it all the same. The last time the script returns 1,
+# because an administrator's RequeueExit=75 would queue the job for ever.
+why="not queued again ({{requeues}} times at most): submit it again, or raise --requeues"
+if [ "$code" -eq 75 ]; then
+    if [[ "$(scontrol show job --oneliner "{{number}}") " != *" JobState=RUNNING "* ]]; then
+        why="cancelled: the same command submitted again goes on from there"
+    elif [ "${SLURM_RESTART_COUNT:-0}" -lt {{requeues}} ]; then
+        trap - USR1 TERM
+        scontrol requeue "{{number}}" && sleep 300
+    fi
 fi
 
 # For `videoar status`, also where Slurm forgets a job soon after its end.
 echo "$code" >"$left"
 if [ "$code" -eq 75 ]; then
-    echo "saved, and not queued again ({{requeues}} times at most): submit it again, or raise --requeues" >&2
+    echo "saved, and $why" >&2
     exit 1
 fi
 exit "$code"

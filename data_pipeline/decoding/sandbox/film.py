@@ -13,6 +13,7 @@ import av
 from av.stream import Disposition
 
 from videoar.data_pipeline.decoding.file_marks import NUM_BYTES, image_kind
+from videoar.data_pipeline.decoding.sandbox.demuxing import has_lost_place, heard
 from videoar.data_pipeline.decoding.sandbox.jpeg import is_whole
 from videoar.data_pipeline.decoding.sandbox.kinds import deinterlaced, kinds_of
 from videoar.data_pipeline.decoding.sandbox.packets import Packets
@@ -40,11 +41,25 @@ class FailedSeek(ValueError):
 @contextmanager
 def open_film(request: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     """A file (`path`) and its main video stream, decoded by one thread."""
-    with _open(request) as container:
+    with _open_at_start(request) as container:
         stream = main_stream(container, request["stream"])
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
         yield container, stream
+
+
+def _open_at_start(request: dict[str, Any]) -> Any:
+    """Packets are read ahead to learn about the streams, and read again if that met damage: nobody heard where."""
+    with heard() as log:
+        container = _open(request)
+    if not has_lost_place(container, log):
+        return container
+    try:
+        container.seek(container.start_time or 0)
+    except av.error.FFmpegError:
+        container.close()
+        container = _open(request)
+    return container
 
 
 def _open(request: dict[str, Any]) -> Any:

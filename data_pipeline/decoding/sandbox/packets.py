@@ -8,56 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import av
 from av.codec.context import Flags
 
+from videoar.data_pipeline.decoding.sandbox.demuxing import Log, has_lost_place, heard, is_end, read_packets
 from videoar.data_pipeline.decoding.sandbox.timestamps import RESTART_S, RESTARTING, Missing
 
-_MOST_FAILURES = 1000
-"""Failures to read a packet, one after the other, after which the rest of a film is given up."""
-_MARKED_EARLY = 2
-"""A packet is marked as torn at most so far before the fault: it is cut out of the stream when the next one begins."""
 _ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "vp9", "av1"})
 """Codecs in which a packet that shows no frame is damaged, unless the film is interlaced: then it may be a field."""
 _HARMLESS = ("SEI", "mmco:", "number of reference frames")
 """Errors in what is not needed for the pictures, which many encoders make."""
 _CONCEALED = ("concealing", "NALU")
 """Parts of messages that a decoder does not count as errors, although a picture is lost or invented."""
-
-Log = list[tuple[int, str, str]]
-"""FFmpeg's messages: level, name of the speaker, text."""
-
-
-def read_packets(container: Any, stream: Any) -> Iterator[Any]:
-    """The packets of a stream; None in the place of those that could not be read."""
-    failures, torn = 0, list[Any]()
-    while failures < _MOST_FAILURES:
-        try:
-            for packet in container.demux(stream):
-                failures = 0
-                if packet.is_corrupt or torn:
-                    torn.append(packet)
-                    if len(torn) > _MARKED_EARLY:
-                        yield from torn if _is_joint(*torn[-2:]) else [None, packet]
-                        torn = []
-                else:
-                    yield packet
-            break
-        except av.error.FFmpegError as error:
-            if isinstance(error, MemoryError):
-                raise
-            failures, torn = failures + 1, []
-            yield None
-    if torn:
-        yield None
-
-
-def _is_joint(last: Any, first: Any) -> bool:
-    """Whether two packets are the ends of joined streams: the counter of packets begins anew, as the clock does."""
-    return first.is_keyframe and None not in (last.dts, first.dts) and first.dts < last.dts
 
 
 class Packets:
@@ -86,11 +50,15 @@ class Packets:
     def frames(self) -> Iterator[Any]:
         """Frames in the order of display, and in their places `Missing` for those that are lost."""
         self._codec.flags |= int(Flags.output_corrupt)  # shows, marked, what would be left out in silence
-        with _heard() as log:
+        held: list[Any] = []  # the last packet's: its end is lost, too, if the next one cannot be read
+        with heard() as log:
             for packet in read_packets(self._container, self._stream):
-                if packet is None or (log and self._has_lost_place(log)):
+                if packet is None or (log and has_lost_place(self._container, log)):
                     self._has_unknown, self._reason = True, self._reason or "some packets cannot be read"
-                    self._break_off([], 0)
+                    self._break_off(held, 0)
+                    held = []
+                yield from self._shown(held)
+                held = []
                 if packet is not None and self._is_wanted(packet):
                     frames, is_faulty = self._decoded(packet, log)
                     numbered = [(self._sent.pop(frame.pts, None), frame) for frame in frames]
@@ -98,20 +66,18 @@ class Packets:
                     faults += [fault for number, frame in numbered for fault in self._faults(number, frame)]
                     if faults:
                         self._break_off(numbered, min(faults))
-                    elif frames:
-                        yield from self._shown(numbered)
+                    else:
+                        held = numbered
+        yield from self._shown(held)
         if self._reason and not self._has_shown:
             raise ValueError(f"no frame can be decoded: {self._reason}")
+        self._has_unknown |= bool(self._gap)  # nobody knows what else there was
         yield from self._rest(None)
-
-    def _has_lost_place(self, log: Log) -> bool:
-        """Whether the demuxer had to search for the next packet: it does not say what it passes over."""
-        return any(level <= av.logging.ERROR and name == self._container.format.name for level, name, _ in log)
 
     def _is_wanted(self, packet: Any) -> bool:
         """Whether to decode a packet: after a fault, from the next key frame on."""
         if not packet.size:
-            return packet.dts is None and not self._is_waiting  # the end, at which the decoder shows the rest
+            return is_end(packet) and not self._is_waiting  # the end, at which the decoder shows the rest
         pts = None if self._is_avi else packet.pts
         is_start = self._start is None and (packet.is_keyframe or math.isinf(self._restart))
         if is_start:  # a recording of a stream begins anywhere: what comes before its first key frame is no part of it
@@ -122,7 +88,8 @@ class Packets:
             self._is_waiting, self._leading_fault = False, math.inf
             self._key, self._key_number = pts, self._number + 1
         if self._is_waiting:
-            self._lose(pts)
+            if not packet.is_discard:  # those are never shown
+                self._lose(pts)
             return False
         self._number += 1
         if pts is not None and not packet.is_discard:
@@ -239,6 +206,8 @@ class Packets:
                 gap = [Missing(self._start + (self._number > self._key_number), base)]
         if self._last is not None:  # what is shown after a time that was guessed is not shown again
             gap = [frame for frame in gap if not -self._restart < frame.pts - self._last <= 0]
+        if is_open:
+            gap = [Missing(frame.pts, base) for frame in gap]
         if is_open and self._last is not None:
             yield Missing(self._last, base)
         for run in self._runs(gap):
@@ -255,17 +224,3 @@ class Packets:
                 run = []
             run.append(frame)
         yield sorted(run, key=lambda item: item.pts)
-
-
-@contextmanager
-def _heard() -> Iterator[Log]:
-    """What FFmpeg says from now on. Equal messages count: the next may be about another picture."""
-    before = av.logging.get_level()
-    av.logging.set_skip_repeated(False)
-    av.logging.set_level(av.logging.INFO)
-    capture = av.logging.Capture(local=False)
-    try:
-        with capture as log:
-            yield log
-    finally:
-        av.logging.set_level(before)

@@ -6,8 +6,8 @@ from typing import Any
 
 import av
 
+from videoar.data_pipeline.decoding.sandbox.demuxing import read_packets
 from videoar.data_pipeline.decoding.sandbox.film import Film, RefusedSource, check_size
-from videoar.data_pipeline.decoding.sandbox.packets import read_packets
 from videoar.data_pipeline.decoding.sandbox.picture import shown_size
 from videoar.data_pipeline.decoding.sandbox.timestamps import RESTARTING, Clock
 

@@ -34,7 +34,10 @@ JOB = Job(name="debug", command="train", words=("debug",), folder=Path("/shared"
         ({"command": "tokenizer train", "nodes": 2}, "nodes=2: has no use for `tokenizer train`"),
         ({"array": 2}, "array=2: cannot share the work of `train`"),
         ({"command": "data run", "array": 2, "words": ("debug", "--part", "1/2")}, "array=2: gives each of its jobs"),
-        ({"wall_s": 200}, "time=200 s: leaves no time for work: the command is told to save 120 s before its end"),
+        (
+            {"wall_s": 200},
+            "time=200 s: leaves 80 s for work, of 120 s at least: the command is told to save 120 s before its end",
+        ),
         ({"container": "pyxis"}, "container=pyxis: opens no image"),
     ],
 )

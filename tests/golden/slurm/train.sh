@@ -7,7 +7,7 @@
 #SBATCH --gpus-per-node=8                  # GPUs of each machine: one process each
 #SBATCH --cpus-per-task=96                 # CPU cores of each machine
 #SBATCH --time=48:00:00                    # after this time Slurm ends the job
-#SBATCH --signal=B:USR1@300                # seconds before that, this script is told to let the command save
+#SBATCH --signal=B:USR1@300                # seconds before that, this script tells the command to save
 #SBATCH --requeue                          # queue it again after a machine has failed
 #SBATCH --output=jobs/t2v_4b-train-%j.log  # stdout and stderr; %j is the number of the job
 #SBATCH --open-mode=append                 # keep the log when the job is queued again
@@ -16,8 +16,10 @@
 #SBATCH --qos=high                         # as you asked
 #SBATCH --exclusive                        # as you asked (--flags)
 #SBATCH --mem=0                            # as you asked (--flags)
+# A variable that is not set is an error. The command runs in this folder, which must be the same on every machine.
 set -u
 cd -- /shared/work || exit 1
+# The exit code is left in this file, for `videoar status`.
 left=jobs/$SLURM_JOB_ID.code
 rm -f -- "$left"
 
@@ -46,17 +48,23 @@ wait "$step"
 code=$?
 if [ "$code" -eq 0 ] && [ -e "$saved" ]; then code=75; fi
 
-# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. The last time it
-# returns 1, because an administrator's RequeueExit=75 would queue it for ever.
-if [ "$code" -eq 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 20 ]; then
-    trap - USR1 TERM
-    scontrol requeue "$SLURM_JOB_ID" && sleep 300
+# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. It is not if it was
+# cancelled: its state is then RUNNING no more, and Slurm would queue it all the same. The last time the script returns 1,
+# because an administrator's RequeueExit=75 would queue the job for ever.
+why="not queued again (20 times at most): submit it again, or raise --requeues"
+if [ "$code" -eq 75 ]; then
+    if [[ "$(scontrol show job --oneliner "$SLURM_JOB_ID") " != *" JobState=RUNNING "* ]]; then
+        why="cancelled: the same command submitted again goes on from there"
+    elif [ "${SLURM_RESTART_COUNT:-0}" -lt 20 ]; then
+        trap - USR1 TERM
+        scontrol requeue "$SLURM_JOB_ID" && sleep 300
+    fi
 fi
 
 # For `videoar status`, also where Slurm forgets a job soon after its end.
 echo "$code" >"$left"
 if [ "$code" -eq 75 ]; then
-    echo "saved, and not queued again (20 times at most): submit it again, or raise --requeues" >&2
+    echo "saved, and $why" >&2
     exit 1
 fi
 exit "$code"

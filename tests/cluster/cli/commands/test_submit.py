@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from videoar.cluster.cli.arguments import own_flags
 from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.cli.commands.submittable import SUBMITTABLE
 from videoar.cluster.entry import main
+from videoar.cluster.submit.programs import Answer
 
 
 def test_options_of_submit_and_of_the_commands_are_different_words() -> None:
@@ -73,9 +76,9 @@ def test_memory_and_time_are_compared_with_the_budget(
     monkeypatch.setenv("PATH", str(tmp_path))
     base = ["submit", "t2v_4b@8", "--to", "slurm", "--gpus", "8"]
     assert main([*base, "--gpu", "h200", "--time", "1d", "--requeues", "1"]) == 2
-    assert "time=24.0 h x 2: is less than the " in capsys.readouterr().err
+    assert "time=1d x 2: is less than the " in capsys.readouterr().err
     assert main([*base, "--gpu", "h100", "--parallel.recompute", "none"]) == 2
-    assert "gpu=H100: has 80.0 GB, and a process needs " in capsys.readouterr().err
+    assert "gpu=H100: has 80.0 GB, of which 72.0 (90 %) may be used; a process needs " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "cancel"])
@@ -86,3 +89,79 @@ def test_a_job_that_is_not_recorded(
     monkeypatch.chdir(tmp_path)
     assert main([command, "7"]) == 2
     assert capsys.readouterr().err.startswith("JOB=7: is not a job in jobs/; give --jobs the folder")
+
+
+def test_the_newest_jobs_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a hundred jobs the last is meant; as words, 9 came before 10."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    for number in range(6, 13):
+        (tmp_path / "jobs" / f"{number}.yaml").touch()
+        os.utime(tmp_path / "jobs" / f"{number}.yaml", (number // 8, number // 8))
+    assert main(["status", "99"]) == 2
+    assert capsys.readouterr().err.endswith("use one of: 12, 11, 10, 9, 8 and 2 more\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message"),
+    [
+        ("sbatch: fatal: Could not establish a configuration source", 1, "Slurm is installed, but no cluster is conf"),
+        (
+            "sbatch: error: Unable to contact slurm controller (connect failure)",
+            1,
+            "Slurm is installed, but no cluster",
+        ),
+        (
+            "sbatch: error: Requested node configuration is not available",
+            2,
+            "nodes=2, gpus=0: is refused by sbatch (Requested node configuration is not available); see `sinfo`",
+        ),
+    ],
+)
+def test_what_sbatch_refuses(
+    said: str,
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A person who is not on a login node must be told so, and whose job is too large, which option it is."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("videoar.cluster.submit.slurm.slurm.ask", lambda *_, **__: Answer(1, "", said))
+    assert main(["submit", "debug", "--to", "slurm", "--nodes", "2", "--env", "NOT_SET_HERE"]) == code
+    assert capsys.readouterr().err.splitlines()[-1].startswith(message)
+
+
+def test_a_variable_that_is_not_set_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The job would wait for a day, and end at once."""
+    monkeypatch.chdir(tmp_path)
+    said = Answer(0, "", "sbatch: Job 7 to start at 2030-01-01T00:00:00 on nodes n1")
+    monkeypatch.setattr("videoar.cluster.submit.slurm.slurm.ask", lambda *_, **__: said)
+    assert main(["submit", "debug", "--to", "slurm", "--env", "NOT_SET_HERE", "PATH"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "ok    layout          1 on CPUs",
+        "ok    sbatch          would start at 2030-01-01T00:00:00 on nodes n1",
+        "warn  variables       not set in this shell: NOT_SET_HERE; the job would end at once; export it first",
+    ]
+
+
+def test_interrupted_while_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends the waiting and not the job: whoever thinks otherwise pays for both."""
+
+    def interrupted(*_: object, **__: object) -> Iterator[str]:
+        raise KeyboardInterrupt
+        yield ""
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("videoar.cluster.submit.slurm.slurm.ask", lambda *_, **__: Answer(0, "7", ""))
+    monkeypatch.setattr("videoar.cluster.submit.slurm.slurm._read", interrupted)
+    assert main(["submit", "debug", "--to", "slurm", "--wait"]) == 1
+    said = "the job goes on: `videoar logs 7 --follow` shows it, `videoar cancel 7` ends it"
+    assert said in capsys.readouterr().err.splitlines()

@@ -40,6 +40,13 @@ def test_an_array_is_running_while_one_of_its_jobs_is() -> None:
     assert (ended.state, ended.exit_code, ended.code_for_caller) == ("failed", 2, 2)
 
 
+@pytest.mark.parametrize("word", ["CANCELLED", "TIMEOUT"])
+def test_what_did_not_finish_has_no_code_0(word: str) -> None:
+    """Slurm notes 0:0 for a job that was cancelled: a script that reads it would go on as if it were done."""
+    ended = together([Row(job="1", word=word, code=0)])
+    assert (ended.exit_code, ended.code_for_caller) == (None, 1)
+
+
 def test_codes_as_a_shell_has_them() -> None:
     """`0:9` is a job that was killed, and not one that is done."""
     assert (code_of("75:0"), code_of("0:9"), code_of("0:0"), code_of(""), code_of("x:y")) == (75, 137, 0, None, None)

@@ -17,8 +17,8 @@ from videoar.configs.debug import recipe as debug_recipe
 from videoar.data_pipeline.config.datasets import ShotConfig
 from videoar.data_pipeline.decoding.client import ClipCut, DecodeLimits, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import nearest_frames
-from videoar.data_pipeline.decoding.sandbox.film import Film
-from videoar.data_pipeline.decoding.sandbox.packets import read_packets
+from videoar.data_pipeline.decoding.sandbox.demuxing import read_packets
+from videoar.data_pipeline.decoding.sandbox.film import Film, open_film
 from videoar.data_pipeline.encoding.footage import FootageReader
 from videoar.data_pipeline.planning.choose import plan_clips
 from videoar.data_pipeline.planning.examine import DAMAGED
@@ -43,6 +43,14 @@ Damage = Callable[[bytes], bytes]
 DAMAGES: dict[str, Damage] = {
     "zeros": lambda packet: bytes(len(packet)),
     "noise": lambda packet: np.random.default_rng(0).bytes(len(packet)),
+}
+PLACES = {  # in fortieths of the file
+    ("film.mkv", "gone"): (8, 14, 23),
+    ("film.mkv", "zeros to the end"): (15, 31, 38),
+    ("film.mkv", "breaks off"): (20, 31, 38),
+    ("film.ts", "gone"): (35, 38),
+    ("film.ts", "zeros to the end"): (9, 20, 39),
+    ("film.ts", "breaks off"): (10, 29, 38),
 }
 
 
@@ -75,9 +83,7 @@ def damaged(film: Path, packet: int, how: Damage, path: Path) -> Path:
 
 def shown(path: Path) -> list[tuple[float, np.ndarray | None]]:
     """What `Film` reads, without seeking."""
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type, stream.codec_context.thread_count = "NONE", 1
+    with open_film({"path": str(path), "max_pixels": 1 << 20, "stream": None}) as (container, stream):
         film = Film(container, stream, {"max_frames": 1000, "max_pixels": 1 << 20})
         return [(time, None if frame is None else frame.to_ndarray(format="rgb24")) for time, frame in film.frames()]
 
@@ -105,12 +111,60 @@ def test_frames_are_exact_or_missing(films: dict[str, Path], tmp_path: Path, nam
     found = shown(damaged(films[name], packet, DAMAGES[how], tmp_path / name))
     times = [time for time, _ in found]
     assert times == sorted(times)
+    assert NUM_FRAMES - 2 * GOP <= len(check_frames(found, whole)) < NUM_FRAMES
+
+
+def check_frames(found: list[tuple[float, np.ndarray | None]], whole: list[np.ndarray]) -> set[int]:
+    """Numbers of the frames that are found: each is exact, and no clip takes it for one that is lost."""
     exact = {round(time * 25): pixels for time, pixels in found if pixels is not None}
     assert [number for number, pixels in exact.items() if not np.array_equal(pixels, whole[number])] == []
-    assert NUM_FRAMES - 2 * GOP <= len(exact) < NUM_FRAMES
-    holes = sorted(set(range(NUM_FRAMES)) - set(exact))
+    end = 1 + round(25 * max(time for time, _ in found))
+    holes = sorted(set(range(min(end, len(whole)))) - set(exact))
     chosen = dict(nearest_frames(found, [number / 25 for number in holes]))
     assert [holes[index] for index, pixels in chosen.items() if pixels is not None] == [], "have a stand-in"
+    return set(exact)
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.ts"])
+@pytest.mark.parametrize("how", ["gone", "zeros to the end", "breaks off"])
+def test_damage_between_packets(films: dict[str, Path], tmp_path: Path, name: str, how: str) -> None:
+    """A demuxer looks for the next packet, and passes on what it has of the one before; some of it while opening."""
+    whole, data = decoded(films[name]), films[name].read_bytes()
+    ends = how != "gone"
+    for start in PLACES[name, how]:
+        place = len(data) * start // 40
+        after = b"" if how == "breaks off" else bytes(len(data) - place) if ends else data[place + 150 :]
+        (tmp_path / name).write_bytes(data[:place] + after)
+        assert len(check_frames(shown(tmp_path / name), whole)) >= 5
+
+
+def test_zeros_up_to_the_index(films: dict[str, Path], tmp_path: Path) -> None:
+    """Damage that lasts to the end: the last frame that is left is not shown in the place of those after it."""
+    whole, data = decoded(films["closed.mp4"]), films["closed.mp4"].read_bytes()
+    with av.open(str(films["closed.mp4"])) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    end = data.rfind(b"moov") - 4
+    for number in (6, 18, 24):
+        start = (packets[number].pos or 0) + packets[number].size // 2
+        (tmp_path / "bad.mp4").write_bytes(data[:start] + bytes(end - start) + data[end:])
+        assert 0 < len(check_frames(shown(tmp_path / "bad.mp4"), whole)) < number
+
+
+def test_what_an_edit_list_cuts_off_may_be_damaged(films: dict[str, Path], tmp_path: Path) -> None:
+    """Its frames are never shown, nor missing: the film begins with the first one that the list keeps."""
+    cut = 5
+    with av.open(str(films["closed.mp4"])) as source, av.open(str(tmp_path / "edit.mp4"), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None and packet.pts is not None and packet.time_base is not None:
+                early = int(cut / 25 / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts - early, packet.dts - early, stream
+                container.mux(packet)
+    whole = decoded(films["closed.mp4"])[cut:]
+    assert len(check_frames(shown(tmp_path / "edit.mp4"), whole)) == NUM_FRAMES - cut
+    for packet in (0, 3):
+        found = shown(damaged(tmp_path / "edit.mp4", packet, DAMAGES["zeros"], tmp_path / "bad.mp4"))
+        assert check_frames(found, whole) == set(range(GOP - cut, NUM_FRAMES - cut))
 
 
 @pytest.mark.parametrize("name", [name for name in CODECS if name != "open.mp4"])
