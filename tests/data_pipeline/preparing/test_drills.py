@@ -37,7 +37,7 @@ def test_hostile_and_damaged_films_are_rows_with_a_reason(cluster: None, tmp_pat
         write_video(raw / f"{name}.mp4")
     (raw / "list.mp4").write_text("ffconcat version 1.0\nfile good.mp4\n")
     (raw / "hls.mp4").write_text("#EXTM3U\n#EXTINF:1,\ngood.mp4\n#EXT-X-ENDLIST\n")
-    data = config(films(raw), decode_timeout_s=3.0, max_failed_fraction=0.95, actors=2)
+    data = config(films(raw), decode_timeout_s=6.0, max_failed_fraction=0.95, actors=2)
     plan_all(data, out)
     _damage(raw)
     url = prepare(data, out)["films"]
@@ -45,9 +45,9 @@ def test_hostile_and_damaged_films_are_rows_with_a_reason(cluster: None, tmp_pat
     assert counts.num_planned == 21
     assert counts.num_samples + counts.num_failed == 21
     told = " | ".join(counts.failed)
-    for reason in ("signal 11", "longer than 3 s", "MemoryError"):
+    for reason in ("signal 11", "longer than 6 s", "MemoryError"):
         assert reason in told
-    assert counts.num_samples >= 3, "the good film's clips"
+    assert counts.num_samples >= 3, f"the good film's clips: {counts.failed}"
     assert counts.num_skipped == 2, "a list of other files is not a film, even if its name is that of one"
     assert verify(url).problems == ()
 
