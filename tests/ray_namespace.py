@@ -28,6 +28,7 @@ P, Result = ParamSpec("P"), TypeVar("Result")
 
 ADDRESS = "http://127.0.0.1:8265"
 _PATIENCE_S = 300.0
+_TRIES = 3
 _NAMESPACES = ("--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc")
 _NEW_NETWORK = 0x40000000
 _MACHINE = ("--node-ip-address=127.0.0.1", "--object-store-memory=83886080", "--disable-usage-stats", "--block")
@@ -44,6 +45,10 @@ def why_not() -> str:
     return f"a Ray cluster needs a namespace of its own: {tried.stderr.strip()}" if tried.returncode else ""
 
 
+class _Ended(Exception):
+    """The head has ended; its log."""
+
+
 class RayNamespace:
     """The cluster; `here` runs a function of this process inside its network."""
 
@@ -57,7 +62,18 @@ class RayNamespace:
         self._ray = shutil.which("ray") or str(Path(sys.executable).with_name("ray"))
 
     def start(self) -> None:
-        """Start the head and a second machine; returns when the head answers."""
+        """Start the head and a second machine; returns when the head answers.
+
+        On a busy machine a part of Ray may wait too long for another, and then all of the head ends: once more.
+        """
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(_Ended):
+                return self._start_machines()
+            self.stop()
+            self._processes.clear()
+        self._start_machines()
+
+    def _start_machines(self) -> None:
         head = [self._ray, "start", "--head", "--port=26379", "--dashboard-host=127.0.0.1", "--dashboard-port=8265"]
         head += [f"--num-cpus={self._cpus}", f"--temp-dir={self._folder}/ray", *_MACHINE]
         self._start(["unshare", *_NAMESPACES, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *head], "head")
@@ -107,7 +123,8 @@ class RayNamespace:
         while not (found := ready()):
             logs = [path.read_text(errors="replace")[-3000:] for path in self._folder.glob("*.log")]
             assert time.monotonic() < end, logs
-            assert self._processes[0].poll() is None, logs
+            if self._processes[0].poll() is not None:
+                raise _Ended(logs)
             time.sleep(0.1)
         return found
 
