@@ -59,6 +59,8 @@ class RayNamespace:
         token.write_text(secrets.token_hex(32))
         self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_ADDRESS": ADDRESS}
         self._processes = list[subprocess.Popen[bytes]]()
+        self._first = 0
+        self._thread: ThreadPoolExecutor | None = None
         self._ray = shutil.which("ray") or str(Path(sys.executable).with_name("ray"))
 
     def start(self) -> None:
@@ -86,18 +88,21 @@ class RayNamespace:
 
     def here(self, function: Callable[P, Result], *arguments: P.args, **named: P.kwargs) -> Result:
         """Call a function in a thread whose connections are made inside the cluster's network."""
+        assert self._thread is not None, "is not started"
         return self._thread.submit(function, *arguments, **named).result()
 
     def stop(self) -> None:
         """End every process of the namespace, which ends with its first."""
         for process in self._processes:
             process.terminate()
-        if self._processes:
+        if self._first:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._first, signal.SIGKILL)
+            self._first = 0
         for process in self._processes:
             process.wait(_PATIENCE_S)
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._thread.shutdown()
 
     def _start(self, words: Sequence[str], name: str) -> None:
         # The jobs' files: the head's processes import the project as this process does.

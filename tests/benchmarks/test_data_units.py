@@ -9,6 +9,7 @@ from videoar.benchmarks.data_units import run
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.drill
 def test_a_few_units_are_scheduled_committed_and_finished() -> None:
     """Its commits are made by hand, and a run that refuses them ends in an error and no figure."""
     found = run(num_units=20, actors=1)

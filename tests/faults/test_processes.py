@@ -68,7 +68,7 @@ def test_a_process_that_hangs_is_named_and_the_job_ends(debug_data: str, tmp_pat
     assert "in all_reduce" in (tmp_path / "health" / "00000.stack").read_text()
 
 
-@pytest.mark.parametrize(("processes", "after_s"), [(1, 0.7), (2, 1.7), (2, 3.7)])
+@pytest.mark.parametrize(("processes", "after_s"), [(1, 0.7), (2, 1.7), pytest.param(2, 3.7, marks=pytest.mark.drill)])
 def test_a_signal_as_it_starts(processes: int, after_s: float, debug_data: str, tmp_path: Path) -> None:
     """A job that is called back while it imports has lost nothing: it must be submitted again, not count as failed."""
     words = ("--run", tmp_path / "new", "--data.url", debug_data, "--processes", processes, *ENDLESS)

@@ -54,7 +54,13 @@ LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
     },
     8: {"tensor2-pipeline2-context2": {"tensor": 2, "pipeline": 2, "context": 2, "zero_stage": 1}},
 }
-DRILLS = ("tensor2-zero3-recompute", "interleaved2-data2-zero1", "tensor2-pipeline2-context2")
+DRILLS = (
+    "tensor2-zero2",
+    "tensor2-zero3-recompute",
+    "pipeline2-gather2-recompute",
+    "interleaved2-data2-zero1",
+    "tensor2-pipeline2-context2",
+)
 """Layouts of four and eight processes whose parts other layouts show two by two."""
 BF16: dict[int, dict[str, dict[str, Any]]] = {
     1: {"plain-bf16": {"precision": "bf16"}},
@@ -71,7 +77,7 @@ BROKEN: dict[str, dict[str, str | None]] = {
 """Plans with one entry wrong; without sequence parallelism, where a norm between layers sees every token."""
 CASES = [(count, name) for count, layouts in LAYOUTS.items() for name in layouts]
 CASES_BF16 = [(2, name) for name in BF16[2]]
-OFTEN_BF16 = ("zero1-bf16", "tensor2-bf16", "pipeline2-bf16")
+OFTEN_BF16 = ("zero1-bf16", "tensor2-bf16")
 """The others have the same optimizer, and their cuts are shown in float32."""
 
 

@@ -159,6 +159,7 @@ def test_a_killed_driver_is_restarted_and_nothing_is_lost_or_doubled(cluster: No
     assert {name: (commits / name).read_bytes() for name in done} == done, "what was committed was made again"
 
 
+@pytest.mark.drill
 def test_parts_make_every_shard_once_and_the_last_one_finishes(cluster: None, tmp_path: Path) -> None:
     """Jobs of an array share a dataset: a shard that two of them make is paid twice; one that none makes is lost."""
     from videoar.data_pipeline.preparing.prepare import prepare

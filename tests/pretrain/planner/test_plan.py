@@ -43,7 +43,7 @@ def test_ucf101_by_hand() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("history", ["scales", "context"])
+@pytest.mark.parametrize("history", ["scales", pytest.param("context", marks=pytest.mark.drill)])
 def test_the_work_is_that_of_packs_as_they_are_built(toy: Any, history: HistoryKind) -> None:
     """Tokens and pairs to the last one; under the Random Frame Mask, the mean over its draws."""
     toy = toy.with_model(history=history)

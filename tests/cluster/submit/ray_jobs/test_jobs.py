@@ -240,7 +240,8 @@ def drive(script: Path, requeues: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("starts", "requeues", "code"), [(3, 1, 75), pytest.param(3, 5, 0, marks=pytest.mark.drill)])
+@pytest.mark.drill
+@pytest.mark.parametrize(("starts", "requeues", "code"), [(3, 1, 75), (3, 5, 0)])
 def test_the_driver_starts_again_after_75_only(
     tmp_path: Path, run_driver: Callable[[Path, int], tuple[int, str]], starts: int, requeues: int, code: int
 ) -> None:
