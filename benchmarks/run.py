@@ -15,6 +15,7 @@ import torch
 
 from videoar.benchmarks.cases import Options, Row
 from videoar.benchmarks.measure import rounded
+from videoar.cluster.ground.versions import installed_version
 
 OF_CASES = ("attention", "train", "decode", "tokenizer", "size1", "machine")
 """Benchmarks that give a line of figures for each of their cases; the others give one line."""
@@ -55,7 +56,7 @@ def stdout_as_stderr() -> Iterator[None]:
 def environment() -> dict[str, Any]:
     """Versions and machine that a figure depends on."""
     packages = ("torch", "triton", "transformers", "megatron-core", "deepspeed")
-    versions = {name: version for name in packages if (version := _version(name))}
+    versions = {name: version for name in packages if (version := installed_version(name))}
     if torch.version.cuda:
         versions["cuda"] = torch.version.cuda
     return {
@@ -65,11 +66,3 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "load_average": os.getloadavg()[0],
     }
-
-
-def _version(package: str) -> str | None:
-    """The version of a package; None if it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.metadata
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.files import write_atomically, written_aside
 from videoar.cluster.ground.process import PREEMPTED_MARKER, World
 from videoar.cluster.ground.serialize import from_yaml, to_yaml
+from videoar.cluster.ground.versions import installed_version
 from videoar.data_pipeline.storage.objects import Storage, explain_full_disk
 from videoar.pretrain.config import Recipe
 
@@ -155,12 +155,7 @@ def check_writable(root: Storage) -> None:
 
 
 def _environment(world: World) -> dict[str, object]:
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "absent"
+    versions = {package: installed_version(package) or "absent" for package in _PACKAGES}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu"
     return {
         "python": platform.python_version(),

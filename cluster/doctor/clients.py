@@ -14,6 +14,7 @@ from videoar.cluster.doctor.libraries import version
 from videoar.cluster.doctor.programs import answer_of
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.process import variable
+from videoar.cluster.submit.ray_jobs.api import OPENER, authorization
 
 _ANSWER_S = 8.0
 _CLIENT_VERSION = "Client Version"
@@ -90,13 +91,9 @@ def _port(address: str) -> str:
 
 def _dashboard(address: str) -> str:
     """Ask Ray's dashboard for its version, with the token of this user."""
-    path = variable("RAY_AUTH_TOKEN_PATH")
-    token = Path(path).read_text().strip() if path else variable("RAY_AUTH_TOKEN")
-    request = urllib.request.Request(urllib.parse.urljoin(address, "/api/version"))
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
+    request = urllib.request.Request(urllib.parse.urljoin(address, "/api/version"), headers=authorization())
     try:
-        with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:
+        with OPENER.open(request, timeout=_ANSWER_S) as answer:
             return f"answers ({answer.status})"
     except urllib.error.HTTPError as refusal:
         with refusal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from videoar.cluster.doctor.check import failed, ok
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.process import variable, without_job
+from videoar.cluster.ground.versions import installed_version
 
 STEP_S = 300.0
 """Seconds that a step of Megatron-core or DeepSpeed, and the import before it, may take on a busy machine."""
@@ -21,10 +21,7 @@ _INSTALL = "pip install -c constraints.txt -e '.[{}]'"
 
 def version(distribution: str) -> str:
     """Its version, or `absent`."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
+    return installed_version(distribution) or "absent"
 
 
 class Trial:

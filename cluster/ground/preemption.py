@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
@@ -27,6 +27,12 @@ _TWICE_S = 1.0
 """A second Ctrl-C after this time is a second request; one before it is the same key, reported by two processes."""
 
 log = logging.getLogger(__name__)
+
+
+def code_of_all(codes: Collection[int]) -> int | None:
+    """The exit code of a job on several machines: 75 must not hide that one failed. None if there is none."""
+    failed = [code for code in codes if code not in (0, EXIT_PREEMPTED)]
+    return max(failed or codes, default=None)
 
 
 class Preempted(KeyboardInterrupt):

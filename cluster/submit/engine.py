@@ -55,6 +55,12 @@ class Status:
         return self.exit_code or (0 if self.state == "done" else 1)
 
 
+def compared_gpus(free: int, there: int, wanted: int) -> Finding:
+    """What is free now; a job that asks for more waits."""
+    found = f"{free} of {there} are free now, {wanted} are asked for"
+    return Finding(name="free GPUs", state="ok" if free >= wanted else "warn", found=found)
+
+
 class Engine(ABC):
     """An engine that runs jobs. Its methods raise InputError for what a person wrote, Stopped for what failed."""
 

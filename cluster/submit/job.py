@@ -25,6 +25,11 @@ MANY_NODES = ("train",)
 ARRAYS = ("data run",)
 """Commands whose work an array of jobs shares."""
 
+_LEAST_WORK_S = 120
+"""Seconds before the notice. Slurm may give it a minute early."""
+
+_ONE_NODE = "use 1 node; an array (--array N) of `data run` shares its work"
+
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+=/-]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _FLAG = re.compile(r"[a-z][a-z0-9-]*(=[A-Za-z0-9_.:@+=/,\[\]&|*()!%-]+)?")
@@ -84,6 +89,16 @@ class Job:
     place: str = ""
     """Where the engine is: Ray's address, Kubernetes' namespace."""
 
+    @property
+    def command_words(self) -> tuple[str, ...]:
+        """What follows `videoar` on the command line."""
+        return (*self.command.split(), *self.words)
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """The whole command that runs on a machine."""
+        return (self.python, "-m", "videoar.cluster.entry", *self.command_words)
+
     def __post_init__(self) -> None:
         check_fields(self, "")
         _refuse("name", self.name, _NAME, "use letters, digits, . _ and -, at most 63")
@@ -124,12 +139,6 @@ class Job:
             )
         if self.container is not None and not self.image:
             raise InputError("container", self.container, "opens no image", "add --image, or leave it out")
-
-
-_LEAST_WORK_S = 120
-"""Seconds before the notice. Slurm may give it a minute early."""
-
-_ONE_NODE = "use 1 node; an array (--array N) of `data run` shares its work"
 
 
 def _refuse(field: str, value: str, pattern: re.Pattern[str], remedy: str) -> None:

@@ -37,7 +37,7 @@ def send(engine: Engine, job: Job, rendered: Rendered) -> Submitted:
         engine=engine.name,
         job=identifier,
         name=job.name,
-        command=(*job.command.split(), *job.words),
+        command=job.command_words,
         folder=str(job.folder),
         jobs=job.jobs,
         logs=engine.log_files(job, identifier),

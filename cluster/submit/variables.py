@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from videoar.cluster.ground.checks import short
@@ -58,6 +59,14 @@ class Variable:
     def is_missing(self) -> bool:
         """Whether it should come from this shell, and is not set here."""
         return self.value is None and self.file is None and variable(self.name) is None
+
+
+def exported(given: Variable) -> str:
+    """The line of a script that sets a variable from its file, or to its value."""
+    if given.file is not None:
+        return f"{given.name}=$(<{shlex.quote(given.file)}) || exit 1; export {given.name}"
+    assert given.value is not None, "has neither"
+    return f"export {given.name}={shlex.quote(given.value)}"
 
 
 def value_here(given: Variable, of_file: str) -> str:

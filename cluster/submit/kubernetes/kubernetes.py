@@ -12,7 +12,7 @@ from typing import Any
 
 from videoar.cluster.ground.errors import InputError, Stopped
 from videoar.cluster.ground.finding import Finding
-from videoar.cluster.submit.engine import ENDED, Check, Engine, Rendered, Status
+from videoar.cluster.submit.engine import ENDED, Check, Engine, Rendered, Status, compared_gpus
 from videoar.cluster.submit.follow import POLL_S
 from videoar.cluster.submit.job import Job
 from videoar.cluster.submit.kubernetes.manifest import ON_RAY, kind, manifest, object_name
@@ -166,7 +166,5 @@ def _free_gpus(job: Job) -> Finding:
     pods = ask("kubectl", "get", "pods", "--all-namespaces", "--output=json")
     if nodes.code or pods.code:
         return Finding(name="free GPUs", state="skip", found=(nodes if nodes.code else pods).line)
-    free, there = free_gpus(json.loads(nodes.out)["items"], json.loads(pods.out)["items"], GPU)
-    wanted = job.nodes * job.gpus
-    found = f"{free} of {there} are free now, {wanted} are asked for"
-    return Finding(name="free GPUs", state="ok" if free >= wanted else "warn", found=found)
+    counts = free_gpus(json.loads(nodes.out)["items"], json.loads(pods.out)["items"], GPU)
+    return compared_gpus(*counts, job.nodes * job.gpus)

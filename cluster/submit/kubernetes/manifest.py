@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import yaml
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.versions import installed_version
 from videoar.cluster.submit.job import Job
-from videoar.cluster.submit.kubernetes.pod import CONTAINER, pod, videoar, work_folder
+from videoar.cluster.submit.kubernetes.pod import CONTAINER, pod, work_folder
 
 ON_RAY = ("data run",)
 """Commands that are RayJobs."""
@@ -125,7 +125,6 @@ def _job_set(job: Job) -> dict[str, Any]:
 
 
 def _machines(job: Job) -> dict[str, Any]:
-    command = videoar(job, *job.command.split(), *job.words)
     return {
         "parallelism": job.nodes,
         "completions": job.nodes,
@@ -143,7 +142,7 @@ def _machines(job: Job) -> dict[str, Any]:
                 {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
             ]
         },
-        "template": {"spec": pod(job, command, extra=_meeting(job))},
+        "template": {"spec": pod(job, job.program, extra=_meeting(job))},
     }
 
 
@@ -162,7 +161,7 @@ def _meeting(job: Job) -> list[dict[str, Any]]:
 
 def _ray_job(job: Job) -> dict[str, Any]:
     """A Ray cluster for one command: a head that runs it, and machines for its actors."""
-    folder, command = work_folder(job), shlex.join(videoar(job, *job.command.split(), *job.words))
+    folder, command = work_folder(job), shlex.join(job.program)
     head = replace(job, gpus=0, cpus=1, memory="4Gi")
     submitter = pod(replace(head, memory="1Gi", volumes=(), environment=()), (), container="ray-job-submitter")
     group = {"groupName": _MACHINES, "replicas": job.nodes, "minReplicas": job.nodes, "maxReplicas": job.nodes}
@@ -200,7 +199,5 @@ def _of_ray(made: dict[str, Any]) -> dict[str, Any]:
 
 def _ray_version() -> dict[str, str]:
     """The version here, which is that of the image if both are installed from the same constraints."""
-    try:
-        return {"rayVersion": version("ray")}
-    except PackageNotFoundError:
-        return {}
+    installed = installed_version("ray")
+    return {"rayVersion": installed} if installed else {}

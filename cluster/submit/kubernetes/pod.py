@@ -47,11 +47,6 @@ def pod(job: Job, command: Sequence[str], *, container: str = CONTAINER, extra: 
     }
 
 
-def videoar(job: Job, *words: str) -> list[str]:
-    """The words of a command of `videoar` in the image."""
-    return [job.python, "-m", "videoar.cluster.entry", *words]
-
-
 def volumes(job: Job) -> Iterator[tuple[str, str]]:
     """Claims and the folders where they are mounted."""
     for word in job.volumes:

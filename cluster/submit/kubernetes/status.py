@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, code_of_all
 from videoar.cluster.submit.engine import State, Status
 
 _RAY_STATES: dict[str, State] = {"SUCCEEDED": "done", "FAILED": "failed", "STOPPED": "cancelled", "RUNNING": "running"}
@@ -51,19 +51,18 @@ def of_ray_job(found: Mapping[str, Any]) -> Status:
 
 
 def exit_code(pods: Sequence[Mapping[str, Any]]) -> int | None:
-    """The exit code of all pods: 75 must not hide that a machine failed. None if no pod has ended."""
+    """The exit code of all pods; None if no pod has ended."""
     codes = [
         container["state"]["terminated"]["exitCode"]
         for each in pods
-        for container in [*_containers(each, "initContainerStatuses"), *_containers(each, "containerStatuses")]
+        for container in _containers(each)
         if "terminated" in container.get("state", {})
     ]
-    failed = [code for code in codes if code not in (0, EXIT_PREEMPTED)]
-    return max(failed or codes, default=None)
+    return code_of_all(codes)
 
 
-def _containers(each: Mapping[str, Any], kind: str) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = each.get("status", {}).get(kind, [])
+def _containers(each: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = each.get("status", {}).get("containerStatuses", [])
     return found
 
 
@@ -78,7 +77,7 @@ def _waiting(conditions: Mapping[str, Mapping[str, Any]], pods: Sequence[Mapping
     reasons = {
         container["state"]["waiting"].get("message") or container["state"]["waiting"].get("reason", "")
         for each in pods
-        for container in _containers(each, "containerStatuses")
+        for container in _containers(each)
         if "waiting" in container.get("state", {})
     }
     reasons |= {

@@ -32,7 +32,7 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-_OPENER = build_opener(_NoRedirects)
+OPENER = build_opener(_NoRedirects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class RayApi:
 
     def ask(self, path: str, body: object = None, *, post: bool = False) -> Any:
         """What the API answers; None if it does not know the job. Stopped if it fails or cannot be reached."""
-        headers = {"Content-Type": "application/json", **_authorization()}
+        headers = {"Content-Type": "application/json", **authorization()}
         data = json.dumps(body).encode() if body is not None else None
         request = Request(f"{self.address}/api/{path}", data, headers, method="POST" if post else "GET")
         try:
-            with _OPENER.open(request, timeout=_PATIENCE_S) as answer:
+            with OPENER.open(request, timeout=_PATIENCE_S) as answer:
                 return json.loads(answer.read())
         except HTTPError as error:
             if error.code == 404:
@@ -83,7 +83,7 @@ class RayApi:
         return Stopped(f"{self.address} refuses the request ({error.code} {text[-1] if text else error.reason})")
 
 
-def _authorization() -> dict[str, str]:
+def authorization() -> dict[str, str]:
     """The header with the token; none unless RAY_AUTH_MODE is `token`, as in Ray."""
     if variable("RAY_AUTH_MODE") != "token":
         return {}

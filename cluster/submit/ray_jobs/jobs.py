@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from videoar.cluster.ground.errors import InputError, Stopped
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.finding import State as FindingState
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.versions import installed_version
 from videoar.cluster.submit.engine import ENDED, Check, Engine, Rendered, State, Status
 from videoar.cluster.submit.follow import POLL_S
 from videoar.cluster.submit.job import Job
@@ -114,10 +114,7 @@ def _reached(api: RayApi, job: Job) -> Finding:
 
 
 def _installed() -> str | None:
-    try:
-        return version("ray")
-    except PackageNotFoundError:
-        return None
+    return installed_version("ray")
 
 
 def _room(api: RayApi, job: Job) -> Finding:

@@ -25,7 +25,7 @@ import tyro
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, install
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, code_of_all, install
 from videoar.cluster.ground.process import child_environment, variable
 from videoar.data_pipeline.preparing.ray_cluster import ray_cluster
 
@@ -71,9 +71,9 @@ class Round:
 
     @property
     def code(self) -> int:
-        """The exit code of all: 75 must not hide that a machine failed."""
-        failed = [code for code in self.codes if code not in (0, EXIT_PREEMPTED)]
-        return max(failed or self.codes, default=EXIT_PREEMPTED)
+        """The exit code of all; 75 if none has ended: they resume."""
+        code = code_of_all(self.codes)
+        return EXIT_PREEMPTED if code is None else code
 
 
 class Machine:

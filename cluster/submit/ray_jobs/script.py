@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 from videoar.cluster.submit.job import Job
 from videoar.cluster.submit.template import filled
-from videoar.cluster.submit.variables import Variable, value_here
+from videoar.cluster.submit.variables import Variable, exported, value_here
 
 JOINS = ("data run",)
 """Commands that join the Ray cluster themselves, and need one process on its head only."""
@@ -29,7 +30,7 @@ def script(job: Job) -> str:
         "where": head if job.command in JOINS else machines,
         "folder": shlex.quote(str(job.folder)),
         "environment": "".join(f"{line}\n" for line in _environment(job)),
-        "command": _videoar(job, *job.command.split(), *job.words),
+        "command": shlex.join(job.program),
     }
     return filled("ray.sh", places)
 
@@ -49,10 +50,6 @@ def cpus(job: Job) -> int:
     return job.cpus or job.processes
 
 
-def _videoar(job: Job, *words: str) -> str:
-    return shlex.join([job.python, "-m", "videoar.cluster.entry", *words])
-
-
 def _environment(job: Job) -> Iterator[str]:
     if job.environment:
         yield "# Variables. No secret is in this file."
@@ -62,6 +59,5 @@ def _environment(job: Job) -> Iterator[str]:
 
 def _assignment(given: Variable) -> str:
     if given.file is not None:
-        return f"{given.name}=$(<{shlex.quote(given.file)}) || exit 1; export {given.name}"
-    value = value_here(given, "FILE of a file that the machines can read")
-    return f"export {given.name}={shlex.quote(value)}"
+        return exported(given)
+    return exported(replace(given, value=value_here(given, "FILE of a file that the machines can read")))

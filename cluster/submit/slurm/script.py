@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from videoar.cluster.submit.job import MANY_NODES, Job
 from videoar.cluster.submit.template import filled
-from videoar.cluster.submit.variables import Variable
+from videoar.cluster.submit.variables import Variable, exported
 
 _ARRAY_NUMBER = "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 
@@ -15,7 +15,6 @@ _ARRAY_NUMBER = "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 def script(job: Job, path: str) -> str:
     """The text that sbatch is given. Everything that a person wrote is quoted, or of characters that need no quotes."""
     start = "slurm_tasks.sh" if job.command in MANY_NODES or job.container == "pyxis" else "slurm_alone.sh"
-    words = (*job.command.split(), *job.words)
     places = {
         "title": f"{job.name}: videoar {job.command}",
         "folder": shlex.quote(str(job.folder)),
@@ -24,7 +23,7 @@ def script(job: Job, path: str) -> str:
         "number": _ARRAY_NUMBER if job.array is not None else "$SLURM_JOB_ID",
         "directives": _aligned(_directives(job)),
         "environment": "".join(f"{line}\n" for line in _environment(job)),
-        "command": shlex.join(_inside(job, words))
+        "command": shlex.join(_command(job))
         + (f' --part "$SLURM_ARRAY_TASK_ID/{job.array}"' if job.array is not None else ""),
         "options": shlex.join(_srun(job)),
         "requeues": str(job.requeues),
@@ -83,28 +82,23 @@ def _clock(seconds: int) -> str:
 def _environment(job: Job) -> Iterator[str]:
     if job.environment:
         yield "# Variables. Those without a value here come from the shell that submits: no secret is in this file."
-    for variable in job.environment:
-        yield _assignment(variable)
+    yield from map(_assignment, job.environment)
     if job.environment:
         yield ""
 
 
-def _assignment(variable: Variable) -> str:
-    name = variable.name
-    if variable.file is not None:
-        return f"{name}=$(<{shlex.quote(variable.file)}) || exit 1; export {name}"
-    if variable.value is not None:
-        return f"export {name}={shlex.quote(variable.value)}"
-    return f': "${{{name}:?is not set: export it in the shell that submits}}"'
+def _assignment(given: Variable) -> str:
+    if given.file is None and given.value is None:
+        return f': "${{{given.name}:?is not set: export it in the shell that submits}}"'
+    return exported(given)
 
 
-def _inside(job: Job, words: Sequence[str]) -> list[str]:
-    """The words of a command of `videoar`, run in the image if there is one that srun does not open."""
-    inside = [job.python, "-m", "videoar.cluster.entry", *words]
+def _command(job: Job) -> list[str]:
+    """The job's command, run in the image if there is one that srun does not open."""
     if job.container != "apptainer":
-        return inside
+        return [*job.program]
     nv = ["--nv"] if job.gpus else []
-    return ["apptainer", "exec", *nv, "--bind", str(job.folder), "--pwd", str(job.folder), job.image, *inside]
+    return ["apptainer", "exec", *nv, "--bind", str(job.folder), "--pwd", str(job.folder), job.image, *job.program]
 
 
 def _srun(job: Job) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from videoar.cluster.ground.errors import InputError, Stopped
-from videoar.cluster.ground.finding import Finding, State
-from videoar.cluster.submit.engine import Check, Engine, Rendered, Status
+from videoar.cluster.ground.finding import Finding
+from videoar.cluster.submit.engine import Check, Engine, Rendered, Status, compared_gpus
 from videoar.cluster.submit.follow import follow
 from videoar.cluster.submit.job import MANY_NODES, Job
 from videoar.cluster.submit.programs import ask
@@ -114,10 +114,7 @@ def _free_gpus(job: Job) -> Finding:
     answer = ask("sinfo", "-h", "-N", *where, "-O", "NodeList:100,StateCompact:20,Gres:200,GresUsed:200")
     if answer.code:
         return Finding(name="free GPUs", state="skip", found=answer.line)
-    free, there = count_free(answer.out)
-    wanted = job.nodes * job.gpus * (job.array or 1)
-    state: State = "ok" if free >= wanted else "warn"
-    return Finding(name="free GPUs", state=state, found=f"{free} of {there} are free now, {wanted} are asked for")
+    return compared_gpus(*count_free(answer.out), job.nodes * job.gpus * (job.array or 1))
 
 
 def _unset(names: Sequence[str]) -> Finding:
