@@ -39,7 +39,7 @@ class Journal:
         self._lock = threading.Lock()
         self._file: int | None = None
         self._is_open, self._made_folder = False, False
-        self._places: dict[int, int] = {}
+        self._places: dict[bytes, int] = {}
         self.num_recalled = 0
         """Inputs whose findings were known from a planning that was stopped."""
 
@@ -123,17 +123,15 @@ class Journal:
             payload = os.pread(self._file, size, place + _RECORD.size)
             if len(payload) < size or zlib.crc32(payload) != crc:
                 break
-            self._places[_short(key)] = place
+            self._places[key] = place
             place += _RECORD.size + size
         return place
 
     def _recall(self, key: bytes) -> list[Examined] | None:
-        place = self._places.get(_short(key))
+        place = self._places.get(key)
         if self._file is None or place is None:
             return None
-        whole_key, size, _ = _RECORD.unpack(os.pread(self._file, _RECORD.size, place))
-        if whole_key != key:
-            return None
+        _, size, _ = _RECORD.unpack(os.pread(self._file, _RECORD.size, place))
         return from_json(json.loads(zlib.decompress(os.pread(self._file, size, place + _RECORD.size))))
 
     def _append(self, key: bytes, payload: bytes) -> None:
@@ -161,7 +159,3 @@ def _is_current(config: SourceConfig, listed: Source, known: Source) -> bool:
 
 def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def _short(key: bytes) -> int:
-    return int.from_bytes(key[:8], "big")
