@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videoar.cluster.ground.errors import InputError, Stopped
+from videoar.cluster.ground.programs import run_program
 
 _PATIENCE_S = 120.0
 _PREFIX = re.compile(r"^\w+: (error: )?")
@@ -39,9 +40,7 @@ def ask(program: str, *words: str, folder: Path | None = None, stdin: str = "") 
     if not is_there(program):
         raise InputError("PATH", program, "is not installed here", f"run this where `{program}` is: a login node")
     try:
-        ran = subprocess.run(
-            [program, *words], cwd=folder, input=stdin, capture_output=True, text=True, timeout=_PATIENCE_S
-        )
+        ran = run_program(program, *words, limit_s=_PATIENCE_S, folder=folder, stdin=stdin)
     except subprocess.TimeoutExpired as error:
         raise Stopped(f"{program} has not answered for {_PATIENCE_S:.0f} s; try again") from error
     return Answer(ran.returncode, ran.stdout, ran.stderr)
