@@ -17,7 +17,7 @@ from videoar.cluster.cli.output import complain, open_closed_streams, say_how_to
 from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.ending import Ended, Ending
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, SIGNALS, Preempted
 from videoar.cluster.ground.process import EXIT_STOPPED, end_with_parent, is_launched, is_worker
 from videoar.cluster.ground.surroundings import explained
 
@@ -33,10 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if is_launched():  # the launcher says how the job ended
+    if is_launched():
         end_with_parent()
-        return _outcome(words)
-    return Ending().run(lambda: _outcome(words))
+    return Ending(silent=is_worker()).run(lambda: _outcome(words))
 
 
 def _outcome(words: list[str]) -> int:
@@ -88,5 +87,14 @@ def _flushed(command: Callable[[], int]) -> int:
     return code
 
 
+def program() -> int:
+    """`main` in a process of its own. After 75 it ends as one that has saved, whatever signal still comes."""
+    code = main()
+    if code == EXIT_PREEMPTED:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # Python's own end would put the default handlers back
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from videoar.cluster.ground.preemption import Preempted, restore
+from videoar.cluster.ground.preemption import Preempted, answered, restore
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 """Signals of a scheduler and of a terminal that is closed; Ctrl-C is Python's KeyboardInterrupt."""
@@ -22,14 +22,18 @@ class Ended(KeyboardInterrupt):
 class Ending:
     """Runs a command so that a signal raises Ended in it, and temporary files are removed on the way out.
 
-    Commands that save and resume install handlers of their own. A second signal ends the process at once.
+    Commands that save and resume install handlers of their own; once they have saved, no signal changes the exit code
+    75. Otherwise a second signal ends the process at once. A silent one leaves the last
+    line to a launcher.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, silent: bool = False) -> None:
+        self._silent = silent
         self._number = 0
 
     def run(self, command: Callable[[], int]) -> int:
         """The exit code of a command; 128 and the signal's number (143 for SIGTERM) after a signal."""
+        answered.clear()
         before = self._install()
         try:
             return command()
@@ -39,20 +43,34 @@ class Ending:
             if not self._number:
                 raise
         finally:
-            restore(before)
+            if not answered.is_set():
+                restore(before)
         name = signal.Signals(self._number).name
-        sys.stderr.write(f"ended by {name}; what was not finished is not there: run the same command again\n")
+        if not self._silent:
+            sys.stderr.write(f"ended by {name}; what was not finished is not there: run the same command again\n")
         return 128 + self._number
 
     def _install(self) -> dict[int, object]:
-        """Replace default handlers only: an ignored signal stays ignored, and a caller's own handler stays."""
+        """Replace default handlers and those that an Ending left, and return what to restore: the default ones.
+
+        An ignored signal stays ignored, and a caller's own handler stays.
+        """
         if threading.current_thread() is not threading.main_thread():
             return {}
-        free = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
-        return {number: signal.signal(number, self._note) for number in free}
+        free = [number for number in ENDING if _is_free(signal.getsignal(number))]
+        for number in free:
+            signal.signal(number, self._note)
+        return dict.fromkeys(free, signal.SIG_DFL)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if answered.is_set():
+            return
         if self._number:
             os._exit(128 + number)
         self._number = number
         raise Ended
+
+
+def _is_free(handler: object) -> bool:
+    """Whether nobody asked for this handler: the default, or one that an earlier command of this process left."""
+    return handler is signal.SIG_DFL or isinstance(getattr(handler, "__self__", None), Ending)

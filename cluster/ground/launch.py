@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, install, restore
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED, answered, install, restore
 from videoar.cluster.ground.process import EXIT_LOST, PREEMPTED_MARKER, World, child_environment, mark_preempted
 from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
 
@@ -45,6 +45,8 @@ def launch(
     for restart in range(1, RESTARTS + 2):
         with _forwarding(_start([*agent, *arguments], max(SHUTDOWN_S, stop_within_s + _MARGIN_S))) as job:
             code = job.workers.wait()
+            if job.signalled or EXIT_PREEMPTED in (code, _marked(run)):
+                answered.set()
         if code != EXIT_LOST or job.signalled or restart > RESTARTS:
             break
         sys.stderr.write(f"the processes of this machine start again, {restart} of at most {RESTARTS} times\n")
@@ -57,7 +59,12 @@ def launch(
     if job.signalled and code not in (0, 2):
         mark_preempted(run)  # as far as there is a folder yet
         return EXIT_PREEMPTED
-    return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else code
+    return _marked(run) or code
+
+
+def _marked(run: Path) -> int:
+    """EXIT_PREEMPTED if a worker has written that it saved because of a signal, also one of another machine."""
+    return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else 0
 
 
 def _endpoint(machines: World) -> str:

@@ -26,6 +26,9 @@ library, such as one that waits for other processes. Schedulers give 30 before t
 _TWICE_S = 1.0
 """A second Ctrl-C after this time is a second request; one before it is the same key, reported by two processes."""
 
+answered = threading.Event()
+"""Set once the work was saved because of a signal: the process leaves with 75, and later signals change nothing."""
+
 log = logging.getLogger(__name__)
 
 
@@ -138,12 +141,15 @@ class Preemption:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed.set()
+        if isinstance(error, Preempted):
+            answered.set()
         signal.set_wakeup_fd(self._wakeup)
         self._written.close()
         restore(self._before)
         self._watch.join()
         self._listens.close()
         if self.requested and isinstance(error, KeyboardInterrupt | SystemExit) and not isinstance(error, Preempted):
+            answered.set()
             raise Preempted from error  # a library caught ours and raised its own, or had its handler installed
 
     @contextmanager

@@ -36,11 +36,11 @@ _SILENT_S = 10.0
 _KEEPER = """
 trap : TERM
 export VIDEOAR_PARENT=$$
-while kill -0 "$PPID"; do sleep 1; done >/dev/null 2>&1 && kill -9 "$$" &
+(while kill -0 "$PPID" 2>/dev/null; do sleep 1; done; kill -9 "$$") >/dev/null 2>&1 &
 watch=$!
 bash -c "$0"
 code=$?
-kill "$watch"
+kill "$watch" 2>/dev/null
 exit "$code"
 """
 """A process between actor and script. An actor that Ray ends kills its children at once. The script is none of them:

@@ -61,6 +61,30 @@ def test_other_ends_stay_as_they_are() -> None:
             Ending().run(lambda error=error: raises(error))  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("work", ["with Preemption(60.0):\n        raise_signal(SIGTERM)", "raise_signal(SIGTERM)"])
+def test_what_was_saved_is_75_whatever_comes_after(work: str) -> None:
+    """A scheduler that sends a second signal, when the first machines have ended, must not make a failure of it.
+
+    Without anything saved the same signals end the process as such.
+    """
+    code = f"""
+import os, sys
+from signal import SIGTERM, raise_signal
+from videoar.cluster import entry
+from videoar.cluster.ground.preemption import Preemption
+class Late:
+    def __del__(self, end=os.kill, process=os.getpid(), number=SIGTERM):
+        end(process, number)
+def command(words):
+    {work}
+entry.find_command = command
+late = Late()
+sys.exit(entry.program())
+"""
+    saved = "Preemption(" in work
+    assert subprocess.run([sys.executable, "-c", code, "train"], check=False).returncode == (75 if saved else -15)
+
+
 def test_a_second_signal_ends_at_once() -> None:
     """Cleaning up may hang, on a disk that does not answer."""
     code = """
