@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from videoar.configs.tokenizer_demo_images import LOSS, augment, clips, network
 from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
-from videoar.tokenizer.config import ClipBucket, TokenizerTrainConfig
+from videoar.tokenizer.training.config import TokenizerTrainConfig, TrainingBucket
 
 
 def recipe() -> TokenizerRecipe:
@@ -23,7 +23,7 @@ def recipe() -> TokenizerRecipe:
         name="tokenizer_demo",
         tokenizer=network(temporal_kernel=2),
         train=TokenizerTrainConfig(
-            buckets=tuple(ClipBucket(schedule=size, num_frames=frames) for size, frames in shapes),
+            buckets=tuple(TrainingBucket(schedule=size, num_frames=frames) for size, frames in shapes),
             steps=2200,
             batch_size=2,
             learning_rate=8e-4,

@@ -12,7 +12,8 @@ from __future__ import annotations
 from videoar.configs.clips import package_clips
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig, ClipShare, TokenizerRecipe
-from videoar.tokenizer.config import ClipBucket, TokenizerConfig, TokenizerLossConfig, TokenizerTrainConfig
+from videoar.tokenizer.config import TokenizerConfig
+from videoar.tokenizer.training.config import TokenizerLossConfig, TokenizerTrainConfig, TrainingBucket
 
 LOSS = TokenizerLossConfig(gradient=0.5, scale_dropout=0.1)
 """The gradient term replaces a perceptual network; a small network cannot afford to drop half of its scales."""
@@ -20,7 +21,7 @@ LOSS = TokenizerLossConfig(gradient=0.5, scale_dropout=0.1)
 
 def recipe() -> TokenizerRecipe:
     """2,000 steps of eight images."""
-    small, large = ClipBucket(schedule="64x64", num_frames=1), ClipBucket(schedule="128x128", num_frames=1)
+    small, large = TrainingBucket(schedule="64x64", num_frames=1), TrainingBucket(schedule="128x128", num_frames=1)
     return TokenizerRecipe(
         name="tokenizer_demo_images",
         tokenizer=network(temporal_kernel=1),

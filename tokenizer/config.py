@@ -1,28 +1,13 @@
-"""Configuration of a tokenizer and of its training: frozen dataclasses that a recipe contains."""
+"""Configuration of a tokenizer: frozen dataclasses that a recipe contains."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated
 
 from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
-from videoar.cluster.ground.limits import (
-    BitsPerToken,
-    ClipNorm,
-    Decay,
-    DrawingSeed,
-    FramesPerSecond,
-    LearningRate,
-    Limits,
-    OneOrMore,
-    PixelFrames,
-    Seed,
-    Share,
-    Weight,
-    WeightDecay,
-    ZeroOrMore,
-)
+from videoar.cluster.ground.limits import BitsPerToken, FramesPerSecond, Limits, PixelFrames, Seed
 from videoar.tokenizer.scales import ScaleSchedule
 
 
@@ -83,27 +68,6 @@ class TokenizerSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TokenizerLossConfig:
-    """Weights of Eq. 4. The paper gives none; the defaults are from the tokenizer it starts from (BitVAE)."""
-
-    reconstruction: Weight = 1.0
-    """Weight of L1 between video and reconstruction."""
-    gradient: Weight = 0.0
-    """Weight of L1 between differences of neighbouring pixels, which keeps edges without a perceptual network."""
-    commitment: Weight = 0.25
-    """Weight of the commitment term, which pulls the encoder towards its codes."""
-    entropy: Weight = 0.001
-    """Weight of the entropy penalty: bits clear for each sample, diverse over the batch."""
-    quantizer: Weight = 4.0
-    """Common factor of the commitment and entropy terms."""
-    scale_dropout: Share = 0.5
-    """Probability that a scale other than the last is dropped in a training step."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ClipBucket:
     """Clips of one shape: what a tokenizer trains on, or what a shard holds."""
 
@@ -117,42 +81,3 @@ class ClipBucket:
     def __post_init__(self) -> None:
         check_fields(self)
         ScaleSchedule.named(self.schedule)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TokenizerTrainConfig:
-    """One run of tokenizer training: L1, commitment and entropy terms of Eq. 4."""
-
-    buckets: tuple[ClipBucket, ...]
-    """Clip shapes; steps use them in turn, one per step."""
-    steps: OneOrMore
-    """Number of updates in the whole run."""
-    batch_size: Annotated[int, Limits(1, 1_000_000)]
-    """Clips per step."""
-    learning_rate: LearningRate = 1e-4
-    """Peak learning rate of AdamW."""
-    warmup_steps: ZeroOrMore = 0
-    """Steps of the linear warm-up."""
-    final_fraction: Share = 1.0
-    """Learning rate at the last step as a share of the peak, reached by a cosine; 1 keeps it constant."""
-    betas: tuple[Decay, Decay] = (0.9, 0.95)
-    """AdamW's decay rates of the first and second moment."""
-    weight_decay: WeightDecay = 0.01
-    """AdamW's weight decay."""
-    clip_norm: ClipNorm | None = 1.0
-    """Largest gradient norm; longer gradients are scaled down to it; null: gradients are never scaled."""
-    loss: TokenizerLossConfig = field(default_factory=TokenizerLossConfig)
-    """Weights of the loss terms."""
-    precision: Literal["float32", "bf16"] = "float32"
-    """Precision of the autoencoder's arithmetic (autocast); weights, quantiser and losses are always float32."""
-    seed: DrawingSeed = 0
-    """Seed of the initial weights and of the scale dropout."""
-    log_every: OneOrMore = 10
-    """Steps between two lines of metrics.jsonl."""
-    save_every: OneOrMore = 500
-    """Steps between two checkpoints."""
-    inflate_from: str = ""
-    """Folder of an image tokenizer whose weights fill the temporally last slices (VideoAR §4.1); empty: none."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)

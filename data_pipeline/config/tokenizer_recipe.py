@@ -9,7 +9,8 @@ from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits, Share, Threads
 from videoar.data_pipeline.config.datasets import SourceConfig
-from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
+from videoar.tokenizer.config import TokenizerConfig
+from videoar.tokenizer.training.config import TokenizerTrainConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

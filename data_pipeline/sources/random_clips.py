@@ -1,6 +1,7 @@
 """Training clips for a tokenizer, cut at random from videos in memory, or drawn.
 
-A batch depends only on (seed, step), so that a resumed run sees the same batches. Only the configured part of each
+A clip depends only on (seed, step, its number in the batch), so that a resumed run sees the same clips, and any number
+of processes share a batch. Only the configured part of each
 source (`start_fraction` to `end_fraction`) is read: the rest is held out for evaluation.
 """
 
@@ -42,17 +43,11 @@ class RandomClips:
     """Batches of random crops; call it with a step. The buckets take turns."""
 
     def __init__(
-        self,
-        shares: Sequence[ClipShare],
-        buckets: Sequence[ClipBucket],
-        *,
-        batch_size: int,
-        augment: AugmentConfig,
-        seed: int,
+        self, shares: Sequence[ClipShare], buckets: Sequence[ClipBucket], *, augment: AugmentConfig, seed: int
     ) -> None:
         """Reads every folder among the sources into memory."""
         self._shares, self._augment, self._seed = tuple(shares), augment, seed
-        self._buckets, self._batch_size = tuple(buckets), batch_size
+        self._buckets = tuple(buckets)
         total = sum(share.weight for share in shares)
         self._bounds = np.cumsum([share.weight / total for share in shares])
         sizes = sorted({bucket.schedule for bucket in buckets})
@@ -66,11 +61,10 @@ class RandomClips:
             if share.source.kind != "shapes"
         }
 
-    def __call__(self, step: int) -> Float32[Tensor, "b 3 f h w"]:
-        """The batch of a step, in [-1, 1]."""
+    def __call__(self, step: int, samples: range) -> Float32[Tensor, "b 3 f h w"]:
+        """The clips with these numbers in the batch of a step, in [-1, 1]."""
         bucket = self._buckets[step % len(self._buckets)]
-        rng = np.random.default_rng((self._seed, step))
-        clips = [self._clip(bucket, rng) for _ in range(self._batch_size)]
+        clips = [self._clip(bucket, np.random.default_rng((self._seed, step, sample))) for sample in samples]
         return from_bytes(torch.from_numpy(np.stack(clips))).contiguous()
 
     def _clip(self, bucket: ClipBucket, rng: np.random.Generator) -> UInt8[np.ndarray, "f h w 3"]:
@@ -86,9 +80,7 @@ class RandomClips:
 def open_random_clips(recipe: TokenizerRecipe) -> RandomClips:
     """The clips that a recipe trains on."""
     train = recipe.train
-    return RandomClips(
-        recipe.clips, train.buckets, batch_size=train.batch_size, augment=recipe.augment, seed=train.seed
-    )
+    return RandomClips(recipe.clips, train.buckets, augment=recipe.augment, seed=train.seed)
 
 
 def read_videos(source: SourceConfig, side: int) -> list[UInt8[np.ndarray, "f h w 3"]]:

@@ -26,7 +26,7 @@ from videoar.pretrain.model import VideoAR
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.train import train as train_tokenizer
+from videoar.tokenizer.training.train import train as train_tokenizer
 
 VERSIONS = sorted(path.name.removesuffix(".tar.xz") for path in Path(__file__).parent.glob("*.tar.xz"))
 

@@ -43,8 +43,8 @@ def train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.configs.load import save_recipe
     from videoar.data_pipeline.sources.random_clips import open_random_clips
-    from videoar.tokenizer.train import WEIGHTS
-    from videoar.tokenizer.train import train as train_tokenizer
+    from videoar.tokenizer.training.train import WEIGHTS
+    from videoar.tokenizer.training.train import train as train_tokenizer
 
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
@@ -64,8 +64,8 @@ def _check_run(run: Path, recipe: TokenizerRecipe) -> None:
     """InputError, with nothing written, unless the folder is new or that of a run with these settings."""
     from videoar.configs.load import load_recipe
     from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
-    from videoar.tokenizer.checkpoint import check_settings
-    from videoar.tokenizer.train import OWN, has_saved
+    from videoar.tokenizer.training.checkpoint import check_settings
+    from videoar.tokenizer.training.train import OWN, has_saved
 
     check_folder("run", run)
     check_run_folder(run, (CONFIG, *OWN), CONFIG)

@@ -9,10 +9,10 @@ from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.config.tokenizer_recipe import ClipShare, TokenizerRecipe
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.pretrain.generate.video import save_mp4
-from videoar.tokenizer.config import ClipBucket, TokenizerTrainConfig
 from videoar.tokenizer.presets import preset_config
+from videoar.tokenizer.training.config import TokenizerTrainConfig, TrainingBucket
 
-BUCKET = ClipBucket(schedule="32x32", num_frames=5)
+BUCKET = TrainingBucket(schedule="32x32", num_frames=5)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Training a tokenizer: one loop on one device, resumable to the digit.
 
-Clips come from a function of the step that returns a batch. It must depend on the step only, so that a resumed run
-equals an uninterrupted one.
+Clips come from a function of the step (`ClipBatches`), so that a resumed run equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -20,11 +19,12 @@ from torch import Tensor
 from videoar.cluster.ground.files import write_atomically
 from videoar.cluster.ground.preemption import Preempted, Preemption
 from videoar.cluster.ground.schedule import warmup_cosine
-from videoar.tokenizer.checkpoint import TrainState, restore, save
-from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
+from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.inflate import fill_last_slices
-from videoar.tokenizer.losses import scale_dropout, tokenizer_loss
 from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.training.checkpoint import TrainState, restore, save
+from videoar.tokenizer.training.config import TokenizerTrainConfig
+from videoar.tokenizer.training.losses import scale_dropout, tokenizer_loss
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
 METRICS = "metrics.jsonl"
@@ -40,9 +40,12 @@ _STOP_WITHIN_S = 240.0
 
 @runtime_checkable
 class ClipBatches(Protocol):
-    """A source of training clips: the batch of a step, values in [-1, 1], always the same for a step."""
+    """A source of training clips: those with the numbers `samples` in the batch of a step, values in [-1, 1].
 
-    def __call__(self, step: int) -> Float[Tensor, "b 3 f h w"]: ...
+    A clip depends on the step and its number only, so that processes share a batch, and a resumed run sees it again.
+    """
+
+    def __call__(self, step: int, samples: range) -> Float[Tensor, "b 3 f h w"]: ...
 
 
 @runtime_checkable
@@ -71,7 +74,7 @@ def train(
     began = time.perf_counter()
     with Preemption(_STOP_WITHIN_S) as preemption, preemption.deferred():
         while state.step < recipe.steps:
-            terms = train_step(state, recipe, clips(state.step).to(device))
+            terms = train_step(state, recipe, clips(state.step, range(recipe.num_clips(state.step))).to(device))
             if state.step % recipe.log_every == 0 or state.step == recipe.steps:
                 metrics = logged(terms, recipe, state.step)
                 write_metrics(run / METRICS, state.step, metrics, time.perf_counter() - began)

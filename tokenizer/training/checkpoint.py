@@ -17,9 +17,10 @@ from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import WRITING, discard, filled_folder
-from videoar.cluster.ground.serialize import to_dict
-from videoar.tokenizer.config import TokenizerConfig, TokenizerTrainConfig
+from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.files import load_weights
+from videoar.tokenizer.training.config import TokenizerTrainConfig
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
 STATE = "state.json"
@@ -85,13 +86,13 @@ def check_settings(config: TokenizerConfig, recipe: TokenizerTrainConfig, run: P
     folders = saved_folders(run)
     if not folders:
         return None
-    described = json.loads((folders[-1] / STATE).read_text())
+    before = _saved_settings(folders[-1])
     for field, value in _settings(config, recipe).items():
-        if described["settings"].get(field) != value:
+        if before[field] != value:
             raise InputError(
                 field,
                 value,
-                f"differs from {described['settings'].get(field)}, which {run} was started with",
+                f"differs from {before[field]}, which {run} was started with",
                 "name another run folder, or use the settings of this one",
             )
     return folders[-1]
@@ -103,6 +104,16 @@ def _moments(state: TrainState) -> dict[str, Tensor]:
         for name, parameter in state.tokenizer.named_parameters()
         for key in ("exp_avg", "exp_avg_sq")
     }
+
+
+def _saved_settings(folder: Path) -> dict[str, object]:
+    """The settings of a checkpoint; one that was written before a field existed has its default."""
+    saved = json.loads((folder / STATE).read_text())["settings"]
+    train = {name.removeprefix("train."): value for name, value in saved.items() if name != "tokenizer"}
+    where = str(folder / STATE)
+    return _settings(
+        from_dict(TokenizerConfig, saved["tokenizer"], where), from_dict(TokenizerTrainConfig, train, where)
+    )
 
 
 def _settings(config: TokenizerConfig, recipe: TokenizerTrainConfig) -> dict[str, object]:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
-from videoar.tokenizer.config import TokenizerLossConfig
-from videoar.tokenizer.losses import scale_dropout, tokenizer_loss
+from videoar.tokenizer.training.config import TokenizerLossConfig
+from videoar.tokenizer.training.losses import scale_dropout, tokenizer_loss
 
 
 def test_scale_dropout_keeps_the_last_and_drops_the_rest_at_its_rate() -> None:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import torch
 
-from videoar.tokenizer.checkpoint import TrainState, restore, save
-from videoar.tokenizer.config import ClipBucket, TokenizerTrainConfig
 from videoar.tokenizer.presets import preset_config
-from videoar.tokenizer.train import start, train_step
+from videoar.tokenizer.training.checkpoint import TrainState, restore, save
+from videoar.tokenizer.training.config import TokenizerTrainConfig, TrainingBucket
+from videoar.tokenizer.training.train import start, train_step
 
-from .videos import video
+from ..videos import video
 
 CONFIG = preset_config("tiny", 16)
-RECIPE = TokenizerTrainConfig(buckets=(ClipBucket(schedule="32x32", num_frames=1),), steps=6, batch_size=1)
+RECIPE = TokenizerTrainConfig(buckets=(TrainingBucket(schedule="32x32", num_frames=1),), steps=6, batch_size=1)
 
 
 def stepped(count: int) -> TrainState:

@@ -14,13 +14,13 @@ import torch
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import Preempted
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.config import ClipBucket, TokenizerLossConfig, TokenizerTrainConfig
 from videoar.tokenizer.presets import preset_config
-from videoar.tokenizer.train import learning_rate, train
+from videoar.tokenizer.training.config import TokenizerLossConfig, TokenizerTrainConfig, TrainingBucket
+from videoar.tokenizer.training.train import learning_rate, train
 
 CONFIG = preset_config("tiny", 16)
 RECIPE = TokenizerTrainConfig(
-    buckets=(ClipBucket(schedule="32x32", num_frames=5),),
+    buckets=(TrainingBucket(schedule="32x32", num_frames=5),),
     steps=6,
     batch_size=2,
     learning_rate=1e-3,
@@ -31,7 +31,7 @@ RECIPE = TokenizerTrainConfig(
 )
 
 
-def clips(step: int) -> torch.Tensor:
+def clips(step: int, samples: range = range(2)) -> torch.Tensor:
     """Soft random blobs of each step."""
     coarse = torch.rand(2, 3, 2, 2, 2, generator=torch.Generator().manual_seed(step)) * 2 - 1
     return torch.nn.functional.interpolate(coarse, size=(5, 32, 32), mode="trilinear")
@@ -42,7 +42,7 @@ class Killed(Exception):
 
 
 def killed_at(last: int) -> object:
-    def batches(step: int) -> torch.Tensor:
+    def batches(step: int, samples: range) -> torch.Tensor:
         if step == last:
             raise Killed
         return clips(step)
@@ -71,7 +71,7 @@ def test_resumed_run_equals_the_straight_one(tmp_path: Path) -> None:
 def test_a_scheduler_s_signal_saves_and_ends_the_run(tmp_path: Path) -> None:
     """A preempted run that saved nothing would start over, and lose the same hours again."""
 
-    def signalled(step: int) -> torch.Tensor:
+    def signalled(step: int, samples: range) -> torch.Tensor:
         if step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
         return clips(step)
@@ -102,7 +102,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
 def test_non_finite_loss_never_reaches_the_weights(tmp_path: Path) -> None:
     """One NaN in a batch would otherwise be in every weight after one step, and in every later checkpoint."""
 
-    def poisoned(step: int) -> torch.Tensor:
+    def poisoned(step: int, samples: range) -> torch.Tensor:
         return clips(step) * (float("nan") if step == 3 else 1.0)
 
     with pytest.raises(FloatingPointError, match="step 3"):
@@ -114,9 +114,9 @@ def test_non_finite_loss_never_reaches_the_weights(tmp_path: Path) -> None:
 def test_inflated_start_is_the_image_tokenizer(tmp_path: Path) -> None:
     """`inflate_from` must reach the first step: the video run starts where the image run ended."""
     image = dataclasses.replace(CONFIG, temporal_kernel=1)
-    bucket = (ClipBucket(schedule="32x32", num_frames=1),)
+    bucket = (TrainingBucket(schedule="32x32", num_frames=1),)
     recipe = dataclasses.replace(RECIPE, buckets=bucket, steps=1)
-    trained = train(image, recipe, lambda step: clips(step)[:, :, :1], tmp_path / "image")
+    trained = train(image, recipe, lambda step, samples: clips(step)[:, :, :1], tmp_path / "image")
     video = dataclasses.replace(
         RECIPE, steps=1, learning_rate=0.0, weight_decay=0.0, inflate_from=str(tmp_path / "image" / "tokenizer")
     )
@@ -150,6 +150,6 @@ def test_a_short_run_learns_one_batch(tmp_path: Path) -> None:
     """Forty steps on one batch must take a fifth off the error: a sign error in a loss or a dead path would not."""
     loss = TokenizerLossConfig(scale_dropout=0.0)
     recipe = dataclasses.replace(RECIPE, steps=40, learning_rate=5e-3, save_every=40, loss=loss)
-    train(CONFIG, recipe, lambda step: clips(0), tmp_path)
+    train(CONFIG, recipe, lambda step, samples: clips(0), tmp_path)
     losses = [line["reconstruction"] for line in metrics(tmp_path)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])

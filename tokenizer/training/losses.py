@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from videoar.tokenizer import bsq
-from videoar.tokenizer.config import TokenizerLossConfig
+from videoar.tokenizer.training.config import TokenizerLossConfig
 
 
 def scale_dropout(

@@ -1,0 +1,1 @@
+"""Training a tokenizer (Eq. 4): losses, the loop, checkpoints."""
