@@ -42,7 +42,7 @@ def train(words: Sequence[str], prog: str) -> int:
 
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.configs.load import save_recipe
-    from videoar.data_pipeline.sources.random_clips import open_random_clips
+    from videoar.data_pipeline.tokenizer_clips.batches import open_random_clips
     from videoar.tokenizer.training.train import WEIGHTS
     from videoar.tokenizer.training.train import train as train_tokenizer
 
@@ -53,8 +53,7 @@ def train(words: Sequence[str], prog: str) -> int:
     run.mkdir(parents=True, exist_ok=True)
     save_recipe(recipe, run / CONFIG)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    with ProgressLine("tokenizer") as progress:
-        clips = open_random_clips(recipe)
+    with open_random_clips(recipe) as clips, ProgressLine("tokenizer") as progress:
         train_tokenizer(recipe.tokenizer, recipe.train, clips, run, device=device, progress=progress)
     say(str(run / WEIGHTS))
     return 0
