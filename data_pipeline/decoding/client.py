@@ -31,6 +31,12 @@ class DecodeError(Exception):
     """A source cannot be decoded; the message is the reason that is recorded."""
 
 
+def reason_of(error: DecodeError, path: str) -> str:
+    """Why the file at `path` (empty: none was opened) cannot be decoded. Reasons are counted: the path in each would
+    make them all different."""
+    return str(error).replace(f"file:{path}", "the file").replace(path, "the file") if path else str(error)
+
+
 class DecoderDied(DecodeError):
     """The decoder ended while it decoded: the source is the cause, or somebody ended the process."""
 

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig
-from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecoderDied, VideoDecoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecoderDied, VideoDecoder, reason_of
 from videoar.data_pipeline.sources.source import Source, current_etag, local_copy
 from videoar.data_pipeline.tokenizer_clips.decoders import Decoders
 from videoar.data_pipeline.tokenizer_clips.maker import ClipMaker, ClipNumber, relit
@@ -83,7 +83,7 @@ class DecodedClips(ClipMaker):
         except DecodeError as error:
             if isinstance(error, _UnusableFile) or time.monotonic() - began > limits.wall_s:
                 self._unusable.add(index)
-            raise type(error)(str(error).replace(path, "the file") if path else str(error)) from error
+            raise type(error)(reason_of(error, path)) from error
 
     def _place(self, decoder: VideoDecoder, path: str, item: Source, bucket: ClipBucket, at: PlaceDraws) -> ClipCut:
         """The clip's place in its file; what is found here to be wrong is wrong for all clips of these files."""

@@ -14,7 +14,7 @@ from jaxtyping import Int64, UInt8
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig
-from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, VideoDecoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, VideoDecoder, reason_of
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.sources.source import Source, local_copy
 from videoar.data_pipeline.tokenizer_clips.maker import ClipMaker, ClipNumber, relit
@@ -62,15 +62,15 @@ def read_videos(files: SourceFiles, side: int) -> list[UInt8[np.ndarray, "f h w 
     reasons = []
     with VideoDecoder(limits, source.pictures) as decoder:
         for item in files:
+            path = ""
             try:
                 with local_copy(source, item, limits.max_bytes) as path:
                     videos.extend(_read(decoder, path, source, item, side))
             except DecodeError as error:
-                reasons.append(f"{item.name}: {error}")
+                reasons.append(f"{item.name}: {reason_of(error, path)}")
     if not videos:
-        raise InputError(
-            f"{files.field}.path", source.path, f"gives no video ({'; '.join(reasons)})", "name another folder"
-        )
+        problem = f"gives no video or picture ({left_out(len(reasons), source, reasons)})"
+        raise InputError(f"{files.field}.path", source.path, problem, "repair its files, or name another source")
     if reasons:
         log.warning("%s", left_out(len(reasons), source, reasons))
     return videos

@@ -75,7 +75,8 @@ class SourceFiles:
 
 def left_out(count: int, source: SourceConfig, reasons: list[str]) -> str:
     """A line about files that give no clips, with a few examples."""
-    return f"{count} files of {source.path} are left out: {'; '.join(reasons[:SHOWN])}"
+    files, verb = ("1 file", "is") if count == 1 else (f"{count} files", "are")
+    return f"{files} of {source.path} {verb} left out: {'; '.join(reasons[:SHOWN])}"
 
 
 def _batches(source: SourceConfig, skipped: list[Skipped]) -> Iterator[pyarrow.RecordBatch]:

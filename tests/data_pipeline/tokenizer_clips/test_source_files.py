@@ -41,7 +41,7 @@ def test_columns_hold_what_reading_needs(
     assert {found[found.draw(5, draws)].member for _ in range(100)} == {f"{i}.mp4" for i in range(10) if i % 4}
     assert len({found.draw(1, draws) for _ in range(100)}) == 10
     (line,) = (record.getMessage() for record in caplog.records)
-    assert line.startswith(f"1 files of {tar} are left out: a.tar!../out.mp4: ")
+    assert line.startswith(f"1 file of {tar} is left out: a.tar!../out.mp4: ")
 
 
 def test_a_source_without_files_is_refused(tmp_path: Path) -> None:
