@@ -92,6 +92,12 @@ class Scene:
     """In [0, 1): chooses among the ways to say it."""
 
     @property
+    def label(self) -> int:
+        """Class number of the first object's shape and direction."""
+        first = self.things[0]
+        return SHAPES.index(first.shape) * len(DIRECTIONS) + list(DIRECTIONS).index(first.direction)
+
+    @property
     def pan_velocity(self) -> tuple[float, float]:
         """(down, right), in shorter sides per second."""
         down, right = PANS.get(self.pan, (0.0, 0.0))
