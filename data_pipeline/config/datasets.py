@@ -260,7 +260,7 @@ class DatasetConfig:
             raise wrong_field(
                 self,
                 "source",
-                f"has kind {self.source.kind}: it is drawn to one bucket, with no shots, filters, variants or copies",
+                f"has kind {self.source.kind}: one bucket, and no shots, filters, variants or duplicates",
                 "leave those out",
             )
 
