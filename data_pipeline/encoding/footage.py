@@ -17,7 +17,7 @@ from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, VideoDecoder
 from videoar.data_pipeline.decoding.frame_sampling import mirrored
 from videoar.data_pipeline.planning.choose import Clip, plan_clips
-from videoar.data_pipeline.sources.shapes import draw_clip
+from videoar.data_pipeline.sources.drawn import draw_clip
 from videoar.data_pipeline.sources.source import current_etag, local_copy
 from videoar.tokenizer.config import ClipBucket
 
@@ -85,10 +85,10 @@ class FootageReader:
     def read(self, clips: Sequence[Clip]) -> Iterator[Footage]:
         """Every clip in order, as frames or with a reason. Consecutive clips of one file are cut in one pass over
         it."""
-        if self._source.kind == "shapes":
+        if self._source.is_drawn:
             for clip in clips:
                 bucket = ClipBucket(schedule=clip.schedule, num_frames=clip.num_frames, fps=clip.fps)
-                yield Footage(clip, draw_clip(self._source.seed, int(clip.path), bucket))
+                yield Footage(clip, draw_clip(self._source, int(clip.path), bucket))
             return
         groups = [tuple(group) for _, group in itertools.groupby(clips, key=lambda clip: (clip.path, clip.member))]
         stop = threading.Event()

@@ -70,8 +70,8 @@ def origins(manifest: Manifest, entries: Sequence[SampleEntry]) -> dict[str, dic
 
 def _uri(source: SourceConfig, clip: Clip) -> str:
     """Where the file of a clip is; for a drawing, its seed and index."""
-    if source.kind == "shapes":
-        return f"shapes, seed {source.seed}, drawing {clip.path}"
+    if source.is_drawn:
+        return f"{source.kind}, seed {source.seed}, drawing {clip.path}"
     path = clip.path if is_absolute(clip.path) else f"{base_folder(source).url}/{clip.path}"
     return f"{path}!{clip.member}" if clip.member else path
 
