@@ -24,6 +24,7 @@ from videoar.pretrain.config import (
     StageConfig,
     TextConfig,
 )
+from videoar.tokenizer.training.config import AdversarialConfig, TokenizerLossConfig
 
 if TYPE_CHECKING:
     from videoar.configs.load import AnyRecipe
@@ -98,6 +99,21 @@ DEPENDENCES = (
     Dependence(LogConfig, ("num_samples",), lambda log: log.sample_every, "set log.sample_every"),
     Dependence(
         FaultConfig, ("spike_window", "rewind_budget"), lambda faults: faults.spike_factor, "set faults.spike_factor"
+    ),
+    Dependence(
+        AdversarialConfig,
+        ("balance", "start_step", "lecam", "lecam_decay", "discriminator", "channels", "layers", "rate_factor"),
+        lambda adversarial: adversarial.weight,
+        "set train.adversarial.weight above 0",
+    ),
+    Dependence(
+        AdversarialConfig,
+        ("lecam_decay",),
+        lambda adversarial: adversarial.lecam,
+        "set train.adversarial.lecam above 0",
+    ),
+    Dependence(
+        TokenizerLossConfig, ("perceptual_weights",), lambda loss: loss.perceptual, "set train.loss.perceptual above 0"
     ),
     Dependence(SourceConfig, ("num_clips", "seed"), lambda source: source.kind == "shapes", "set source.kind=shapes"),
     Dependence(
