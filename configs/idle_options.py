@@ -24,6 +24,7 @@ from videoar.pretrain.config import (
     StageConfig,
     TextConfig,
 )
+from videoar.tokenizer.training.config import AdversarialConfig, TokenizerLossConfig
 
 if TYPE_CHECKING:
     from videoar.configs.load import AnyRecipe
@@ -100,6 +101,21 @@ DEPENDENCES = (
         FaultConfig, ("spike_window", "rewind_budget"), lambda faults: faults.spike_factor, "set faults.spike_factor"
     ),
     Dependence(SourceConfig, ("num_clips", "seed"), lambda source: source.is_drawn, "set source.kind=shapes or world"),
+    Dependence(
+        AdversarialConfig,
+        ("balance", "start_step", "lecam", "lecam_decay", "discriminator", "channels", "layers", "rate_factor"),
+        lambda adversarial: adversarial.weight,
+        "set train.adversarial.weight above 0",
+    ),
+    Dependence(
+        AdversarialConfig,
+        ("lecam_decay",),
+        lambda adversarial: adversarial.lecam,
+        "set train.adversarial.lecam above 0",
+    ),
+    Dependence(
+        TokenizerLossConfig, ("perceptual_weights",), lambda loss: loss.perceptual, "set train.loss.perceptual above 0"
+    ),
     Dependence(
         SourceConfig,
         ("path", "follow_links", "start_fraction", "end_fraction"),
