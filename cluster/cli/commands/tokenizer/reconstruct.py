@@ -45,7 +45,7 @@ def reconstruct(words: Sequence[str], prog: str) -> int:
 
     from videoar.data_pipeline.decoding.given import last_frames
     from videoar.pretrain.generate.video import save_mp4, to_frames, to_tensor
-    from videoar.tokenizer.evaluate import reconstruct as through_bits
+    from videoar.tokenizer.evaluation.evaluate import reconstruct as through_bits
     from videoar.tokenizer.scales import ScaleSchedule
 
     with typed_as(schedule="size"):
