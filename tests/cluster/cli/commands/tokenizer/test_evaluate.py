@@ -19,6 +19,7 @@ from videoar.tokenizer.evaluation.evaluate import through_bits
 from .conftest import BUCKET
 
 
+@pytest.mark.slow
 def test_an_untrained_preset_can_be_measured(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is the lower bound that a trained tokenizer is compared with."""
     assert main(["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "5"]) == 0
@@ -32,6 +33,7 @@ def test_an_untrained_preset_can_be_measured(clips: Path, capsys: pytest.Capture
     assert found["signature"] == f"rec|weights={tokenizer.hash[:8]}|clips=1:{names}|32x32|T5|fps8|v1"
 
 
+@pytest.mark.slow
 def test_a_picture_of_originals_and_reconstructions(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
