@@ -81,7 +81,7 @@ class GivenFilm:
 def open_given(
     path: str | Path, fps: float, *, start_s: float = 0.0, seconds: float | None = None, field: str = "video"
 ) -> Iterator[GivenFilm]:
-    """A film from `start_s` on, for `seconds` or to its end; InputError, also inside the block, for what cannot be read.
+    """A film from `start_s` on, for `seconds` or to its end. InputError, also inside the block, for what is unreadable.
 
     Its frames are those at ticks of 1/fps seconds from the start of the file, cut to 1 + 4n. A picture has one.
     """
