@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 
 import pytest
 import torch
@@ -69,3 +70,13 @@ def test_images_have_no_motion_and_the_curve_can_be_left_out(tiny: VideoTokenize
     """NaN would be no JSON; and decoding after every scale is most of the work."""
     found = evaluate(tiny, [square(frames=1)], by_scale=False)
     assert (found.psnr_of_motion_db, found.psnr_by_scale_db, found.lpips) == (None, None, None)
+
+
+def test_no_clip_is_held_after_it_was_measured(tiny: VideoTokenizer) -> None:
+    """A folder of a hundred thousand clips must not fill the memory."""
+    evaluator, clip = Evaluator(tiny), square()
+    held = weakref.ref(clip)
+    evaluator.add(clip)
+    del clip
+    assert held() is None
+    assert evaluator.result.num_clips == 2

@@ -21,11 +21,14 @@ from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, Pi
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from videoar.data_pipeline.encoding.footage import ChosenClips
+    from videoar.pretrain.evaluate.fvd.reconstructions import ReconstructionDistance
     from videoar.tokenizer import VideoTokenizer
     from videoar.tokenizer.config import ClipBucket
     from videoar.tokenizer.evaluation.evaluate import Evaluator, Reconstruction
+    from videoar.tokenizer.perceptual import Perceptual
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,11 @@ class EvaluateTokenizer:
     """Skip this share of each file's duration: 0.8 leaves what `tokenizer_demo` held out."""
     captions: str = ""
     """CSV or JSON lines file that names the files to use, in a column `path`; empty: use all."""
+    lpips: tuple[Path, ...] = ()
+    """Weights of LPIPS: the files of torchvision's vgg16 and of LPIPS's linear heads."""
+    detector: Annotated[str, arg(metavar="PATH|rf-fvd")] = ""
+    """Also measure the Fréchet distance between clips and reconstructions (rFVD), with I3D's weights in this file, or
+    with random features: `rf-fvd`, which compares tokenizers on the same clips and is no FVD."""
     skip_scales: bool = False
     """Leave out PSNR after each scale, which takes most of the time."""
     picture: Annotated[Path | None, arg(metavar="OUT.png")] = None
@@ -77,17 +85,38 @@ def evaluate(words: Sequence[str], prog: str) -> int:
     with typed_as(schedule="size"):
         bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
     left_out: Counter[str] = Counter()
+    evaluator = Evaluator(tokenizer, by_scale=not options.skip_scales, lpips=_open_lpips(options, device_of(tokenizer)))
+    distance = _open_distance(options, bucket, device_of(tokenizer))
     clips = _choose(options, bucket, left_out)
-    evaluator = Evaluator(tokenizer, by_scale=not options.skip_scales)
     with torch.inference_mode():
-        names, rows = _measure(evaluator, tokenizer, clips, options)
-    found = asdict(evaluator.result)
+        names, rows = _measure(evaluator, tokenizer, clips, options, distance)
+    found = {**asdict(evaluator.result), "rfvd": distance.result.to_dict() if distance else None}
     if options.picture:
         _draw(rows, options.picture)
     shape = {"size": options.size, "num_frames": bucket.num_frames, "fps": bucket.fps}
     line = signature(tokenizer, names, options.size, bucket.num_frames, bucket.fps)
     say(json.dumps({**found, **shape, "left_out": dict(left_out), "signature": line}))
     return 0
+
+
+def _open_lpips(options: EvaluateTokenizer, device: torch.device) -> Perceptual | None:
+    from videoar.tokenizer.perceptual import Perceptual
+
+    return Perceptual.from_files(options.lpips, "lpips").eval().to(device) if options.lpips else None
+
+
+def _open_distance(
+    options: EvaluateTokenizer, bucket: ClipBucket, device: torch.device
+) -> ReconstructionDistance | None:
+    from videoar.pretrain.evaluate.fvd.reconstructions import ReconstructionDistance, open_detector
+    from videoar.tokenizer.scales import ScaleSchedule
+
+    if not options.detector:
+        return None
+    height, width = ScaleSchedule.named(bucket.schedule).pixels
+    detector = open_detector(options.detector, device)
+    name = options.clips.resolve().name
+    return ReconstructionDistance(detector, frames=bucket.num_frames, height=height, width=width, clips=name)
 
 
 def _check_picture(options: EvaluateTokenizer) -> None:
@@ -123,11 +152,15 @@ def _choose(options: EvaluateTokenizer, bucket: ClipBucket, left_out: Counter[st
 
 
 def _measure(
-    evaluator: Evaluator, tokenizer: VideoTokenizer, clips: ChosenClips, options: EvaluateTokenizer
+    evaluator: Evaluator,
+    tokenizer: VideoTokenizer,
+    clips: ChosenClips,
+    options: EvaluateTokenizer,
+    distance: ReconstructionDistance | None,
 ) -> tuple[list[str], list[np.ndarray]]:
     """Measure every clip; returns what they were cut from, and the rows of the picture."""
     from videoar.cluster.ground.progress import ProgressLine
-    from videoar.pretrain.generate.video import to_tensor
+    from videoar.pretrain.generate.video import to_frames, to_tensor
 
     names: list[str] = []
     rows: list[np.ndarray] = []
@@ -136,6 +169,8 @@ def _measure(
         for name, frames in clips.named():
             made = evaluator.add(to_tensor(frames).to(device_of(tokenizer)))
             names.append(name)
+            if distance is not None:
+                distance.add(frames[None], to_frames(made.decoded))
             if options.picture and len(names) <= options.picture_clips:
                 rows += _rows(tokenizer, made, frames)
             rate = len(names) / (time.monotonic() - began)

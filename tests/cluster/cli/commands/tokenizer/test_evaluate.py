@@ -12,9 +12,11 @@ from tests.decoded import decoded
 from videoar.cluster.entry import main
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.encoding.footage import open_clips
-from videoar.pretrain.generate.video import to_frames, to_tensor
+from videoar.data_pipeline.sources.shapes import draw_clip
+from videoar.pretrain.generate.video import save_mp4, to_frames, to_tensor
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.evaluation.evaluate import through_bits
+from videoar.tokenizer.perceptual import Perceptual
 
 from .conftest import BUCKET
 
@@ -28,6 +30,7 @@ def test_an_untrained_preset_can_be_measured(clips: Path, capsys: pytest.Capture
     assert len(found["bit_entropy"]) == len(found["psnr_by_scale_db"]) == 2
     assert len(found["psnr_by_frame_db"]) == len(found["ssim_by_frame"]) == 5
     assert sum(found["entropy_histogram"]) == 48
+    assert found["lpips"] is found["rfvd"] is None
     tokenizer = VideoTokenizer.preset("tiny")
     names = hashlib.sha256(b"square.mp4!@0.000000").hexdigest()[:8]
     assert found["signature"] == f"rec|weights={tokenizer.hash[:8]}|clips=1:{names}|32x32|T5|fps8|v1"
@@ -74,3 +77,22 @@ def test_a_folder_without_clips_of_that_length_is_one_line(clips: Path, capsys: 
     """Means over no clips would be NaN, which is not JSON."""
     assert main(["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "17"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith("use other clips or a smaller bucket")
+
+
+@pytest.mark.slow
+def test_distances_that_need_other_networks(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are null unless weights are named, and never a number of another network."""
+    save_mp4(draw_clip(0, 1, BUCKET), clips / "disc.mp4", BUCKET.fps)
+    words = ["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "5", "--skip-scales"]
+    monkeypatch.setattr(Perceptual, "from_files", lambda files, field: Perceptual())
+    weights = ["--lpips", str(tmp_path / "vgg16.pth"), str(tmp_path / "lpips.pth")]
+    assert main([*words, "--detector", "rf-fvd", *weights]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["lpips"] > 0
+    assert (found["rfvd"]["name"], found["rfvd"]["num_real"]) == ("rf-fvd", 2)
+    assert "rf-fvd|det=" in found["rfvd"]["signature"]
+    assert any("no FVD" in warning for warning in found["rfvd"]["warnings"])
+    assert main([*words, "--detector", str(tmp_path / "i3d.pt")]) == 2
+    assert "i3d.pt: cannot be read" in capsys.readouterr().err
