@@ -8,6 +8,7 @@ from typing import Annotated
 from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits, Share, Threads
+from videoar.cluster.ground.wandb_config import WandbConfig
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.training.config import TokenizerTrainConfig
@@ -59,6 +60,8 @@ class TokenizerRecipe:
     """Sources of the clips: videos, which are held in memory, and drawings."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """How the clips are varied."""
+    log: WandbConfig = field(default_factory=WandbConfig)
+    """Where figures and pictures go besides the folder of the run."""
     threads: Threads = 0
     """Intra-op threads of torch; 0: torch chooses."""
 
