@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits, Share, Threads
+from videoar.cluster.ground.wandb_config import WandbConfig
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.training.config import TokenizerTrainConfig
@@ -49,8 +50,8 @@ class ClipShare:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.source.kind == "shapes" and self.hold != "auto":
-            raise wrong_field(self, "hold", "belongs to files, and shapes are drawn", "leave it out")
+        if self.source.is_drawn and self.hold != "auto":
+            raise wrong_field(self, "hold", f"belongs to files, and kind {self.source.kind} is drawn", "leave it out")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +70,8 @@ class TokenizerRecipe:
     """How the clips are varied."""
     decode_processes: Annotated[int, Limits(1, 1024)] = 4
     """Decoders of each training process, which make the clips of coming steps."""
+    log: WandbConfig = field(default_factory=WandbConfig)
+    """Where figures and pictures go besides the folder of the run."""
     threads: Threads = 0
     """Intra-op threads of torch; 0: torch chooses."""
 

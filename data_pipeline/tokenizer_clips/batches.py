@@ -69,7 +69,7 @@ class RandomClips:
         return self._makers[min(index, len(bounds) - 1)].clip(bucket, number, draws)
 
     def _maker(self, recipe: TokenizerRecipe, share: ClipShare, field: str) -> ClipMaker:
-        if share.source.kind == "shapes":
+        if share.source.is_drawn:
             return DrawnClips(share.source)
         files, buckets = SourceFiles(share.source, field), recipe.train.buckets
         if share.hold == "memory" or (share.hold == "auto" and _is_small(files, recipe)):

@@ -1,4 +1,4 @@
-"""Training clips that are drawn: moving shapes."""
+"""Training clips that are drawn: moving shapes, and the small world."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.config.datasets import SourceConfig
-from videoar.data_pipeline.sources.shapes import draw_clip
+from videoar.data_pipeline.sources.drawn import draw_clip
 from videoar.data_pipeline.tokenizer_clips.maker import ClipMaker, ClipNumber
 from videoar.tokenizer.config import ClipBucket
 
 
 class DrawnClips(ClipMaker):
-    """Clips of a source of kind `shapes`, without variations."""
+    """Clips of a source without files, without variations."""
 
     def __init__(self, source: SourceConfig) -> None:
         self._source = source
@@ -23,4 +23,4 @@ class DrawnClips(ClipMaker):
 
     def clip(self, bucket: ClipBucket, number: ClipNumber, draws: np.random.Generator) -> UInt8[np.ndarray, "f h w 3"]:
         """One of the source's drawings."""
-        return draw_clip(self._source.seed, int(draws.integers(self._source.num_clips)), bucket)
+        return draw_clip(self._source, int(draws.integers(self._source.num_clips)), bucket)

@@ -41,6 +41,16 @@ def test_a_clip_is_a_function_of_seed_step_and_number(films: Path, hold: str) ->
         assert not torch.equal(other(2, range(4)), whole[2])
 
 
+@pytest.mark.parametrize("kind", ["shapes", "world"])
+def test_drawings_need_no_files(kind: str) -> None:
+    """The demo mixes them with three films."""
+    share = ClipShare(source=SourceConfig(kind=kind, num_clips=3))  # type: ignore[arg-type]
+    with RandomClips(recipe_of(share, buckets=[VIDEO], steps=1)) as clips:
+        assert clips(0, range(2)).shape == (2, 3, 5, 32, 32)
+    with pytest.raises(InputError, match=rf"hold=memory: belongs to files, and kind {kind} is drawn"):
+        replace(share, hold="memory")
+
+
 def write_tar(folder: Path) -> SourceConfig:
     write_video(folder / "loose" / "clip.mp4", num_frames=30)
     with tarfile.open(folder / "clips.tar", "w") as tar:
