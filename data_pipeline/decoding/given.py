@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from videoar.cluster.ground.errors import InputError
-from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, Probe, VideoDecoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, Probe, VideoDecoder, reason_of
 from videoar.data_pipeline.decoding.frame_sampling import Window, clip_starts
 from videoar.tokenizer.scales import FRAMES_PER_LATENT
 
@@ -105,8 +105,7 @@ def _opened(path: str | Path, field: str) -> Iterator[VideoDecoder]:
         with VideoDecoder(DecodeLimits()) as decoder:
             yield decoder
     except DecodeError as error:
-        reason = str(error).replace(f"file:{path}", "the file")
-        raise InputError(field, path, f"cannot be read ({reason})", _REMEDY) from error
+        raise InputError(field, path, f"cannot be read ({reason_of(error, str(path))})", _REMEDY) from error
 
 
 def _ticks(probe: Probe, fps: float) -> list[float]:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
-from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, VideoDecoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, VideoDecoder, reason_of
 from videoar.data_pipeline.decoding.frame_sampling import mirrored
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.choose import Clip, OnProgress, iter_plan
@@ -163,7 +163,7 @@ class FootageReader:
                     ready[cuts[index]] = frames
                     yield from _ready_clips(rest, ready, uses)
         except DecodeError as error:
-            reason = str(error).replace(path, "the file") if path else str(error)
+            reason = reason_of(error, path)
         for clip in rest:
             if clip.cut in ready:
                 yield _footage(clip, ready[clip.cut])

@@ -67,7 +67,7 @@ class Evaluation:
     """Number of bits whose entropy (with the scale known) is in [0, 0.1), ... [0.9, 1]."""
     lively_bits: float
     """Share of bits with an entropy above 0.9."""
-    dead_bits: int
+    dead_bits: float
     """Number of bits that are practically constant: an entropy below 0.01."""
     identical_frames: float
     """Share of latent frames after the first whose bits all equal the previous frame's."""
