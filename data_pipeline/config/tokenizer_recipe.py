@@ -51,7 +51,7 @@ class ClipShare:
     def __post_init__(self) -> None:
         check_fields(self)
         if self.source.is_drawn and self.hold != "auto":
-            raise wrong_field(self, "hold", f"belongs to files, and kind {self.source.kind} is drawn", "leave it out")
+            raise wrong_field(self, "hold", "belongs to files, and these clips are drawn", "leave it out")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,10 +68,10 @@ class TokenizerRecipe:
     """Sources of the clips: films and pictures of any kind of source, and drawings."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """How the clips are varied."""
-    decode_processes: Annotated[int, Limits(1, 1024)] = 4
-    """Decoders of each training process, which make the clips of coming steps."""
     log: WandbConfig = field(default_factory=WandbConfig)
     """Where figures and pictures go besides the folder of the run."""
+    decode_processes: Annotated[int, Limits(1, 1024)] = 4
+    """Decoders of each training process, which make the clips of coming steps."""
     threads: Threads = 0
     """Intra-op threads of torch; 0: torch chooses."""
 

@@ -12,7 +12,7 @@ from videoar.tokenizer.config import ClipBucket
 
 
 class DrawnClips(ClipMaker):
-    """Clips of a source without files, without variations."""
+    """Clips of a drawn source, without variations."""
 
     def __init__(self, source: SourceConfig) -> None:
         self._source = source

@@ -37,7 +37,7 @@ class EvaluateTokenizer:
 
     It reports PSNR and SSIM between each clip and its reconstruction from bits: of whole clips, by frame, of the
     motion, and after each scale; the entropy of a bit at each scale (1: a fair coin, 0: constant), a histogram over
-    bits and the number of dead ones; and the share of latent frames that repeat the previous one. Figures with equal
+    bits and the share of dead ones; and the share of latent frames that repeat the previous one. Figures with equal
     signatures may be compared. An untrained preset is a lower bound: `videoar tokenizer evaluate tiny clips/`.
     """
 
