@@ -232,9 +232,12 @@ class VideoDecoder:
         buffer = bytearray(size)
         view, filled = memoryview(buffer), 0
         while filled < size:
-            if not clock.wait(self._selector):
-                raise DecodeError(f"took longer than {self._limits.wall_s:g} s and was stopped")
-            count = os.readv(self._out.fileno(), [view[filled:]])
+            try:
+                count = os.readv(self._out.fileno(), [view[filled:]])
+            except BlockingIOError:
+                if not clock.wait(self._selector):
+                    raise DecodeError(f"took longer than {self._limits.wall_s:g} s and was stopped") from None
+                continue
             if not count:
                 raise self._died()
             filled += count

@@ -192,7 +192,7 @@ class _Choice:
         """The clips and the records, each with the seconds of the file that are its own."""
         file = FileSeconds(self._dataset, inputs)
         for clip, examined in sorted(clips, key=lambda pair: (pair[0].end_s, pair[0].start_s)):
-            yield replace(clip, new_s=in_seconds(file.claim(examined.shown(clip))))
+            yield replace(clip, new_s=in_seconds(file.claim(examined.shown(clip)))) if file.length else clip
         for item in sorted(left, key=lambda item: item.record.is_input):  # a shot has the more exact reason
             time = sum(file.claim(part) for part in item.parts)
             yield replace(item.record, seconds=in_seconds(time) if file.is_known else None)

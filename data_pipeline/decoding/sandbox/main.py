@@ -27,6 +27,7 @@ from videoar.data_pipeline.decoding.sandbox.probe import probe
 LENGTH = struct.Struct("<I")
 """Prefix of each message: the length of its JSON in bytes."""
 
+_SENT_AT_ONCE = ("clip", "done", "error")
 Answer = tuple[dict[str, Any], memoryview | None]
 """A message, and the pixels that follow it."""
 
@@ -98,7 +99,8 @@ def _send(out: BinaryIO, message: dict[str, Any], pixels: memoryview | None = No
     out.write(LENGTH.pack(len(head)) + head)
     if pixels is not None:
         out.write(pixels)
-    out.flush()
+    if message["kind"] in _SENT_AT_ONCE:  # the others go with the end of the answer: their owner wakes up once
+        out.flush()
 
 
 if __name__ == "__main__":
