@@ -81,7 +81,11 @@ def summary(reasons: Counter[str], most: int = 3) -> str:
 def _items(
     dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, processes: int, journal: Journal | None
 ) -> Iterator[Clip | Skipped]:
-    inputs = _counted(iter_sources(dataset.source, limits.max_bytes), accounts)
+    listed: Iterable[Source | Skipped] = iter_sources(dataset.source, limits.max_bytes)
+    if dataset.source.kind == "folder":  # its listing is in memory anyway; a second one would be needed to count it
+        listed = list(listed)
+        accounts.num_expected = len(listed)
+    inputs = _counted(listed, accounts)
     if dataset.source.kind == "shapes":
         yield from _shape_clips(dataset, inputs, accounts)
         return

@@ -13,6 +13,7 @@ from typing import Any
 import av
 from av.codec.context import Flags
 
+from videoar.data_pipeline.decoding.sandbox.avi_index import at_their_times
 from videoar.data_pipeline.decoding.sandbox.demuxing import Log, has_lost_place, heard, is_end, is_picture, read_packets
 from videoar.data_pipeline.decoding.sandbox.timestamps import RESTART_S, RESTARTING, Missing
 
@@ -51,8 +52,9 @@ class Packets:
         """Frames in the order of display, and in their places `Missing` for those that are lost."""
         self._codec.flags |= int(Flags.output_corrupt)  # shows, marked, what would be left out in silence
         held: list[Any] = []  # the last packet's: its end is lost, too, if the next one cannot be read
+        packets = read_packets(self._container, self._stream)
         with heard() as log:
-            for packet in read_packets(self._container, self._stream):
+            for packet in at_their_times(packets, self._stream) if self._is_avi else packets:
                 if packet is None or (log and has_lost_place(self._container, log)):
                     self._has_unknown, self._reason = True, self._reason or "some packets cannot be read"
                     self._break_off(held, 0)
