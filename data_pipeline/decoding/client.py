@@ -20,7 +20,7 @@ from jaxtyping import UInt8
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import CropPlace
 from videoar.data_pipeline.config.pictures import GROUNDS, PictureConfig
-from videoar.data_pipeline.decoding.sandbox.main import LENGTH
+from videoar.data_pipeline.decoding.sandbox.main import LENGTH, WITH_ONE_MESSAGE
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -182,7 +182,10 @@ class VideoDecoder:
                     if message["kind"] == "error":
                         raise DecodeError(message["reason"])
                     return
+                is_whole = message["kind"] in WITH_ONE_MESSAGE
                 yield message, pixels
+                if is_whole:
+                    return
         finally:
             if not is_whole:
                 self.close()

@@ -85,6 +85,8 @@ def main_stream(container: Any, index: int | None = None) -> Any:
         if index >= len(videos):
             raise RefusedSource(f"holds {len(videos)} videos and not source.pictures.stream={index}")
         return _readable(videos[index])
+    if len(videos) == 1:
+        return _readable(videos[0])
     defaults = [stream for stream in videos if stream.disposition & Disposition.default]
     largest = max(defaults or videos, key=lambda stream: stream.codec_context.height * stream.codec_context.width)
     return _readable(largest)
