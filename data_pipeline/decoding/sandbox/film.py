@@ -71,6 +71,8 @@ def _open(request: dict[str, Any]) -> Any:
         image = image_kind(file.read(NUM_BYTES))
         if image == "jpeg" and not is_whole(file):
             raise RefusedSource("is truncated: its last part is missing")
+    if image == "jpeg":
+        options["fflags"] = "+noparse"  # the file is one picture: nobody needs to look where it ends
     if image:
         return av.open(f"file:{path}", format=f"{image}_pipe", options=options)
     return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})

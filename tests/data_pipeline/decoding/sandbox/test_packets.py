@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from videoar.cluster.entry import main
 from videoar.cluster.ground.serialize import to_yaml
@@ -289,3 +290,11 @@ def test_a_region_lost_from_an_avi_shifts_nothing(
     again = GOP * (last // GOP + 1)  # the next key frame; frames that are shown before it depend on what is lost
     assert exact >= {*range(first - 3), *range(again + 3, NUM_FRAMES)}
     assert not exact & set(range(first + 1, last))
+
+
+def test_what_follows_a_jpeg_is_no_second_picture(tmp_path: Path) -> None:
+    """Phones store previews behind their pictures."""
+    for quality in (90, 20):
+        Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save(tmp_path / f"{quality}.jpg", quality=quality)
+    (tmp_path / "both.jpg").write_bytes((tmp_path / "90.jpg").read_bytes() + (tmp_path / "20.jpg").read_bytes())
+    assert len(shown(tmp_path / "both.jpg")) == 1
