@@ -20,7 +20,7 @@ from jaxtyping import UInt8
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import CropPlace
 from videoar.data_pipeline.config.pictures import GROUNDS, PictureConfig
-from videoar.data_pipeline.decoding.sandbox.main import LENGTH
+from videoar.data_pipeline.decoding.sandbox.main import LENGTH, WITH_ONE_MESSAGE
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -194,7 +194,10 @@ class VideoDecoder:
                     if message["kind"] == "error":
                         raise DecodeError(message["reason"])
                     return
+                is_whole = message["kind"] in WITH_ONE_MESSAGE
                 yield message, pixels
+                if is_whole:
+                    return
         finally:
             if not is_whole:
                 self.close()
@@ -244,9 +247,12 @@ class VideoDecoder:
         buffer = bytearray(size)
         view, filled = memoryview(buffer), 0
         while filled < size:
-            if not clock.wait(self._selector):
-                raise DecodeError(f"took longer than {self._limits.wall_s:g} s and was stopped")
-            count = os.readv(self._out.fileno(), [view[filled:]])
+            try:
+                count = os.readv(self._out.fileno(), [view[filled:]])
+            except BlockingIOError:
+                if not clock.wait(self._selector):
+                    raise DecodeError(f"took longer than {self._limits.wall_s:g} s and was stopped") from None
+                continue
             if not count:
                 raise self._died()
             filled += count

@@ -81,7 +81,11 @@ def summary(reasons: Counter[str], most: int = 3) -> str:
 def _items(
     dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, processes: int, journal: Journal | None
 ) -> Iterator[Clip | Skipped]:
-    inputs = _counted(iter_sources(dataset.source, limits.max_bytes), accounts)
+    listed: Iterable[Source | Skipped] = iter_sources(dataset.source, limits.max_bytes)
+    if dataset.source.kind == "folder":  # its listing is in memory anyway; a second one would be needed to count it
+        listed = list(listed)
+        accounts.num_expected = len(listed)
+    inputs = _counted(listed, accounts)
     if dataset.source.is_drawn:
         yield from _drawn_clips(dataset, inputs, accounts)
         return
@@ -195,7 +199,7 @@ class _Choice:
         """The clips and the records, each with the seconds of the file that are its own."""
         file = FileSeconds(self._dataset, inputs)
         for clip, examined in sorted(clips, key=lambda pair: (pair[0].end_s, pair[0].start_s)):
-            yield replace(clip, new_s=in_seconds(file.claim(examined.shown(clip))))
+            yield replace(clip, new_s=in_seconds(file.claim(examined.shown(clip)))) if file.length else clip
         for item in sorted(left, key=lambda item: item.record.is_input):  # a shot has the more exact reason
             time = sum(file.claim(part) for part in item.parts)
             yield replace(item.record, seconds=in_seconds(time) if file.is_known else None)
