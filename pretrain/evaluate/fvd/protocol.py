@@ -9,7 +9,7 @@ Each protocol is read off the code that published numbers came from:
   VideoAR's length, whose real set and counts are not published.
 - `custom`: yours. Its numbers compare with numbers of the same signature only.
 
-All of them take consecutive frames at the video's own rate, and resize to 224 x 224 for I3D (`detector.to_i3d`).
+The published ones take every frame of a video, and resize to 224 x 224 for I3D (`detector.to_i3d`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import DrawingSeed, OneOrMore
+from videoar.cluster.ground.limits import DrawingSeed, FramesPerSecond, OneOrMore
 from videoar.pretrain.evaluate.fvd.detector import Detector
 
 VERSION = 1
@@ -42,6 +42,8 @@ class Protocol:
     name: ProtocolName = "custom"
     frames: OneOrMore
     """Consecutive frames of a clip."""
+    fps: FramesPerSecond | None = None
+    """Frames per second that videos are sampled at; null: every frame of the video."""
     height: OneOrMore
     """Of a frame in pixels, before the detector resizes it."""
     width: OneOrMore
@@ -98,8 +100,9 @@ class Protocol:
         """One line that is equal for numbers that may be compared."""
         size = str(self.height) if self.height == self.width else f"{self.height}x{self.width}"
         size += "" if self.fit == "crop" else "-stretched"
+        frames = f"T{self.frames}" if self.fps is None else f"T{self.frames}@{self.fps:g}fps"
         return (
-            f"{detector.name}|det={detector.sha256[:8]}|T{self.frames}|{size}|n{num_real}x{num_generated}"
+            f"{detector.name}|det={detector.sha256[:8]}|{frames}|{size}|n{num_real}x{num_generated}"
             f"|split={self.split}|clip={self.clip}|resize={detector.resize}|seed{self.seed}|v{VERSION}"
         )
 
@@ -146,4 +149,4 @@ def named(name: ProtocolName, *, split: str | None = None, seed: int = 0) -> Pro
             f"is not the real set of protocol {name}",
             f"use {published.split}, or make a Protocol of your own",
         )
-    return replace(published, split=split or published.split, seed=seed)
+    return replace(published, split=published.split if split is None else split, seed=seed)

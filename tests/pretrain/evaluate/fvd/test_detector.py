@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.evaluate.fvd.detector import I3dDetector, to_i3d
 from videoar.pretrain.evaluate.fvd.i3d import I3d
+from videoar.pretrain.evaluate.fvd.random_features import RandomFeatures
 
 State = dict[str, torch.Tensor]
 
@@ -100,3 +101,13 @@ def test_features_are_the_logits_of_each_clip(saved: Path) -> None:
     assert found.dtype == np.float64
     assert found[0].std() > 0
     np.testing.assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_has_the_features_of_the_cpu(saved: Path) -> None:
+    """With TensorFloat-32 logits would differ in the third digit, and distances between devices with them."""
+    clips = np.random.default_rng(0).integers(0, 256, (2, 17, 64, 64, 3), dtype=np.uint8)
+    for make in (lambda device: I3dDetector.load(saved, device), RandomFeatures):
+        expected = make("cpu").features(clips)
+        np.testing.assert_allclose(make("cuda").features(clips), expected, rtol=1e-3, atol=1e-4 * expected.std())

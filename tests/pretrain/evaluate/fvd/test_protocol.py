@@ -38,10 +38,11 @@ def test_the_signature_has_all_that_moves_a_number() -> None:
     assert own.signature(detector, 2048, 2048) == expected
     assert OMNI.signature(detector, 2048, 2048) == expected.replace("|128|", "|128-stretched|")
     others = [replace(own, frames=16), replace(own, width=256), replace(own, split="train"), replace(own, seed=1)]
-    others += [replace(own, clip="first"), replace(own, fit="stretch")]
+    others += [replace(own, clip="first"), replace(own, fit="stretch"), replace(own, fps=8.0)]
     lines = {protocol.signature(detector, 2048, 2048) for protocol in (own, *others)}
     lines |= {own.signature(detector, 100, 2048), own.signature(detector, 2048, 100)}
-    assert len(lines) == 9
+    assert len(lines) == 10
+    assert any("|T17@8fps|" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,7 @@ def test_the_signature_has_all_that_moves_a_number() -> None:
         ("tats", "test", "split=test: is not the real set of protocol tats"),
         ("custom", "test", "protocol=custom: has no fixed values"),
         ("styleganv", "a|b", "split=a|b: does not fit into a signature"),
+        ("styleganv", "", "split='': does not fit into a signature"),
     ],
 )
 def test_what_does_not_fit_is_one_line(name: str, split: str | None, message: str) -> None:
@@ -90,8 +92,10 @@ def test_too_few_videos_are_not_drawn_again() -> None:
 
 @pytest.mark.parametrize(("length", "start"), [(16, None), (17, 0), (18, 1), (19, 1), (100, 42), (101, 42)])
 def test_the_central_clip_is_omnitokenizers(length: int, start: int | None) -> None:
-    """Frames length//2 - 8 to length//2 + 8."""
+    """Frames length//2 - 8 to length//2 + 8; of an even number, the last is left out."""
     assert OMNI.start(length) == start
+    if length > 16:
+        assert replace(OMNI, frames=16).start(length) == length // 2 - 8
 
 
 def test_random_clips_are_anywhere_in_the_video() -> None:
