@@ -56,7 +56,7 @@ class Reconstructions:
                 self._held[recipe.bucket(step)] = clips(step, range(count))
 
     def __call__(self, step: int, tokenizer: VideoTokenizer) -> dict[str, float]:
-        """PSNR, SSIM, the entropy of a bit and the number of dead bits, each the mean over the buckets.
+        """PSNR, SSIM, the entropy of a bit and the share of dead bits, each the mean over the buckets.
 
         A picture that cannot be written is told, and does not end the training.
         """

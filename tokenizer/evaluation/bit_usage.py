@@ -11,8 +11,8 @@ from torch import Tensor
 
 from videoar.tokenizer.scales import ScaleSchedule
 
-DEAD_BELOW = 0.01
-"""A bit with less entropy than this, in bits, is dead: one of its values is rarer than one in a thousand."""
+DEAD_BELOW = 0.1
+"""A bit with less entropy than this, in bits, is dead: it has the same value 99 times of 100."""
 
 LIVELY_ABOVE = 0.9
 """A bit with more entropy than this, in bits, is lively: its rarer value has a share of at least 32 %."""
@@ -53,9 +53,9 @@ class BitUsage:
         return tuple(torch.bincount(bins, minlength=BINS).tolist())
 
     @property
-    def dead(self) -> int:
-        """Number of bits that are practically constant at every scale."""
-        return int((self.by_bit < DEAD_BELOW).sum())
+    def dead(self) -> float:
+        """Share of bits that are practically constant at every scale."""
+        return (self.by_bit < DEAD_BELOW).double().mean().item()
 
     @property
     def lively(self) -> float:

@@ -67,8 +67,8 @@ class Evaluation:
     """Number of bits whose entropy (with the scale known) is in [0, 0.1), ... [0.9, 1]."""
     lively_bits: float
     """Share of bits with an entropy above 0.9."""
-    dead_bits: int
-    """Number of bits that are practically constant: an entropy below 0.01."""
+    dead_bits: float
+    """Share of bits that are practically constant: an entropy below 0.1, the first place of the histogram."""
     identical_frames: float
     """Share of latent frames after the first whose bits all equal the previous frame's."""
 

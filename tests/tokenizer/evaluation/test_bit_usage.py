@@ -55,7 +55,7 @@ def test_a_dead_bit_and_a_lively_one() -> None:
     counter = BitCounter(SCHEDULE)
     counter.add(bits)
     usage = counter.usage
-    assert (usage.dead, usage.lively) == (2, 0.25)
+    assert (usage.dead, usage.lively) == (0.5, 0.25)
     assert usage.histogram == (2, 0, 0, 0, 0, 0, 1, 0, 0, 1)
     assert usage.mean == pytest.approx((0.8 * usage.by_scale[1] + 0.2 * usage.by_scale[0]).item())
 

@@ -37,7 +37,7 @@ class EvaluateTokenizer:
 
     It reports PSNR and SSIM between each clip and its reconstruction from bits: of whole clips, by frame, of the
     motion, and after each scale; the entropy of a bit at each scale (1: a fair coin, 0: constant), a histogram over
-    bits and the number of dead ones; and the share of latent frames that repeat the previous one. Figures with equal
+    bits and the share of dead ones; and the share of latent frames that repeat the previous one. Figures with equal
     signatures may be compared. An untrained preset is a lower bound: `videoar tokenizer evaluate tiny clips/`.
     """
 
@@ -116,7 +116,9 @@ def _open_distance(
     height, width = ScaleSchedule.named(bucket.schedule).pixels
     detector = open_detector(options.detector, device)
     name = options.clips.resolve().name
-    return ReconstructionDistance(detector, frames=bucket.num_frames, height=height, width=width, clips=name)
+    return ReconstructionDistance(
+        detector, frames=bucket.num_frames, fps=bucket.fps, height=height, width=width, clips=name
+    )
 
 
 def _check_picture(options: EvaluateTokenizer) -> None:
