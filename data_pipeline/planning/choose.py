@@ -82,8 +82,8 @@ def _items(
     dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, processes: int, journal: Journal | None
 ) -> Iterator[Clip | Skipped]:
     inputs = _counted(iter_sources(dataset.source, limits.max_bytes), accounts)
-    if dataset.source.kind == "shapes":
-        yield from _shape_clips(dataset, inputs, accounts)
+    if dataset.source.is_drawn:
+        yield from _drawn_clips(dataset, inputs, accounts)
         return
     choice = _Choice(dataset, accounts)
     for found in _examined(Examiner(dataset, limits), _files(inputs), limits, processes, journal):
@@ -96,10 +96,13 @@ def _counted(inputs: Iterable[Source | Skipped], accounts: Accounts) -> Iterator
         yield item
 
 
-def _shape_clips(dataset: DatasetConfig, inputs: Iterable[Source | Skipped], accounts: Accounts) -> Iterator[Clip]:
+def _drawn_clips(dataset: DatasetConfig, inputs: Iterable[Source | Skipped], accounts: Accounts) -> Iterator[Clip]:
     if dataset.flip:
         raise InputError(
-            f"{dataset.name}.flip", True, "would contradict captions that say left and right", "leave it off for shapes"
+            f"{dataset.name}.flip",
+            True,
+            "would contradict captions that say left and right",
+            "leave it off for drawings",
         )
     for source in inputs:
         assert isinstance(source, Source)

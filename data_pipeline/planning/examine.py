@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.config.pictures import PictureConfig
-from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Probe, VideoDecoder
+from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Probe, VideoDecoder, reason_of
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.decoding.scan import Scan, check_libraries, needs_scan, scan_source
 from videoar.data_pipeline.planning.buckets import choose_bucket
@@ -126,7 +126,7 @@ class Examiner:
                 probe = decoder.probe(path)
                 return self._open(sources, decoder, path, probe)
         except DecodeError as error:
-            reason = f"cannot be opened: {_without_path(str(error), path)}"
+            reason = f"cannot be opened: {reason_of(error, path)}"
             return [self._begun(source, probe).leave_out(reason, "unreadable") for source in sources]
 
     def _open(self, sources: Sequence[Source], decoder: VideoDecoder, path: str, probe: Probe) -> list[Examined]:
@@ -251,8 +251,3 @@ class Examiner:
             return None
         hashes = scan.signature(slot.start_s, slot.end_s)
         return None if hashes is None else look_of_hashes(hashes)
-
-
-def _without_path(reason: str, path: str) -> str:
-    """Reasons are counted; a path in each would make them all different."""
-    return reason.replace(f"file:{path}", "the file").replace(path, "the file") if path else reason

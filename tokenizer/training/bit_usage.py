@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,14 +9,11 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from videoar.tokenizer import bsq
+from videoar.tokenizer.evaluation.bit_usage import DEAD_BELOW, binary_entropy
 from videoar.tokenizer.scales import ScaleSchedule
 from videoar.tokenizer.training.peers import Peers
 
-DEAD_BELOW = 0.1
-"""Entropy in bits below which a bit counts as dead: it has the same value 99 times of 100."""
-
-
-class BitUsage:
+class RunningBitUsage:
     """Counts of ones since the last report, on the device: nothing waits for it before the report."""
 
     def __init__(self) -> None:
@@ -60,8 +56,7 @@ class BitUsage:
 
 def entropy(count: Int64[Tensor, " k1"]) -> Float[Tensor, " k"]:
     """Entropy of each bit, in bits, from its number of ones among the number of tokens, which is last."""
-    p = count[:-1].double() / count[-1]
-    return (torch.special.entr(p) + torch.special.entr(1 - p)) / math.log(2)
+    return binary_entropy(count[:-1].double() / count[-1])
 
 
 def _rounded(value: Tensor) -> float:

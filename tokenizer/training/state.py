@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.inflate import fill_last_slices
 from videoar.tokenizer.perceptual import Perceptual
-from videoar.tokenizer.training.bit_usage import BitUsage
+from videoar.tokenizer.training.bit_usage import RunningBitUsage
 from videoar.tokenizer.training.config import TokenizerTrainConfig
 from videoar.tokenizer.training.discriminator import Discriminator, new_discriminator
 from videoar.tokenizer.training.losses import Distance, open_distance
@@ -40,7 +40,7 @@ class TrainState:
     average: MovingAverage
     adversary: Adversary | None
     distance: Distance | None
-    usage: BitUsage
+    usage: RunningBitUsage
     step: int = 0
     """Number of finished updates."""
 
@@ -68,7 +68,7 @@ def start(config: TokenizerConfig, recipe: TokenizerTrainConfig, device: torch.d
         MovingAverage(tokenizer, recipe.ema_decay),
         _adversary(recipe, device),
         distance,
-        BitUsage(),
+        RunningBitUsage(),
     )
 
 

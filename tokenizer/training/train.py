@@ -30,8 +30,8 @@ from videoar.tokenizer.video_tokenizer import VideoTokenizer
 WEIGHTS = "tokenizer"
 """Folder of the trained tokenizer within the run."""
 
-OWN = (METRICS, WEIGHTS, "checkpoints", PREEMPTED_MARKER)
-"""What a run writes."""
+OWN = (METRICS, WEIGHTS, "checkpoints", "samples", "wandb", PREEMPTED_MARKER)
+"""What a run writes, and those who watch it."""
 
 STOP_WITHIN_S = 240.0
 """Seconds after a signal to finish the step and save."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,10 +95,12 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
 
     from videoar.cluster.ground.preemption import Preempted
     from videoar.cluster.ground.process import mark_preempted
-    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.cluster.ground.serialize import to_dict
     from videoar.configs.load import save_recipe
-    from videoar.data_pipeline.sources.random_clips import open_random_clips
+    from videoar.data_pipeline.tokenizer_clips.batches import open_random_clips
     from videoar.pretrain.parallel.cpu import device_of, host_group, join
+    from videoar.pretrain.record.reconstructions import Reconstructions
+    from videoar.pretrain.record.tokenizer_reporter import TokenizerReporter
     from videoar.tokenizer.training.peers import Peers
     from videoar.tokenizer.training.train import WEIGHTS
     from videoar.tokenizer.training.train import train as train_tokenizer
@@ -113,9 +115,15 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
         run.mkdir(parents=True, exist_ok=True)
         save_recipe(recipe, run / CONFIG)
     try:
-        with ProgressLine("tokenizer") if world.is_first else nullcontext() as progress:
-            clips = open_random_clips(recipe)
-            train_tokenizer(recipe.tokenizer, recipe.train, clips, run, device=device, peers=peers, progress=progress)
+        with open_random_clips(recipe) as clips, ExitStack() as ours:
+            reporter = show = None
+            if world.is_first:
+                reporter = TokenizerReporter(run, recipe.log, to_dict(recipe), recipe.train.save_every)
+                ours.enter_context(reporter)
+                show = Reconstructions(clips, recipe.train, run, reporter=reporter)
+            train_tokenizer(
+                recipe.tokenizer, recipe.train, clips, run, device=device, peers=peers, progress=reporter, show=show
+            )
     except Preempted:
         mark_preempted(run)
         raise
