@@ -10,14 +10,14 @@ from videoar.benchmarks.cases import Options
 from videoar.benchmarks.tokenizer import TokenizerCase, convolutions, rows
 from videoar.tokenizer import VideoTokenizer
 
-CASE = TokenizerCase(preset="tiny", frames=5, height=32, width=32)
+CASE = TokenizerCase(preset="tiny", frames=5, height=32, width=32, batch=2)
 
 
 def test_the_first_convolution_is_counted_by_hand() -> None:
-    """3 channels to 8 by a kernel of 3 x 3 x 3, on 5 frames of 32 x 32."""
+    """3 channels to 8 by a kernel of 3 x 3 x 3, on 2 clips of 5 frames of 32 x 32."""
     first = convolutions(CASE, "encode")[0]
-    assert first.flops == 2 * (3 * 27) * 8 * (5 * 32 * 32)
-    assert first.size_bytes == 4 * (3 * 5 * 32 * 32 + 3 * 8 * 27 + 8 * 5 * 32 * 32)
+    assert first.flops == 2 * 2 * (3 * 27) * 8 * (5 * 32 * 32)
+    assert first.size_bytes == 4 * (2 * 3 * 5 * 32 * 32 + 3 * 8 * 27 + 2 * 8 * 5 * 32 * 32)
 
 
 @pytest.mark.parametrize("way", ["encode", "decode"])
