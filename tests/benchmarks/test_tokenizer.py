@@ -31,8 +31,12 @@ def test_torch_counts_the_same_flops(way: str) -> None:
 
 
 @pytest.mark.slow
-def test_both_ways_are_measured() -> None:
-    """The latent that is decoded has the shape that the encoder gives."""
-    encode, decode = rows(Options(size="toy", repeats=1, device=torch.device("cpu")))
-    assert (encode["pass"], decode["pass"]) == ("encode", "decode")
-    assert encode["pixels_per_s"] == 5 * 32 * 32 / encode["wall_s"]
+def test_every_way_is_measured() -> None:
+    """The latent that is decoded has the shape that the encoder gives, whole and as a stream."""
+    *found, quantized = rows(Options(size="toy", repeats=1, device=torch.device("cpu")))
+    ways = ("whole", "channels last", "stream 1", "stream 2", "stream 4")
+    assert [(row["pass"], row["subject"]) for row in found] == [
+        (way, subject) for way in ("encode", "decode") for subject in ways
+    ]
+    assert all(row["pixels_per_s"] == 5 * 32 * 32 / row["wall_s"] and row["over_plain"] > 0 for row in found)
+    assert (quantized["pass"], quantized["frames"]) == ("quantize", 2)
