@@ -20,12 +20,13 @@ TIME_LEVELS = (2, 3)
 class ResidualBlock(nn.Module):
     """x + conv(silu(norm(conv(silu(norm(x)))))); a 1x1 convolution maps x if the width changes."""
 
-    def __init__(self, config: TokenizerConfig, in_channels: int, out_channels: int) -> None:
+    def __init__(self, config: TokenizerConfig, in_channels: int, out_channels: int, *, time: int) -> None:
+        """`time` is the number of frames that both 3x3 convolutions span."""
         super().__init__()
         self.norm1 = FrameGroupNorm(config.norm_groups, in_channels)
-        self.conv1 = CausalConv3d(in_channels, out_channels, time=config.temporal_kernel, side=3)
+        self.conv1 = CausalConv3d(in_channels, out_channels, time=time, side=3)
         self.norm2 = FrameGroupNorm(config.norm_groups, out_channels)
-        self.conv2 = CausalConv3d(out_channels, out_channels, time=config.temporal_kernel, side=3)
+        self.conv2 = CausalConv3d(out_channels, out_channels, time=time, side=3)
         changes = in_channels != out_channels
         self.shortcut = CausalConv3d(in_channels, out_channels, time=1, side=1) if changes else None
 
@@ -54,10 +55,10 @@ class Encoder(nn.Module):
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
-        time, widths = config.temporal_kernel, config.widths
+        time, widths = config.plain_kernel, config.widths
         self.conv_in = CausalConv3d(3, widths[0], time=time, side=3)
         self.levels = nn.ModuleList(self._level(config, index) for index in range(len(widths)))
-        self.middle = nn.ModuleList(ResidualBlock(config, widths[-1], widths[-1]) for _ in range(2))
+        self.middle = nn.ModuleList(_middle_block(config) for _ in range(2))
         self.norm_out = FrameGroupNorm(config.norm_groups, widths[-1])
         self.conv_out = CausalConv3d(widths[-1], config.latent_dim, time=time, side=3)
 
@@ -66,8 +67,10 @@ class Encoder(nn.Module):
         widths, stride = config.widths, _time_stride(config, index)
         ins = [widths[max(index - 1, 0)]] + [widths[index]] * (config.encoder_blocks - 1)
         is_last = index == len(widths) - 1
-        down = None if is_last else Downsample(widths[index], time=config.temporal_kernel, time_stride=stride)
-        return Level([ResidualBlock(config, width, widths[index]) for width in ins], down)
+        down = (
+            None if is_last else Downsample(widths[index], time=_resampling_kernel(config, stride), time_stride=stride)
+        )
+        return Level([ResidualBlock(config, width, widths[index], time=config.plain_kernel) for width in ins], down)
 
     def forward(self, video: Float[Tensor, "b 3 f h w"], memory: Memory | None = None) -> Float[Tensor, "b k t h2 w2"]:
         x = self.conv_in(video, memory)
@@ -81,9 +84,9 @@ class Decoder(nn.Module):
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
-        time, widths = config.temporal_kernel, config.widths
+        time, widths = config.plain_kernel, config.widths
         self.conv_in = CausalConv3d(config.latent_dim, widths[-1], time=time, side=3)
-        self.middle = nn.ModuleList(ResidualBlock(config, widths[-1], widths[-1]) for _ in range(2))
+        self.middle = nn.ModuleList(_middle_block(config) for _ in range(2))
         self.levels = nn.ModuleList(self._level(config, index) for index in range(len(widths)))
         self.norm_out = FrameGroupNorm(config.norm_groups, widths[0])
         self.conv_out = CausalConv3d(widths[0], 3, time=time, side=3)
@@ -92,8 +95,10 @@ class Decoder(nn.Module):
     def _level(config: TokenizerConfig, index: int) -> Level:
         widths, stride = config.widths, _time_stride(config, index - 1)
         ins = [widths[min(index + 1, len(widths) - 1)]] + [widths[index]] * (config.decoder_blocks - 1)
-        up = None if index == 0 else Upsample(widths[index], time=config.temporal_kernel, time_stride=stride)
-        return Level([ResidualBlock(config, width, widths[index]) for width in ins], up)
+        up = (
+            None if index == 0 else Upsample(widths[index], time=_resampling_kernel(config, stride), time_stride=stride)
+        )
+        return Level([ResidualBlock(config, width, widths[index], time=config.plain_kernel) for width in ins], up)
 
     def forward(self, latent: Float[Tensor, "b k t h w"], memory: Memory | None = None) -> Float[Tensor, "b 3 f h2 w2"]:
         x = self.conv_in(latent, memory)
@@ -105,3 +110,13 @@ class Decoder(nn.Module):
 def _time_stride(config: TokenizerConfig, index: int) -> int:
     """Stride in time between encoder levels `index` and `index` + 1; an image tokenizer has none."""
     return 2 if config.temporal_kernel > 1 and index in TIME_LEVELS else 1
+
+
+def _resampling_kernel(config: TokenizerConfig, time_stride: int) -> int:
+    """Frames that a down- or up-sampling convolution spans: one that changes time always spans several."""
+    return config.temporal_kernel if time_stride > 1 else config.plain_kernel
+
+
+def _middle_block(config: TokenizerConfig) -> ResidualBlock:
+    """A block at the coarsest resolution, where spanning several frames costs least."""
+    return ResidualBlock(config, config.widths[-1], config.widths[-1], time=config.temporal_kernel)

@@ -49,11 +49,32 @@ class CausalConv3d(nn.Conv3d):
             memory[self] = padded[:, :, outputs * self.stride[0] :].clone()
         if earlier is None and x.shape[2] == 1:
             return self._last_slice(x)
-        return super().forward(padded)
+        return self._convolve(padded)
+
+    def _convolve(self, padded: Float[Tensor, "b c_in g h w"]) -> Float[Tensor, "b c_out f_out h_out w_out"]:
+        """The convolution of frames that are padded in time.
+
+        For one clip on a CPU the kernel is named: PyTorch's rule reads a video's frames as an image's rows, takes the
+        input for a small one, and chooses a kernel that needs up to ten times as long.
+        """
+        if len(padded) > 1 or not _has_onednn(padded, self.weight):
+            return super().forward(padded)
+        assert not isinstance(self.padding, str)
+        return torch.mkldnn_convolution(
+            padded, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups
+        )
 
     def _last_slice(self, x: Float[Tensor, "b c_in 1 h w"]) -> Float[Tensor, "b c_out 1 h_out w_out"]:
         image = F.conv2d(x[:, :, 0], self.weight[:, :, -1], self.bias, self.stride[1:], self.padding[1:])
         return image[:, :, None]
+
+
+def _has_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN's float32 kernels can be called directly; autocast and compilation choose kernels themselves."""
+    if x.device.type != "cpu" or not x.dtype == weight.dtype == torch.float32:
+        return False
+    is_plain = not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu")
+    return is_plain and torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
 
 
 class FrameGroupNorm(nn.GroupNorm):

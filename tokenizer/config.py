@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
@@ -27,6 +27,8 @@ class TokenizerConfig:
     """Width k of the latent: bits per token."""
     temporal_kernel: Annotated[int, Limits(1, 16)] = 3
     """Frames that a convolution spans; 1 gives the image tokenizer (no temporal weights, one frame at a time)."""
+    temporal_layers: Literal["all", "resampling"] = "all"
+    """Which 3x3 convolutions span several frames: all, or only the temporal resampling and the middle blocks."""
     norm_groups: Annotated[int, Limits(1, 8192)] = 32
     """Groups of the group normalisation."""
 
@@ -34,6 +36,11 @@ class TokenizerConfig:
     def widths(self) -> tuple[int, ...]:
         """Channels of each level."""
         return tuple(self.base_channels * multiplier for multiplier in self.multipliers)
+
+    @property
+    def plain_kernel(self) -> int:
+        """Frames that a convolution spans which neither changes the number of frames nor is in the middle."""
+        return self.temporal_kernel if self.temporal_layers == "all" else 1
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -1,22 +1,23 @@
 """Public weights of Infinity's image tokenizer (arXiv:2412.04431), from which VideoAR's tokenizer starts (§4.1).
 
-The files are torch dictionaries whose key `vae` (or `ema`) holds the network; they are read with `weights_only`, so
-nothing in them is executed. Layers keep their shapes, so the import only renames them, by one table.
+Layers keep their shapes, so the import only renames them, by one table, and inflates the result to video.
 """
 
 from __future__ import annotations
 
-import pickle
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer.config import TokenizerConfig
+from videoar.tokenizer.infinity_file import another_network, read_network
+from videoar.tokenizer.inflate import inflate
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
 RENAMES = (
@@ -29,44 +30,67 @@ RENAMES = (
 )
 """Replacements that turn public names into ours, applied in order."""
 
-LATENT_LAYERS = ("encoder.conv_out.", "decoder.conv_in.")
+LATENT_LAYERS = ("encoder.conv_out", "decoder.conv_in")
 """Layers whose shape depends on the number of bits per token."""
 
+LEVELS = 5
+"""Resolutions of the public networks of stride 16."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Imported:
-    """An image tokenizer with public weights."""
+    """A tokenizer with public weights, and what became of everything in the file."""
 
     tokenizer: VideoTokenizer
+    key: str
+    """Entry of the file that held the network: `vae` or `ema`; empty if the file is the network itself."""
+    loaded: int
+    """Number of tensors that were taken from the file; the network has no others but those of `reinitialised`."""
+    loaded_parameters: int
+    """Number of values in them."""
+    file_latent_dim: int
+    """Bits per token of the file."""
     reinitialised: tuple[str, ...]
     """Layers with random weights from the seed, because the file has another number of bits per token."""
+    inflated: int
+    """Number of convolutions whose temporally last slice is from the file; their other slices are random."""
+    ignored: dict[str, int]
+    """Entries of the file that are not used, by the first part of their names, with the number of each."""
 
 
-def import_infinity(path: str | Path, *, latent_dim: int | None = None, seed: int = 0) -> Imported:
-    """The public image tokenizer in a file; with another `latent_dim` the two layers at the latent are random."""
-    weights = {rename(name): value for name, value in _network(Path(path)).items()}
-    public = _config(weights, Path(path))
-    wanted = public.latent_dim if latent_dim is None else latent_dim
-    config = TokenizerConfig(
-        base_channels=public.base_channels, multipliers=public.multipliers, latent_dim=wanted, temporal_kernel=1
+def import_infinity(
+    path: str | Path,
+    *,
+    latent_dim: int | None = None,
+    temporal_kernel: int = 3,
+    temporal_layers: Literal["all", "resampling"] = "all",
+    seed: int = 0,
+) -> Imported:
+    """The public tokenizer in a file, inflated to video; `temporal_kernel` 1 leaves it an image tokenizer.
+
+    With another `latent_dim` than the file's, the two layers at the latent are random.
+    """
+    path = Path(path)
+    network = read_network(path)
+    weights = {rename(name): value for name, value in network.weights.items()}
+    public = _config(weights, path)
+    _check_places(weights, public, path)
+    is_new = latent_dim is not None and latent_dim != public.latent_dim
+    reinitialised = LATENT_LAYERS if is_new else ()
+    kept = {name: value for name, value in weights.items() if name.rpartition(".")[0] not in reinitialised}
+    tokenizer = _image_tokenizer(kept, replace(public, latent_dim=latent_dim or public.latent_dim), seed)
+    if temporal_kernel > 1:
+        tokenizer = inflate(tokenizer, temporal_kernel=temporal_kernel, temporal_layers=temporal_layers, seed=seed)
+    return Imported(
+        tokenizer=tokenizer,
+        key=network.key,
+        loaded=len(kept),
+        loaded_parameters=sum(value.numel() for value in kept.values()),
+        file_latent_dim=public.latent_dim,
+        reinitialised=reinitialised,
+        inflated=sum(value.ndim == 5 and value.shape[2] > 1 for value in tokenizer.parameters()),
+        ignored=dict(Counter(name.split(".")[0] for name in network.ignored)),
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        tokenizer = VideoTokenizer(config).eval()
-    reinitialised = LATENT_LAYERS if wanted != public.latent_dim else ()
-    kept = {name: value for name, value in weights.items() if not name.startswith(reinitialised or "-")}
-    own = tokenizer.state_dict()
-    missing = [name for name in own if name not in kept and not name.startswith(reinitialised or "-")]
-    strange = [name for name in kept if name not in own or own[name].numel() != kept[name].numel()]
-    if missing or strange:
-        raise InputError(
-            "FILE",
-            path,
-            f"is another network: without {missing[:2]}, with {strange[:2]}",
-            "give infinity_vae_d16.pth, d24, d32 or d64",
-        )
-    tokenizer.load_state_dict({**own, **{name: value.reshape(own[name].shape) for name, value in kept.items()}})
-    return Imported(tokenizer, tuple(layer.rstrip(".") for layer in reinitialised))
 
 
 def rename(name: str) -> str:
@@ -76,34 +100,47 @@ def rename(name: str) -> str:
     return name
 
 
-def _network(path: Path) -> dict[str, Tensor]:
-    """Encoder and decoder under their public names; the quantiser has no weights, other entries are for training."""
-    try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError("FILE", path, f"cannot be read ({reason})", "download it again") from error
-    for key in ("vae", "ema"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    named = loaded.items() if isinstance(loaded, dict) else ()
-    found = {str(name): value.float() for name, value in named if str(name).startswith(("encoder.", "decoder."))}
-    if not found:
-        raise InputError("FILE", path, "holds no encoder", "give infinity_vae_d16.pth, d24, d32 or d64")
-    return found
-
-
 def _config(weights: dict[str, Tensor], path: Path) -> TokenizerConfig:
-    """The configuration that follows from the shapes of the weights."""
+    """The image tokenizer's configuration, which follows from the shapes of its weights."""
+    levels = {found[1] for name in weights if (found := re.match(r"encoder\.levels\.(\d)\.", name))}
+    if len(levels) == LEVELS - 1:
+        raise another_network(path, "has four resolutions, as the tokenizer of patches of Infinity-8B")
     try:
         base = weights["encoder.conv_in.weight"].shape[0]
-        widths = [weights[f"encoder.levels.{level}.blocks.0.conv2.weight"].shape[0] for level in range(5)]
+        widths = [weights[f"encoder.levels.{level}.blocks.0.conv2.weight"].shape[0] for level in range(LEVELS)]
         latent_dim = weights["encoder.conv_out.weight"].shape[0]
+        return TokenizerConfig(
+            base_channels=base,
+            multipliers=tuple(width // base for width in widths),
+            latent_dim=latent_dim,
+            temporal_kernel=1,
+        )
     except KeyError as error:
-        raise InputError("FILE", path, f"has no {error}", "give infinity_vae_d16.pth, d24, d32 or d64") from error
-    return TokenizerConfig(
-        base_channels=base,
-        multipliers=tuple(width // base for width in widths),
-        latent_dim=latent_dim,
-        temporal_kernel=1,
-    )
+        raise another_network(path, f"has no {error}") from error
+    except (InputError, ZeroDivisionError, IndexError) as error:
+        raise another_network(path, f"describes no such network ({error})") from error
+
+
+def _check_places(weights: dict[str, Tensor], public: TokenizerConfig, path: Path) -> None:
+    """InputError unless the file has a tensor of the right shape for every parameter, and no other."""
+    with torch.device("meta"):
+        parameters = dict(VideoTokenizer(public).named_parameters())
+    expected = {name: value.squeeze(2).shape if value.ndim == 5 else value.shape for name, value in parameters.items()}
+    if missing := [name for name in expected if name not in weights]:
+        raise another_network(path, f"lacks {len(missing)} tensors of the network, such as {missing[0]}")
+    if strange := [name for name in weights if name not in expected]:
+        raise another_network(path, f"has {len(strange)} tensors too many, such as {strange[0]}")
+    for name, shape in expected.items():
+        if weights[name].shape != shape:
+            raise another_network(path, f"has {name} of shape {tuple(weights[name].shape)} instead of {tuple(shape)}")
+
+
+def _image_tokenizer(kept: dict[str, Tensor], config: TokenizerConfig, seed: int) -> VideoTokenizer:
+    """The image tokenizer with the weights that are kept; others are random, from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        tokenizer = VideoTokenizer(config)
+    own = tokenizer.state_dict()
+    for name, value in kept.items():
+        own[name].copy_(value.reshape(own[name].shape))
+    return tokenizer.eval()

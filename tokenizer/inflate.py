@@ -8,14 +8,22 @@ equals the image tokenizer, for any values of the other slices.
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import torch
 
 from videoar.cluster.ground.errors import InputError
+from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
 
-def inflate(image: VideoTokenizer, *, temporal_kernel: int = 3, seed: int = 0) -> VideoTokenizer:
+def inflate(
+    image: VideoTokenizer,
+    *,
+    temporal_kernel: int = 3,
+    temporal_layers: Literal["all", "resampling"] = "all",
+    seed: int = 0,
+) -> VideoTokenizer:
     """A video tokenizer that equals `image` on one frame; the other temporal slices are random, from the seed."""
     if image.config.temporal_kernel != 1:
         raise InputError(
@@ -24,25 +32,33 @@ def inflate(image: VideoTokenizer, *, temporal_kernel: int = 3, seed: int = 0) -
             "is a video tokenizer already",
             "inflate an image tokenizer, or continue this one without inflating it",
         )
+    config = dataclasses.replace(image.config, temporal_kernel=temporal_kernel, temporal_layers=temporal_layers)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        video = VideoTokenizer(dataclasses.replace(image.config, temporal_kernel=temporal_kernel))
+        video = VideoTokenizer(config)
     fill_last_slices(video, image)
     return video.eval()
 
 
 @torch.no_grad()
-def fill_last_slices(video: VideoTokenizer, image: VideoTokenizer) -> None:
-    """Copy every weight of `image` into `video`: kernels into the temporally last slice, the rest as it is."""
-    expected = dataclasses.replace(video.config, temporal_kernel=1)
-    if image.config != expected:
+def fill_last_slices(video: VideoTokenizer, source: VideoTokenizer) -> None:
+    """Copy every weight of an image tokenizer into `video`: kernels into the temporally last slice, the rest as it is.
+
+    A `source` of the same configuration is copied whole: it has been inflated before.
+    """
+    if source.config != video.config and source.config != image_config(video.config):
         raise InputError(
             "inflate_from",
-            image.config,
-            f"is not the image tokenizer of this configuration, {expected}",
-            "make both equal except for temporal_kernel",
+            source.config,
+            f"is not the image tokenizer of this configuration, {image_config(video.config)}",
+            "make both equal except for temporal_kernel and temporal_layers",
         )
     weights = dict(video.named_parameters())
-    for name, value in image.named_parameters():
+    for name, value in source.named_parameters():
         target = weights[name]
-        (target[:, :, -1:] if target.ndim == 5 else target).copy_(value)
+        (target[:, :, -value.shape[2] :] if target.ndim == 5 else target).copy_(value)
+
+
+def image_config(config: TokenizerConfig) -> TokenizerConfig:
+    """The image tokenizer that a video tokenizer equals on one frame."""
+    return dataclasses.replace(config, temporal_kernel=1, temporal_layers="all")

@@ -12,7 +12,9 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
+from videoar.cluster.ground.checks import check_value
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import OneOrMore
 from videoar.cluster.ground.serialize import to_dict
 from videoar.tokenizer import residual
 from videoar.tokenizer.autoencoder import Decoder, Encoder
@@ -21,6 +23,12 @@ from videoar.tokenizer.config import TokenizerConfig, TokenizerSource
 from videoar.tokenizer.files import CONFIG, find_weights, load_weights, read_config, save_weights
 from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.scales import FRAMES_PER_LATENT, PIXELS_PER_CELL, ScaleSchedule, latent_frames
+
+ADDED_FIELDS = {"temporal_layers": "all"}
+"""Fields younger than the first shards, with the value they had before: left out of the hash that shards carry."""
+
+LATENTS_PER_CALL = 2
+"""Latents of a stream that are computed at once; on a CPU fewer and more are slower (`videoar bench tokenizer`)."""
 
 
 class VideoTokenizer(nn.Module):
@@ -58,7 +66,8 @@ class VideoTokenizer(nn.Module):
     @property
     def hash(self) -> str:
         """Sixteen hex digits of the present configuration and weights, by which artefacts name their tokenizer."""
-        digest = hashlib.sha256(json.dumps(to_dict(self.config), sort_keys=True).encode())
+        described = {name: value for name, value in to_dict(self.config).items() if ADDED_FIELDS.get(name) != value}
+        digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().data)
@@ -115,29 +124,32 @@ class VideoTokenizer(nn.Module):
         frames = residual.accumulate(rearrange(bits, "b t l k -> (b t) l k"), schedule)
         return rearrange(frames, "(b t) k h w -> b k t h w", b=bits.shape[0])
 
-    @torch.no_grad()
     def encode_stream(
-        self, chunks: Iterable[Float[Tensor, "b 3 _f h w"]]
+        self, chunks: Iterable[Float[Tensor, "b 3 _f h w"]], latents_per_call: int = LATENTS_PER_CALL
     ) -> Iterator[Float32[Tensor, "b k _t h_16 w_16"]]:
         """`encode` of a video that arrives in chunks of any lengths: the same latents, each when its frames are there.
 
-        Memory does not grow with the length. The video must end after 1 + 4n frames.
+        At most `latents_per_call` latents are computed at once, so memory does not grow with the length of the video or
+        of a chunk. The video must end after 1 + 4n frames.
         """
         memory: Memory = {}
-        for group in _regroup(chunks):
+        for group in _regroup(chunks, FRAMES_PER_LATENT, latents_per_call):
             self._check_video(group)
-            yield self.encoder(group, memory).float()
+            with torch.no_grad():
+                latent = self.encoder(group, memory).float()
+            yield latent
 
-    @torch.no_grad()
     def decode_stream(
-        self, latents: Iterable[Float[Tensor, "b k _t h w"]]
+        self, latents: Iterable[Float[Tensor, "b k _t h w"]], latents_per_call: int = LATENTS_PER_CALL
     ) -> Iterator[Float32[Tensor, "b 3 _f h_16 w_16"]]:
         """`decode` of latents that arrive in chunks of any lengths: the same frames, in memory that does not grow."""
         memory: Memory = {}
-        for chunk in latents:
-            for latent in chunk.split(1, dim=2):
-                self._check_latent(latent)
-                yield self.decoder(latent, memory).float().clamp(-1, 1)
+        at_once = latents_per_call if self.config.temporal_kernel > 1 else 1
+        for group in _regroup(latents, 1, at_once):
+            self._check_latent(group)
+            with torch.no_grad():
+                video = self.decoder(group, memory).float().clamp(-1, 1)
+            yield video
 
     def _check_video(self, video: Tensor) -> None:
         height, width = video.shape[-2:]
@@ -184,17 +196,25 @@ def open_tokenizer(source: TokenizerSource) -> VideoTokenizer:
     return VideoTokenizer.preset(source.preset, source.latent_dim, source.seed)
 
 
-def _regroup(chunks: Iterable[Float[Tensor, "b 3 _f h w"]]) -> Iterator[Float[Tensor, "b 3 _g h w"]]:
-    """The first frame, then four at a time: the frames of one latent each, for chunks of any lengths."""
+def _regroup(
+    chunks: Iterable[Float[Tensor, "b c _f h w"]], frames_per_latent: int, latents_per_call: int
+) -> Iterator[Float[Tensor, "b c _g h w"]]:
+    """The first frame, then the frames of whole latents: as many as are there, up to `latents_per_call`."""
+    check_value(OneOrMore, latents_per_call, "latents_per_call")
     waiting: Tensor | None = None
-    wanted = 1
+    is_first = True
     for chunk in chunks:
-        waiting = chunk if waiting is None else torch.cat([waiting, chunk], dim=2)
-        while waiting.shape[2] >= wanted:
-            yield waiting[:, :, :wanted]
-            waiting, wanted = waiting[:, :, wanted:], FRAMES_PER_LATENT
+        waiting = torch.cat([waiting, chunk], dim=2) if waiting is not None and waiting.shape[2] else chunk
+        while ready := _ready(waiting.shape[2], is_first, frames_per_latent, latents_per_call):
+            yield waiting[:, :, :ready]
+            waiting, is_first = waiting[:, :, ready:], False
     left_over = 0 if waiting is None else waiting.shape[2]
     if left_over:
         raise InputError(
             "video", f"{left_over} frames remaining", "does not have 1 + 4n frames", f"drop the last {left_over}"
         )
+
+
+def _ready(frames: int, is_first: bool, frames_per_latent: int, latents_per_call: int) -> int:
+    """How many of the waiting frames are computed next: an image, or whole latents; 0 if there are too few."""
+    return min(frames, 1) if is_first else min(frames // frames_per_latent, latents_per_call) * frames_per_latent

@@ -44,6 +44,30 @@ def test_a_single_frame_meets_the_last_slice_alone() -> None:
         assert torch.equal(layer(frames(1)), image)
 
 
+@pytest.mark.parametrize("layer", [CausalConv3d(4, 5, time=3, side=3), Downsample(4, time=3, time_stride=2)])
+def test_one_clip_is_convolved_as_clips_of_a_batch_are(layer: torch.nn.Module) -> None:
+    """On a CPU a single clip takes a kernel of its own: outputs and gradients must be those of the general one."""
+    found = []
+    for copies in (1, 2):
+        clip = frames(5).repeat(copies, 1, 1, 1, 1).requires_grad_()
+        output = layer(clip)[:1]
+        output.square().sum().backward()
+        gradients = [parameter.grad.clone() for parameter in layer.parameters() if parameter.grad is not None]
+        layer.zero_grad()
+        assert clip.grad is not None
+        found.append([output.detach(), clip.grad[:1], *gradients])
+    assert len(found[0]) == 4
+    for single, general in zip(*found, strict=True):
+        torch.testing.assert_close(single, general, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_clip_under_autocast(dtype: torch.dtype) -> None:
+    """A kernel that is named by hand does not cast its inputs, and would refuse weights of another type."""
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert CausalConv3d(4, 5, time=3, side=3)(frames(5).to(dtype)).dtype == torch.bfloat16
+
+
 def test_normalisation_does_not_mix_frames() -> None:
     """Statistics over time would let the last frame change the first one."""
     norm = FrameGroupNorm(2, 4)

@@ -22,6 +22,11 @@ def test_every_shipped_tokenizer_is_small_and_has_a_card() -> None:
     assert "videoar tokenizer train tokenizer_demo" in (folder / "README.md").read_text()
 
 
+def test_its_hash_is_the_one_that_shards_name() -> None:
+    """A new field of the configuration must not enter the hash, or shards would no longer fit their tokenizer."""
+    assert VideoTokenizer.from_pretrained("demo").hash == "3aa7c766acb54ead"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "floor_db"), [("64x64", 17.0), ("128x128", 18.0)])
 def test_demo_tokenizer_reconstructs_drawings_it_never_saw(size: str, floor_db: float) -> None:

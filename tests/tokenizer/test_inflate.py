@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import pytest
 import torch
@@ -19,19 +20,24 @@ def image_tokenizer() -> VideoTokenizer:
     return VideoTokenizer(dataclasses.replace(PRESETS["tiny"], temporal_kernel=1)).eval()
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_inflated_tokenizer_is_the_image_tokenizer_on_images(image_tokenizer: VideoTokenizer, seed: int) -> None:
+@pytest.mark.parametrize("layers", ["all", "resampling"])
+def test_inflated_tokenizer_is_the_image_tokenizer_on_images(
+    image_tokenizer: VideoTokenizer, layers: Literal["all", "resampling"]
+) -> None:
     """The other temporal slices may hold any values: they must meet zeros only, in every layer, both ways."""
-    video_tokenizer = inflate(image_tokenizer, seed=seed)
+    video_tokenizer = inflate(image_tokenizer, temporal_layers=layers, seed=1)
     image = torch.rand(2, 3, 1, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
     latent = image_tokenizer.encode(image)
     torch.testing.assert_close(video_tokenizer.encode(image), latent, atol=1e-6, rtol=0)
     torch.testing.assert_close(video_tokenizer.decode(latent), image_tokenizer.decode(latent), atol=1e-6, rtol=0)
 
 
-def test_other_slices_meet_zeros_in_the_general_convolution_too(image_tokenizer: VideoTokenizer) -> None:
+@pytest.mark.parametrize("layers", ["all", "resampling"])
+def test_other_slices_meet_zeros_in_the_general_convolution_too(
+    image_tokenizer: VideoTokenizer, layers: Literal["all", "resampling"]
+) -> None:
     """The shortcut for one frame must be an economy, not the reason: frame 0 of a longer clip is the image as well."""
-    video_tokenizer = inflate(image_tokenizer, seed=5)
+    video_tokenizer = inflate(image_tokenizer, temporal_layers=layers, seed=5)
     clip = torch.rand(1, 3, 5, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
     latent = image_tokenizer.encode(clip[:, :, :1])
     torch.testing.assert_close(video_tokenizer.encode(clip)[:, :, :1], latent, atol=1e-5, rtol=0)
@@ -41,12 +47,22 @@ def test_other_slices_meet_zeros_in_the_general_convolution_too(image_tokenizer:
     )
 
 
+def test_what_is_inflated_already_is_copied_whole(image_tokenizer: VideoTokenizer) -> None:
+    """A recipe may start from the video tokenizer that `tokenizer import` writes: its other slices are kept, too."""
+    inflated = inflate(image_tokenizer, seed=5)
+    started = VideoTokenizer(inflated.config)
+    fill_last_slices(started, inflated)
+    assert started.hash == inflated.hash
+
+
 def test_only_matching_configurations_are_inflated(image_tokenizer: VideoTokenizer) -> None:
     """Weights of another width cannot be copied, and a video tokenizer has nothing to be inflated."""
     with pytest.raises(InputError, match="video tokenizer already"):
         inflate(inflate(image_tokenizer))
     with pytest.raises(InputError, match="equal except for temporal_kernel"):
         fill_last_slices(VideoTokenizer.preset("tiny", latent_dim=16), image_tokenizer)
+    with pytest.raises(InputError, match="equal except for temporal_kernel"):
+        fill_last_slices(inflate(image_tokenizer, temporal_layers="resampling"), inflate(image_tokenizer))
 
 
 def test_image_tokenizer_refuses_a_clip(image_tokenizer: VideoTokenizer) -> None:

@@ -9,7 +9,8 @@ from videoar.tokenizer.presets import PRESETS, preset_config
 
 
 @pytest.mark.parametrize(
-    ("name", "millions"), [("paper-2d", 110), ("paper", 330), ("infinity-d32", 110), ("small", 21), ("tiny", 1)]
+    ("name", "millions"),
+    [("paper-2d", 110), ("paper", 330), ("paper-light", 167), ("infinity-d32", 110), ("small", 21), ("tiny", 1)],
 )
 def test_parameter_counts(name: str, millions: int) -> None:
     """Another count is another network than the public image tokenizer, and its weights would not load."""

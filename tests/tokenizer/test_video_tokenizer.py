@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +12,9 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
+from videoar.tokenizer.presets import preset_config
 
+from .live_tensors import LiveTensors
 from .videos import video
 
 
@@ -26,20 +31,72 @@ def test_shapes_of_the_public_interface(tiny: VideoTokenizer) -> None:
     assert decoded.abs().max() <= 1
 
 
-@pytest.mark.parametrize("lengths", [(1, 16), (3, 7, 7), (16, 1), (1,) * 17, (5, 0, 12)])
-def test_chunked_encoding_equals_the_whole(tiny: VideoTokenizer, lengths: tuple[int, ...]) -> None:
-    """A lost or doubled frame of context at a seam would show from there on."""
-    clip = video(17)
-    streamed = torch.cat(list(tiny.encode_stream(clip.split(list(lengths), dim=2))), dim=2)
-    torch.testing.assert_close(streamed, tiny.encode(clip), atol=1e-5, rtol=0)
+@pytest.fixture(scope="module", params=["all", "resampling"])
+def either(request: pytest.FixtureRequest) -> VideoTokenizer:
+    """The tiny tokenizer, and the same with mostly 2-D convolutions."""
+    torch.manual_seed(0)
+    return VideoTokenizer(dataclasses.replace(preset_config("tiny", 16), temporal_layers=request.param)).eval()
 
 
-@pytest.mark.parametrize("lengths", [(5,), (1, 4), (2, 2, 1), (1,) * 5])
-def test_chunked_decoding_equals_the_whole(tiny: VideoTokenizer, lengths: tuple[int, ...]) -> None:
+def cuts(total: int, draw: random.Random) -> list[int]:
+    """Lengths of chunks that add up to `total`; some are empty."""
+    places = sorted(draw.choices(range(total + 1), k=draw.randrange(6)))
+    return [end - begin for begin, end in itertools.pairwise([0, *places, total])]
+
+
+@pytest.mark.parametrize("latents_per_call", [1, 2, 3])
+def test_chunked_encoding_equals_the_whole(either: VideoTokenizer, latents_per_call: int) -> None:
+    """A lost or doubled frame of context at a seam would show from there on, for some way of cutting the video."""
+    clip, draw = video(17, 32, 32), random.Random(latents_per_call)
+    whole = either.encode(clip)
+    for lengths in [[1] * 17, *(cuts(17, draw) for _ in range(3))]:
+        streamed = torch.cat(list(either.encode_stream(clip.split(lengths, dim=2), latents_per_call)), dim=2)
+        torch.testing.assert_close(streamed, whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("latents_per_call", [1, 2, 3])
+def test_chunked_decoding_equals_the_whole(either: VideoTokenizer, latents_per_call: int) -> None:
     """Only the first chunk of a stream drops the repeated first frame; a seam must not."""
-    latent = torch.randn(2, 16, 5, 2, 3, generator=torch.Generator().manual_seed(1))
-    streamed = torch.cat(list(tiny.decode_stream(latent.split(list(lengths), dim=2))), dim=2)
-    torch.testing.assert_close(streamed, tiny.decode(latent), atol=1e-5, rtol=0)
+    latent, draw = torch.randn(1, 16, 6, 2, 2, generator=torch.Generator().manual_seed(1)), random.Random(1)
+    whole = either.decode(latent)
+    for lengths in [[1] * 6, *(cuts(6, draw) for _ in range(3))]:
+        streamed = torch.cat(list(either.decode_stream(latent.split(lengths, dim=2), latents_per_call)), dim=2)
+        torch.testing.assert_close(streamed, whole, atol=1e-5, rtol=0)
+
+
+def peak_of_stream(tokenizer: VideoTokenizer, frames: int, side: int) -> int:
+    """Most bytes of tensors that exist at the same time while a video is encoded and decoded as a stream."""
+    with LiveTensors() as live:
+        for _ in tokenizer.decode_stream(tokenizer.encode_stream(chunks(frames, side))):
+            pass
+    return live.peak
+
+
+def chunks(frames: int, side: int) -> Iterator[torch.Tensor]:
+    """A video of `frames` in chunks of ten, drawn when they are asked for."""
+    return (torch.rand(1, 3, min(10, frames - begin), side, side) for begin in range(0, frames, 10))
+
+
+@pytest.mark.parametrize(
+    ("frames", "side"),
+    [pytest.param(301, 32, marks=pytest.mark.slow), pytest.param(10_001, 64, marks=pytest.mark.drill)],
+)
+def test_tensor_memory_of_a_stream_is_flat_in_length(tiny: VideoTokenizer, frames: int, side: int) -> None:
+    """A list that keeps every chunk, or a layer that keeps a view of one, would end a film after some minutes."""
+    assert peak_of_stream(tiny, frames, side) <= 1.1 * peak_of_stream(tiny, 101, side)
+
+
+@pytest.mark.parametrize(("preset", "most"), [("paper", 24), ("paper-light", 14)])
+def test_a_stream_of_720p_fits_a_gpu(preset: str, most: int) -> None:
+    """GiB in bfloat16, besides the weights, for either way: this is why frames need not be cut into tiles."""
+    with torch.device("meta"):
+        tokenizer = VideoTokenizer(preset_config(preset)).to(torch.bfloat16)
+        frames = [torch.empty(1, 3, count, 720, 1280, dtype=torch.bfloat16) for count in (1, 8, 8)]
+        latents = [torch.empty(1, 48, count, 45, 80, dtype=torch.bfloat16) for count in (1, 2, 2)]
+    for stream in (tokenizer.encode_stream(frames), tokenizer.decode_stream(latents)):
+        with LiveTensors() as live:
+            assert len(list(stream)) == 3
+        assert most / 4 < live.peak / 2**30 < most
 
 
 def test_memory_of_a_stream_does_not_grow(tiny: VideoTokenizer) -> None:
@@ -77,6 +134,8 @@ def test_input_that_does_not_fit_is_refused(tiny: VideoTokenizer) -> None:
         tiny.encode(video(6))
     with pytest.raises(InputError, match="drop the last 1"):
         list(tiny.encode_stream([video(6)]))
+    with pytest.raises(InputError, match=r"latents_per_call=0: is below 1"):
+        list(tiny.encode_stream([video(5)], latents_per_call=0))
     with pytest.raises(InputError, match="32x48"):
         tiny.quantize(tiny.encode(video(1)), ScaleSchedule.named("64x64"))
     with pytest.raises(InputError, match="schedule and tokenizer"):

@@ -51,7 +51,8 @@ class Bench:
 
     decode: cached decoding of a clip, at batch 1 and 8: seconds per clip and per pass over a scale.
 
-    tokenizer: encoding and decoding of clips: pixels per second.
+    tokenizer: encoding and decoding of clips, whole and as streams, compared with a plain loop of their convolutions:
+    pixels per second; the quantiser, compared with a loop over frames.
 
     size1: a step of the sharded engine in one process of torchrun (NCCL on a GPU), compared with the plain engine.
 

@@ -23,11 +23,11 @@ def open_detector(name: str, device: torch.device | str) -> Detector:
 class ReconstructionDistance:
     """Features of originals and reconstructions; a few kilobytes for each clip."""
 
-    def __init__(self, detector: Detector, *, frames: int, height: int, width: int, clips: str) -> None:
+    def __init__(self, detector: Detector, *, frames: int, fps: float, height: int, width: int, clips: str) -> None:
         """`clips` names the originals. InputError for clips that are too short or too small for the detector."""
         split = re.sub(r"[^A-Za-z0-9_.+-]", "_", clips) or "clips"
         self._protocol = Protocol(
-            frames=frames, height=height, width=width, split=split, clip="first", repeats_videos=True
+            frames=frames, fps=fps, height=height, width=width, split=split, clip="first", repeats_videos=True
         )
         check_shape(detector, self._protocol)
         self._detector = detector

@@ -65,10 +65,10 @@ class EvaluateTokenizer:
     skip_scales: bool = False
     """Leave out PSNR after each scale, which takes most of the time."""
     picture: Annotated[Path | None, arg(metavar="OUT.png")] = None
-    """Picture to write, of the first clips: frames of the original, below them the reconstruction, and below that one
-    frame after each scale."""
+    """Picture to write, of some clips: frames of the original, below them the reconstruction, and below that one frame
+    after each scale."""
     picture_clips: Annotated[OneOrMore, arg(metavar="N")] = 4
-    """Clips in the picture."""
+    """Clips in the picture, evenly spread over all."""
     force: bool = False
     """Replace the picture if it exists."""
 
@@ -116,7 +116,9 @@ def _open_distance(
     height, width = ScaleSchedule.named(bucket.schedule).pixels
     detector = open_detector(options.detector, device)
     name = options.clips.resolve().name
-    return ReconstructionDistance(detector, frames=bucket.num_frames, height=height, width=width, clips=name)
+    return ReconstructionDistance(
+        detector, frames=bucket.num_frames, fps=bucket.fps, height=height, width=width, clips=name
+    )
 
 
 def _check_picture(options: EvaluateTokenizer) -> None:
@@ -160,10 +162,12 @@ def _measure(
 ) -> tuple[list[str], list[np.ndarray]]:
     """Measure every clip; returns what they were cut from, and the rows of the picture."""
     from videoar.cluster.ground.progress import ProgressLine
+    from videoar.data_pipeline.encoding.pictures import spread
     from videoar.pretrain.generate.video import to_frames, to_tensor
 
     names: list[str] = []
     rows: list[np.ndarray] = []
+    shown = spread(len(clips), options.picture_clips) if options.picture else ()
     began = time.monotonic()
     with ProgressLine("evaluate", len(clips)) as progress:
         for name, frames in clips.named():
@@ -171,7 +175,7 @@ def _measure(
             names.append(name)
             if distance is not None:
                 distance.add(frames[None], to_frames(made.decoded))
-            if options.picture and len(names) <= options.picture_clips:
+            if len(names) - 1 in shown:
                 rows += _rows(tokenizer, made, frames)
             rate = len(names) / (time.monotonic() - began)
             progress(len(names), len(clips), {"clips/s": round(rate, 2), "psnr_db": round(evaluator.psnr_db, 2)})

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import OutFolder, parse
-from videoar.cluster.cli.output import say
-from videoar.cluster.ground.limits import BitsPerToken
+from videoar.cluster.cli.output import say, warn
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import BitsPerToken, Limits
+
+if TYPE_CHECKING:
+    from videoar.tokenizer.infinity import Imported
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportTokenizer:
-    """Convert public Infinity tokenizer weights into an image tokenizer of this project.
+    """Convert public weights of Infinity's image tokenizer into a video tokenizer of this project.
 
-    A recipe's train.inflate_from names that folder to start a video tokenizer from it. If the number of bits per token
-    differs, the two layers at the latent are initialised anew, and the output lists them.
+    On one frame the result equals the image tokenizer; it must be trained before it is used for video. A recipe's
+    train.inflate_from starts from it. If the number of bits per token differs, the two layers at the latent are
+    initialised anew. Lines on stderr and one JSON line say what was loaded, initialised and ignored.
     """
 
     file: Positional[Annotated[Path, arg(metavar="FILE")]]
@@ -29,15 +34,47 @@ class ImportTokenizer:
     """Folder to write: a new or an empty one, or that of an earlier tokenizer, which is replaced."""
     latent_dim: Annotated[BitsPerToken | None, arg(metavar="K")] = None
     """Bits per token of the result; those of the file if not given."""
+    temporal_kernel: Annotated[int, Limits(1, 16), arg(metavar="N")] = 3
+    """Frames that a convolution spans; the file's kernels become the last of them. 1 makes an image tokenizer."""
+    temporal_layers: Literal["all", "resampling"] = "all"
+    """Which convolutions span several frames, as in the recipe that trains it: `resampling` costs a third."""
 
 
 def import_weights(words: Sequence[str], prog: str) -> int:
     options = parse(ImportTokenizer, words, prog)
+    if options.temporal_kernel == 1 and options.temporal_layers != "all":
+        raise InputError(
+            "temporal_layers", options.temporal_layers, "needs --temporal-kernel above 1", "leave one of the two out"
+        )
     from videoar.tokenizer.files import check_free
     from videoar.tokenizer.infinity import import_infinity
 
     check_free(options.out, alone=True)
-    found = import_infinity(options.file, latent_dim=options.latent_dim)
+    found = import_infinity(
+        options.file,
+        latent_dim=options.latent_dim,
+        temporal_kernel=options.temporal_kernel,
+        temporal_layers=options.temporal_layers,
+    )
     found.tokenizer.save(options.out)
-    say(json.dumps({"out": str(options.out), "hash": found.tokenizer.hash, "reinitialised": found.reinitialised}))
+    for line in _lines(options.file, found):
+        warn(line)
+    names = ("key", "loaded", "loaded_parameters", "reinitialised", "inflated", "ignored")
+    report = {name: getattr(found, name) for name in names}
+    say(json.dumps({"out": str(options.out), "hash": found.tokenizer.hash, **report}))
     return 0
+
+
+def _lines(file: Path, found: Imported) -> Iterator[str]:
+    """What became of everything in the file, for people."""
+    where = f"{file.name}, key {found.key}" if found.key else file.name
+    yield f"{where}: {found.loaded} tensors loaded ({found.loaded_parameters / 1e6:.1f}M values)"
+    config = found.tokenizer.config
+    if found.reinitialised:
+        bits = f"the file has {found.file_latent_dim} bits per token, the result {config.latent_dim}"
+        yield f"initialised anew: {', '.join(found.reinitialised)} ({bits})"
+    if found.inflated:
+        slices = f"{found.inflated} convolutions span {config.temporal_kernel} frames"
+        yield f"inflated: {slices}; the file's kernels are the last slices, the others are random"
+    if found.ignored:
+        yield f"ignored: {', '.join(f'{name} ({count})' for name, count in found.ignored.items())}"

@@ -18,7 +18,7 @@ CLIPS = np.stack([draw_clip(0, index, ClipBucket(schedule="32x32", num_frames=5)
 
 def distance(frames: int = 5) -> ReconstructionDistance:
     detector = open_detector("rf-fvd", "cpu")
-    return ReconstructionDistance(detector, frames=frames, height=32, width=32, clips="my films")
+    return ReconstructionDistance(detector, frames=frames, fps=8.0, height=32, width=32, clips="my films")
 
 
 def test_clip_by_clip_equals_both_sets_at_once() -> None:
@@ -26,7 +26,7 @@ def test_clip_by_clip_equals_both_sets_at_once() -> None:
     spoilt, gathered = CLIPS // 2, distance()
     for clip, other in zip(CLIPS, spoilt, strict=True):
         gathered.add(clip[None], other[None])
-    protocol = Protocol(frames=5, height=32, width=32, split="my_films", clip="first", repeats_videos=True)
+    protocol = Protocol(frames=5, fps=8.0, height=32, width=32, split="my_films", clip="first", repeats_videos=True)
     whole = fvd([CLIPS], [spoilt], RandomFeatures(), protocol)
     found = gathered.result
     assert found.signature == whole.signature

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,62 @@ import torch
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer import VideoTokenizer
+
+from .....public_tokenizer import public_weights
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The public image tokenizer under its own names, with an optimizer's step next to it."""
+    path = tmp_path_factory.mktemp("public") / "infinity_vae_d16.pth"
+    torch.save({"vae": public_weights() | {"quantizer.lfq.mask": torch.arange(16)}, "step": 7}, path)
+    return path
+
+
+def test_one_command_from_the_public_file_to_the_video_tokenizer(
+    public: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was loaded, made anew and ignored is said twice: for people, and for a script."""
+    assert main(["tokenizer", "import", str(public), str(tmp_path / "out"), "--latent-dim", "48"]) == 0
+    printed = capsys.readouterr()
+    tokenizer = VideoTokenizer.from_pretrained(tmp_path / "out")
+    assert (tokenizer.config.temporal_kernel, tokenizer.config.latent_dim) == (3, 48)
+    report = json.loads(printed.out)
+    assert report.pop("loaded_parameters") == sum(value.numel() for value in public_weights().values()) - 37_008
+    assert report == {
+        "out": str(tmp_path / "out"),
+        "hash": tokenizer.hash,
+        "key": "vae",
+        "loaded": len(public_weights()) - 4,
+        "reinitialised": ["encoder.conv_out", "decoder.conv_in"],
+        "inflated": 70,
+        "ignored": {"quantizer": 1, "step": 1},
+    }
+    loaded, anew, inflated, ignored = printed.err.splitlines()
+    assert loaded.startswith("infinity_vae_d16.pth, key vae: 264 tensors loaded (")
+    assert anew.startswith("initialised anew: encoder.conv_out, decoder.conv_in (the file has 16 bits per token")
+    assert inflated.startswith("inflated: 70 convolutions span 3 frames")
+    assert ignored == "ignored: quantizer (1), step (1)"
+
+
+@pytest.mark.parametrize(
+    ("options", "kernel", "layers"),
+    [(["--temporal-kernel", "1"], 1, "all"), (["--temporal-layers", "resampling"], 3, "resampling")],
+)
+def test_which_tokenizer_is_made(options: list[str], kernel: int, layers: str, public: Path, tmp_path: Path) -> None:
+    """An image tokenizer, or the one of another recipe: the fields of the configuration, by their names."""
+    assert main(["tokenizer", "import", str(public), str(tmp_path / "out"), *options]) == 0
+    config = VideoTokenizer.from_pretrained(tmp_path / "out").config
+    assert (config.temporal_kernel, config.temporal_layers) == (kernel, layers)
+
+
+def test_an_image_tokenizer_has_no_temporal_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of the two options would be without effect."""
+    words = ["--temporal-kernel", "1", "--temporal-layers", "resampling"]
+    assert main(["tokenizer", "import", "x.pth", str(tmp_path / "out"), *words]) == 2
+    assert capsys.readouterr().err == (
+        "temporal_layers=resampling: needs --temporal-kernel above 1; leave one of the two out\n"
+    )
 
 
 def test_a_file_without_an_encoder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
