@@ -11,18 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import prod
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from videoar.benchmarks.cases import Options, Row, Size, dtype_of, figures
 from videoar.benchmarks.floor import Work, peaks
 from videoar.benchmarks.measure import Call, alternate, median_ratios, medians
 from videoar.benchmarks.peak_memory import peak_growth
-from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer import VideoTokenizer, conv_work
 from videoar.tokenizer.causal_conv import CausalConv3d
 from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.residual import quantize_residual
@@ -177,20 +175,10 @@ def _quantizer(case: TokenizerCase, options: Options) -> Row:
 
 
 def convolutions(case: TokenizerCase, way: str) -> list[Work]:
-    """The work of every convolution, from shapes alone: 2 FLOPs for each weight that an output element multiplies."""
-    itemsize, found = dtype_of(case.precision).itemsize, list[Work]()
-
-    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        assert isinstance(module, nn.Conv3d)
-        (taken, *_) = inputs
-        flops = 2.0 * output.numel() * module.in_channels * prod(module.kernel_size)
-        found.append(Work(flops, 1.0 * (taken.numel() + module.weight.numel() + output.numel()) * itemsize))
-
-    with torch.device("meta"):
+    """The work of every convolution, from shapes alone."""
+    itemsize, meta = dtype_of(case.precision).itemsize, torch.device("meta")
+    with meta:
         tokenizer = VideoTokenizer(preset_config(case.preset))
-        for module in tokenizer.modules():
-            if isinstance(module, nn.Conv3d):
-                module.register_forward_hook(count)
-        meta = torch.device("meta")
-        getattr(tokenizer, way)(case.video(meta) if way == "encode" else case.latent(meta))
-    return found
+        given = case.video(meta) if way == "encode" else case.latent(meta)
+        counted = conv_work.convolutions(tokenizer, lambda: getattr(tokenizer, way)(given))
+    return [Work(work.flops, 1.0 * work.elements * itemsize) for work in counted]

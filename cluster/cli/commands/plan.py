@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videoar.cluster.cli.arguments import RecipeName, for_pretraining, only_with, parse_with_recipe
+from videoar.cluster.cli.arguments import RecipeName, only_with, parse_with_recipe
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import refuse_existing
 from videoar.cluster.ground.limits import Devices, OneOrMore, Utilisation
 
 if TYPE_CHECKING:
+    from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
     from videoar.pretrain.config import Recipe
     from videoar.pretrain.planner.plan import Plan
 
@@ -67,6 +69,8 @@ class PlanRecipe:
 
 
 def plan(words: Sequence[str], prog: str) -> int:
+    from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
+
     options, recipe, _ = parse_with_recipe(PlanRecipe, words, prog)
     only_with(options, "plot", "force")
     if options.plot:
@@ -74,8 +78,35 @@ def plan(words: Sequence[str], prog: str) -> int:
 
         check_plot(options.plot)
         refuse_existing("plot", options.plot, force=options.force)
-    _plan(for_pretraining(recipe), options)
+    if isinstance(recipe, TokenizerRecipe):
+        _plan_tokenizer(recipe, options)
+    else:
+        _plan(recipe, options)
     return 0
+
+
+def _plan_tokenizer(recipe: TokenizerRecipe, options: PlanRecipe) -> None:
+    """FLOPs and hours; the training of a tokenizer has one layout, and no estimate of its step time but by `mfu`."""
+    from videoar.pretrain.budget.machine import known_gpu
+    from videoar.pretrain.planner.report import CLUSTERS, GOAL_MFU
+    from videoar.pretrain.planner.tokenizer_cost import tokenizer_cost, tokenizer_cost_lines
+
+    for name in ("search", "plot"):
+        if getattr(options, name):
+            raise InputError(
+                name, getattr(options, name), f"has no use: {recipe.name} trains a tokenizer", "leave it out"
+            )
+    cost = tokenizer_cost(recipe.tokenizer, recipe.train, known_gpu(options.gpu or _GPU), options.mfu or GOAL_MFU)
+    if options.json:
+        say(json.dumps(asdict(cost) | {"flops": cost.flops, "gpu_hours": cost.gpu_hours}))
+        return
+    named = f"{recipe.name}: {cost.parameters / 1e6:,.1f} M parameters"
+    say(
+        named
+        + (f", discriminator {cost.discriminator_parameters / 1e6:,.1f} M" if cost.discriminator_parameters else "")
+    )
+    for line in tokenizer_cost_lines(cost, (options.gpus,) if options.gpus else CLUSTERS):
+        say(line)
 
 
 def _plan(recipe: Recipe, options: PlanRecipe) -> None:

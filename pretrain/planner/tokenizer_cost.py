@@ -1,0 +1,118 @@
+"""What the training of a tokenizer costs: the FLOPs of its convolutions, and hours at an assumed share of the peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from videoar.pretrain.budget.machine import GPUS
+from videoar.pretrain.planner.report import CLUSTERS, GOAL_MFU, duration, whole_hours
+from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.config import TokenizerConfig
+from videoar.tokenizer.conv_work import convolutions
+from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.training.config import TokenizerTrainConfig, TrainingBucket
+from videoar.tokenizer.training.discriminator import Discriminator
+
+_PASSES = 3
+"""A backward pass costs two forward passes."""
+_DISCRIMINATOR_PASSES = 8
+"""Of one clip: for the decoder forward, and backward to the pixels; for itself forward and backward of the real clip and
+of the decoded one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BucketCost:
+    """The steps of one shape of clips."""
+
+    shape: str
+    """Frames, height and width."""
+    steps: int
+    clips_per_step: int
+    flops: float
+    """Of all its steps."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenizerCost:
+    """The whole training; norms, activations, LPIPS, recomputation and what is shown are not counted."""
+
+    parameters: int
+    discriminator_parameters: int
+    buckets: tuple[BucketCost, ...]
+    gpu: str
+    mfu: float
+
+    @property
+    def flops(self) -> float:
+        """Of the whole run."""
+        return sum(bucket.flops for bucket in self.buckets)
+
+    @property
+    def gpu_hours(self) -> float:
+        """At the assumed share of the device's bf16 peak."""
+        return self.flops / (GPUS[self.gpu].flops_per_s * self.mfu * 3600)
+
+
+def tokenizer_cost(
+    config: TokenizerConfig, train: TokenizerTrainConfig, gpu: str = "H200", mfu: float = GOAL_MFU
+) -> TokenizerCost:
+    """Arithmetic from shapes; nothing is allocated."""
+    with torch.device("meta"):
+        tokenizer = VideoTokenizer(config)
+        adversary = _adversary(train)
+        buckets = tuple(
+            _bucket_cost(train, index, tokenizer, adversary) for index in range(min(len(train.buckets), train.steps))
+        )
+    return TokenizerCost(
+        parameters=_count(tokenizer),
+        discriminator_parameters=_count(adversary) if adversary else 0,
+        buckets=buckets,
+        gpu=gpu,
+        mfu=mfu,
+    )
+
+
+def tokenizer_cost_lines(cost: TokenizerCost, clusters: tuple[int, ...] = CLUSTERS) -> list[str]:
+    """Parameters, one line for each shape of clips, one for all if there are several, and the time on clusters."""
+    lines = [
+        f"{bucket.shape}: {bucket.steps:,} steps of {bucket.clips_per_step:,}, {bucket.flops:.2e} FLOPs"
+        for bucket in cost.buckets
+    ]
+    if len(lines) > 1:
+        lines.append(f"all: {sum(bucket.steps for bucket in cost.buckets):,} steps, {cost.flops:.2e} FLOPs")
+    times = ", ".join(f"{gpus} in {duration(cost.gpu_hours / gpus)}" for gpus in clusters)
+    hours = f"{whole_hours(cost.gpu_hours)} {cost.gpu}-hours"
+    return [*lines, f"at {cost.mfu:.0%} of the peak, {cost.gpu}: {hours}; {times}"]
+
+
+def _bucket_cost(
+    train: TokenizerTrainConfig, index: int, tokenizer: VideoTokenizer, adversary: torch.nn.Module | None
+) -> BucketCost:
+    bucket, clips = train.bucket(index), train.num_clips(index)
+    steps = len(range(index, train.steps, len(train.buckets)))
+    video = _video(bucket)
+    schedule = ScaleSchedule.named(bucket.schedule)
+    kept = torch.ones(1, schedule.num_scales, dtype=torch.bool)
+    passes = sum(work.flops for work in convolutions(tokenizer, lambda: tokenizer(video, schedule, kept)))
+    flops = _PASSES * passes * steps
+    if adversary:
+        scored = sum(step >= train.adversarial.start_step for step in range(index, train.steps, len(train.buckets)))
+        work = convolutions(adversary, lambda: adversary(video))
+        flops += _DISCRIMINATOR_PASSES * sum(each.flops for each in work) * scored
+    shape = "x".join(str(length) for length in video.shape[2:])
+    return BucketCost(shape=shape, steps=steps, clips_per_step=clips, flops=flops * clips)
+
+
+def _adversary(train: TokenizerTrainConfig) -> Discriminator | None:
+    found = train.adversarial
+    return Discriminator(found.discriminator, found.channels, found.layers) if found.weight else None
+
+
+def _video(bucket: TrainingBucket) -> torch.Tensor:
+    return torch.empty(1, 3, bucket.num_frames, *ScaleSchedule.named(bucket.schedule).pixels)
+
+
+def _count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
