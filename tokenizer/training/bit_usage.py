@@ -13,6 +13,7 @@ from videoar.tokenizer.evaluation.bit_usage import DEAD_BELOW, binary_entropy
 from videoar.tokenizer.scales import ScaleSchedule
 from videoar.tokenizer.training.peers import Peers
 
+
 class RunningBitUsage:
     """Counts of ones since the last report, on the device: nothing waits for it before the report."""
 
