@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from videoar.configs.clips import package_clips
-from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig, ClipShare
-from videoar.data_pipeline.sources.random_clips import RandomClips
+from videoar.data_pipeline.config.tokenizer_recipe import ClipShare, TokenizerRecipe
+from videoar.data_pipeline.tokenizer_clips.batches import RandomClips
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
 from videoar.tokenizer.config import TokenizerConfig
-from videoar.tokenizer.evaluate import binary_entropy, psnr
+from videoar.tokenizer.evaluation.bit_usage import binary_entropy
+from videoar.tokenizer.evaluation.quality import psnr
 from videoar.tokenizer.training.config import (
     AdversarialConfig,
     TokenizerLossConfig,
@@ -37,8 +38,9 @@ RECIPE = TokenizerTrainConfig(
     batch_size=4,
     learning_rate=2e-3,
     warmup_steps=10,
-    loss=TokenizerLossConfig(perceptual=0.2, entropy=0.01, scale_dropout=0.0),
+    loss=TokenizerLossConfig(perceptual=0.2, entropy=0.03, scale_dropout=0.0),
     adversarial=AdversarialConfig(weight=0.1, balance="adaptive", start_step=100, channels=8, rate_factor=0.1),
+    seed=1,
     show_every=20,
     save_every=200,
 )
@@ -51,7 +53,8 @@ def test_two_hundred_steps_gain_three_decibels_and_use_the_bits(tmp_path: Path) 
     Four real clips in every step: a tokenizer that is not yet at its first image-dependent bit learns them quickly.
     """
     shares = (ClipShare(source=package_clips(0.0, 0.8)),)
-    video = RandomClips(shares, (BUCKET,), augment=AugmentConfig(), seed=1)(0, range(RECIPE.batch_size))
+    with RandomClips(TokenizerRecipe(name="gain", tokenizer=NETWORK, train=RECIPE, clips=shares)) as clips:
+        video = clips(0, range(RECIPE.batch_size))
     schedule, quality, fair = ScaleSchedule.named(BUCKET.schedule), {}, {}
 
     def show(step: int, tokenizer: VideoTokenizer) -> dict[str, float]:
