@@ -24,6 +24,7 @@ from videoar.pretrain.config import (
     StageConfig,
     TextConfig,
 )
+from videoar.tokenizer.training.config import AdversarialConfig, TokenizerLossConfig
 
 if TYPE_CHECKING:
     from videoar.configs.load import AnyRecipe
@@ -99,12 +100,27 @@ DEPENDENCES = (
     Dependence(
         FaultConfig, ("spike_window", "rewind_budget"), lambda faults: faults.spike_factor, "set faults.spike_factor"
     ),
-    Dependence(SourceConfig, ("num_clips", "seed"), lambda source: source.kind == "shapes", "set source.kind=shapes"),
+    Dependence(SourceConfig, ("num_clips", "seed"), lambda source: source.is_drawn, "set source.kind=shapes or world"),
+    Dependence(
+        AdversarialConfig,
+        ("balance", "start_step", "lecam", "lecam_decay", "discriminator", "channels", "layers", "rate_factor"),
+        lambda adversarial: adversarial.weight,
+        "set train.adversarial.weight above 0",
+    ),
+    Dependence(
+        AdversarialConfig,
+        ("lecam_decay",),
+        lambda adversarial: adversarial.lecam,
+        "set train.adversarial.lecam above 0",
+    ),
+    Dependence(
+        TokenizerLossConfig, ("perceptual_weights",), lambda loss: loss.perceptual, "set train.loss.perceptual above 0"
+    ),
     Dependence(
         SourceConfig,
         ("path", "follow_links", "start_fraction", "end_fraction"),
-        lambda source: source.kind != "shapes",
-        "set another source.kind than shapes",
+        lambda source: not source.is_drawn,
+        "set another source.kind than shapes or world",
     ),
     Dependence(SourceConfig, ("split", "subset"), lambda source: source.kind == "ucf101", "set source.kind=ucf101"),
     Dependence(ShotConfig, ("threshold", "min_shot_s"), lambda shots: shots.detector != "off", "set shots.detector"),

@@ -2,7 +2,8 @@
 
 `ShardReader` and `open_manifest` read what `videoar data run` wrote, without Ray and without the trainer. They are
 imported when they are first used, because the decoder's subprocess imports this package and must not load torch.
-Layers, lowest first: storage, config; decoding, shards; sources, text; planning; encoding; preparing, loading.
+Layers, lowest first: storage, config; decoding, shards; sources, text; planning; encoding; preparing, loading,
+tokenizer_clips.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from videoar.cluster.ground.limits import (
     WeightDecay,
     ZeroOrMore,
 )
+from videoar.cluster.ground.wandb_config import WandbConfig
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.tokenizer.config import TokenizerSource
@@ -288,17 +289,11 @@ class StageConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LogConfig:
+class LogConfig(WandbConfig):
     """What a run writes besides its weights, and how often."""
 
     wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases; `offline` needs no key and leaves files to `wandb sync`, `online` needs `wandb login` first."""
-    wandb_project: str = "videoar"
-    """Project of the run at Weights & Biases."""
-    wandb_entity: str = ""
-    """User or team that the project belongs to at Weights & Biases; empty: that of the key."""
-    wandb_group: str = ""
-    """Group in which Weights & Biases shows the run, for example the branches of one run; empty: none."""
     profile_every: ZeroOrMore = 100
     """Steps between two that run under torch's profiler, to measure the time spent in collectives; 0: none. Ignored
     with one process."""

@@ -7,6 +7,7 @@ float32: a sign taken from bfloat16 is another bit.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch.nn.functional as F
@@ -45,16 +46,19 @@ def commitment(z: Float[Tensor, "*grid k"]) -> Float32[Tensor, ""]:
 
 
 def entropy_penalty(
-    z: Float[Tensor, "*grid k"], inverse_temperature: float = INVERSE_TEMPERATURE
+    z: Float[Tensor, "*grid k"],
+    inverse_temperature: float = INVERSE_TEMPERATURE,
+    over_processes: Callable[[Tensor], Tensor] = lambda mean: mean,
 ) -> Float32[Tensor, ""]:
     """Small if each vector decides its bits clearly and the vectors together use all codes.
 
     With p_j = sigmoid(-4 u_j / sqrt(k) * 100): mean over vectors of sum_j H(p_j), minus sum_j H(mean of p_j), in nats.
     Bits are treated as independent, which makes it O(k) instead of O(2^k). (Infinity, section 3.2.)
+    `over_processes` is the differentiable mean over those that share the batch: the mean of p is that of the whole.
     """
     logits = -4.0 / math.sqrt(z.shape[-1]) * inverse_temperature * normalized(z).flatten(0, -2)
     p = logits.sigmoid()
     of_each = F.binary_cross_entropy_with_logits(logits, p, reduction="none").sum(dim=-1).mean()
-    mean = p.mean(dim=0).clamp(1e-7, 1 - 1e-7)
+    mean = over_processes(p.mean(dim=0)).clamp(1e-7, 1 - 1e-7)
     of_mean = -(mean * mean.log() + (1 - mean) * (1 - mean).log()).sum()
     return of_each - of_mean

@@ -6,6 +6,8 @@ each other, so time is folded into the batch `n`; loops go over scales only. Alw
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -69,6 +71,14 @@ def accumulate(bits: Bool[Tensor, "n tokens k"], schedule: ScaleSchedule) -> Flo
     for grid, of_scale in zip(schedule.grids, scales, strict=True):
         total = total + up(as_grid(of_scale, grid), schedule.grid)
     return total
+
+
+@torch.no_grad()
+def partial_sums(bits: Bool[Tensor, "n tokens k"], schedule: ScaleSchedule) -> Iterator[Float32[Tensor, "n k h w"]]:
+    """The quantised latent after each scale, coarse to fine; the last is that of `accumulate`."""
+    scales = bsq.codes(bits).split(list(schedule.tokens), dim=1)
+    terms = (up(as_grid(code, grid), schedule.grid) for grid, code in zip(schedule.grids, scales, strict=True))
+    return itertools.accumulate(terms)
 
 
 def quantize_training(

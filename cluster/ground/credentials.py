@@ -32,11 +32,13 @@ _PORT = re.compile(r"\d*")
 def refuse_credentials(field: str, url: str) -> None:
     """InputError if a URL contains a key, which would end up in logs, plans and manifests. The message masks it."""
     for part in url.split("::"):
+        if "://" not in part:
+            continue
         split = urlsplit(part)
         named = any(is_secret_name(name) for name in parse_qs(split.query, keep_blank_values=True))
         _, colon, port = split.netloc.rpartition("]")[2].partition(":")
         cut = colon and not _PORT.fullmatch(port)  # a secret with a slash in it
-        if "://" in part and ("@" in split.netloc or named or cut):
+        if "@" in split.netloc or named or cut:
             raise InputError(
                 field,
                 f"{split.scheme}://{MASK}",

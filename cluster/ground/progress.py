@@ -45,7 +45,9 @@ class ProgressLine:
 
     def __call__(self, done: int, total: int | None, metrics: Mapping[str, object]) -> None:
         """Show how much is done, of a total or of an amount not known yet (None), with metrics as they are."""
-        figures = "  ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:4])
+        figures = ""
+        if self._terminal:
+            figures = "  ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:4])
         self.show(self._title, done, total, figures, {"task": self._title, "done": done, "total": total, **metrics})
 
     def show(self, title: str, done: int, total: int | None, figures: str, line: Mapping[str, object]) -> None:

@@ -14,7 +14,7 @@ from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import same_area
 
-SourceKind = Literal["folder", "table", "webdataset", "ucf101", "shapes"]
+SourceKind = Literal["folder", "table", "webdataset", "ucf101", "shapes", "world"]
 CropPlace = Literal["centre", "start", "end"]
 Score = Annotated[float, Limits(-1e30, 1e30)]
 Measure = Annotated[float, Limits(0, 1e9)]
@@ -28,7 +28,8 @@ class SourceConfig:
     kind: SourceKind = "folder"
     """`folder`: video and image files below `path`, each with its caption in a text file next to it; `table`: clips
     that a CSV, JSONL or Parquet table at `path` names; `webdataset`: tars at `path` that hold media and captions;
-    `ucf101`: the folder of that dataset with its split files; `shapes`: moving shapes drawn from a seed."""
+    `ucf101`: the folder of that dataset with its split files; `shapes`: moving shapes drawn from a seed; `world`:
+    scenes of a small world whose future is known, drawn from a seed (videoar.data_pipeline.world)."""
     path: str = ""
     """Folder, table, tar or folder of tars: a local path or an fsspec URL."""
     captions: str = ""
@@ -42,9 +43,9 @@ class SourceConfig:
     follow_links: bool = False
     """Whether symbolic links that lead out of the folder are followed; otherwise they are left out, with a reason."""
     num_clips: ZeroOrMore = 0
-    """Number of clips to draw (kind `shapes`)."""
+    """Number of clips to draw (kinds `shapes` and `world`)."""
     seed: DrawingSeed = 0
-    """Seed of the drawings (kind `shapes`)."""
+    """Seed of the drawings (kinds `shapes` and `world`)."""
     start_fraction: Share = 0.0
     """Use each source from this fraction of its duration: for example 0 to 0.8 for training, 0.8 to 1 for held-out
     clips."""
@@ -53,14 +54,19 @@ class SourceConfig:
     pictures: PictureConfig = field(default_factory=PictureConfig)
     """What is done with pictures of kinds that need a decision."""
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether its clips are drawn, and there are no files."""
+        return self.kind in ("shapes", "world")
+
     def __post_init__(self) -> None:
         check_fields(self)
         refuse_credentials("path", self.path)
-        if self.kind != "shapes" and not self.path:
+        if not self.is_drawn and not self.path:
             raise wrong_field(self, "path", "names no folder", "give the folder or table that holds the clips")
         if self.captions and self.kind != "folder":
             raise wrong_field(self, "captions", f"belongs to kind folder, not {self.kind}", "leave it out")
-        if self.kind == "shapes" and self.num_clips < 1:
+        if self.is_drawn and self.num_clips < 1:
             raise wrong_field(self, "num_clips", "draws nothing", "use 1 or more")
         if self.start_fraction >= self.end_fraction:
             raise wrong_field(
@@ -250,11 +256,11 @@ class DatasetConfig:
         rates = sorted({bucket.fps for bucket in (self.bucket, *self.more_buckets)})
         if len(rates) > 1:
             raise InputError("more_buckets", rates, "are different frame rates", "make a dataset of each")
-        if self.source.kind == "shapes" and not self._is_plain():
+        if self.source.is_drawn and not self._is_plain():
             raise wrong_field(
                 self,
                 "source",
-                "has kind shapes: they are drawn to one bucket, and have no shots, filters, variants or duplicates",
+                f"has kind {self.source.kind}: one bucket, and no shots, filters, variants or duplicates",
                 "leave those out",
             )
 

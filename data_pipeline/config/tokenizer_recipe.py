@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields
+from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits, Share, Threads
+from videoar.cluster.ground.wandb_config import WandbConfig
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.training.config import TokenizerTrainConfig
@@ -39,10 +40,18 @@ class ClipShare:
     source: SourceConfig
     """Where its clips come from."""
     weight: Annotated[float, Limits(0, 1e6, above=True)] = 1.0
-    """How often clips of this source are drawn, relative to the other sources."""
+    """How often clips of this source are drawn, relative to the other sources. Clips of several frames are drawn from
+    videos only, single frames from videos and pictures."""
+    hold: Literal["auto", "memory", "files"] = "auto"
+    """`memory`: every file is read once, at the start (of a film at most 2,000 frames), and a clip takes every frame of
+    it, or every n-th; `files`: what a clip shows is decoded when it is needed, at the bucket's frame rate, or at the
+    film's if that is lower; `auto`: memory for at most 4 files and frames of at most 128 pixels, else files. The two
+    ways do not give the same clips."""
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.source.is_drawn and self.hold != "auto":
+            raise wrong_field(self, "hold", "belongs to files, and these clips are drawn", "leave it out")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +65,13 @@ class TokenizerRecipe:
     train: TokenizerTrainConfig
     """Steps, batch and loss."""
     clips: tuple[ClipShare, ...]
-    """Sources of the clips: videos, which are held in memory, and drawings."""
+    """Sources of the clips: films and pictures of any kind of source, and drawings."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """How the clips are varied."""
+    log: WandbConfig = field(default_factory=WandbConfig)
+    """Where figures and pictures go besides the folder of the run."""
+    decode_processes: Annotated[int, Limits(1, 1024)] = 4
+    """Decoders of each training process, which make the clips of coming steps."""
     threads: Threads = 0
     """Intra-op threads of torch; 0: torch chooses."""
 

@@ -20,7 +20,7 @@ from jaxtyping import UInt8
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import CropPlace
 from videoar.data_pipeline.config.pictures import GROUNDS, PictureConfig
-from videoar.data_pipeline.decoding.sandbox.main import LENGTH
+from videoar.data_pipeline.decoding.sandbox.main import LENGTH, WITH_ONE_MESSAGE
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -29,6 +29,16 @@ _PIPE_BYTES = 1 << 20
 
 class DecodeError(Exception):
     """A source cannot be decoded; the message is the reason that is recorded."""
+
+
+def reason_of(error: DecodeError, path: str) -> str:
+    """Why the file at `path` (empty: none was opened) cannot be decoded. Reasons are counted: the path in each would
+    make them all different."""
+    return str(error).replace(f"file:{path}", "the file").replace(path, "the file") if path else str(error)
+
+
+class DecoderDied(DecodeError):
+    """The decoder ended while it decoded: the source is the cause, or somebody ended the process."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,8 +89,10 @@ class ClipCut:
     """Frames taken per second of the source's time."""
     schedule: str
     """Name of the scale schedule: its pixels are the clip's height and width."""
-    crop: CropPlace = "centre"
-    """Part of the frame that is kept if the aspect ratios differ."""
+    crop: CropPlace | tuple[float, float] = "centre"
+    """Part of the frame that is kept if the aspect ratios differ; or its place, as shares of the room (down, right)."""
+    zoom: float = 1.0
+    """How many times the frame covers the clip's height and width before it is cropped."""
 
 
 class VideoDecoder:
@@ -122,7 +134,7 @@ class VideoDecoder:
         shapes = [(cut.num_frames, *ScaleSchedule.named(cut.schedule).pixels, 3) for cut in cuts]
         wanted = [
             {"start_s": cut.start_s, "num_frames": cut.num_frames, "fps": cut.fps, "crop": cut.crop}
-            | {"height": shape[1], "width": shape[2]}
+            | {"height": shape[1], "width": shape[2], "zoom": cut.zoom}
             for cut, shape in zip(cuts, shapes, strict=True)
         ]
         for message, pixels in self._ask({"kind": "cut", "path": path, "cuts": wanted}):
@@ -182,7 +194,10 @@ class VideoDecoder:
                     if message["kind"] == "error":
                         raise DecodeError(message["reason"])
                     return
+                is_whole = message["kind"] in WITH_ONE_MESSAGE
                 yield message, pixels
+                if is_whole:
+                    return
         finally:
             if not is_whole:
                 self.close()
@@ -232,19 +247,22 @@ class VideoDecoder:
         buffer = bytearray(size)
         view, filled = memoryview(buffer), 0
         while filled < size:
-            if not clock.wait(self._selector):
-                raise DecodeError(f"took longer than {self._limits.wall_s:g} s and was stopped")
-            count = os.readv(self._out.fileno(), [view[filled:]])
+            try:
+                count = os.readv(self._out.fileno(), [view[filled:]])
+            except BlockingIOError:
+                if not clock.wait(self._selector):
+                    raise DecodeError(f"took longer than {self._limits.wall_s:g} s and was stopped") from None
+                continue
             if not count:
                 raise self._died()
             filled += count
         return buffer
 
-    def _died(self) -> DecodeError:
+    def _died(self) -> DecoderDied:
         assert self._process is not None
         code = self._process.wait()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return DecodeError(f"the decoder died of {how}")
+        return DecoderDied(f"the decoder died of {how}")
 
 
 class _Clock:

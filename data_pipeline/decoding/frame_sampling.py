@@ -89,12 +89,21 @@ class Cover:
     left: int
 
 
-def cover(height: int, width: int, target_height: int, target_width: int, crop: str = "centre") -> Cover:
-    """Resize, keeping the aspect, until the target is covered; crop at the centre, or the left or top (`start`), or
-    the right or bottom (`end`)."""
-    factor = max(target_height / height, target_width / width)
+def cover(
+    height: int,
+    width: int,
+    target_height: int,
+    target_width: int,
+    crop: str | Sequence[float] = "centre",
+    zoom: float = 1.0,
+) -> Cover:
+    """Resize, keeping the aspect, until the target is covered `zoom` times; crop at the centre, or the left or top
+    (`start`), or the right or bottom (`end`), or at these shares of the room (down, right)."""
+    factor = zoom * max(target_height / height, target_width / width)
     resized = max(target_height, round(height * factor)), max(target_width, round(width * factor))
     above, left = resized[0] - target_height, resized[1] - target_width
+    if not isinstance(crop, str):
+        return Cover(*resized, round(above * crop[0]), round(left * crop[1]))
     halves = {"start": 0, "centre": 1, "end": 2}[crop]
     return Cover(*resized, above * halves // 2, left * halves // 2)
 

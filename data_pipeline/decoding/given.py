@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
 from videoar.cluster.ground.errors import InputError
-from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, Probe, VideoDecoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, Probe, VideoDecoder, reason_of
 from videoar.data_pipeline.decoding.frame_sampling import Window, clip_starts
+from videoar.tokenizer.scales import FRAMES_PER_LATENT
 
+_SLOWEST = 8.0
+"""Seconds of decoding that a second of film may take, at most."""
+_EPSILON_S = 1e-6
 _REMEDY = "give a video or picture file"
 Frames = UInt8[np.ndarray, "f h w 3"]
 
@@ -43,6 +48,55 @@ def first_frame(path: str | Path, schedule: str, *, field: str = "image") -> UIn
         raise DecodeError("it holds no frame")
 
 
+@dataclass(frozen=True, slots=True)
+class GivenFilm:
+    """A stretch of a film, or a picture, to be read part by part."""
+
+    path: str
+    ticks: tuple[float, ...]
+    """Times of its 1 + 4n frames, in seconds from the start of the file; a header may promise more than there are."""
+    fps: float
+    is_picture: bool
+
+    def parts(self, schedule: str) -> Iterator[Frames]:
+        """The first frame, then four at a time, in the size of `schedule`; memory does not grow with the length."""
+        starts = (self.ticks[0], *self.ticks[1::FRAMES_PER_LATENT])
+        lengths = (1, *[FRAMES_PER_LATENT] * (len(starts) - 1))
+        cuts = [
+            ClipCut(start_s=start_s, num_frames=length, fps=self.fps, schedule=schedule)
+            for start_s, length in zip(starts, lengths, strict=True)
+        ]
+
+        def refuse(index: int) -> None:
+            raise DecodeError(f"it is damaged at {starts[index]:.1f} s")
+
+        usual = DecodeLimits()
+        span_s = self.ticks[-1] - self.ticks[0]
+        with VideoDecoder(replace(usual, wall_s=usual.wall_s + _SLOWEST * span_s)) as decoder:
+            for _, frames in decoder.cut_all(self.path, cuts, refuse):
+                yield frames
+
+
+@contextmanager
+def open_given(
+    path: str | Path, fps: float, *, start_s: float = 0.0, seconds: float | None = None, field: str = "video"
+) -> Iterator[GivenFilm]:
+    """A film from `start_s` on, for `seconds` or to its end. InputError, also inside the block, for what is unreadable.
+
+    Its frames are those at ticks of 1/fps seconds from the start of the file, cut to 1 + 4n. A picture has one.
+    """
+    with _opened(path, field) as decoder:
+        probe = decoder.probe(str(path))
+        decoder.close()
+        ticks = [second for second in _ticks(probe, fps) if second >= start_s - _EPSILON_S]
+        if not ticks:
+            problem = f"is after the last frame of {path}"
+            raise InputError("start", f"{start_s:g}", problem, f"give less than {probe.duration_s:g}")
+        asked = len(ticks) if seconds is None else min(len(ticks), 1 + int(seconds * fps + _EPSILON_S))
+        count = 1 + (asked - 1) // FRAMES_PER_LATENT * FRAMES_PER_LATENT
+        yield GivenFilm(str(path), tuple(ticks[:count]), fps, is_picture=probe.is_image)
+
+
 @contextmanager
 def _opened(path: str | Path, field: str) -> Iterator[VideoDecoder]:
     if not Path(path).is_file():
@@ -51,8 +105,7 @@ def _opened(path: str | Path, field: str) -> Iterator[VideoDecoder]:
         with VideoDecoder(DecodeLimits()) as decoder:
             yield decoder
     except DecodeError as error:
-        reason = str(error).replace(f"file:{path}", "the file")
-        raise InputError(field, path, f"cannot be read ({reason})", _REMEDY) from error
+        raise InputError(field, path, f"cannot be read ({reason_of(error, str(path))})", _REMEDY) from error
 
 
 def _ticks(probe: Probe, fps: float) -> list[float]:

@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
-from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, VideoDecoder
+from videoar.data_pipeline.decoding.client import ClipCut, DecodeError, DecodeLimits, VideoDecoder, reason_of
 from videoar.data_pipeline.decoding.frame_sampling import mirrored
-from videoar.data_pipeline.planning.choose import Clip, plan_clips
-from videoar.data_pipeline.sources.shapes import draw_clip
+from videoar.data_pipeline.planning.accounts import Accounts
+from videoar.data_pipeline.planning.choose import Clip, OnProgress, iter_plan
+from videoar.data_pipeline.sources.drawn import draw_clip
 from videoar.data_pipeline.sources.source import current_etag, local_copy
 from videoar.tokenizer.config import ClipBucket
 
@@ -35,6 +36,36 @@ class Footage:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenClips:
+    """The clips of a source in one shape; iterating decodes them, in a fixed order, each source once.
+
+    Clips that cannot be decoded are left out: `on_left_out(name, reason)` hears of them.
+    """
+
+    clips: Sequence[Clip]
+    source: SourceConfig
+    limits: DecodeLimits
+    processes: int
+    on_left_out: Callable[[str, str], None]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __iter__(self) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
+        return (frames for _, frames in self.named())
+
+    def named(self) -> Iterator[tuple[str, UInt8[np.ndarray, "f h w 3"]]]:
+        """(what a clip is cut from, its frames)."""
+        with FootageReader(self.source, self.limits, self.processes) as reader:
+            for footage in reader.read(self.clips):
+                if footage.frames is not None:
+                    clip = footage.clip
+                    yield f"{clip.path}!{clip.member}@{clip.start_s:.6f}", footage.frames
+                else:
+                    self.on_left_out(footage.clip.path, footage.reason)
+
+
 def open_clips(
     source: SourceConfig,
     bucket: ClipBucket,
@@ -45,11 +76,12 @@ def open_clips(
     limits: DecodeLimits | None = None,
     processes: int = 1,
     on_left_out: Callable[[str, str], None] | None = None,
-) -> Iterator[UInt8[np.ndarray, "f h w 3"]]:
+    on_progress: OnProgress | None = None,
+) -> ChosenClips:
     """The clips of a source in one shape, for uses that need pixels rather than shards (training a tokenizer).
 
-    They come in a fixed order, and each source is decoded once. Clips that cannot be decoded are left out, as are files
-    that give none: `on_left_out(name, reason)` hears of both. InputError if no clip fits the bucket.
+    They are chosen now, and decoded by whoever iterates. `on_left_out(name, reason)` hears of files that give no clip.
+    InputError if no clip fits the bucket.
     """
     limits = limits or DecodeLimits()
     dataset = DatasetConfig(
@@ -60,17 +92,14 @@ def open_clips(
         max_clips_per_source=max_clips_per_source,
         flip=flip,
     )
-    clips, skipped = plan_clips(dataset, limits)
     tell = on_left_out or (lambda name, reason: None)
-    for item in skipped:
-        if item.is_input:
+    clips = []
+    for item in iter_plan(dataset, limits, Accounts(), processes=processes, on_progress=on_progress):
+        if isinstance(item, Clip):
+            clips.append(item)
+        elif item.is_input:
             tell(item.source, item.reason)
-    with FootageReader(source, limits, processes) as reader:
-        for footage in reader.read(clips):
-            if footage.frames is not None:
-                yield footage.frames
-            else:
-                tell(footage.clip.path, footage.reason)
+    return ChosenClips(clips, source, limits, processes, tell)
 
 
 class FootageReader:
@@ -85,10 +114,10 @@ class FootageReader:
     def read(self, clips: Sequence[Clip]) -> Iterator[Footage]:
         """Every clip in order, as frames or with a reason. Consecutive clips of one file are cut in one pass over
         it."""
-        if self._source.kind == "shapes":
+        if self._source.is_drawn:
             for clip in clips:
                 bucket = ClipBucket(schedule=clip.schedule, num_frames=clip.num_frames, fps=clip.fps)
-                yield Footage(clip, draw_clip(self._source.seed, int(clip.path), bucket))
+                yield Footage(clip, draw_clip(self._source, int(clip.path), bucket))
             return
         groups = [tuple(group) for _, group in itertools.groupby(clips, key=lambda clip: (clip.path, clip.member))]
         stop = threading.Event()
@@ -134,7 +163,7 @@ class FootageReader:
                     ready[cuts[index]] = frames
                     yield from _ready_clips(rest, ready, uses)
         except DecodeError as error:
-            reason = str(error).replace(path, "the file") if path else str(error)
+            reason = reason_of(error, path)
         for clip in rest:
             if clip.cut in ready:
                 yield _footage(clip, ready[clip.cut])

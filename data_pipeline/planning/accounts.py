@@ -45,6 +45,8 @@ class Accounts:
     time_out: Counter[Reason] = field(default_factory=Counter)
     """The rest, by reason."""
 
+    num_expected: int | None = None
+    """Inputs in all, if all are listed before the first one is examined; not part of the plan."""
     num_recalled: int = 0
     """Inputs that a planning which was stopped had examined already; not part of the plan."""
 

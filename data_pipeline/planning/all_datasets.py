@@ -121,14 +121,15 @@ def _naming(dataset: DatasetConfig) -> Iterator[None]:
 
 
 def _reporter(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) -> Callable[[Accounts], None]:
-    """Calls `progress` after every input. All inputs are counted at the first call."""
+    """Calls `progress` after every input. If it is not known how many there are, they are counted at the first call."""
     began, last, counted = time.monotonic(), (-1, -1), False
     total: int | None = None
 
     def on_progress(accounts: Accounts) -> None:
         nonlocal last, total, counted
         if not counted:
-            total, counted = count_inputs(dataset.source), True
+            total = count_inputs(dataset.source) if accounts.num_expected is None else accounts.num_expected
+            counted = True
         if (accounts.num_done, accounts.num_clips) == last:
             return
         last = accounts.num_done, accounts.num_clips

@@ -27,7 +27,9 @@ def choose_bucket(
         and bucket.num_frames == max(lengths)
         and (max_enlarge is None or _enlarges(bucket, probe) <= max_enlarge)
     ]
-    return min(fitting, key=lambda bucket: _badness(bucket, probe), default=None)
+    if len(fitting) < 2:
+        return fitting[0] if fitting else None
+    return min(fitting, key=lambda bucket: _badness(bucket, probe))
 
 
 def fits(bucket: ClipBucket, probe: Probe, window: Window | None) -> bool:

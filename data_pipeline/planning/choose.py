@@ -81,9 +81,13 @@ def summary(reasons: Counter[str], most: int = 3) -> str:
 def _items(
     dataset: DatasetConfig, limits: DecodeLimits, accounts: Accounts, processes: int, journal: Journal | None
 ) -> Iterator[Clip | Skipped]:
-    inputs = _counted(iter_sources(dataset.source, limits.max_bytes), accounts)
-    if dataset.source.kind == "shapes":
-        yield from _shape_clips(dataset, inputs, accounts)
+    listed: Iterable[Source | Skipped] = iter_sources(dataset.source, limits.max_bytes)
+    if dataset.source.kind == "folder":  # its listing is in memory anyway; a second one would be needed to count it
+        listed = list(listed)
+        accounts.num_expected = len(listed)
+    inputs = _counted(listed, accounts)
+    if dataset.source.is_drawn:
+        yield from _drawn_clips(dataset, inputs, accounts)
         return
     choice = _Choice(dataset, accounts)
     for found in _examined(Examiner(dataset, limits), _files(inputs), limits, processes, journal):
@@ -96,10 +100,13 @@ def _counted(inputs: Iterable[Source | Skipped], accounts: Accounts) -> Iterator
         yield item
 
 
-def _shape_clips(dataset: DatasetConfig, inputs: Iterable[Source | Skipped], accounts: Accounts) -> Iterator[Clip]:
+def _drawn_clips(dataset: DatasetConfig, inputs: Iterable[Source | Skipped], accounts: Accounts) -> Iterator[Clip]:
     if dataset.flip:
         raise InputError(
-            f"{dataset.name}.flip", True, "would contradict captions that say left and right", "leave it off for shapes"
+            f"{dataset.name}.flip",
+            True,
+            "would contradict captions that say left and right",
+            "leave it off for drawings",
         )
     for source in inputs:
         assert isinstance(source, Source)
@@ -192,7 +199,7 @@ class _Choice:
         """The clips and the records, each with the seconds of the file that are its own."""
         file = FileSeconds(self._dataset, inputs)
         for clip, examined in sorted(clips, key=lambda pair: (pair[0].end_s, pair[0].start_s)):
-            yield replace(clip, new_s=in_seconds(file.claim(examined.shown(clip))))
+            yield replace(clip, new_s=in_seconds(file.claim(examined.shown(clip)))) if file.length else clip
         for item in sorted(left, key=lambda item: item.record.is_input):  # a shot has the more exact reason
             time = sum(file.claim(part) for part in item.parts)
             yield replace(item.record, seconds=in_seconds(time) if file.is_known else None)

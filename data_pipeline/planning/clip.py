@@ -135,6 +135,11 @@ def evenly_spaced(slots: Sequence[Slot], limit: int) -> list[Slot]:
     return [slots[i * len(slots) // limit] for i in range(limit)]
 
 
+def num_variants(dataset: DatasetConfig, probe: Probe, slot: Slot) -> int:
+    """How many clips a slot has."""
+    return len(crops(dataset, probe, slot.bucket)) * (2 if dataset.flip else 1)
+
+
 def variants(dataset: DatasetConfig, source: Source, probe: Probe, slot: Slot) -> Iterator[Clip]:
     """The clips of a slot: every crop that shows another part, unmirrored and (with `flip`) mirrored."""
     for crop in crops(dataset, probe, slot.bucket):

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.config.pictures import PictureConfig
-from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Probe, VideoDecoder
+from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Probe, VideoDecoder, reason_of
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.decoding.scan import Scan, check_libraries, needs_scan, scan_source
 from videoar.data_pipeline.planning.buckets import choose_bucket
-from videoar.data_pipeline.planning.clip import Clip, Slot, evenly_spaced, slots_along, variants
+from videoar.data_pipeline.planning.clip import Clip, Slot, evenly_spaced, num_variants, slots_along, variants
 from videoar.data_pipeline.planning.duplicates import Look, look_of_hashes, look_of_vector
 from videoar.data_pipeline.planning.filters import cannot_be_cut, clip_reasons, shot_reasons, source_reasons
 from videoar.data_pipeline.planning.opinions import Models, Opinion
@@ -121,12 +121,12 @@ class Examiner:
         path, probe = "", None
         try:
             tag = sources[0].etag or current_etag(self._dataset.source, sources[0])
-            sources = [replace(source, etag=tag) for source in sources]
+            sources = [source if source.etag == tag else replace(source, etag=tag) for source in sources]
             with local_copy(self._dataset.source, sources[0], self._limits.max_bytes) as path:
                 probe = decoder.probe(path)
                 return self._open(sources, decoder, path, probe)
         except DecodeError as error:
-            reason = f"cannot be opened: {_without_path(str(error), path)}"
+            reason = f"cannot be opened: {reason_of(error, path)}"
             return [self._begun(source, probe).leave_out(reason, "unreadable") for source in sources]
 
     def _open(self, sources: Sequence[Source], decoder: VideoDecoder, path: str, probe: Probe) -> list[Examined]:
@@ -218,12 +218,11 @@ class Examiner:
 
     def _limited(self, examined: Examined, probe: Probe, slots: list[Slot]) -> list[Slot]:
         """At most max_clips_per_source slots, evenly spread; the rest is counted as left out."""
-        taken = evenly_spaced(slots, self._dataset.max_clips_per_source)
-        count = sum(len(list(variants(self._dataset, examined.source, probe, slot))) for slot in slots)
-        kept = sum(len(list(variants(self._dataset, examined.source, probe, slot))) for slot in taken)
-        examined.num_candidates = count
-        if kept < count:
-            limit = self._dataset.max_clips_per_source
+        limit = self._dataset.max_clips_per_source
+        taken = evenly_spaced(slots, limit)
+        examined.num_candidates = count = sum(num_variants(self._dataset, probe, slot) for slot in slots)
+        if len(taken) < len(slots):
+            kept = sum(num_variants(self._dataset, probe, slot) for slot in taken)
             chosen = {id(slot) for slot in taken}
             parts = [examined.shown(slot) for slot in slots if id(slot) not in chosen]
             examined.drop(f"is beyond max_clips_per_source={limit}", parts, num_clips=count - kept)
@@ -251,8 +250,3 @@ class Examiner:
             return None
         hashes = scan.signature(slot.start_s, slot.end_s)
         return None if hashes is None else look_of_hashes(hashes)
-
-
-def _without_path(reason: str, path: str) -> str:
-    """Reasons are counted; a path in each would make them all different."""
-    return reason.replace(f"file:{path}", "the file").replace(path, "the file") if path else reason

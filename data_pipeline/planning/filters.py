@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from videoar.data_pipeline.config.datasets import DatasetConfig, FilterConfig
+from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.data_pipeline.decoding.client import Probe
 from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.sources.source import Source
@@ -16,9 +17,8 @@ _SLOWEST = 0.95
 def cannot_be_cut(dataset: DatasetConfig, source: Source, probe: Probe) -> str:
     """Why a source gives no clip of the dataset, regardless of the filters; empty if it may give one."""
     shortest = min(bucket.num_frames for bucket in dataset.buckets)
-    for kind in probe.kinds:
-        if getattr(dataset.source.pictures, kind) == "leave_out":
-            return f"is of a kind that is left out (source.pictures.{kind}=leave_out)"
+    if reason := left_out_kind(dataset.source.pictures, probe):
+        return reason
     if probe.is_image:
         return "" if shortest == 1 else "is an image, and the bucket asks for video"
     if probe.fps <= 0 or probe.duration_s <= 0:
@@ -26,6 +26,12 @@ def cannot_be_cut(dataset: DatasetConfig, source: Source, probe: Probe) -> str:
     if shortest > 1 and probe.fps < _SLOWEST * dataset.bucket.fps:
         return f"has {probe.fps:.3g} frames/s, fewer than the bucket's {dataset.bucket.fps:g}"
     return ""
+
+
+def left_out_kind(pictures: PictureConfig, probe: Probe) -> str:
+    """Why a source is left out because of the kind of its pictures; empty if it is not."""
+    kinds = (kind for kind in probe.kinds if getattr(pictures, kind) == "leave_out")
+    return next((f"is of a kind that is left out (source.pictures.{kind}=leave_out)" for kind in kinds), "")
 
 
 def source_reasons(filters: FilterConfig, source: Source, probe: Probe) -> Iterator[str]:

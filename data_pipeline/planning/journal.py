@@ -15,13 +15,12 @@ import tempfile
 import threading
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeError
 from videoar.data_pipeline.planning.examine import Examined
-from videoar.data_pipeline.planning.findings import from_json, to_json
+from videoar.data_pipeline.planning.findings import fields_of, from_json, to_json
 from videoar.data_pipeline.sources.source import Source, current_etag
 from videoar.data_pipeline.storage.objects import Storage, explain_full_disk
 
@@ -48,7 +47,7 @@ class Journal:
     ) -> list[Examined]:
         """What is known about the inputs of one file, which has not changed since; otherwise what `examine` finds."""
         self._open()
-        key = _digest(json.dumps([asdict(source) for source in sources]))
+        key = _digest(json.dumps([fields_of(source) for source in sources]))
         if (found := self._recall(key)) is not None and _is_current(config, sources[0], found[0].source):
             with self._lock:
                 self.num_recalled += len(sources)

@@ -81,10 +81,12 @@ class ShardLimits:
 
 
 @dataclass(slots=True)
-class _Total:
+class _Shape:
+    """A shape of clips: what each of them takes, and how many there are so far."""
+
+    num_tokens: int
+    size: _Bytes
     num_clips: int = 0
-    num_tokens: int = 0
-    size_bytes: int = 0
 
 
 class PlanWriter:
@@ -95,7 +97,7 @@ class PlanWriter:
         self._shard: list[Clip] = []
         self._shard_bytes: _Bytes = (0, 0)
         self._size_bytes = 0
-        self._totals: dict[tuple[str, int], _Total] = {}
+        self._shapes: dict[tuple[str, int], _Shape] = {}
         self._parts: list[dict[str, Any]] = []
         self._part: _Table | None = None
         self._first_shard = 0
@@ -123,8 +125,14 @@ class PlanWriter:
         """Keys, hashes and totals of the tables; call it after the writer was closed."""
         hashes = [part["sha256"] for part in self._parts] + [self._skipped_sha256]
         totals = [
-            {"schedule": schedule, "num_frames": num_frames, **asdict(total)}
-            for (schedule, num_frames), total in sorted(self._totals.items())
+            {
+                "schedule": schedule,
+                "num_frames": num_frames,
+                "num_clips": shape.num_clips,
+                "num_tokens": shape.num_clips * shape.num_tokens,
+                "size_bytes": shape.num_clips * sum(shape.size),
+            }
+            for (schedule, num_frames), shape in sorted(self._shapes.items())
         ]
         digest = hashlib.sha256("".join(hashes).encode()).hexdigest()
         return {
@@ -148,16 +156,19 @@ class PlanWriter:
                 self._skipped_sha256 = self._skipped_table.store(self._storage, SKIPPED_KEY)
 
     def _count(self, clip: Clip) -> _Bytes:
-        """Bytes that a clip takes in each tar, which depend only on its shape; adds them to the totals."""
-        sample_format = replace(self._sample_format, schedule=ScaleSchedule.named(clip.schedule))
-        frames = latent_frames(clip.num_frames)
+        """Counts a clip; returns the bytes that it takes in each tar, which depend only on its shape."""
+        key = clip.schedule, clip.num_frames
+        if key not in self._shapes:
+            self._shapes[key] = self._shape(*key)
+        self._shapes[key].num_clips += 1
+        return self._shapes[key].size
+
+    def _shape(self, schedule: str, num_frames: int) -> _Shape:
+        sample_format = replace(self._sample_format, schedule=ScaleSchedule.named(schedule))
+        frames = latent_frames(num_frames)
         bits, latent = sample_format.member_bytes(frames)
         size = _member_bytes(bits), _member_bytes(latent)
-        total = self._totals.setdefault((clip.schedule, clip.num_frames), _Total())
-        total.num_clips += 1
-        total.num_tokens += frames * sample_format.schedule.tokens_per_frame
-        total.size_bytes += sum(size)
-        return size
+        return _Shape(frames * sample_format.schedule.tokens_per_frame, size)
 
     def _end_shard(self) -> None:
         if not self._shard:

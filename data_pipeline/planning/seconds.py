@@ -31,6 +31,8 @@ class Unclaimed:
 
     def claim(self, part: Window) -> int:
         """Take what is left of a part; returns how much that is."""
+        if not self._starts:
+            return 0
         start, end = microseconds(part.start_s), microseconds(part.end_s)
         first, last = self._touched(start, end)
         if first >= last:

@@ -35,6 +35,8 @@ class FileSeconds:
 
     def unused(self) -> Iterator[tuple[Reason, int]]:
         """Reasons for what nothing has claimed, and how many microseconds each has."""
+        if not self.length:
+            return
         for shot in (shot for examined in self._inputs for shot in examined.shots):
             rest = self._time.end_of(shot)
             yield (UNUSED, AFTER_LAST), self._time.claim(rest) if rest is not None else 0

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
-from pathlib import Path
 
-import av
-import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from videoar.cluster.ground.errors import CorruptShard, InputError
-from videoar.cluster.ground.files import written_aside
 from videoar.cluster.ground.serialize import from_dict
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.planning.clip import Clip
@@ -26,9 +22,6 @@ from videoar.data_pipeline.sources.source import base_folder, is_absolute
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule
-
-_COLUMNS = 8
-_GAP = 4
 
 
 def samples_of(manifest: Manifest, shard: str) -> tuple[SampleEntry, ...]:
@@ -70,8 +63,8 @@ def origins(manifest: Manifest, entries: Sequence[SampleEntry]) -> dict[str, dic
 
 def _uri(source: SourceConfig, clip: Clip) -> str:
     """Where the file of a clip is; for a drawing, its seed and index."""
-    if source.kind == "shapes":
-        return f"shapes, seed {source.seed}, drawing {clip.path}"
+    if source.is_drawn:
+        return f"{source.kind}, seed {source.seed}, drawing {clip.path}"
     path = clip.path if is_absolute(clip.path) else f"{base_folder(source).url}/{clip.path}"
     return f"{path}!{clip.member}" if clip.member else path
 
@@ -110,32 +103,6 @@ def decoded(reader: ShardReader, entry: SampleEntry, tokenizer: VideoTokenizer) 
     return tokenizer.decode(latent)
 
 
-def contact_sheet(clips: Sequence[UInt8[np.ndarray, "_f _h _w 3"]]) -> UInt8[np.ndarray, "i j 3"]:
-    """One row for each clip with at most eight of its frames, evenly spaced from the first to the last."""
-    rows = [np.concatenate([_framed(clip[index]) for index in _spread(len(clip))], axis=1) for clip in clips]
-    width = max(row.shape[1] for row in rows)
-    return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
-
-
-def save_png(pixels: UInt8[np.ndarray, "i j 3"], path: Path) -> Path:
-    """Write a picture; returns its path."""
-    options = {"update": "1"}
-    with written_aside(path) as aside, av.open(str(aside), "w", format="image2", options=options) as container:
-        stream = container.add_stream("png", rate=1)
-        stream.height, stream.width, stream.pix_fmt = pixels.shape[0], pixels.shape[1], "rgb24"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
-
-
 def _names(shard: str) -> tuple[str, str, str]:
     file = posixpath.basename(shard)
     return shard, file, file.split(".")[0]
-
-
-def _spread(count: int) -> list[int]:
-    return sorted({round(i * (count - 1) / (_COLUMNS - 1)) for i in range(_COLUMNS)})
-
-
-def _framed(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "i j 3"]:
-    return np.pad(frame, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=127)

@@ -93,15 +93,18 @@ def _beginning(storage: Storage, key: str) -> bytes:
 
 def _unused_texts(infos: dict[str, dict[str, Any]], media: Sequence[str]) -> Iterator[Skipped]:
     """Captions that belong to no clip, or are in files of a kind that is not read here."""
+    kinds = {key: kind for key in infos if (kind := suffix(key)) in _CAPTIONS | {"json"} and not is_about_folder(key)}
+    if not kinds:
+        return
     stems = {_stem(path) for path in media}
-    texts = [key for key in infos if not is_about_folder(key)]
-    described = {_stem(key) for key in texts if suffix(key) == "txt"}
-    has_json = any(suffix(key) == "json" and _stem(key) in stems for key in texts)
-    captions = _CAPTIONS | {"json"} if has_json else _CAPTIONS
-    for key in texts:
-        if suffix(key) in captions and _stem(key) not in stems:
+    described = {_stem(key) for key, kind in kinds.items() if kind == "txt"}
+    has_json = any(kind == "json" and _stem(key) in stems for key, kind in kinds.items())
+    for key, kind in kinds.items():
+        if kind == "json" and not has_json:
+            continue
+        if _stem(key) not in stems:
             yield Skipped(source=key, reason=WITHOUT_CLIP, kind="filtered", seconds=0.0)
-        elif suffix(key) in captions - {"txt"} and _stem(key) not in described:
+        elif kind != "txt" and _stem(key) not in described:
             yield Skipped(source=key, reason=_NOT_READ_HERE, kind="filtered", seconds=0.0)
 
 

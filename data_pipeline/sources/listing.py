@@ -10,8 +10,8 @@ from videoar.cluster.ground.checks import is_utf8
 from videoar.cluster.ground.credentials import redact
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
+from videoar.data_pipeline.sources.drawn import drawn_sources
 from videoar.data_pipeline.sources.folder import folder_sources
-from videoar.data_pipeline.sources.shapes import drawing
 from videoar.data_pipeline.sources.source import Skipped, Source
 from videoar.data_pipeline.sources.table import table_sources
 from videoar.data_pipeline.sources.tars import tar_sources
@@ -54,8 +54,8 @@ def _problem(source: Source) -> str:
 
 
 def _inputs(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
-    if config.kind == "shapes":
-        yield from (_shape(config.seed, index) for index in range(config.num_clips))
+    if config.is_drawn:
+        yield from drawn_sources(config)
     elif config.kind == "table":
         yield from table_sources(config)
     elif config.kind == "webdataset":
@@ -75,8 +75,3 @@ def list_sources(config: SourceConfig) -> tuple[list[Source], list[Skipped]]:
 def count_inputs(config: SourceConfig) -> int | None:
     """The number of inputs of `iter_sources`; None for tars, where counting is expensive."""
     return None if config.kind == "webdataset" else sum(1 for _ in iter_sources(config))
-
-
-def _shape(seed: int, index: int) -> Source:
-    what = drawing(seed, index)
-    return Source(path=str(index), etag=str(seed), caption=what.caption, label=what.label)

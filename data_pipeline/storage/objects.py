@@ -20,6 +20,8 @@ from videoar.data_pipeline.storage import s3
 from videoar.data_pipeline.storage.local import UNFINISHED_NAME, write_local
 
 _COPY_BYTES = 1 << 20
+_LOCAL = LocalFileSystem()
+"""It has no state; fsspec takes longer to find it again than to describe a file."""
 _READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
 """Options of opening a file, by whether it is local: the system itself reads ahead on a local disk."""
 
@@ -43,7 +45,7 @@ class Storage:
             if not url.strip():
                 raise InputError("url", repr(url), "names no folder", "give a folder or fsspec URL")
             if "://" not in url:  # fsspec reads `a::b` as a chain of stores, but it may be the name of a file
-                fs, root = LocalFileSystem(), LocalFileSystem._strip_protocol(url)
+                fs, root = _LOCAL, LocalFileSystem._strip_protocol(url)
             elif "::" in url:
                 raise ValueError("it names a chain of stores")
             else:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
-from videoar.cluster.ground.errors import Stopped
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 from videoar.cluster.ground.progress import ProgressLine
 from videoar.pretrain.config import LogConfig
 from videoar.pretrain.record.held import HeldRows
-from videoar.pretrain.run_folder import METRICS, WANDB_ID, keep_lines
-
-_WANDB_START_S = 15.0
-"""Seconds that Weights & Biases has to answer before the run is logged offline (its own default is 90)."""
-
-log = logging.getLogger(__name__)
+from videoar.pretrain.record.wandb_run import finish_wandb, start_wandb
+from videoar.pretrain.run_folder import METRICS, keep_lines
 
 
 class MetricsFile:
@@ -50,7 +42,7 @@ class Reporter:
         self, run: Path, config: LogConfig, recipe: Mapping[str, Any], first_step: int, num_steps: int
     ) -> None:
         self._metrics = MetricsFile(run / METRICS, first_step)
-        self._wandb = _start_wandb(run, config, recipe)
+        self._wandb = start_wandb(run, config, recipe)
         self._held = HeldRows()
         self._num_steps = num_steps
         self._progress = ProgressLine("train", num_steps, first_step)
@@ -65,14 +57,7 @@ class Reporter:
         self._progress.__exit__(kind, error, trace)
         self._metrics.close()
         if self._wandb is not None:
-            self._finish_wandb(kind)
-
-    def _finish_wandb(self, kind: type[BaseException] | None) -> None:
-        """Tell W&B how the run ended: finished, failed, or preempted, which it shows while the run waits to resume."""
-        preempted = kind is not None and issubclass(kind, Preempted)
-        if preempted:
-            self._wandb.mark_preempting()
-        self._wandb.finish(exit_code=EXIT_PREEMPTED if preempted else int(kind is not None))
+            finish_wandb(self._wandb, kind)
 
     def go_back(self, step: int) -> None:
         """The run was sent back to a step: its record and those after it are written again."""
@@ -130,57 +115,3 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None:
             flat[key] = value
     return flat
-
-
-def _start_wandb(run: Path, config: LogConfig, recipe: Mapping[str, Any]) -> Any:
-    """One W&B run for all resumes of this run, with the step as its axis; offline where W&B cannot be reached."""
-    if config.wandb == "off":
-        return None
-    import wandb
-
-    try:
-        logged = _open_wandb(run, config, config.wandb, recipe)
-    except wandb.errors.Error as error:
-        if config.wandb == "offline":
-            raise Stopped(f"Weights & Biases does not start ({_first_line(error)}); set log.wandb=off") from error
-        log.warning(
-            "Weights & Biases cannot be used (%s): logging to %s; `wandb sync` sends it later",
-            _first_line(error),
-            run / "wandb",
-        )
-        wandb.teardown()  # its process still holds the run's id
-        logged = _open_wandb(run, config, "offline", recipe)
-    # W&B's own count of steps only grows: it would drop the steps that a rewind or a resumed run writes again.
-    logged.define_metric("*", step_metric="step")
-    return logged
-
-
-def _open_wandb(run: Path, config: LogConfig, mode: Literal["online", "offline"], recipe: Mapping[str, Any]) -> Any:
-    import wandb
-
-    identity = run / WANDB_ID
-    if not identity.exists():
-        identity.write_text(uuid.uuid4().hex[:8])
-    return wandb.init(
-        project=config.wandb_project or None,
-        entity=config.wandb_entity or None,
-        group=config.wandb_group or None,
-        name=run.name,
-        dir=str(run),
-        mode=mode,
-        config=dict(recipe),
-        id=identity.read_text(),
-        resume="allow",
-        settings=wandb.Settings(
-            silent=True,
-            console="off",
-            x_disable_stats=True,
-            disable_git=True,
-            save_code=False,
-            init_timeout=_WANDB_START_S,
-        ),
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

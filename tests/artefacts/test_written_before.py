@@ -19,7 +19,7 @@ from videoar.configs.load import find_recipe
 from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.data_pipeline.preparing.verify import find_datasets, verify
-from videoar.data_pipeline.sources.random_clips import open_random_clips
+from videoar.data_pipeline.tokenizer_clips.batches import open_random_clips
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model import VideoAR

@@ -17,7 +17,7 @@ def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
     assert "'sharding', 'pipeline', 'memory'" in line
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_result_is_one_json_line(capfd: pytest.CaptureFixture[str]) -> None:
     """What libraries print must not reach stdout, which a script reads; and 1F1B is idle as the formula says."""
     assert main(["bench", "pipeline", "--json"]) == 0

@@ -7,7 +7,7 @@ import pytest
 from videoar.benchmarks.material import model_of
 from videoar.benchmarks.memory import run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.drill  # tests/pretrain/planner/test_counted.py counts the same on two processes
 
 
 def test_counted_tensors_equal_the_formula() -> None:

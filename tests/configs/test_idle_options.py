@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import override, split_flags
+from videoar.configs import tokenizer_demo
 from videoar.configs.debug import recipe
 from videoar.configs.idle_options import DEPENDENCES, refuse_idle_options
 from videoar.configs.load import save_recipe
@@ -84,6 +86,24 @@ def test_an_option_is_refused_where_another_takes_its_effect_away(option: str, o
     """The same in the other direction."""
     with pytest.raises(InputError, match="has no effect in this recipe"):
         refuse(f"{others} {option}")
+
+
+TOKENIZER_PAIRS = [
+    ("--train.adversarial.start-step 5", "--train.adversarial.weight 0.3"),
+    ("--train.adversarial.lecam 0.5", "--train.adversarial.weight 0.3"),
+    ("--train.adversarial.discriminator video", "--train.adversarial.weight 0.3"),
+    ("--train.loss.perceptual-weights vgg16.pth lpips.pth", "--train.loss.perceptual 1"),
+]
+
+
+@pytest.mark.parametrize(("option", "others"), TOKENIZER_PAIRS)
+def test_an_option_of_a_tokenizer_needs_the_one_it_belongs_to(option: str, others: str) -> None:
+    """LeCAM without a discriminator would be believed to regularise it."""
+    named = tokenizer_demo.recipe()
+    for words, is_refused in ((option, True), (f"{option} {others}", False)):
+        flags = split_flags(words.split())[1]
+        with pytest.raises(InputError, match="has no effect in this recipe") if is_refused else nullcontext():
+            refuse_idle_options(named, override(named, flags), flags)
 
 
 def test_every_field_of_the_table_is_a_field() -> None:

@@ -8,7 +8,7 @@ import torch
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.config import ClipBucket
-from videoar.tokenizer.evaluate import evaluate
+from videoar.tokenizer.evaluation.evaluate import evaluate
 from videoar.tokenizer.files import find_weights, shipped_names
 
 MAX_BYTES = 5_000_000

@@ -1,17 +1,17 @@
 """Checkpoints of tokenizer training: a folder that is complete or absent.
 
-The folder is written under a temporary name and renamed. It is a tokenizer that `from_pretrained` reads; it also holds
-the optimizer's moments and a JSON file with the step and the settings.
+The folder is written under a temporary name and renamed. It is a tokenizer that `from_pretrained` reads, with the
+moving average of the weights if the recipe has one. It also holds what training continues from: the last weights then,
+the moments, the discriminator, the counts of bits, and a JSON file with the step and the settings.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -21,25 +21,19 @@ from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.files import load_weights
 from videoar.tokenizer.training.config import TokenizerTrainConfig
-from videoar.tokenizer.video_tokenizer import VideoTokenizer
+from videoar.tokenizer.training.state import Adversary, TrainState, moments, set_moments
 
 STATE = "state.json"
 MOMENTS = "optimizer.safetensors"
+RAW = "weights.safetensors"
+"""The last weights, where model.safetensors holds their moving average."""
+ADVERSARY = "discriminator.safetensors"
+USAGE = "bits.safetensors"
 KEEP_LAST = 2
 """Number of checkpoints kept."""
 
-MAY_CHANGE = ("log_every", "save_every")
+MAY_CHANGE = ("log_every", "save_every", "show_every", "recompute")
 """Settings that a resumed run may change, because they change no result."""
-
-
-@dataclass
-class TrainState:
-    """Everything that a training step changes."""
-
-    tokenizer: VideoTokenizer
-    optimizer: torch.optim.AdamW
-    step: int
-    """Number of finished updates."""
 
 
 def save(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> Path:
@@ -49,8 +43,7 @@ def save(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfi
     for killed in final.parent.glob(f".step-*{WRITING}"):
         discard(killed)
     with filled_folder(final, last=STATE) as folder:
-        state.tokenizer.save(folder)
-        save_file(_moments(state), folder / MOMENTS)
+        _save_tensors(state, folder)
         described = {"step": state.step, "settings": _settings(config, recipe)}
         (folder / STATE).write_text(json.dumps(described, indent=1) + "\n")
     for old in saved_folders(run)[:-KEEP_LAST]:
@@ -69,16 +62,49 @@ def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainCo
     if folder is None:
         return
     described = json.loads((folder / STATE).read_text())
-    device = next(state.tokenizer.parameters()).device
-    load_weights(state.tokenizer, folder, in_place=True)
-    moments = load_file(folder / MOMENTS, device=str(device))
-    for name, parameter in state.tokenizer.named_parameters():
-        state.optimizer.state[parameter] = {
-            "step": torch.tensor(float(described["step"])),
-            "exp_avg": moments[f"{name}|exp_avg"],
-            "exp_avg_sq": moments[f"{name}|exp_avg_sq"],
-        }
     state.step = described["step"]
+    _load_weights(state, folder)
+    set_moments(state.tokenizer, state.optimizer, load_file(folder / MOMENTS), state.step)
+    if state.adversary:
+        updates = max(0, state.step - recipe.adversarial.start_step)
+        _load_adversary(state.adversary, load_file(folder / ADVERSARY), updates)
+    if (folder / USAGE).exists():
+        state.usage.counts = load_file(folder / USAGE, device=str(state.device))
+
+
+def _save_tensors(state: TrainState, folder: Path) -> None:
+    with state.average.in_use():
+        state.tokenizer.save(folder)
+    if state.average.values:
+        _write(dict(state.tokenizer.named_parameters()), folder / RAW)
+    _write(dict(moments(state.tokenizer, state.optimizer)), folder / MOMENTS)
+    _write(state.usage.counts, folder / USAGE)
+    if state.adversary:
+        network = state.adversary.network
+        weights = {f"{name}|weight": weight for name, weight in network.named_parameters()}
+        learned = dict(moments(network, state.adversary.optimizer))
+        _write({**weights, **learned, "averages": state.adversary.averages}, folder / ADVERSARY)
+
+
+def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def _load_weights(state: TrainState, folder: Path) -> None:
+    """The weights, and their moving average if there is one; InputError for files that do not fit each other."""
+    load_weights(state.tokenizer, folder, in_place=True)
+    if not state.average.values:
+        return
+    for name, weight in state.tokenizer.named_parameters():
+        state.average.values[name].copy_(weight.detach())
+    state.tokenizer.load_state_dict(load_file(folder / RAW))
+
+
+def _load_adversary(adversary: Adversary, found: dict[str, Tensor], updates: int) -> None:
+    weights = {name: found[f"{name}|weight"] for name, _ in adversary.network.named_parameters()}
+    adversary.network.load_state_dict(weights)
+    adversary.averages.copy_(found["averages"])
+    set_moments(adversary.network, adversary.optimizer, found, updates)
 
 
 def check_settings(config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> Path | None:
@@ -96,14 +122,6 @@ def check_settings(config: TokenizerConfig, recipe: TokenizerTrainConfig, run: P
                 "name another run folder, or use the settings of this one",
             )
     return folders[-1]
-
-
-def _moments(state: TrainState) -> dict[str, Tensor]:
-    return {
-        f"{name}|{key}": state.optimizer.state[parameter][key].contiguous()
-        for name, parameter in state.tokenizer.named_parameters()
-        for key in ("exp_avg", "exp_avg_sq")
-    }
 
 
 def _saved_settings(folder: Path) -> dict[str, object]:

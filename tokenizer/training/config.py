@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields
+from videoar.cluster.ground.checks import check_fields, wrong_field
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import (
     ClipNorm,
     Decay,
@@ -19,6 +20,7 @@ from videoar.cluster.ground.limits import (
     ZeroOrMore,
 )
 from videoar.tokenizer.config import ClipBucket
+from videoar.tokenizer.scales import ScaleSchedule
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +31,11 @@ class TokenizerLossConfig:
     """Weight of L1 between video and reconstruction."""
     gradient: Weight = 0.0
     """Weight of L1 between differences of neighbouring pixels, which keeps edges without a perceptual network."""
+    perceptual: Weight = 0.0
+    """Weight of the perceptual distance (LPIPS) between frames and their reconstructions; 1 in the release."""
+    perceptual_weights: tuple[str, ...] = ()
+    """Files with the weights of LPIPS: torchvision's vgg16 and LPIPS's linear heads, or one file with both. Without
+    them the perceptual distance is that of pixel differences at several resolutions, and the log says so."""
     commitment: Weight = 0.25
     """Weight of the commitment term, which pulls the encoder towards its codes."""
     entropy: Weight = 0.001
@@ -43,6 +50,39 @@ class TokenizerLossConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AdversarialConfig:
+    """A second network, the discriminator, learns to tell real patches from decoded ones; the decoder learns to deceive
+    it, which sharpens textures that L1 averages away (Eq. 4)."""
+
+    weight: Weight = 0.0
+    """Weight of the decoder's term; 0: there is no discriminator. 0.3 in the release."""
+    balance: Literal["fixed", "adaptive"] = "fixed"
+    """`fixed` uses the weight as it is; `adaptive` multiplies it by the ratio of the gradient norms of the other terms
+    and of this one at the decoder's last layer (VQGAN), so that neither outweighs the other."""
+    start_step: ZeroOrMore = 0
+    """First step with the discriminator: before it the decoder learns from the other terms alone."""
+    lecam: Weight = 0.05
+    """Weight of LeCAM, which keeps the discriminator's scores near their own averages and so from overfitting."""
+    lecam_decay: Decay = 0.999
+    """Decay rate of LeCAM's averages."""
+    discriminator: Literal["frame", "video"] = "frame"
+    """`frame` looks at patches of single frames, `video` also at three neighbouring frames at a time."""
+    channels: Annotated[int, Limits(8, 4096, step=8)] = 128
+    """Channels of the discriminator's first layer."""
+    layers: Annotated[int, Limits(1, 5)] = 3
+    """Layers of the discriminator that halve height and width: 3 see patches of 70 pixels."""
+    rate_factor: Annotated[float, Limits(0, 1000)] = 2.0
+    """Learning rate of the discriminator as a multiple of the tokenizer's."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def is_on(self, step: int) -> bool:
+        """Whether the discriminator takes part in a step."""
+        return self.weight > 0 and step >= self.start_step
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingBucket(ClipBucket):
     """Clips of one shape that a tokenizer trains on."""
 
@@ -52,7 +92,7 @@ class TrainingBucket(ClipBucket):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenizerTrainConfig:
-    """One run of tokenizer training: L1, commitment and entropy terms of Eq. 4."""
+    """One run of tokenizer training (Eq. 4)."""
 
     buckets: tuple[TrainingBucket, ...]
     """Clip shapes; steps use them in turn, one per step."""
@@ -66,27 +106,64 @@ class TokenizerTrainConfig:
     """Steps of the linear warm-up."""
     final_fraction: Share = 1.0
     """Learning rate at the last step as a share of the peak, reached by a cosine; 1 keeps it constant."""
+    milestones: tuple[ZeroOrMore, ...] = ()
+    """Steps from which on the learning rate is a tenth of what it would be, once more at each of them."""
     betas: tuple[Decay, Decay] = (0.9, 0.95)
     """AdamW's decay rates of the first and second moment."""
     weight_decay: WeightDecay = 0.01
     """AdamW's weight decay."""
+    ema_decay: Decay = 0.0
+    """Decay rate of the moving average of the weights, which the saved tokenizer then has; 0: it has the last
+    weights."""
     clip_norm: ClipNorm | None = 1.0
     """Largest gradient norm; longer gradients are scaled down to it; null: gradients are never scaled."""
     loss: TokenizerLossConfig = field(default_factory=TokenizerLossConfig)
     """Weights of the loss terms."""
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    """The discriminator and its terms of the loss."""
     precision: Literal["float32", "bf16"] = "float32"
     """Precision of the autoencoder's arithmetic (autocast); weights, quantiser and losses are always float32."""
+    recompute: bool = False
+    """Compute the activations of each level again in the backward pass instead of keeping them: the same results with
+    a fraction of the memory, a third slower."""
+    compile: bool = False
+    """Compile encoder and decoder by torch.compile, once for each shape of clips."""
     seed: DrawingSeed = 0
     """Seed of the initial weights and of the scale dropout."""
     log_every: OneOrMore = 10
     """Steps between two lines of metrics.jsonl."""
     save_every: OneOrMore = 500
     """Steps between two checkpoints."""
+    show_every: OneOrMore = 500
+    """Steps between two looks at the tokenizer: reconstructions and their measures."""
     inflate_from: str = ""
     """Folder of an image tokenizer whose weights fill the temporally last slices (VideoAR §4.1); empty: none."""
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not self.buckets:
+            raise wrong_field(self, "buckets", "is empty", "name at least one shape of clips")
+        if self.adversarial.weight:
+            self._check_adversarial()
+
+    def _check_adversarial(self) -> None:
+        """The discriminator must have its steps, and a score for each bucket: two layers take one row off each."""
+        start, layers = self.adversarial.start_step, self.adversarial.layers
+        if start >= self.steps:
+            raise InputError(
+                "TokenizerTrainConfig.adversarial.start_step",
+                start,
+                f"is not before the end of the run, train.steps={self.steps}",
+                "start the discriminator earlier, or set train.adversarial.weight=0",
+            )
+        side = min(min(ScaleSchedule.named(bucket.schedule).pixels) for bucket in self.buckets)
+        if side >> layers < 3:
+            raise InputError(
+                "TokenizerTrainConfig.adversarial.layers",
+                layers,
+                f"leaves no patch of clips of {side} pixels",
+                "use fewer layers, or larger buckets",
+            )
 
     def bucket(self, step: int) -> TrainingBucket:
         """The shape of a step's clips: the same in all processes."""

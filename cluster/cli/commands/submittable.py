@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from videoar.cluster.cli.arguments import for_a_tokenizer, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.cli.commands.data.urls import output_url
+from videoar.cluster.cli.commands.tokenizer.train import TrainTokenizer
 from videoar.cluster.cli.commands.train import Train
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
@@ -58,9 +59,8 @@ def check_words(command: str, recipe: str, words: Sequence[str], gpus: int) -> C
     options: Any
     options, found, _ = parse_with_recipe(options_class, [recipe, *words], prog)
     checked = Checked(command=command, recipe=found, words=(recipe, *words))
-    if command.startswith("tokenizer"):
-        for_a_tokenizer(found)
-        return checked
+    if isinstance(options, TrainTokenizer):
+        return _for_a_tokenizer(checked, options, gpus)
     if command.startswith("data"):
         checked = replace(checked, output=output_url(for_pretraining(found), options.output))
     return _for_training(checked, options, gpus) if isinstance(options, Train) else checked
@@ -68,9 +68,23 @@ def check_words(command: str, recipe: str, words: Sequence[str], gpus: int) -> C
 
 def _for_training(checked: Checked, options: Train, gpus: int) -> Checked:
     """With a process for each GPU, and the time that the recipe takes to save."""
+    return _with_processes(checked, options, gpus, for_pretraining(checked.recipe).faults.stop_within_s)
+
+
+def _for_a_tokenizer(checked: Checked, options: TrainTokenizer, gpus: int) -> Checked:
+    """The same; InputError if the processes cannot share its batches."""
+    from videoar.tokenizer.training.peers import check_shares
+    from videoar.tokenizer.training.train import STOP_WITHIN_S
+
+    checked = _with_processes(checked, options, gpus, STOP_WITHIN_S)
+    check_shares(for_a_tokenizer(checked.recipe).train, checked.processes)
+    return checked
+
+
+def _with_processes(checked: Checked, options: Train | TrainTokenizer, gpus: int, stop_within_s: float) -> Checked:
     processes = _processes(options, gpus)
     added = ("--processes", str(processes)) if processes > options.processes else ()
-    notice_s = math.ceil(for_pretraining(checked.recipe).faults.stop_within_s) + _MARGIN_S
+    notice_s = math.ceil(stop_within_s) + _MARGIN_S
     return replace(checked, words=(*checked.words, *added), processes=processes, notice_s=notice_s)
 
 
@@ -80,7 +94,7 @@ def _options_class(command: str) -> type:
     return COMMANDS[command].options
 
 
-def _processes(options: Train, gpus: int) -> int:
+def _processes(options: Train | TrainTokenizer, gpus: int) -> int:
     """Processes of each machine: one for each GPU; on CPUs as many as --processes says."""
     if gpus and options.processes not in (1, gpus):
         raise InputError("processes", options.processes, f"is not one for each of {gpus} GPUs", "leave it out")

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
+from videoar.data_pipeline.decoding.sandbox.side_data import attached
+
 _SRGB_TO_XYZ = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
 """Of linear sRGB, at the white of profiles (D50)."""
 _USED = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
@@ -41,7 +43,7 @@ class ToSrgb:
 
 def to_srgb(frame: Any) -> ToSrgb | None:
     """How a frame becomes sRGB; None if it has no profile, or that of sRGB, or one that is no matrix and curves."""
-    profile = frame.side_data.get("ICC_PROFILE")
+    profile = attached(frame, "ICC_PROFILE")
     return None if profile is None or profile.buffer_size > _LARGEST else _parsed(bytes(profile))
 
 

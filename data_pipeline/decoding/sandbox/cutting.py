@@ -19,6 +19,8 @@ from videoar.data_pipeline.decoding.sandbox.film import Film, open_film
 from videoar.data_pipeline.decoding.sandbox.picture import fit_frame, pixel_aspect
 
 Item = TypeVar("Item")
+Shape = tuple[int, int, str | tuple[float, ...], float]
+"""How frames are fitted: height, width, crop and zoom."""
 
 _DECODED_AHEAD = 4
 """Frames that are decoded while another is resized."""
@@ -36,8 +38,8 @@ def cut_clips(request: dict[str, Any]) -> Iterator[tuple[int, UInt8[np.ndarray, 
         for index, second in enumerate(clip_times(cut["start_s"], cut["num_frames"], cut["fps"]))
     )
     unfinished: dict[int, np.ndarray] = {}
-    resizers: dict[tuple[int, int, str], VideoReformatter] = defaultdict(VideoReformatter)
-    fitted: dict[tuple[int, int, str], np.ndarray] = {}
+    resizers: dict[Shape, VideoReformatter] = defaultdict(VideoReformatter)
+    fitted: dict[Shape, np.ndarray] = {}
     fitted_frame = None
     damaged: set[int] = set()
     chosen = _nearest_decoded(request, [second for second, _, _ in wanted])
@@ -49,7 +51,7 @@ def cut_clips(request: dict[str, Any]) -> Iterator[tuple[int, UInt8[np.ndarray, 
             yield clip, None
         if clip in damaged:
             continue
-        shape = cuts[clip]["height"], cuts[clip]["width"], cuts[clip]["crop"]
+        shape = _shape(cuts[clip])
         if fitted_frame is not frame:
             fitted, fitted_frame = {}, frame
         if shape not in fitted:
@@ -60,6 +62,11 @@ def cut_clips(request: dict[str, Any]) -> Iterator[tuple[int, UInt8[np.ndarray, 
         unfinished[clip][index] = fitted[shape]
         if index == length - 1:
             yield clip, unfinished.pop(clip)
+
+
+def _shape(cut: dict[str, Any]) -> Shape:
+    crop = cut["crop"]
+    return cut["height"], cut["width"], crop if isinstance(crop, str) else tuple(crop), cut["zoom"]
 
 
 def decode_ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -50,6 +50,11 @@ def read_packets(container: Any, stream: Any) -> Iterator[Any]:
         yield None
 
 
+def is_picture(container: Any) -> bool:
+    """Whether the file is a picture and no film."""
+    return bool(container.format.name.endswith("_pipe"))
+
+
 def is_end(packet: Any) -> bool:
     """Whether this is the empty packet after the last one."""
     return not packet.size and packet.dts is None

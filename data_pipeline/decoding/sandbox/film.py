@@ -26,6 +26,7 @@ _INDEX_AT_END = "matroska"
 _REORDERED_S = 1.0
 """A key frame that is decoded before some time, yet shown after it, is shown at most this much later."""
 _ROUNDING_S = 1e-9
+_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 _WORTH_A_SEEK_S = 0.5
 """A seek costs about as much as decoding this stretch: the decoder starts again, with frames to put in order."""
 
@@ -66,10 +67,12 @@ def _open(request: dict[str, Any]) -> Any:
     """Opens only local files, and only containers that cannot name other files."""
     path = request["path"]
     options = {"protocol_whitelist": "file", "max_pixels": str(request["max_pixels"])}
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         image = image_kind(file.read(NUM_BYTES))
         if image == "jpeg" and not is_whole(file):
             raise RefusedSource("is truncated: its last part is missing")
+    if image == "jpeg":
+        options["fflags"] = "+noparse"  # the file is one picture: nobody needs to look where it ends
     if image:
         return av.open(f"file:{path}", format=f"{image}_pipe", options=options)
     return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})
@@ -77,14 +80,15 @@ def _open(request: dict[str, Any]) -> Any:
 
 def main_stream(container: Any, index: int | None = None) -> Any:
     """The video of this index; else the default one, else the largest, else the first. Cover art is no video."""
-    no_video = Disposition.attached_pic | Disposition.timed_thumbnails
-    videos = [stream for stream in container.streams.video if not stream.disposition & no_video]
+    videos = [stream for stream in container.streams.video if not stream.disposition & _NO_VIDEO]
     if not videos:
         raise RefusedSource("holds no video" if not container.streams.video else "holds no video besides cover art")
     if index is not None:
         if index >= len(videos):
             raise RefusedSource(f"holds {len(videos)} videos and not source.pictures.stream={index}")
         return _readable(videos[index])
+    if len(videos) == 1:
+        return _readable(videos[0])
     defaults = [stream for stream in videos if stream.disposition & Disposition.default]
     largest = max(defaults or videos, key=lambda stream: stream.codec_context.height * stream.codec_context.width)
     return _readable(largest)

@@ -17,7 +17,7 @@ def is_whole(file: BinaryIO) -> bool:
     Almost every whole file ends with the marker. Only files with something after it, or without it, are read.
     """
     file.seek(-2, SEEK_END)
-    if file.read() == bytes((0xFF, _END)):
+    if file.read(2) == bytes((0xFF, _END)):
         return True
     file.seek(0)
     return _reaches_its_end(file.read())

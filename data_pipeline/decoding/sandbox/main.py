@@ -26,6 +26,8 @@ from videoar.data_pipeline.decoding.sandbox.probe import probe
 
 LENGTH = struct.Struct("<I")
 """Prefix of each message: the length of its JSON in bytes."""
+WITH_ONE_MESSAGE = ("probe", "scan")
+"""Requests that one message answers; the messages of others end with `done`."""
 
 Answer = tuple[dict[str, Any], memoryview | None]
 """A message, and the pixels that follow it."""
@@ -46,7 +48,8 @@ def main() -> None:
         try:
             for message, pixels in _answers(request):
                 _send(out, message, pixels)
-            _send(out, {"kind": "done"})
+            if request["kind"] not in WITH_ONE_MESSAGE:
+                _send(out, {"kind": "done"})
         except RefusedSource as error:
             _send(out, {"kind": "error", "reason": str(error)[:300]})
         except (av.error.FFmpegError, ValueError, IndexError, OSError, MemoryError) as error:
@@ -85,12 +88,13 @@ def _answers(request: dict[str, Any]) -> Iterator[Answer]:
         return
     with open_film(request) as (container, stream):
         if request["kind"] == "probe":
-            yield {"kind": "probe", **probe(container, stream, request)}, None
+            found = probe(container, stream, request)
         else:
             # Imported here: most decoders never scan.
             from videoar.data_pipeline.decoding.sandbox.scanner import scan
 
-            yield {"kind": "scan", **scan(container, stream, request)}, None
+            found = scan(container, stream, request)
+    yield {"kind": request["kind"], **found}, None  # nothing can fail after it, and send an error that nobody expects
 
 
 def _send(out: BinaryIO, message: dict[str, Any], pixels: memoryview | None = None) -> None:

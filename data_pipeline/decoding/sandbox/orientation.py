@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from av.sidedata import sidedata
 from jaxtyping import Shaped
+
+from videoar.data_pipeline.decoding.sandbox.side_data import attached
 
 Length = TypeVar("Length", int, float)
 
@@ -35,20 +36,10 @@ def orientation(frame: Any) -> Orientation:
 
     It is rounded to the nearest of the eight ways in which a picture fills a rectangle.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix = attached(frame, "DISPLAYMATRIX")
     if matrix is None:
         return Orientation()
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Orientation(True, reverses_columns=c < 0, reverses_rows=b < 0)
     return Orientation(False, reverses_columns=a < 0, reverses_rows=d < 0)
-
-
-def _unknown_kind(kind: Any, value: int) -> Any:
-    """A kind of side data that PyAV has no name for: it raises ValueError instead of letting others be read."""
-    found = object.__new__(kind)
-    found._name_, found._value_ = f"KIND_{value}", value
-    return found
-
-
-setattr(sidedata.Type, "_missing_", classmethod(_unknown_kind))  # noqa: B010  # FFmpeg 8 attaches EXIF (31) to pictures

@@ -13,7 +13,8 @@ from typing import Any
 import av
 from av.codec.context import Flags
 
-from videoar.data_pipeline.decoding.sandbox.demuxing import Log, has_lost_place, heard, is_end, read_packets
+from videoar.data_pipeline.decoding.sandbox.avi_index import at_their_times
+from videoar.data_pipeline.decoding.sandbox.demuxing import Log, has_lost_place, heard, is_end, is_picture, read_packets
 from videoar.data_pipeline.decoding.sandbox.timestamps import RESTART_S, RESTARTING, Missing
 
 _ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "vp9", "av1"})
@@ -31,7 +32,7 @@ class Packets:
         self._container, self._stream, self._codec = container, stream, stream.codec_context
         self._decoder = self._codec.codec.name
         self._has_one_each = self._codec.codec.canonical_name in _ONE_FRAME_A_PACKET
-        self._is_avi = container.format.name == "avi"
+        self._is_avi, self._is_picture = container.format.name == "avi", is_picture(container)
         is_restarting = container.format.name in RESTARTING
         self._restart = RESTART_S / float(stream.time_base) if is_restarting else math.inf
         self._number = 0
@@ -51,8 +52,9 @@ class Packets:
         """Frames in the order of display, and in their places `Missing` for those that are lost."""
         self._codec.flags |= int(Flags.output_corrupt)  # shows, marked, what would be left out in silence
         held: list[Any] = []  # the last packet's: its end is lost, too, if the next one cannot be read
+        packets = read_packets(self._container, self._stream)
         with heard() as log:
-            for packet in read_packets(self._container, self._stream):
+            for packet in at_their_times(packets, self._stream) if self._is_avi else packets:
                 if packet is None or (log and has_lost_place(self._container, log)):
                     self._has_unknown, self._reason = True, self._reason or "some packets cannot be read"
                     self._break_off(held, 0)
@@ -66,6 +68,8 @@ class Packets:
                     faults += [fault for number, frame in numbered for fault in self._faults(number, frame)]
                     if faults:
                         self._break_off(numbered, min(faults))
+                    elif self._is_picture:  # one packet: there is no next one to wait for
+                        yield from self._shown(numbered)
                     else:
                         held = numbered
         yield from self._shown(held)

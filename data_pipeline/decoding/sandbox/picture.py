@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,18 @@ _THUMBNAIL_ASPECT = 4
 
 
 def fit_frame(
-    frame: Any, aspect: float, resizer: VideoReformatter, height: int, width: int, crop: str, ground: int = 255
+    frame: Any,
+    aspect: float,
+    resizer: VideoReformatter,
+    height: int,
+    width: int,
+    crop: str | Sequence[float],
+    zoom: float = 1.0,
+    ground: int = 255,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Resize to cover and crop, as the frame is shown: pixel aspect, orientation and colour profile are applied."""
     turn, converted = orientation(frame), to_srgb(frame)
-    place = cover(*turn.size(frame.height, _square_width(frame, aspect)), height, width, crop)
+    place = cover(*turn.size(frame.height, _square_width(frame, aspect)), height, width, crop, zoom)
     if has_alpha(frame):
         frame = on_ground(frame, ground)
     shown = turn.upright(_rgb(frame, resizer, *turn.size(place.height, place.width)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import av
 
-from videoar.data_pipeline.decoding.sandbox.demuxing import read_packets
+from videoar.data_pipeline.decoding.sandbox.demuxing import is_picture, read_packets
 from videoar.data_pipeline.decoding.sandbox.film import Film, RefusedSource, check_size
 from videoar.data_pipeline.decoding.sandbox.picture import shown_size
 from videoar.data_pipeline.decoding.sandbox.timestamps import RESTARTING, Clock
@@ -30,7 +30,7 @@ def probe(container: Any, stream: Any, caps: dict[str, Any]) -> dict[str, Any]:
         "fps": rate,
         "duration_s": duration,
         "kinds": sorted(film.kinds),
-        "is_image": _is_image(container),
+        "is_image": is_picture(container),
     }
 
 
@@ -41,7 +41,7 @@ def _duration_s(container: Any, stream: Any, first_s: float) -> float:
     and the time before the first picture. Transport and program streams are read to their end, because their clock
     may begin anew in the middle.
     """
-    if _is_image(container):
+    if is_picture(container):
         return 0.0
     if stream.duration is not None and container.format.name not in RESTARTING:
         return float(stream.duration * stream.time_base)
@@ -54,7 +54,3 @@ def _duration_s(container: Any, stream: Any, first_s: float) -> float:
             length_s = (packet.duration or 0) * tick_s
             end_s = max(end_s, clock.continued(packet.pts * tick_s, length_s) + length_s)
     return max(0.0, end_s - start_s)
-
-
-def _is_image(container: Any) -> bool:
-    return bool(container.format.name.endswith("_pipe"))

@@ -85,3 +85,11 @@ def test_mirrored_swaps_left_and_right() -> None:
     """Flipping the wrong axis turns the world upside down."""
     frames = np.arange(2 * 2 * 3 * 3, dtype=np.uint8).reshape(2, 2, 3, 3)
     assert np.array_equal(mirrored(frames)[1, 0, 0], frames[1, 0, 2])
+
+
+def test_a_zoomed_cover_places_its_crop_anywhere() -> None:
+    """Random crops: the first and the last pixels of the room are reached, and no pixel outside."""
+    wide = cover(72, 128, 48, 48, crop=(0.0, 1.0), zoom=1.5)
+    assert (wide.height, wide.width) == (72, 128)
+    assert (wide.top, wide.left) == (0, 80)
+    assert cover(72, 128, 48, 48, crop=(0.0, 0.5)).left == cover(72, 128, 48, 48).left

@@ -10,7 +10,7 @@ import pytest
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
-from videoar.data_pipeline.decoding.given import first_frame, last_frames
+from videoar.data_pipeline.decoding.given import first_frame, last_frames, open_given
 from videoar.data_pipeline.encoding.footage import FootageReader
 from videoar.data_pipeline.planning.choose import plan_clips
 from videoar.tokenizer.config import ClipBucket
@@ -52,3 +52,37 @@ def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
             last_frames(path, "32x32", 8.0, 5)
         with pytest.raises(InputError, match=r"image=.*give a video or picture file"):
             first_frame(path, "32x32")
+
+
+def test_a_film_is_read_part_by_part(tmp_path: Path) -> None:
+    """The parts are the frames of the whole: a seam would repeat or lose one."""
+    path = write_video(tmp_path / "film.mp4")  # 50 frames at 25 fps: ticks of 8 fps up to 1.875 s
+    with open_given(path, 8.0) as film:
+        parts = list(film.parts("32x32"))
+    assert [len(part) for part in parts] == [1, 4, 4, 4]
+    numbers = [frame_number(frame) for part in parts for frame in part]
+    assert numbers == [math.ceil(25 * tick / 8 - 0.5) for tick in range(13)]
+    with open_given(path, 8.0, start_s=1.0, seconds=0.5) as film:
+        assert [frame_number(frame) for part in film.parts("32x32") for frame in part] == [25, 28, 31, 34, 37]
+        assert not film.is_picture
+
+
+def test_a_stretch_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """An empty video would be written, or an error of the encoder shown."""
+    path = write_video(tmp_path / "film.mp4")
+    with pytest.raises(InputError, match=r"start=9: is after the last frame of .*; give less than 2"):
+        with open_given(path, 8.0, start_s=9.0):
+            pass
+    (tmp_path / "x.mp4").write_text("hello")
+    with pytest.raises(InputError, match=r"video=.*give a video or picture file"):
+        with open_given(tmp_path / "x.mp4", 8.0):
+            pass
+
+
+def test_a_picture_is_a_film_of_one_frame(tmp_path: Path) -> None:
+    """At any rate and for any length."""
+    path = write_frames(tmp_path / "picture.png", scene(0, 1))
+    with open_given(path, 24.0, seconds=3.0) as film:
+        (part,) = film.parts("32x32")
+        assert film.is_picture
+    assert np.array_equal(part, first_frame(path, "32x32"))

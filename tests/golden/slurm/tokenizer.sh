@@ -4,8 +4,8 @@
 #SBATCH --job-name=tokenizer_demo-tokenizer-train            # name in squeue and of the log
 #SBATCH --nodes=1                                            # machines
 #SBATCH --ntasks-per-node=1                                  # one command on each
-#SBATCH --gpus-per-node=1                                    # GPUs of each machine: one process each
-#SBATCH --signal=B:USR1@120                                  # seconds before the time limit, this script tells the command to save
+#SBATCH --gpus-per-node=2                                    # GPUs of each machine: one process each
+#SBATCH --signal=B:USR1@300                                  # seconds before the time limit, this script tells the command to save
 #SBATCH --requeue                                            # queue it again after a machine has failed
 #SBATCH --output=jobs/tokenizer_demo-tokenizer-train-%j.log  # stdout and stderr; %j is the number of the job
 #SBATCH --open-mode=append                                   # keep the log when the job is queued again
@@ -17,7 +17,7 @@ left=jobs/$SLURM_JOB_ID.code
 rm -f -- "$left"
 
 # The command. Relative paths begin in the folder above.
-command=(v/bin/python -m videoar.cluster.entry tokenizer train tokenizer_demo --train.steps 9)
+command=(v/bin/python -m videoar.cluster.entry tokenizer train tokenizer_demo --train.steps 9 --processes 2)
 
 # Without srun the signal below reaches this process only, and not those that it starts (Ray's, decoders).
 saved=

@@ -9,16 +9,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
 from videoar.pretrain.config import LogConfig
-from videoar.pretrain.record import reporter as module
+from videoar.pretrain.record import wandb_run
 from videoar.pretrain.record.reporter import MetricsFile, Reporter
 from videoar.pretrain.run_folder import read_lines
 
+from .wandb_files import steps_of, wandb_records
 from .wandb_server import wandb_server
 
 
@@ -90,8 +90,8 @@ def test_what_reaches_wandb_of_a_preempted_run_and_its_resume(tmp_path: Path) ->
                 raise Preempted
         time.sleep(1)  # its folders are named by the second
     logged = sorted((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"), key=lambda path: path.stat().st_mtime)
-    records = [_wandb_records(path) for path in logged]
-    assert [_steps(some) for some in records] == [[0, 1], [2, 3]]
+    records = [wandb_records(path) for path in logged]
+    assert [steps_of(some) for some in records] == [[0, 1], [2, 3]]
     assert [any(one.HasField("preempting") for one in some) for some in records] == [True, False]
     ended = [one.exit.exit_code for some in records for one in some if one.HasField("exit")]
     assert ended == [EXIT_PREEMPTED, 0]
@@ -104,7 +104,7 @@ def test_without_wandb_the_run_is_logged_offline(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No key on the machine, or no network: training must not wait for minutes, or end with a traceback."""
-    monkeypatch.setattr(module, "_WANDB_START_S", 0.5)
+    monkeypatch.setattr(wandb_run, "START_S", 0.5)
     for name, value in {"API_KEY": key, "BASE_URL": "http://127.0.0.1:9"}.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
@@ -113,25 +113,7 @@ def test_without_wandb_the_run_is_logged_offline(
         reporter.committed(1)
     (logged,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
     deadline = time.monotonic() + 60
-    while _steps(_wandb_records(logged)) != [0]:  # W&B's process writes it a moment later
+    while steps_of(wandb_records(logged)) != [0]:  # W&B's process writes it a moment later
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert f"logging to {tmp_path / 'wandb'}; `wandb sync` sends it later" in caplog.text
-
-
-def _steps(records: list[Any]) -> list[int]:
-    items = [item for record in records for item in record.history.item]
-    return [int(item.value_json) for item in items if "step" in (item.key, *item.nested_key)]
-
-
-def _wandb_records(path: Path) -> list[Any]:
-    """The records in a W&B file, as `wandb sync` would send them: a log of LevelDB's, after seven bytes."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    raw, place, records = path.read_bytes(), 7, list[Any]()
-    assert len(raw) < 32_768, "more than one block"
-    while place < len(raw):
-        size = int.from_bytes(raw[place + 4 : place + 6], "little")
-        records.append(Record.FromString(raw[place + 7 : place + 7 + size]))
-        place += 7 + size
-    return records

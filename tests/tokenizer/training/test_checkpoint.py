@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 
 from videoar.tokenizer.presets import preset_config
-from videoar.tokenizer.training.checkpoint import TrainState, restore, save
+from videoar.tokenizer.training.checkpoint import restore, save
 from videoar.tokenizer.training.config import TokenizerTrainConfig, TrainingBucket
-from videoar.tokenizer.training.train import start, train_step
+from videoar.tokenizer.training.state import TrainState, start
+from videoar.tokenizer.training.step import train_step
 
 from ..videos import video
 

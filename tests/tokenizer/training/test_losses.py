@@ -7,7 +7,7 @@ import torch
 
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
 from videoar.tokenizer.training.config import TokenizerLossConfig
-from videoar.tokenizer.training.losses import scale_dropout, tokenizer_loss
+from videoar.tokenizer.training.losses import multi_scale_gradients, scale_dropout, tokenizer_loss
 
 
 def test_scale_dropout_keeps_the_last_and_drops_the_rest_at_its_rate() -> None:
@@ -27,13 +27,23 @@ def test_scale_dropout_is_a_function_of_seed_and_step() -> None:
 
 def test_loss_is_the_weighted_sum_of_its_terms() -> None:
     """The weights of Eq. 4 are part of a recipe: a term counted twice or not at all would go unseen."""
-    config = TokenizerLossConfig(reconstruction=2.0, gradient=0.5, commitment=0.3, entropy=0.01, quantizer=3.0)
+    config = TokenizerLossConfig(
+        reconstruction=2.0, gradient=0.5, perceptual=0.7, commitment=0.3, entropy=0.01, quantizer=3.0
+    )
     video = torch.rand(2, 3, 5, 16, 16)
     decoded = torch.rand(2, 3, 5, 16, 16)
-    terms = tokenizer_loss(video, decoded, [torch.randn(4, 1, 16), torch.randn(4, 4, 16)], config)
-    expected = 2 * (video - decoded).abs().mean() + 0.5 * terms["gradient"]
+    seen = [torch.randn(4, 1, 16), torch.randn(4, 4, 16)]
+    terms = tokenizer_loss(video, decoded, seen, config, perceptual=torch.tensor([1.0, 3.0]))
+    expected = 2 * (video - decoded).abs().mean() + 0.5 * terms["gradient"] + 0.7 * 2.0
     expected = expected + 3 * (0.3 * terms["commitment"] + 0.01 * terms["entropy"])
     torch.testing.assert_close(terms["loss"], expected)
+
+
+def test_the_substitute_compares_differences_at_three_resolutions() -> None:
+    """A ramp of slope g has differences of g pixels at full, 2 g at half and 4 g at a quarter of the resolution."""
+    ramp = torch.arange(16).float().expand(2, 3, 1, 16, 16) * torch.tensor([0.01, 0.03]).view(2, 1, 1, 1, 1)
+    found = multi_scale_gradients(torch.zeros_like(ramp), ramp)
+    torch.testing.assert_close(found, torch.tensor([0.01, 0.03]) * (1 + 2 + 4) / 3)
 
 
 def test_every_weight_of_the_tokenizer_learns() -> None:

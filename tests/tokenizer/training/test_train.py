@@ -15,8 +15,15 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import Preempted
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.presets import preset_config
-from videoar.tokenizer.training.config import TokenizerLossConfig, TokenizerTrainConfig, TrainingBucket
-from videoar.tokenizer.training.train import learning_rate, train
+from videoar.tokenizer.training.config import (
+    AdversarialConfig,
+    TokenizerLossConfig,
+    TokenizerTrainConfig,
+    TrainingBucket,
+)
+from videoar.tokenizer.training.state import start
+from videoar.tokenizer.training.step import learning_rate
+from videoar.tokenizer.training.train import train
 
 CONFIG = preset_config("tiny", 16)
 RECIPE = TokenizerTrainConfig(
@@ -29,6 +36,15 @@ RECIPE = TokenizerTrainConfig(
     log_every=1,
     save_every=2,
 )
+
+WHOLE = dataclasses.replace(
+    RECIPE,
+    loss=TokenizerLossConfig(gradient=0.5, perceptual=1.0),
+    adversarial=AdversarialConfig(weight=0.3, balance="adaptive", start_step=3, channels=8),
+    ema_decay=0.9,
+    log_every=3,
+)
+"""With everything that has a state of its own; a line of metrics is about steps of two processes' lifetimes."""
 
 
 def clips(step: int, samples: range = range(2)) -> torch.Tensor:
@@ -56,16 +72,63 @@ def metrics(run: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_resumed_run_equals_the_straight_one(tmp_path: Path) -> None:
-    """Lost moments, a repeated batch or another dropout would show in the weights' last digit, or in the metrics."""
-    straight = train(CONFIG, RECIPE, clips, tmp_path / "straight")
+@pytest.mark.parametrize(("recipe", "logged"), [(RECIPE, [1, 2, 3, 4, 5, 6]), (WHOLE, [3, 6])], ids=["plain", "whole"])
+@pytest.mark.parametrize("killed", [3, 5])
+def test_resumed_run_equals_the_straight_one(
+    recipe: TokenizerTrainConfig, logged: list[int], killed: int, tmp_path: Path
+) -> None:
+    """Lost moments, a repeated batch or another dropout would show in the weights' last digit, or in the metrics.
+
+    So would the discriminator, LeCAM's averages, the moving average and the counts of bits.
+    """
+    straight = train(CONFIG, recipe, clips, tmp_path / "straight")
     with pytest.raises(Killed):
-        train(CONFIG, RECIPE, killed_at(5), tmp_path / "resumed")
-    resumed = train(CONFIG, RECIPE, clips, tmp_path / "resumed")
+        train(CONFIG, recipe, killed_at(killed), tmp_path / "resumed")
+    resumed = train(CONFIG, recipe, clips, tmp_path / "resumed")
     assert resumed.hash == straight.hash
     assert metrics(tmp_path / "resumed") == metrics(tmp_path / "straight")
-    assert [line["step"] for line in metrics(tmp_path / "straight")] == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in metrics(tmp_path / "straight")] == logged
     assert VideoTokenizer.from_pretrained(tmp_path / "resumed" / "tokenizer").hash == straight.hash
+
+
+@pytest.mark.slow
+def test_the_tokenizer_is_shown_as_it_would_be_saved(tmp_path: Path) -> None:
+    """Figures of other weights than those people get would mislead; training then goes on with its own."""
+    shown: dict[int, str] = {}
+
+    def show(step: int, tokenizer: VideoTokenizer) -> dict[str, float]:
+        assert not tokenizer.training
+        assert not torch.is_grad_enabled()
+        shown[step] = tokenizer.hash
+        return {"shown_psnr": step / 2}
+
+    recipe = dataclasses.replace(WHOLE, steps=5, show_every=2)
+    found = train(CONFIG, recipe, clips, tmp_path / "shown", show=show)
+    assert {line["step"]: line.get("shown_psnr") for line in metrics(tmp_path / "shown")} == {
+        2: 1,
+        3: None,
+        4: 2,
+        5: 2.5,
+    }
+    checkpoint = tmp_path / "shown" / "checkpoints" / "step-00000004"
+    assert shown == {2: shown[2], 4: VideoTokenizer.from_pretrained(checkpoint).hash, 5: found.hash}
+    assert train(CONFIG, recipe, clips, tmp_path / "not").hash == found.hash
+
+
+def test_lines_say_how_the_bits_are_used(tmp_path: Path) -> None:
+    """A dead bit costs the generator a token's worth of nothing for ever; the loss alone does not show it."""
+    train(CONFIG, dataclasses.replace(RECIPE, steps=1), clips, tmp_path)
+    (line,) = metrics(tmp_path)
+    assert {"bit_entropy", "dead_bits", "bit_entropy_1x1", "bit_entropy_2x2"} <= line.keys()
+    assert 0 <= line["bit_entropy"] <= 1
+
+
+def test_a_substitute_for_lpips_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """Results without LPIPS are worse; a person must know which loss a run had."""
+    with caplog.at_level("INFO"):
+        start(CONFIG, WHOLE, "cpu")
+    (record,) = caplog.records
+    assert "train.loss.perceptual_weights is empty: instead of LPIPS" in record.getMessage()
 
 
 def test_a_scheduler_s_signal_saves_and_ends_the_run(tmp_path: Path) -> None:

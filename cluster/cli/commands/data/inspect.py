@@ -119,7 +119,7 @@ def _decoded(manifest: Manifest, entries: Sequence[SampleEntry], tokenizer: Vide
 
 def _save(clips: Mapping[str, np.ndarray], folder: Path, fps: float) -> Path:
     """Write an MP4 of each clip and the contact sheet of all; the path of the sheet."""
-    from videoar.data_pipeline.preparing.inspect import contact_sheet, save_png
+    from videoar.data_pipeline.encoding.pictures import contact_sheet, save_png
     from videoar.pretrain.generate.video import save_mp4
 
     for key, frames in clips.items():

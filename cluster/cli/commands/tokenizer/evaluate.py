@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
 from videoar.cluster.cli.output import say, warn
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from videoar.data_pipeline.encoding.footage import ChosenClips
+    from videoar.pretrain.evaluate.fvd.reconstructions import ReconstructionDistance
+    from videoar.tokenizer import VideoTokenizer
+    from videoar.tokenizer.config import ClipBucket
+    from videoar.tokenizer.evaluation.evaluate import Evaluator, Reconstruction
+    from videoar.tokenizer.perceptual import Perceptual
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateTokenizer:
     """Measure what a tokenizer keeps of the clips in a folder, as one JSON line.
 
-    It reports PSNR and SSIM between each clip and its reconstruction from bits, the entropy of a bit at each scale
-    (1: a fair coin, 0: constant), and the share of latent frames that repeat the previous one. An untrained preset is
-    a lower bound to compare with: `videoar tokenizer evaluate tiny clips/`.
+    It reports PSNR and SSIM between each clip and its reconstruction from bits: of whole clips, by frame, of the
+    motion, and after each scale; the entropy of a bit at each scale (1: a fair coin, 0: constant), a histogram over
+    bits and the share of dead ones; and the share of latent frames that repeat the previous one. Figures with equal
+    signatures may be compared. An untrained preset is a lower bound: `videoar tokenizer evaluate tiny clips/`.
     """
 
     weights: TokenizerName
     """Folder that `videoar tokenizer train` wrote (RUN/tokenizer), or the name of an untrained preset."""
     clips: Positional[Annotated[Path, arg(metavar="CLIPS")]]
-    """Folder of video files."""
+    """Folder of video or picture files."""
     size: Annotated[str, arg(metavar="HxW")] = "128x128"
     """Frame size in pixels: the name of a scale schedule."""
     num_frames: Annotated[PixelFrames, arg(metavar="N")] = 17
-    """Pixel frames per clip, 1 + 4n."""
+    """Pixel frames per clip, 1 + 4n; 1 for pictures."""
     fps: FramesPerSecond = 8.0
     """Frames per second that clips are sampled at."""
     max_clips: Annotated[OneOrMore, arg(metavar="N")] = 16
@@ -42,32 +57,146 @@ class EvaluateTokenizer:
     """Skip this share of each file's duration: 0.8 leaves what `tokenizer_demo` held out."""
     captions: str = ""
     """CSV or JSON lines file that names the files to use, in a column `path`; empty: use all."""
+    lpips: tuple[Path, ...] = ()
+    """Weights of LPIPS: the files of torchvision's vgg16 and of LPIPS's linear heads."""
+    detector: Annotated[str, arg(metavar="PATH|rf-fvd")] = ""
+    """Also measure the Fréchet distance between clips and reconstructions (rFVD), with I3D's weights in this file, or
+    with random features: `rf-fvd`, which compares tokenizers on the same clips and is no FVD."""
+    skip_scales: bool = False
+    """Leave out PSNR after each scale, which takes most of the time."""
+    picture: Annotated[Path | None, arg(metavar="OUT.png")] = None
+    """Picture to write, of some clips: frames of the original, below them the reconstruction, and below that one frame
+    after each scale."""
+    picture_clips: Annotated[OneOrMore, arg(metavar="N")] = 4
+    """Clips in the picture, evenly spread over all."""
+    force: bool = False
+    """Replace the picture if it exists."""
 
 
 def evaluate(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateTokenizer, words, prog)
+    _check_picture(options)
     import torch
 
-    from videoar.data_pipeline.config.datasets import SourceConfig
-    from videoar.data_pipeline.encoding.footage import open_clips
-    from videoar.pretrain.generate.video import to_tensor
     from videoar.tokenizer.config import ClipBucket
-    from videoar.tokenizer.evaluate import evaluate as evaluate_tokenizer
+    from videoar.tokenizer.evaluation.evaluate import Evaluator, signature
 
     tokenizer = open_weights(options.weights)
     with typed_as(schedule="size"):
         bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
-    source = SourceConfig(path=str(options.clips), captions=options.captions, start_fraction=options.start_fraction)
     left_out: Counter[str] = Counter()
+    evaluator = Evaluator(tokenizer, by_scale=not options.skip_scales, lpips=_open_lpips(options, device_of(tokenizer)))
+    distance = _open_distance(options, bucket, device_of(tokenizer))
+    clips = _choose(options, bucket, left_out)
+    with torch.inference_mode():
+        names, rows = _measure(evaluator, tokenizer, clips, options, distance)
+    found = {**asdict(evaluator.result), "rfvd": distance.result.to_dict() if distance else None}
+    if options.picture:
+        _draw(rows, options.picture)
+    shape = {"size": options.size, "num_frames": bucket.num_frames, "fps": bucket.fps}
+    line = signature(tokenizer, names, options.size, bucket.num_frames, bucket.fps)
+    say(json.dumps({**found, **shape, "left_out": dict(left_out), "signature": line}))
+    return 0
+
+
+def _open_lpips(options: EvaluateTokenizer, device: torch.device) -> Perceptual | None:
+    from videoar.tokenizer.perceptual import Perceptual
+
+    return Perceptual.from_files(options.lpips, "lpips").eval().to(device) if options.lpips else None
+
+
+def _open_distance(
+    options: EvaluateTokenizer, bucket: ClipBucket, device: torch.device
+) -> ReconstructionDistance | None:
+    from videoar.pretrain.evaluate.fvd.reconstructions import ReconstructionDistance, open_detector
+    from videoar.tokenizer.scales import ScaleSchedule
+
+    if not options.detector:
+        return None
+    height, width = ScaleSchedule.named(bucket.schedule).pixels
+    detector = open_detector(options.detector, device)
+    name = options.clips.resolve().name
+    return ReconstructionDistance(
+        detector, frames=bucket.num_frames, fps=bucket.fps, height=height, width=width, clips=name
+    )
+
+
+def _check_picture(options: EvaluateTokenizer) -> None:
+    """InputError, before the work, if the picture cannot be written."""
+    if options.picture is None:
+        return
+    if options.picture.suffix.lower() != ".png":
+        raise InputError("picture", options.picture, "is not a .png file", "name one")
+    refuse_existing("picture", options.picture, force=options.force)
+    check_folder("picture", options.picture.parent)
+
+
+def _choose(options: EvaluateTokenizer, bucket: ClipBucket, left_out: Counter[str]) -> ChosenClips:
+    """The clips of the folder; reasons why others are left out are counted, and each is told once."""
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.data_pipeline.config.datasets import SourceConfig
+    from videoar.data_pipeline.encoding.footage import open_clips
 
     def tell(name: str, reason: str) -> None:
         if not left_out[reason]:
             warn(f"left out, for example {name}: {reason}")
         left_out[reason] += 1
 
-    clips = open_clips(source, bucket, max_clips_per_source=options.max_clips, on_left_out=tell)
-    with torch.inference_mode():
-        found = evaluate_tokenizer(tokenizer, (to_tensor(clip).to(device_of(tokenizer)) for clip in clips))
-    shape = {"size": options.size, "num_frames": bucket.num_frames}
-    say(json.dumps({**asdict(found), **shape, "left_out": dict(left_out)}))
-    return 0
+    source = SourceConfig(path=str(options.clips), captions=options.captions, start_fraction=options.start_fraction)
+    with ProgressLine("choosing clips") as progress:
+        return open_clips(
+            source,
+            bucket,
+            max_clips_per_source=options.max_clips,
+            on_left_out=tell,
+            on_progress=lambda accounts: progress(accounts.num_clips, None, {}),
+        )
+
+
+def _measure(
+    evaluator: Evaluator,
+    tokenizer: VideoTokenizer,
+    clips: ChosenClips,
+    options: EvaluateTokenizer,
+    distance: ReconstructionDistance | None,
+) -> tuple[list[str], list[np.ndarray]]:
+    """Measure every clip; returns what they were cut from, and the rows of the picture."""
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.data_pipeline.encoding.pictures import spread
+    from videoar.pretrain.generate.video import to_frames, to_tensor
+
+    names: list[str] = []
+    rows: list[np.ndarray] = []
+    shown = spread(len(clips), options.picture_clips) if options.picture else ()
+    began = time.monotonic()
+    with ProgressLine("evaluate", len(clips)) as progress:
+        for name, frames in clips.named():
+            made = evaluator.add(to_tensor(frames).to(device_of(tokenizer)))
+            names.append(name)
+            if distance is not None:
+                distance.add(frames[None], to_frames(made.decoded))
+            if len(names) - 1 in shown:
+                rows += _rows(tokenizer, made, frames)
+            rate = len(names) / (time.monotonic() - began)
+            progress(len(names), len(clips), {"clips/s": round(rate, 2), "psnr_db": round(evaluator.psnr_db, 2)})
+    return names, rows
+
+
+def _rows(tokenizer: VideoTokenizer, made: Reconstruction, frames: np.ndarray) -> list[np.ndarray]:
+    """Frames of a clip, the same frames from its bits, and the middle frame after each scale."""
+    import numpy as np
+
+    from videoar.pretrain.generate.video import to_frames
+    from videoar.tokenizer.evaluation.evaluate import after_each_scale
+
+    middle = len(frames) // 2
+    steps = [to_frames(video[:, :, middle : middle + 1])[0, 0] for video in after_each_scale(tokenizer, made)]
+    return [frames, to_frames(made.decoded)[0], np.stack(steps)]
+
+
+def _draw(rows: list[np.ndarray], path: Path) -> None:
+    from videoar.data_pipeline.encoding.pictures import COLUMNS, contact_sheet, save_png
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = max(COLUMNS, *(len(row) for row in rows[2::3]))  # every scale is shown
+    save_png(contact_sheet(rows, columns), path)

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
-from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore
+from videoar.cluster.ground.limits import FramesPerSecond, Limits
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.data_pipeline.decoding.given import GivenFilm
+    from videoar.tokenizer import VideoTokenizer
+    from videoar.tokenizer.scales import ScaleSchedule
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruct:
-    """Encode a video to bits, decode it, and write both: the original above, the reconstruction below."""
+    """Encode a video to bits, decode it, and write both side by side: the original left, the reconstruction right.
+
+    A video of any length is read, coded and written part by part, in memory that does not grow. A picture gives a
+    picture.
+    """
 
     weights: TokenizerName
     """Folder that `videoar tokenizer train` wrote (RUN/tokenizer), or the name of an untrained preset."""
     video: Positional[Annotated[Path, arg(metavar="IN")]]
     """Video or picture file to read."""
-    out: Positional[Annotated[Path, arg(metavar="OUT.mp4")]]
-    """File to write; one that exists is refused without --force."""
+    out: Positional[Annotated[Path, arg(metavar="OUT")]]
+    """File to write: .mp4 for a video, .png for a picture; one that exists is refused without --force."""
     size: Annotated[str, arg(metavar="HxW")] = "128x128"
     """Frame size in pixels: the name of a scale schedule."""
-    num_frames: Annotated[OneOrMore, arg(metavar="N")] = 33
-    """Use at most the last N pixel frames, cut to 1 + 4n."""
+    start: Annotated[float, Limits(0, 1e6), arg(metavar="SECONDS")] = 0.0
+    """Begin at this time of the video."""
+    seconds: Annotated[float, Limits(0, 1e6, above=True), arg(metavar="SECONDS")] | None = None
+    """Length to read; to the end if not given. At most three frames are left out, for a length of 1 + 4n."""
     fps: FramesPerSecond = 8.0
     """Frames per second that the video is sampled at."""
     force: bool = False
@@ -40,20 +59,65 @@ def reconstruct(words: Sequence[str], prog: str) -> int:
     options = parse(Reconstruct, words, prog)
     refuse_existing("out", options.out, force=options.force)
     check_folder("out", options.out.parent)
-    import numpy as np
-    import torch
-
-    from videoar.data_pipeline.decoding.given import last_frames
-    from videoar.pretrain.generate.video import save_mp4, to_frames, to_tensor
-    from videoar.tokenizer.evaluate import reconstruct as through_bits
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.data_pipeline.decoding.given import open_given
     from videoar.tokenizer.scales import ScaleSchedule
 
     with typed_as(schedule="size"):
         schedule = ScaleSchedule.named(options.size)
-    tokenizer = open_weights(options.weights)
-    clip = last_frames(options.video, options.size, options.fps, options.num_frames)
-    with torch.inference_mode():
-        decoded = through_bits(tokenizer, [to_tensor(clip).to(device_of(tokenizer))], schedule)
-        rebuilt = np.concatenate([to_frames(part)[0] for part in decoded])
-    say(str(save_mp4(np.concatenate([clip, rebuilt], axis=1), options.out, options.fps)))
+    with open_given(options.video, options.fps, start_s=options.start, seconds=options.seconds) as film:
+        _check_suffix(options.out, film)
+        tokenizer = open_weights(options.weights)
+        with ProgressLine("reconstruct", len(film.ticks)) as progress:
+            _write(_counted(_pairs(tokenizer, film, schedule), len(film.ticks), progress), film, options.out)
+    say(str(options.out))
     return 0
+
+
+def _check_suffix(out: Path, film: GivenFilm) -> None:
+    wanted = ".png" if film.is_picture else ".mp4"
+    if out.suffix.lower() != wanted:
+        kind = "picture" if film.is_picture else "video"
+        raise InputError("out", out, f"is no name for a {kind}", f"name a {wanted} file")
+
+
+def _pairs(tokenizer: VideoTokenizer, film: GivenFilm, schedule: ScaleSchedule) -> Iterator[np.ndarray]:
+    """Each frame beside its reconstruction; only the frames that are being coded are held."""
+    import numpy as np
+
+    from videoar.pretrain.generate.video import to_frames, to_tensor
+    from videoar.tokenizer.evaluation.evaluate import reconstruct as through_bits
+
+    waiting: deque[np.ndarray] = deque()
+
+    def read() -> Iterator[torch.Tensor]:
+        for part in film.parts(schedule.name):
+            waiting.extend(part)
+            yield to_tensor(part).to(device_of(tokenizer))
+
+    for decoded in through_bits(tokenizer, read(), schedule):
+        for rebuilt in to_frames(decoded)[0]:
+            yield np.concatenate([waiting.popleft(), rebuilt], axis=1)
+
+
+def _counted(frames: Iterator[np.ndarray], total: int, progress: ProgressLine) -> Iterator[np.ndarray]:
+    """The same frames; shows how many there were, and how fast they come."""
+    began = time.monotonic()
+    for done, frame in enumerate(frames, start=1):
+        progress(done, total, {"frames/s": round(done / (time.monotonic() - began), 1)})
+        yield frame
+
+
+def _write(frames: Iterator[np.ndarray], film: GivenFilm, out: Path) -> None:
+    from videoar.data_pipeline.decoding.client import DecodeError
+    from videoar.data_pipeline.encoding.pictures import save_png
+    from videoar.pretrain.generate.video import save_mp4
+
+    first = next(frames, None)
+    if first is None:
+        raise DecodeError("it holds no frame that can be shown")
+    if film.is_picture:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_png(first, out)
+    else:
+        save_mp4(itertools.chain([first], frames), out, film.fps)

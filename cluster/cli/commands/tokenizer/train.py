@@ -1,24 +1,31 @@
-"""`videoar tokenizer train`: train a tokenizer from a recipe."""
+"""`videoar tokenizer train`: train a tokenizer from a recipe, in one or several processes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, for_a_tokenizer, parse_with_recipe
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.arguments import RecipeName, flag_words, for_a_tokenizer, parse_with_recipe
+from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, check_run_folder
+from videoar.cluster.ground.limits import Limits
 
 if TYPE_CHECKING:
+    from videoar.cluster.ground.process import World
     from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 
 
 CONFIG = "config.yaml"
+
+_MEET_WITHIN_S = 600.0
+_ANSWER_WITHIN_S = 3600.0
+"""Seconds that processes wait for each other: the first one saves, and looks at reconstructions, while others wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,36 +34,101 @@ class TrainTokenizer:
 
     RUN gets config.yaml, metrics.jsonl, checkpoints, and the weights in RUN/tokenizer. Any field of the recipe can be
     overridden: `videoar tokenizer train RECIPE --train.steps 1000`.
+
+    Several processes share each batch and give the results of one. Exit codes: 0 done, 1 failed, 2 wrong input, 75
+    saved after a signal (run it again).
     """
 
     recipe: RecipeName
     """Name in configs/, or path of a saved YAML file."""
     run: Annotated[Path | None, arg(metavar="PATH")] = None
     """Folder of the run; runs/NAME of the recipe if not given."""
+    processes: Annotated[int, Limits(1, 4096)] = 1
+    """Number of processes to start on this machine: one for each GPU. They share the batch, which must be a multiple of
+    their number. Leave it out under torchrun, and where srun starts every process."""
 
 
 def train(words: Sequence[str], prog: str) -> int:
-    options, named, _ = parse_with_recipe(TrainTokenizer, words, prog)
-    recipe = for_a_tokenizer(named)
+    from videoar.cluster.ground.preemption import leaving_at_once
+
+    with leaving_at_once(resume_line(["tokenizer", "train", *words])):
+        return _train(words, prog)
+
+
+def _train(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.ground.process import World, end_with_parent, is_launched
+    from videoar.tokenizer.training.peers import check_shares
+
+    options, named, flags = parse_with_recipe(TrainTokenizer, words, prog)
+    recipe, world, machines = for_a_tokenizer(named), World.here(), World.of_machines()
+    if world.world_size > 1 and not is_launched():  # otherwise the entry point has done so
+        end_with_parent()
+    if options.processes > 1 and world.world_size > 1 and machines.world_size == 1:
+        problem = f"cannot be started here, where WORLD_SIZE is {world.world_size}"
+        raise InputError("processes", options.processes, problem, "leave it out under torchrun")
+    run = options.run or Path("runs") / recipe.name
+    starts = options.processes > 1 or (machines.world_size > 1 and world.world_size == 1)
+    check_shares(recipe.train, options.processes * machines.world_size if starts else world.world_size)
+    _check_run(run, recipe)
+    if starts:
+        return _launch([options.recipe, "--run", str(run), *flag_words(flags)], options.processes, run, machines)
+    return _train_here(recipe, run, world)
+
+
+def _launch(words: Sequence[str], processes: int, run: Path, machines: World) -> int:
+    """Start the processes of this machine; their exit code."""
+    from videoar.cluster.ground.launch import launch
+    from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+    from videoar.tokenizer.training.checkpoint import saved_folders
+    from videoar.tokenizer.training.train import STOP_WITHIN_S
+
+    code = launch(["tokenizer", "train", *words], processes, run, STOP_WITHIN_S, machines)
+    if code == EXIT_PREEMPTED:
+        saved = saved_folders(run)
+        raise Preempted(f"{saved[-1].name} is saved in {run}" if saved else f"nothing is saved yet in {run}")
+    return code
+
+
+def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
+    """Train in this process, with those of its world."""
     import torch
 
-    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.cluster.ground.preemption import Preempted
+    from videoar.cluster.ground.process import mark_preempted
+    from videoar.cluster.ground.serialize import to_dict
     from videoar.configs.load import save_recipe
-    from videoar.data_pipeline.sources.random_clips import open_random_clips
+    from videoar.data_pipeline.tokenizer_clips.batches import open_random_clips
+    from videoar.pretrain.parallel.cpu import device_of, host_group, join
+    from videoar.pretrain.record.reconstructions import Reconstructions
+    from videoar.pretrain.record.tokenizer_reporter import TokenizerReporter
+    from videoar.tokenizer.training.peers import Peers
     from videoar.tokenizer.training.train import WEIGHTS
     from videoar.tokenizer.training.train import train as train_tokenizer
 
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    run = options.run or Path("runs") / recipe.name
-    _check_run(run, recipe)
-    run.mkdir(parents=True, exist_ok=True)
-    save_recipe(recipe, run / CONFIG)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    with ProgressLine("tokenizer") as progress:
-        clips = open_random_clips(recipe)
-        train_tokenizer(recipe.tokenizer, recipe.train, clips, run, device=device, progress=progress)
-    say(str(run / WEIGHTS))
+    device, peers = device_of(world.local_rank), Peers()
+    if world.world_size > 1:
+        join(world, device, _MEET_WITHIN_S, _ANSWER_WITHIN_S)
+        peers = Peers(rank=world.rank, size=world.world_size, host=host_group(_ANSWER_WITHIN_S))
+    if world.is_first:
+        run.mkdir(parents=True, exist_ok=True)
+        save_recipe(recipe, run / CONFIG)
+    try:
+        with open_random_clips(recipe) as clips, ExitStack() as ours:
+            reporter = show = None
+            if world.is_first:
+                reporter = TokenizerReporter(run, recipe.log, to_dict(recipe), recipe.train.save_every)
+                ours.enter_context(reporter)
+                show = Reconstructions(clips, recipe.train, run, reporter=reporter)
+            train_tokenizer(
+                recipe.tokenizer, recipe.train, clips, run, device=device, peers=peers, progress=reporter, show=show
+            )
+    except Preempted:
+        mark_preempted(run)
+        raise
+    if world.is_first:
+        say(str(run / WEIGHTS))
     return 0
 
 

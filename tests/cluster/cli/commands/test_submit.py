@@ -56,6 +56,18 @@ def test_one_line_and_nothing_sent(
     assert not list(tmp_path.iterdir())
 
 
+def test_gpus_that_cannot_share_a_tokenizer_s_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is a process for each GPU, and each has the same number of clips."""
+    monkeypatch.chdir(tmp_path)
+    words = ("submit", "tokenizer_demo", "--to", "slurm", "--dry-run", "--command", "tokenizer train", "--gpus", "4")
+    assert main([*words]) == 2
+    assert capsys.readouterr().err.startswith("train.batch_size=2: is not a multiple of the 4 processes; use 4, or ")
+    assert main([*words, "--train.batch-size", "8"]) == 0
+    assert "tokenizer train tokenizer_demo --train.batch-size 8 --processes 4" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["%j", "a\\ b"])
 def test_a_folder_whose_name_slurm_would_change(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from videoar.cluster.entry import main
 from videoar.cluster.ground.serialize import to_yaml
@@ -273,3 +274,27 @@ class Unreadable:
 def test_a_file_that_cannot_be_read_is_given_up() -> None:
     """Some demuxers return the same error for ever."""
     assert len(list(read_packets(Unreadable(), None))) == 1000
+
+
+@pytest.mark.parametrize(("first", "last"), [(4, 6), (12, 17), (GOP + 1, 2 * GOP + 3), (33, NUM_FRAMES - 1)])
+def test_a_region_lost_from_an_avi_shifts_nothing(
+    films: dict[str, Path], tmp_path: Path, first: int, last: int
+) -> None:
+    """Its packets have no times, and its demuxer passes over what is no packet without a word: all was early after."""
+    whole, data = decoded(films["film.avi"]), films["film.avi"].read_bytes()
+    with av.open(str(films["film.avi"])) as container:
+        places = [entry.pos for entry in container.streams.video[0].index_entries]
+    start, end = places[first] + 4, places[last] + 60
+    (tmp_path / "bad.avi").write_bytes(data[:start] + bytes(end - start) + data[end:])
+    exact = check_frames(shown(tmp_path / "bad.avi"), whole)
+    again = GOP * (last // GOP + 1)  # the next key frame; frames that are shown before it depend on what is lost
+    assert exact >= {*range(first - 3), *range(again + 3, NUM_FRAMES)}
+    assert not exact & set(range(first + 1, last))
+
+
+def test_what_follows_a_jpeg_is_no_second_picture(tmp_path: Path) -> None:
+    """Phones store previews behind their pictures."""
+    for quality in (90, 20):
+        Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save(tmp_path / f"{quality}.jpg", quality=quality)
+    (tmp_path / "both.jpg").write_bytes((tmp_path / "90.jpg").read_bytes() + (tmp_path / "20.jpg").read_bytes())
+    assert len(shown(tmp_path / "both.jpg")) == 1

@@ -64,6 +64,17 @@ def test_films_are_shown_as_their_matrix_says(
     assert_same_picture(cut(decoder, path), wanted)
 
 
+def test_a_zoomed_cut_shows_the_part_at_its_place(decoder: VideoDecoder, tmp_path: Path) -> None:
+    """Random crops of a tokenizer's training: at twice the size, each quarter of a square frame."""
+    large = np.kron(CORNERS, np.ones((4, 4, 1), np.uint8))[:96, :96]
+    path = write_frames(tmp_path / "film.mp4", [large] * 2)
+    for place in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.5, 0.25)):
+        clip = ClipCut(start_s=0.0, num_frames=1, fps=1.0, schedule="96x96", crop=place, zoom=2.0)
+        ((_, frames),) = decoder.cut_all(str(path), [clip])
+        top, left = (round(48 * share) for share in place)
+        assert np.abs(frames[0][::2, ::2] - large[top : top + 48, left : left + 48].astype(int)).mean() < 8
+
+
 def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
     """Write the display matrix of an MP4: (x', y') = (x, y) [[a, b], [c, d]]."""
     raw = bytearray(path.read_bytes())

@@ -1,20 +1,64 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.decoded import decoded
 from videoar.cluster.entry import main
+from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.encoding.footage import open_clips
+from videoar.data_pipeline.sources.shapes import draw_clip
+from videoar.pretrain.generate.video import save_mp4, to_frames, to_tensor
+from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.evaluation.evaluate import through_bits
+from videoar.tokenizer.perceptual import Perceptual
+
+from .conftest import BUCKET
 
 
+@pytest.mark.slow
 def test_an_untrained_preset_can_be_measured(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is the lower bound that a trained tokenizer is compared with."""
     assert main(["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "5"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["num_clips"], found["size"], found["num_frames"]) == (1, "32x32", 5)
-    assert len(found["bit_entropy"]) == 2
+    assert (found["num_clips"], found["size"], found["num_frames"], found["fps"]) == (1, "32x32", 5, 8.0)
+    assert len(found["bit_entropy"]) == len(found["psnr_by_scale_db"]) == 2
+    assert len(found["psnr_by_frame_db"]) == len(found["ssim_by_frame"]) == 5
+    assert sum(found["entropy_histogram"]) == 48
+    assert found["lpips"] is found["rfvd"] is None
+    tokenizer = VideoTokenizer.preset("tiny")
+    names = hashlib.sha256(b"square.mp4!@0.000000").hexdigest()[:8]
+    assert found["signature"] == f"rec|weights={tokenizer.hash[:8]}|clips=1:{names}|32x32|T5|fps8|v1"
+
+
+@pytest.mark.slow
+def test_a_picture_of_originals_and_reconstructions(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A figure does not say what is lost; rows: the original, the reconstruction, the middle frame after each scale."""
+    picture = tmp_path / "seen" / "sheet.png"
+    words = ["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "5"]
+    assert main([*words, "--picture", str(picture), "--skip-scales"]) == 0
+    assert json.loads(capsys.readouterr().out)["psnr_by_scale_db"] is None
+    pixels = decoded(picture)[0]
+    assert pixels.shape == (3 * 36, 5 * 36, 3)
+    (original,) = open_clips(SourceConfig(path=str(clips)), BUCKET)
+    rebuilt = to_frames(through_bits(VideoTokenizer.preset("tiny"), to_tensor(original)).decoded)[0]
+    for frame in range(5):
+        across = slice(36 * frame, 36 * frame + 32)
+        assert np.array_equal(pixels[:32, across], original[frame])
+        assert np.abs(pixels[36:68, across].astype(int) - rebuilt[frame]).max() <= 1
+    assert np.abs(pixels[72:104, 36:68].astype(int) - rebuilt[2]).max() <= 1  # after the second and last scale
+    assert not pixels[72:, 72:].any()
+    assert main([*words, "--picture", str(picture)]) == 2
+    assert "exists; name another file, or add --force to replace it" in capsys.readouterr().err
+    assert main([*words, "--picture", str(tmp_path / "sheet.jpg")]) == 2
+    assert "is not a .png file; name one" in capsys.readouterr().err
 
 
 def test_what_is_left_out_is_told(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,3 +77,22 @@ def test_a_folder_without_clips_of_that_length_is_one_line(clips: Path, capsys: 
     """Means over no clips would be NaN, which is not JSON."""
     assert main(["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "17"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith("use other clips or a smaller bucket")
+
+
+@pytest.mark.slow
+def test_distances_that_need_other_networks(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are null unless weights are named, and never a number of another network."""
+    save_mp4(draw_clip(0, 1, BUCKET), clips / "disc.mp4", BUCKET.fps)
+    words = ["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "5", "--skip-scales"]
+    monkeypatch.setattr(Perceptual, "from_files", lambda files, field: Perceptual())
+    weights = ["--lpips", str(tmp_path / "vgg16.pth"), str(tmp_path / "lpips.pth")]
+    assert main([*words, "--detector", "rf-fvd", *weights]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["lpips"] > 0
+    assert (found["rfvd"]["name"], found["rfvd"]["num_real"]) == ("rf-fvd", 2)
+    assert "rf-fvd|det=" in found["rfvd"]["signature"]
+    assert any("no FVD" in warning for warning in found["rfvd"]["warnings"])
+    assert main([*words, "--detector", str(tmp_path / "i3d.pt")]) == 2
+    assert "i3d.pt: cannot be read" in capsys.readouterr().err

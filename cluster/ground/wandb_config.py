@@ -1,0 +1,25 @@
+"""Which project at Weights & Biases a run's figures and pictures go to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from videoar.cluster.ground.checks import check_fields
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WandbConfig:
+    """Whether and where Weights & Biases shows a run."""
+
+    wandb: Literal["off", "offline", "online"] = "off"
+    """Weights & Biases; `offline` needs no key and leaves files to `wandb sync`, `online` needs `wandb login` first."""
+    wandb_project: str = "videoar"
+    """Project of the run at Weights & Biases."""
+    wandb_entity: str = ""
+    """User or team that the project belongs to at Weights & Biases; empty: that of the key."""
+    wandb_group: str = ""
+    """Group in which Weights & Biases shows the run, for example the branches of one run; empty: none."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)

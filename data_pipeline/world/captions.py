@@ -1,0 +1,47 @@
+"""Sentences about a scene, in several phrasings."""
+
+from __future__ import annotations
+
+from videoar.data_pipeline.world.scene import Scene, Thing
+
+_LOOKS = ("a {size} {colour} {shape}", "a {colour} {shape}", "a {size} {shape} in {colour}")
+_MOVES = (
+    "moving {direction}",
+    "moving {direction} {speed}",
+    "{speed} moving {direction}",
+    "that moves {direction}",
+    "going {direction}",
+)
+_PASSES = ("{0}, in front of {1}", "{0} and, behind it, {1}", "{0} passes in front of {1}")
+_PLACES = ("", " on a {background} background")
+_PANS = (", the camera pans {pan}", ", while the camera pans {pan}")
+_BACKGROUNDS = {"plain": "plain", "gradient": "shaded", "stripes": "striped", "checks": "checked"}
+
+
+def caption(what: Scene) -> str:
+    """A sentence that is true of the scene. Which phrasing is used depends on the scene's own draw."""
+    drawn = what.phrasing
+    words = []
+    for thing in what.things:
+        look, drawn = _pick(_LOOKS, drawn)
+        move, drawn = _pick(_MOVES, drawn)
+        words.append(_say(f"{look} {move}", thing))
+    if len(words) == 2:
+        joined, drawn = _pick(_PASSES, drawn)
+        words = [joined.format(*words)]
+    place, drawn = _pick(_PLACES, drawn)
+    pan, drawn = _pick(_PANS, drawn)
+    background = _BACKGROUNDS[what.background]
+    return words[0] + place.format(background=background) + (pan.format(pan=what.pan) if what.pan else "")
+
+
+def _say(words: str, thing: Thing) -> str:
+    return words.format(
+        size=thing.size, colour=thing.colour, shape=thing.shape, direction=thing.direction, speed=thing.speed
+    )
+
+
+def _pick(choices: tuple[str, ...], drawn: float) -> tuple[str, float]:
+    """A choice, and what is left of the draw for the next."""
+    scaled = drawn * len(choices)
+    return choices[int(scaled)], scaled - int(scaled)

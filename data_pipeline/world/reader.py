@@ -1,0 +1,103 @@
+"""Tells from pixels alone which objects of the small world a clip shows, where they are, and how they move.
+
+Plain image processing. Everything but objects is grey, so the chroma of a pixel says how much of it an object covers,
+and its hue which one. The shape is that whose drawing fits best; the direction comes from the first two latent frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from videoar.data_pipeline.world.drawing import AREA, coverage
+from videoar.data_pipeline.world.scene import COLOURS, DIRECTIONS, SHAPES, SIZES
+
+_LEAST_RADIUS = 0.5 * SIZES["small"][0]
+"""Colour over a smaller area is no object, but the seam between two."""
+_SHAPE_FRAMES = 5
+"""Frames, those where most of an object is seen, that its shape is told from."""
+_FIRST_FRAMES = 5
+"""Frames of the first two latent frames, in which no object bounces."""
+_STILL = 0.02
+"""An object that moves less than this share of the shorter side in them is said to stand still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An object that was found."""
+
+    colour: str
+    shape: str
+    size: str
+    direction: str
+    """Empty: it stands still, or is seen in too few frames."""
+    places: Float[np.ndarray, "f 2"]
+    """Row and column of the centre of what is seen of it in each frame, relative to the shorter side; NaN: hidden."""
+
+
+def read(frames: UInt8[np.ndarray, "f h w 3"]) -> tuple[Seen, ...]:
+    """The objects of a clip, those that are largest first."""
+    covers = _covers(frames)
+    least = _LEAST_RADIUS**2 * min(frames.shape[1:3]) ** 2 * min(AREA.values())
+    areas = {colour: cover.sum(axis=(1, 2)) for colour, cover in covers.items()}
+    found = [colour for colour, area in areas.items() if np.median(area) > least]
+    found.sort(key=lambda colour: -float(np.median(areas[colour])))
+    return tuple(_seen(colour, covers[colour], areas[colour] > least) for colour in found)
+
+
+def _covers(frames: UInt8[np.ndarray, "f h w 3"]) -> dict[str, Float[np.ndarray, "f h w"]]:
+    """How much of each pixel an object of each colour covers."""
+    pixels = frames.astype(np.float64)
+    pure = pixels - pixels.min(axis=-1, keepdims=True)  # what is left of a colour without the grey in it
+    chroma = pure.max(axis=-1)
+    palette = np.array(list(COLOURS.values()), dtype=np.float64)
+    palette -= palette.min(axis=-1, keepdims=True)
+    directions = palette / np.linalg.norm(palette, axis=-1, keepdims=True)
+    nearest = (pure @ directions.T).argmax(axis=-1)
+    full = palette.max(axis=-1)
+    share = np.clip(chroma / full[nearest], 0, 1)
+    share[share < 0.15] = 0.0
+    return {colour: np.where(nearest == index, share, 0.0) for index, colour in enumerate(COLOURS)}
+
+
+def _seen(colour: str, cover: Float[np.ndarray, "f h w"], visible: Bool[np.ndarray, " f"]) -> Seen:
+    side = min(cover.shape[1:])
+    centres = _centres(cover)
+    centres[~visible] = np.nan
+    shape, radius = _shape(cover, centres)
+    size = "small" if radius / side < (SIZES["small"][1] + SIZES["large"][0]) / 2 else "large"
+    return Seen(colour, shape, size, _direction(centres / side), centres / side)
+
+
+def _centres(cover: Float[np.ndarray, "f h w"]) -> Float[np.ndarray, "f 2"]:
+    """The centre of area in each frame, in pixels."""
+    area = np.maximum(cover.sum(axis=(1, 2)), 1e-9)
+    rows, columns = (np.arange(length) + 0.5 for length in cover.shape[1:])
+    return np.stack([cover.sum(axis=2) @ rows / area, cover.sum(axis=1) @ columns / area], axis=-1)
+
+
+def _shape(cover: Float[np.ndarray, "f h w"], centres: Float[np.ndarray, "f 2"]) -> tuple[str, float]:
+    """The shape whose drawing of the same area fits best, and its radius in pixels."""
+    areas = np.where(np.isnan(centres[:, 0]), 0.0, cover.sum(axis=(1, 2)))
+    best = np.argsort(-areas, kind="stable")[:_SHAPE_FRAMES]
+    area = float(np.median(areas[best]))
+    errors = {}
+    for shape in SHAPES:
+        drawn = coverage(shape, (area / AREA[shape]) ** 0.5, centres[best], cover.shape[1:])
+        errors[shape] = float(np.abs(drawn - cover[best]).sum())
+    shape = min(errors, key=lambda name: errors[name])
+    return shape, (area / AREA[shape]) ** 0.5
+
+
+def _direction(places: Float[np.ndarray, "f 2"]) -> str:
+    """The named direction nearest to the motion in the first frames."""
+    first = places[:_FIRST_FRAMES]
+    known = np.flatnonzero(~np.isnan(first[:, 0]))
+    if len(known) < 2:
+        return ""
+    moved = first[known[-1]] - first[known[0]]
+    if np.linalg.norm(moved) < _STILL:
+        return ""
+    return max(DIRECTIONS, key=lambda name: float(moved @ np.array(DIRECTIONS[name])))

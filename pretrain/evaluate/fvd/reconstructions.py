@@ -1,0 +1,48 @@
+"""Distance between clips and their reconstructions (rFVD), gathered clip by clip in one pass."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.evaluate.fvd.detector import ClipFeatures, Clips, Detector, I3dDetector
+from videoar.pretrain.evaluate.fvd.fvd import FvdResult, check_shape, compare
+from videoar.pretrain.evaluate.fvd.protocol import Protocol
+from videoar.pretrain.evaluate.fvd.random_features import RandomFeatures
+
+
+def open_detector(name: str, device: torch.device | str) -> Detector:
+    """`rf-fvd`, or I3D with the weights in a file."""
+    return RandomFeatures(device) if name == RandomFeatures.name else I3dDetector.load(Path(name), device)
+
+
+class ReconstructionDistance:
+    """Features of originals and reconstructions; a few kilobytes for each clip."""
+
+    def __init__(self, detector: Detector, *, frames: int, fps: float, height: int, width: int, clips: str) -> None:
+        """`clips` names the originals. InputError for clips that are too short or too small for the detector."""
+        split = re.sub(r"[^A-Za-z0-9_.+-]", "_", clips) or "clips"
+        self._protocol = Protocol(
+            frames=frames, fps=fps, height=height, width=width, split=split, clip="first", repeats_videos=True
+        )
+        check_shape(detector, self._protocol)
+        self._detector = detector
+        self._real: list[ClipFeatures] = []
+        self._rebuilt: list[ClipFeatures] = []
+
+    def add(self, originals: Clips, rebuilt: Clips) -> None:
+        """Take clips and their reconstructions."""
+        self._real.append(self._detector.features(originals))
+        self._rebuilt.append(self._detector.features(rebuilt))
+
+    @property
+    def result(self) -> FvdResult:
+        """The distance between all clips and all reconstructions."""
+        count = sum(map(len, self._real))
+        if count < 2:
+            raise InputError("clips", count, "is too few for a Fréchet distance", "give thousands of clips")
+        return compare(np.concatenate(self._real), np.concatenate(self._rebuilt), self._detector, self._protocol)

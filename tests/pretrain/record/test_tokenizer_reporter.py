@@ -1,0 +1,49 @@
+"""What reaches Weights & Biases of a tokenizer's training: each step once, with its pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from videoar.cluster.ground.preemption import Preempted
+from videoar.cluster.ground.wandb_config import WandbConfig
+from videoar.data_pipeline.encoding.pictures import save_png
+from videoar.pretrain.generate.video import save_mp4
+from videoar.pretrain.record.tokenizer_reporter import TokenizerReporter
+
+from .wandb_files import steps_of, wandb_records
+
+
+@pytest.mark.slow
+def test_steps_that_no_checkpoint_holds_are_not_sent_twice(tmp_path: Path) -> None:
+    """A run that is killed after step 5 resumes from step 4, and logs step 5 again; pictures do not overtake rows."""
+    picture = save_png(np.zeros((8, 8, 3), np.uint8), tmp_path / "x.png")
+    film = save_mp4(np.zeros((2, 16, 16, 3), np.uint8), tmp_path / "x.mp4", 8.0)
+    parts = ((range(1, 6), KeyError), (range(5, 8), Preempted), (range(8, 9), None))
+    for steps, end in parts:
+        with contextlib.suppress(KeyError, Preempted):
+            with TokenizerReporter(tmp_path, WandbConfig(wandb="offline"), {"name": "x"}, save_every=2) as reporter:
+                for step in steps:
+                    if step == 3:
+                        reporter.show(step, {"samples/frames": picture, "samples/film": film})
+                    reporter(step, 8, {"loss": 1 / step})
+                if end is not None:
+                    raise end
+        time.sleep(1)  # its folders are named by the second
+    logged = sorted((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"), key=lambda path: path.stat().st_mtime)
+    assert [sorted(set(steps_of(wandb_records(path)))) for path in logged] == [[1, 2, 3, 4], [5, 6, 7], [8]]
+    media = [path.suffix for path in (tmp_path / "wandb").rglob("media/**/*") if path.is_file()]
+    assert sorted(media) == [".mp4", ".png"]
+
+
+def test_without_wandb_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is off unless the recipe asks for it: the package may not be there."""
+    with TokenizerReporter(tmp_path, WandbConfig(), {}, save_every=1) as reporter:
+        reporter.show(1, {"samples/frames": tmp_path / "x.png"})
+        reporter(1, 1, {"loss": 1.0})
+    assert '"loss": 1.0' in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,104 @@
+"""Everything that a training step changes, and how it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from videoar.tokenizer.config import TokenizerConfig
+from videoar.tokenizer.inflate import fill_last_slices
+from videoar.tokenizer.perceptual import Perceptual
+from videoar.tokenizer.training.bit_usage import RunningBitUsage
+from videoar.tokenizer.training.config import TokenizerTrainConfig
+from videoar.tokenizer.training.discriminator import Discriminator, new_discriminator
+from videoar.tokenizer.training.losses import Distance, open_distance
+from videoar.tokenizer.training.moving_average import MovingAverage
+from videoar.tokenizer.training.recompute import prepare
+from videoar.tokenizer.video_tokenizer import VideoTokenizer
+
+
+@dataclass
+class Adversary:
+    """The discriminator and what it learns with."""
+
+    network: Discriminator
+    optimizer: torch.optim.AdamW
+    averages: Float32[Tensor, " 2"]
+    """LeCAM's averages of the scores of real and of decoded clips."""
+
+
+@dataclass
+class TrainState:
+    """Everything that a training step changes, and the fixed network of the perceptual term."""
+
+    tokenizer: VideoTokenizer
+    optimizer: torch.optim.AdamW
+    average: MovingAverage
+    adversary: Adversary | None
+    distance: Distance | None
+    usage: RunningBitUsage
+    step: int = 0
+    """Number of finished updates."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where everything is."""
+        return next(self.tokenizer.parameters()).device
+
+
+def start(config: TokenizerConfig, recipe: TokenizerTrainConfig, device: torch.device | str) -> TrainState:
+    """Initial weights from the seed, inflated if asked for (VideoAR §4.1), and new optimizers."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        tokenizer = VideoTokenizer(config)
+    if recipe.inflate_from:
+        fill_last_slices(tokenizer, VideoTokenizer.from_pretrained(recipe.inflate_from))
+    tokenizer.to(device).train()
+    distance = open_distance(recipe.loss)
+    if isinstance(distance, Perceptual):
+        distance.to(device)
+    prepare(tokenizer, distance.stages if isinstance(distance, Perceptual) else (), recipe)
+    return TrainState(
+        tokenizer,
+        _adamw(tokenizer, recipe),
+        MovingAverage(tokenizer, recipe.ema_decay),
+        _adversary(recipe, device),
+        distance,
+        RunningBitUsage(),
+    )
+
+
+def _adversary(recipe: TokenizerTrainConfig, device: torch.device | str) -> Adversary | None:
+    if not recipe.adversarial.weight:
+        return None
+    network = new_discriminator(recipe.adversarial, recipe.seed).to(device).train()
+    return Adversary(network, _adamw(network, recipe), torch.zeros(2, device=device))
+
+
+def _adamw(network: nn.Module, recipe: TokenizerTrainConfig) -> torch.optim.AdamW:
+    return torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+    )
+
+
+def moments(network: nn.Module, optimizer: torch.optim.AdamW) -> Iterator[tuple[str, Tensor]]:
+    """AdamW's moments by name; none before the first update."""
+    for name, weight in network.named_parameters():
+        for key in ("exp_avg", "exp_avg_sq"):
+            if key in optimizer.state[weight]:
+                yield f"{name}|{key}", optimizer.state[weight][key]
+
+
+def set_moments(network: nn.Module, optimizer: torch.optim.AdamW, found: dict[str, Tensor], updates: int) -> None:
+    """Continue from these moments, those after a number of updates."""
+    for name, weight in network.named_parameters():
+        if updates:
+            optimizer.state[weight] = {
+                "step": torch.tensor(float(updates)),
+                "exp_avg": found[f"{name}|exp_avg"].to(weight.device),
+                "exp_avg_sq": found[f"{name}|exp_avg_sq"].to(weight.device),
+            }
