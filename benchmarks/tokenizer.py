@@ -9,7 +9,7 @@ activations are left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from videoar.benchmarks.cases import Options, Row, Size, dtype_of, figures
 from videoar.benchmarks.floor import Work, peaks
-from videoar.benchmarks.measure import Call, alternate, median_ratios, medians
+from videoar.benchmarks.measure import Call, Cost, alternate, median_ratios, medians
 from videoar.benchmarks.peak_memory import peak_growth
 from videoar.tokenizer import VideoTokenizer, conv_work
 from videoar.tokenizer.causal_conv import CausalConv3d
@@ -109,7 +109,7 @@ def _rows(name: str, case: TokenizerCase, way: str, options: Options) -> Iterato
             "pass": way,
             **{field: getattr(case, field) for field in ("preset", "frames", "height", "width", "batch", "precision")},
             **found,
-            "over_plain": median_ratios(costs[subject], costs["plain"])["wall_s"],
+            **_over_plain(costs[subject], costs["plain"]),
             "pixels_per_s": case.pixels / found["wall_s"],
             "memory_bytes": peak_growth(partial(_run, case, device, calls[subject]), device),
         }
@@ -161,9 +161,9 @@ def _convolve_all(recorded: Sequence[tuple[CausalConv3d, Tensor]]) -> None:
 
 
 def _quantizer(case: TokenizerCase, options: Options) -> Row:
-    """All frames at once, compared with one after the other."""
+    """All frames of some clips at once, compared with one after the other."""
     schedule = ScaleSchedule.named(f"{case.height}x{case.width}")
-    frames = case.latent(options.device).transpose(1, 2).flatten(0, 1)
+    frames = replace(case, batch=8).latent(options.device).transpose(1, 2).flatten(0, 1)
     calls = {
         "all": lambda: quantize_residual(frames, schedule),
         "loop": lambda: [quantize_residual(frame, schedule) for frame in frames.split(1)],
@@ -171,7 +171,12 @@ def _quantizer(case: TokenizerCase, options: Options) -> Row:
     costs = alternate(calls, options.repeats)
     middle = medians(costs["all"])
     times = {name: middle[name] for name in ("wall_s", "process_s")}
-    return {**times, "frames": len(frames), "over_plain": median_ratios(costs["all"], costs["loop"])["wall_s"]}
+    return {**times, "frames": len(frames), **_over_plain(costs["all"], costs["loop"])}
+
+
+def _over_plain(costs: Sequence[Cost], plain: Sequence[Cost]) -> Row:
+    ratios = median_ratios(costs, plain)
+    return {"over_plain": ratios["wall_s"], "process_over_plain": ratios["process_s"]}
 
 
 def convolutions(case: TokenizerCase, way: str) -> list[Work]:

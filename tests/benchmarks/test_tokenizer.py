@@ -39,4 +39,4 @@ def test_every_way_is_measured() -> None:
         (way, subject) for way in ("encode", "decode") for subject in ways
     ]
     assert all(row["pixels_per_s"] == 5 * 32 * 32 / row["wall_s"] and row["over_plain"] > 0 for row in found)
-    assert (quantized["pass"], quantized["frames"]) == ("quantize", 2)
+    assert (quantized["pass"], quantized["frames"]) == ("quantize", 16)
