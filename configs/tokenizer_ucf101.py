@@ -16,7 +16,8 @@ Needs: the folder of UCF-101 with its split files, and the public weights, impor
         --train.loss.perceptual-weights vgg16.pth lpips_vgg.pth
 
 Cost:
-@COST@
+    17x128x128: 149,000 steps of 128, 6.17e+20 FLOPs
+    at 40% of the peak, H200: 433 H200-hours; 8 in 54.2 h
 """
 
 from __future__ import annotations

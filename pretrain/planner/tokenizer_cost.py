@@ -18,8 +18,8 @@ from videoar.tokenizer.training.discriminator import Discriminator
 _PASSES = 3
 """A backward pass costs two forward passes."""
 _DISCRIMINATOR_PASSES = 8
-"""Of one clip: for the decoder forward, and backward to the pixels; for itself forward and backward of the real clip and
-of the decoded one."""
+"""Of one clip: forward and backward to the pixels for the decoder; forward and backward of the real and of the decoded
+clip for itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -137,7 +137,8 @@ class TokenizerTrainConfig:
     show_every: OneOrMore = 500
     """Steps between two looks at the tokenizer: reconstructions and their measures."""
     inflate_from: str = ""
-    """Folder of an image tokenizer whose weights fill the temporally last slices (VideoAR §4.1); empty: none."""
+    """Folder of a tokenizer to begin with. An image tokenizer's weights fill the temporally last slices (VideoAR §4.1),
+    those of a video tokenizer of this configuration are taken whole; empty: random weights."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -45,7 +45,7 @@ class PlanRecipe:
 
     It is arithmetic: no GPU, no data, seconds for any size. Times are estimates from published rates of the devices;
     `docs/scale.md` lists the assumptions. Any field of the recipe can be overridden:
-    `videoar plan t2v_4b@64 --parallel.tensor 2`.
+    `videoar plan t2v_4b@64 --parallel.tensor 2`. Of a tokenizer's recipe it tells FLOPs, and hours at an assumed MFU.
     """
 
     recipe: RecipeName
@@ -93,18 +93,15 @@ def _plan_tokenizer(recipe: TokenizerRecipe, options: PlanRecipe) -> None:
 
     for name in ("search", "plot"):
         if getattr(options, name):
-            raise InputError(
-                name, getattr(options, name), f"has no use: {recipe.name} trains a tokenizer", "leave it out"
-            )
+            problem = f"has no use: {recipe.name} trains a tokenizer"
+            raise InputError(name, getattr(options, name), problem, "leave it out")
     cost = tokenizer_cost(recipe.tokenizer, recipe.train, known_gpu(options.gpu or _GPU), options.mfu or GOAL_MFU)
     if options.json:
         say(json.dumps(asdict(cost) | {"flops": cost.flops, "gpu_hours": cost.gpu_hours}))
         return
-    named = f"{recipe.name}: {cost.parameters / 1e6:,.1f} M parameters"
-    say(
-        named
-        + (f", discriminator {cost.discriminator_parameters / 1e6:,.1f} M" if cost.discriminator_parameters else "")
-    )
+    millions = cost.discriminator_parameters / 1e6
+    adversary = f", discriminator {millions:,.1f} M" if millions else ""
+    say(f"{recipe.name}: {cost.parameters / 1e6:,.1f} M parameters{adversary}")
     for line in tokenizer_cost_lines(cost, (options.gpus,) if options.gpus else CLUSTERS):
         say(line)
 

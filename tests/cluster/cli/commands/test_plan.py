@@ -81,7 +81,7 @@ def test_a_search_prints_the_options_to_type(capsys: pytest.CaptureFixture[str],
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("tokenizer_demo",), "trains a tokenizer"),
+        (("tokenizer_demo", "--search"), "search=True: has no use: tokenizer_demo trains a tokenizer"),
         (("ucf101_l", "--gpus", "0"), "gpus=0: is below 1"),
         (("ucf101_l", "--gpus", "3"), "is not a multiple of the 3"),
         (("debug", "--gpus", "64", "--gpus-per-node", "3"), "gpus=64: is not a multiple of the 3 devices of a node"),
