@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from videoar.configs.load import find_recipe
 from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.pretrain.config import Recipe
+from videoar.pretrain.planner.report import duration, whole_hours
 from videoar.pretrain.planner.tokenizer_cost import tokenizer_cost, tokenizer_cost_lines
+
+DOCS = Path(__file__).parents[2] / "docs" / "tokenizers.md"
 
 PLANNED = ("tokenizer_ucf101", "tokenizer_openvideo_256", "tokenizer_openvideo", "tokenizer_small")
 
@@ -29,6 +34,19 @@ def test_the_cost_in_a_docstring_is_that_of_the_recipe(name: str) -> None:
     recipe = recipe_of(name)
     for line in tokenizer_cost_lines(tokenizer_cost(recipe.tokenizer, recipe.train), (8,)):
         assert f"\n    {line}\n" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLANNED)
+def test_the_cost_in_the_docs_is_that_of_the_recipe(name: str) -> None:
+    """The table that people choose by."""
+    recipe = recipe_of(name)
+    cost = tokenizer_cost(recipe.tokenizer, recipe.train)
+    (row,) = re.findall(rf"^\| `{name}` \|.*$", DOCS.read_text(), re.MULTILINE)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    hours = f"{whole_hours(cost.gpu_hours)} ({duration(cost.gpu_hours / 8)})"
+    assert cells[1] == f"{cost.parameters / 1e6:.0f} M"
+    assert cells[3:6] == [f"{recipe.train.steps:,}", f"{cost.flops:.1e}", hours]
 
 
 def test_the_second_half_goes_on_from_the_first() -> None:
