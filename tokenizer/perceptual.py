@@ -6,20 +6,17 @@ vgg16 and LPIPS's linear heads (version 0.1).
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from zipfile import BadZipFile
 
 import torch
 from einops import rearrange
 from jaxtyping import Float, Float32
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from videoar.cluster.ground.errors import InputError
+from videoar.tokenizer.weights_file import check_weights, read_tensors
 
 _STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 """Numbers of VGG16's convolutions in torchvision's `features`, by resolution."""
@@ -70,8 +67,8 @@ class Perceptual(nn.Module):
         total = torch.zeros((), device=x.device)
         for stage, head in zip(self.stages, self.heads, strict=True):
             x, y = stage(x), stage(y)
-            squares = (_unit(x) - _unit(y)).square()
-            total = total + torch.einsum("n c h w, c -> n h w", squares, head.float()).mean(dim=(1, 2))
+            squares = (_unit(x) - _unit(y)).square()  # float32 from here on, also under autocast
+            total = total + (squares * head.float()[:, None, None]).sum(dim=1).mean(dim=(1, 2))
         return total.view(video.shape[0], -1).mean(dim=1)
 
     def _prepared(self, video: Float[Tensor, "b 3 f h w"]) -> Float32[Tensor, "n 3 h w"]:
@@ -107,17 +104,12 @@ def _unit(features: Float[Tensor, "n c h w"]) -> Float32[Tensor, "n c h w"]:
 
 
 def _read(file: Path, field: str) -> dict[str, Tensor]:
-    """The tensors of a file; code in it is never run."""
-    if not file.is_file():
-        raise InputError(field, file, "is not a file", "give the path of weights of vgg16 and LPIPS")
-    try:
-        state = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, BadZipFile) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise InputError(field, file, f"cannot be read ({reason})", "give a .pth or .safetensors of tensors") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(field, file, "is not a table of tensors", "save the network's state_dict() alone")
-    return {name: value for name, value in state.items() if not name.startswith("classifier.")}
+    """The tensors of a file, without vgg16's classifier; code in it is never run."""
+    remedy = "give the weights of torchvision's vgg16 and of LPIPS 0.1, as the networks' state_dict() alone"
+    found = read_tensors(file, field, remedy)
+    kept = {name: value for name, value in found.items() if not name.startswith("classifier.")}
+    check_weights(kept, file, field, remedy)
+    return kept
 
 
 def _check_names(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], shown: str, field: str) -> None:

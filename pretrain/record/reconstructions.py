@@ -46,14 +46,14 @@ class Reconstructions:
         clips_per_bucket: int = 4,
         reporter: TokenizerReporter | None = None,
     ) -> None:
-        """Draws the clips, of every bucket, and holds them in memory."""
+        """Draws the clips, of the first bucket of every shape, and holds them in memory."""
         self._folder, self._reporter = run / SAMPLES, reporter
         self._held: dict[TrainingBucket, Float[Tensor, "b 3 _f _h _w"]] = {}
         first = HELD_STEP * len(recipe.buckets)  # a step of the first bucket
         for step in range(first, first + len(recipe.buckets)):
-            count = min(clips_per_bucket, recipe.num_clips(step))
-            if recipe.bucket(step) not in self._held:
-                self._held[recipe.bucket(step)] = clips(step, range(count))
+            bucket, count = recipe.bucket(step), min(clips_per_bucket, recipe.num_clips(step))
+            if (bucket.schedule, bucket.num_frames) not in {(one.schedule, one.num_frames) for one in self._held}:
+                self._held[bucket] = clips(step, range(count))
 
     def __call__(self, step: int, tokenizer: VideoTokenizer) -> dict[str, float]:
         """PSNR, SSIM, the entropy of a bit and the share of dead bits, each the mean over the buckets.
@@ -77,7 +77,7 @@ class Reconstructions:
         rows: list[UInt8[np.ndarray, "_f _h _w 3"]] = []
         usages, files = [], {}
         for bucket, (originals, rebuilt, evaluator) in measured.items():
-            rows += [clip for pair in zip(originals, rebuilt, strict=True) for clip in pair]
+            rows += [clip for pair in zip(_rows(originals), _rows(rebuilt), strict=True) for clip in pair]
             usages.append(evaluator.usage.frequency)
             if bucket.num_frames > 1:
                 name = f"{bucket.num_frames}x{bucket.schedule}"
@@ -103,6 +103,11 @@ def _measure(tokenizer: VideoTokenizer, video: Float[Tensor, "b 3 f h w"]) -> Me
 def _figures(evaluator: Evaluator) -> dict[str, float]:
     found, usage = evaluator.result, evaluator.usage
     return {"psnr_db": found.psnr_db, "ssim": found.ssim, "bit_entropy": usage.mean, "dead_bits": usage.dead}
+
+
+def _rows(clips: Clips) -> Clips:
+    """The rows of the picture: a clip each; single pictures next to each other, as if they were one."""
+    return clips if clips.shape[1] > 1 else clips.swapaxes(0, 1)
 
 
 def _film(originals: Clips, rebuilt: Clips) -> UInt8[np.ndarray, "f i j 3"]:

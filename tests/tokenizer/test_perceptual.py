@@ -72,6 +72,18 @@ def test_it_is_lpips_and_its_gradient_is_finite(tmp_path: Path, state: dict[str,
 
 
 @pytest.mark.slow
+def test_differences_are_float32_under_autocast(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    """A loss is float32, whatever the networks are; close frames came out nearly four times as far apart."""
+    save_file(state, tmp_path / "all.safetensors")
+    network = Perceptual.from_files([tmp_path / "all.safetensors"])
+    clip = video(1, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = network(clip, clip + 0.05 * video(1, 64, 64, seed=1))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, network(clip, clip + 0.05 * video(1, 64, 64, seed=1)), rtol=0.1, atol=0)
+
+
+@pytest.mark.slow
 def test_files_that_are_not_the_weights_are_one_line(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     """Weights that are half random would be a loss like any other, only a wrong one."""
     cases = {

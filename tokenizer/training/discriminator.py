@@ -13,6 +13,7 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,6 +25,13 @@ _SEED = 0x5EED
 """Added to the recipe's seed: the discriminator's weights are not those that the tokenizer begins with."""
 
 _NORM_GROUPS = 32
+
+
+class _PaddedConv3d(nn.Conv3d):
+    """Pads time itself: where oneDNN does, its bf16 gradient of the weights is wrong for two frames (torch 2.13)."""
+
+    def forward(self, x: Float[Tensor, "b c f h w"]) -> Float[Tensor, "b c2 f2 h2 w2"]:
+        return super().forward(F.pad(x, (0, 0, 0, 0, 1, 1)))
 
 
 class Discriminator(nn.Module):
@@ -44,7 +52,7 @@ class Discriminator(nn.Module):
     def _conv(self, ins: int, outs: int, stride: int, *, bias: bool) -> nn.Module:
         if self.kind == "frame":
             return nn.Conv2d(ins, outs, 4, stride, padding=1, bias=bias)
-        return nn.Conv3d(ins, outs, (3, 4, 4), stride, padding=1, bias=bias)
+        return _PaddedConv3d(ins, outs, (3, 4, 4), stride, padding=(0, 1, 1), bias=bias)
 
     def _norm(self, channels: int) -> nn.Module:
         groups = math.gcd(_NORM_GROUPS, channels)

@@ -18,11 +18,17 @@ def at_their_times(packets: Iterator[Any], stream: Any) -> Iterator[Any]:
     packets are as they are.
     """
     number, index = 0, stream.index_entries
+    places, known = dict[int, int](), 0
     for packet in packets:
         if packet is None:
             yield None
             continue
-        at = len(index) if is_end(packet) and number else _find(index, packet, number)
+        while known < len(index):  # the demuxer may add entries as it reads
+            places.setdefault(index[known].pos + _HEADER, known)
+            known += 1
+        at = len(index) if is_end(packet) and number else places.get(packet.pos)
+        if at is not None and at < number:
+            at = None  # a place before those that have been
         if at is None and not number:
             yield packet
             break
@@ -36,11 +42,6 @@ def at_their_times(packets: Iterator[Any], stream: Any) -> Iterator[Any]:
             number = at + 1
         yield packet
     yield from packets
-
-
-def _find(index: Any, packet: Any, first: int) -> int | None:
-    """The number of the entry for a packet, from the first one on."""
-    return next((at for at in range(first, len(index)) if index[at].pos + _HEADER == packet.pos), None)
 
 
 def _place(packet: Any, entry: Any) -> None:

@@ -6,23 +6,20 @@ A distance depends on every byte of the weights, so a detector is known by the s
 from __future__ import annotations
 
 import hashlib
-import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float32, Float64, UInt8
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.evaluate.fvd.i3d import CLASSES, MIN_FRAMES, I3d
+from videoar.tokenizer.weights_file import check_weights, read_tensors
 
 Clips = UInt8[np.ndarray, "b f h w 3"]
 ClipFeatures = Float64[np.ndarray, "b d"]
@@ -74,7 +71,7 @@ class I3dDetector(Detector):
         try:
             model.load_state_dict(_read(path), strict=True, assign=True)
         except RuntimeError as error:
-            reason = _short(error)
+            reason = " ".join(str(error).split())[:160]
             problem = f"is not an I3D with {CLASSES} classes of Kinetics ({reason})"
             raise InputError("detector", path, problem, _REMEDY) from error
         with path.open("rb") as file:
@@ -95,17 +92,7 @@ def to_i3d(clips: Clips, device: torch.device | str = "cpu") -> Float32[Tensor, 
 
 def _read(path: Path) -> dict[str, Tensor]:
     """Tensors by name, in float32; counters of batches, which only training uses, are left out or added by torch."""
-    try:
-        if path.suffix == ".safetensors":
-            loaded: Any = load_file(path)
-        else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        raise InputError("detector", path, f"cannot be read ({_short(error)})", _REMEDY) from error
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise InputError("detector", path, "is not a table of tensors by name", _REMEDY)
-    return {str(name): value.float() for name, value in loaded.items() if not str(name).endswith("num_batches_tracked")}
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
+    found = read_tensors(path, "detector", _REMEDY)
+    kept = {name: value for name, value in found.items() if not name.endswith("num_batches_tracked")}
+    check_weights(kept, path, "detector", _REMEDY)
+    return {name: value.float() for name, value in kept.items()}

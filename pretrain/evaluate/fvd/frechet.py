@@ -87,25 +87,30 @@ def distance_of(real: Features, generated: Features) -> float:
     return frechet_distance(Moments.of(real), Moments.of(generated))
 
 
-def bootstrap(real: Features, generated: Features, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+def bootstrap(
+    real: Features, generated: Features, seed: int = 0, resamples: int = RESAMPLES, *, paired: bool = False
+) -> Interval:
     """The distance with a 95 % interval for other clips, as many of each kind.
 
     A resample repeats features, which adds a bias of its own to each distance. Only the spread of the resamples around
     their mean is used, and put around the distance: the interval contains no correction of the bias at this count.
+    With `paired`, each generated clip is the reconstruction of the real one with its number: they are drawn together.
     """
     generator = np.random.default_rng(seed)
     value = distance_of(real, generated)
 
-    def draw(features: Features) -> Features:
-        return features[generator.integers(len(features), size=len(features))]
+    def resampled() -> float:
+        of_real = generator.integers(len(real), size=len(real))
+        of_generated = of_real if paired else generator.integers(len(generated), size=len(generated))
+        return distance_of(real[of_real], generated[of_generated])
 
-    found = np.array([distance_of(draw(real), draw(generated)) for _ in range(resamples)])
+    found = np.array([resampled() for _ in range(resamples)])
     tail = (1 - LEVEL) / 2
     low, high = value + np.quantile(found, [tail, 1 - tail]) - found.mean()
     return Interval(np.asarray(value), np.maximum(low, 0), np.asarray(high))
 
 
-def extrapolate(real: Features, generated: Features, seed: int = 0) -> float | None:
+def extrapolate(real: Features, generated: Features, seed: int = 0, *, paired: bool = False) -> float | None:
     """The distance at infinitely many clips: the intercept of a line through the distances of subsets over 1/count.
 
     (Chong and Forsyth 2020, arXiv:1911.07023.) None unless half of each set has more clips than a feature has
@@ -115,11 +120,15 @@ def extrapolate(real: Features, generated: Features, seed: int = 0) -> float | N
         return None
     generator = np.random.default_rng(seed)
 
-    def subset(features: Features, fraction: float) -> Features:
-        return features[generator.permutation(len(features))[: round(fraction * len(features))]]
+    def of_part(fraction: float) -> float:
+        order = generator.permutation(len(real))
+        of_real, other = real[order[: round(fraction * len(real))]], order
+        if not paired:
+            other = generator.permutation(len(generated))
+        return distance_of(of_real, generated[other[: round(fraction * len(generated))]])
 
     inverses = np.repeat(np.linspace(1, 2, FRACTIONS), REPEATS)
-    found = [distance_of(subset(real, 1 / inverse), subset(generated, 1 / inverse)) for inverse in inverses]
+    found = [of_part(1 / inverse) for inverse in inverses]
     return float(np.polynomial.Polynomial.fit(inverses, found, 1)(0.0))
 
 

@@ -100,13 +100,19 @@ def features_of(batches: Batches, detector: Detector, protocol: Protocol, kind: 
 
 
 def compare(
-    real: Features, generated: Features, detector: Detector, protocol: Protocol, *, resamples: int = RESAMPLES
+    real: Features,
+    generated: Features,
+    detector: Detector,
+    protocol: Protocol,
+    *,
+    resamples: int = RESAMPLES,
+    paired: bool = False,
 ) -> FvdResult:
-    """The distance between features that `features_of` gave."""
+    """The distance between features that `features_of` gave; `paired`: each pair is a clip and its reconstruction."""
     return FvdResult(
         name=detector.name,
-        distance=bootstrap(real, generated, protocol.seed, resamples),
-        extrapolated=extrapolate(real, generated, protocol.seed),
+        distance=bootstrap(real, generated, protocol.seed, resamples, paired=paired),
+        extrapolated=extrapolate(real, generated, protocol.seed, paired=paired),
         num_real=len(real),
         num_generated=len(generated),
         signature=protocol.signature(detector, len(real), len(generated)),

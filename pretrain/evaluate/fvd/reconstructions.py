@@ -45,4 +45,5 @@ class ReconstructionDistance:
         count = sum(map(len, self._real))
         if count < 2:
             raise InputError("clips", count, "is too few for a Fréchet distance", "give thousands of clips")
-        return compare(np.concatenate(self._real), np.concatenate(self._rebuilt), self._detector, self._protocol)
+        real, rebuilt = np.concatenate(self._real), np.concatenate(self._rebuilt)
+        return compare(real, rebuilt, self._detector, self._protocol, paired=True)

@@ -110,3 +110,15 @@ def test_extrapolation_takes_most_of_the_bias_away() -> None:
     limits = [extrapolate(x, y) for x, y in pairs]
     assert abs(np.mean([limit for limit in limits if limit is not None])) < biased / 5
     assert extrapolate(drawn(2 * DIM, 1), drawn(400, 2)) is None
+
+
+def test_reconstructions_are_drawn_with_their_clips() -> None:
+    """Drawn apart, clips that are nearly equal seem to differ by all the chance of two draws."""
+    real = drawn(400, 0)
+    rebuilt = real + 0.1 * drawn(400, 1)
+    paired, apart = (bootstrap(real, rebuilt, resamples=100, paired=is_paired) for is_paired in (True, False))
+    assert paired.value == apart.value
+    assert paired.high - paired.low < 0.1 * (apart.high - apart.low)
+    whole = extrapolate(real, rebuilt, paired=True)
+    assert whole is not None
+    assert abs(whole - paired.value) < 0.5 * paired.value
