@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -61,15 +63,27 @@ def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainCo
     folder = check_settings(config, recipe, run)
     if folder is None:
         return
-    described = json.loads((folder / STATE).read_text())
-    state.step = described["step"]
-    _load_weights(state, folder)
-    set_moments(state.tokenizer, state.optimizer, load_file(folder / MOMENTS), state.step)
-    if state.adversary:
-        updates = max(0, state.step - recipe.adversarial.start_step)
-        _load_adversary(state.adversary, load_file(folder / ADVERSARY), updates)
-    if (folder / USAGE).exists():
-        state.usage.counts = load_file(folder / USAGE, device=str(state.device))
+    with _readable(folder):
+        state.step = json.loads((folder / STATE).read_text())["step"]
+        _load_weights(state, folder)
+        set_moments(state.tokenizer, state.optimizer, load_file(folder / MOMENTS), state.step)
+        if state.adversary:
+            updates = max(0, state.step - recipe.adversarial.start_step)
+            _load_adversary(state.adversary, load_file(folder / ADVERSARY), updates)
+        if (folder / USAGE).exists():
+            state.usage.counts = load_file(folder / USAGE, device=str(state.device))
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """InputError for a checkpoint that a disk or a person has damaged; it was written whole."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise InputError(
+            "run", folder, f"cannot be read ({reason})", "remove that folder; the checkpoint before it is used"
+        ) from error
 
 
 def _save_tensors(state: TrainState, folder: Path) -> None:
@@ -112,7 +126,8 @@ def check_settings(config: TokenizerConfig, recipe: TokenizerTrainConfig, run: P
     folders = saved_folders(run)
     if not folders:
         return None
-    before = _saved_settings(folders[-1])
+    with _readable(folders[-1]):
+        before = _saved_settings(folders[-1])
     for field, value in _settings(config, recipe).items():
         if before[field] != value:
             raise InputError(

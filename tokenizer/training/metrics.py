@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -29,15 +30,18 @@ def write_metrics(path: Path, step: int, metrics: Mapping[str, float], seconds: 
 
 def last_step(path: Path) -> int:
     """The last step that has a line; 0 without any."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return max((json.loads(line)["step"] for line in lines if line.endswith("}")), default=0)
+    return max((step for step, _ in _lines(path)), default=0)
 
 
 def drop_metrics(path: Path, step: int) -> None:
-    """Remove lines of updates after the checkpoint, and the partial line of a killed process."""
+    """Remove lines of updates after the checkpoint, and what is no line: the part that a killed process has written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        return
-    lines = path.read_text().split("\n")[:-1]
-    kept = [line for line in lines if json.loads(line)["step"] <= step]
-    write_atomically(path, "".join(line + "\n" for line in kept))
+    if path.exists():
+        write_atomically(path, "".join(line + "\n" for at, line in _lines(path) if at <= step))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Every line that can be read, after its step."""
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
+        with suppress(ValueError, KeyError, TypeError):
+            yield int(json.loads(line)["step"]), line

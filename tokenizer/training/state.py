@@ -50,12 +50,17 @@ class TrainState:
         return next(self.tokenizer.parameters()).device
 
 
-def start(config: TokenizerConfig, recipe: TokenizerTrainConfig, device: torch.device | str) -> TrainState:
-    """Initial weights from the seed, inflated if asked for (VideoAR §4.1), and new optimizers."""
+def start(
+    config: TokenizerConfig, recipe: TokenizerTrainConfig, device: torch.device | str, *, is_new: bool = True
+) -> TrainState:
+    """Initial weights from the seed, inflated if asked for (VideoAR §4.1), and new optimizers.
+
+    A run that is not new has its weights in a checkpoint, and no longer needs the folder that it began with.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         tokenizer = VideoTokenizer(config)
-    if recipe.inflate_from:
+    if recipe.inflate_from and is_new:
         fill_last_slices(tokenizer, VideoTokenizer.from_pretrained(recipe.inflate_from))
     tokenizer.to(device).train()
     distance = open_distance(recipe.loss)

@@ -19,7 +19,7 @@ from videoar.cluster.ground.grace import grace_s
 from videoar.cluster.ground.preemption import Preempted, Preemption
 from videoar.cluster.ground.process import PREEMPTED_MARKER, mark_preempted
 from videoar.tokenizer.config import TokenizerConfig
-from videoar.tokenizer.training.checkpoint import restore, save
+from videoar.tokenizer.training.checkpoint import restore, save, saved_folders
 from videoar.tokenizer.training.config import TokenizerTrainConfig
 from videoar.tokenizer.training.metrics import METRICS, drop_metrics, last_step, over_processes, write_metrics
 from videoar.tokenizer.training.peers import Peers, check_shares
@@ -79,7 +79,9 @@ def train(
     calling it again resumes. Every process of `peers` calls this; the first one writes, reports and shows.
     """
     check_shares(recipe, peers.size)
-    loop = _Loop(config, recipe, start(config, recipe, device), run, peers, progress, show)
+    loop = _Loop(
+        config, recipe, start(config, recipe, device, is_new=not saved_folders(run)), run, peers, progress, show
+    )
     loop.resume()
     with Preemption(grace_s(STOP_WITHIN_S), lambda: mark_preempted(run)) as preemption, preemption.deferred():
         while not loop.is_over:

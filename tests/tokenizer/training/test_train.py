@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -216,3 +217,30 @@ def test_a_short_run_learns_one_batch(tmp_path: Path) -> None:
     train(CONFIG, recipe, lambda step, samples: clips(0), tmp_path)
     losses = [line["reconstruction"] for line in metrics(tmp_path)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+@pytest.mark.parametrize("name", ["state.json", "optimizer.safetensors", "model.safetensors"])
+def test_a_damaged_checkpoint_is_named(name: str, tmp_path: Path) -> None:
+    """A disk that lost a block must not end in a traceback that tells neither the file nor what to do."""
+    train(CONFIG, dataclasses.replace(RECIPE, steps=4), clips, tmp_path)
+    damaged = tmp_path / "checkpoints" / "step-00000004" / name
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.write(b"\0\0\0\n{")
+    with pytest.raises(InputError, match="step-00000004") as caught:
+        train(CONFIG, dataclasses.replace(RECIPE, steps=4), clips, tmp_path)
+    assert "the checkpoint before it is used" in str(caught.value) or "weights" in str(caught.value)
+    shutil.rmtree(damaged.parent)
+    train(CONFIG, dataclasses.replace(RECIPE, steps=4), clips, tmp_path)
+    assert [line["step"] for line in metrics(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_a_resumed_run_needs_no_start(tmp_path: Path) -> None:
+    """The folder that it was inflated from may be gone: everything is in its checkpoint."""
+    VideoTokenizer(dataclasses.replace(CONFIG, temporal_kernel=1)).save(tmp_path / "image")
+    recipe = dataclasses.replace(RECIPE, steps=4, inflate_from=str(tmp_path / "image"))
+    with pytest.raises(Killed):
+        train(CONFIG, recipe, killed_at(3), tmp_path / "run")
+    shutil.rmtree(tmp_path / "image")
+    train(CONFIG, recipe, clips, tmp_path / "run")
+    assert metrics(tmp_path / "run")[-1]["step"] == 4
