@@ -17,7 +17,8 @@ import torch
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.files import write_atomically, written_aside
 from videoar.cluster.ground.process import PREEMPTED_MARKER, World
-from videoar.cluster.ground.serialize import from_yaml, to_yaml
+from videoar.cluster.ground.serialize import from_yaml, parse_yaml, to_yaml
+from videoar.cluster.ground.surroundings import read_text
 from videoar.cluster.ground.versions import installed_version
 from videoar.data_pipeline.storage.objects import Storage, explain_full_disk
 from videoar.pretrain.config import Recipe
@@ -87,6 +88,18 @@ def _forget_copied_id(run: Path) -> None:
         is_copy = (before / WANDB_ID).read_text() == (run / WANDB_ID).read_text() and not before.samefile(run)
         if is_copy:
             (run / WANDB_ID).unlink()
+
+
+def read_recipe(run: Path) -> Recipe:
+    """The recipe of a generator's run. InputError for a folder that is none."""
+    path = run / CONFIG
+    if not path.is_file():
+        raise InputError("run", run, f"holds no {CONFIG}", "give the folder that `videoar train --run` wrote")
+    text = read_text(path)
+    if "clips" in parse_yaml(text, str(path)):
+        remedy = f"give a generator's, or measure this one: `videoar tokenizer evaluate {run / 'tokenizer'} CLIPS`"
+        raise InputError("run", run, "is a run of a tokenizer", remedy)
+    return from_yaml(Recipe, text, str(path))
 
 
 def append_line(path: Path, line: str) -> None:

@@ -6,6 +6,8 @@ nothing in them is executed.
 
 from __future__ import annotations
 
+import pickle
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,10 @@ from videoar.cluster.ground.errors import InputError
 
 KEYS = ("vae", "ema")
 """Entries that may hold the network; the first one that is in the file is used."""
+
+
+BEGINNINGS = (b"PK", b"\x80")
+"""First bytes of a file of torch.save: a zip archive, or a bare pickle in old ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,31 @@ def damaged(path: Path, problem: str) -> InputError:
 
 
 def _load(path: Path) -> dict[Any, Any]:
+    _check_beginning(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's text recommends to run the code in the file
+        raise damaged(path, "cannot be read (it is damaged, or holds more than tensors)") from error
     except Exception as error:  # damaged files raise whatever the parser stumbles over: IndexError, AssertionError, ...
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        sentence = " ".join(str(error).split()).partition(". ")[0]
+        reason = textwrap.shorten(sentence, 160, placeholder=" ...") or type(error).__name__
         raise damaged(path, f"cannot be read ({reason})") from error
     if not isinstance(loaded, dict):
         raise another_network(path, f"holds a {type(loaded).__name__}")
     return loaded
+
+
+def _check_beginning(path: Path) -> None:
+    """InputError unless the path is a file that begins as those of torch.save do."""
+    if not path.is_file():
+        raise another_network(path, "is a folder" if path.is_dir() else "does not exist")
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(2)
+    except OSError as error:
+        raise InputError("FILE", path, f"cannot be read ({error.strerror})", "make it readable") from error
+    if not beginning.startswith(BEGINNINGS):
+        raise another_network(path, "cannot be read (it is no file of PyTorch, or is damaged)")
 
 
 def _check_tensors(weights: dict[str, Any], path: Path) -> None:

@@ -7,11 +7,11 @@ reuses; 128x128 is derived from the paper's 30 steps over 5 frames (VideoAR, Tab
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +66,7 @@ class ScaleSchedule:
         """The schedule of frames of this size ("HxW" in pixels)."""
         table = _table()
         if name not in table:
-            close = ", ".join(difflib.get_close_matches(name, table, n=3)) or ", ".join(sorted(table, key=_area)[:8])
+            close = ", ".join(_nearest(name))
             raise InputError("schedule", name, "is not in the table of scale schedules", f"use one of: {close}")
         return table[name]
 
@@ -140,6 +140,19 @@ def _aspect(name: str) -> float:
 
 def _area(name: str) -> int:
     return math.prod(int(side) for side in name.split("x"))
+
+
+def _nearest(name: str) -> list[str]:
+    """The names of the nearest sizes, nearest first; the smallest if it is no size."""
+    sides = re.fullmatch(r"0*([1-9]\d{0,5})(?:\D+0*([1-9]\d{0,5}))?", name, re.ASCII)
+    if sides is None:
+        return list(ScaleSchedule.names()[:8])
+    wanted = int(sides[1]), int(sides[2] or sides[1])
+
+    def distance(other: ScaleSchedule) -> float:
+        return sum(math.log(side / want) ** 2 for side, want in zip(other.pixels, wanted, strict=True))
+
+    return [other.name for other in sorted(_table().values(), key=distance)[:3]]
 
 
 # Rows >= columns; the mirrored ratios are derived. The scale counts that end at 0.06, 0.25, 0.6 and 1 megapixel:

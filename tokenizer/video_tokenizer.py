@@ -182,16 +182,21 @@ class VideoTokenizer(nn.Module):
             )
 
 
-def open_tokenizer(source: TokenizerSource) -> VideoTokenizer:
-    """The tokenizer of a source: saved weights, or an untrained preset."""
+def open_tokenizer(
+    source: TokenizerSource,
+    *,
+    field: str = "data.tokenizer.path",
+    remedy: str = "give one that `videoar tokenizer train` or `import` wrote: --data.tokenizer.path DIR",
+) -> VideoTokenizer:
+    """The tokenizer of a source: saved weights, or an untrained preset.
+
+    InputError for another folder names `field`, and the weights in it if it is the folder of a run, otherwise `remedy`.
+    """
     if source.path:
         if not (find_weights(source.path) / CONFIG).is_file():
-            raise InputError(
-                "data.tokenizer.path",
-                source.path,
-                "is not the folder of a tokenizer",
-                "give one that `videoar tokenizer train` or `import` wrote: --data.tokenizer.path DIR",
-            )
+            inside = Path(source.path) / "tokenizer"
+            remedy = f"give the one in it: {inside}" if (inside / CONFIG).is_file() else remedy
+            raise InputError(field, source.path, "is not the folder of a tokenizer", remedy)
         return VideoTokenizer.from_pretrained(source.path)
     return VideoTokenizer.preset(source.preset, source.latent_dim, source.seed)
 

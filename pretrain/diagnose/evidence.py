@@ -10,8 +10,6 @@ from statistics import fmean, median
 from typing import Any
 
 from videoar.cluster.ground.errors import CorruptShard, InputError
-from videoar.cluster.ground.serialize import from_yaml
-from videoar.cluster.ground.surroundings import read_text
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.shards.sample import Sample
 from videoar.data_pipeline.storage.objects import Storage
@@ -19,7 +17,7 @@ from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, sa
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import open_manifests, open_text
 from videoar.pretrain.evaluate.bits import read_entries, spread
-from videoar.pretrain.run_folder import CONFIG, DATA, EVENTS, METRICS, VALIDATION, checkpoints, read_lines
+from videoar.pretrain.run_folder import DATA, EVENTS, METRICS, VALIDATION, checkpoints, read_lines, read_recipe
 
 Record = dict[str, Any]
 
@@ -43,10 +41,7 @@ class Evidence:
     @staticmethod
     def read(run: Path) -> Evidence:
         """Read a run's folder. InputError if it is not one."""
-        config = run / CONFIG
-        if not config.is_file():
-            raise InputError("run", run, f"holds no {CONFIG}", "give the folder that `videoar train --run` wrote")
-        recipe = from_yaml(Recipe, read_text(config), str(config))
+        recipe = read_recipe(run)
         lines = (_lines(run / name) for name in (METRICS, VALIDATION, EVENTS))
         return Evidence(run, recipe, *lines)
 

@@ -11,8 +11,7 @@ from safetensors import SafetensorError
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import filled_folder
-from videoar.cluster.ground.serialize import from_yaml
-from videoar.cluster.ground.surroundings import explained, read_text
+from videoar.cluster.ground.surroundings import explained
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.export.model_card import write_card
@@ -26,8 +25,7 @@ from videoar.pretrain.model.pretrained import (
     former_export,
     write_shards,
 )
-from videoar.pretrain.run_folder import CONFIG as RECIPE
-from videoar.pretrain.run_folder import checkpoints
+from videoar.pretrain.run_folder import checkpoints, read_recipe
 from videoar.pretrain.stages import stage_at
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule
@@ -44,7 +42,7 @@ def export(
     is written, if it holds any other file.
     """
     run, out = Path(run), Path(out)
-    recipe = _recipe(run)
+    recipe = read_recipe(run)
     former = former_export(out)
     saved = _checkpoint(recipe, run, step)
     if ema and not saved.has("ema"):
@@ -101,13 +99,6 @@ def _shapes(recipe: Recipe, last_stage: int) -> tuple[ClipShape, ...]:
             )
             found.setdefault(schedule.name, shape)
     return tuple(found.values())
-
-
-def _recipe(run: Path) -> Recipe:
-    path = run / RECIPE
-    if not path.is_file():
-        raise InputError("run", run, f"holds no {RECIPE}", "give the folder that `videoar train --run` wrote")
-    return from_yaml(Recipe, read_text(path), str(path))
 
 
 def _checkpoint(recipe: Recipe, run: Path, step: int | None) -> Checkpoint:

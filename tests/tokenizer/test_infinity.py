@@ -163,19 +163,23 @@ def test_a_damaged_file_is_named(checkpoint: Path, tmp_path: Path) -> None:
     """Half of a download, and bytes of any other kind; torch's own errors for them are of ten types."""
     whole = checkpoint.read_bytes()
     path = tmp_path / "x.pth"
-    contents = [
-        whole[: len(whole) // 2],
-        whole[-5000:],
-        b"",
-        b"<html>404</html>",
-        b"version https://git-lfs",
-        b"\x80\x02.",
-    ]
-    for content in contents:
+    for content in (whole[: len(whole) // 2], b"PK" + whole[-5000:], b"\x80\x02.", b"\x80\x02hello"):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"x\.pth: cannot be read .*; download it again"):
+        with pytest.raises(InputError, match=r"x\.pth: cannot be read \(.*[^.]\); download it again"):
             import_infinity(path)
-    with pytest.raises(InputError, match="cannot be read"):
+    other = r"x\.pth: cannot be read \(it is no file of PyTorch, or is damaged\); give infinity_vae_d16\.pth"
+    film = b"\0\0\0\x20ftypisom" + b"\1" * 100
+    for content in (whole[-5000:], b"", b"<html>404</html>", b"version https://git-lfs", film):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=other):
+            import_infinity(path)
+
+
+def test_a_path_without_a_file_is_no_damage(tmp_path: Path) -> None:
+    """To download again what was misspelt helps nobody."""
+    with pytest.raises(InputError, match=r"no\.pth: does not exist; give infinity_vae_d16\.pth"):
+        import_infinity(tmp_path / "no.pth")
+    with pytest.raises(InputError, match="is a folder; give"):
         import_infinity(tmp_path)
 
 

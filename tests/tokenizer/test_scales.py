@@ -54,6 +54,23 @@ def test_unknown_name_is_answered_with_close_ones() -> None:
         ScaleSchedule.named("256x255")
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("100x100", ["96x96", "128x128"]),
+        ("720x1280", ["768x1344"]),
+        ("129", ["128x128"]),
+        ("0128 x 128", ["128x128"]),
+        ("0x0", ["32x32"]),
+    ],
+)
+def test_an_unknown_size_is_answered_with_the_nearest(name: str, nearest: list[str]) -> None:
+    """400x160 is near 100x100 only in spelling."""
+    with pytest.raises(InputError) as caught:
+        ScaleSchedule.named(name)
+    assert caught.value.remedy.removeprefix("use one of: ").split(", ")[: len(nearest)] == nearest
+
+
 def test_clip_lengths() -> None:
     """t = 1 + (f - 1) / 4 both ways; a length that cannot be halved twice is refused with the next ones."""
     assert [latent_frames(f) for f in (1, 5, 17, 65)] == [1, 2, 5, 17]

@@ -43,6 +43,9 @@ def test_a_shard_is_shown_as_header_samples_sheet_and_clips(
     assert len(list(tmp_path.glob("*.mp4"))) == 3
     assert main(["data", "inspect", url, "0", "--out", str(tmp_path)]) == 2
     assert "sheet.png: exists; name another file, or add --force" in capsys.readouterr().err
+    assert main(["data", "inspect", url, "0", "--out", str(tmp_path / "new"), "--tokenizer", "nowhere"]) == 2
+    problem = "is not the folder of a tokenizer; give the one that made the shards: --tokenizer DIR"
+    assert f"tokenizer=nowhere: {problem}" in capsys.readouterr().err.splitlines()
 
 
 def test_clips_are_decoded_from_the_stored_bits(debug_data: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
+from videoar.configs import tokenizer_small
+from videoar.configs.load import save_recipe
 
 from .curves import healthy, states, write
 
@@ -25,6 +27,11 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Scripts ask whether anything fails; a folder that is no run is the user's error."""
     assert main(["diagnose", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("run=")
+    (tmp_path / "other").mkdir()
+    save_recipe(tokenizer_small.recipe(), tmp_path / "other" / "config.yaml")
+    for words in (["diagnose"], ["export", str(tmp_path / "out")]):
+        assert main([words[0], str(tmp_path / "other"), *words[1:]]) == 2
+        assert capsys.readouterr().err.startswith(f"run={tmp_path / 'other'}: is a run of a tokenizer; give a gen")
     run = write(tmp_path / "run", [])
     assert main(["diagnose", str(run), "--weights", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"weights={tmp_path}: holds no config.json")

@@ -97,7 +97,8 @@ def _tokenizer(options: InspectData) -> VideoTokenizer:
     from videoar.tokenizer.config import TokenizerSource
 
     if options.tokenizer is not None:
-        return open_tokenizer(TokenizerSource(path=options.tokenizer))
+        remedy = "give the one that made the shards: --tokenizer DIR"
+        return open_tokenizer(TokenizerSource(path=options.tokenizer), field="tokenizer", remedy=remedy)
     recorded = read_dataset(Storage.open(options.url)).get("tokenizer", {})
     return open_tokenizer(from_dict(TokenizerSource, recorded, "tokenizer"))
 

@@ -42,11 +42,13 @@ class EvaluateTokenizer:
     """
 
     weights: TokenizerName
-    """Folder that `videoar tokenizer train` wrote (RUN/tokenizer), or the name of an untrained preset."""
+    """Folder that `videoar tokenizer train` (RUN/tokenizer) or `import` wrote; `demo`, which is in the package; or an
+    untrained preset: paper, paper-light, paper-2d, infinity-d32, small or tiny."""
     clips: Positional[Annotated[Path, arg(metavar="CLIPS")]]
     """Folder of video or picture files."""
     size: Annotated[str, arg(metavar="HxW")] = "128x128"
-    """Frame size in pixels: the name of a scale schedule."""
+    """Frame size in pixels: the name of a scale schedule. Frames of other proportions are scaled until they cover it,
+    and their middle is cut out."""
     num_frames: Annotated[PixelFrames, arg(metavar="N")] = 17
     """Pixel frames per clip, 1 + 4n; 1 for pictures."""
     fps: FramesPerSecond = 8.0
@@ -54,7 +56,8 @@ class EvaluateTokenizer:
     max_clips: Annotated[OneOrMore, arg(metavar="N")] = 16
     """Use at most N clips of each file."""
     start_fraction: Annotated[float, Limits(0, 1, below=True)] = 0.0
-    """Skip this share of each file's duration: 0.8 leaves what `tokenizer_demo` held out."""
+    """Skip this share of each file's duration: 0.8 leaves what `tokenizer_demo` held out, 0.9 what
+    `tokenizer_small` did."""
     captions: str = ""
     """CSV or JSON lines file that names the files to use, in a column `path`; empty: use all."""
     lpips: tuple[Path, ...] = ()
@@ -84,6 +87,7 @@ def evaluate(words: Sequence[str], prog: str) -> int:
     tokenizer = open_weights(options.weights)
     with typed_as(schedule="size"):
         bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
+    _check_frames(tokenizer, bucket)
     left_out: Counter[str] = Counter()
     evaluator = Evaluator(tokenizer, by_scale=not options.skip_scales, lpips=_open_lpips(options, device_of(tokenizer)))
     distance = _open_distance(options, bucket, device_of(tokenizer))
@@ -97,6 +101,13 @@ def evaluate(words: Sequence[str], prog: str) -> int:
     line = signature(tokenizer, names, options.size, bucket.num_frames, bucket.fps)
     say(json.dumps({**found, **shape, "left_out": dict(left_out), "signature": line}))
     return 0
+
+
+def _check_frames(tokenizer: VideoTokenizer, bucket: ClipBucket) -> None:
+    """InputError, before the clips are chosen, for videos given to an image tokenizer."""
+    if tokenizer.config.temporal_kernel == 1 and bucket.num_frames > 1:
+        problem = "does not fit an image tokenizer, which codes one frame at a time"
+        raise InputError("num_frames", bucket.num_frames, problem, "add --num-frames 1, or use a video tokenizer")
 
 
 def _open_lpips(options: EvaluateTokenizer, device: torch.device) -> Perceptual | None:
@@ -143,7 +154,7 @@ def _choose(options: EvaluateTokenizer, bucket: ClipBucket, left_out: Counter[st
         left_out[reason] += 1
 
     source = SourceConfig(path=str(options.clips), captions=options.captions, start_fraction=options.start_fraction)
-    with ProgressLine("choosing clips") as progress:
+    with typed_as(path="clips", captions="captions"), ProgressLine("choosing clips") as progress:
         return open_clips(
             source,
             bucket,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import BitsPerToken, Limits
 
 if TYPE_CHECKING:
+    from videoar.tokenizer.config import TokenizerConfig
     from videoar.tokenizer.infinity import Imported
 
 
@@ -24,8 +26,9 @@ class ImportTokenizer:
     """Convert public weights of Infinity's image tokenizer into a video tokenizer of this project.
 
     On one frame the result equals the image tokenizer; it must be trained before it is used for video. A recipe's
-    train.inflate_from starts from it. If the number of bits per token differs, the two layers at the latent are
-    initialised anew. Lines on stderr and one JSON line say what was loaded, initialised and ignored.
+    train.inflate_from starts from it, if the recipe's `tokenizer` has the same fields. If the number of bits per token
+    differs, the two layers at the latent are initialised anew. Lines on stderr and one JSON line say what was loaded,
+    initialised and ignored; the last line on stderr is the command that trains the result.
     """
 
     file: Positional[Annotated[Path, arg(metavar="FILE")]]
@@ -57,12 +60,27 @@ def import_weights(words: Sequence[str], prog: str) -> int:
         temporal_layers=options.temporal_layers,
     )
     found.tokenizer.save(options.out)
-    for line in _lines(options.file, found):
+    for line in (*_lines(options.file, found), _next(options.out, found.tokenizer.config)):
         warn(line)
     names = ("key", "loaded", "loaded_parameters", "reinitialised", "inflated", "ignored")
     report = {name: getattr(found, name) for name in names}
     say(json.dumps({"out": str(options.out), "hash": found.tokenizer.hash, **report}))
     return 0
+
+
+def _next(out: Path, config: TokenizerConfig) -> str:
+    """The command that trains the result, with every field in which it is not the tokenizer of the paper's recipes."""
+    from videoar.cluster.ground.serialize import to_dict
+    from videoar.tokenizer.presets import PRESETS
+
+    wanted = {name: value for name, value in to_dict(config).items() if value != to_dict(PRESETS["paper"])[name]}
+    if config.temporal_kernel == 1:  # any recipe widens it in time
+        wanted = {name: value for name, value in wanted.items() if not name.startswith("temporal_")}
+    words = [f"--train.inflate-from {shlex.quote(str(out))}"]
+    for name, value in wanted.items():
+        given = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        words.append(f"--tokenizer.{name.replace('_', '-')} {given}")
+    return f"to train it: videoar tokenizer train tokenizer_ucf101 --clips.0.source.path DIR {' '.join(words)}"
 
 
 def _lines(file: Path, found: Imported) -> Iterator[str]:

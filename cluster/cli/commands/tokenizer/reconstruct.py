@@ -38,13 +38,15 @@ class Reconstruct:
     """
 
     weights: TokenizerName
-    """Folder that `videoar tokenizer train` wrote (RUN/tokenizer), or the name of an untrained preset."""
+    """Folder that `videoar tokenizer train` (RUN/tokenizer) or `import` wrote; `demo`, which is in the package; or an
+    untrained preset: paper, paper-light, paper-2d, infinity-d32, small or tiny."""
     video: Positional[Annotated[Path, arg(metavar="IN")]]
     """Video or picture file to read."""
     out: Positional[Annotated[Path, arg(metavar="OUT")]]
     """File to write: .mp4 for a video, .png for a picture; one that exists is refused without --force."""
     size: Annotated[str, arg(metavar="HxW")] = "128x128"
-    """Frame size in pixels: the name of a scale schedule."""
+    """Frame size in pixels: the name of a scale schedule. Frames of other proportions are scaled until they cover it,
+    and their middle is cut out."""
     start: Annotated[float, Limits(0, 1e6), arg(metavar="SECONDS")] = 0.0
     """Begin at this time of the video."""
     seconds: Annotated[float, Limits(0, 1e6, above=True), arg(metavar="SECONDS")] | None = None
@@ -68,6 +70,7 @@ def reconstruct(words: Sequence[str], prog: str) -> int:
     with open_given(options.video, options.fps, start_s=options.start, seconds=options.seconds) as film:
         _check_suffix(options.out, film)
         tokenizer = open_weights(options.weights)
+        _check_frames(tokenizer, options.video, film)
         with ProgressLine("reconstruct", len(film.ticks)) as progress:
             _write(_counted(_pairs(tokenizer, film, schedule), len(film.ticks), progress), film, options.out)
     say(str(options.out))
@@ -79,6 +82,13 @@ def _check_suffix(out: Path, film: GivenFilm) -> None:
     if out.suffix.lower() != wanted:
         kind = "picture" if film.is_picture else "video"
         raise InputError("out", out, f"is no name for a {kind}", f"name a {wanted} file")
+
+
+def _check_frames(tokenizer: VideoTokenizer, video: Path, film: GivenFilm) -> None:
+    """InputError, before the first frame is read, for a video given to an image tokenizer."""
+    if tokenizer.config.temporal_kernel == 1 and len(film.ticks) > 1:
+        problem = "is a video, which does not fit an image tokenizer"
+        raise InputError("video", video, problem, "give a picture, or use a video tokenizer")
 
 
 def _pairs(tokenizer: VideoTokenizer, film: GivenFilm, schedule: ScaleSchedule) -> Iterator[np.ndarray]:

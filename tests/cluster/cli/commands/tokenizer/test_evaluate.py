@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from videoar.pretrain.generate.video import save_mp4, to_frames, to_tensor
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.evaluation.evaluate import through_bits
 from videoar.tokenizer.perceptual import Perceptual
+from videoar.tokenizer.presets import PRESETS
 
 from .conftest import BUCKET
 
@@ -77,6 +79,28 @@ def test_a_folder_without_clips_of_that_length_is_one_line(clips: Path, capsys: 
     """Means over no clips would be NaN, which is not JSON."""
     assert main(["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "17"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith("use other clips or a smaller bucket")
+
+
+def test_an_image_tokenizer_measures_pictures_only(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It failed after every clip had been chosen, which takes hours in a large folder."""
+    VideoTokenizer(replace(PRESETS["tiny"], temporal_kernel=1)).save(tmp_path / "image")
+    words = ["tokenizer", "evaluate", str(tmp_path / "image"), str(clips), "--size", "32x32"]
+    assert main([*words, "--num-frames", "5"]) == 2
+    problem = "does not fit an image tokenizer, which codes one frame at a time"
+    remedy = "add --num-frames 1, or use a video tokenizer"
+    assert capsys.readouterr().err == f"num_frames=5: {problem}; {remedy}\n"
+    assert main([*words, "--num-frames", "1", "--max-clips", "1", "--skip-scales"]) == 0
+
+
+def test_a_file_in_place_of_the_folder(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names what was typed, and no field of a recipe."""
+    film = clips / "square.mp4"
+    assert main(["tokenizer", "evaluate", "tiny", str(film), "--size", "32x32"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"clips={film}: is not a folder; give the folder that holds the clips"
+    )
 
 
 @pytest.mark.slow

@@ -8,7 +8,10 @@ import torch
 
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.overrides import override, split_flags
+from videoar.configs import tokenizer_ucf101
 from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.inflate import image_config
 
 from .....public_tokenizer import public_weights
 
@@ -40,22 +43,33 @@ def test_one_command_from_the_public_file_to_the_video_tokenizer(
         "inflated": 70,
         "ignored": {"quantizer": 1, "step": 1},
     }
-    loaded, anew, inflated, ignored = printed.err.splitlines()
+    loaded, anew, inflated, ignored, trains = printed.err.splitlines()
     assert loaded.startswith("infinity_vae_d16.pth, key vae: 264 tensors loaded (")
     assert anew.startswith("initialised anew: encoder.conv_out, decoder.conv_in (the file has 16 bits per token")
     assert inflated.startswith("inflated: 70 convolutions span 3 frames")
     assert ignored == "ignored: quantizer (1), step (1)"
+    assert trains.startswith("to train it: videoar tokenizer train tokenizer_ucf101 ")
+    assert trains.endswith(f" --train.inflate-from {tmp_path / 'out'} --tokenizer.base-channels 32")
 
 
 @pytest.mark.parametrize(
     ("options", "kernel", "layers"),
     [(["--temporal-kernel", "1"], 1, "all"), (["--temporal-layers", "resampling"], 3, "resampling")],
 )
-def test_which_tokenizer_is_made(options: list[str], kernel: int, layers: str, public: Path, tmp_path: Path) -> None:
-    """An image tokenizer, or the one of another recipe: the fields of the configuration, by their names."""
+def test_which_tokenizer_is_made(
+    options: list[str], kernel: int, layers: str, public: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An image tokenizer, or the one of another recipe: the fields of the configuration, by their names.
+
+    The recipe that the last line prints begins from it.
+    """
     assert main(["tokenizer", "import", str(public), str(tmp_path / "out"), *options]) == 0
     config = VideoTokenizer.from_pretrained(tmp_path / "out").config
     assert (config.temporal_kernel, config.temporal_layers) == (kernel, layers)
+    _, flags = split_flags(capsys.readouterr().err.splitlines()[-1].partition("tokenizer_ucf101 ")[2].split())
+    trained = override(tokenizer_ucf101.recipe(), flags, ())
+    assert config in (trained.tokenizer, image_config(trained.tokenizer))
+    assert (trained.train.inflate_from, config.latent_dim) == (str(tmp_path / "out"), 16)
 
 
 def test_an_image_tokenizer_has_no_temporal_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from videoar.pretrain.generate.video import save_mp4, to_frames, to_tensor
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.evaluation.evaluate import through_bits
+from videoar.tokenizer.presets import PRESETS
 
 from .conftest import BUCKET
 
@@ -71,3 +73,15 @@ def test_a_picture_gives_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
     assert main(["tokenizer", "reconstruct", "tiny", str(given), str(tmp_path / "both.mp4"), *SIZE]) == 2
     assert capsys.readouterr().err.endswith("both.mp4: is no name for a picture; name a .png file\n")
+
+
+def test_an_image_tokenizer_takes_pictures_only(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message named `4 frames`, a number that nobody had given."""
+    VideoTokenizer(replace(PRESETS["tiny"], temporal_kernel=1)).save(tmp_path / "image")
+    film, out = clips / "square.mp4", tmp_path / "both.mp4"
+    assert main(["tokenizer", "reconstruct", str(tmp_path / "image"), str(film), str(out), *SIZE]) == 2
+    problem, remedy = "is a video, which does not fit an image tokenizer", "give a picture, or use a video tokenizer"
+    assert capsys.readouterr().err.splitlines()[-1] == f"video={film}: {problem}; {remedy}"
+    assert not out.exists()
