@@ -24,6 +24,7 @@ from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.model.vocabulary import text_tokens
 from videoar.pretrain.run_folder import DATA
 from videoar.pretrain.stages import StagePosition
+from videoar.tokenizer import open_tokenizer
 
 _READY = ".ready"
 """Marker file in RUN/data: shards, and states of captions if there are any, are complete."""
@@ -109,6 +110,24 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
             "corrected",
             f"needs the latent, and the shards of {name} hold bits only",
             "prepare the data with data.latent=int8, or set correction.targets=stored or correction.corruption=off",
+        )
+
+
+def check_tokenizer(recipe: Recipe, datasets: Mapping[str, Manifest]) -> None:
+    """InputError if the recipe names a tokenizer that is not there, or another than the one that made the shards.
+
+    Found later, at the export, the whole run would be of no use. A recipe without a path may train on any shards.
+    """
+    source = recipe.tokenizer
+    if not source.path:
+        return
+    found, made_by = open_tokenizer(source).hash, next(iter(datasets.values())).tokenizer_hash
+    if found != made_by:
+        raise InputError(
+            "data.tokenizer.path",
+            source.path,
+            f"is tokenizer {found}, and the data of {recipe.data.url} was made by {made_by}",
+            "name the folder of that one, or prepare the data again with this one",
         )
 
 

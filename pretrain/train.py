@@ -19,9 +19,10 @@ from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.anchored import anchored
 from videoar.pretrain.changes import Source, apply, find_change, find_origin, wait_for
+from videoar.pretrain.checkpoint.format import saved_steps
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.data import open_datasets, prepare_data, with_encoder
+from videoar.pretrain.data import check_tokenizer, open_datasets, prepare_data, with_encoder
 from videoar.pretrain.engine.learning_rate import learning_rate
 from videoar.pretrain.engine.profile import measured_communication
 from videoar.pretrain.engine.protocol import training_device
@@ -59,6 +60,8 @@ def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: b
         check_sampling(recipe, datasets)
         root = checkpoints(folder, recipe)
         if world.is_first:
+            if given.data.url and not saved_steps(root):  # a run goes on without the folder, which may have moved
+                check_tokenizer(recipe, datasets)
             check_writable(root)
         if source is not None:
             open_run(folder, given, world)

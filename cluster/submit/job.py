@@ -19,7 +19,7 @@ Gpus = Annotated[int, Limits(0, 64)]
 Cpus = Annotated[int, Limits(1, 4096)]
 Tasks = Annotated[int, Limits(1, 100_000)]
 
-MANY_NODES = ("train",)
+MANY_NODES = ("train", "tokenizer train")
 """Commands that one job runs on several machines together."""
 
 ARRAYS = ("data run",)
@@ -27,8 +27,6 @@ ARRAYS = ("data run",)
 
 _LEAST_WORK_S = 120
 """Seconds before the notice. Slurm may give it a minute early."""
-
-_ONE_NODE = "use 1 node; an array (--array N) of `data run` shares its work"
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+=/-]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -122,11 +120,11 @@ class Job:
     def _check_parts(self) -> None:
         """What connects fields."""
         if self.nodes > 1 and self.command not in (*MANY_NODES, *ARRAYS):
-            raise InputError(
-                "nodes", self.nodes, f"has no use for `{self.command}`, which runs on one machine", _ONE_NODE
-            )
+            problem = f"has no use for `{self.command}`, which runs on one machine"
+            raise InputError("nodes", self.nodes, problem, "use 1 node")
         if self.array is not None and self.command not in ARRAYS:
-            raise InputError("array", self.array, f"cannot share the work of `{self.command}`", "leave it out")
+            remedy = "give --nodes" if self.command in MANY_NODES else "leave it out"
+            raise InputError("array", self.array, f"cannot share the work of `{self.command}`", remedy)
         if self.array is not None and "--part" in self.words:
             raise InputError("array", self.array, "gives each of its jobs its own --part", "leave out --part")
         if self.wall_s is not None and self.wall_s < self.notice_s + _LEAST_WORK_S:

@@ -7,12 +7,14 @@ import math
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.submit.job import Job
+from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.data_pipeline.planning.all_datasets import require_plans
-from videoar.pretrain.budget.machine import GPUS, MEMORY_SHARE
+from videoar.pretrain.budget.machine import GPUS, MEMORY_SHARE, known_gpu
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.parallel.check import check_parallel
 from videoar.pretrain.planner.plan import plan
 from videoar.pretrain.planner.report import duration, gigabytes
+from videoar.pretrain.planner.tokenizer_cost import tokenizer_cost
 
 
 def check_cost(recipe: Recipe, job: Job, gpu: str | None) -> Finding:
@@ -20,10 +22,7 @@ def check_cost(recipe: Recipe, job: Job, gpu: str | None) -> Finding:
     processes = job.nodes * job.processes
     if gpu is None:
         check_parallel(recipe, processes)
-        if not job.gpus:
-            return Finding(name="layout", state="ok", found=f"{processes} on CPUs")
-        found = "memory and time were not compared"
-        return Finding(name="memory, time", state="skip", found=found, remedy="name the kind of GPU: --gpu h200")
+        return _not_compared("memory, time", "memory and time were not compared", job)
     cost = plan(recipe, gpus=processes, gpu=gpu, gpus_per_node=job.processes)
     memory = GPUS[cost.gpu].memory_bytes
     needs, has = gigabytes(cost.memory_bytes_per_rank), gigabytes(memory)
@@ -33,20 +32,37 @@ def check_cost(recipe: Recipe, job: Job, gpu: str | None) -> Finding:
             f"be used; a process needs {needs}",
             f"`videoar plan --gpus {processes} --search` finds layouts that fit",
         )  # fmt: skip
-    whole = duration(cost.hours)
-    if job.wall_s is not None and cost.hours * 3600 > job.wall_s * (job.requeues + 1):
-        raise InputError(
-            "time", f"{job.time} x {job.requeues + 1}", f"is less than the {whole} that it takes",
-            "give more --time, --requeues or GPUs",
-        )  # fmt: skip
-    runs = "" if job.wall_s is None else _runs(cost.hours * 3600, job.wall_s, job.time)
-    found = f"{needs} of {has} per GPU; {whole} on {processes} x {cost.gpu} at {cost.mfu:.0%} of the peak{runs}"
+    found = f"{needs} of {has} per GPU; {_time(cost.hours, job, cost.gpu, cost.mfu)}"
     return Finding(name="memory, time", state="ok", found=found)
 
 
-def _runs(cost_s: float, wall_s: int, typed: str) -> str:
-    count = math.ceil(cost_s / wall_s)
-    return f", in at least {count} runs of {typed}" if count > 1 else ""
+def check_tokenizer_cost(recipe: TokenizerRecipe, job: Job, gpu: str | None) -> Finding:
+    """The time in one line, at the MFU that `videoar plan` assumes; InputError if it is more than the job has."""
+    if gpu is None:
+        return _not_compared("time", "was not compared", job)
+    cost = tokenizer_cost(recipe.tokenizer, recipe.train, known_gpu(gpu))
+    hours = cost.gpu_hours / (job.nodes * job.processes)
+    return Finding(name="time", state="ok", found=_time(hours, job, cost.gpu, cost.mfu))
+
+
+def _not_compared(name: str, found: str, job: Job) -> Finding:
+    """Without the name of a GPU nothing is known of its memory and speed; on CPUs nothing is compared."""
+    if not job.gpus:
+        return Finding(name="layout", state="ok", found=f"{job.nodes * job.processes} on CPUs")
+    return Finding(name=name, state="skip", found=found, remedy="name the kind of GPU: --gpu h200")
+
+
+def _time(hours: float, job: Job, gpu: str, mfu: float) -> str:
+    """How long it takes, and in how many runs; InputError if the job is not given that."""
+    whole, at = duration(hours), f"at {mfu:.0%} of the peak"
+    if job.wall_s is not None and hours * 3600 > job.wall_s * (job.requeues + 1):
+        raise InputError(
+            "time", f"{job.time} x {job.requeues + 1}", f"is less than the {whole} that it takes {at}",
+            "give more --time, --requeues or GPUs",
+        )  # fmt: skip
+    count = 1 if job.wall_s is None else math.ceil(hours * 3600 / job.wall_s)
+    runs = f", in at least {count} runs of {job.time}" if count > 1 else ""
+    return f"{whole} on {job.nodes * job.processes} x {gpu} {at}{runs}"
 
 
 def check_plan(recipe: Recipe, output: str) -> Finding:

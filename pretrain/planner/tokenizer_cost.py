@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,10 @@ _PASSES = 3
 _DISCRIMINATOR_PASSES = 8
 """Of one clip: forward and backward to the pixels for the decoder; forward and backward of the real and of the decoded
 clip for itself."""
+_LEAST_HOURS = 0.01
+"""Fewer hours are not printed: a short test says nothing about the peak."""
+_NODE = 8
+"""GPUs of one machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,8 +88,15 @@ def tokenizer_cost_lines(cost: TokenizerCost, clusters: tuple[int, ...] = CLUSTE
     if len(lines) > 1:
         lines.append(f"all: {sum(bucket.steps for bucket in cost.buckets):,} steps, {cost.flops:.2e} FLOPs")
     times = ", ".join(f"{gpus} in {duration(cost.gpu_hours / gpus)}" for gpus in clusters)
-    hours = f"{whole_hours(cost.gpu_hours)} {cost.gpu}-hours"
+    few = cost.gpu_hours < _LEAST_HOURS
+    hours = f"{f'less than {_LEAST_HOURS}' if few else whole_hours(cost.gpu_hours)} {cost.gpu}-hours"
     return [*lines, f"at {cost.mfu:.0%} of the peak, {cost.gpu}: {hours}; {times}"]
+
+
+def sharing_clusters(train: TokenizerTrainConfig) -> tuple[int, ...]:
+    """The clusters whose GPUs can share every batch; if there is none, as many GPUs of one machine as can."""
+    clips = math.gcd(*(train.num_clips(index) for index in range(len(train.buckets))))
+    return tuple(gpus for gpus in CLUSTERS if clips % gpus == 0) or (math.gcd(_NODE, clips),)
 
 
 def _bucket_cost(

@@ -16,6 +16,7 @@ from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.run_checks import check_run
 from videoar.pretrain.run_folder import open_run, record_event
+from videoar.tokenizer import open_tokenizer
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +115,21 @@ def test_a_folder_with_the_scheduler_s_log_is_free(tmp_path: Path) -> None:
     (tmp_path / "logs.out").mkdir()
     with pytest.raises(InputError, match=r"holds logs\.out"):
         check_run(tmp_path, recipe())
+
+
+def test_shards_of_another_tokenizer_are_refused_before_the_first_write(
+    debug_data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run would train to its end, and the export would be the first to say that nothing can decode its bits."""
+    monkeypatch.setattr("videoar.pretrain.train.resume", pytest.fail)
+    given = ("--data.url", debug_data, "--data.tokenizer.path")
+    missing = refused(tmp_path / "run", *given, "/nowhere")
+    assert missing.startswith("data.tokenizer.path=/nowhere: is not the folder of a tokenizer")
+    open_tokenizer(replace(recipe().data.tokenizer, seed=1)).save(tmp_path / "other")
+    other = refused(tmp_path / "run", *given, str(tmp_path / "other"))
+    assert other.startswith(f"data.tokenizer.path={tmp_path}/other: is tokenizer ")
+    assert f", and the data of {debug_data} was made by " in other
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_that_cannot_be_read_is_refused_before_the_first_write(tmp_path: Path) -> None:

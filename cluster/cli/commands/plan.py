@@ -88,22 +88,29 @@ def plan(words: Sequence[str], prog: str) -> int:
 def _plan_tokenizer(recipe: TokenizerRecipe, options: PlanRecipe) -> None:
     """FLOPs and hours; the training of a tokenizer has one layout, and no estimate of its step time but by `mfu`."""
     from videoar.pretrain.budget.machine import known_gpu
-    from videoar.pretrain.planner.report import CLUSTERS, GOAL_MFU
-    from videoar.pretrain.planner.tokenizer_cost import tokenizer_cost, tokenizer_cost_lines
+    from videoar.pretrain.planner.report import GOAL_MFU
+    from videoar.pretrain.planner.tokenizer_cost import sharing_clusters, tokenizer_cost, tokenizer_cost_lines
+    from videoar.tokenizer.training.peers import check_shares
 
     for name in ("search", "plot"):
         if getattr(options, name):
             problem = f"has no use: {recipe.name} trains a tokenizer"
             raise InputError(name, getattr(options, name), problem, "leave it out")
+    check_shares(recipe.train, options.gpus or 1)
     cost = tokenizer_cost(recipe.tokenizer, recipe.train, known_gpu(options.gpu or _GPU), options.mfu or GOAL_MFU)
     if options.json:
-        say(json.dumps(asdict(cost) | {"flops": cost.flops, "gpu_hours": cost.gpu_hours}))
+        say(json.dumps({"recipe": recipe.name} | asdict(cost) | {"flops": cost.flops, "gpu_hours": cost.gpu_hours}))
         return
-    millions = cost.discriminator_parameters / 1e6
-    adversary = f", discriminator {millions:,.1f} M" if millions else ""
-    say(f"{recipe.name}: {cost.parameters / 1e6:,.1f} M parameters{adversary}")
-    for line in tokenizer_cost_lines(cost, (options.gpus,) if options.gpus else CLUSTERS):
+    weights = cost.discriminator_parameters
+    adversary = f", discriminator {_count(weights)}" if weights else ""
+    say(f"{recipe.name}: {_count(cost.parameters)} parameters{adversary}")
+    for line in tokenizer_cost_lines(cost, (options.gpus,) if options.gpus else sharing_clusters(recipe.train)):
         say(line)
+
+
+def _count(parameters: int) -> str:
+    """In millions; fewer than a tenth of one in thousands."""
+    return f"{parameters / 1e6:,.1f} M" if parameters >= 1e5 else f"{parameters / 1e3:,.1f} k"
 
 
 def _plan(recipe: Recipe, options: PlanRecipe) -> None:

@@ -25,7 +25,6 @@ class Submit:
     """Send a command to a cluster: checks first, then a script that a person can read; --dry-run prints it.
 
     Options that are not listed here belong to the command, and its fields can be overridden as there:
-
     `videoar submit t2v_4b@64 --to slurm --nodes 8 --gpus 8 --gpu h200 --time 2d --run /shared/runs/4b`
 
     The job is told to save before its time ends and is queued again after exit code 75, and after no other. Prints
@@ -39,16 +38,15 @@ class Submit:
     to: Literal["slurm", "ray", "kubernetes"]
     """The engine."""
     command: str = "train"
-    """The command of `videoar` that runs: `train`, `"data plan"`, `"data run"`, `"data text"` or
-    `"tokenizer train"`."""
+    """The command that runs: `train`, `"tokenizer train"`, `"data plan"`, `"data run"` or `"data text"`."""
     name: str | None = None
     """Name of the job; that of the recipe and command if not given."""
     nodes: Nodes = 1
     """Number of machines."""
     gpus: Gpus = 0
-    """GPUs of each machine; `train` has one process for each. 0: it runs on CPUs."""
+    """GPUs of each machine; `train` and `tokenizer train` have one process for each. 0: they run on CPUs."""
     gpu: str | None = None
-    """Kind of GPU (h100, h200, a100, ...): memory and time are compared with those of `videoar plan`."""
+    """Kind of GPU (h100, h200, a100, ...): memory (of `train`) and time are compared with those of `videoar plan`."""
     cpus: Cpus | None = None
     """CPU cores of each machine."""
     time: str | None = None
@@ -102,7 +100,7 @@ def submit(words: Sequence[str], prog: str) -> int:
 
     own, rest = split_own(Submit, words)
     options = parse(Submit, [*own, *(["--help"] if any(word in HELP for word in words) else [])], prog)
-    checked = check_words(options.command, options.recipe, flag_words(rest), options.gpus)
+    checked = check_words(options.command, options.recipe, flag_words(rest), options.gpus, options.nodes)
     job, engine = _job(options, checked), find_engine(options.to)
     rendered = engine.render(job)
     if options.dry_run:

@@ -43,14 +43,16 @@ class Checked:
 
     def checks(self, job: Job, gpu: str | None) -> list[Check]:
         """The checks that need no engine."""
-        from videoar.cluster.submit.recipe_checks import check_cost, check_plan
+        from videoar.cluster.submit.recipe_checks import check_cost, check_plan, check_tokenizer_cost
 
         if self.command == "train":
             return [partial(check_cost, for_pretraining(self.recipe), job, gpu)]
+        if self.command == "tokenizer train":
+            return [partial(check_tokenizer_cost, for_a_tokenizer(self.recipe), job, gpu)]
         return [] if job.array is None else [partial(check_plan, for_pretraining(self.recipe), self.output)]
 
 
-def check_words(command: str, recipe: str, words: Sequence[str], gpus: int) -> Checked:
+def check_words(command: str, recipe: str, words: Sequence[str], gpus: int, nodes: int = 1) -> Checked:
     """The words that `videoar COMMAND` will get in the job. InputError for what it would refuse: a wrong field."""
     options_class = _options_class(command)
     for word in (recipe, *words):
@@ -60,7 +62,7 @@ def check_words(command: str, recipe: str, words: Sequence[str], gpus: int) -> C
     options, found, _ = parse_with_recipe(options_class, [recipe, *words], prog)
     checked = Checked(command=command, recipe=found, words=(recipe, *words))
     if isinstance(options, TrainTokenizer):
-        return _for_a_tokenizer(checked, options, gpus)
+        return _for_a_tokenizer(checked, options, gpus, nodes)
     if command.startswith("data"):
         checked = replace(checked, output=output_url(for_pretraining(found), options.output))
     return _for_training(checked, options, gpus) if isinstance(options, Train) else checked
@@ -71,13 +73,13 @@ def _for_training(checked: Checked, options: Train, gpus: int) -> Checked:
     return _with_processes(checked, options, gpus, for_pretraining(checked.recipe).faults.stop_within_s)
 
 
-def _for_a_tokenizer(checked: Checked, options: TrainTokenizer, gpus: int) -> Checked:
-    """The same; InputError if the processes cannot share its batches."""
+def _for_a_tokenizer(checked: Checked, options: TrainTokenizer, gpus: int, nodes: int) -> Checked:
+    """The same; InputError if the processes of all machines cannot share its batches."""
     from videoar.tokenizer.training.peers import check_shares
     from videoar.tokenizer.training.train import STOP_WITHIN_S
 
     checked = _with_processes(checked, options, gpus, STOP_WITHIN_S)
-    check_shares(for_a_tokenizer(checked.recipe).train, checked.processes)
+    check_shares(for_a_tokenizer(checked.recipe).train, nodes * checked.processes)
     return checked
 
 

@@ -14,7 +14,7 @@ from videoar.cluster.ground.errors import InputError, Stopped
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.submit.engine import ENDED, Check, Engine, Rendered, Status, compared_gpus
 from videoar.cluster.submit.follow import POLL_S
-from videoar.cluster.submit.job import Job
+from videoar.cluster.submit.job import MANY_NODES, Job
 from videoar.cluster.submit.kubernetes.manifest import ON_RAY, kind, manifest, object_name
 from videoar.cluster.submit.kubernetes.pod import GPU
 from videoar.cluster.submit.kubernetes.status import GONE, free_gpus, of_job_set, of_ray_job
@@ -43,7 +43,7 @@ class Kubernetes(Engine):
             raise InputError("image", "''", "is needed on Kubernetes", "give an image that has videoar installed")
         if job.place and not _NAMESPACE.fullmatch(job.place):
             raise InputError("namespace", job.place, "is not the name of a namespace", "see `kubectl get namespaces`")
-        if job.nodes > 1 and job.command not in ("train", *ON_RAY):
+        if job.nodes > 1 and job.command not in (*MANY_NODES, *ON_RAY):
             raise InputError("nodes", job.nodes, f"has no use for `{job.command}`", "use 1 node")
         path = f"{job.jobs}/{object_name(job)}.manifest.yml"
         return Rendered(files={path: manifest(job, path)}, command=("kubectl", "apply", "--filename", path))

@@ -31,8 +31,9 @@ JOB = Job(name="debug", command="train", words=("debug",), folder=Path("/shared"
         ({"folder": Path("/a\nb")}, "folder='/a\\nb': has characters"),
         ({"words": ("debug", "a\nb")}, "arguments='a\\nb': has a line break"),
         ({"nodes": 0}, "nodes=0: is below 1"),
-        ({"command": "tokenizer train", "nodes": 2}, "nodes=2: has no use for `tokenizer train`"),
-        ({"array": 2}, "array=2: cannot share the work of `train`"),
+        ({"command": "data plan", "nodes": 2}, "nodes=2: has no use for `data plan`, which runs on one machine; u"),
+        ({"array": 2}, "array=2: cannot share the work of `train`; give --nodes"),
+        ({"command": "data text", "array": 2}, "array=2: cannot share the work of `data text`; leave it out"),
         ({"command": "data run", "array": 2, "words": ("debug", "--part", "1/2")}, "array=2: gives each of its jobs"),
         (
             {"wall_s": 200},

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# tokenizer_demo-tokenizer-train: videoar tokenizer train
-# Made by `videoar submit`. Change what you like, and send it from /shared/work with: sbatch jobs/tokenizer_demo-tokenizer-train.sh
-#SBATCH --job-name=tokenizer_demo-tokenizer-train            # name in squeue and of the log
-#SBATCH --nodes=1                                            # machines
-#SBATCH --ntasks-per-node=1                                  # one command on each
-#SBATCH --gpus-per-node=2                                    # GPUs of each machine: one process each
-#SBATCH --signal=B:USR1@300                                  # seconds before the time limit, this script tells the command to save
-#SBATCH --requeue                                            # queue it again after a machine has failed
-#SBATCH --output=jobs/tokenizer_demo-tokenizer-train-%j.log  # stdout and stderr; %j is the number of the job
-#SBATCH --open-mode=append                                   # keep the log when the job is queued again
+# tokenizer_ucf101-tokenizer-train: videoar tokenizer train
+# Made by `videoar submit`. Change what you like, and send it from /shared/work with: sbatch jobs/tokenizer_ucf101-tokenizer-train.sh
+#SBATCH --job-name=tokenizer_ucf101-tokenizer-train            # name in squeue and of the log
+#SBATCH --nodes=2                                              # machines
+#SBATCH --ntasks-per-node=1                                    # one agent on each, which starts the processes
+#SBATCH --gpus-per-node=8                                      # GPUs of each machine: one process each
+#SBATCH --signal=B:USR1@300                                    # seconds before the time limit, this script tells the command to save
+#SBATCH --requeue                                              # queue it again after a machine has failed
+#SBATCH --output=jobs/tokenizer_ucf101-tokenizer-train-%j.log  # stdout and stderr; %j is the number of the job
+#SBATCH --open-mode=append                                     # keep the log when the job is queued again
 # A variable that is not set is an error. The command runs in this folder, which must be the same on every machine.
 set -u
 cd -- /shared/work || exit 1
@@ -17,11 +17,16 @@ left=jobs/$SLURM_JOB_ID.code
 rm -f -- "$left"
 
 # The command. Relative paths begin in the folder above.
-command=(v/bin/python -m videoar.cluster.entry tokenizer train tokenizer_demo --train.steps 9 --processes 2)
+command=(v/bin/python -m videoar.cluster.entry tokenizer train tokenizer_ucf101 --processes 8)
 
-# Without srun the signal below reaches this process only, and not those that it starts (Ray's, decoders).
-saved=
-"${command[@]}" &
+# srun starts the command once on every machine; they meet at the first one, whose address srun tells them. srun ends all
+# machines when one returns anything but 0, and returns the highest code. So 75 becomes a file and 0: a machine that is
+# still saving is not ended, and 75 does not hide that another machine failed.
+saved=jobs/$SLURM_JOB_ID.saved
+rm -f -- "$saved"
+# shellcheck disable=SC2016 # bash on each machine expands it
+task='trap : USR1 TERM; "$@"; code=$?; if [ "$code" -eq 75 ]; then : >"$0"; code=0; fi; exit "$code"'
+srun --ntasks-per-node=1 --kill-on-bad-exit=1 bash -c "$task" "$saved" "${command[@]}" &
 step=$!
 
 # The signal comes before the time limit. The command finishes its step, saves and returns 75. `wait` returns early then.
@@ -52,4 +57,4 @@ if [ "$code" -eq 75 ]; then
 fi
 exit "$code"
 
-# jobs/tokenizer_demo-tokenizer-train.sh would be sent by: sbatch --parsable jobs/tokenizer_demo-tokenizer-train.sh
+# jobs/tokenizer_ucf101-tokenizer-train.sh would be sent by: sbatch --parsable jobs/tokenizer_ucf101-tokenizer-train.sh

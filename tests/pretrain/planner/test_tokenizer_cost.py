@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from videoar.pretrain.planner.tokenizer_cost import tokenizer_cost
+from videoar.pretrain.planner.tokenizer_cost import sharing_clusters, tokenizer_cost
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
 from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.training.config import AdversarialConfig, TokenizerTrainConfig, TrainingBucket
@@ -35,6 +35,12 @@ def test_it_is_what_torch_counts_in_real_passes() -> None:
         decoded.sum().backward()
     cost = tokenizer_cost(TINY, replace(TRAIN, steps=1))
     assert cost.flops == pytest.approx(counter.get_total_flops(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("batch_size", "clusters"), [(3, (1,)), (6, (2,)), (8, (8,)), (192, (8, 64))])
+def test_clusters_that_cannot_share_a_batch_are_not_named(batch_size: int, clusters: tuple[int, ...]) -> None:
+    """A time on GPUs of which most would have no clip is no time at all."""
+    assert sharing_clusters(replace(TRAIN, buckets=TRAIN.buckets[:1], batch_size=batch_size)) == clusters
 
 
 def test_steps_take_turns_and_the_discriminator_begins_later() -> None:

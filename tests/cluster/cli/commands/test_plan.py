@@ -78,9 +78,21 @@ def test_a_search_prints_the_options_to_type(capsys: pytest.CaptureFixture[str],
     assert "exists; name another file, or add --force" in capsys.readouterr().err
 
 
+def test_the_plan_of_a_small_tokenizer(capsys: pytest.CaptureFixture[str]) -> None:
+    """512 GPUs cannot share two clips, a discriminator is not 0.0 M, and a script is told the recipe."""
+    words = ["plan", "tokenizer_demo", "--train.adversarial.weight", "0.1", "--train.adversarial.channels", "8"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tokenizer_demo: 2.2 M parameters, discriminator 44.6 k"
+    assert lines[-1].startswith("at 40% of the peak, H200: less than 0.01 H200-hours; 2 in ")
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["recipe"] == "tokenizer_demo"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("tokenizer_demo", "--gpus", "8"), "train.batch_size=2: is not a multiple of the 8 processes"),
         (("tokenizer_demo", "--search"), "search=True: has no use: tokenizer_demo trains a tokenizer"),
         (("ucf101_l", "--gpus", "0"), "gpus=0: is below 1"),
         (("ucf101_l", "--gpus", "3"), "is not a multiple of the 3"),

@@ -66,6 +66,27 @@ def test_gpus_that_cannot_share_a_tokenizer_s_batch(
     assert capsys.readouterr().err.startswith("train.batch_size=2: is not a multiple of the 4 processes; use 4, or ")
     assert main([*words, "--train.batch-size", "8"]) == 0
     assert "tokenizer train tokenizer_demo --train.batch-size 8 --processes 4" in capsys.readouterr().out
+    assert main([*words, "--train.batch-size", "12", "--nodes", "2"]) == 2
+    assert capsys.readouterr().err.startswith("train.batch_size=12: is not a multiple of the 8 processes; use 8 or 16")
+
+
+@pytest.mark.slow
+def test_the_time_of_a_tokenizer_is_compared_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """433 H200-hours on 16 GPUs are 27 hours, which one day is not; without the kind of GPU nobody knows."""
+    monkeypatch.chdir(tmp_path)
+    said = Answer(0, "", "sbatch: Job 7 to start at 2030-01-01T00:00:00 on nodes n1")
+    monkeypatch.setattr("videoar.cluster.submit.slurm.slurm.ask", lambda *_, **__: said)
+    words = ["submit", "tokenizer_ucf101", "--to", "slurm", "--command", "tokenizer train"]
+    words += ["--nodes", "2", "--gpus", "8"]
+    assert main([*words, "--gpu", "h200", "--time", "1d", "--requeues", "0"]) == 2
+    assert capsys.readouterr().err.startswith("time=1d x 1: is less than the 27.1 h that it takes at 40% of the peak; ")
+    assert main([*words, "--gpu", "h200", "--time", "1d"]) == 0
+    found = "ok    time            27.1 h on 16 x H200 at 40% of the peak, in at least 2 runs of 1d"
+    assert capsys.readouterr().err.splitlines()[0] == found
+    assert main(words) == 0
+    assert capsys.readouterr().err.splitlines()[0].startswith("skip  time            was not compared; name the kind")
 
 
 @pytest.mark.parametrize("name", ["%j", "a\\ b"])

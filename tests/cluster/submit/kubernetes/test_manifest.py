@@ -72,6 +72,14 @@ def test_the_manifest(name: str, job: Job) -> None:
     assert without_version(text) == (GOLDEN / f"{name}.yml").read_text(encoding="utf-8")
 
 
+def test_a_tokenizer_trains_on_the_machines_of_a_generator() -> None:
+    """Only what is run differs: the same pods, meeting at the first, with the same rules for their ends."""
+    made = [
+        line for line in rendered(replace(TRAIN, command="tokenizer train")).splitlines() if "- tokenizer" not in line
+    ]
+    assert [line.replace("tokenizer train", "train") for line in made] == rendered(TRAIN).splitlines()
+
+
 def job_spec(made: dict[str, Any]) -> dict[str, Any]:
     spec: dict[str, Any] = made["spec"]["replicatedJobs"][0]["template"]["spec"]
     return spec

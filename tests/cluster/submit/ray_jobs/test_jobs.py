@@ -30,6 +30,7 @@ TOKEN = "the-token-of-the-cluster"
 HEAD = "http://10.0.0.5:8265"
 CASES = {
     "train": ["t2v_4b@64", "--nodes", "8", "--gpus", "8", "--cpus", "96", "--run", "/shared/4b", "--doctor"],
+    "tokenizer": ["tokenizer_ucf101", "--command", "tokenizer train", "--nodes", "2", "--gpus", "8"],
     "data_run": ["debug", "--command", "data run", "--output", "s3://bucket/shards"],
     "data_text": ["debug", "--command", "data text", "--gpus", "1", "--output", "s3://bucket/shards"],
 }

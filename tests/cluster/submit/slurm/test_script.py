@@ -38,7 +38,7 @@ CASES = {
     "pyxis": [*TRAIN, "--image", "registry.example#lab/videoar:0.1"],
     "apptainer": [*TRAIN, "--image", "/shared/images/videoar.sif", "--doctor", "--requeues", "0"],
     "data_array": ["debug", "--command", "data run", "--array", "16", "--output", "s3://bucket/shards", "--venv", "v"],
-    "tokenizer": ["tokenizer_demo", "--command", "tokenizer train", "--gpus", "2", "--train.steps", "9", "--venv", "v"],
+    "tokenizer": ["tokenizer_ucf101", "--command", "tokenizer train", "--nodes", "2", "--gpus", "8", "--venv", "v"],
 }
 
 
