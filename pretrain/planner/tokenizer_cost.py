@@ -110,7 +110,7 @@ def _bucket_cost(
     passes = sum(work.flops for work in convolutions(tokenizer, lambda: tokenizer(video, schedule, kept)))
     flops = _PASSES * passes * steps
     if adversary:
-        scored = sum(step >= train.adversarial.start_step for step in range(index, train.steps, len(train.buckets)))
+        scored = steps - len(range(index, min(train.adversarial.start_step, train.steps), len(train.buckets)))
         work = convolutions(adversary, lambda: adversary(video))
         flops += _DISCRIMINATOR_PASSES * sum(each.flops for each in work) * scored
     shape = "x".join(str(length) for length in video.shape[2:])
