@@ -12,7 +12,9 @@ from typing import Literal
 
 import torch
 
+from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.overrides import differences
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
@@ -46,17 +48,22 @@ def fill_last_slices(video: VideoTokenizer, source: VideoTokenizer) -> None:
 
     A `source` of the same configuration is copied whole: it has been inflated before.
     """
-    if source.config != video.config and source.config != image_config(video.config):
-        raise InputError(
-            "inflate_from",
-            source.config,
-            f"is not the image tokenizer of this configuration, {image_config(video.config)}",
-            "make both equal except for temporal_kernel and temporal_layers",
-        )
+    check_origin(video.config, source.config, "a tokenizer")
     weights = dict(video.named_parameters())
     for name, value in source.named_parameters():
         target = weights[name]
         (target[:, :, -value.shape[2] :] if target.ndim == 5 else target).copy_(value)
+
+
+def check_origin(config: TokenizerConfig, origin: TokenizerConfig, named: str) -> None:
+    """InputError, which names the fields that differ, unless a tokenizer can begin with the weights of `origin`."""
+    is_image = origin.temporal_kernel == 1
+    changed = differences(image_config(config) if is_image else config, origin)
+    if origin == config or not changed:
+        return
+    found = ", ".join(f"{field}={short(theirs)} (not {short(ours)})" for field, (ours, theirs) in changed.items())
+    except_for = " except for temporal_kernel and temporal_layers" if is_image else ""
+    raise InputError("train.inflate_from", named, f"has {found}", f"make both tokenizers equal{except_for}")
 
 
 def image_config(config: TokenizerConfig) -> TokenizerConfig:

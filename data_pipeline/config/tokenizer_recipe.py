@@ -81,3 +81,15 @@ class TokenizerRecipe:
             raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
         if not self.clips:
             raise InputError("clips", "[]", "names no source", "name at least one")
+        self._check_lengths()
+
+    def _check_lengths(self) -> None:
+        """An image tokenizer has no weights between frames."""
+        for index, bucket in enumerate(self.train.buckets):
+            if self.tokenizer.temporal_kernel == 1 and bucket.num_frames > 1:
+                raise InputError(
+                    f"train.buckets.{index}.num_frames",
+                    bucket.num_frames,
+                    "is a video, and tokenizer.temporal_kernel=1 makes an image tokenizer",
+                    "use 1, or tokenizer.temporal_kernel=3 for a video tokenizer",
+                )

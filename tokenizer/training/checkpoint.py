@@ -17,12 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import WRITING, discard, filled_folder
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.files import load_weights
 from videoar.tokenizer.training.config import TokenizerTrainConfig
+from videoar.tokenizer.training.same_settings import MAY_CHANGE, check_same, deciding
 from videoar.tokenizer.training.state import Adversary, TrainState, moments, set_moments
 
 STATE = "state.json"
@@ -33,9 +33,6 @@ ADVERSARY = "discriminator.safetensors"
 USAGE = "bits.safetensors"
 KEEP_LAST = 2
 """Number of checkpoints kept."""
-
-MAY_CHANGE = ("log_every", "save_every", "show_every", "recompute")
-"""Settings that a resumed run may change, because they change no result."""
 
 
 def save(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> Path:
@@ -127,26 +124,18 @@ def check_settings(config: TokenizerConfig, recipe: TokenizerTrainConfig, run: P
     if not folders:
         return None
     with _readable(folders[-1]):
-        before = _saved_settings(folders[-1])
-    for field, value in _settings(config, recipe).items():
-        if before[field] != value:
-            raise InputError(
-                field,
-                value,
-                f"differs from {before[field]}, which {run} was started with",
-                "name another run folder, or use the settings of this one",
-            )
+        tokenizer, train = _saved_settings(folders[-1])
+    check_same(tokenizer, config, run, "tokenizer")
+    check_same(deciding(train), deciding(recipe), run, "train")
     return folders[-1]
 
 
-def _saved_settings(folder: Path) -> dict[str, object]:
+def _saved_settings(folder: Path) -> tuple[TokenizerConfig, TokenizerTrainConfig]:
     """The settings of a checkpoint; one that was written before a field existed has its default."""
     saved = json.loads((folder / STATE).read_text())["settings"]
     train = {name.removeprefix("train."): value for name, value in saved.items() if name != "tokenizer"}
     where = str(folder / STATE)
-    return _settings(
-        from_dict(TokenizerConfig, saved["tokenizer"], where), from_dict(TokenizerTrainConfig, train, where)
-    )
+    return from_dict(TokenizerConfig, saved["tokenizer"], where), from_dict(TokenizerTrainConfig, train, where)
 
 
 def _settings(config: TokenizerConfig, recipe: TokenizerTrainConfig) -> dict[str, object]:

@@ -23,12 +23,10 @@ from videoar.tokenizer.training.checkpoint import restore, save, saved_folders
 from videoar.tokenizer.training.config import TokenizerTrainConfig
 from videoar.tokenizer.training.metrics import METRICS, drop_metrics, last_step, over_processes, write_metrics
 from videoar.tokenizer.training.peers import Peers, check_shares
+from videoar.tokenizer.training.same_settings import WEIGHTS
 from videoar.tokenizer.training.state import TrainState, start
 from videoar.tokenizer.training.step import ALONE, Terms, learning_rate, train_step
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
-
-WEIGHTS = "tokenizer"
-"""Folder of the trained tokenizer within the run."""
 
 OWN = (METRICS, WEIGHTS, "checkpoints", "samples", "wandb", PREEMPTED_MARKER)
 """What a run writes, and those who watch it."""

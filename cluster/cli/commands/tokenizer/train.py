@@ -13,15 +13,11 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import RecipeName, flag_words, for_a_tokenizer, parse_with_recipe
 from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.files import check_folder, check_run_folder
 from videoar.cluster.ground.limits import Limits
 
 if TYPE_CHECKING:
     from videoar.cluster.ground.process import World
     from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
-
-
-CONFIG = "config.yaml"
 
 _MEET_WITHIN_S = 600.0
 _ANSWER_WITHIN_S = 3600.0
@@ -56,6 +52,7 @@ def train(words: Sequence[str], prog: str) -> int:
 
 
 def _train(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.cli.commands.tokenizer.start_checks import check_start
     from videoar.cluster.ground.process import World, end_with_parent, is_launched
     from videoar.tokenizer.training.peers import check_shares
 
@@ -69,13 +66,14 @@ def _train(words: Sequence[str], prog: str) -> int:
     run = options.run or Path("runs") / recipe.name
     starts = options.processes > 1 or (machines.world_size > 1 and world.world_size == 1)
     check_shares(recipe.train, options.processes * machines.world_size if starts else world.world_size)
-    _check_run(run, recipe)
+    check_start(run, recipe)
     if starts:
-        return _launch([options.recipe, "--run", str(run), *flag_words(flags)], options.processes, run, machines)
+        words = [options.recipe, "--run", str(run), *flag_words(flags)]
+        return _launch(words, options.processes, run, machines, recipe.train.steps)
     return _train_here(recipe, run, world)
 
 
-def _launch(words: Sequence[str], processes: int, run: Path, machines: World) -> int:
+def _launch(words: Sequence[str], processes: int, run: Path, machines: World, steps: int) -> int:
     """Start the processes of this machine; their exit code."""
     from videoar.cluster.ground.launch import launch
     from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
@@ -85,7 +83,8 @@ def _launch(words: Sequence[str], processes: int, run: Path, machines: World) ->
     code = launch(["tokenizer", "train", *words], processes, run, STOP_WITHIN_S, machines)
     if code == EXIT_PREEMPTED:
         saved = saved_folders(run)
-        raise Preempted(f"{saved[-1].name} is saved in {run}" if saved else f"nothing is saved yet in {run}")
+        step = f"step {int(saved[-1].name.removeprefix('step-'))} of {steps}" if saved else ""
+        raise Preempted(f"{step} is saved in {run}" if saved else f"nothing is saved yet in {run}")
     return code
 
 
@@ -93,16 +92,16 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     """Train in this process, with those of its world."""
     import torch
 
+    from videoar.cluster.cli.commands.tokenizer.start_checks import recorded
     from videoar.cluster.ground.preemption import Preempted
     from videoar.cluster.ground.process import mark_preempted
     from videoar.cluster.ground.serialize import to_dict
-    from videoar.configs.load import save_recipe
     from videoar.data_pipeline.tokenizer_clips.batches import open_random_clips
     from videoar.pretrain.parallel.cpu import device_of, host_group, join
     from videoar.pretrain.record.reconstructions import Reconstructions
     from videoar.pretrain.record.tokenizer_reporter import TokenizerReporter
     from videoar.tokenizer.training.peers import Peers
-    from videoar.tokenizer.training.train import WEIGHTS
+    from videoar.tokenizer.training.same_settings import WEIGHTS
     from videoar.tokenizer.training.train import train as train_tokenizer
 
     if recipe.threads:
@@ -111,13 +110,11 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     if world.world_size > 1:
         join(world, device, _MEET_WITHIN_S, _ANSWER_WITHIN_S)
         peers = Peers(rank=world.rank, size=world.world_size, host=host_group(_ANSWER_WITHIN_S))
-    if world.is_first:
-        run.mkdir(parents=True, exist_ok=True)
-        save_recipe(recipe, run / CONFIG)
     try:
         with open_random_clips(recipe) as clips, ExitStack() as ours:
             reporter = show = None
             if world.is_first:
+                ours.enter_context(recorded(run, recipe))
                 reporter = TokenizerReporter(run, recipe.log, to_dict(recipe), recipe.train.save_every)
                 ours.enter_context(reporter)
                 show = Reconstructions(clips, recipe.train, run, reporter=reporter)
@@ -130,26 +127,3 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     if world.is_first:
         say(str(run / WEIGHTS))
     return 0
-
-
-def _check_run(run: Path, recipe: TokenizerRecipe) -> None:
-    """InputError, with nothing written, unless the folder is new or that of a run with these settings."""
-    from videoar.configs.load import load_recipe
-    from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
-    from videoar.tokenizer.training.checkpoint import check_settings
-    from videoar.tokenizer.training.train import OWN, has_saved
-
-    check_folder("run", run)
-    check_run_folder(run, (CONFIG, *OWN), CONFIG)
-    if not (run / CONFIG).exists():
-        return
-    before = load_recipe(run / CONFIG)
-    if not isinstance(before, TokenizerRecipe):
-        raise InputError("run", run, "is a run of a generator", "give another --run")
-    if check_settings(recipe.tokenizer, recipe.train, run) is None and has_saved(run, before.train.save_every):
-        raise InputError(
-            "run",
-            run,
-            "has saved checkpoints, and they are gone",
-            "restore them; to begin anew, give another --run, or remove metrics.jsonl and tokenizer/",
-        )

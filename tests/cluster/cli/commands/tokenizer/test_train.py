@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from videoar.cluster.entry import main
 from videoar.cluster.ground import launch as launching
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.cluster.ground.process import World
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.serialize import to_dict, to_yaml
 from videoar.configs import debug
+from videoar.tokenizer.presets import preset_config
 
 from .....forked import PATIENCE_S, command, run_command
 
@@ -61,11 +63,100 @@ def test_a_refused_run_changes_nothing(recipe: Path, tmp_path: Path, capsys: pyt
         assert content() == before
         return capsys.readouterr().err
 
-    assert "train.learning_rate=0.5: differs from" in refused("--run", str(run), "--train.learning-rate", "0.5")
+    further = f"to train this tokenizer further, give another --run and --train.inflate-from {run}/tokenizer\n"
+    line = refused("--run", str(run), "--train.steps", "3")
+    assert line == f"train.steps=3: differs from 2, which {run} was started with; {further}"
+    line = refused("--run", str(run), "--tokenizer.latent-dim", "16")
+    assert line.startswith(f"tokenizer.latent_dim=16: differs from 8, which {run} was started with; give another --run")
+    line = refused("--run", str(run), "--clips.0.weight", "0.1")
+    assert line == f"clips.0.weight=0.1: differs from 1.0, which {run} was started with; {further}"
     assert "holds thesis.tex and is not a run" in refused("--run", str(tmp_path / "home"))
     assert "is a run of a generator" in refused("--run", str(tmp_path / "generator"))
+    before = content()
+    assert main([*words, "--train.log-every", "2", "--threads", "1"]) == 0
+    assert content()[run / "config.yaml"] == before[run / "config.yaml"]  # it tells how this tokenizer was trained
     (run / "checkpoints").rename(tmp_path / "purged")
     assert "has saved checkpoints, and they are gone; restore them" in refused("--run", str(run))
+
+
+@pytest.mark.parametrize("changed", [("--augment.flip", "False"), ("--clips.0.source.num-clips", "5")])
+def test_a_run_goes_on_with_its_own_clips(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: tuple[str, str]
+) -> None:
+    """Other clips or another augmentation would be recorded as those of all steps."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_bytes(recipe.read_bytes())
+    (run / "metrics.jsonl").touch()
+    assert main(["tokenizer", "train", str(recipe), "--run", str(run), *changed]) == 2
+    field, value = changed[0].removeprefix("--").replace("-", "_"), changed[1]
+    assert capsys.readouterr().err.startswith(f"{field}={value}: differs from ")
+    assert (run / "config.yaml").read_bytes() == recipe.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--clips.0.source.kind", "folder", "--clips.0.source.path", "none"), "source.path=none: "),
+        (("--train.loss.perceptual", "1", "--train.loss.perceptual-weights", "no.pth"), "train.loss.perceptual_weigh"),
+        (("--train.buckets.0.schedule", "32x32", "--tokenizer.temporal-kernel", "1"), "train.buckets.0.num_frames=5: "),
+    ],
+)
+def test_a_run_that_cannot_start_leaves_nothing(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], line: str
+) -> None:
+    """A folder with a recipe looks like a run."""
+    assert main(["tokenizer", "train", str(recipe), "--run", str(tmp_path / "run"), *words]) == 2
+    assert line in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def _described(folder: Path, latent_dim: int) -> None:
+    """What is read first of a tokenizer."""
+    folder.mkdir(parents=True)
+    config = to_dict(replace(preset_config("tiny", latent_dim), temporal_kernel=1))
+    (folder / "config.json").write_text(json.dumps({"kind": "tokenizer", "weights_sha256": "", "config": config}))
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_tokenizer_to_begin_with_is_looked_for_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recipe: Path, processes: str
+) -> None:
+    """The recipe after another one says what to run first, once; and a wrong folder which fields differ."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr(launching, "launch")  # it would start processes that say the same
+
+    def refused(name: str, *words: str) -> str:
+        assert main(["tokenizer", "train", name, "--run", "run", "--processes", processes, *words]) == 2
+        assert not Path("run").exists()
+        return capsys.readouterr().err
+
+    assert refused("tokenizer_demo") == (
+        "train.inflate_from=runs/tokenizer_demo_images/tokenizer: is not the folder of a tokenizer; "
+        "run `videoar tokenizer train tokenizer_demo_images` first, or name a folder that it wrote\n"
+    )
+    _described(Path("other/tokenizer"), 16)
+    assert "did you mean other/tokenizer?" in refused(str(recipe), "--train.inflate-from", "other")
+    assert refused(str(recipe), "--train.inflate-from", "other/tokenizer") == (
+        "train.inflate_from=other/tokenizer: has latent_dim=16 (not 8); "
+        "make both tokenizers equal except for temporal_kernel and temporal_layers\n"
+    )
+
+
+def test_several_processes_are_stopped_in_the_words_of_one(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever waits for a long run wants to know how much of it is done."""
+    run = tmp_path / "run"
+
+    def launch(*_: object) -> int:
+        (run / "checkpoints" / "step-00000001").mkdir(parents=True)
+        (run / "checkpoints" / "step-00000001" / "state.json").touch()
+        return EXIT_PREEMPTED
+
+    monkeypatch.setattr(launching, "launch", launch)
+    assert main(["tokenizer", "train", str(recipe), "--run", str(run), "--processes", "2"]) == EXIT_PREEMPTED
+    assert f"step 1 of 2 is saved in {run}" in capsys.readouterr().err
 
 
 def test_workers_get_the_same_words(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
