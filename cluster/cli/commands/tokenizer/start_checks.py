@@ -15,7 +15,7 @@ from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.tokenizer.files import CONFIG as DESCRIPTION
 from videoar.tokenizer.files import find_weights, read_config
 from videoar.tokenizer.inflate import check_origin
-from videoar.tokenizer.training.checkpoint import check_settings
+from videoar.tokenizer.training.checkpoint import check_settings, saved_folders
 from videoar.tokenizer.training.metrics import METRICS
 from videoar.tokenizer.training.same_settings import WEIGHTS, check_same, deciding
 from videoar.tokenizer.training.train import OWN, has_saved
@@ -26,7 +26,7 @@ CONFIG = "config.yaml"
 def check_start(run: Path, recipe: TokenizerRecipe) -> None:
     """InputError, with nothing written, if the run cannot start: its folder, or the tokenizer that it begins with."""
     _check_run(run, recipe)
-    if recipe.train.inflate_from:
+    if recipe.train.inflate_from and not saved_folders(run):  # a checkpoint needs it no longer
         _check_inflate_from(recipe)
 
 

@@ -100,6 +100,7 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     from videoar.pretrain.parallel.cpu import device_of, host_group, join
     from videoar.pretrain.record.reconstructions import Reconstructions
     from videoar.pretrain.record.tokenizer_reporter import TokenizerReporter
+    from videoar.pretrain.run_folder import sole_writer
     from videoar.tokenizer.training.peers import Peers
     from videoar.tokenizer.training.same_settings import WEIGHTS
     from videoar.tokenizer.training.train import train as train_tokenizer
@@ -114,6 +115,7 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
         with open_random_clips(recipe) as clips, ExitStack() as ours:
             reporter = show = None
             if world.is_first:
+                ours.enter_context(sole_writer(run))
                 ours.enter_context(recorded(run, recipe))
                 reporter = TokenizerReporter(run, recipe.log, to_dict(recipe), recipe.train.save_every)
                 ours.enter_context(reporter)

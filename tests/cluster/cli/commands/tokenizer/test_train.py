@@ -14,6 +14,7 @@ from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.cluster.ground.process import World
 from videoar.cluster.ground.serialize import to_dict, to_yaml
 from videoar.configs import debug
+from videoar.pretrain.run_folder import sole_writer
 from videoar.tokenizer.presets import preset_config
 
 from .....forked import PATIENCE_S, command, run_command
@@ -32,6 +33,15 @@ def test_a_tokenizer_is_trained_and_measured(
     found = json.loads(capsys.readouterr().out)
     assert found["num_clips"] == 1
     assert 0 < found["psnr_db"] < 60
+
+
+def test_a_second_writer_is_refused(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two trainers in one folder removed each other's checkpoints, and wrote each step twice."""
+    run = tmp_path / "run"
+    with sole_writer(run):
+        assert main(["tokenizer", "train", str(recipe), "--run", str(run)]) == 2
+        assert capsys.readouterr().err.splitlines()[-1].startswith(f"run={run}: is in use by another trainer")
+        assert [path.name for path in run.iterdir()] == [".lock"]
 
 
 def test_a_recipe_of_the_other_kind_is_refused(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
