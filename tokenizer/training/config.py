@@ -144,6 +144,9 @@ class TokenizerTrainConfig:
         check_fields(self)
         if not self.buckets:
             raise wrong_field(self, "buckets", "is empty", "name at least one shape of clips")
+        if self.warmup_steps > self.steps:
+            remedy = f"use at most {self.steps}, or more steps"
+            raise wrong_field(self, "warmup_steps", f"is more than the run has, train.steps={self.steps}", remedy)
         if self.adversarial.weight:
             self._check_adversarial()
 

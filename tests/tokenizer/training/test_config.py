@@ -26,6 +26,14 @@ def test_a_discriminator_without_steps_or_patches_is_refused(fields: dict[str, s
         override(RECIPE, {f"train.adversarial.{name}": [value] for name, value in fields.items()})
 
 
+def test_a_warm_up_longer_than_the_run_is_refused() -> None:
+    """The learning rate would never reach what was asked for."""
+    line = r"^train\.warmup_steps=50: is more than the run has, train\.steps=49; use at most 49, or more steps$"
+    with pytest.raises(InputError, match=line):
+        override(RECIPE, {"train.steps": ["49"]})
+    override(RECIPE, {"train.steps": ["50"]})
+
+
 def test_a_run_without_shapes_of_clips_is_refused() -> None:
     """The first step would divide by zero."""
     with pytest.raises(InputError, match=r"buckets=.*is empty"):

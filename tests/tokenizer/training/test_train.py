@@ -118,7 +118,7 @@ def test_the_tokenizer_is_shown_as_it_would_be_saved(tmp_path: Path) -> None:
 
 def test_lines_say_how_the_bits_are_used(tmp_path: Path) -> None:
     """A dead bit costs the generator a token's worth of nothing for ever; the loss alone does not show it."""
-    train(CONFIG, dataclasses.replace(RECIPE, steps=1), clips, tmp_path)
+    train(CONFIG, dataclasses.replace(RECIPE, steps=1, warmup_steps=0), clips, tmp_path)
     (line,) = metrics(tmp_path)
     assert {"bit_entropy", "dead_bits", "bit_entropy_1x1", "bit_entropy_2x2"} <= line.keys()
     assert 0 <= line["bit_entropy"] <= 1
@@ -179,10 +179,15 @@ def test_inflated_start_is_the_image_tokenizer(tmp_path: Path) -> None:
     """`inflate_from` must reach the first step: the video run starts where the image run ended."""
     image = dataclasses.replace(CONFIG, temporal_kernel=1)
     bucket = (TrainingBucket(schedule="32x32", num_frames=1),)
-    recipe = dataclasses.replace(RECIPE, buckets=bucket, steps=1)
+    recipe = dataclasses.replace(RECIPE, buckets=bucket, steps=1, warmup_steps=0)
     trained = train(image, recipe, lambda step, samples: clips(step)[:, :, :1], tmp_path / "image")
     video = dataclasses.replace(
-        RECIPE, steps=1, learning_rate=0.0, weight_decay=0.0, inflate_from=str(tmp_path / "image" / "tokenizer")
+        RECIPE,
+        steps=1,
+        warmup_steps=0,
+        learning_rate=0.0,
+        weight_decay=0.0,
+        inflate_from=str(tmp_path / "image" / "tokenizer"),
     )
     inflated = train(CONFIG, video, clips, tmp_path / "video")
     frame = clips(0)[:, :, :1]
@@ -202,7 +207,9 @@ def test_learning_rate_warms_up_and_ends_at_its_fraction() -> None:
 def test_without_a_clip_norm_gradients_are_not_scaled(tmp_path: Path) -> None:
     """Zero gradients, or none, would leave the weights as they were."""
     first, second, clipped = (
-        train(CONFIG, dataclasses.replace(RECIPE, steps=1, clip_norm=limit), clips, tmp_path / str(limit)).state_dict()
+        train(
+            CONFIG, dataclasses.replace(RECIPE, steps=1, warmup_steps=0, clip_norm=limit), clips, tmp_path / str(limit)
+        ).state_dict()
         for limit in (None, 1e6, 1e-6)
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
