@@ -119,4 +119,4 @@ def test_distances_that_need_other_networks(
     assert "rf-fvd|det=" in found["rfvd"]["signature"]
     assert any("no FVD" in warning for warning in found["rfvd"]["warnings"])
     assert main([*words, "--detector", str(tmp_path / "i3d.pt")]) == 2
-    assert "i3d.pt: cannot be read" in capsys.readouterr().err
+    assert "i3d.pt: is not a file" in capsys.readouterr().err
