@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     open_closed_streams()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for library in ("botocore", "aiobotocore", "megatron"):  # they log at every start what they found
+    # They log what they found at every start, and torch also at the end.
+    for library in ("botocore", "aiobotocore", "megatron", "torch._subclasses"):
         logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
     words = list(sys.argv[1:] if arguments is None else arguments)

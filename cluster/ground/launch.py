@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, answered, install, restore
-from videoar.cluster.ground.process import EXIT_LOST, PREEMPTED_MARKER, World, child_environment, mark_preempted
+from videoar.cluster.ground.process import (
+    EXIT_LOST,
+    PREEMPTED_MARKER,
+    World,
+    child_environment,
+    end_with_parent,
+    is_launched,
+    mark_preempted,
+)
 from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
 
 SHUTDOWN_S = 300.0
@@ -65,6 +74,20 @@ def launch(
 def _marked(run: Path) -> int:
     """EXIT_PREEMPTED if a worker has written that it saved because of a signal, also one of another machine."""
     return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else 0
+
+
+def starts_processes(processes: int) -> bool:
+    """Whether this process is to start those of its machine: `processes` of them, or one for a job of several machines.
+
+    InputError if it is one of a group already. A process that an outer torchrun or srun has started ends with it.
+    """
+    world, machines = World.here(), World.of_machines()
+    if world.world_size > 1 and not is_launched():  # otherwise the entry point has done so
+        end_with_parent()
+    if processes > 1 and world.world_size > 1 and machines.world_size == 1:
+        problem = f"cannot be started here, where WORLD_SIZE is {world.world_size}"
+        raise InputError("processes", processes, problem, "leave it out under torchrun")
+    return processes > 1 or (machines.world_size > 1 and world.world_size == 1)
 
 
 def _endpoint(machines: World) -> str:

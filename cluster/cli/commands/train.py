@@ -57,24 +57,15 @@ def train(words: Sequence[str], prog: str) -> int:
 
 
 def _train(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.launch import launch
+    from videoar.cluster.ground.launch import launch, starts_processes
     from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
-    from videoar.cluster.ground.process import World, end_with_parent, is_launched, mark_preempted
+    from videoar.cluster.ground.process import World, mark_preempted
     from videoar.pretrain.parallel.check import check_parallel
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world, machines = for_pretraining(recipe), World.here(), World.of_machines()
-    if world.world_size > 1 and not is_launched():  # otherwise the entry point has done so
-        end_with_parent()
-    if options.processes > 1 and world.world_size > 1 and machines.world_size == 1:
-        raise InputError(
-            "processes",
-            options.processes,
-            f"cannot be started here, where WORLD_SIZE is {world.world_size}",
-            "leave it out under torchrun",
-        )
-    run = _folder(options, recipe)
-    if options.processes > 1 or (machines.world_size > 1 and world.world_size == 1):
+    starts, run = starts_processes(options.processes), _folder(options, recipe)
+    if starts:
         from videoar.pretrain.train import check_start
 
         check_parallel(recipe, options.processes * machines.world_size)

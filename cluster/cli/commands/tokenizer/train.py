@@ -12,7 +12,6 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, flag_words, for_a_tokenizer, parse_with_recipe
 from videoar.cluster.cli.output import resume_line, say
-from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits
 
 if TYPE_CHECKING:
@@ -53,18 +52,13 @@ def train(words: Sequence[str], prog: str) -> int:
 
 def _train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.cli.commands.tokenizer.start_checks import check_start
-    from videoar.cluster.ground.process import World, end_with_parent, is_launched
+    from videoar.cluster.ground.launch import starts_processes
+    from videoar.cluster.ground.process import World
     from videoar.tokenizer.training.peers import check_shares
 
     options, named, flags = parse_with_recipe(TrainTokenizer, words, prog)
     recipe, world, machines = for_a_tokenizer(named), World.here(), World.of_machines()
-    if world.world_size > 1 and not is_launched():  # otherwise the entry point has done so
-        end_with_parent()
-    if options.processes > 1 and world.world_size > 1 and machines.world_size == 1:
-        problem = f"cannot be started here, where WORLD_SIZE is {world.world_size}"
-        raise InputError("processes", options.processes, problem, "leave it out under torchrun")
-    run = options.run or Path("runs") / recipe.name
-    starts = options.processes > 1 or (machines.world_size > 1 and world.world_size == 1)
+    starts, run = starts_processes(options.processes), options.run or Path("runs") / recipe.name
     check_shares(recipe.train, options.processes * machines.world_size if starts else world.world_size)
     check_start(run, recipe)
     if starts:
