@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.tokenizer.weights_file import is_plain
 
 KEYS = ("vae", "ema")
 """Entries that may hold the network; the first one that is in the file is used."""
@@ -92,7 +93,7 @@ def _check_beginning(path: Path) -> None:
 def _check_tensors(weights: dict[str, Any], path: Path) -> None:
     """InputError unless all are finite floating-point tensors whose values are in the file one by one."""
     for name, value in weights.items():
-        if not isinstance(value, Tensor) or value.layout != torch.strided or not value.is_floating_point():
+        if not is_plain(value):
             raise another_network(path, f"has no numbers in {name}")
     if sum(value.nbytes for value in weights.values()) > path.stat().st_size:
         raise damaged(path, "is shorter than the tensors that it describes")

@@ -8,7 +8,7 @@ then the background moves, and the motion of objects is that on the screen.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -171,16 +171,7 @@ def _at(look: Thing, drawn: tuple[float, float]) -> Thing:
         way = DIRECTIONS[look.direction][axis] * look.rate * FIRST_STRAIGHT_S / room
         low, high = max(0.0, -way), min(1.0, 1.0 - way)
         start.append(_between((low, high), share))
-    return Thing(
-        shape=look.shape,
-        colour=look.colour,
-        size=look.size,
-        speed=look.speed,
-        direction=look.direction,
-        radius=look.radius,
-        rate=look.rate,
-        start=(start[0], start[1]),
-    )
+    return replace(look, start=(start[0], start[1]))
 
 
 def _is_clear(things: tuple[Thing, ...]) -> bool:
