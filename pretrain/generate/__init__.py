@@ -5,7 +5,8 @@ the counter-based draws of `batch`.
 """
 
 from videoar.pretrain.generate.guidance import Guidance
-from videoar.pretrain.generate.pipeline import Request, VideoPipeline
+from videoar.pretrain.generate.pipeline import VideoPipeline
+from videoar.pretrain.generate.request import Request
 from videoar.pretrain.generate.video import Video
 
 __all__ = ["Guidance", "Request", "Video", "VideoPipeline"]

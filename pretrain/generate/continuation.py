@@ -49,7 +49,7 @@ def given_frames(
     if video is None:
         return None
     if isinstance(video, str | Path):
-        half = pixel_frames(max(1, (latent_frames(num_frames) + 1) // 2))
+        half = pixel_frames(half_of(latent_frames(num_frames)))
         frames = last_frames(video, schedule.name, fps, keep or half)
     else:
         frames = fit(video, *schedule.pixels)
@@ -64,6 +64,11 @@ def given_frames(
             "ask for more frames in all, or keep fewer of the given ones",
         )
     return frames
+
+
+def half_of(latents: int) -> int:
+    """The latent frames of a clip that are given by default, the first ones; at least one."""
+    return max(1, (latents + 1) // 2)
 
 
 def encode_history(

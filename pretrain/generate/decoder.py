@@ -19,9 +19,10 @@ from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 class CachedDecoder:
     """Logits of one frame after another, for `b` samples that advance together.
 
-    Rows of a pass are ordered (guidance branch, sample, token): branch 0 has the text, branch 1 the null table of
-    the same length. Positions are those of the whole sequence: only the index of the frame advances. With history
-    `context`, the context tokens of a frame are computed in the first pass of the next one, before its own tokens.
+    Rows of a pass are ordered (guidance branch, sample, token): branch 0 has the text, branch 1 the sample's negative
+    text if it has one, else the null table of the text's length. Positions are those of the whole sequence: only the
+    index of the frame advances. With history `context`, the context tokens of a frame are computed in the first pass
+    of the next one, before its own tokens.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class CachedDecoder:
         num_frames: int,
         window: int,
         branches: int = 1,
+        negative: Sequence[Shaped[np.ndarray, "_n ..."] | None] | None = None,
     ) -> None:
         config, device = model.config, model.input.weight.device
         self._model, self._schedule, self._branches = model, schedule, branches
-        lengths = [len(tokens) for tokens in text] * branches
+        prefixes = _prefixes(text, negative or [None] * len(text), branches)
+        lengths = [len(tokens) for tokens, _ in prefixes]
         self.cache = FrameCache(
             schedule,
             lengths,
@@ -58,7 +61,7 @@ class CachedDecoder:
         self._is_context = torch.from_numpy(layout.is_context[rows]).to(device)
         self._is_start = self._scale == 0
         self._move(-1)  # the tables are those of the second frame
-        self._prefill_text(text)
+        self._prefill_text(prefixes)
 
     def scale_logits(self, scale: int, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b n k"]:
         """Logits of the current frame's next scale; its keys and values are added to the cache.
@@ -116,13 +119,13 @@ class CachedDecoder:
         )
         return self._model(inputs, attend).unflatten(0, (self._branches, -1, end - first))
 
-    def _prefill_text(self, text: Sequence[Shaped[np.ndarray, "_m ..."]]) -> None:
+    def _prefill_text(self, prefixes: Sequence[tuple[Shaped[np.ndarray, "_m ..."], bool]]) -> None:
         """Keys and values of the text; shorter texts are padded, and no query sees the padding."""
         device, width = self._scale.device, self.cache.text_tokens
-        index = [np.arange(len(tokens)) for tokens in text] * self._branches
+        index = [np.arange(len(tokens)) for tokens, _ in prefixes]
         rows = np.concatenate([sequence * width + places for sequence, places in enumerate(index)])
-        count = len(index) * width
-        dropped = np.repeat(np.arange(self._branches) > 0, sum(len(tokens) for tokens in text))
+        count = len(prefixes) * width
+        dropped = np.concatenate([np.full(len(tokens), is_dropped) for tokens, is_dropped in prefixes])
         inputs = ModelInputs(
             features=torch.zeros(count, self._model.config.latent_dim, device=device),
             scale=torch.full((count,), -1, device=device),
@@ -131,11 +134,22 @@ class CachedDecoder:
             positions=self._text_positions.flatten(0, 1),
             places=torch.zeros(count, 3, dtype=torch.int64, device=device),
             text_rows=torch.from_numpy(rows).to(device),
-            text_tokens=torch.from_numpy(np.concatenate([*text] * self._branches)).to(device),
+            text_tokens=torch.from_numpy(np.concatenate([tokens for tokens, _ in prefixes])).to(device),
             text_index=torch.from_numpy(np.concatenate(index)).to(device),
             text_dropped=torch.from_numpy(dropped).to(device),
         )
         self._model(inputs, self.cache.text_attend(causal=self._model.config.text.attention == "causal"))
+
+
+def _prefixes(
+    text: Sequence[Shaped[np.ndarray, "_m ..."]], negative: Sequence[Shaped[np.ndarray, "_n ..."] | None], branches: int
+) -> list[tuple[Shaped[np.ndarray, "_m ..."], bool]]:
+    """The text of every sequence, and whether the null table takes its place."""
+    prefixes = [(tokens, False) for tokens in text]
+    if branches > 1:
+        pairs = zip(text, negative, strict=True)
+        prefixes += [(tokens, True) if other is None else (other, False) for tokens, other in pairs]
+    return prefixes
 
 
 def _two_frames(schedule: ScaleSchedule, text_lengths: Sequence[int], history: HistoryKind) -> PackLayout:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,9 @@ from videoar.pretrain.model.limits import check_limits
 from videoar.tokenizer import bsq, residual
 from videoar.tokenizer.residual import as_grid, as_tokens
 from videoar.tokenizer.scales import ScaleSchedule
+
+OnScale = Callable[[int, int], None]
+"""Called with a frame of the video and a scale, both from 0, when the bits of that scale are enqueued."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,14 +99,21 @@ def sample_frames(
     window: int,
     seeds: Sequence[int],
     history: Bool[Tensor, "b known tokens k"] | None = None,
+    negative: Sequence[Shaped[np.ndarray, "_n ..."] | None] | None = None,
+    start: int = 0,
+    on_scale: OnScale | None = None,
 ) -> Iterator[LatentFrame]:
     """Yield `num_frames` latent frames of every sample: first those of `history`, unchanged, then sampled ones.
 
-    A sample's result depends on its text, history and seed, not on its neighbours. Nothing here waits for the device.
+    `negative` has the texts that guidance leads away from. `start` is where these frames begin in a video of several
+    shots: each frame of it has random numbers of its own. A sample's result depends on its texts, history and seed,
+    not on its neighbours. Nothing here waits for the device.
     """
     check_limits(model.config, schedule, num_frames)
     branches = 1 if sampling.guidance.is_off else 2
-    decoder = CachedDecoder(model, schedule, text, num_frames=num_frames, window=window, branches=branches)
+    decoder = CachedDecoder(
+        model, schedule, text, num_frames=num_frames, window=window, branches=branches, negative=negative
+    )
     state = Accumulation(model, schedule, len(text))
     keys = torch.tensor(list(seeds), device=state.total.device)
     for frame in range(num_frames):
@@ -111,29 +121,38 @@ def sample_frames(
             bits = history[:, frame].to(state.total.device)
             decoder.read_frame(state.features_of(bits))
         else:
-            bits = _sample_frame(decoder, state, schedule, sampling, frame, num_frames, keys)
+            place = _Place(frame, num_frames, start, keys, on_scale)
+            bits = _sample_frame(decoder, state, schedule, sampling, place)
         yield LatentFrame(bits, state.total)
         decoder.advance()
         state.advance()
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a frame is: in its shot for guidance, in the video for its random numbers."""
+
+    frame: int
+    num_frames: int
+    start: int
+    keys: Int64[Tensor, " b"]
+    on_scale: OnScale | None
+
+
 def _sample_frame(
-    decoder: CachedDecoder,
-    state: Accumulation,
-    schedule: ScaleSchedule,
-    sampling: Sampling,
-    frame: int,
-    num_frames: int,
-    keys: Int64[Tensor, " b"],
+    decoder: CachedDecoder, state: Accumulation, schedule: ScaleSchedule, sampling: Sampling, place: _Place
 ) -> Bool[Tensor, "b tokens k"]:
     """The bits of one frame, scale by scale."""
     sampled = []
+    in_video = place.start + place.frame
     for scale in range(schedule.num_scales):
         logits = decoder.scale_logits(scale, state.feature(scale))
-        gamma = sampling.guidance.gamma(frame, scale, num_frames=num_frames, num_scales=schedule.num_scales)
+        gamma = sampling.guidance.gamma(place.frame, scale, num_frames=place.num_frames, num_scales=schedule.num_scales)
         logits = guided(logits, gamma)
-        sampled.append(sample_bits(logits, _uniform(logits, keys, frame, scale), sampling))
+        sampled.append(sample_bits(logits, _uniform(logits, place.keys, in_video, scale), sampling))
         state.add(sampled[-1], scale)
+        if place.on_scale is not None:
+            place.on_scale(in_video, scale)
     return torch.cat(sampled, dim=1)
 
 

@@ -1,5 +1,6 @@
 """The pipeline: from an exported folder and a request to frames."""
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.config import TextConfig
 from videoar.pretrain.generate import Request, Video, VideoPipeline
 from videoar.pretrain.generate.continuation import encode_history, given_frames
+from videoar.pretrain.generate.sampler import sample_frames
 from videoar.pretrain.generate.video import to_frames
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import ExportConfig
@@ -68,6 +70,92 @@ def test_streaming_yields_the_same_frames_as_they_are_ready(pipeline: VideoPipel
     first = next(stream)
     frames = np.stack([first, *stream])
     assert np.array_equal(frames, pipeline.batch([request])[0].frames)
+
+
+def test_a_long_stream_keeps_nothing(pipeline: VideoPipeline) -> None:
+    """More than 20 s of frames: what is alive in the middle is alive at the end, and no more."""
+    alive, frames = [], 0
+    for _ in pipeline.stream(Request(prompt="", num_frames=165, guidance=1.0, long="sliding")):
+        frames += 1
+        if frames in (81, 161):
+            gc.collect()
+            alive.append(sum(one.numel() for one in gc.get_objects() if issubclass(type(one), torch.Tensor)))
+    assert frames == 165
+    assert frames / pipeline.shape(None).fps > 20
+    assert alive[1] < 1.1 * alive[0], "a latent frame more is allowed: the decoder's thread may be one ahead"
+
+
+def _spied(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor | None]:
+    """The history of every sequence that is sampled from now on."""
+    histories: list[torch.Tensor | None] = []
+
+    def spy(*arguments: Any, **options: Any) -> Any:
+        histories.append(options["history"])
+        return sample_frames(*arguments, **options)
+
+    monkeypatch.setattr("videoar.pretrain.generate.pipeline.sample_frames", spy)
+    return histories
+
+
+def test_reencoded_shots_continue_what_was_shown(pipeline: VideoPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The history of a shot is encode(the decoded frames before it), and each shot is the continuation of these."""
+    histories = _spied(monkeypatch)
+    how: dict[str, Any] = {"guidance": 1.0, "temperature": 0.0}
+    video = pipeline("a boat", num_frames=21, long="reencode", overlap=5, **how).frames
+    assert len(video) == 21
+    assert len(histories) == 4
+    assert histories[0] is None
+    for shot, history in enumerate(histories[1:]):
+        end = 9 + 4 * shot
+        expected = encode_history(pipeline.tokenizer, SCHEDULE, video[end - 5 : end], torch.device("cpu"))
+        assert history is not None
+        assert torch.equal(history, expected)
+    continued = pipeline("a boat", video=video[4:9], num_frames=9, **how).frames
+    assert np.array_equal(video[9:13], continued[5:])
+
+
+def test_a_reencoded_continuation(pipeline: VideoPipeline) -> None:
+    """A given clip is the history of the first shot; draws of a later shot are not those of the first."""
+    clip = _clip(5)
+    long = pipeline("", video=clip, num_frames=17, long="reencode", overlap=1, seed=3).frames
+    assert np.array_equal(long[:9], pipeline("", video=clip, num_frames=9, seed=3).frames)
+    again = pipeline("", video=long[8:9], num_frames=9, seed=3).frames
+    assert not np.array_equal(again[1:], long[9:])
+    pair = pipeline.batch([Request(prompt="", num_frames=13, long="reencode", seed=seed) for seed in (0, 1)])
+    alone = pipeline("", num_frames=13, long="reencode", seed=1).frames
+    assert np.abs(pair[1].frames.astype(int) - alone).mean() < 1
+
+
+def test_an_untrained_length_is_said_once(pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """In the line that a person sees, and not again for every video of a batch."""
+    fresh = VideoPipeline(pipeline.model, pipeline.tokenizer, pipeline.config)
+    for seed in range(2):
+        fresh("", num_frames=13, seed=seed)
+    (line,) = caplog.messages
+    assert "long=reencode makes shots of 9 frames" in line
+    fresh("", num_frames=13, long="reencode")
+    assert len(caplog.messages) == 1
+
+
+def test_progress_is_told_by_frame_and_scale(pipeline: VideoPipeline) -> None:
+    """Every scale of every generated frame once, in order, also over shots; given frames take no scales."""
+    done: list[tuple[int, int]] = []
+    request = Request(prompt="", num_frames=13, long="reencode", image=_clip(1)[0])
+    list(pipeline.stream(request, lambda frame, scale: done.append((frame, scale))))
+    assert done == [(frame, scale) for frame in (1, 2, 3) for scale in range(SCHEDULE.num_scales)]
+
+
+def test_a_negative_prompt_is_led_away_from(pipeline: VideoPipeline) -> None:
+    """In place of no text; the prompt itself as its negative is guidance by nothing."""
+    plain = pipeline("a boat", num_frames=5, guidance=1.0).frames
+    same = pipeline("a boat", negative_prompt="a boat", num_frames=5, guidance=3.0).frames
+    assert np.array_equal(same, plain)
+    usual = pipeline("a boat", num_frames=5, guidance=9.0).frames
+    away = pipeline("a boat", negative_prompt="fog", num_frames=5, guidance=9.0).frames
+    assert not np.array_equal(away, usual)
+    requests = [Request(prompt="a boat", negative_prompt=text, num_frames=5, guidance=9.0) for text in ("fog", None)]
+    for video, alone in zip(pipeline.batch(requests), (away, usual), strict=True):
+        assert np.abs(video.frames.astype(int) - alone).mean() < 1
 
 
 def test_given_frames_come_back_as_the_decoder_rebuilds_them(pipeline: VideoPipeline) -> None:
@@ -138,6 +226,7 @@ def test_a_label_model(tmp_path: Path) -> None:
         ({"prompt": "a", "given_frames": 5}, "^given_frames=5: has no effect without a video"),
         ({"prompt": "a", "image": _clip(1)[0], "given_frames": 1}, "^given_frames=1: has no effect without a video"),
         ({"prompt": "a", "temperature": 0.0, "top_p": 0.5}, "^top_p=0.5: has no effect with temperature 0"),
+        ({"prompt": "a", "negative_prompt": "b", "guidance": 1.0}, "^negative_prompt=b: has no effect with guidance 1"),
         ({"prompt": "a", "window": 0}, "^window=0: is below 1"),
         ({"prompt": "a", "seed": -1}, "^seed=-1: is below 0"),
         ({"prompt": "a", "seed": 2**63}, "^seed=9223372036854775808: is above 9223372036854775807"),

@@ -80,10 +80,20 @@ def full_logits(model: VideoAR, text: np.ndarray, bits: Tensor, window: int, *, 
 
 
 @torch.inference_mode()
-def cached_logits(model: VideoAR, bits: Tensor, window: int, *, by_frame: int = 0, branches: int = 2) -> Tensor:
+def cached_logits(
+    model: VideoAR,
+    bits: Tensor,
+    window: int,
+    *,
+    by_frame: int = 0,
+    branches: int = 2,
+    negative: tuple[np.ndarray | None, ...] | None = None,
+) -> Tensor:
     """(branch, b, t, tokens, k): the first `by_frame` frames in one pass each, the others scale by scale."""
     batch, num_frames = bits.shape[:2]
-    decoder = CachedDecoder(model, SCHEDULE, PROMPTS[:batch], num_frames=num_frames, window=window, branches=branches)
+    decoder = CachedDecoder(
+        model, SCHEDULE, PROMPTS[:batch], num_frames=num_frames, window=window, branches=branches, negative=negative
+    )
     state, found = Accumulation(model, SCHEDULE, batch), []
     for frame in range(num_frames):
         if frame < by_frame:
@@ -117,6 +127,7 @@ CASES = (
     Case(num_frames=1),
     Case(num_frames=6, window=2),
     Case(num_frames=4, window=3),
+    Case(num_frames=14, window=3),
     Case(num_frames=4, window=1),
     Case(rope="raw"),
     Case(rope="corner", area=True),
@@ -216,6 +227,19 @@ def test_a_continuation_of_its_own_output_is_that_output(history: HistoryKind) -
     model = _model(replace(CONFIG, history=history))
     whole = _sample(model)
     assert torch.equal(_sample(model, history=whole[:, :2]), whole)
+
+
+def test_a_negative_text_takes_the_place_of_the_null_table() -> None:
+    """Its branch has the logits of that text alone, whatever the lengths of the texts next to it."""
+    model, bits = _model(), _bits(2, 3)
+    for negative in ((PROMPTS[1], PROMPTS[0]), (PROMPTS[1], None)):
+        found = cached_logits(model, bits, 2, negative=negative)
+        for sample, text in enumerate(negative):
+            of_text = PROMPTS[sample] if text is None else text
+            full = full_logits(model, of_text, bits[sample], 2, dropped=text is None)
+            torch.testing.assert_close(found[1, sample], full, atol=1e-4, rtol=0)
+            positive = full_logits(model, PROMPTS[sample], bits[sample], 2)
+            torch.testing.assert_close(found[0, sample], positive, atol=1e-4, rtol=0)
 
 
 def test_gamma_one_is_the_unguided_model() -> None:

@@ -1,0 +1,120 @@
+"""Captions and labels of requests as the tokens that a model reads, and the guidance that compares with them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+
+from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.generate.guidance import Guidance, parse_guidance
+from videoar.pretrain.generate.request import Request
+from videoar.pretrain.generate.sampler import Sampling
+from videoar.pretrain.model.pretrained import ExportConfig
+from videoar.pretrain.model.vocabulary import BytesText, LabelText, text_tokens
+
+if TYPE_CHECKING:
+    from videoar.data_pipeline.text.t5 import LiveText
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the samples of a batch are generated from, and how."""
+
+    text: Sequence[Shaped[np.ndarray, "_m ..."]]
+    negative: Sequence[Shaped[np.ndarray, "_n ..."] | None]
+    """Text that guidance leads away from; None: away from the model without text."""
+    sampling: Sampling
+
+
+class TextSide:
+    """Turns requests into conditions, for the weights of one export."""
+
+    def __init__(self, config: ExportConfig, text_encoder: str | Path | None, device: torch.device) -> None:
+        self._config, self._text_encoder, self._device = config, text_encoder, device
+        self._told: set[object] = set()
+        kind = config.model.text.kind
+        if text_encoder is not None and kind != "t5":
+            raise InputError(
+                "text_encoder", text_encoder, f"is not read by weights of text kind {kind}", "leave it out"
+            )
+
+    def conditions(self, requests: Sequence[Request]) -> Conditions:
+        """The tokens of all requests, which are sampled as the first one says."""
+        first = requests[0]
+        guidance = self._guidance(first.guidance)
+        return Conditions(
+            [self._tokens(request) for request in requests],
+            [self._negative(request, guidance) for request in requests],
+            Sampling(guidance=guidance, temperature=first.temperature, top_p=first.top_p),
+        )
+
+    def tell(self, line: str, about: object = None) -> None:
+        """Log a remark, once."""
+        if (line, about) not in self._told:
+            self._told.add((line, about))
+            log.warning("%s", line)
+
+    def _tokens(self, request: Request) -> Shaped[np.ndarray, "m ..."]:
+        """The condition as token ids or states. InputError if it is of the wrong kind."""
+        kind = self._config.model.text.kind
+        wanted, other = (("label", "prompt"), ("prompt", "label"))[kind != "label"]
+        value = getattr(request, wanted)
+        trained_on = "captions" if kind != "label" else "labels"
+        if (misplaced := getattr(request, other)) is not None:
+            problem = f"does not fit: the model was trained on {trained_on}"
+            raise InputError(other, misplaced, problem, f"give a {wanted} instead")
+        if value is None:
+            problem = f"must be given: the model was trained on {trained_on}"
+            raise InputError(wanted, value, problem, f"give a {wanted}")
+        return self._encoded(value, wanted)
+
+    def _negative(self, request: Request, guidance: Guidance) -> Shaped[np.ndarray, "m ..."] | None:
+        """The negative prompt as token ids or states. InputError where nothing reads it."""
+        if request.negative_prompt is None:
+            return None
+        if self._config.model.text.kind == "label":
+            problem = "does not fit: the model was trained on labels"
+            raise InputError("negative_prompt", request.negative_prompt, problem, "leave it out")
+        if guidance.is_off:
+            problem, remedy = "has no effect, because guidance is 1 (off)", "add a guidance such as 3, or leave it out"
+            raise InputError("negative_prompt", request.negative_prompt, problem, remedy)
+        return self._encoded(request.negative_prompt, "negative_prompt")
+
+    def _encoded(self, value: Any, field: str) -> Shaped[np.ndarray, "m ..."]:
+        """Token ids or states; text that is longer than the model reads is told."""
+        tokens, text = self._text.encode(value), self._text
+        if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):
+            line = f"{field}: the model reads the first {len(tokens)} of its {whole} tokens; the rest is ignored"
+            self.tell(line, value)
+        return tokens
+
+    def _guidance(self, asked: str | float | Guidance | None) -> Guidance:
+        """The ramp that is asked for, or that of the export."""
+        exported = parse_guidance(self._config.guidance)
+        guidance = exported if asked is None else parse_guidance(asked)
+        if exported.is_off and not guidance.is_off:
+            self.tell(
+                f"guidance={asked}: compares with the model without text, which these weights were not trained to be "
+                "(text_dropout 0); leave it out if the video is noise"
+            )
+        return guidance
+
+    @cached_property
+    def _text(self) -> BytesText | LabelText | LiveText:
+        """What encodes conditions; a T5 encoder is opened at the first prompt."""
+        text = self._config.model.text
+        if text.kind != "t5":
+            return text_tokens(text)
+        from videoar.data_pipeline.text.t5 import LiveText  # needs transformers, which other texts do not
+
+        return LiveText(self._text_encoder or text.path, text.max_tokens, text.encoder_hash, self._device)
