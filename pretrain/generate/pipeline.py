@@ -131,6 +131,10 @@ class VideoPipeline:
             if following:
                 history = self._encoded(np.concatenate(shown, axis=1), following, shape)
 
+    def check(self, request: Request) -> None:
+        """InputError for a frame size or a length that these weights cannot make; nothing is generated."""
+        plan_shots(request, self.shape(request.schedule), self.num_frames(request))
+
     def num_frames(self, request: Request) -> int:
         """Pixel frames of the result."""
         return self.shape(request.schedule).num_frames if request.num_frames is None else request.num_frames

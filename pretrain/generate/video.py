@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -32,25 +34,40 @@ class Video:
 
 
 def save_mp4(frames: Iterable[UInt8[np.ndarray, "h w 3"]], path: str | Path, fps: float) -> Path:
-    """Write frames as they come; the file appears when it is complete, and replaces one of the same name.
+    """Write frames as they come; the file appears when it is complete, and replaces one of the same name."""
+    with mp4_writer(Path(path), fps) as add:
+        for frame in frames:
+            add(frame)
+    return Path(path)
+
+
+AddFrame = Callable[[UInt8[np.ndarray, "h w 3"]], None]
+"""Appends a frame to a video that is being written."""
+
+
+@contextmanager
+def mp4_writer(path: Path, fps: float) -> Iterator[AddFrame]:
+    """What appends frames to an MP4 (H.264, yuv420p), which appears after the block, when it is complete.
 
     An odd height or width gains one repeated row or column: yuv420p halves both.
     """
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"movflags": "faststart"}
     with written_aside(path) as aside, av.open(str(aside), "w", format="mp4", options=options) as container:
-        stream = None
-        for frame in frames:
+        stream: Any = None
+
+        def add(frame: UInt8[np.ndarray, "h w 3"]) -> None:
+            nonlocal stream
             frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
             if stream is None:
                 rate = Fraction(fps).limit_denominator(1001)
                 stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
                 stream.height, stream.width, stream.pix_fmt = frame.shape[0], frame.shape[1], "yuv420p"
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+
+        yield add
         assert stream is not None, "a video has at least one frame"
         container.mux(stream.encode())
-    return path
 
 
 def fit(frames: UInt8[np.ndarray, "f h w 3"], height: int, width: int) -> UInt8[np.ndarray, "f height width 3"]:

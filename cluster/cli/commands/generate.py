@@ -1,24 +1,39 @@
-"""`videoar generate`: a video file from a caption, a label, a picture or a clip."""
+"""`videoar generate`: video files from captions, labels, pictures or clips."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import Weights, parse, typed_as
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
+from videoar.cluster.cli.output import say, warn
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.files import check_folder, refuse_existing
-from videoar.cluster.ground.limits import MAX_FRAMES, DrawingSeed, PixelFrames, Seconds, Temperature, TopP, ZeroOrMore
+from videoar.cluster.ground.files import check_folder
+from videoar.cluster.ground.limits import (
+    MAX_FRAMES,
+    DrawingSeed,
+    OneOrMore,
+    PixelFrames,
+    Seconds,
+    Temperature,
+    TopP,
+    ZeroOrMore,
+)
+from videoar.cluster.ground.progress import ProgressLine
 from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
 
 if TYPE_CHECKING:
-    from videoar.pretrain.generate import VideoPipeline
+    from videoar.pretrain.generate import Request, VideoPipeline
+    from videoar.pretrain.generate.files import Progress
+    from videoar.pretrain.generate.prompts import Job
+    from videoar.pretrain.generate.writers import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +42,31 @@ class Generate:
 
     `videoar generate WEIGHTS --prompt "a red square moves right" --out square.mp4`
     `videoar generate WEIGHTS --prompt "" --video clip.mp4 --num-frames 33 --out continued.mp4`
+    `videoar generate WEIGHTS --prompt "a boat" --seconds 20 --long reencode --out boat.gif`
+    `videoar generate WEIGHTS --prompts prompts.jsonl --batch 4 --out videos`
 
     The result has the size and frame rate of training. Of a clip it holds the last frames that are continued, as the
-    tokenizer shows them, and what follows.
+    tokenizer shows them, and what follows. The path is printed on stdout; progress and time are on stderr.
     """
 
     weights: Weights
     """Folder that `videoar export` wrote."""
-    out: Annotated[Path, arg(metavar="FILE.mp4")] = Path("video.mp4")
-    """File to write; one that exists is refused without --force."""
+    out: Annotated[Path | None, arg(metavar="FILE")] = None
+    """File to write, .mp4, .gif or .png (a sheet of at most 8 frames); one that exists is refused without --force.
+    With --prompts, a folder, which gets 0000.mp4, 0001.mp4, ...; video.mp4, or the folder videos, if not given."""
+    format: Literal["mp4", "gif", "png", "frames"] | None = None
+    """Kind of output; `frames` fills a folder with a PNG file for each frame. If not given: by the end of the name of
+    FILE, and mp4 with --prompts."""
     prompt: Annotated[str | None, arg(metavar="TEXT")] = None
     """Caption, for weights trained on captions."""
+    prompts: Annotated[Path | None, arg(metavar="FILE")] = None
+    """File with a caption on each line, or .jsonl: on each line an object with `prompt` and, where it differs from the
+    command's options, `negative_prompt`, `label`, `image`, `video`, `given_frames`, `num_frames`, `long`, `overlap`,
+    `size`, `guidance`, `temperature`, `top_p` or `seed`. Videos that are there are skipped: rerunning resumes."""
+    batch: Annotated[OneOrMore, arg(metavar="N")] = 1
+    """With --prompts: most videos that are made at once, of consecutive lines of one size and length."""
+    negative_prompt: Annotated[str | None, arg(metavar="TEXT")] = None
+    """Text that guidance leads away from; if not given, it leads away from the model without text."""
     label: Annotated[ZeroOrMore | None, arg(metavar="N")] = None
     """Number of the class, for weights trained on labels."""
     text_encoder: Annotated[Path | None, arg(metavar="DIR")] = None
@@ -52,6 +81,12 @@ class Generate:
     """Pixel frames of the result, 1 + 4n, including the given ones; as in training if not given."""
     seconds: Annotated[Seconds | None, arg(metavar="S")] = None
     """Duration of the result, rounded up to a length that the model can make; use it instead of --num-frames."""
+    long: Literal["sliding", "reencode"] | None = None
+    """How to make a video that is longer than in training: `sliding` lets the window of past frames move along;
+    `reencode` makes shots of the trained length, each of which continues the last frames of the one before, decoded and
+    encoded again (the paper's duration extension). If not given: sliding, with a warning."""
+    overlap: Annotated[PixelFrames | None, arg(metavar="N")] = None
+    """With --long reencode: pixel frames that a shot continues, 1 + 4n; half of a shot if not given."""
     size: Annotated[str | None, arg(metavar="HxW")] = None
     """Frame size in pixels, one that the weights were trained on; the largest if not given."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
@@ -62,58 +97,149 @@ class Generate:
     top_p: TopP = 1.0
     """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
     seed: DrawingSeed = 0
-    """Seed of the sampling: the same seed gives the same video on the same device."""
+    """Seed of the sampling: the same seed gives the same video on the same device. With --prompts, that of the first
+    line; each further line adds 1."""
     force: bool = False
-    """Replace the file if it exists."""
+    """Replace what exists."""
 
 
 def generate(words: Sequence[str], prog: str) -> int:
     options = parse(Generate, words, prog)
-    _check_seconds(options)
-    _check_out(options)
+    _check_options(options)
+    kind = _check_out(options)
     from videoar.pretrain.generate import VideoPipeline
 
+    requests = _requests(options)
     pipeline = VideoPipeline.from_pretrained(options.weights, text_encoder=options.text_encoder)
     encoder = {"path": "text_encoder"} if options.text_encoder else {}
     with typed_as(schedule="size", **encoder):
-        video = pipeline(
-            options.prompt,
-            label=options.label,
-            image=options.image,
-            video=options.video,
-            given_frames=options.given_frames,
-            num_frames=_num_frames(options, pipeline),
-            schedule=options.size,
-            guidance=options.guidance,
-            temperature=options.temperature,
-            top_p=options.top_p,
-            seed=options.seed,
-        )
-    say(str(video.save(options.out)))
+        requests = _checked(options, requests, pipeline)
+        _make(_jobs(options, requests, pipeline, kind), pipeline, kind, options)
     return 0
 
 
-def _num_frames(options: Generate, pipeline: VideoPipeline) -> int | None:
-    """Pixel frames of the result, also from a duration at the frame rate of its size."""
-    if options.seconds is None:
-        return options.num_frames
-    frames = options.seconds * pipeline.shape(options.size).fps
+def _requests(options: Generate) -> list[Request]:
+    from videoar.pretrain.generate import Request
+    from videoar.pretrain.generate.prompts import read_prompts
+
+    names = ("negative_prompt", "image", "video", "given_frames", "num_frames", "long", "overlap", "guidance")
+    common: dict[str, Any] = {name: getattr(options, name) for name in (*names, "temperature", "top_p", "seed")}
+    common["schedule"] = options.size
+    if options.prompts is not None:
+        return read_prompts(options.prompts, common)
+    with typed_as(schedule="size"):
+        return [Request(prompt=options.prompt, label=options.label, **common)]
+
+
+def _jobs(options: Generate, requests: list[Request], pipeline: VideoPipeline, kind: Kind) -> list[list[Job]]:
+    """The videos that are still to be made, in batches."""
+    from videoar.pretrain.generate.prompts import Job, batches, jobs
+
+    if options.prompts is None:
+        return [[Job(requests[0], _out(options))]]
+    wanted, done = jobs(requests, _out(options), kind, _weights(pipeline), force=options.force)
+    if done:
+        warn(f"{done} of {len(requests)} videos are there already")
+    return list(batches(wanted, options.batch))
+
+
+def _weights(pipeline: VideoPipeline) -> dict[str, object]:
+    """What tells weights apart in the record of a video."""
+    origin = pipeline.config.provenance
+    return {name: asdict(origin)[name] for name in ("run", "recipe_hash", "step", "ema")}
+
+
+def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options: Generate) -> None:
+    """Make one batch after another, with progress over all of them."""
+    from videoar.pretrain.generate.files import make, total_passes
+    from videoar.pretrain.generate.prompts import record
+
+    total, before, begun = sum(total_passes(pipeline, batch) for batch in planned), 0, time.monotonic()
+    for number, batch in enumerate(planned):
+        if options.prompts is not None:
+            for job in batch:
+                record(job, _weights(pipeline))
+        with ProgressLine("generate", total, before) as line:
+
+            def show(progress: Progress, line: ProgressLine = line, before: int = before, number: int = number) -> None:
+                _show(line, progress, before + progress.done, total, time.monotonic() - begun, (number, len(planned)))
+
+            took_s = make(pipeline, batch, kind, show)
+        before += total_passes(pipeline, batch)
+        _told(batch, pipeline, took_s)
+
+
+def _show(
+    line: ProgressLine, progress: Progress, done: int, total: int, elapsed_s: float, batches: tuple[int, int]
+) -> None:
+    """Which frame and scale, of which batch, and how long the rest will take."""
+    figures = f"frame {progress.frame}/{progress.num_frames}  scale {progress.scale}/{progress.num_scales}"
+    if batches[1] > 1:
+        figures += f"  batch {batches[0] + 1}/{batches[1]}"
+    facts = {"task": "generate", "done": done, "total": total, "frame": progress.frame, "scale": progress.scale}
+    eta = {"eta_s": round(elapsed_s / done * (total - done), 1)}
+    line.show("generate", done, total, figures, {**facts, "batch": batches[0], **eta})
+
+
+def _told(batch: list[Job], pipeline: VideoPipeline, took_s: float) -> None:
+    """The paths on stdout; on stderr what was made, and how long it took."""
+    request = batch[0].request
+    shape, frames = pipeline.shape(request.schedule), pipeline.num_frames(request)
+    for job in batch:
+        say(str(job.out))
+    each = f"{len(batch)} videos of " if len(batch) > 1 else ""
+    duration = f", {frames / shape.fps:.3g} s of video" if frames > 1 else ""
+    warn(f"{each}{frames} frame{'s' * (frames > 1)} of {shape.schedule}{duration}: took {took_s:.1f} s")
+
+
+def _checked(options: Generate, requests: list[Request], pipeline: VideoPipeline) -> list[Request]:
+    """The requests with their lengths; InputError if the weights cannot make one of them, before any is made."""
+    from videoar.pretrain.generate.prompts import in_line
+
+    checked = []
+    for number, request in enumerate(requests):
+        with in_line(number + 1) if options.prompts is not None else nullcontext():
+            checked.append(_with_length(request, options.seconds, pipeline))
+            pipeline.check(checked[-1])
+    return checked
+
+
+def _with_length(request: Request, seconds: float | None, pipeline: VideoPipeline) -> Request:
+    """With a duration: the request with the frames that it has at the frame rate of its size."""
+    if seconds is None or request.num_frames is not None:
+        return request
+    frames = seconds * pipeline.shape(request.schedule).fps
     if frames > MAX_FRAMES:
-        longest = MAX_FRAMES / pipeline.shape(options.size).fps
-        raise InputError("seconds", options.seconds, f"is more than {MAX_FRAMES} frames", f"use {longest:g} or less")
-    return pixel_frames(1 + math.ceil(max(0.0, frames - 1) / FRAMES_PER_LATENT))
+        longest = MAX_FRAMES / pipeline.shape(request.schedule).fps
+        raise InputError("seconds", seconds, f"is more than {MAX_FRAMES} frames", f"use {longest:g} or less")
+    return replace(request, num_frames=pixel_frames(1 + math.ceil(max(0.0, frames - 1) / FRAMES_PER_LATENT)))
 
 
-def _check_seconds(options: Generate) -> None:
-    """InputError if --num-frames is given as well."""
+def _check_options(options: Generate) -> None:
+    """InputError for options that contradict each other, or have no effect."""
     if options.seconds is not None and options.num_frames is not None:
         raise InputError("seconds", options.seconds, "is given together with num_frames", "give one of them")
+    for name in ("prompt", "label"):
+        if options.prompts is not None and getattr(options, name) is not None:
+            raise InputError(name, getattr(options, name), "is given together with prompts", "give one of them")
+    if options.batch > 1:
+        only_with(options, "prompts", "batch")
 
 
-def _check_out(options: Generate) -> None:
-    """Refuse a file that cannot be written before a minute is spent on sampling."""
-    out = options.out
-    refuse_existing("out", out, force=options.force)
-    if out.suffix.lower() != ".mp4":
-        raise InputError("out", out, "is not the name of an MP4 file", "let it end in .mp4")
-    check_folder("out", out.parent)
+def _out(options: Generate) -> Path:
+    return options.out or Path("video.mp4" if options.prompts is None else "videos")
+
+
+def _check_out(options: Generate) -> Kind:
+    """The kind of output; refuses what cannot be written before a minute is spent on sampling."""
+    from videoar.pretrain.generate.writers import check_output, kind_of
+
+    out = _out(options)
+    if options.prompts is not None:
+        check_folder("out", out)
+        return options.format or "mp4"
+    if out.is_dir() and options.format != "frames":
+        raise InputError("out", out, "is a folder", "name a file")
+    kind = kind_of(out, options.format)
+    check_output(out, kind, force=options.force)
+    return kind

@@ -39,6 +39,8 @@ folder, out = sys.argv[1:]
 VideoAR.from_pretrained(folder)
 video = VideoPipeline.from_pretrained(folder)(prompt="a red square", num_frames=5, seed=0)
 print(video.frames.shape)
+long = ["--num-frames", "9", "--long", "reencode", "--format", "gif", "--out", out + ".d"]
+assert main(["generate", folder, "--prompts", out + ".txt", *long]) == 0
 sys.exit(main(["generate", folder, "--prompt", "a red square", "--num-frames", "5", "--out", out]))
 """
 
@@ -63,5 +65,7 @@ def export(tmp_path: Path) -> Path:
 def test_an_export_generates_without_extras(export: Path, tmp_path: Path) -> None:
     """`pip install .` is all that a user of the weights needs: an import of a training library would break it."""
     out = tmp_path / "video.mp4"
+    (tmp_path / "video.mp4.txt").write_text("a boat")
     assert "(5, 32, 32, 3)" in run_without(EXTRAS, GENERATE, export, out)
     assert out.stat().st_size > 0
+    assert (tmp_path / "video.mp4.d" / "0000.gif").stat().st_size > 0

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
+from tests.decoded import decoded
 from tests.exported import MODEL, clip_shape, export_folder
 from videoar.cluster.entry import main
 
@@ -18,6 +23,10 @@ from videoar.cluster.entry import main
         (("--out", "video.avi"), "out"),
         (("--seconds", "2", "--num-frames", "9"), "seconds"),
         (("--out", "."), "out"),
+        (("--out", "video.gif", "--format", "png"), "out"),
+        (("--prompt", "a", "--prompts", "p.txt"), "prompt"),
+        (("--batch", "2"), "batch"),
+        (("--prompts", "absent.txt"), "prompts"),
         (("--out", "square.mp4/video.mp4"), "out"),
         (("--out", "square.mp4"), "out"),
         (("--out", "new/video.mp4"), "weights"),
@@ -59,6 +68,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
         (("--guidance", "nan"), "guidance=nan: is not a number; correct the value"),
         (("--text-encoder", "t5"), "text_encoder=t5: is not read by weights of text kind bytes; leave it out"),
         (("--image", "a.png", "--num-frames", "1"), "image=a.png: is all of a result of one frame; ask for num_frames"),
+        (("--overlap", "5"), "overlap=5: has no effect without long=reencode; leave it out"),
+        (("--negative-prompt", "b", "--guidance", "1"), "negative_prompt=b: has no effect with guidance 1; leave it"),
         (("--temperature", "0", "--top-p", "0.5"), "top_p=0.5: has no effect with temperature 0; leave it out"),
     ],
 )
@@ -82,3 +93,61 @@ def test_a_duration_is_of_the_frame_rate_of_its_size(
     with av.open(out) as film:
         assert film.streams.video[0].average_rate == fps
         assert len(list(film.decode(video=0))) == frames
+
+
+def test_a_path_on_stdout_and_the_time_on_stderr(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`open $(videoar generate ...)` gets the path alone; who waits sees frame, scale, what is left, and the end."""
+    out = tmp_path / "video.gif"
+    words = ("--prompt", "a", "--num-frames", "13", "--long", "reencode", "--out", str(out), "--guidance", "1")
+    assert main(["generate", weights, *words]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{out}\n"
+    *_, progress, last = said.err.splitlines()
+    assert json.loads(progress) == {
+        "task": "generate", "done": 8, "total": 8, "frame": 4, "scale": 2, "batch": 0, "eta_s": 0.0
+    }  # fmt: skip
+    assert re.fullmatch(r"13 frames of 32x32, 1\.62 s of video: took [\d.]+ s", last)
+    assert len(decoded(out)) == 13
+
+
+def test_a_file_of_prompts_is_made_once_and_resumed(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numbered, in batches, each equal to the video made alone; what is there stays as it is."""
+    prompts, out = tmp_path / "prompts.jsonl", tmp_path / "videos"
+    lines = ['{"prompt": "a"}', '{"prompt": "boat", "seed": 9}', '{"prompt": "", "size": "48x48", "num_frames": 5}']
+    prompts.write_text("\n".join(lines))
+    command = ["generate", weights, "--prompts", str(prompts), "--out", str(out), "--format", "frames", "--seed", "4"]
+    command += ["--batch", "2", "--num-frames", "5"]
+    assert main(command) == 0
+    names = [str(out / f"000{number}") for number in range(3)]
+    assert capsys.readouterr().out.splitlines() == names
+    assert [len(list(Path(name).iterdir())) for name in names] == [5, 5, 5]
+    alone = tmp_path / "alone"
+    single = ["--prompt", "boat", "--seed", "9", "--num-frames", "5", "--out", str(alone), "--format", "frames"]
+    assert main(["generate", weights, *single]) == 0
+    pair = (np.stack([decoded(path)[0] for path in sorted(folder.iterdir())]) for folder in (out / "0001", alone))
+    assert np.abs(next(pair).astype(int) - next(pair)).max() <= 1
+    shutil.rmtree(out / "0001")
+    before = (out / "0000" / "00000.png").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == names[1:2]
+    assert "2 of 3 videos are there already" in said.err
+    assert (out / "0000" / "00000.png").stat().st_mtime_ns == before
+    prompts.write_text("another\n")
+    assert main([*command[:3], str(prompts), *command[4:]]) == 2
+
+
+def test_a_line_that_the_weights_cannot_make_is_named_first(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after the videos of the 799 lines before it."""
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"prompt": "a"}\n{"prompt": "a", "size": "64x64"}\n')
+    assert main(["generate", weights, "--prompts", str(prompts), "--out", str(tmp_path / "videos")]) == 2
+    assert capsys.readouterr().err.startswith("prompts (line 2): size=64x64: is not a frame size")
+    assert not (tmp_path / "videos").exists()
