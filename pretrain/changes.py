@@ -25,8 +25,8 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
 from videoar.pretrain.engine.learning_rate import learning_rate
 from videoar.pretrain.resume import RunProgress, open_checkpoint, order_hash
-from videoar.pretrain.run_checks import first_difference, has_begun_from, numbers, saved_recipe
-from videoar.pretrain.run_folder import METRICS, checkpoints, record_event
+from videoar.pretrain.run_checks import check_beginning, first_difference, numbers, saved_recipe
+from videoar.pretrain.run_folder import checkpoints, record_event
 from videoar.pretrain.stages import Plateau, nth_stage
 
 ANYTIME = ("optimizer", "correction", "log", "text_dropout", "precision", "guidance", "name")
@@ -73,9 +73,7 @@ def find_origin(origin: str, recipe: Recipe, folder: Path) -> Source | None:
     if not (at and run and step.isdecimal()):
         raise InputError("from", origin, "is not RUN@STEP", "give the folder of a run and a step that it has saved")
     origin = f"{Path(run).resolve()}@{int(step)}"
-    if saved_steps(checkpoints(folder, recipe)) or (folder / METRICS).exists():
-        if not has_begun_from(folder, origin):
-            raise InputError("run", folder, f"has not begun from {origin}", "give another --run, or leave out --from")
+    if not check_beginning(folder, recipe, origin, "from"):
         return None
     if (other := saved_recipe(Path(run), "from", "restore it, or begin from another run")) is None:
         raise InputError("from", origin, "is not a run", "give the folder that `videoar train --run` wrote")

@@ -117,11 +117,11 @@ def load(engine: Engine, saved: Checkpoint) -> bool:
     return not damaged
 
 
-def meta(recipe: Recipe, engine: Engine, datasets: dict[str, Manifest], progress: RunProgress) -> dict[str, Any]:
-    """What a checkpoint records besides its tensors."""
+def meta(recipe: Recipe, updates: int, datasets: dict[str, Manifest], progress: RunProgress) -> dict[str, Any]:
+    """What a checkpoint records besides its tensors; `updates` counts the optimizer steps that were applied."""
     return {
         "step": progress.step,
-        "updates": engine.updates,
+        "updates": updates,
         "stage": stage_at(recipe.stages, max(progress.step - 1, 0), progress.ended).stage.name,
         "progress": to_dict(progress),
         "order": order_hash(recipe, datasets, progress),

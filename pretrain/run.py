@@ -164,7 +164,7 @@ class Run:
         self.health.enter("save", self.step)
         self.progress = replace(self.progress, losses=tuple(self.reports.losses.losses))
         self.saved = self.step
-        self.reports.blocked_s = self.saver.begin(meta(self.recipe, self.engine, self.datasets, self.progress))
+        self.reports.blocked_s = self.saver.begin(meta(self.recipe, self.engine.updates, self.datasets, self.progress))
         if self._due(self.recipe.log.sample_every) and not self.stopping:
             self.finish_save()  # the videos are made from this checkpoint
             self.health.enter("samples", self.step)

@@ -85,8 +85,17 @@ def has_saved(run: Path) -> bool:
     )
 
 
-def has_begun_from(run: Path, origin: str) -> bool:
-    """Whether a run records that it began from this step of another run."""
+def check_beginning(run: Path, recipe: Recipe, origin: str, flag: str) -> bool:
+    """Whether a run is still to begin from `origin`; False if it has. InputError for a run that began otherwise."""
+    if not (saved_steps(checkpoints(run, recipe)) or (run / METRICS).exists()):
+        return True
+    if not _has_begun_from(run, origin):
+        raise InputError("run", run, f"has not begun from {origin}", f"give another --run, or leave out --{flag}")
+    return False
+
+
+def _has_begun_from(run: Path, origin: str) -> bool:
+    """Whether a run records that it began from this step of another run, or with these weights."""
     return any(event.get("event") == "begun_from" and event.get("origin") == origin for event in _lines(run / EVENTS))
 
 

@@ -26,6 +26,7 @@ from videoar.pretrain.data import check_tokenizer, open_datasets, prepare_data, 
 from videoar.pretrain.engine.learning_rate import learning_rate
 from videoar.pretrain.engine.profile import measured_communication
 from videoar.pretrain.engine.protocol import training_device
+from videoar.pretrain.fine_tuning import ExportedStart, begin_with, find_weights
 from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
@@ -37,11 +38,19 @@ from videoar.pretrain.samples import check_sampling
 from videoar.pretrain.step_reports import StepReports
 
 
-def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: bool = False, origin: str = "") -> None:
+def train(
+    recipe: Recipe,
+    folder: Path,
+    world: World | None = None,
+    *,
+    change: bool = False,
+    origin: str = "",
+    init: Path | None = None,
+) -> None:
     """Train a recipe into a run directory, from its newest whole checkpoint on; raises Preempted after a signal.
 
     With `change` the run continues under a recipe that differs where it may; a run with an `origin` (RUN@STEP) begins
-    from that step of another run.
+    from that step of another run; a run with `init`, the folder of an export, begins with its weights.
 
     Under torchrun every process calls this; the first one writes the files. The number of processes changes no number
     of the run except through the order of sums.
@@ -49,7 +58,7 @@ def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: b
     world, recipe = world or World.here(), anchored(recipe)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    source = check_start(recipe, folder, change=change, origin=origin) if world.is_first else None
+    source = check_start(recipe, folder, change=change, origin=origin, init=init) if world.is_first else None
     with (
         Preemption(grace_s(recipe.faults.stop_within_s), lambda: mark_preempted(folder)) as preemption,
         sole_writer(folder) if world.is_first else contextlib.nullcontext(),
@@ -65,8 +74,11 @@ def train(recipe: Recipe, folder: Path, world: World | None = None, *, change: b
             check_writable(root)
         if source is not None:
             open_run(folder, given, world)
-            apply(source, recipe, folder, datasets)
-        elif change or origin:
+            if isinstance(source, ExportedStart):
+                begin_with(source, recipe, folder, datasets)
+            else:
+                apply(source, recipe, folder, datasets)
+        elif change or origin or init:
             wait_for(recipe, folder)
         resumed = resume(recipe, world, root, datasets)
         if world.is_first:
@@ -110,13 +122,20 @@ def _loop(
         yield run
 
 
-def check_start(recipe: Recipe, folder: Path, *, change: bool = False, origin: str = "") -> Source | None:
-    """All checks of a run directory, before the first write; the checkpoint to amend or to copy, if there is one."""
+def check_start(
+    recipe: Recipe, folder: Path, *, change: bool = False, origin: str = "", init: Path | None = None
+) -> Source | ExportedStart | None:
+    """All checks of a run directory, before the first write; the checkpoint or export to start from, if any."""
     if change and origin:
         raise InputError("change", True, "is given with --from, which allows the same changes", "leave it out")
+    if init is not None and (change or origin):
+        other = "change" if change else "from"
+        raise InputError("init", init, f"is given with --{other}: it begins a new run", "give one of them")
     check_run(folder, recipe, change=change)
     if origin:
         return find_origin(origin, recipe, folder)
+    if init is not None:
+        return find_weights(init, recipe, folder)
     return find_change(recipe, folder) if change else None
 
 

@@ -82,7 +82,7 @@ def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
     with spent.on("train", resumes=True):
         train(chosen, folders.run)
     with spent.on("export"):
-        export(folders.run, folders.weights, ema=chosen.optimizer.ema_decay > 0)
+        export(folders.run, folders.weights)
     pipeline = VideoPipeline.from_pretrained(folders.weights, device="cpu")
     with spent.on("continue and animate"):
         played = [play(chosen, pipeline, group) for group in HELD_OUT]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -31,13 +32,23 @@ from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.scales import ScaleSchedule
 
 WeightType = Literal["float32", "bf16"]
+Which = Literal["average", "trained"]
+
+log = logging.getLogger(__name__)
 
 
 def export(
-    run: str | Path, out: str | Path, step: int | None = None, *, ema: bool = False, dtype: WeightType = "float32"
+    run: str | Path,
+    out: str | Path,
+    step: int | None = None,
+    *,
+    which: Which | None = None,
+    dtype: WeightType = "float32",
 ) -> Path:
-    """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`; `ema`: their average.
+    """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`.
 
+    `which` are their moving average, or the trained weights themselves; None: the average if the run keeps one, as in
+    the samples of the run.
     `out` appears when it is complete. The files of an earlier export there are replaced; InputError, before anything
     is written, if it holds any other file.
     """
@@ -45,10 +56,10 @@ def export(
     recipe = read_recipe(run)
     former = former_export(out)
     saved = _checkpoint(recipe, run, step)
-    if ema and not saved.has("ema"):
-        raise InputError(
-            "ema", ema, f"is not in {saved.folder}", "export without --ema, or train with optimizer.ema_decay above 0"
-        )
+    if which == "average" and not saved.has("ema"):
+        remedy = "use trained, or train with optimizer.ema_decay above 0"
+        raise InputError("which", which, f"is not in {saved.folder}", remedy)
+    ema = saved.has("ema") if which is None else which == "average"
     tokenizer = _tokenizer(recipe, saved)
     config = export_config(recipe, run, saved, ema=ema)
     stored = {"float32": torch.float32, "bf16": torch.bfloat16}[dtype]
@@ -59,6 +70,7 @@ def export(
             write_card(writing, config, recipe, run)
     except SafetensorError as error:  # it names no file
         raise (explained(error, str(out)) or error) from error
+    log.info("%s: %s, step %d", out, "the moving average" if ema else "the trained weights", config.provenance.step)
     return out
 
 

@@ -26,8 +26,9 @@ class Export:
     """Folder to write: a new or an empty one, or that of an earlier export, whose files are replaced."""
     step: Annotated[ZeroOrMore | None, arg(metavar="N")] = None
     """Step of the checkpoint to export; the newest complete one if not given."""
-    ema: bool = False
-    """Export the moving average of the weights instead of the weights."""
+    which: Literal["average", "trained"] | None = None
+    """The moving average of the weights, or the trained weights themselves. If not given: the average if the run keeps
+    one, as in the samples that it makes."""
     dtype: Literal["float32", "bf16"] = "float32"
     """Type of the stored weights. bf16 halves the files and is what a GPU computes with; a CPU computes in float32."""
 
@@ -36,5 +37,5 @@ def export(words: Sequence[str], prog: str) -> int:
     options = parse(Export, words, prog)
     from videoar.pretrain.export.convert import export as write_export
 
-    say(str(write_export(options.run, options.out, options.step, ema=options.ema, dtype=options.dtype)))
+    say(str(write_export(options.run, options.out, options.step, which=options.which, dtype=options.dtype)))
     return 0

@@ -47,6 +47,10 @@ class Train:
     exit code 1."""
     from_: Annotated[str | None, arg(name="from", metavar="RUN@STEP")] = None
     """Begin a new run from a checkpoint of another; the recipe may differ in what --change allows."""
+    init: Annotated[Path | None, arg(metavar="WEIGHTS")] = None
+    """Fine-tune: begin a new run with the weights of a folder that `videoar export` wrote. The model and the tokenizer
+    must be those of the export; data, stages, rates and what the text is read as may differ. What is loaded and what is
+    new is listed."""
 
 
 def train(words: Sequence[str], prog: str) -> int:
@@ -69,7 +73,7 @@ def _train(words: Sequence[str], prog: str) -> int:
         from videoar.pretrain.train import check_start
 
         check_parallel(recipe, options.processes * machines.world_size)
-        check_start(recipe, run, change=options.change, origin=options.from_ or "")
+        check_start(recipe, run, change=options.change, origin=options.from_ or "", init=options.init)
         _examined(options, recipe, world)
         words = ["train", options.recipe, "--run", str(run), *_going_further(options), *flag_words(flags)]
         code = launch(words, options.processes, run, recipe.faults.stop_within_s, machines)
@@ -83,7 +87,7 @@ def _train(words: Sequence[str], prog: str) -> int:
     if world.is_first:
         logging.getLogger(__name__).info("%s: %s", recipe.name, parameter_summary(recipe.model))
     try:
-        train_recipe(recipe, run, world, change=options.change, origin=options.from_ or "")
+        train_recipe(recipe, run, world, change=options.change, origin=options.from_ or "", init=options.init)
     except Preempted:
         mark_preempted(run)
         raise
@@ -128,4 +132,5 @@ def _saved(recipe: Recipe, run: Path) -> str:
 
 
 def _going_further(options: Train) -> list[str]:
-    return ["--change"] * options.change + (["--from", options.from_] if options.from_ else [])
+    origin = ["--from", options.from_] if options.from_ else []
+    return ["--change"] * options.change + origin + (["--init", str(options.init)] if options.init else [])

@@ -65,12 +65,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.mark.parametrize(("step", "ema", "seed"), [(None, False, 20), (5, False, 5), (20, True, 120)])
+@pytest.mark.parametrize(
+    ("step", "which", "seed"), [(None, None, 120), (5, "trained", 5), (20, "average", 120), (None, "trained", 20)]
+)
 def test_the_exported_weights_are_those_asked_for(
-    run: Path, tmp_path: Path, step: int | None, ema: bool, seed: int
+    run: Path, tmp_path: Path, step: int | None, which: convert.Which | None, seed: int
 ) -> None:
-    """Bit for bit: the newest checkpoint, an older step, or the moving average."""
-    loaded = VideoAR.from_pretrained(export(run, tmp_path / "out", step, ema=ema)).state_dict()
+    """Bit for bit: the moving average, as in the samples of a run, an older step, or the weights themselves."""
+    loaded = VideoAR.from_pretrained(export(run, tmp_path / "out", step, which=which)).state_dict()
     expected = _model(RECIPE, seed).state_dict()
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
@@ -79,7 +81,7 @@ def test_the_exported_weights_are_those_asked_for(
 def test_bf16_weights_are_half_as_large_and_rounded_once(run: Path, tmp_path: Path) -> None:
     """They are what a GPU computes with; on a CPU the same folder generates in float32."""
     folder = export(run, tmp_path / "out", dtype="bf16")
-    expected = _model(RECIPE, 20).state_dict()
+    expected = _model(RECIPE, 120).state_dict()
     loaded = VideoAR.from_pretrained(folder).state_dict()
     assert all(torch.equal(loaded[name], expected[name].to(torch.bfloat16)) for name in expected)
     half, whole = (
@@ -219,7 +221,8 @@ def test_what_cannot_be_exported(run: Path, tmp_path: Path) -> None:
         export(plain, tmp_path / "out")
     _save(plain, 3, ema=False)
     with pytest.raises(InputError, match=r"train with optimizer\.ema_decay above 0"):
-        export(plain, tmp_path / "out", ema=True)
+        export(plain, tmp_path / "out", which="average")
+    assert not read_config(export(plain, tmp_path / "trained")).provenance.ema
     source = replace(RECIPE.tokenizer, seed=9)
     (plain / "config.yaml").write_text(to_yaml(replace(RECIPE, data=replace(RECIPE.data, tokenizer=source))))
     with pytest.raises(InputError, match="restore the weights that made the data"):

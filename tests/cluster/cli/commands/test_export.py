@@ -9,14 +9,14 @@ from videoar.pretrain.export import convert
 
 
 def test_options_reach_the_export(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dropped --ema would publish the wrong weights without a word."""
+    """A dropped --which would publish the wrong weights without a word."""
     asked: list[object] = []
 
-    def export(run: Path, out: Path, step: int | None, *, ema: bool, dtype: str) -> Path:
-        asked.extend([run, out, step, ema, dtype])
+    def export(run: Path, out: Path, step: int | None, *, which: str | None, dtype: str) -> Path:
+        asked.extend([run, out, step, which, dtype])
         return out
 
     monkeypatch.setattr(convert, "export", export)
-    assert main(["export", "runs/x", "weights", "--step", "7", "--ema", "--dtype", "bf16"]) == 0
-    assert asked == [Path("runs/x"), Path("weights"), 7, True, "bf16"]
+    assert main(["export", "runs/x", "weights", "--step", "7", "--which", "average", "--dtype", "bf16"]) == 0
+    assert asked == [Path("runs/x"), Path("weights"), 7, "average", "bf16"]
     assert capsys.readouterr().out == "weights\n"

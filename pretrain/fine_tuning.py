@@ -1,0 +1,141 @@
+"""Fine-tuning: a new run begins with the weights of an export (`videoar train RECIPE --init WEIGHTS`).
+
+Everything is checked before the first write. Then the first process writes a checkpoint of step 0, from which every
+engine resumes as it always does, however the model is cut.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.overrides import differences
+from videoar.data_pipeline.shards.manifest import Manifest
+from videoar.pretrain.checkpoint.fragment import Fragment, Place
+from videoar.pretrain.checkpoint.saver import write_checkpoint
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.initial import initial_weight
+from videoar.pretrain.model.pretrained import ExportConfig, load_weights, read_config
+from videoar.pretrain.resume import RunProgress, meta
+from videoar.pretrain.run_checks import check_beginning
+from videoar.pretrain.run_folder import checkpoints, record_event
+from videoar.tokenizer import open_tokenizer
+
+_MAY_DIFFER = ("text.kind", "text.max_tokens", "text.num_classes", "text.width", "text.path", "text.encoder_hash")
+"""Fields of the model that a fine-tuned one may have of its own: what it reads of a sample's description."""
+_GROUP_BYTES = 1 << 30
+"""About this many bytes of weights are written at a time."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportedStart:
+    """An export whose weights a new run begins with."""
+
+    weights: Path
+    config: ExportConfig
+    loaded: tuple[str, ...]
+    """Parameters that are taken over, unchanged."""
+    new: Mapping[str, tuple[int, ...]]
+    """Parameters that the export lacks, or has in another shape, with their shapes: they begin as the recipe's seed
+    draws them."""
+
+
+def find_weights(weights: Path, recipe: Recipe, folder: Path) -> ExportedStart | None:
+    """The export that a new run begins with; None if the run has begun with it already.
+
+    InputError if it is another model than the recipe's, or of another tokenizer.
+    """
+    weights = weights.resolve()
+    if not check_beginning(folder, recipe, str(weights), "init"):
+        return None
+    config = read_config(weights)
+    for path, (theirs, ours) in differences(config.model, recipe.model).items():
+        if path not in _MAY_DIFFER:
+            problem = f"is not the {theirs} of {weights}"
+            raise InputError(f"model.{path}", ours, problem, f"use --model.{path.replace('_', '-')} {theirs}")
+    if not recipe.data.url:
+        _check_tokenizer(weights, config, open_tokenizer(recipe.tokenizer).hash)
+    theirs, ours = _shapes(replace(recipe, model=config.model)), _shapes(recipe)
+    same_text = config.model.text.kind == recipe.model.text.kind
+    loaded = [name for name in ours if ours[name] == theirs.get(name) and (same_text or not name.startswith("text."))]
+    new = {name: shape for name, shape in ours.items() if name not in set(loaded)}
+    return ExportedStart(weights=weights, config=config, loaded=tuple(loaded), new=new)
+
+
+def begin_with(start: ExportedStart, recipe: Recipe, folder: Path, datasets: dict[str, Manifest]) -> None:
+    """Write the checkpoint of step 0, and report what was loaded and what is new."""
+    _check_tokenizer(start.weights, start.config, next(iter(datasets.values())).tokenizer_hash)
+    _check_encoder(start, recipe)
+    root, progress = checkpoints(folder, recipe), RunProgress()
+    origin = start.config.provenance
+    kind = "moving average" if origin.ema else "trained weights"
+    facts: dict[str, Any] = {"of": origin.run, "of_step": origin.step, "average": origin.ema}
+    record_event(folder, "begun_from", origin=str(start.weights), loaded=list(start.loaded), new=[*start.new], **facts)
+    write_checkpoint(root, list(_shares(start, recipe)), meta(recipe, 0, datasets, progress))
+    count = sum(math.prod(shape) for name, shape in _shapes(recipe).items() if name not in start.new)
+    log.info(
+        "init: %d tensors (%s parameters) are loaded from %s: the %s of run %s, step %d",
+        *(len(start.loaded), f"{count:,}", start.weights, kind, origin.run or "unknown", origin.step),
+    )
+    for name, shape in start.new.items():
+        log.info("init: %s %s is new", name, tuple(shape))
+    average = "; the moving average begins with these weights" if recipe.optimizer.ema_decay else ""
+    log.info("init: the optimizer's state is new%s", average)
+
+
+def _shares(start: ExportedStart, recipe: Recipe) -> Iterator[list[Fragment]]:
+    """The state of step 0 in groups of parameters: masters and their average as loaded, moments of zero."""
+    with torch.device("meta"):
+        expected = VideoAR(start.config.model).state_dict()
+    weights = load_weights(start.weights, expected)
+    group: list[Fragment] = []
+    size = 0
+    for name, shape in _shapes(recipe).items():
+        value = initial_weight(name, shape, recipe.model, recipe.seed) if name in start.new else weights.pop(name)
+        group.append(_fragment(name, value.float(), average=recipe.optimizer.ema_decay > 0))
+        size += 4 * value.numel()
+        if size >= _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _fragment(name: str, value: Tensor, *, average: bool) -> Fragment:
+    flat = value.reshape(-1)
+    zeros = torch.zeros(1).expand(flat.numel())
+    states = {"master": flat, "exp_avg": zeros, "exp_avg_sq": zeros} | ({"ema": flat} if average else {})
+    return Fragment(Place(name, tuple(value.shape), None, 0, flat.numel()), states)
+
+
+def _shapes(recipe: Recipe) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        return {name: tuple(value.shape) for name, value in VideoAR(recipe.model).named_parameters()}
+
+
+def _check_tokenizer(weights: Path, config: ExportConfig, found: str) -> None:
+    """InputError if the data has bits of another tokenizer: they would be noise to these weights."""
+    if found != config.tokenizer_hash:
+        problem = f"reads bits of tokenizer {config.tokenizer_hash or 'none'}, and the data has those of {found}"
+        remedy = f"prepare the data with its tokenizer: --data.tokenizer.path {weights / 'tokenizer'}"
+        raise InputError("init", weights, problem, remedy)
+
+
+def _check_encoder(start: ExportedStart, recipe: Recipe) -> None:
+    theirs, ours = start.config.model.text, recipe.model.text
+    if theirs.kind == ours.kind == "t5" and theirs.encoder_hash != ours.encoder_hash:
+        problem = f"is not the {theirs.encoder_hash} of {start.weights}"
+        raise InputError(
+            "model.text.encoder_hash", ours.encoder_hash, problem, "prepare the captions with that encoder"
+        )

@@ -1,0 +1,173 @@
+"""A new run begins with exported weights: all of them, on every engine, and only where they fit."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from videoar.cluster.entry import main
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.serialize import to_yaml
+from videoar.configs.debug import recipe
+from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import Checkpoint, step_name
+from videoar.pretrain.config import LogConfig, Recipe
+from videoar.pretrain.export.convert import export
+from videoar.pretrain.fine_tuning import find_weights
+from videoar.pretrain.generate.video import Video
+from videoar.pretrain.model import VideoAR
+from videoar.pretrain.model.pretrained import read_config
+from videoar.pretrain.run_folder import read_lines
+from videoar.pretrain.train import train
+
+from ..forked import workers
+
+pytestmark = pytest.mark.slow
+
+
+def small(url: str, **fields: Any) -> Recipe:
+    """Four steps of a small model on images and clips of 32x32."""
+    base = recipe()
+    model = replace(base.model, num_layers=2, width=16, num_heads=2)
+    data = replace(base.data, url=url, datasets=base.data.datasets[:2])
+    log = LogConfig(wandb="off", save_every=2, keep_last=99)
+    stages = (replace(base.stages[0], steps=4),)
+    return replace(replace(base, model=model, data=data, stages=stages, log=log), **fields)
+
+
+@pytest.fixture(scope="module")
+def weights(debug_data: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The average of a short run."""
+    folder = tmp_path_factory.mktemp("before")
+    train(small(debug_data), folder / "run")
+    return export(folder / "run", folder / "weights")
+
+
+@pytest.fixture
+def tuned(debug_data: str) -> Recipe:
+    """Another order of samples, rate and number of steps."""
+    made = small(debug_data, seed=5, text_dropout=0.0)
+    return replace(made, stages=(replace(made.stages[0], steps=3, learning_rate=1e-4),))
+
+
+def saved(run: Path, step: int) -> Checkpoint:
+    return Checkpoint(Storage.open(str(run / "checkpoints")).child(step_name(step)))
+
+
+def losses(run: Path) -> list[float]:
+    return [line["loss"] for line in read_lines(run / "metrics.jsonl")]
+
+
+def test_a_run_begins_with_the_weights_and_resumes(
+    weights: Path, tuned: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bit for bit, in the weights and in their average; rerunning the command must not begin again."""
+    with caplog.at_level(logging.INFO):
+        train(tuned, tmp_path / "run", init=weights)
+    begun, exported = saved(tmp_path / "run", 0), VideoAR.from_pretrained(weights).state_dict()
+    for state in ("master", "ema"):
+        assert all(torch.equal(begun.read(name, state), value) for name, value in exported.items())
+    assert all(not begun.read(name, "exp_avg").any() for name in exported)
+    (event,) = [line for line in read_lines(tmp_path / "run" / "events.jsonl") if line["event"] == "begun_from"]
+    assert (event["of_step"], event["average"], event["new"]) == (4, True, [])
+    assert set(event["loaded"]) == set(exported)
+    count = sum(value.numel() for value in exported.values())
+    assert f"init: {len(exported)} tensors ({count:,} parameters) are loaded from {weights}: the moving average" in (
+        caplog.text
+    )
+    before = losses(tmp_path / "run")
+    train(tuned, tmp_path / "run", init=weights)
+    assert losses(tmp_path / "run") == before
+    assert len(before) == 3
+    train(tuned, tmp_path / "scratch")
+    assert before[0] < losses(tmp_path / "scratch")[0] - 0.005, "trained weights know more than those of the seed"
+    with pytest.raises(InputError, match=r"has not begun from.*leave out --init"):
+        train(tuned, tmp_path / "scratch", init=weights)
+
+
+@pytest.mark.drill  # engines read any checkpoint: tests/parity has the layouts
+def test_a_cut_model_begins_with_the_same_weights(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
+    """Through the command, in two processes that each hold half of every matrix."""
+    train(tuned, tmp_path / "one", init=weights)
+    (tmp_path / "tuned.yaml").write_text(to_yaml(tuned))
+    words = ["train", str(tmp_path / "tuned.yaml"), "--run", str(tmp_path / "two"), "--init", str(weights)]
+    workers(2, main, [*words, "--parallel.tensor", "2"])
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+
+
+def test_another_text_side_is_new(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
+    """Captions may become labels, or longer; everything that reads pixels is taken over."""
+    longer = replace(tuned, model=replace(tuned.model, text=replace(tuned.model.text, max_tokens=32)))
+    start = find_weights(weights, longer, tmp_path / "longer")
+    assert start is not None
+    assert dict(start.new) == {"text.null.weight": (32, 16)}
+    label = replace(tuned.model.text, kind="label", num_classes=3)
+    labels = replace(tuned, model=replace(tuned.model, text=label))
+    start = find_weights(weights, labels, tmp_path / "labels")
+    assert start is not None
+    assert {name.split(".")[0] for name in start.new} == {"text"}
+    train(longer, tmp_path / "longer", init=weights)
+    assert saved(tmp_path / "longer", 0).shape("text.null.weight") == (32, 16)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--model.width", "32"), "model.width=32: is not the 16 of "),
+        (("--model.history", "context"), "model.history=context: is not the scales of "),
+        (("--data.url", "", "--data.tokenizer.seed", "3"), "init="),
+        (("--from", "runs/x@3"), "init="),
+        (("--init", "nowhere"), "weights="),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(
+    weights: Path, tuned: Recipe, tmp_path: Path, words: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, before a file is written: half a model that starts anew looks like a bad rate."""
+    (tmp_path / "tuned.yaml").write_text(to_yaml(tuned))
+    given = [] if "--init" in words else ["--init", str(weights)]
+    assert main(["train", str(tmp_path / "tuned.yaml"), "--run", str(tmp_path / "run"), *given, *words]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert said.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_shards_of_another_tokenizer_are_refused(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
+    """Their bits would be noise to these weights, and the loss of a fine-tuning would begin at chance."""
+    copy = tmp_path / "weights"
+    copy.mkdir()
+    for path in weights.glob("*.*"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    wrong = (copy / "config.json").read_text().replace(read_config(weights).tokenizer_hash, "f" * 16)
+    (copy / "config.json").write_text(wrong)
+    with pytest.raises(InputError, match=f"init=.*reads bits of tokenizer {'f' * 16}, and the data has those of"):
+        train(tuned, tmp_path / "run", init=copy)
+
+
+def test_a_folder_of_ones_own_clips(weights: Path, tmp_path: Path) -> None:
+    """As the page says: clips in a folder, one command, an export that generates."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "clips").mkdir()
+    for number in range(2):
+        frames = rng.integers(0, 255, (9, 32, 32, 3), dtype=np.uint8)
+        Video(frames, 8.0).save(tmp_path / "clips" / f"{number}.mp4")
+        (tmp_path / "clips" / f"{number}.txt").write_text("a boat")
+    (tmp_path / "mine.yaml").write_text(to_yaml(small("")))
+    source = ["source.kind", "folder", "source.path", str(tmp_path / "clips")]
+    fields = [word for name in ("images32", "clips32") for word in _prefixed(f"--data.datasets.{name}.", source)]
+    tokenizer = ["--data.online", "True", "--data.tokenizer.path", str(weights / "tokenizer")]
+    command = ["train", str(tmp_path / "mine.yaml"), "--init", str(weights), "--run", str(tmp_path / "run")]
+    assert main([*command, *tokenizer, *fields]) == 0
+    assert main(["export", str(tmp_path / "run"), str(tmp_path / "tuned")]) == 0
+    assert main(["generate", str(tmp_path / "tuned"), "--prompt", "a boat", "--out", str(tmp_path / "x.png")]) == 0
+
+
+def _prefixed(prefix: str, pairs: list[str]) -> list[str]:
+    return [word if place % 2 else prefix + word for place, word in enumerate(pairs)]
