@@ -52,6 +52,7 @@ class Command:
 COMMANDS = {
     "doctor": Command("doctor", "Doctor"),
     "demo": Command("demo", "Demo"),
+    "selfcheck": Command("selfcheck", "SelfCheckCommand"),
     "config": Command("config", "Config"),
     "plan": Command("plan", "PlanRecipe"),
     "data plan": Command("data.plan", "PlanData"),
