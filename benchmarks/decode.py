@@ -1,5 +1,7 @@
 """Cached decoding of a clip with guidance: passes over frames and scales, without the tokenizer's decoder.
 
+Some cases also decode without a cache, alternately: `over_naive` is how much of that time the cache takes.
+
 The floor is the sum over the passes, each of which reads all weights, and the keys and values that its tokens see.
 """
 
@@ -8,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 
 from videoar.benchmarks.cases import Options, Row, Size, dtype_of, figures
 from videoar.benchmarks.floor import Work, peaks
 from videoar.benchmarks.material import NUM_TEXT, model_of
-from videoar.benchmarks.measure import alternate
+from videoar.benchmarks.measure import alternate, medians
+from videoar.benchmarks.naive_decode import naive_bits
 from videoar.benchmarks.peak_memory import peak_growth
 from videoar.configs.sizes import SIZES
 from videoar.pretrain.config import ModelConfig
@@ -26,6 +31,7 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 BRANCHES = 2
 """Of guidance: with the text and without."""
+SAMPLING = Sampling(guidance=Guidance.constant(3.0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +45,8 @@ class DecodeCase:
     batch: int = 1
     window: int = 16
     precision: str = "bf16"
+    with_naive: bool = False
+    """Whether decoding without a cache is measured, too."""
 
     @property
     def passes(self) -> int:
@@ -64,8 +72,8 @@ class DecodeCase:
 
 
 def _batches(name: str, case: DecodeCase) -> dict[str, DecodeCase]:
-    """A case at batch 1 and at batch 8."""
-    return {f"{name} batch {batch}": replace(case, batch=batch) for batch in (1, 8)}
+    """A case at batch 1, compared with decoding without a cache, and at batch 8."""
+    return {f"{name} batch {batch}": replace(case, batch=batch, with_naive=batch == 1) for batch in (1, 8)}
 
 
 CASES: Mapping[Size, Mapping[str, DecodeCase]] = {
@@ -92,9 +100,14 @@ def rows(options: Options) -> Iterator[Row]:
 
 
 def _row(name: str, case: DecodeCase, options: Options) -> Row:
-    call = partial(_decode, case, _model(case, options.device))
-    costs = alternate({"decode": call}, options.repeats)["decode"]
-    found = figures(costs, case.work(), peaks(options.device, dtype_of(case.precision)))
+    model = _model(case, options.device)
+    call = partial(_decode, case, model)
+    naive = {"naive": partial(_decode_naively, case, model)} if case.with_naive else {}
+    costs = alternate({"decode": call, **naive}, options.repeats)
+    found = figures(costs["decode"], case.work(), peaks(options.device, dtype_of(case.precision)))
+    if naive:
+        naive_s = medians(costs["naive"])["wall_s"]
+        found |= {"naive_s": naive_s, "over_naive": found["wall_s"] / naive_s}
     names = ("num_layers", "width", "num_heads", "head_dim")
     return {
         "case": name,
@@ -116,15 +129,19 @@ def _model(case: DecodeCase, device: torch.device) -> VideoAR:
 
 def _decode(case: DecodeCase, model: VideoAR) -> None:
     """Sample a batch of clips."""
-    text = [np.arange(1, NUM_TEXT + 1)] * case.batch
-    frames = sample_frames(
-        model,
-        ScaleSchedule.named(case.schedule),
-        text,
-        Sampling(guidance=Guidance.constant(3.0)),
-        num_frames=case.frames,
-        window=case.window,
-        seeds=range(case.batch),
-    )
-    for _ in frames:
+    schedule, text = ScaleSchedule.named(case.schedule), list(_text(case))
+    for _ in sample_frames(model, schedule, text, SAMPLING, **_settings(case)):
         pass
+
+
+def _decode_naively(case: DecodeCase, model: VideoAR) -> None:
+    """The same without a cache."""
+    naive_bits(model, ScaleSchedule.named(case.schedule), _text(case), SAMPLING, **_settings(case))
+
+
+def _text(case: DecodeCase) -> Int64[np.ndarray, "b m"]:
+    return np.arange(1, NUM_TEXT + 1)[None].repeat(case.batch, axis=0)
+
+
+def _settings(case: DecodeCase) -> dict[str, Any]:
+    return {"num_frames": case.frames, "window": case.window, "seeds": range(case.batch)}

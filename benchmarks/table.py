@@ -40,6 +40,7 @@ COLUMNS = (
     Column("x Llama CPU", "process_over_llama"),
     Column("x plain", "over_plain"),
     Column("x plain CPU", "process_over_plain"),
+    Column("x naive", "over_naive"),
     Column("ms/pass", "pass_s", 1e3),
     Column("Mpixel/s", "pixels_per_s", 1e-6),
     Column("peak MiB", "memory_bytes", 1 / 2**20),

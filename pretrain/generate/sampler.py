@@ -149,7 +149,7 @@ def _sample_frame(
         logits = decoder.scale_logits(scale, state.feature(scale))
         gamma = sampling.guidance.gamma(place.frame, scale, num_frames=place.num_frames, num_scales=schedule.num_scales)
         logits = guided(logits, gamma)
-        sampled.append(sample_bits(logits, _uniform(logits, place.keys, in_video, scale), sampling))
+        sampled.append(sample_bits(logits, uniform(logits, place.keys, in_video, scale), sampling))
         state.add(sampled[-1], scale)
         if place.on_scale is not None:
             place.on_scale(in_video, scale)
@@ -167,7 +167,7 @@ def sample_bits(
     return torch.where(certain, p > 0.5, uniform < p)
 
 
-def _uniform(
+def uniform(
     like: Float32[Tensor, "b tokens k"], keys: Int64[Tensor, " b"], frame: int, scale: int
 ) -> Float32[Tensor, "b tokens k"]:
     """Uniform numbers by (seed, frame, scale, token, bit)."""

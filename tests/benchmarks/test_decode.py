@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
 from videoar.benchmarks.cases import Options
 from videoar.benchmarks.decode import CASES, rows
+from videoar.benchmarks.material import model_of
+from videoar.benchmarks.naive_decode import naive_bits
+from videoar.pretrain.generate.guidance import Guidance
+from videoar.pretrain.generate.sampler import Sampling, sample_frames
+from videoar.pretrain.model import VideoAR, init_weights
+from videoar.tokenizer.scales import ScaleSchedule
 
 
 @pytest.mark.slow
@@ -16,10 +25,28 @@ def test_a_clip_is_sampled_in_frames_times_scales_passes() -> None:
     case = CASES["toy"]["64x64 batch 1"]
     assert row["passes"] == 8
     assert row["pass_s"] == row["wall_s"] / 8
+    assert row["over_naive"] == row["wall_s"] / row["naive_s"]
     weights = 4 * (2 * 16 * 64**2 + 2 * 64 * case.model.latent_dim)
     # Keys and values of two layers and branches: of the text, then those seen by each scale of each frame.
     seen = 8 + sum(8 + past + end for past in (0, 30) for end in (1, 5, 14, 30))
     assert row["size_bytes"] == 9 * weights + 2 * 2 * 2 * 64 * 4 * seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_without_a_cache_the_bits_are_the_same(guidance: float) -> None:
+    """A naive forward that computed something else would be no baseline."""
+    model = VideoAR(model_of(2, 32, 2)).eval()
+    init_weights(model, 0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" not in name:
+                parameter.mul_(20)
+    schedule, sampling = ScaleSchedule.named("48x48"), Sampling(guidance=Guidance.constant(guidance))
+    text = np.arange(12).reshape(2, 6)
+    how: dict[str, Any] = {"num_frames": 4, "window": 2, "seeds": (0, 1)}
+    cached = [frame.bits for frame in sample_frames(model, schedule, list(text), sampling, **how)]
+    assert torch.equal(naive_bits(model, schedule, text, sampling, **how), torch.stack(cached, dim=1))
 
 
 @pytest.mark.parametrize("name", CASES["gpu"])
