@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,9 +41,8 @@ def total_passes(pipeline: VideoPipeline, batch: Sequence[Job]) -> int:
 
 def make(
     pipeline: VideoPipeline, batch: Sequence[Job], kind: Kind, on_progress: Callable[[Progress], None] | None = None
-) -> float:
-    """Make the videos of a batch, in memory that does not grow with their length; returns the seconds that it took."""
-    begun = time.perf_counter()
+) -> None:
+    """Make the videos of a batch, in memory that does not grow with their length."""
     requests = [job.request for job in batch]
     fps, num_frames = pipeline.shape(requests[0].schedule).fps, pipeline.num_frames(requests[0])
 
@@ -58,7 +56,6 @@ def make(
             for add, frames in zip(adds, chunk, strict=True):
                 for one in frames:
                     add(one)
-    return time.perf_counter() - begun
 
 
 def _progress(pipeline: VideoPipeline, batch: Sequence[Job], frame: int, scale: int) -> Progress:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,6 +31,8 @@ from videoar.cluster.ground.progress import ProgressLine
 from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
 
 if TYPE_CHECKING:
+    import torch
+
     from videoar.pretrain.generate import Request, VideoPipeline
     from videoar.pretrain.generate.files import Progress
     from videoar.pretrain.generate.prompts import Job
@@ -99,6 +102,8 @@ class Generate:
     seed: DrawingSeed = 0
     """Seed of the sampling: the same seed gives the same video on the same device. With --prompts, that of the first
     line; each further line adds 1."""
+    dtype: Literal["float32", "bf16"] | None = None
+    """What the model computes in; bf16 on a GPU and float32 on a CPU if not given."""
     force: bool = False
     """Replace what exists."""
 
@@ -110,12 +115,20 @@ def generate(words: Sequence[str], prog: str) -> int:
     from videoar.pretrain.generate import VideoPipeline
 
     requests = _requests(options)
-    pipeline = VideoPipeline.from_pretrained(options.weights, text_encoder=options.text_encoder)
+    pipeline = VideoPipeline.from_pretrained(
+        options.weights, text_encoder=options.text_encoder, dtype=_dtype(options.dtype)
+    )
     encoder = {"path": "text_encoder"} if options.text_encoder else {}
     with typed_as(schedule="size", **encoder):
         requests = _checked(options, requests, pipeline)
         _make(_jobs(options, requests, pipeline, kind), pipeline, kind, options)
     return 0
+
+
+def _dtype(name: str | None) -> torch.dtype | None:
+    import torch
+
+    return {None: None, "float32": torch.float32, "bf16": torch.bfloat16}[name]
 
 
 def _requests(options: Generate) -> list[Request]:
@@ -150,46 +163,45 @@ def _weights(pipeline: VideoPipeline) -> dict[str, object]:
 
 
 def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options: Generate) -> None:
-    """Make one batch after another, with progress over all of them."""
+    """Make one batch after another, with progress over all of them; then the paths, and how long it took."""
     from videoar.pretrain.generate.files import make, total_passes
     from videoar.pretrain.generate.prompts import record
 
-    total, before, begun = sum(total_passes(pipeline, batch) for batch in planned), 0, time.monotonic()
-    for number, batch in enumerate(planned):
-        if options.prompts is not None:
-            for job in batch:
-                record(job, _weights(pipeline))
-        with ProgressLine("generate", total, before) as line:
+    passes, begun = [total_passes(pipeline, batch) for batch in planned], time.monotonic()
+    made: list[Job] = []
+    try:
+        with ProgressLine("generate", sum(passes)) as line:
+            for number, batch in enumerate(planned):
+                for job in batch if options.prompts is not None else ():
+                    record(job, _weights(pipeline))
+                make(pipeline, batch, kind, partial(_show, line, passes, number, begun))
+                made += batch
+    finally:  # also those before an error; while the bar is shown, rich would send them to stderr
+        for job in made:
+            say(str(job.out))
+    if made:
+        warn(f"{_made(made, pipeline)}: took {time.monotonic() - begun:.1f} s")
 
-            def show(progress: Progress, line: ProgressLine = line, before: int = before, number: int = number) -> None:
-                _show(line, progress, before + progress.done, total, time.monotonic() - begun, (number, len(planned)))
 
-            took_s = make(pipeline, batch, kind, show)
-        before += total_passes(pipeline, batch)
-        _told(batch, pipeline, took_s)
-
-
-def _show(
-    line: ProgressLine, progress: Progress, done: int, total: int, elapsed_s: float, batches: tuple[int, int]
-) -> None:
+def _show(line: ProgressLine, passes: list[int], number: int, begun: float, progress: Progress) -> None:
     """Which frame and scale, of which batch, and how long the rest will take."""
+    done, total = sum(passes[:number]) + progress.done, sum(passes)
     figures = f"frame {progress.frame}/{progress.num_frames}  scale {progress.scale}/{progress.num_scales}"
-    if batches[1] > 1:
-        figures += f"  batch {batches[0] + 1}/{batches[1]}"
-    facts = {"task": "generate", "done": done, "total": total, "frame": progress.frame, "scale": progress.scale}
-    eta = {"eta_s": round(elapsed_s / done * (total - done), 1)}
-    line.show("generate", done, total, figures, {**facts, "batch": batches[0], **eta})
+    if len(passes) > 1:
+        figures += f"  batch {number + 1}/{len(passes)}"
+    eta_s = round((time.monotonic() - begun) / done * (total - done), 1)
+    place = {"batch": number, "frame": progress.frame, "scale": progress.scale}
+    facts = {"task": "generate", "done": done, "total": total, **place, "eta_s": eta_s}
+    line.show("generate", done, total, figures, facts)
 
 
-def _told(batch: list[Job], pipeline: VideoPipeline, took_s: float) -> None:
-    """The paths on stdout; on stderr what was made, and how long it took."""
-    request = batch[0].request
+def _made(made: list[Job], pipeline: VideoPipeline) -> str:
+    if len(made) > 1:
+        return f"{len(made)} videos"
+    request = made[0].request
     shape, frames = pipeline.shape(request.schedule), pipeline.num_frames(request)
-    for job in batch:
-        say(str(job.out))
-    each = f"{len(batch)} videos of " if len(batch) > 1 else ""
     duration = f", {frames / shape.fps:.3g} s of video" if frames > 1 else ""
-    warn(f"{each}{frames} frame{'s' * (frames > 1)} of {shape.schedule}{duration}: took {took_s:.1f} s")
+    return f"{frames} frame{'s' * (frames > 1)} of {shape.schedule}{duration}"
 
 
 def _checked(options: Generate, requests: list[Request], pipeline: VideoPipeline) -> list[Request]:
