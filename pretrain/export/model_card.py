@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.model.pretrained import CARD, INDEX, ExportConfig
-from videoar.pretrain.run_folder import METRICS, read_lines
+from videoar.pretrain.run_folder import EVENTS, METRICS, read_lines
 from videoar.pretrain.stages import nth_stage, stage_at
 
 
@@ -20,7 +20,7 @@ def write_card(folder: Path, config: ExportConfig, recipe: Recipe, run: Path) ->
     sections = (
         _head(config, num_parameters(folder)),
         _usage(config, recipe),
-        _training(config, recipe),
+        _training(config, recipe, run),
         _results(config, run),
         _data(config, recipe),
     )
@@ -81,7 +81,7 @@ def _usage(config: ExportConfig, recipe: Recipe) -> str:
     )
 
 
-def _training(config: ExportConfig, recipe: Recipe) -> str:
+def _training(config: ExportConfig, recipe: Recipe, run: Path) -> str:
     step = config.provenance.step
     ended = config.provenance.ended
     last = stage_at(recipe.stages, max(step - 1, 0), ended).index
@@ -95,10 +95,26 @@ def _training(config: ExportConfig, recipe: Recipe) -> str:
         (
             "## Training",
             "",
-            f"Recipe `{recipe.name}`, hash `{config.provenance.recipe_hash}`, {recipe.precision}, seed {recipe.seed}.",
+            f"Recipe `{recipe.name}`, hash `{config.provenance.recipe_hash}`, {recipe.precision}, seed {recipe.seed}."
+            + _beginning(run),
             "",
             _table(("stage", "steps", "data", "packs a step", "tokens a pack"), rows),
         )
+    )
+
+
+def _beginning(run: Path) -> str:
+    """What the run began from, if not from random weights."""
+    path = run / EVENTS
+    events = read_lines(path) if path.is_file() else []
+    begun = next((event for event in events if event.get("event") == "begun_from"), None)
+    if begun is None:
+        return ""
+    if "of" not in begun:  # a step of another run
+        return f" Begun from `{Path(begun['origin']).name}`."
+    kind, new = "moving average" if begun["average"] else "weights", begun["new"]
+    return f" Fine-tuned from the {kind} of run `{begun['of']}`, step {begun['of_step']}" + (
+        f"; new: {', '.join(f'`{name}`' for name in new)}." if new else "."
     )
 
 

@@ -166,6 +166,8 @@ def test_a_folder_of_ones_own_clips(weights: Path, tmp_path: Path) -> None:
     command = ["train", str(tmp_path / "mine.yaml"), "--init", str(weights), "--run", str(tmp_path / "run")]
     assert main([*command, *tokenizer, *fields]) == 0
     assert main(["export", str(tmp_path / "run"), str(tmp_path / "tuned")]) == 0
+    card = (tmp_path / "tuned" / "README.md").read_text()
+    assert "Fine-tuned from the moving average of run `run`, step 4." in card
     assert main(["generate", str(tmp_path / "tuned"), "--prompt", "a boat", "--out", str(tmp_path / "x.png")]) == 0
 
 

@@ -16,13 +16,15 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.shards.manifest import Manifest
-from videoar.pretrain.checkpoint.format import saved_steps
+from videoar.pretrain.checkpoint.format import Checkpoint, saved_steps, step_name
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.data import open_datasets
+from videoar.pretrain.export.convert import export
+from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.make_engine import make_engine
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.run_folder import checkpoints, read_lines
-from videoar.pretrain.samples import check_sampling, sample
+from videoar.pretrain.samples import check_sampling, open_pipeline, sample
 from videoar.pretrain.train import train
 from videoar.tokenizer.config import TokenizerSource
 
@@ -79,6 +81,17 @@ def test_samples_are_whole_repeatable_and_leave_no_trace(
     assert all(torch.equal(left, right) for left, right in zip(before, after, strict=True))
     assert sorted(path.name for path in folder.iterdir()) == ["00.mp4", "01.mp4", "all.mp4", "samples.json"]
     assert not list((run / "samples").glob(".*")), "nothing half written stays"
+
+
+def test_samples_are_made_by_the_weights_of_the_export(debug: Recipe, run: Path, tmp_path: Path) -> None:
+    """What a person watches during training is what is published, by default."""
+    saved = Checkpoint(checkpoints(run, debug).child(step_name(STEP)))
+    watched = open_pipeline(debug, run, saved, torch.device("cpu"))
+    published = VideoPipeline.from_pretrained(export(run, tmp_path / "weights", STEP), device="cpu")
+    assert watched.config == published.config
+    assert published.config.provenance.ema
+    weights = published.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in watched.model.state_dict().items())
 
 
 def test_held_out_clips_are_next_to_what_is_made_of_them(

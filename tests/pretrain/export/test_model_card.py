@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from videoar.pretrain.config import ModelConfig
-from videoar.pretrain.export.model_card import _results, _table, num_parameters
+from videoar.pretrain.export.model_card import _beginning, _results, _table, num_parameters
 from videoar.pretrain.model.pretrained import ExportConfig, Provenance, write_export
+from videoar.pretrain.run_folder import record_event
 
 CONFIG = ExportConfig(model=ModelConfig(num_layers=1, width=16, num_heads=2), provenance=Provenance(step=2))
 
@@ -25,6 +26,21 @@ def test_results_are_those_before_the_export(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("".join(line.format(step, 60 - step) for step in range(4)))
     assert "step 1: loss 0.5900" in _results(CONFIG, tmp_path)
     assert "no results" in _results(CONFIG, tmp_path / "nowhere")
+
+
+def test_what_a_run_began_from_is_told(tmp_path: Path) -> None:
+    """Fine-tuned weights carry what their origin was trained on."""
+    assert _beginning(tmp_path) == ""
+    record_event(tmp_path, "resumed")
+    record_event(
+        tmp_path, "begun_from", origin="/secret/w", of="base", of_step=7, average=True, new=["text.a", "text.b"]
+    )
+    assert _beginning(tmp_path) == (
+        " Fine-tuned from the moving average of run `base`, step 7; new: `text.a`, `text.b`."
+    )
+    (tmp_path / "other").mkdir()
+    record_event(tmp_path / "other", "begun_from", origin="/secret/long@20", changes={})
+    assert _beginning(tmp_path / "other") == " Begun from `long@20`."
 
 
 def test_a_table_is_markdown() -> None:
