@@ -73,10 +73,18 @@ def find_weights(weights: Path, recipe: Recipe, folder: Path) -> ExportedStart |
     return ExportedStart(weights=weights, config=config, loaded=tuple(loaded), new=new)
 
 
+def check_data(start: ExportedStart, recipe: Recipe, datasets: dict[str, Manifest]) -> None:
+    """InputError for data of another tokenizer, or captions of another encoder, than those of the weights."""
+    _check_tokenizer(start.weights, start.config, next(iter(datasets.values())).tokenizer_hash)
+    theirs, ours = start.config.model.text, recipe.model.text
+    if theirs.kind == ours.kind == "t5" and theirs.encoder_hash != ours.encoder_hash:
+        problem = f"is not the {theirs.encoder_hash} of {start.weights}"
+        remedy = "prepare the captions with that encoder"
+        raise InputError("model.text.encoder_hash", ours.encoder_hash, problem, remedy)
+
+
 def begin_with(start: ExportedStart, recipe: Recipe, folder: Path, datasets: dict[str, Manifest]) -> None:
     """Write the checkpoint of step 0, and report what was loaded and what is new."""
-    _check_tokenizer(start.weights, start.config, next(iter(datasets.values())).tokenizer_hash)
-    _check_encoder(start, recipe)
     root, progress = checkpoints(folder, recipe), RunProgress()
     origin = start.config.provenance
     kind = "moving average" if origin.ema else "trained weights"
@@ -130,12 +138,3 @@ def _check_tokenizer(weights: Path, config: ExportConfig, found: str) -> None:
         problem = f"reads bits of tokenizer {config.tokenizer_hash or 'none'}, and the data has those of {found}"
         remedy = f"prepare the data with its tokenizer: --data.tokenizer.path {weights / 'tokenizer'}"
         raise InputError("init", weights, problem, remedy)
-
-
-def _check_encoder(start: ExportedStart, recipe: Recipe) -> None:
-    theirs, ours = start.config.model.text, recipe.model.text
-    if theirs.kind == ours.kind == "t5" and theirs.encoder_hash != ours.encoder_hash:
-        problem = f"is not the {theirs.encoder_hash} of {start.weights}"
-        raise InputError(
-            "model.text.encoder_hash", ours.encoder_hash, problem, "prepare the captions with that encoder"
-        )

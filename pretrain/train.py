@@ -26,7 +26,7 @@ from videoar.pretrain.data import check_tokenizer, open_datasets, prepare_data, 
 from videoar.pretrain.engine.learning_rate import learning_rate
 from videoar.pretrain.engine.profile import measured_communication
 from videoar.pretrain.engine.protocol import training_device
-from videoar.pretrain.fine_tuning import ExportedStart, begin_with, find_weights
+from videoar.pretrain.fine_tuning import ExportedStart, begin_with, check_data, find_weights
 from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
@@ -49,11 +49,10 @@ def train(
 ) -> None:
     """Train a recipe into a run directory, from its newest whole checkpoint on; raises Preempted after a signal.
 
-    With `change` the run continues under a recipe that differs where it may; a run with an `origin` (RUN@STEP) begins
-    from that step of another run; a run with `init`, the folder of an export, begins with its weights.
+    With `change` the run continues under a recipe that differs where it may. A new run begins from a step of another
+    with `origin` (RUN@STEP), or with the weights of an export with `init`.
 
-    Under torchrun every process calls this; the first one writes the files. The number of processes changes no number
-    of the run except through the order of sums.
+    Under torchrun every process calls this; the number of processes changes only the order of sums.
     """
     world, recipe = world or World.here(), anchored(recipe)
     if recipe.threads:
@@ -69,15 +68,10 @@ def train(
         check_sampling(recipe, datasets)
         root = checkpoints(folder, recipe)
         if world.is_first:
-            if given.data.url and not saved_steps(root):  # a run goes on without the folder, which may have moved
-                check_tokenizer(recipe, datasets)
-            check_writable(root)
+            _check_data(given, recipe, datasets, root, source)
         if source is not None:
             open_run(folder, given, world)
-            if isinstance(source, ExportedStart):
-                begin_with(source, recipe, folder, datasets)
-            else:
-                apply(source, recipe, folder, datasets)
+            _start_from(source, recipe, folder, datasets)
         elif change or origin or init:
             wait_for(recipe, folder)
         resumed = resume(recipe, world, root, datasets)
@@ -137,6 +131,25 @@ def check_start(
     if init is not None:
         return find_weights(init, recipe, folder)
     return find_change(recipe, folder) if change else None
+
+
+def _check_data(
+    given: Recipe, recipe: Recipe, datasets: dict[str, Manifest], root: Storage, source: Source | ExportedStart | None
+) -> None:
+    """The checks that need the data, before the first write."""
+    if given.data.url and not saved_steps(root):  # a run goes on without the folder, which may have moved
+        check_tokenizer(recipe, datasets)
+    if isinstance(source, ExportedStart):
+        check_data(source, recipe, datasets)
+    check_writable(root)
+
+
+def _start_from(source: Source | ExportedStart, recipe: Recipe, folder: Path, datasets: dict[str, Manifest]) -> None:
+    """Write the checkpoint that the run is resumed from."""
+    if isinstance(source, ExportedStart):
+        begin_with(source, recipe, folder, datasets)
+    else:
+        apply(source, recipe, folder, datasets)
 
 
 def _train_stage(run: Run) -> None:

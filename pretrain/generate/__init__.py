@@ -7,6 +7,6 @@ the counter-based draws of `batch`.
 from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.pipeline import VideoPipeline
 from videoar.pretrain.generate.request import Request
-from videoar.pretrain.generate.video import Video
+from videoar.pretrain.generate.result import Video
 
 __all__ = ["Guidance", "Request", "Video", "VideoPipeline"]

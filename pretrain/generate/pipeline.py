@@ -16,9 +16,9 @@ from videoar.pretrain.generate.conditions import Conditions, TextSide
 from videoar.pretrain.generate.continuation import GivenClip, Picture, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.request import LongVideo, Request, check_equal
+from videoar.pretrain.generate.result import Video
 from videoar.pretrain.generate.sampler import OnScale, sample_frames
 from videoar.pretrain.generate.shots import Shot, plan_shots, untrained
-from videoar.pretrain.generate.video import Video
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import TOKENIZER, ClipShape, ExportConfig, read_config
 from videoar.tokenizer import VideoTokenizer

@@ -1,10 +1,9 @@
-"""Videos as output: frames in memory, MP4 on disk; and the way between bytes and the tokenizer's pixels."""
+"""Videos as MP4, and the way between bytes and the tokenizer's pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,6 @@ from torch import Tensor
 from videoar.cluster.ground.files import written_aside
 from videoar.data_pipeline.decoding.sandbox.picture import fit_frame
 from videoar.tokenizer.pixels import from_bytes, to_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Video:
-    """Frames of RGB in time order."""
-
-    frames: UInt8[np.ndarray, "f h w 3"]
-    fps: float
-
-    def save(self, path: str | Path) -> Path:
-        """Write an MP4 (H.264, yuv420p) that any player opens; returns its path."""
-        return save_mp4(self.frames, path, self.fps)
 
 
 def save_mp4(frames: Iterable[UInt8[np.ndarray, "h w 3"]], path: str | Path, fps: float) -> Path:

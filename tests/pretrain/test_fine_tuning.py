@@ -20,7 +20,7 @@ from videoar.pretrain.checkpoint.format import Checkpoint, step_name
 from videoar.pretrain.config import LogConfig, Recipe
 from videoar.pretrain.export.convert import export
 from videoar.pretrain.fine_tuning import find_weights
-from videoar.pretrain.generate.video import Video
+from videoar.pretrain.generate import Video
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import read_config
 from videoar.pretrain.run_folder import read_lines
@@ -149,6 +149,7 @@ def test_shards_of_another_tokenizer_are_refused(weights: Path, tuned: Recipe, t
     (copy / "config.json").write_text(wrong)
     with pytest.raises(InputError, match=f"init=.*reads bits of tokenizer {'f' * 16}, and the data has those of"):
         train(tuned, tmp_path / "run", init=copy)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_of_ones_own_clips(weights: Path, tmp_path: Path) -> None:

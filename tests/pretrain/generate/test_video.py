@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from videoar.pretrain.generate.video import Video, fit, to_frames, to_tensor
+from videoar.pretrain.generate.video import fit, save_mp4, to_frames, to_tensor
 
 
 def _ramp(num_frames: int, height: int, width: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def _ramp(num_frames: int, height: int, width: int) -> np.ndarray:
 def test_an_mp4_decodes_back(tmp_path: Path, height: int, width: int) -> None:
     """A lost flush, a wrong rate or an odd size would show as a missing frame, a wrong speed or a refusal."""
     frames = _ramp(9, height, width)
-    path = Video(frames, fps=7.5).save(tmp_path / "deep" / "x.mp4")
+    path = save_mp4(frames, tmp_path / "deep" / "x.mp4", 7.5)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
