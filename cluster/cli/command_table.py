@@ -69,6 +69,7 @@ COMMANDS = {
     "diagnose": Command("diagnose", "Diagnose"),
     "export": Command("export", "Export"),
     "generate": Command("generate", "Generate"),
+    "evaluate world": Command("evaluate.world", "EvaluateWorld"),
     "bench": Command("bench", "Bench"),
     "submit": Command("submit", "Submit"),
     "status": Command("status", "JobStatus"),

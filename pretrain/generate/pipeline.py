@@ -241,6 +241,10 @@ class VideoPipeline:
         device = self.model.input.weight.device
         return LiveText(self._text_encoder or text.path, text.max_tokens, text.encoder_hash, device)
 
+    def condition(self, prompt: str) -> Shaped[np.ndarray, "m ..."]:
+        """What the model reads of a prompt: token ids, or states of an encoder."""
+        return self._tokens(Request(prompt=prompt))
+
     def shape(self, name: str | None) -> ClipShape:
         """A shape of video that the model was trained on."""
         shapes = {shape.schedule: shape for shape in reversed(self.config.shapes)}
