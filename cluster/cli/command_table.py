@@ -70,6 +70,7 @@ COMMANDS = {
     "export": Command("export", "Export"),
     "generate": Command("generate", "Generate"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),
+    "evaluate vbench-score": Command("evaluate.vbench_score", "VbenchScore"),
     "bench": Command("bench", "Bench"),
     "submit": Command("submit", "Submit"),
     "status": Command("status", "JobStatus"),
