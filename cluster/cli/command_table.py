@@ -70,6 +70,7 @@ COMMANDS = {
     "export": Command("export", "Export"),
     "generate": Command("generate", "Generate"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),
+    "evaluate vbench-export": Command("evaluate.vbench_export", "VbenchExport"),
     "evaluate vbench-score": Command("evaluate.vbench_score", "VbenchScore"),
     "bench": Command("bench", "Bench"),
     "submit": Command("submit", "Submit"),

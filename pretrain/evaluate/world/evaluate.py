@@ -16,9 +16,10 @@ from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.evaluate.bits import evaluate_bits
 from videoar.pretrain.evaluate.continuation import Generator, compare, continue_clips, mean, psnr
+from videoar.pretrain.evaluate.signature import weights_hash
 from videoar.pretrain.evaluate.world.held_out import drawn, held_out, reference
 from videoar.pretrain.evaluate.world.places import compared, place_errors
-from videoar.pretrain.evaluate.world.plan import GIVEN, WorldPlan, lengths, signature, weights_hash, world_shape
+from videoar.pretrain.evaluate.world.plan import GIVEN, WorldPlan, lengths, signature, world_shape
 from videoar.pretrain.evaluate.world.score import Verdict, look, score, verdicts
 from videoar.pretrain.evaluate.world.tokenized import samples, tokenize
 from videoar.pretrain.generate import VideoPipeline

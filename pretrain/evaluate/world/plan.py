@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits, OneOrMore, Temperature, TopP
-from videoar.cluster.ground.serialize import to_dict
 from videoar.data_pipeline.world.scene import FIRST_STRAIGHT_S
+from videoar.pretrain.evaluate.signature import sampling_signature, weights_signature
 from videoar.pretrain.evaluate.world.held_out import MOST_SEEDS
 from videoar.pretrain.generate import Request, VideoPipeline
-from videoar.pretrain.generate.guidance import parse_guidance
-from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import ClipShape
 from videoar.tokenizer.scales import latent_frames, pixel_frames
 
@@ -87,21 +83,10 @@ def lengths(shape: ClipShape) -> tuple[int, int]:
 def signature(pipeline: VideoPipeline, shape: ClipShape, plan: WorldPlan) -> str:
     """One line that is equal for figures that may be compared: it names all that they depend on."""
     weight = pipeline.model.input.weight
-    ramp = parse_guidance(pipeline.config.guidance if plan.guidance is None else plan.guidance)
-    corners = ",".join(f"{gamma:g}" for gamma in (ramp.first_coarse, ramp.last_coarse, ramp.first_fine, ramp.last_fine))
     return (
-        f"world|weights={weights_hash(pipeline.model)[:8]}|tokenizer={pipeline.tokenizer.hash[:8]}"
+        f"world|{weights_signature(pipeline)}"
         f"|{shape.schedule}|T{shape.num_frames}@{shape.fps:g}fps|window{pipeline.config.window}"
-        f"|prompts{plan.prompts}+{plan.prompts}|clips{plan.clips}|given{GIVEN}|temperature{plan.temperature:g}"
-        f"|top_p{plan.top_p:g}|guidance={corners}|batch{plan.batch}"
+        f"|prompts{plan.prompts}+{plan.prompts}|clips{plan.clips}|given{GIVEN}"
+        f"|{sampling_signature(pipeline, plan.temperature, plan.top_p, plan.guidance)}|batch{plan.batch}"
         f"|{weight.device.type},{str(weight.dtype).removeprefix('torch.')}|seed{plan.seed}|v{VERSION}"
     )
-
-
-def weights_hash(model: VideoAR) -> str:
-    """Sixteen hex digits of a generator's configuration and weights."""
-    digest = hashlib.sha256(json.dumps(to_dict(model.config), sort_keys=True).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().float().cpu().contiguous().numpy().data)
-    return digest.hexdigest()[:16]
