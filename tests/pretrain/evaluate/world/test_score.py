@@ -19,7 +19,7 @@ def truth(what: Scene) -> Shown:
 @pytest.mark.parametrize("num_things", [1, 2])
 def test_chance_is_the_score_of_other_scenes(num_things: int) -> None:
     """A figure that is above a chance that is too low looks like understanding."""
-    wanted = [what for what in (scene(0, index) for index in range(2000)) if len(what.things) == num_things]
+    wanted = [what for what in (scene(0, index) for index in range(1000)) if len(what.things) == num_things]
     found = [verdict for i, what in enumerate(wanted) for verdict in verdicts(what, truth(scene(1, i)))]
     measured = score(found, num_things)
     for measure, chance in chances(num_things).items():
