@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import Formatter
+
 from videoar.data_pipeline.world.scene import Scene, Thing
 
 _LOOKS = ("a {size} {colour} {shape}", "a {colour} {shape}", "a {size} {shape} in {colour}")
@@ -20,12 +22,8 @@ _BACKGROUNDS = {"plain": "plain", "gradient": "shaded", "stripes": "striped", "c
 
 def caption(what: Scene) -> str:
     """A sentence that is true of the scene. Which phrasing is used depends on the scene's own draw."""
-    drawn = what.phrasing
-    words = []
-    for thing in what.things:
-        look, drawn = _pick(_LOOKS, drawn)
-        move, drawn = _pick(_MOVES, drawn)
-        words.append(_say(f"{look} {move}", thing))
+    templates, drawn = _templates(what)
+    words = [_say(template, thing) for template, thing in zip(templates, what.things, strict=True)]
     if len(words) == 2:
         joined, drawn = _pick(_PASSES, drawn)
         words = [joined.format(*words)]
@@ -33,6 +31,22 @@ def caption(what: Scene) -> str:
     pan, drawn = _pick(_PANS, drawn)
     background = _BACKGROUNDS[what.background]
     return words[0] + place.format(background=background) + (pan.format(pan=what.pan) if what.pan else "")
+
+
+def said(what: Scene) -> tuple[frozenset[str], ...]:
+    """Names of the fields that the sentence tells of each object: its size and its speed are not always among them."""
+    templates, _ = _templates(what)
+    return tuple(frozenset(name for _, name, _, _ in Formatter().parse(template) if name) for template in templates)
+
+
+def _templates(what: Scene) -> tuple[list[str], float]:
+    """How each object is described, and what is left of the draw."""
+    drawn, templates = what.phrasing, []
+    for _ in what.things:
+        look, drawn = _pick(_LOOKS, drawn)
+        move, drawn = _pick(_MOVES, drawn)
+        templates.append(f"{look} {move}")
+    return templates, drawn
 
 
 def _say(words: str, thing: Thing) -> str:

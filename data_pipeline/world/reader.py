@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from videoar.data_pipeline.world.drawing import AREA, coverage
-from videoar.data_pipeline.world.scene import COLOURS, DIRECTIONS, SHAPES, SIZES
+from videoar.data_pipeline.world.scene import COLOURS, DIRECTIONS, SHAPES, SIZES, SPEEDS
 
 _LEAST_RADIUS = 0.5 * SIZES["small"][0]
 """Colour over a smaller area is no object, but the seam between two."""
@@ -39,12 +39,39 @@ class Seen:
 
 def read(frames: UInt8[np.ndarray, "f h w 3"]) -> tuple[Seen, ...]:
     """The objects of a clip, those that are largest first."""
-    covers = _covers(frames)
-    least = _LEAST_RADIUS**2 * min(frames.shape[1:3]) ** 2 * min(AREA.values())
+    covers, least = _covers(frames), _least_area(frames)
     areas = {colour: cover.sum(axis=(1, 2)) for colour, cover in covers.items()}
     found = [colour for colour, area in areas.items() if np.median(area) > least]
     found.sort(key=lambda colour: -float(np.median(areas[colour])))
     return tuple(_seen(colour, covers[colour], areas[colour] > least) for colour in found)
+
+
+def places(frames: UInt8[np.ndarray, "f h w 3"]) -> dict[str, Float[np.ndarray, "f 2"]]:
+    """Where an object of each colour is seen in each frame, as in `Seen.places`; each frame is read on its own."""
+    least, found = _least_area(frames), {}
+    for colour, cover in _covers(frames).items():
+        found[colour] = _centres(cover) / min(cover.shape[1:])
+        found[colour][cover.sum(axis=(1, 2)) <= least] = np.nan
+    return found
+
+
+def speed(seen: Seen, fps: float) -> str:
+    """`slowly` or `quickly`, from the first frames; empty if the object stands still in them."""
+    if not seen.direction:
+        return ""
+    first, last, moved = _first_motion(seen.places)
+    rate = float(np.linalg.norm(moved)) * fps / (last - first)
+    return "slowly" if rate < (SPEEDS["slowly"][1] + SPEEDS["quickly"][0]) / 2 else "quickly"
+
+
+def objects(frames: UInt8[np.ndarray, "f h w 3"]) -> Bool[np.ndarray, "f h w"]:
+    """The pixels that an object covers, wholly or in part."""
+    return np.max([cover > 0 for cover in _covers(frames).values()], axis=0)
+
+
+def _least_area(frames: UInt8[np.ndarray, "f h w 3"]) -> float:
+    """Pixels of colour that are an object."""
+    return _LEAST_RADIUS**2 * min(frames.shape[1:3]) ** 2 * min(AREA.values())
 
 
 def _covers(frames: UInt8[np.ndarray, "f h w 3"]) -> dict[str, Float[np.ndarray, "f h w"]]:
@@ -93,11 +120,15 @@ def _shape(cover: Float[np.ndarray, "f h w"], centres: Float[np.ndarray, "f 2"])
 
 def _direction(places: Float[np.ndarray, "f 2"]) -> str:
     """The named direction nearest to the motion in the first frames."""
-    first = places[:_FIRST_FRAMES]
-    known = np.flatnonzero(~np.isnan(first[:, 0]))
-    if len(known) < 2:
-        return ""
-    moved = first[known[-1]] - first[known[0]]
+    _, _, moved = _first_motion(places)
     if np.linalg.norm(moved) < _STILL:
         return ""
     return max(DIRECTIONS, key=lambda name: float(moved @ np.array(DIRECTIONS[name])))
+
+
+def _first_motion(places: Float[np.ndarray, "f 2"]) -> tuple[int, int, Float[np.ndarray, 2]]:
+    """Indices of the first and last of the first frames that show the object, and its motion between them."""
+    known = np.flatnonzero(~np.isnan(places[:_FIRST_FRAMES, 0]))
+    if len(known) < 2:
+        return 0, 0, np.zeros(2)
+    return int(known[0]), int(known[-1]), places[known[-1]] - places[known[0]]

@@ -46,7 +46,8 @@ TWO_OBJECTS, PANNING = 0.4, 0.25
 """Shares of the clips with two objects, and with a camera that pans."""
 FIRST_STRAIGHT_S = 0.5
 """No object bounces in this time: the first two latent frames, at eight frames per second, show each direction."""
-_PAN_SPEED = 0.25
+PAN_SPEED = 0.25
+"""Shorter sides per second."""
 _PLACES = 256
 """Draws of places for a scene, of which one in ten fits even for two large objects."""
 
@@ -101,7 +102,7 @@ class Scene:
     def pan_velocity(self) -> tuple[float, float]:
         """(down, right), in shorter sides per second."""
         down, right = PANS.get(self.pan, (0.0, 0.0))
-        return down * _PAN_SPEED, right * _PAN_SPEED
+        return down * PAN_SPEED, right * PAN_SPEED
 
 
 def scene(seed: int, index: int) -> Scene:

@@ -7,20 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, UInt8
 
 from videoar.pretrain.evaluate.intervals import Interval, ratio_interval
 from videoar.pretrain.generate.pipeline import Request, VideoPipeline
-from videoar.pretrain.generate.video import to_frames, to_tensor
+from videoar.pretrain.generate.video import Video, to_frames, to_tensor
 from videoar.tokenizer.scales import ScaleSchedule
 
 ClipFrames = UInt8[np.ndarray, "f h w 3"]
 
 ROUNDING_ERROR = 1 / 12
 """Mean squared error of rounding to bytes: PSNR stops at 58.9 dB, so that a still picture is not infinitely good."""
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """What makes videos from requests, several at once: a `VideoPipeline`, or what it is compared with."""
+
+    def batch(self, requests: Sequence[Request]) -> list[Video]:
+        """A video for each request; they have one size and length."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,7 @@ def evaluate_continuation(
 
 
 def continue_clips(
-    pipeline: VideoPipeline, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
+    pipeline: Generator, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
 ) -> list[ClipFrames]:
     """Continue the first `given_frames` of each clip to its full length; the result starts with the given frames."""
     asked = [

@@ -1,8 +1,9 @@
-"""How reliable a figure is: bootstrap intervals over samples."""
+"""How reliable a figure is: bootstrap intervals over samples, and Wilson's of a share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure (or a table of them) with the 95 % percentile interval of the bootstrap."""
+    """A figure (or a table of them) with its 95 % interval; that of the bootstrap is between percentiles."""
 
     value: Float64[np.ndarray, ...]
     low: Float64[np.ndarray, ...]
@@ -51,6 +52,20 @@ def difference_interval(
     for both cancels.
     """
     return ratio_interval(parts - others, wholes, seed)
+
+
+def wilson(right: int, of: int) -> Interval:
+    """The share of successes in independent trials; NaN if there were none (Wilson 1927).
+
+    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n): unlike the bootstrap it is no point where all or none succeed.
+    """
+    if not of:
+        return Interval(*(np.asarray(np.nan) for _ in range(3)))
+    z, share = NormalDist().inv_cdf((1 + LEVEL) / 2), right / of
+    centre = share + z**2 / (2 * of)
+    half = z * (share * (1 - share) / of + z**2 / (4 * of**2)) ** 0.5
+    low, high = ((centre + sign * half) / (1 + z**2 / of) for sign in (-1, 1))
+    return Interval(np.asarray(share), np.asarray(max(0.0, low)), np.asarray(min(1.0, high)))
 
 
 def _draws(num_samples: int, seed: int) -> Float64[np.ndarray, "resamples n"]:

@@ -53,7 +53,7 @@ class TextSide:
         first = requests[0]
         guidance = self._guidance(first.guidance)
         return Conditions(
-            [self._tokens(request) for request in requests],
+            [self.tokens(request) for request in requests],
             [self._negative(request, guidance) for request in requests],
             Sampling(guidance=guidance, temperature=first.temperature, top_p=first.top_p),
         )
@@ -64,7 +64,7 @@ class TextSide:
             self._told.add((line, about))
             log.warning("%s", line)
 
-    def _tokens(self, request: Request) -> Shaped[np.ndarray, "m ..."]:
+    def tokens(self, request: Request) -> Shaped[np.ndarray, "m ..."]:
         """The condition as token ids or states. InputError if it is of the wrong kind."""
         kind = self._config.model.text.kind
         wanted, other = (("label", "prompt"), ("prompt", "label"))[kind != "label"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
@@ -191,6 +191,10 @@ class VideoPipeline:
                 "put only requests with equally many given frames into a batch",
             )
         return torch.cat(bits)
+
+    def condition(self, prompt: str) -> Shaped[np.ndarray, "m ..."]:
+        """What the model reads of a prompt: token ids, or states of an encoder."""
+        return self._text.tokens(Request(prompt=prompt))
 
     def shape(self, name: str | None) -> ClipShape:
         """A shape of video that the model was trained on."""

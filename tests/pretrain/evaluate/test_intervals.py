@@ -1,8 +1,9 @@
-"""Bootstrap intervals: their width, and what they are taken of."""
+"""Bootstrap intervals: their width, and what they are taken of; Wilson's of a share."""
 
 import numpy as np
+import pytest
 
-from videoar.pretrain.evaluate.intervals import difference_interval, ratio_interval
+from videoar.pretrain.evaluate.intervals import difference_interval, ratio_interval, wilson
 
 
 def test_the_interval_has_the_width_that_theory_gives() -> None:
@@ -33,3 +34,19 @@ def test_a_cell_without_data_is_none() -> None:
     """A frame with nothing to copy has no accuracy: 0 would be a lie and NaN no JSON."""
     told = ratio_interval(np.zeros((3, 2)), np.array([[0.0, 1.0]] * 3)).to_dict()
     assert told == {"value": [None, 0.0], "low": [None, 0.0], "high": [None, 0.0]}
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "low", "high"), [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)]
+)
+def test_the_interval_of_a_share_is_wilsons(right: int, of: int, low: float, high: float) -> None:
+    """Published examples (Newcombe 1998, Table I, method 3); with 0 of 20 the bootstrap would be sure of 0."""
+    interval = wilson(right, of)
+    np.testing.assert_allclose([interval.value, interval.low, interval.high], [right / of, low, high], atol=5e-5)
+    other = wilson(of - right, of)
+    np.testing.assert_allclose([1 - other.high, 1 - other.low], [low, high], atol=5e-5)
+
+
+def test_no_trial_has_no_share() -> None:
+    """A pan that no sentence asks for is not 0 % right."""
+    assert wilson(0, 0).to_dict() == {"value": None, "low": None, "high": None}

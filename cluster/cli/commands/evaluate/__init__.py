@@ -1,0 +1,1 @@
+"""The commands `videoar evaluate ...`, one file each: figures of generators."""

@@ -1,0 +1,131 @@
+"""`videoar evaluate world`: what a generator does in a small world whose future is known."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
+from videoar.cluster.cli.output import say
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
+from videoar.cluster.ground.limits import Limits, OneOrMore, Temperature, TopP
+
+if TYPE_CHECKING:
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.pretrain.evaluate.world.evaluate import Tell, WorldEvaluation
+
+REPORT, CARD, PROMPTS, CONTINUED, FILM = "report.json", "card.md", "prompts.png", "continued.png", "continued.mp4"
+WRITTEN = (REPORT, CARD, PROMPTS, CONTINUED, FILM)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateWorld:
+    """Measure a generator on held-out scenes of the small world (source.kind=world), whose future is known.
+
+    From sentences: how often colour, shape, size, direction, speed, number of objects and the camera are right, as
+    image processing reads them from the videos, next to chance. Continuations of two latent frames, to the length of
+    training and to twice that: PSNR and position errors by frame, next to a still picture and the tokenizer alone.
+    Bits by scale, next to copying and to the majority. All figures have intervals of 95 %.
+
+    Prints tables on a terminal, and otherwise one JSON line.
+    """
+
+    weights: Weights
+    """Folder that `videoar export` wrote, of weights that were trained on captions."""
+    prompts: Annotated[OneOrMore, arg(metavar="N")] = 64
+    """Sentences about one object, and as many about two."""
+    clips: Annotated[OneOrMore, arg(metavar="N")] = 32
+    """Clips that are continued."""
+    seed: Annotated[int, Limits(0, 10**6 - 1)] = 0
+    """Of the scenes, which no recipe trains on, and of the sampling."""
+    batch: Annotated[OneOrMore, arg(metavar="N")] = 8
+    """Videos that are made at once."""
+    size: Annotated[str | None, arg(metavar="HxW")] = None
+    """Frame size in pixels, one that the weights were trained on; the first with clips that are long enough if not
+    given."""
+    temperature: Temperature = 1.0
+    """Divisor of the logits; 0 always takes the likelier bit."""
+    top_p: TopP = 1.0
+    """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
+    guidance: Annotated[str | None, arg(metavar="RAMP")] = None
+    """Strength of guidance, as of `videoar generate`; that of the weights if not given."""
+    json: bool = False
+    """Print the JSON line on a terminal, too."""
+    out: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Folder for report.json, card.md (a section for a model card), and some clips: prompts.png, continued.png and
+    continued.mp4 (true, through the tokenizer, continued)."""
+    force: bool = False
+    """Replace the files of an earlier evaluation in the folder."""
+
+
+def world(words: Sequence[str], prog: str) -> int:
+    options = parse(EvaluateWorld, words, prog)
+    only_with(options, "out", "force")
+    if options.out is not None:
+        _check_out(options.out, force=options.force)
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.pretrain.evaluate.world.card import card
+    from videoar.pretrain.evaluate.world.evaluate import evaluate_world
+    from videoar.pretrain.evaluate.world.plan import WorldPlan
+    from videoar.pretrain.generate import VideoPipeline
+
+    plan = WorldPlan(**{name: getattr(options, name) for name in WorldPlan.__dataclass_fields__})
+    with typed_as(schedule="size"):
+        pipeline = VideoPipeline.from_pretrained(options.weights)
+        with ProgressLine("evaluate world") as progress:
+            found = evaluate_world(pipeline, plan, _teller(progress))
+    if options.out is not None:
+        _write(options.out, found)
+    say(json.dumps(found.report) if options.json or not sys.stdout.isatty() else card(found.report))
+    return 0
+
+
+def _teller(progress: ProgressLine) -> Tell:
+    """Shows what is being done, its rate, and when this part of the work will be done."""
+    began: dict[str, float] = {}
+
+    def tell(name: str, done: int, total: int) -> None:
+        began.setdefault(name, last[0])
+        last[0] = time.monotonic()
+        rate = done / max(last[0] - began[name], 1e-9)
+        figures = {"clips/s": round(rate, 2), "left_s": round((total - done) / rate, 1)}
+        told = f"{figures['clips/s']} clips/s"
+        progress.show(name, done, total, told, {"task": name, "done": done, "total": total, **figures})
+
+    last = [time.monotonic()]
+    return tell
+
+
+def _check_out(folder: Path, *, force: bool) -> None:
+    """InputError, before minutes are spent, for a folder that cannot be written, or holds anything else."""
+    check_folder("out", folder)
+    if (stranger := first_stranger(folder, WRITTEN)) is not None:
+        raise InputError("out", folder, f"holds {stranger}, which no evaluation wrote", "name an empty or a new folder")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise InputError("out", folder, "holds an evaluation", "name another folder, or add --force to replace it")
+
+
+def _write(folder: Path, found: WorldEvaluation) -> None:
+    """The report, the section of a model card, and pictures and a film of some clips."""
+    from videoar.data_pipeline.encoding.pictures import contact_sheet, save_png
+    from videoar.pretrain.evaluate.world.card import card
+    from videoar.pretrain.evaluate.world.plan import GIVEN
+    from videoar.pretrain.generate.panels import one_below_the_other, side_by_side
+    from videoar.pretrain.generate.video import save_mp4
+
+    with filled_folder(folder, WRITTEN, last=REPORT) as writing:
+        (writing / REPORT).write_text(json.dumps(found.report) + "\n")
+        (writing / CARD).write_text(card(found.report))
+        save_png(contact_sheet([clip for _, clip in found.examples.prompts]), writing / PROMPTS)
+        rows = found.examples.continued
+        save_png(contact_sheet([clip for row in rows for clip in row]), writing / CONTINUED)
+        films = [side_by_side(row, [len(row[0]), len(row[1]), GIVEN]) for row in rows]
+        save_mp4(one_below_the_other(films), writing / FILM, found.fps)

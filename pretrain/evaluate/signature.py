@@ -1,0 +1,32 @@
+"""Parts of the lines that are equal for figures that may be compared: which weights, and how videos are sampled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from videoar.cluster.ground.serialize import to_dict
+from videoar.pretrain.generate import VideoPipeline
+from videoar.pretrain.generate.guidance import parse_guidance
+from videoar.pretrain.model import VideoAR
+
+
+def weights_signature(pipeline: VideoPipeline) -> str:
+    """The generator and its tokenizer."""
+    return f"weights={weights_hash(pipeline.model)[:8]}|tokenizer={pipeline.tokenizer.hash[:8]}"
+
+
+def sampling_signature(pipeline: VideoPipeline, temperature: float, top_p: float, guidance: str | None) -> str:
+    """How bits are drawn; without `guidance` that of the weights."""
+    ramp = parse_guidance(pipeline.config.guidance if guidance is None else guidance)
+    corners = ",".join(f"{gamma:g}" for gamma in (ramp.first_coarse, ramp.last_coarse, ramp.first_fine, ramp.last_fine))
+    return f"temperature{temperature:g}|top_p{top_p:g}|guidance={corners}"
+
+
+def weights_hash(model: VideoAR) -> str:
+    """Sixteen hex digits of a generator's configuration and weights."""
+    digest = hashlib.sha256(json.dumps(to_dict(model.config), sort_keys=True).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,132 @@
+"""The folder of videos that VBench's tool reads: `{prompt}-{index}.mp4`, made part by part, in any order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from videoar.cluster.ground.checks import short
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import WRITING, write_atomically
+from videoar.pretrain.evaluate.continuation import Generator
+from videoar.pretrain.generate import Request
+
+SAMPLES, FLICKERING_SAMPLES = 5, 25
+"""Videos of a prompt; of those that judge temporal flickering."""
+FLICKERING = "temporal_flickering"
+_LONGEST_NAME = 255 - len(f".{WRITING}")
+"""Bytes of a file's name, with room for that of the file while it is written."""
+_REMEDY = "give VBench_full_info.json, or a text file with a prompt in each line"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedVideo:
+    """One video of a prompt."""
+
+    prompt: str
+    index: int
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return f"{self.prompt}-{self.index}.mp4"
+
+    def seed(self, seed: int) -> int:
+        """A seed that depends on nothing else, so that parts and interruptions do not change a video."""
+        digest = hashlib.sha256(f"{seed}/{self.index}/{self.prompt}".encode()).digest()
+        return int.from_bytes(digest[:8]) >> 1
+
+
+def read_prompts(path: Path) -> dict[str, int]:
+    """Each prompt once, with its number of videos. InputError for a file of another kind, or an impossible name."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError("prompts", path, f"cannot be read ({error.strerror})", _REMEDY) from error
+    except UnicodeDecodeError as error:
+        raise InputError("prompts", path, "is not UTF-8 text", _REMEDY) from error
+    if text.lstrip().startswith("["):
+        found = _from_json(path, text)
+    else:
+        found = {line.strip(): SAMPLES for line in text.splitlines() if line.strip()}
+    if not found:
+        raise InputError("prompts", path, "has no prompt", _REMEDY)
+    for prompt in found:
+        _check_name(path, prompt)
+    return found
+
+
+def wanted_videos(prompts: dict[str, int]) -> list[WantedVideo]:
+    """All videos, prompt by prompt."""
+    return [WantedVideo(prompt, index) for prompt, samples in prompts.items() for index in range(samples)]
+
+
+def claim_folder(out: Path, signature: str) -> None:
+    """Make the folder, and OUT.json with the signature next to it: VBench reads every file inside as a video.
+
+    InputError if the folder has videos of other weights or sampling.
+    """
+    record = out.with_name(f"{out.name}.json")
+    if record.exists():
+        before = _signature(record)
+        if before != signature:
+            problem = f"has videos of {before}, and these are of {signature}"
+            raise InputError("out", out, problem, "name another folder, or remove this one and its .json")
+    elif out.exists() and any(out.iterdir()):
+        raise InputError("out", out, f"has files, and no {record.name} is next to it", "name a new or an empty folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(record, json.dumps({"signature": signature}) + "\n")
+
+
+def make_videos(
+    generator: Generator, wanted: Sequence[WantedVideo], out: Path, sampled: Request, batch: int
+) -> Iterator[int]:
+    """Make the videos that the folder lacks; yields how many of the wanted ones are there.
+
+    `sampled` says how, but for prompt and seed.
+    """
+    missing = [video for video in wanted if not (out / video.name).exists()]
+    done = len(wanted) - len(missing)
+    yield done
+    for start in range(0, len(missing), batch):
+        part = missing[start : start + batch]
+        requests = [replace(sampled, prompt=video.prompt, seed=video.seed(sampled.seed)) for video in part]
+        for video, made in zip(part, generator.batch(requests), strict=True):
+            made.save(out / video.name)
+        done += len(part)
+        yield done
+
+
+def _from_json(path: Path, text: str) -> dict[str, int]:
+    """Entries with a prompt and its dimensions; a prompt with two entries gets the larger number of videos."""
+    try:
+        entries: Any = json.loads(text)
+        asked = [(str(entry["prompt_en"]), entry["dimension"]) for entry in entries]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError("prompts", path, "is not a list of entries with prompt_en and dimension", _REMEDY) from error
+    found: dict[str, int] = {}
+    for prompt, dimensions in asked:
+        samples = FLICKERING_SAMPLES if FLICKERING in dimensions else SAMPLES
+        found[prompt] = max(samples, found.get(prompt, 0))
+    return found
+
+
+def _check_name(path: Path, prompt: str) -> None:
+    name = WantedVideo(prompt, FLICKERING_SAMPLES).name
+    if "/" in prompt or "\0" in prompt:
+        raise InputError("prompts", f"{path}: {short(prompt)}", "cannot be the name of a file", "leave out the /")
+    if len(name.encode()) > _LONGEST_NAME:
+        problem = f"is too long for the name of a file, which has at most {_LONGEST_NAME} bytes"
+        raise InputError("prompts", f"{path}: {short(prompt)}", problem, "shorten it")
+
+
+def _signature(record: Path) -> str:
+    try:
+        return str(json.loads(record.read_text())["signature"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = "is not the record of a folder of videos"
+        raise InputError("out", record, problem, "move it away, or name another folder") from error

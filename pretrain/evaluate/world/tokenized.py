@@ -1,0 +1,54 @@
+"""Drawn clips through the tokenizer, in memory: their bits as samples, and what is decoded from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+
+from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
+from videoar.data_pipeline.world.captions import caption
+from videoar.data_pipeline.world.scene import Scene
+from videoar.pretrain.generate import VideoPipeline
+from videoar.pretrain.generate.video import to_frames
+from videoar.tokenizer.evaluation.evaluate import through_bits
+from videoar.tokenizer.pixels import from_bytes
+
+Clip = UInt8[np.ndarray, "f h w 3"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """A clip after the tokenizer."""
+
+    bits: Bool[np.ndarray, "t n k"]
+    decoded: Clip
+
+
+@torch.inference_mode()
+def tokenize(pipeline: VideoPipeline, clips: Sequence[Clip], batch: int) -> list[Tokenized]:
+    """Encode, quantise and decode clips of one shape, as the preparation of data and a generator do it."""
+    device, found = pipeline.model.input.weight.device, list[Tokenized]()
+    for start in range(0, len(clips), batch):
+        frames = torch.from_numpy(np.stack(clips[start : start + batch]))
+        made = through_bits(pipeline.tokenizer, from_bytes(frames.to(device)))
+        found += map(Tokenized, made.bits.cpu().numpy(), to_frames(made.decoded))
+    return found
+
+
+def samples(
+    pipeline: VideoPipeline, scenes: Sequence[Scene], clips: Sequence[Tokenized], schedule: str
+) -> list[Sample]:
+    """Clips as the samples that a reader of shards would give: bits and caption."""
+    return [
+        Sample(
+            SampleEntry(str(index), index, "world", schedule, len(clip.bits), caption(what), None, "", 0, 0),
+            PackedBits.of(clip.bits),
+            None,
+            pipeline.condition(caption(what)),
+        )
+        for index, (what, clip) in enumerate(zip(scenes, clips, strict=True))
+    ]

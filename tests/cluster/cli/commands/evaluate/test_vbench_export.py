@@ -1,0 +1,84 @@
+"""`videoar evaluate vbench-export`: parts, a rerun, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.exported import MODEL, clip_shape, export_folder
+from videoar.cluster.entry import main
+from videoar.pretrain.config import TextConfig
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(export_folder(tmp_path_factory.mktemp("export"), MODEL, clip_shape("32x32", 5)))
+
+
+@pytest.mark.slow
+def test_parts_and_a_rerun_make_what_is_missing(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A video that is there is not made again, and none of other weights or sampling is put next to it."""
+    prompts, one, two = tmp_path / "prompts.txt", tmp_path / "one", tmp_path / "two"
+    prompts.write_text("a cat\na dog\n\n")
+    asked = ["evaluate", "vbench-export", weights, str(prompts)]
+    assert main([*asked, str(one)]) == 0
+    assert json.loads(capsys.readouterr().out)["videos"] == 10
+    names = {f"a {animal}-{index}.mp4" for animal in ("cat", "dog") for index in range(5)}
+    assert {path.name for path in one.iterdir()} == names
+    assert main([*asked, str(two), "--part", "1/2"]) == 0
+    assert len(list(two.iterdir())) == 5
+    kept = two / "a cat-0.mp4"
+    kept.write_bytes(b"kept")
+    assert main([*asked, str(two), "--part", "2/2"]) == 0
+    assert main([*asked, str(two)]) == 0
+    assert kept.read_bytes() == b"kept"
+    assert {path.name for path in two.iterdir()} == names
+    assert len({path.read_bytes() for path in one.iterdir()}) == 10
+    capsys.readouterr()
+    assert main([*asked, str(two), "--seed", "1"]) == 2
+    assert "|seed0, and these are of vbench|" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "line"),
+    [
+        ('[{"prompt": "a"}]', (), "is not a list of entries with prompt_en and dimension"),
+        ("\n \n", (), "has no prompt"),
+        ("this and/or that", (), "cannot be the name of a file"),
+        ("x" * 240, (), "is too long for the name of a file"),
+        ("a cat", ("--part", "3/2"), "part='3/2': is not a part; write NUMBER/COUNT, such as 1/8 ... 8/8"),
+        ("a cat", ("--part", "6/6"), "part=6/6: has none of the 5 videos; use fewer parts"),
+        ("a cat", ("--size", "64x64"), "size=64x64: is not a frame size"),
+        ("a cat", ("--top-p", "2"), "top_p=2.0: is above 1"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(
+    weights: str, tmp_path: Path, content: str, words: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a folder exists, in a line that names the option."""
+    prompts = tmp_path / "prompts"
+    prompts.write_text(content)
+    assert main(["evaluate", "vbench-export", weights, str(prompts), str(tmp_path / "out"), *words]) == 2
+    said = capsys.readouterr().err
+    assert line in said
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["prompts"]
+
+
+def test_folders_of_others_and_labels_are_refused(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """VBench reads every file of the folder as a video."""
+    prompts = tmp_path / "prompts"
+    prompts.write_text("a cat")
+    assert main(["evaluate", "vbench-export", weights, str(prompts), str(tmp_path)]) == 2
+    assert "has files, and no" in capsys.readouterr().err
+    model = replace(MODEL, text=TextConfig(kind="label", num_classes=4))
+    labels = export_folder(tmp_path / "labels", model, clip_shape("32x32", 5))
+    assert main(["evaluate", "vbench-export", str(labels), str(prompts), str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith("weights=label: were trained on labels")

@@ -1,0 +1,24 @@
+"""What is said is told apart from what is left out."""
+
+from __future__ import annotations
+
+from videoar.data_pipeline.world.captions import caption, said
+from videoar.data_pipeline.world.scene import scene
+
+
+def test_the_fields_that_are_said_are_in_the_sentence() -> None:
+    """A figure about a size that no sentence mentions would be about guessing."""
+    sizes = speeds = 0
+    for index in range(200):
+        what = scene(0, index)
+        sentence, fields = caption(what), said(what)
+        assert len(fields) == len(what.things)
+        for name in ("size", "speed"):
+            values = {getattr(thing, name) for thing, told in zip(what.things, fields, strict=True) if name in told}
+            words = {"size": ("small", "large"), "speed": ("slowly", "quickly")}[name]
+            assert {word for word in words if word in sentence.replace(",", "").split()} == values
+        assert all({"colour", "shape", "direction"} <= told for told in fields)
+        sizes += sum("size" in told for told in fields)
+        speeds += sum("speed" in told for told in fields)
+    assert 100 < sizes < 250
+    assert 50 < speeds < 200

@@ -1,0 +1,58 @@
+"""Names, numbers and seeds of the videos that VBench reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from videoar.pretrain.evaluate.vbench_videos import WantedVideo, make_videos, read_prompts, wanted_videos
+from videoar.pretrain.generate import Request, Video
+
+
+class Noise:
+    """Makes videos that depend on the seed and the prompt alone, and notes both."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str | None, int]] = []
+
+    def batch(self, requests: Sequence[Request]) -> list[Video]:
+        videos = []
+        for request in requests:
+            self.asked.append((request.prompt, request.seed))
+            generator = np.random.default_rng([request.seed, *str(request.prompt).encode()])
+            videos.append(Video(generator.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8), 8.0))
+        return videos
+
+
+def test_the_suite_counts_as_vbench_counts(tmp_path: Path) -> None:
+    """946 entries of 944 prompts: one that judges flickering has 25 videos, also if another entry has five."""
+    entries = [("a cat", "object_class"), ("a still lake", "scene"), ("a still lake", "temporal_flickering")]
+    path = tmp_path / "info.json"
+    path.write_text(json.dumps([{"prompt_en": prompt, "dimension": [name]} for prompt, name in entries]))
+    assert read_prompts(path) == {"a cat": 5, "a still lake": 25}
+    assert [video.name for video in wanted_videos({"a cat": 2})] == ["a cat-0.mp4", "a cat-1.mp4"]
+
+
+def test_seeds_differ_by_prompt_index_and_seed() -> None:
+    """Five equal videos of a prompt would be one sample."""
+    videos = [WantedVideo(prompt, index) for prompt in ("a cat", "a dog") for index in range(5)]
+    assert len({video.seed(seed) for video in videos for seed in (0, 1)}) == 20
+    assert all(0 <= video.seed(0) < 2**63 for video in videos)
+
+
+def test_parts_give_what_one_run_gives(tmp_path: Path) -> None:
+    """A video must not depend on who made it, or with which others; one that is there is not made again."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    wanted, sampled = wanted_videos({"a cat": 3, "a dog": 3}), Request(seed=7)
+    for folder in (one, two):
+        folder.mkdir()
+    alone, shared = Noise(), Noise()
+    assert list(make_videos(alone, wanted, one, sampled, batch=4)) == [0, 4, 6]
+    assert list(make_videos(shared, wanted[::2], two, sampled, batch=1)) == [0, 1, 2, 3]
+    assert list(make_videos(shared, wanted, two, sampled, batch=2)) == [3, 5, 6]
+    assert sorted(alone.asked) == sorted(shared.asked)  # pixels, not bytes: the encoder's depend on memory
+    assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
+    assert len({path.read_bytes() for path in one.iterdir()}) == 6
