@@ -69,6 +69,7 @@ COMMANDS = {
     "diagnose": Command("diagnose", "Diagnose"),
     "export": Command("export", "Export"),
     "generate": Command("generate", "Generate"),
+    "study": Command("study", "RunStudy"),
     "bench": Command("bench", "Bench"),
     "submit": Command("submit", "Submit"),
     "status": Command("status", "JobStatus"),
