@@ -41,7 +41,9 @@ def drift_chart(study: Study, results: Results, baselines: Baselines, name: str,
     curves = _of_arms(study, results, lambda sums: np.mean(sums[name], axis=0))
     frames = [float(study.probes.given_frames + 1 + i) for i in range(len(next(iter(curves.values()))))]
     series = _series(curves, frames, times)
-    for (guess, found), style in zip(baselines.items(), ("copy", "majority", "ceiling"), strict=False):
+    for (guess, found), style in zip(
+        baselines.items(), ("guess copy", "guess majority", "guess ceiling"), strict=False
+    ):
         if name in found:
             level = [times * float(at) for at in np.mean(found[name], axis=0)]
             series.append(Series(label=guess, style=style, x=frames, y=level))

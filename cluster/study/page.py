@@ -14,6 +14,9 @@ from videoar.pretrain.study.definition import Study
 
 _SHOWN_EFFECTS = ("drop", "inherited", "fourfold", "position")
 
+_LONG = 20
+"""Characters of a cell that may be broken into lines."""
+
 _MARKED = {"reproduced": "better", "opposite": "worse", "not resolved": "undecided", "one seed": "undecided"}
 """Classes of the template for verdicts."""
 
@@ -81,7 +84,8 @@ def _table(table: Table) -> str:
 
 def _cell(text: str) -> str:
     plain = text.strip("*")
-    return f'<td class="{_MARKED[plain]}">{plain}</td>' if plain in _MARKED else f"<td>{escape(text)}</td>"
+    style = _MARKED.get(plain, "long" if len(text) > _LONG else "")
+    return f'<td class="{style}">{escape(plain)}</td>'
 
 
 def _arms(study: Study) -> str:
