@@ -42,8 +42,11 @@ _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "
 
 
 @contextmanager
-def sole_writer(run: Path) -> Iterator[None]:
-    """Lock the run directory; InputError if another trainer holds it. The lock of a killed process is released."""
+def sole_writer(run: Path, field: str = "run", writer: str = "trainer") -> Iterator[None]:
+    """Lock the run directory; InputError if another trainer holds it. The lock of a killed process is released.
+
+    `field` is the option that a person names the folder by, `writer` what uses it.
+    """
     missing = [folder for folder in (run, *run.parents) if not folder.exists()]
     run.mkdir(parents=True, exist_ok=True)
     with (run / LOCK).open("a+") as file:
@@ -51,7 +54,7 @@ def sole_writer(run: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError(
-                "run", run, "is in use by another trainer", "wait for it, or give another --run"
+                field, run, f"is in use by another {writer}", f"wait for it, or give another --{field}"
             ) from error
         try:
             with explain_full_disk(str(run)):

@@ -73,6 +73,7 @@ COMMANDS = {
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),
     "evaluate vbench-export": Command("evaluate.vbench_export", "VbenchExport"),
     "evaluate vbench-score": Command("evaluate.vbench_score", "VbenchScore"),
+    "study": Command("study", "RunStudy"),
     "bench": Command("bench", "Bench"),
     "submit": Command("submit", "Submit"),
     "status": Command("status", "JobStatus"),

@@ -1,7 +1,7 @@
 """From samples to one pack on the device: layout, model inputs, targets and loss weights.
 
-`training_pack` draws flips, masks and dropped texts; `plain_pack` has nothing random. Both have a part on the host,
-`HostPack`, which the trainer builds ahead of the step, and a part on the device, `HostPack.on`.
+`training_pack` draws flips, masks and dropped texts; `plain_pack` has nothing random, and `probe_pack` what it is told.
+All have a part on the host, `HostPack`, which the trainer builds ahead of the step, and one on the device.
 """
 
 from __future__ import annotations
@@ -129,6 +129,29 @@ def plain_pack(
     layout = _layout(samples, masks, tokens_per_pack, config)
     dropped = np.zeros(sum(len(sample.text) for sample in samples), dtype=bool)
     return _assemble(samples, layout, config, histories, dropped, np.zeros(2, np.float32)).on(device)
+
+
+def probe_pack(
+    samples: Sequence[Sample],
+    config: ModelConfig,
+    *,
+    tokens_per_pack: int,
+    visible: Sequence[Bool[np.ndarray, "_ _"]],
+    ratios: Float32[np.ndarray, "f s"],
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Pack:
+    """A pack as a study reads it: `plain_pack`, but bits of the history are flipped, and past frames hidden.
+
+    Bits are flipped with a ratio for each frame (of all samples, in order) and scale, by (seed, sample, frame, scale,
+    bit); `visible` has the past frames that each frame sees. Targets are the stored bits. Samples have one schedule.
+    """
+    ((schedule, own),) = _by_schedule(samples).items()
+    states = flip_states(*_counters(own), schedule.num_scales, seed=seed, step=0)
+    history = frame_arrays(own, with_latent=False) | {"flip_ratio": [ratios], "flip_state": [states.numpy()]}
+    layout = _layout(samples, visible, tokens_per_pack, config)
+    dropped = np.zeros(sum(len(sample.text) for sample in samples), dtype=bool)
+    return _assemble(samples, layout, config, {schedule: history}, dropped, np.zeros(2, np.float32)).on(device)
 
 
 def training_layout(samples: Sequence[Sample], recipe: Recipe, stage: StageConfig, step: int) -> PackLayout:
