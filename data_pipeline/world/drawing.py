@@ -69,5 +69,5 @@ def _pattern(
     if what.background == "gradient":
         return (rows + columns) / extent
     if what.background == "stripes":
-        return np.floor((rows + columns) / what.period) % 2
-    return (np.floor(rows / what.period) + np.floor(columns / what.period)) % 2
+        return 0.5 + 0.5 * np.sin(np.pi * (rows + columns) / what.period)
+    return 0.5 + 0.5 * np.sin(np.pi * rows / what.period) * np.sin(np.pi * columns / what.period)

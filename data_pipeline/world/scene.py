@@ -46,6 +46,8 @@ TWO_OBJECTS, PANNING = 0.4, 0.25
 """Shares of the clips with two objects, and with a camera that pans."""
 FIRST_STRAIGHT_S = 0.5
 """No object bounces in this time: the first two latent frames, at eight frames per second, show each direction."""
+_DARK, _CONTRAST = (0.1, 0.3), (0.15, 0.3)
+"""Ranges of the darker shade of a background, and of its distance to the lighter one."""
 PAN_SPEED = 0.25
 """Shorter sides per second."""
 _PLACES = 256
@@ -114,10 +116,11 @@ def scene(seed: int, index: int) -> Scene:
     colours = list(COLOURS)
     first = colours.pop(int(next(draw) * len(colours)))
     looks = [_look(first, draw), _look(_choice(colours, next(draw)), draw)][: 2 if is_double else 1]
+    things, dark = _placed(looks, draw), _between(_DARK, next(draw))
     return Scene(
-        things=_placed(looks, draw),
+        things=things,
         background=background,
-        shades=(0.05 + 0.25 * next(draw), 0.4 + 0.25 * next(draw)),
+        shades=(dark, dark + _between(_CONTRAST, next(draw))),
         period=0.2 + 0.25 * next(draw),
         pan=pan,
         phrasing=next(draw),

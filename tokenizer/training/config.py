@@ -31,6 +31,11 @@ class TokenizerLossConfig:
     """Weight of L1 between video and reconstruction."""
     gradient: Weight = 0.0
     """Weight of L1 between differences of neighbouring pixels, which keeps edges without a perceptual network."""
+    squared: Weight = 0.0
+    """Weight of the mean squared error. L1 is content with a plain background where a small object is; this is not."""
+    chroma: Weight = 0.0
+    """Weight of the mean squared error of the differences between colour channels: without it a small tokenizer first
+    gives up the colours of small objects."""
     perceptual: Weight = 0.0
     """Weight of the perceptual distance (LPIPS) between frames and their reconstructions; 1 in the release."""
     perceptual_weights: tuple[str, ...] = ()
@@ -128,6 +133,9 @@ class TokenizerTrainConfig:
     a fraction of the memory, a third slower."""
     compile: bool = False
     """Compile encoder and decoder by torch.compile, once for each shape of clips."""
+    initial: Literal["pytorch", "residual"] = "pytorch"
+    """Random weights to begin with: `pytorch` are those of its convolutions; `residual` keep the variance through each
+    convolution, and each residual block begins as the identity, which learns faster from nothing."""
     seed: DrawingSeed = 0
     """Seed of the initial weights and of the scale dropout."""
     log_every: OneOrMore = 10

@@ -49,8 +49,9 @@ def tokenizer_loss(
 ) -> dict[str, Float32[Tensor, ""]]:
     """Eq. 4 without its adversarial terms: `loss`, and each term before its weight.
 
-    L = L1 + gradient weight * L1 of differences + perceptual weight * distances + 4 (0.25 commitment + 0.001 entropy),
-    the penalties averaged over scales. `perceptual` are the distances of the clips, where that term has a weight.
+    L = L1 + the weighted terms that the recipe asks for (gradient, squared, chroma, perceptual)
+    + 4 (0.25 commitment + 0.001 entropy), the penalties averaged over scales. `perceptual` are the clips' distances, if
+    that term has a weight.
     """
     terms = {
         "reconstruction": F.l1_loss(decoded.float(), video.float()),
@@ -59,6 +60,10 @@ def tokenizer_loss(
     }
     if config.gradient:
         terms["gradient"] = gradient_difference(video.float(), decoded.float())
+    if config.squared:
+        terms["squared"] = F.mse_loss(decoded.float(), video.float())
+    if config.chroma:
+        terms["chroma"] = chroma_difference(video.float(), decoded.float())
     if perceptual is not None:
         terms["perceptual"] = perceptual.mean()
     penalties = config.commitment * terms["commitment"] + config.entropy * terms["entropy"]
@@ -68,7 +73,7 @@ def tokenizer_loss(
 def fidelity(terms: Mapping[str, Tensor], config: TokenizerLossConfig) -> Float32[Tensor, ""]:
     """The weighted sum of the terms that compare pixels: all but the quantiser's penalties."""
     total = config.reconstruction * terms["reconstruction"]
-    for name in ("gradient", "perceptual"):
+    for name in ("gradient", "squared", "chroma", "perceptual"):
         if name in terms:
             total = total + getattr(config, name) * terms[name]
     return total
@@ -78,6 +83,11 @@ def gradient_difference(video: Float[Tensor, "b 3 f h w"], decoded: Float[Tensor
     """Mean absolute error of the differences between neighbouring pixels, over rows and columns."""
     error = decoded - video
     return error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+
+
+def chroma_difference(video: Float[Tensor, "b 3 f h w"], decoded: Float[Tensor, "b 3 f h w"]) -> Float32[Tensor, ""]:
+    """Mean squared error of red minus green and of green minus blue, which a grey picture does not have."""
+    return (decoded - video).diff(dim=1).square().mean()
 
 
 def open_distance(config: TokenizerLossConfig) -> Distance | None:

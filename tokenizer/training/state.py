@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from videoar.tokenizer.causal_conv import CausalConv3d
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.inflate import fill_last_slices
 from videoar.tokenizer.perceptual import Perceptual
@@ -60,6 +61,8 @@ def start(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         tokenizer = VideoTokenizer(config)
+        if recipe.initial == "residual":
+            keep_variance(tokenizer)
     if recipe.inflate_from and is_new:
         fill_last_slices(tokenizer, VideoTokenizer.from_pretrained(recipe.inflate_from))
     tokenizer.to(device).train()
@@ -75,6 +78,18 @@ def start(
         distance,
         RunningBitUsage(),
     )
+
+
+@torch.no_grad()
+def keep_variance(tokenizer: VideoTokenizer) -> None:
+    """Draw weights anew: each convolution keeps the variance of its input, and each residual block adds nothing."""
+    for name, layer in tokenizer.named_modules():
+        if isinstance(layer, CausalConv3d):
+            assert layer.bias is not None
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+            nn.init.zeros_(layer.bias)
+            if name.endswith("conv2"):
+                nn.init.zeros_(layer.weight)
 
 
 def _adversary(recipe: TokenizerTrainConfig, device: torch.device | str) -> Adversary | None:

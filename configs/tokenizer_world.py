@@ -1,0 +1,50 @@
+"""The tokenizer that ships for the small world and the demo: drawn worlds and three real films, on a CPU."""
+
+from __future__ import annotations
+
+from videoar.configs.clips import package_clips
+from videoar.data_pipeline.config.datasets import SourceConfig
+from videoar.data_pipeline.config.tokenizer_recipe import AugmentConfig, ClipShare, TokenizerRecipe
+from videoar.tokenizer.config import TokenizerConfig
+from videoar.tokenizer.training.config import TokenizerLossConfig, TokenizerTrainConfig, TrainingBucket
+
+
+def recipe() -> TokenizerRecipe:
+    """Images and clips at two sizes in turn."""
+    return TokenizerRecipe(
+        name="tokenizer_world",
+        tokenizer=TokenizerConfig(
+            base_channels=16,
+            multipliers=(1, 2, 3, 5, 6),
+            encoder_blocks=1,
+            decoder_blocks=1,
+            norm_groups=8,
+            latent_dim=32,
+            temporal_layers="resampling",
+        ),
+        train=TokenizerTrainConfig(
+            buckets=(
+                TrainingBucket(schedule="64x64", num_frames=1, batch_size=16),
+                TrainingBucket(schedule="64x64", num_frames=17, batch_size=2),
+                TrainingBucket(schedule="128x128", num_frames=1, batch_size=6),
+                TrainingBucket(schedule="128x128", num_frames=9, batch_size=1),
+            ),
+            steps=12_000,
+            batch_size=2,
+            learning_rate=1.2e-3,
+            warmup_steps=100,
+            final_fraction=0.02,
+            ema_decay=0.998,
+            initial="residual",
+            loss=TokenizerLossConfig(gradient=0.5, squared=10.0, chroma=10.0, scale_dropout=0.05),
+            precision="bf16",
+            save_every=250,
+            show_every=1000,
+        ),
+        clips=(
+            ClipShare(source=SourceConfig(kind="world", num_clips=1_000_000, seed=1), weight=0.6),
+            ClipShare(source=package_clips(0.0, 0.8), weight=0.4),
+        ),
+        augment=AugmentConfig(zoom=2.0, max_stride=3, reverse=True, contrast=0.2),
+        threads=1,
+    )
