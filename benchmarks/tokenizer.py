@@ -26,8 +26,10 @@ from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.residual import quantize_residual
 from videoar.tokenizer.scales import PIXELS_PER_CELL, ScaleSchedule, latent_frames
 
-SUBJECTS = ("whole", "channels last", "stream 1", "stream 2", "stream 4")
-"""Ways to encode and decode: the whole clip, in another memory format, as a stream of N latents per call."""
+SUBJECTS = ("whole", "channels first", "channels last", "stream 1", "stream 2", "stream 4")
+"""Ways to encode and decode: the whole clip, in a memory format that is not chosen for the device, as a stream of N
+latents per call."""
+_FORMATS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last_3d}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,8 +120,9 @@ def _rows(name: str, case: TokenizerCase, way: str, options: Options) -> Iterato
 def _subject(subject: str, tokenizer: VideoTokenizer, way: str, given: Tensor) -> Call:
     """One of the ways to encode or decode a clip."""
     whole = getattr(tokenizer, way)
-    if subject == "channels last":
-        return partial(whole, given.contiguous(memory_format=torch.channels_last_3d))
+    if subject in _FORMATS:
+        network = tokenizer.encoder if way == "encode" else tokenizer.decoder
+        return partial(network, given.contiguous(memory_format=_FORMATS[subject]))
     if subject == "compiled":
         return partial(torch.compile(whole), given)
     if subject == "whole":
@@ -140,11 +143,12 @@ def _run(case: TokenizerCase, device: torch.device, call: Call) -> None:
 def _recorded(
     tokenizer: VideoTokenizer, call: Callable[[Tensor], Tensor], given: Tensor
 ) -> list[tuple[CausalConv3d, Tensor]]:
-    """Every convolution of a call, with its input."""
+    """Every convolution of a call, with its input in PyTorch's own memory format."""
     found = list[tuple[CausalConv3d, Tensor]]()
     layers = [module for module in tokenizer.modules() if isinstance(module, CausalConv3d)]
     hooks = [
-        layer.register_forward_pre_hook(lambda layer, inputs: found.append((layer, inputs[0]))) for layer in layers
+        layer.register_forward_pre_hook(lambda layer, inputs: found.append((layer, inputs[0].contiguous())))
+        for layer in layers
     ]
     call(given)
     for hook in hooks:

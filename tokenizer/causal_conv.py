@@ -113,7 +113,5 @@ class Upsample(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c f h w"], memory: Memory | None = None) -> Float[Tensor, "b c g h2 w2"]:
         is_start = memory is None or self.conv not in memory
-        if self.time_stride == 2:
-            x = x.repeat_interleave(2, dim=2)[:, :, 1 if is_start else 0 :]
-        x = x.repeat_interleave(2, dim=3).repeat_interleave(2, dim=4)
-        return self.conv(x, memory)
+        x = F.interpolate(x, scale_factor=(self.time_stride, 2, 2), mode="nearest")
+        return self.conv(x[:, :, 1:] if self.time_stride == 2 and is_start else x, memory)

@@ -90,13 +90,13 @@ class VideoTokenizer(nn.Module):
         """The latent of clips with values in [-1, 1], before quantisation."""
         self._check_video(video)
         latent_frames(video.shape[2])
-        return self.encoder(video).float()
+        return self.encoder(_in_fast_order(video)).float()
 
     @torch.no_grad()
     def decode(self, latent: Float[Tensor, "b k t h w"]) -> Float32[Tensor, "b 3 f h_16 w_16"]:
         """The video of a (quantised) latent, in [-1, 1]."""
         self._check_latent(latent)
-        return self.decoder(latent).float().clamp(-1, 1)
+        return self.decoder(_in_fast_order(latent)).float().clamp(-1, 1)
 
     def quantize(self, latent: Float[Tensor, "b k t h w"], schedule: ScaleSchedule) -> Bool[Tensor, "b t tokens k"]:
         """The bits of every latent frame: scales coarse to fine, row-major inside a scale."""
@@ -136,7 +136,7 @@ class VideoTokenizer(nn.Module):
         for group in _regroup(chunks, FRAMES_PER_LATENT, latents_per_call):
             self._check_video(group)
             with torch.no_grad():
-                latent = self.encoder(group, memory).float()
+                latent = self.encoder(_in_fast_order(group), memory).float()
             yield latent
 
     def decode_stream(
@@ -148,7 +148,7 @@ class VideoTokenizer(nn.Module):
         for group in _regroup(latents, 1, at_once):
             self._check_latent(group)
             with torch.no_grad():
-                video = self.decoder(group, memory).float().clamp(-1, 1)
+                video = self.decoder(_in_fast_order(group), memory).float().clamp(-1, 1)
             yield video
 
     def _check_video(self, video: Tensor) -> None:
@@ -180,6 +180,11 @@ class VideoTokenizer(nn.Module):
                 "does not fit an image tokenizer, which has no temporal weights",
                 "pass one frame at a time, or inflate the tokenizer",
             )
+
+
+def _in_fast_order(x: Float[Tensor, "b c f h w"]) -> Float[Tensor, "b c f h w"]:
+    """Channels last on a CPU, where that is up to a third faster (`videoar bench tokenizer`); elsewhere as it is."""
+    return x.contiguous(memory_format=torch.channels_last_3d) if x.device.type == "cpu" else x
 
 
 def open_tokenizer(

@@ -34,7 +34,7 @@ def test_torch_counts_the_same_flops(way: str) -> None:
 def test_every_way_is_measured() -> None:
     """The latent that is decoded has the shape that the encoder gives, whole and as a stream."""
     *found, quantized = rows(Options(size="toy", repeats=1, device=torch.device("cpu")))
-    ways = ("whole", "channels last", "stream 1", "stream 2", "stream 4")
+    ways = ("whole", "channels first", "channels last", "stream 1", "stream 2", "stream 4")
     assert [(row["pass"], row["subject"]) for row in found] == [
         (way, subject) for way in ("encode", "decode") for subject in ways
     ]

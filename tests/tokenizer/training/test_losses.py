@@ -7,7 +7,7 @@ import torch
 
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
 from videoar.tokenizer.training.config import TokenizerLossConfig
-from videoar.tokenizer.training.losses import multi_scale_gradients, scale_dropout, tokenizer_loss
+from videoar.tokenizer.training.losses import chroma_difference, multi_scale_gradients, scale_dropout, tokenizer_loss
 
 
 def test_scale_dropout_keeps_the_last_and_drops_the_rest_at_its_rate() -> None:
@@ -28,15 +28,32 @@ def test_scale_dropout_is_a_function_of_seed_and_step() -> None:
 def test_loss_is_the_weighted_sum_of_its_terms() -> None:
     """The weights of Eq. 4 are part of a recipe: a term counted twice or not at all would go unseen."""
     config = TokenizerLossConfig(
-        reconstruction=2.0, gradient=0.5, perceptual=0.7, commitment=0.3, entropy=0.01, quantizer=3.0
+        reconstruction=2.0,
+        gradient=0.5,
+        squared=5.0,
+        chroma=1.5,
+        perceptual=0.7,
+        commitment=0.3,
+        entropy=0.01,
+        quantizer=3.0,
     )
     video = torch.rand(2, 3, 5, 16, 16)
     decoded = torch.rand(2, 3, 5, 16, 16)
     seen = [torch.randn(4, 1, 16), torch.randn(4, 4, 16)]
     terms = tokenizer_loss(video, decoded, seen, config, perceptual=torch.tensor([1.0, 3.0]))
     expected = 2 * (video - decoded).abs().mean() + 0.5 * terms["gradient"] + 0.7 * 2.0
+    expected = expected + 5 * ((video - decoded) ** 2).mean() + 1.5 * terms["chroma"]
     expected = expected + 3 * (0.3 * terms["commitment"] + 0.01 * terms["entropy"])
     torch.testing.assert_close(terms["loss"], expected)
+
+
+def test_chroma_sees_colours_and_no_brightness() -> None:
+    """Grey that is too bright costs nothing; red where grey was costs its distance to green, squared, in one of two."""
+    grey = torch.zeros(1, 3, 1, 4, 4)
+    red = grey.clone()
+    red[:, 0] = 0.6
+    assert chroma_difference(grey, grey + 0.5).item() == 0
+    assert chroma_difference(grey, red).item() == pytest.approx(0.6**2 / 2)
 
 
 def test_the_substitute_compares_differences_at_three_resolutions() -> None:
