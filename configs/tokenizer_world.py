@@ -3,8 +3,8 @@
 Images and clips at 64x64 and 128x128. The loss is for a small network that must keep small things: L1 alone leaves out
 the objects of the world, which cover a fourteenth of a frame, and squared error alone their colours
 (`train.loss.chroma`). In trials of 400 to 800 steps of eight drawn images at 64x64 the objects' squared error was
-0.0085 with L1, 0.0058 with squared error too, and 0.0024 with both. With `train.initial=residual` 200 steps of sixteen images
-gave 19.8 dB, and 400 steps with PyTorch's own weights 19.6.
+0.0085 with L1, 0.0058 with squared error too, and 0.0024 with both. With `train.initial=residual` 200 steps of
+sixteen images gave 19.8 dB, and 400 steps with PyTorch's own weights 19.6.
 Only the first 80 % of each film's time is seen. Most of its convolutions are 2-D, which halves the cost of a step.
 
     videoar tokenizer train tokenizer_world
