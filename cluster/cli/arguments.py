@@ -37,7 +37,7 @@ MAY_BE_EMPTY = ("prompt",)
 
 # What tyro reports about a value, inside a box; the groups become the parts of an InputError.
 _PATTERNS = (
-    re.compile(r"invalid choice '(?P<value>[^']*)' for argument '(?P<field>[^']*)'\. (?P<remedy>Expected one of .*)"),
+    re.compile(r"invalid choice '(?P<value>[^']*)' for argument '(?P<field>[^']*)'\. Expected one of (?P<words>.*)"),
     re.compile(r"Missing value for argument '(?P<field>[^']*)'\. (?P<remedy>Expected .*)"),
     re.compile(r"Error parsing (?P<field>[^\s:]+): (?P<problem>.*)"),
 )
@@ -50,6 +50,7 @@ _MISSING = re.compile(
 # Python's messages about a word that is not a number, and what this command line prints instead.
 _PLAIN_WORDS = (
     (re.compile(r"invalid literal for int|no type matching \{None\}\|INT"), "is not a whole number"),
+    (re.compile(r"Could not find valid parse"), "is not accepted"),
     (re.compile(r"could not convert string to float|no type matching \{None\}\|FLOAT"), "is not a number"),
 )
 
@@ -206,7 +207,8 @@ def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputE
             part: dict[str, Any] = match.groupdict()
             name = part["field"].removeprefix("--")
             value = part.get("value") or " ".join(flags.get(name, flags.get(name.replace("_", "-"), []))) or "''"
-            return InputError(name, short(value), _plainly(part.get("problem")), part.get("remedy") or remedy)
+            remedy = _one_of(part.get("words")) or part.get("remedy") or remedy
+            return InputError(name, short(value), _plainly(part.get("problem")), remedy)
     if missing := _MISSING.match(text):
         names = missing["option"] or missing["name"]
         return InputError(names, "''", "is missing", f"{_choices(missing['choices'])}{remedy}")
@@ -215,6 +217,12 @@ def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputE
 
 def _choices(words: str | None) -> str:
     return f"use one of {words.replace(',', ', ')}, and " if words and "," in words else ""
+
+
+def _one_of(words: str | None) -> str:
+    """The choices in an order that is the same each time; leaving the option out is how a person says None."""
+    choices = sorted(set(re.findall(r"'([^']*)'", words or "")) - {"None"})
+    return f"use one of: {', '.join(choices)}" if choices else ""
 
 
 def _plainly(problem: str | None) -> str:

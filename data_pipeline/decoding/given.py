@@ -97,10 +97,15 @@ def open_given(
         yield GivenFilm(str(path), tuple(ticks[:count]), fps, is_picture=probe.is_image)
 
 
-@contextmanager
-def _opened(path: str | Path, field: str) -> Iterator[VideoDecoder]:
+def check_given(path: str | Path, field: str) -> None:
+    """InputError for a path that is not a file; nothing is decoded."""
     if not Path(path).is_file():
         raise InputError(field, path, "is not a file", _REMEDY)
+
+
+@contextmanager
+def _opened(path: str | Path, field: str) -> Iterator[VideoDecoder]:
+    check_given(path, field)
     try:
         with VideoDecoder(DecodeLimits()) as decoder:
             yield decoder

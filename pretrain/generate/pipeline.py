@@ -11,6 +11,7 @@ from jaxtyping import Bool, Shaped, UInt8
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.decoding.given import check_given
 from videoar.pretrain.generate.background import Frames, decoded
 from videoar.pretrain.generate.conditions import Conditions, TextSide
 from videoar.pretrain.generate.continuation import GivenClip, Picture, encode_history, given_frames
@@ -132,8 +133,11 @@ class VideoPipeline:
                 history = self._encoded(np.concatenate(shown, axis=1), following, shape)
 
     def check(self, request: Request) -> None:
-        """InputError for a frame size or a length that these weights cannot make; nothing is generated."""
+        """InputError for a frame size or a length that these weights cannot make, and for files that are missing."""
         plan_shots(request, self.shape(request.schedule), self.num_frames(request))
+        for field, given in (("image", request.image), ("video", request.video)):
+            if isinstance(given, (str, Path)):
+                check_given(given, field)
 
     def num_frames(self, request: Request) -> int:
         """Pixel frames of the result."""

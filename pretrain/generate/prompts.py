@@ -77,7 +77,7 @@ def read_prompts(path: Path, common: Mapping[str, Any]) -> list[Request]:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # JSON may hold other ends of lines
     except UnicodeDecodeError as error:
         raise InputError("prompts", path, "is not UTF-8 text", "save it as UTF-8") from error
     except OSError as error:

@@ -123,7 +123,7 @@ def test_another_text_side_is_new(weights: Path, tuned: Recipe, tmp_path: Path) 
         (("--model.history", "context"), "model.history=context: is not the scales of "),
         (("--data.url", "", "--data.tokenizer.seed", "3"), "init="),
         (("--from", "runs/x@3"), "init="),
-        (("--init", "nowhere"), "weights="),
+        (("--init", "nowhere"), "init="),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(

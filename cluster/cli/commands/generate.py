@@ -56,7 +56,8 @@ class Generate:
     """Folder that `videoar export` wrote."""
     out: Annotated[Path | None, arg(metavar="FILE")] = None
     """File to write, .mp4, .gif or .png (a sheet of at most 8 frames); one that exists is refused without --force.
-    With --prompts, a folder, which gets 0000.mp4, 0001.mp4, ...; video.mp4, or the folder videos, if not given."""
+    With --prompts, a folder, which gets 0000.mp4, 0001.mp4, ...; video.mp4 (its end that of
+    --format), or the folder videos, if not given."""
     format: Literal["mp4", "gif", "png", "frames"] | None = None
     """Kind of output; `frames` fills a folder with a PNG file for each frame. If not given: by the end of the name of
     FILE, and mp4 with --prompts."""
@@ -239,7 +240,12 @@ def _check_options(options: Generate) -> None:
 
 
 def _out(options: Generate) -> Path:
-    return options.out or Path("video.mp4" if options.prompts is None else "videos")
+    """Where to write; if not given, a name of the format: a folder's has no end."""
+    from videoar.pretrain.generate.writers import ENDS
+
+    if options.prompts is not None:
+        return options.out or Path("videos")
+    return options.out or Path(f"video{ENDS[options.format or 'mp4']}")
 
 
 def _check_out(options: Generate) -> Kind:

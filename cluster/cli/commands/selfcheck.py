@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.files import check_folder
 from videoar.cluster.ground.limits import OneOrMore, PixelFrames
@@ -47,7 +47,7 @@ def selfcheck(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.demo.selfcheck import selfcheck as run_check
 
     check = SelfCheck(size=options.size, num_frames=options.num_frames, steps=options.steps, history=options.history)
-    with contextlib.ExitStack() as kept:
+    with contextlib.ExitStack() as kept, typed_as(schedule="size"):
         out = options.out or Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="videoar-selfcheck-")))
         outcome = run_check(check, out, say)
     say("ok" if outcome.share == 1 else f"ok, but for: {outcome.first_wrong}")

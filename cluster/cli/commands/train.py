@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import RecipeName, flag_words, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.arguments import RecipeName, flag_words, for_pretraining, parse_with_recipe, typed_as
 from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.limits import Limits
@@ -73,7 +73,8 @@ def _train(words: Sequence[str], prog: str) -> int:
         from videoar.pretrain.train import check_start
 
         check_parallel(recipe, options.processes * machines.world_size)
-        check_start(recipe, run, change=options.change, origin=options.from_ or "", init=options.init)
+        with typed_as(weights="init"):
+            check_start(recipe, run, change=options.change, origin=options.from_ or "", init=options.init)
         _examined(options, recipe, world)
         words = ["train", options.recipe, "--run", str(run), *_going_further(options), *flag_words(flags)]
         code = launch(words, options.processes, run, recipe.faults.stop_within_s, machines)
@@ -87,7 +88,8 @@ def _train(words: Sequence[str], prog: str) -> int:
     if world.is_first:
         logging.getLogger(__name__).info("%s: %s", recipe.name, parameter_summary(recipe.model))
     try:
-        train_recipe(recipe, run, world, change=options.change, origin=options.from_ or "", init=options.init)
+        with typed_as(weights="init"):
+            train_recipe(recipe, run, world, change=options.change, origin=options.from_ or "", init=options.init)
     except Preempted:
         mark_preempted(run)
         raise

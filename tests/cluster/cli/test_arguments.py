@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -90,3 +91,27 @@ def test_an_empty_path_is_refused(
     assert main(words) == 2
     assert capsys.readouterr().err == f"{field}='': is empty; give a value, or leave it out\n"
     assert not list(tmp_path.iterdir())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """For tests."""
+
+    kind: Literal["png", "gif", "mp4"] | None = None
+    """Kind."""
+    seeds: tuple[int, ...] = ()
+    """Seeds."""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--kind", "jpg"], "kind=jpg: is not accepted; use one of: gif, mp4, png"),
+        (["--seeds", "a"], "seeds=a: is not accepted; see videoar test --help"),
+    ],
+)
+def test_values_that_are_not_accepted(words: list[str], message: str) -> None:
+    """The choices have the same order each time, without the None of Python."""
+    with pytest.raises(InputError) as caught:
+        parse(Choices, words, "videoar test")
+    assert str(caught.value) == message

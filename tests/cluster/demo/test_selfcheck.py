@@ -60,4 +60,6 @@ def test_a_clip_that_is_not_learned(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_size_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """One line, before anything is trained."""
     assert main(["selfcheck", "--size", "33x33"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("size=33x33: ")
+    assert said.count("\n") == 1

@@ -28,6 +28,13 @@ def test_each_line_of_a_text_is_a_caption(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_only_the_ends_of_lines_end_them(tmp_path: Path) -> None:
+    """JSON may hold U+2028 and U+0085 as they are; files of Windows begin with a mark and have CRLF."""
+    path = tmp_path / "p.jsonl"
+    path.write_bytes('\ufeff{"prompt": "a\u2028b"}\r\n\r\n{"prompt": "c\u0085d"}\r\n'.encode())
+    assert [one.prompt for one in read_prompts(path, {})] == ["a\u2028b", "c\u0085d"]
+
+
 def test_options_of_a_line_replace_those_of_the_command(tmp_path: Path) -> None:
     """Paths are below the folder of the file, wherever the command runs."""
     lines = '{"prompt": "a", "seed": 3, "size": "32x32", "image": "a.png"}', '{"label": 2, "guidance": 1, "top_p": 0.5}'

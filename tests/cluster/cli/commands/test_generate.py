@@ -74,9 +74,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     ],
 )
 def test_the_option_that_was_typed_is_named(
-    weights: str, words: tuple[str, ...], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weights: str,
+    words: tuple[str, ...],
+    line: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`--given-frames 4` reported as num_frames sends a person to an option that is not in the command."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").touch()
     out = tmp_path / "video.mp4"
     assert main(["generate", weights, "--prompt", "", "--out", str(out), *words]) == 2
     assert capsys.readouterr().err.startswith(line)
@@ -143,12 +150,30 @@ def test_a_file_of_prompts_is_made_once_and_resumed(
     assert main([*command[:3], str(prompts), *command[4:]]) == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ('"size": "64x64"', "size=64x64: is not a frame size"),
+        ('"image": "absent.png"', "image="),
+        ('"video": "absent.mp4"', "video="),
+    ],
+)
 def test_a_line_that_the_weights_cannot_make_is_named_first(
-    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weights: str, tmp_path: Path, given: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not after the videos of the 799 lines before it."""
     prompts = tmp_path / "prompts.jsonl"
-    prompts.write_text('{"prompt": "a"}\n{"prompt": "a", "size": "64x64"}\n')
+    prompts.write_text(f'{{"prompt": "a"}}\n{{"prompt": "a", {given}}}\n')
     assert main(["generate", weights, "--prompts", str(prompts), "--out", str(tmp_path / "videos")]) == 2
-    assert capsys.readouterr().err.startswith("prompts (line 2): size=64x64: is not a frame size")
+    assert capsys.readouterr().err.startswith(f"prompts (line 2): {message}")
     assert not (tmp_path / "videos").exists()
+
+
+@pytest.mark.parametrize(("kind", "name"), [("gif", "video.gif"), ("frames", "video")])
+def test_without_a_name_the_format_decides(
+    weights: str, tmp_path: Path, kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--format gif` alone is not refused because of a name that nobody typed."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", weights, "--prompt", "a", "--num-frames", "1", "--size", "48x48", "--format", kind]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
