@@ -14,7 +14,8 @@ from jaxtyping import Float64, UInt8
 
 from videoar.pretrain.evaluate.intervals import Interval, ratio_interval
 from videoar.pretrain.generate.pipeline import Request, VideoPipeline
-from videoar.pretrain.generate.video import Video, to_frames, to_tensor
+from videoar.pretrain.generate.result import Video
+from videoar.pretrain.generate.video import to_frames, to_tensor
 from videoar.tokenizer.scales import ScaleSchedule
 
 ClipFrames = UInt8[np.ndarray, "f h w 3"]
