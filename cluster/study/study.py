@@ -152,9 +152,8 @@ def held_samples(study: Study, data: Path) -> list[Sample]:
 
 def make(study: Study, key: Key, folders: Folders) -> None:
     """Train one arm with one seed, or what is left of it, and write its weights."""
-    recipe = seeded(study, key, folders)
-    train(recipe, folders.run(key))
-    export(folders.run(key), folders.weights(key), ema=recipe.optimizer.ema_decay > 0)
+    train(seeded(study, key, folders), folders.run(key))
+    export(folders.run(key), folders.weights(key))
 
 
 def seeded(study: Study, key: Key, folders: Folders) -> Recipe:
