@@ -55,6 +55,7 @@ LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
     8: {"tensor2-pipeline2-context2": {"tensor": 2, "pipeline": 2, "context": 2, "zero_stage": 1}},
 }
 DRILLS = (
+    "data4-zero1",
     "tensor2-zero2",
     "tensor2-zero3-recompute",
     "pipeline2-gather2-recompute",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ import pytest
 
 from videoar.cluster.entry import main
 from videoar.cluster.study import study as runner
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.preparing.prepare import DataProgress
 from videoar.pretrain.engine.plain import PlainEngine
 from videoar.pretrain.run_folder import read_lines, sole_writer
+
+from ...data_pipeline.jobs import make_shards
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +27,11 @@ ARMS, SEEDS = ("learned", "context"), ("0", "1")
 
 def study(out: Path, *more: str) -> int:
     return main(["study", "debug", "--out", str(out), "--arms", *ARMS, "--seeds", *SEEDS, "--steps", "1", *more])
+
+
+def prepare_here(data: DataConfig, out: str, *, progress: Callable[[DataProgress], None]) -> None:
+    """In this process: a Ray cluster takes ten seconds to start."""
+    make_shards(data, out)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +51,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Counter[st
         return measure(*given, **others)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "prepare", prepare_here)
         patch.setattr(PlainEngine, "step", step)
         patch.setattr(runner, "measure", stopped_at_first)
         assert study(out) == 75
