@@ -1,4 +1,16 @@
-"""The tokenizer that ships for the small world and the demo: drawn worlds and three real films, on a CPU."""
+"""A tokenizer for the small world and three real films, on a CPU: 3.5 M parameters, 32 bits a token.
+
+Images and clips at 64x64 and 128x128. The loss is for a small network that must keep small things: L1 alone leaves out
+the objects of the world, which cover a fourteenth of a frame, and squared error alone their colours
+(`train.loss.chroma`). In trials of 400 to 800 steps of eight drawn images at 64x64 the objects' squared error was
+0.0085 with L1, 0.0058 with squared error too, and 0.0024 with both. With `train.initial=residual` 200 steps of
+sixteen images gave 19.8 dB, and 400 steps with PyTorch's own weights 19.6.
+Only the first 80 % of each film's time is seen. Most of its convolutions are 2-D, which halves the cost of a step.
+
+    videoar tokenizer train tokenizer_world
+
+Cost: about two hours on one CPU core (5.4e+14 FLOPs).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +22,7 @@ from videoar.tokenizer.training.config import TokenizerLossConfig, TokenizerTrai
 
 
 def recipe() -> TokenizerRecipe:
-    """Images and clips at two sizes in turn."""
+    """12,000 steps of images and clips, at two sizes in turn."""
     return TokenizerRecipe(
         name="tokenizer_world",
         tokenizer=TokenizerConfig(

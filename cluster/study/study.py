@@ -152,7 +152,8 @@ def held_samples(study: Study, data: Path) -> list[Sample]:
 
 def make(study: Study, key: Key, folders: Folders) -> None:
     """Train one arm with one seed, or what is left of it, and write its weights."""
-    train(seeded(study, key, folders), folders.run(key))
+    recipe = seeded(study, key, folders)
+    train(recipe, folders.run(key))
     export(folders.run(key), folders.weights(key))
 
 
