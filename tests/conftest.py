@@ -11,7 +11,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from videoar.cluster.entry import main
+from videoar.configs.debug import recipe
 
 from .forked import name_modules
 from .s3_server import BUCKET, S3Server, S3Store
@@ -28,12 +28,14 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def debug_data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The shards of the debug recipe, prepared once by the command that people run."""
+    """The shards of the debug recipe, prepared once, without the ten seconds that a Ray cluster takes to start."""
+    from .data_pipeline.jobs import make_shards
+
     output = _shared(tmp_path_factory) / "debug-data"
     with FileLock(f"{output}.lock"):
         if not output.exists():
             made = output.with_suffix(".part")
-            assert main(["data", "run", "debug", "--output", str(made)]) == 0
+            make_shards(recipe().data, made)
             made.rename(output)
     return str(output)
 

@@ -23,10 +23,12 @@ pytestmark = pytest.mark.slow
 
 
 def short(url: str, checkpoints: str = "") -> Recipe:
+    """Two stages of a small model on small images and clips."""
     base = recipe()
-    stages = tuple(replace(stage, steps=4) for stage in base.stages[:2])
+    model = replace(base.model, num_layers=1, width=32, num_heads=2)
+    stages = tuple(replace(base.stages[0], name=name, steps=4) for name in ("first", "second"))
     log = LogConfig(wandb="off", save_every=2, checkpoints=checkpoints)
-    return replace(base, data=replace(base.data, url=url), stages=stages, log=log)
+    return replace(base, model=model, data=replace(base.data, url=url), stages=stages, log=log)
 
 
 def losses(run: Path) -> list[float]:

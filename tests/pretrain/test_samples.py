@@ -37,7 +37,8 @@ STEP = 20
 def debug(debug_data: str) -> Recipe:
     base = recipe()
     log = LogConfig(wandb="off", save_every=15, sample_every=10, num_samples=2, validation=("clips64",))
-    return replace(base, data=replace(base.data, url=debug_data), log=log)
+    model = replace(base.model, num_layers=1, width=32, num_heads=2)
+    return replace(base, model=model, data=replace(base.data, url=debug_data), log=log)
 
 
 @pytest.fixture(scope="module")

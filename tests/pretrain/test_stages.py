@@ -51,12 +51,13 @@ def test_a_plateau_rule_without_validations_is_refused() -> None:
 
 
 def watched(url: str) -> Recipe:
-    """A small model, whose first stage learns nothing and so ends at its second validation."""
+    """A small model on small clips, whose first stage learns nothing and so ends at its second validation."""
     base = recipe()
     model = replace(base.model, num_layers=1, width=16, num_heads=2)
     first = replace(STAGES[0], steps=50, learning_rate=0.0, plateau_patience=1)
     log = LogConfig(wandb="off", save_every=3, validate_every=2, validation=("clips32",))
-    return replace(base, model=model, data=replace(base.data, url=url), stages=(first, *STAGES[1:]), log=log)
+    others = (replace(stage, mixture=first.mixture, tokens_per_pack=first.tokens_per_pack) for stage in STAGES[1:])
+    return replace(base, model=model, data=replace(base.data, url=url), stages=(first, *others), log=log)
 
 
 @pytest.mark.slow
@@ -71,7 +72,7 @@ def test_a_stage_ends_at_its_plateau_and_resumes_there(debug_data: str, tmp_path
     records = read_lines(tmp_path / "straight" / "metrics.jsonl")
     assert [record["stage"] for record in records] == ["images"] * 4 + ["video"] * 6 + ["long"] * 6
     assert records[4]["learning_rate"] == pytest.approx(learning_rate(recipe, 50))
-    train_in_parts(recipe, tmp_path / "cut", stops := (3, 4, 6, 9, 10, 12, 15))
+    train_in_parts(recipe, tmp_path / "cut", stops := (3, 4, 9, 10))
     resumed = [line["step"] for line in read_lines(tmp_path / "cut" / "events.jsonl") if line["event"] == "resumed"]
     assert tuple(resumed) == stops
     for name in ("loss", "stage"):

@@ -125,7 +125,8 @@ def test_a_loss_that_is_not_finite_never_reaches_the_weights(
     base = debug(debug_data)
     monkeypatch.setattr("videoar.pretrain.train.learning_rate", lambda *_: 1e30)
     stages = tuple(replace(stage, steps=100) for stage in base.stages[:1])
-    doomed = replace(base, stages=stages, optimizer=replace(base.optimizer, warmup_steps=0))
+    model = replace(base.model, num_layers=1, width=32, num_heads=2)
+    doomed = replace(base, model=model, stages=stages, optimizer=replace(base.optimizer, warmup_steps=0))
     budget = doomed.faults.skip_budget
     with pytest.raises(Stopped, match=f"{budget + 1} steps in a row"):
         train(doomed, tmp_path)

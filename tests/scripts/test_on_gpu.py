@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from videoar.cluster.entry import main
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("machine", "tests", "parity", "attention", "train", "nccl", "decode", "tokenizer")
 STUB = """#!/usr/bin/env bash
@@ -21,6 +23,10 @@ if [[ $words == *"bench decode"* ]]; then sleep 60; fi
 if [[ $words == *--output* ]]; then echo '{"benchmark": "stub"}' >>"${words##*--output }"; fi
 """
 """A Python that fails at training and hangs at decoding."""
+RECORDER = """#!/usr/bin/env bash
+echo "$*" >>"$OUT/commands"
+"""
+"""A Python that keeps its words and does nothing."""
 
 
 def on_gpu(out: Path, *words: str, **environment: str) -> tuple[int, str, list[dict[str, Any]]]:
@@ -35,13 +41,41 @@ def on_gpu(out: Path, *words: str, **environment: str) -> tuple[int, str, list[d
 
 @pytest.fixture
 def stub(tmp_path: Path) -> str:
-    path = tmp_path / "python"
-    path.write_text(STUB)
+    return _program(tmp_path / "python", STUB)
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> str:
+    return _program(tmp_path / "python", RECORDER)
+
+
+def _program(path: Path, text: str) -> str:
+    path.write_text(text)
     path.chmod(0o755)
     return str(path)
 
 
 @pytest.mark.slow
+def test_the_commands_of_all_parts_are_accepted(
+    tmp_path: Path, recorder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that is gone is found here, and not in the nine minutes on the machine."""
+    code, printed, lines = on_gpu(tmp_path, PYTHON=recorder)
+    assert code == 0, printed
+    assert [line["part"] for line in lines] == list(PARTS)
+    commands = [line.split() for line in (tmp_path / "commands").read_text().splitlines()]
+    assert len(commands) == len(PARTS)
+    (files,) = [words[words.index("no:cacheprovider") + 1 :] for words in commands if "pytest" in words]
+    assert files
+    assert all((ROOT / file).is_file() for file in files)
+    for words in commands:
+        if "pytest" not in words:
+            assert main([*words[words.index("bench") :], "--cases", "none of them"]) == 2
+            assert capsys.readouterr().err.startswith("cases=none of them: "), words
+
+
+@pytest.mark.slow
+@pytest.mark.drill  # what the parts run at toy size, tests/benchmarks run in one process
 def test_a_rehearsal_runs_every_part(tmp_path: Path) -> None:
     """A part that cannot start is found here, and not in the nine minutes on the machine."""
     code, printed, lines = on_gpu(tmp_path)

@@ -81,6 +81,7 @@ def _check_decoding(model: VideoAR, bits: Tensor, trained: Tensor) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.drill  # `videoar selfcheck`, whose tests are not drills, asks the same of an export
 def test_free_running_generation_reproduces_what_was_overfitted() -> None:
     """If sampling fed the model anything but what it was trained on, the first error would derail every later bit."""
     sampling = Sampling(guidance=Guidance.constant(1.0), temperature=0.0)
