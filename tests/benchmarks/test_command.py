@@ -14,7 +14,7 @@ def test_an_unknown_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["bench", "shardng"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("name=shardng: ")
-    assert "'sharding', 'pipeline', 'memory'" in line
+    assert ", pipeline, sharding, " in line
 
 
 @pytest.mark.drill

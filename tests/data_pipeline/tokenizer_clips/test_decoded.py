@@ -170,12 +170,12 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
     for i in range(1, 200):
         os.link(first, tmp_path / "films" / f"{i}.mp4")
     bucket = replace(VIDEO, schedule="128x128")
-    with RandomClips(recipe_of(tmp_path / "films", buckets=[bucket], steps=9, batch_size=16)) as clips:
-        for step in range(3):  # libraries, decoders and what waits
-            clips(step, range(16))
+    with RandomClips(recipe_of(tmp_path / "films", buckets=[bucket], steps=36, batch_size=4)) as clips:
+        for step in range(12):  # libraries, decoders and what waits: small batches, however many of them
+            clips(step, range(4))
         before = resident_bytes()
-        for step in range(3, 9):
-            clips(step, range(16))
+        for step in range(12, 36):
+            clips(step, range(4))
         assert resident_bytes() - before < 40 << 20, "96 more clips were decoded"
 
 
