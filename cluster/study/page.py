@@ -55,7 +55,7 @@ def _curves(study: Study, results: Results, baselines: Baselines) -> str:
         ),
         (
             drift_chart(study, results, baselines, "position", "position error, % of side", 100.0),
-            "M4. Distance of the first object from its true place, as the reader of the small world sees it; an object "
+            "M4. Distance of the objects from their true places, as the reader of the small world sees it; an object "
             "that is not found counts as 50 %.",
         ),
     )

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from videoar.pretrain.study.world import ASKED
+ASKED = ("colour", "shape", "direction")
+"""What every prompt asks for, and is measured."""
 
 Sums = Mapping[str, Any]
 """Per-clip sums of one run, as `measure.measure` returns them: plain lists and numbers."""
@@ -137,7 +138,7 @@ METRICS: dict[str, Metric] = {
     ),
     "position": Metric(
         title="M4 position, % of side",
-        about="distance of the first object from its true place in a sampled continuation",
+        about="distance of the objects from their true places in a sampled continuation",
         ratio=lambda sums: _each(_array(sums["position"]).mean(1)),
         better="lower",
         times=100.0,
@@ -157,7 +158,7 @@ METRICS: dict[str, Metric] = {
     ),
 } | {
     name: Metric(
-        title=f"{name} of prompt, %", about=f"videos of a prompt with the {name} it names", ratio=_asked(i), times=100.0
+        title=f"{name} of prompt, %", about=f"objects of a prompt whose {name} is shown", ratio=_asked(i), times=100.0
     )
     for i, name in enumerate(ASKED)
 }

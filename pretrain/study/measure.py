@@ -16,10 +16,12 @@ from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene, scene
 from videoar.pretrain.evaluate.bits import copy_tables
 from videoar.pretrain.evaluate.continuation import ClipFrames, continue_clips, psnr, rebuild
+from videoar.pretrain.evaluate.world.places import place_errors
+from videoar.pretrain.evaluate.world.score import look, verdicts
 from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.study import probes
 from videoar.pretrain.study.definition import Probes
-from videoar.pretrain.study.world import position_errors, prompt_hits
+from videoar.pretrain.study.figures import ASKED
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
@@ -115,10 +117,12 @@ def _continued(pipeline: VideoPipeline, seen: HeldScenes, what: Probes, seed: in
 
 
 def _prompted(pipeline: VideoPipeline, seen: HeldScenes, what: Probes, seed: int) -> Float64[np.ndarray, "n asked"]:
-    """Text to video: what the reader finds of the prompt."""
+    """Text to video: the share of each clip's objects that the reader finds as the prompt says."""
     requests = _requests(pipeline, seen, what, seed)
     parts = (requests[start : start + BATCH] for start in range(0, len(requests), BATCH))
-    return prompt_hits([video.frames for part in parts for video in pipeline.batch(part)], seen.scenes)
+    made = (video for part in parts for video in pipeline.batch(part))
+    found = [verdicts(asked, look(video.frames, video.fps)) for asked, video in zip(seen.scenes, made, strict=True)]
+    return np.array([[np.mean([one.is_right for one in of if one.measure == name]) for name in ASKED] for of in found])
 
 
 def _requests(pipeline: VideoPipeline, seen: HeldScenes, what: Probes, seed: int) -> list[Request]:
@@ -139,9 +143,8 @@ def _distances(made: Sequence[ClipFrames], seen: HeldScenes, what: Probes) -> di
     """PSNR and position error of every future frame."""
     future = slice(what.given_frames, None)
     errors = [psnr(clip[future], true[future]) for clip, true in zip(made, seen.clips, strict=True)]
-    # The reader sees the given frames, too: it tells an object by its colour over the whole clip.
-    places = position_errors(made, seen.scenes, seen.bucket.fps)[:, future]
-    return {"psnr": _plain(np.stack(errors)), "position": _plain(places)}
+    places = place_errors(seen.scenes, made, seen.clips, what.given_frames)
+    return {"psnr": _plain(np.stack(errors)), "position": _plain(places.error / np.maximum(places.objects, 1))}
 
 
 def _motion(clips: Sequence[ClipFrames], given: int) -> Float64[np.ndarray, " n"]:
