@@ -5,7 +5,7 @@ There are many plausible futures and one is true: this measures drift at short r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,7 +16,7 @@ from videoar.pretrain.evaluate.intervals import Interval, ratio_interval
 from videoar.pretrain.generate.pipeline import Request, VideoPipeline
 from videoar.pretrain.generate.result import Video
 from videoar.pretrain.generate.video import to_frames, to_tensor
-from videoar.tokenizer.scales import ScaleSchedule
+from videoar.tokenizer.evaluation.evaluate import through_bits
 
 ClipFrames = UInt8[np.ndarray, "f h w 3"]
 
@@ -68,16 +68,34 @@ def evaluate_continuation(
     return compare(made, clips, [rebuild(pipeline, clip) for clip in clips], given_frames)
 
 
+def make_clips(
+    generator: Generator,
+    requests: Sequence[Request],
+    batch: int,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> list[ClipFrames]:
+    """The video of each request, `batch` at a time; `tell` hears how many are made, and of how many."""
+    made: list[ClipFrames] = []
+    for start in range(0, len(requests), batch):
+        made += [video.frames for video in generator.batch(requests[start : start + batch])]
+        tell(len(made), len(requests))
+    return made
+
+
 def continue_clips(
-    pipeline: Generator, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
+    generator: Generator,
+    clips: Sequence[ClipFrames],
+    given_frames: int,
+    requests: Sequence[Request],
+    batch: int = 4,
+    tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[ClipFrames]:
     """Continue the first `given_frames` of each clip to its full length; the result starts with the given frames."""
     asked = [
         replace(request, video=clip[:given_frames], image=None, given_frames=None, num_frames=len(clip))
         for clip, request in zip(clips, requests, strict=True)
     ]
-    starts = range(0, len(asked), batch)
-    return [video.frames for start in starts for video in pipeline.batch(asked[start : start + batch])]
+    return make_clips(generator, asked, batch, tell)
 
 
 def compare(
@@ -97,10 +115,8 @@ def compare(
 
 def rebuild(pipeline: VideoPipeline, clip: ClipFrames) -> ClipFrames:
     """The clip through the tokenizer: encoded, quantised and decoded."""
-    tokenizer, schedule = pipeline.tokenizer, ScaleSchedule.named(f"{clip.shape[1]}x{clip.shape[2]}")
     video = to_tensor(clip).to(pipeline.model.input.weight.device)
-    bits = tokenizer.quantize(tokenizer.encode(video), schedule)
-    return to_frames(tokenizer.decode(tokenizer.dequantize(bits, schedule)))[0]
+    return to_frames(through_bits(pipeline.tokenizer, video).decoded)[0]
 
 
 def psnr(frames: ClipFrames, others: ClipFrames) -> Float64[np.ndarray, " f"]:

@@ -14,6 +14,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import WRITING, write_atomically
 from videoar.pretrain.evaluate.continuation import Generator
 from videoar.pretrain.generate import Request
+from videoar.pretrain.generate.prompts import lines_of, read_text
 
 SAMPLES, FLICKERING_SAMPLES = 5, 25
 """Videos of a prompt; of those that judge temporal flickering."""
@@ -43,16 +44,11 @@ class WantedVideo:
 
 def read_prompts(path: Path) -> dict[str, int]:
     """Each prompt once, with its number of videos. InputError for a file of another kind, or an impossible name."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError("prompts", path, f"cannot be read ({error.strerror})", _REMEDY) from error
-    except UnicodeDecodeError as error:
-        raise InputError("prompts", path, "is not UTF-8 text", _REMEDY) from error
+    text = read_text(path)
     if text.lstrip().startswith("["):
         found = _from_json(path, text)
     else:
-        found = {line.strip(): SAMPLES for line in text.splitlines() if line.strip()}
+        found = dict.fromkeys(lines_of(text), SAMPLES)
     if not found:
         raise InputError("prompts", path, "has no prompt", _REMEDY)
     for prompt in found:

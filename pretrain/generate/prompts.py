@@ -65,7 +65,7 @@ class Job:
 def read_prompts(path: Path, common: Mapping[str, Any]) -> list[Request]:
     """The requests of the lines of a file; `common` has the fields that a line does not give."""
     requests = []
-    for number, line in enumerate(_lines(path)):
+    for number, line in enumerate(lines_of(read_text(path))):
         with in_line(number + 1):
             given = _given(line, path)
             seed = {"seed": common.get("seed", 0) + number}
@@ -75,14 +75,19 @@ def read_prompts(path: Path, common: Mapping[str, Any]) -> list[Request]:
     return requests
 
 
-def _lines(path: Path) -> Iterator[str]:
+def read_text(path: Path) -> str:
+    """What a file of prompts holds, without the mark that some editors put before it."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # JSON may hold other ends of lines
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError("prompts", path, "is not UTF-8 text", "save it as UTF-8") from error
     except OSError as error:
         raise InputError("prompts", path, f"cannot be read ({error.strerror})", "give a file of prompts") from error
-    return (line.strip() for line in lines if line.strip())
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines that hold something; JSON may hold other ends of lines than these."""
+    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 def _given(line: str, path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from videoar.data_pipeline.sources.drawn import draw_clip
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene, scene
 from videoar.pretrain.evaluate.bits import copy_tables
-from videoar.pretrain.evaluate.continuation import ClipFrames, continue_clips, psnr, rebuild
+from videoar.pretrain.evaluate.continuation import ClipFrames, continue_clips, make_clips, psnr, rebuild
 from videoar.pretrain.evaluate.world.places import place_errors
 from videoar.pretrain.evaluate.world.score import look, verdicts
 from videoar.pretrain.generate import Request, VideoPipeline
@@ -110,7 +110,7 @@ def _facts(sample: Sample, trained: int) -> dict[str, Any]:
 
 def _continued(pipeline: VideoPipeline, seen: HeldScenes, what: Probes, seed: int) -> dict[str, Any]:
     """M4, and the motion of M5: continuations of the first given frames, compared with the true future."""
-    made = continue_clips(pipeline, seen.clips, what.given_frames, _requests(pipeline, seen, what, seed), BATCH)
+    made = continue_clips(pipeline, seen.clips, what.given_frames, _requests(seen, what, seed), BATCH)
     through = [rebuild(pipeline, clip) for clip in seen.clips]
     motion, true_motion = (_motion(clips, what.given_frames) for clips in (made, through))
     return _distances(made, seen, what) | {"motion": _plain(motion), "true_motion": _plain(true_motion)}
@@ -118,14 +118,13 @@ def _continued(pipeline: VideoPipeline, seen: HeldScenes, what: Probes, seed: in
 
 def _prompted(pipeline: VideoPipeline, seen: HeldScenes, what: Probes, seed: int) -> Float64[np.ndarray, "n asked"]:
     """Text to video: the share of each clip's objects that the reader finds as the prompt says."""
-    requests = _requests(pipeline, seen, what, seed)
-    parts = (requests[start : start + BATCH] for start in range(0, len(requests), BATCH))
-    made = (video for part in parts for video in pipeline.batch(part))
-    found = [verdicts(asked, look(video.frames, video.fps)) for asked, video in zip(seen.scenes, made, strict=True)]
+    made = make_clips(pipeline, _requests(seen, what, seed), BATCH)
+    fps = pipeline.shape(seen.bucket.schedule).fps
+    found = [verdicts(asked, look(clip, fps)) for asked, clip in zip(seen.scenes, made, strict=True)]
     return np.array([[np.mean([one.is_right for one in of if one.measure == name]) for name in ASKED] for of in found])
 
 
-def _requests(pipeline: VideoPipeline, seen: HeldScenes, what: Probes, seed: int) -> list[Request]:
+def _requests(seen: HeldScenes, what: Probes, seed: int) -> list[Request]:
     return [
         Request(
             prompt=caption(shown),

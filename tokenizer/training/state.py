@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from videoar.tokenizer.autoencoder import ResidualBlock
 from videoar.tokenizer.causal_conv import CausalConv3d
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.inflate import fill_last_slices
@@ -83,13 +84,14 @@ def start(
 @torch.no_grad()
 def keep_variance(tokenizer: VideoTokenizer) -> None:
     """Draw weights anew: each convolution keeps the variance of its input, and each residual block adds nothing."""
-    for name, layer in tokenizer.named_modules():
+    for layer in tokenizer.modules():
         if isinstance(layer, CausalConv3d):
             assert layer.bias is not None
             nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
             nn.init.zeros_(layer.bias)
-            if name.endswith("conv2"):
-                nn.init.zeros_(layer.weight)
+    for block in tokenizer.modules():
+        if isinstance(block, ResidualBlock):
+            nn.init.zeros_(block.conv2.weight)
 
 
 def _adversary(recipe: TokenizerTrainConfig, device: torch.device | str) -> Adversary | None:

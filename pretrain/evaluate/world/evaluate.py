@@ -8,14 +8,21 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from videoar.cluster.ground.serialize import to_dict
 from videoar.data_pipeline.shards.sample import Sample
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.evaluate.bits import evaluate_bits
-from videoar.pretrain.evaluate.continuation import Generator, compare, continue_clips, mean, psnr
+from videoar.pretrain.evaluate.continuation import (
+    ClipFrames,
+    Generator,
+    compare,
+    continue_clips,
+    make_clips,
+    mean,
+    psnr,
+)
 from videoar.pretrain.evaluate.signature import weights_hash
 from videoar.pretrain.evaluate.world.held_out import drawn, held_out, reference
 from videoar.pretrain.evaluate.world.places import compared, place_errors
@@ -29,7 +36,6 @@ SHOWN = 4
 """Clips of each kind that are kept to be looked at."""
 NUMBERS = {1: "one_object", 2: "two_objects"}
 
-Clip = UInt8[np.ndarray, "f h w 3"]
 Tell = Callable[[str, int, int], None]
 """Hears what is being done, how much of it is done, and of how much; in clips."""
 
@@ -38,9 +44,9 @@ Tell = Callable[[str, int, int], None]
 class Examples:
     """Some clips to look at."""
 
-    prompts: list[tuple[str, Clip]] = field(default_factory=list)
+    prompts: list[tuple[str, ClipFrames]] = field(default_factory=list)
     """(sentence, what was generated from it)."""
-    continued: list[tuple[Clip, Clip, Clip]] = field(default_factory=list)
+    continued: list[tuple[ClipFrames, ClipFrames, ClipFrames]] = field(default_factory=list)
     """(true clip, the same through the tokenizer, its continuation)."""
 
 
@@ -90,19 +96,15 @@ def follow_prompts(
     shape: ClipShape,
     plan: WorldPlan,
     tell: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Clip]:
+) -> list[ClipFrames]:
     """A video from the sentence about each scene."""
     requests = [
         plan.request(caption(what), index, shape.schedule, shape.num_frames) for index, what in enumerate(scenes)
     ]
-    made: list[Clip] = []
-    for start in range(0, len(requests), plan.batch):
-        made += [video.frames for video in generator.batch(requests[start : start + plan.batch])]
-        tell(len(made), len(requests))
-    return made
+    return make_clips(generator, requests, plan.batch, tell)
 
 
-def judge(clips: Sequence[Clip], scenes: Sequence[Scene], fps: float) -> dict[str, Any]:
+def judge(clips: Sequence[ClipFrames], scenes: Sequence[Scene], fps: float) -> dict[str, Any]:
     """What the reader says of clips, compared with the sentences about scenes with equally many objects."""
     found: list[Verdict] = []
     for what, clip in zip(scenes, clips, strict=True):
@@ -131,17 +133,15 @@ def continuations(
     true = drawn(scenes, shape, num_frames)
     through = [clip.decoded for clip in tokenize(pipeline, true, plan.batch)]
     requests = [plan.request(caption(what), i, shape.schedule, num_frames) for i, what in enumerate(scenes)]
-    made: list[Clip] = []
-    for start in range(0, len(true), plan.batch):
-        part = slice(start, start + plan.batch)
-        made += continue_clips(pipeline, true[part], GIVEN, requests[part], plan.batch)
-        tell(f"continuation to {num_frames} frames", len(made), len(true))
+    made = continue_clips(
+        pipeline, true, GIVEN, requests, plan.batch, partial(tell, f"continuation to {num_frames} frames")
+    )
     examples.continued += list(zip(true, through, made, strict=True))[: SHOWN // 2]
     return judge_continuations(scenes, true, through, made)
 
 
 def judge_continuations(
-    scenes: Sequence[Scene], true: Sequence[Clip], through: Sequence[Clip], made: Sequence[Clip]
+    scenes: Sequence[Scene], true: Sequence[ClipFrames], through: Sequence[ClipFrames], made: Sequence[ClipFrames]
 ) -> dict[str, Any]:
     """PSNR and position errors by frame, next to those of a still picture and of the tokenizer alone."""
     still, still_through = ([_repeated(clip) for clip in kind] for kind in (true, through))
@@ -154,7 +154,7 @@ def judge_continuations(
     }
 
 
-def _repeated(clip: Clip) -> Clip:
+def _repeated(clip: ClipFrames) -> ClipFrames:
     """The given frames, and then the last of them."""
     return np.concatenate([clip[:GIVEN], clip[GIVEN - 1 : GIVEN].repeat(len(clip) - GIVEN, axis=0)])
 

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
 
 from videoar.data_pipeline.world.reader import places
 from videoar.data_pipeline.world.scene import Scene
+from videoar.pretrain.evaluate.continuation import ClipFrames
 from videoar.pretrain.evaluate.intervals import Interval, ratio_interval
 
 LARGEST_ERROR = 0.5
 """In shorter sides. An object that is not found has this error, and no other has a larger one: losing an object is
 never better than showing it at a wrong place."""
-
-Clip = UInt8[np.ndarray, "f h w 3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,9 @@ class PlaceErrors:
         return {**_both(self.error, self.objects), "not_found": _both(self.missed, self.objects)}
 
 
-def place_errors(scenes: Sequence[Scene], made: Sequence[Clip], true: Sequence[Clip], given_frames: int) -> PlaceErrors:
+def place_errors(
+    scenes: Sequence[Scene], made: Sequence[ClipFrames], true: Sequence[ClipFrames], given_frames: int
+) -> PlaceErrors:
     """Compare where the reader sees each object with where it sees it in the true frames after the given ones.
 
     Both are read, so an object that another one hides in part has no error of its own.
@@ -53,7 +54,7 @@ def gain(over: PlaceErrors, of: PlaceErrors) -> dict[str, Any]:
     return _both(over.error - of.error, of.objects)
 
 
-def _of_clip(what: Scene, made: Clip, true: Clip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _of_clip(what: Scene, made: ClipFrames, true: ClipFrames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     error, missed, objects = (np.zeros(len(true)) for _ in range(3))
     found, expected = places(made), places(true)
     for thing in what.things:

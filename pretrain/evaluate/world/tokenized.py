@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool
 
 from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene
+from videoar.pretrain.evaluate.continuation import ClipFrames
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.video import to_frames
 from videoar.tokenizer.evaluation.evaluate import through_bits
 from videoar.tokenizer.pixels import from_bytes
-
-Clip = UInt8[np.ndarray, "f h w 3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +24,11 @@ class Tokenized:
     """A clip after the tokenizer."""
 
     bits: Bool[np.ndarray, "t n k"]
-    decoded: Clip
+    decoded: ClipFrames
 
 
 @torch.inference_mode()
-def tokenize(pipeline: VideoPipeline, clips: Sequence[Clip], batch: int) -> list[Tokenized]:
+def tokenize(pipeline: VideoPipeline, clips: Sequence[ClipFrames], batch: int) -> list[Tokenized]:
     """Encode, quantise and decode clips of one shape, as the preparation of data and a generator do it."""
     device, found = pipeline.model.input.weight.device, list[Tokenized]()
     for start in range(0, len(clips), batch):
