@@ -90,7 +90,8 @@ def _verdict(measure: str, wanted: str, seen: str) -> Verdict:
 def chances(num_things: int) -> dict[str, float | None]:
     """What a generator scores that draws scenes of this world without reading the sentence.
 
-    A scene with one object cannot show the second of two. None where it is not computed.
+    A scene with one object cannot show the second of two. Two objects are more often small, which adds a hundredth to
+    the chance of a size and is left out. None where it is not computed.
     """
     is_there = 1.0 if num_things == 1 else (1 + TWO_OBJECTS) / 2
     return {
