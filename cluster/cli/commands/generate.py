@@ -53,7 +53,7 @@ class Generate:
     """
 
     weights: Weights
-    """Folder that `videoar export` wrote."""
+    """Folder that `videoar export` wrote, or `small-world`: weights that ship with the package."""
     out: Annotated[Path | None, arg(metavar="FILE")] = None
     """File to write, .mp4, .gif or .png (a sheet of at most 8 frames); one that exists is refused without --force.
     With --prompts, a folder, which gets 0000.mp4, 0001.mp4, ...; video.mp4 (its end that of

@@ -84,6 +84,8 @@ class Findings:
     """Everything the page shows."""
 
     recipe: str
+    start: str
+    """Weights that training went on from; empty: random ones."""
     machine: Mapping[str, str]
     """Processor, cores and versions that the demo ran on."""
     tokenizer: TokenizerFacts
@@ -99,7 +101,7 @@ class Findings:
     """Lines of validation.jsonl."""
     judged: tuple[Judged, ...]
     rows: Mapping[str, tuple[Row, ...]]
-    """Videos by section: `continued`, `animated`, `reconstructed`."""
+    """Videos by section: `continued`, `animated`, `reconstructed`, and `sentences` if it went on from weights."""
     commands: tuple[str, ...]
     """Commands that the reader may run next."""
 

@@ -20,6 +20,8 @@ def render(found: Findings) -> str:
     template = importlib.resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     sections = (
         _top(found),
+        _sentences(found),
+        _path(found),
         _summary(found),
         _continued(found),
         _animated(found),
@@ -35,6 +37,32 @@ def render(found: Findings) -> str:
 
 def _top(found: Findings) -> str:
     seconds = sum(cost.seconds for cost in found.costs)
+    begun = (
+        "a generator began with the weights that come with the package"
+        if found.start
+        else "a generator began with random weights"
+    )
+    return (
+        "<h1>From clips to video, in miniature</h1>"
+        f'<p class="lead">Everything below was made on this machine in {duration(seconds)}: clips became bits, '
+        f"{begun}, was trained in three stages, exported, and asked to continue unseen clips.</p>"
+    )
+
+
+def _sentences(found: Findings) -> str:
+    """What the weights that ship make from sentences."""
+    if not (rows := found.rows.get("sentences", ())):
+        return ""
+    seconds = next((cost.seconds for cost in found.costs if cost.name == "first videos"), 0.0)
+    return (
+        f"<h2>A sentence, and a video of it</h2><p>Made in {duration(seconds)} by <code>{escape(found.start)}</code>, "
+        "the weights that come with the package, which know a small world of moving shapes. Each is the first sample; "
+        "how often such videos are right is on the card of the weights.</p>"
+        f'<div class="sentences">{"".join(_row(row, "pair") for row in rows)}</div>'
+    )
+
+
+def _path(found: Findings) -> str:
     tokens = sum(stage.tokens for stage in found.stages)
     steps = (
         (f"{found.num_clips:,} clips", "films and drawings, as pixels"),
@@ -44,12 +72,8 @@ def _top(found: Findings) -> str:
         ("video", "held-out clips continued and animated"),
     )
     path = "".join(f"<li><b>{escape(name)}</b>{escape(about)}</li>" for name, about in steps)
-    return (
-        "<h1>From clips to video, in miniature</h1>"
-        f'<p class="lead">Everything below was made on this machine in {duration(seconds)}: clips became bits, '
-        "a generator was trained on them in three stages, exported, and asked to continue unseen clips.</p>"
-        f'<ol class="path">{path}</ol>'
-    )
+    title = "<h2>The whole path, on real clips</h2>" if found.start else ""
+    return f'{title}<ol class="path">{path}</ol>'
 
 
 def _summary(found: Findings) -> str:
@@ -58,14 +82,14 @@ def _summary(found: Findings) -> str:
     head = f"<tr>{''.join(f'<th>{name}</th>' for name in heads)}</tr>"
     lines = "".join(
         f"<tr><td>{one.clips}</td><td>{one.figure}</td><td><b>{one.model}</b></td><td>{one.baseline}</td>"
-        f"<td>{one.value}</td><td>{one.gain}</td>"
+        f'<td>{one.value}</td><td class="gain">{one.gain}</td>'
         f'<td class="{one.verdict.split()[0]}">{one.verdict}</td></tr>'
         for judged in found.judged
         for one in comparisons(judged)
     )
     about = "; ".join(f"{one.title}: {one.about}" for one in found.judged)
     return (
-        f'<h2>What was learned</h2>{said}<div class="table"><table>{head}{lines}</table></div>'
+        f'<h2>What was learned</h2>{said}<div class="table words"><table>{head}{lines}</table></div>'
         f'<p class="note">Held out: {escape(about)}. Bits: from the second latent frame on, each guessed from the true '
         "bits before it. Continuation: PSNR against the original pixels, for the better of two ways of sampling. In "
         "brackets: 95 % bootstrap intervals over clips; clips of one film overlap, so the intervals hold for these "
@@ -220,11 +244,12 @@ def _rows(rows: Iterable[Row]) -> str:
 
 def _row(row: Row, style: str = "") -> str:
     heads = "".join(f"<b>{escape(panel)}</b>" for panel in row.panels)
+    top = f'<div class="heads top">{heads}</div>' if heads else ""
     notes = "".join(f"<span>{escape(note)}</span>" for note in row.notes)
     source = base64.b64encode(row.video).decode()
-    label = escape(f"{row.title}: {', '.join(row.panels)}")
+    label = escape(": ".join([row.title, *([", ".join(row.panels)] if row.panels else [])]))
     return (
-        f'<div class="row {style}"><h3>{escape(row.title)}</h3><div class="heads top">{heads}</div>'
+        f'<div class="row {style}"><h3>{escape(row.title)}</h3>{top}'
         f'<video autoplay loop muted playsinline aria-label="{label}" src="data:video/mp4;base64,{source}"></video>'
         f'<div class="heads">{notes}</div></div>'
     )

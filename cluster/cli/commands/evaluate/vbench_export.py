@@ -29,7 +29,7 @@ class VbenchExport:
     """
 
     weights: Weights
-    """Folder that `videoar export` wrote, of weights that were trained on captions."""
+    """Folder that `videoar export` wrote, of weights that were trained on captions; or `small-world`, which ships."""
     prompts: Positional[Annotated[Path, arg(metavar="PROMPTS")]]
     """VBench_full_info.json: five videos of a prompt, 25 of those for temporal flickering; or a text file with a prompt
     in each line, five videos of each."""

@@ -39,7 +39,7 @@ class EvaluateWorld:
     """
 
     weights: Weights
-    """Folder that `videoar export` wrote, of weights that were trained on captions."""
+    """Folder that `videoar export` wrote, of weights that were trained on captions; or `small-world`, which ships."""
     prompts: Annotated[OneOrMore, arg(metavar="N")] = 64
     """Sentences about one object, and as many about two."""
     clips: Annotated[OneOrMore, arg(metavar="N")] = 32

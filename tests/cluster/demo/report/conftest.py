@@ -17,6 +17,7 @@ def found() -> Findings:
     row = Row(title="a <man> & a car", panels=("original", "model"), notes=("", "20.1 dB"), video=b"mp4 bytes")
     return Findings(
         recipe="demo",
+        start="small-world",
         machine={"torch": "2.13"},
         parameters=2_000_000,
         num_clips=100,

@@ -54,3 +54,14 @@ def test_what_people_wrote_is_text(found: Findings) -> None:
 def test_a_run_without_clips_of_a_kind_still_has_a_page(found: Findings) -> None:
     """Rows may be empty: a folder of clips may give none to show."""
     assert "What each step cost" in render(replace(found, rows={name: () for name in found.rows}))
+
+
+def test_the_page_opens_with_videos_from_sentences(found: Findings) -> None:
+    """What works stands first; a run from random weights has no such videos, and does not speak of them."""
+    sentence = replace(found.rows["continued"][0], title="a red <square>", panels=())
+    page = render(replace(found, rows={**found.rows, "sentences": (sentence,)}))
+    assert page.index("a red &lt;square&gt;") < page.index("The whole path") < page.index("What was learned")
+    assert 'aria-label="a red &lt;square&gt;"' in page
+    scratch = render(replace(found, start=""))
+    assert "A sentence, and a video" not in scratch
+    assert "began with random weights" in scratch

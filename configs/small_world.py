@@ -1,0 +1,85 @@
+"""The generator that ships: a small world of moving shapes, from a sentence or from given frames, on a CPU.
+
+The three stages of the paper (VideoAR §4.2) at toy size: pictures and 9 frames at 64x64, then 17 frames, then 17 frames
+at 64x64 and 9 at 128x128. The tokenizer `world` ships with the package and captions are read as bytes. Scenes of seeds
+1 to 4 are for training, those of seed 0 for validation; every other seed is new to it.
+What it can do is on its card, pretrain/weights/small-world/README.md.
+
+    videoar train small_world
+    videoar export runs/small_world --out weights/small-world --dtype bf16
+
+Cost: about two hours on one CPU core, half an hour of it to make the shards.
+"""
+
+from __future__ import annotations
+
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.pretrain.config import (
+    CorrectionConfig,
+    LogConfig,
+    MixturePart,
+    ModelConfig,
+    OptimizerConfig,
+    Recipe,
+    StageConfig,
+    TextConfig,
+)
+from videoar.tokenizer.config import ClipBucket, TokenizerSource
+
+FPS = 8.0
+HELD_SEED = 0
+
+
+def recipe() -> Recipe:
+    """6.4 million parameters, 16 clips a step."""
+    return Recipe(
+        name="small_world",
+        model=ModelConfig(
+            num_layers=6, width=256, num_heads=4, latent_dim=32, rope_base=50.0, text=TextConfig(max_tokens=160)
+        ),
+        data=DataConfig(
+            datasets=(
+                _scenes("images64", 1, "64x64", count=8192, seed=1),
+                _scenes("short64", 9, "64x64", count=4096, seed=2),
+                _scenes("clips64", 17, "64x64", count=8192, seed=3),
+                _scenes("clips128", 9, "128x128", count=2048, seed=4),
+                _scenes("held64", 17, "64x64", count=64, seed=HELD_SEED),
+            ),
+            tokenizer=TokenizerSource(path="world"),
+            samples_per_shard=512,
+            actors=2,
+        ),
+        stages=(
+            _stage("I", ("images64", "short64"), steps=500),
+            _stage("II", ("clips64",), steps=2500),
+            _stage("III", ("clips64", "clips128"), steps=500),
+        ),
+        correction=CorrectionConfig(p_max=0.1),
+        optimizer=OptimizerConfig(warmup_steps=100, ema_decay=0.995),
+        log=LogConfig(wandb="off", save_every=100, keep_last=1, validate_every=250, validation=("held64",)),
+        precision="bf16",
+        threads=1,
+    )
+
+
+def _scenes(name: str, num_frames: int, size: str, *, count: int, seed: int) -> DatasetConfig:
+    return DatasetConfig(
+        name=name,
+        source=SourceConfig(kind="world", num_clips=count, seed=seed),
+        bucket=ClipBucket(schedule=size, num_frames=num_frames, fps=FPS),
+    )
+
+
+def _stage(name: str, datasets: tuple[str, ...], *, steps: int) -> StageConfig:
+    """Two packs, each of about eight clips of 17 frames."""
+    return StageConfig(
+        name=name,
+        mixture=tuple(MixturePart(dataset=dataset) for dataset in datasets),
+        steps=steps,
+        tokens_per_pack=1792,
+        batch=2,
+        learning_rate=1.5e-3,
+        window=16,
+        p_mask=0.05,
+    )

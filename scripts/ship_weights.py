@@ -1,0 +1,57 @@
+"""Put an export, and the section of its card that measured it, where weights that ship with the package live.
+
+    videoar export runs/small_world weights/small-world --dtype bf16
+    videoar evaluate world weights/small-world --out figures/small-world
+    python scripts/ship_weights.py weights/small-world figures/small-world
+
+The tokenizer is not copied: it ships once, by itself, and config.json names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from videoar.cluster.ground.serialize import to_dict
+from videoar.pretrain.model.pretrained import CARD, CONFIG, INDEX, SHIPPED, read_config
+from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.files import shipped_names
+
+
+def ship(export: Path, figures: Path) -> Path:
+    """Fill `pretrain/weights/NAME`, NAME being that of the export's folder."""
+    config, report = read_config(export), json.loads((figures / "report.json").read_text())
+    tokenizers = {VideoTokenizer.from_pretrained(name).hash: name for name in shipped_names()}
+    if config.tokenizer_hash not in tokenizers:
+        raise SystemExit(f"tokenizer {config.tokenizer_hash} does not ship; these do: {tokenizers}")
+    if to_dict(config.provenance) != report["run"]:
+        raise SystemExit(f"{figures} measured other weights: {report['run']}")
+    name, out = tokenizers[config.tokenizer_hash], SHIPPED / export.name
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    places = json.loads((export / INDEX).read_text())["weight_map"]
+    for file in {INDEX, *places.values()}:
+        shutil.copyfile(export / file, out / file)
+    shipped = replace(config, shipped_tokenizer=name)
+    (out / CONFIG).write_text(json.dumps(to_dict(shipped), indent=1) + "\n")
+    (out / CARD).write_text(card(export, figures, name))
+    return out
+
+
+def card(export: Path, figures: Path, tokenizer: str) -> str:
+    """The card of the export, for weights by name, and with the figures in place of the last training step's."""
+    text = (export / CARD).read_text()
+    own = text.replace("from_pretrained(folder)", f'from_pretrained("{export.name}")')
+    own = own.replace("in `tokenizer/`.", f"which ships as `{tokenizer}`.")
+    return f"{own.rstrip()}\n\n{(figures / 'card.md').read_text()}"
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("export", type=Path)
+    options.add_argument("figures", type=Path)
+    chosen = options.parse_args()
+    print(ship(chosen.export, chosen.figures))

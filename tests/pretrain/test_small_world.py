@@ -1,0 +1,58 @@
+"""The generator that ships: small, with a card that measured it, and able to do what the card says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import pytest
+
+from videoar.configs import small_world
+from videoar.data_pipeline.world.scene import Scene
+from videoar.pretrain.evaluate.signature import weights_hash
+from videoar.pretrain.evaluate.world.evaluate import Examples, continuations, follow_prompts, judge
+from videoar.pretrain.evaluate.world.held_out import held_out
+from videoar.pretrain.evaluate.world.plan import WorldPlan, world_shape
+from videoar.pretrain.generate import VideoPipeline
+from videoar.pretrain.model.pretrained import find_export, shipped_exports
+
+NAME = "small-world"
+MAX_BYTES = 15_000_000
+PLAN = WorldPlan(clips=16, seed=7)
+"""Of scenes that neither training nor the card has seen."""
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> VideoPipeline:
+    return VideoPipeline.from_pretrained(NAME, device="cpu")
+
+
+def test_every_shipped_export_is_small_and_has_a_card(pipeline: VideoPipeline) -> None:
+    """A clone of the repository carries these files forever; figures of other weights would be believed."""
+    assert shipped_exports() == (NAME,)
+    folder = find_export(NAME)
+    assert sum(file.stat().st_size for file in folder.iterdir()) < MAX_BYTES
+    card = (folder / "README.md").read_text()
+    assert f"weights={weights_hash(pipeline.model)[:8]}|tokenizer={pipeline.tokenizer.hash[:8]}" in card
+    assert f'from_pretrained("{NAME}")' in card
+    assert pipeline.config.model == small_world.recipe().model
+
+
+@pytest.mark.slow
+def test_videos_show_what_sentences_say(pipeline: VideoPipeline) -> None:
+    """As often as the card says, less what 32 sentences can miss by chance (three standard deviations)."""
+    shape = world_shape(pipeline, None)
+    scenes: Sequence[Scene] = held_out(PLAN.seed, 32, 1)
+    found = judge(follow_prompts(pipeline, scenes, shape, PLAN), scenes, shape.fps)
+    for measure, share in CARD.items():
+        least = share - 3 * sqrt(share * (1 - share) / found[measure]["of"])
+        assert found[measure]["value"] > least, (measure, found[measure])
+
+
+@pytest.mark.slow
+def test_continuations_are_nearer_to_the_future_than_a_still_picture(pipeline: VideoPipeline) -> None:
+    """In pixels and in the places of objects, at the length of training."""
+    shape = world_shape(pipeline, None)
+    found = continuations(pipeline, shape, shape.num_frames, PLAN, lambda name, done, total: None, Examples())
+    assert found["psnr_db"]["gain_over_repeated"]["overall"]["low"] > 0
+    assert found["position_error"]["gain_over_repeated"]["overall"]["low"] > 0
