@@ -21,6 +21,8 @@ INCLUDED = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "tokenizer/weights/demo/README.md": "recipes/demo_tokenizer.md",
+    "tokenizer/weights/world/README.md": "recipes/world_tokenizer.md",
+    "pretrain/weights/small-world/README.md": "recipes/small_world_weights.md",
 }
 """Files outside of docs/ that are pages, with their place below it."""
 
