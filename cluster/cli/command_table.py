@@ -70,6 +70,7 @@ COMMANDS = {
     "diagnose": Command("diagnose", "Diagnose"),
     "export": Command("export", "Export"),
     "generate": Command("generate", "Generate"),
+    "serve": Command("serve", "Serve"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),
     "evaluate vbench-export": Command("evaluate.vbench_export", "VbenchExport"),
     "evaluate vbench-score": Command("evaluate.vbench_score", "VbenchScore"),

@@ -120,7 +120,7 @@ class VideoPipeline:
         check_equal(requests)
         shape, num_frames = self.shape(first.schedule), self.num_frames(first)
         shots, conditions = plan_shots(first, shape, num_frames), self._text.conditions(requests)
-        if (line := untrained(shape, self.config.shapes, num_frames, first.long)) is not None:
+        if (line := self.untrained(first)) is not None:
             self._text.tell(line)
         history = self._history(requests, shape, min(num_frames, pixel_frames(shots[0].num_frames)))
         shown: list[Frames] = []
@@ -138,6 +138,10 @@ class VideoPipeline:
         for field, given in (("image", request.image), ("video", request.video)):
             if isinstance(given, (str, Path)):
                 check_given(given, field)
+
+    def untrained(self, request: Request) -> str | None:
+        """What is untrained about a length or a frame size, and what to use; None if nothing is."""
+        return untrained(self.shape(request.schedule), self.config.shapes, self.num_frames(request), request.long)
 
     def num_frames(self, request: Request) -> int:
         """Pixel frames of the result."""
