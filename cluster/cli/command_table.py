@@ -72,6 +72,7 @@ COMMANDS = {
     "generate": Command("generate", "Generate"),
     "serve": Command("serve", "Serve"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),
+    "evaluate fvd": Command("evaluate.fvd", "EvaluateFvd"),
     "evaluate vbench-export": Command("evaluate.vbench_export", "VbenchExport"),
     "evaluate vbench-score": Command("evaluate.vbench_score", "VbenchScore"),
     "study": Command("study", "RunStudy"),
