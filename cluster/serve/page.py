@@ -58,7 +58,7 @@ def _form(studio: Studio) -> Fields:
     shape = studio.checkpoints[0].pipeline.shape(studio.sizes[0])
     label = studio.asks_for == "label"
     fields: Fields = (
-        {"label": gr.Number(label="Class", precision=0, value=0, elem_id="label")}
+        {"label": _number("Class", 0, "label", whole=True)}
         if label
         else {"prompt": gr.Textbox(label="Prompt", lines=2, max_length=PROMPT_LETTERS, elem_id="prompt")}
     )
@@ -66,22 +66,32 @@ def _form(studio: Studio) -> Fields:
     fields["video"] = gr.File(label="Clip to continue", height=110, elem_id="video")
     with gr.Row():
         fields["schedule"] = gr.Dropdown(studio.sizes, value=studio.sizes[0], label="Size", elem_id="size")
-        fields["num_frames"] = gr.Number(
-            label="Frames", info="1 + 4n", precision=0, value=shape.num_frames, elem_id="frames"
-        )
-        fields["seed"] = gr.Number(label="Seed", precision=0, value=0, elem_id="seed")
+        fields["num_frames"] = _number("Frames (1 + 4n)", shape.num_frames, "frames", whole=True)
+        fields["seed"] = _number("Seed", 0, "seed", whole=True)
     with gr.Row():
         fields["guidance"] = gr.Textbox(
             label="Guidance", info="t2v, ucf101, a constant, or four corners", placeholder="that of the weights"
         )
-        fields["temperature"] = gr.Number(label="Temperature", value=1.0, step=0.1, elem_id="temperature")
+        fields["temperature"] = _number("Temperature", 1.0, "temperature")
     with gr.Accordion("More", open=False), gr.Row():
         if not label:
             fields["negative_prompt"] = gr.Textbox(label="Negative prompt", max_length=PROMPT_LETTERS)
-        fields["top_p"] = gr.Number(label="Top-p", value=1.0, step=0.05)
-        fields["given_frames"] = gr.Number(label="Frames of the clip to continue", precision=0)
-        fields["long"] = gr.Dropdown([("", ""), "sliding", "reencode"], value="", label="Longer than in training")
+        fields["top_p"] = _number("Top-p", 1.0, "top-p")
+        fields["given_frames"] = gr.Dropdown(
+            [("half of the result", ""), *((str(count), count) for count in range(1, shape.num_frames, 4))],
+            value="",
+            label="Last frames of the clip",
+            elem_id="given",
+        )
+        fields["long"] = gr.Dropdown(
+            [("slide, with a remark", ""), "sliding", "reencode"], value="", label="Longer than in training"
+        )
     return fields
+
+
+def _number(label: str, value: float, elem_id: str, *, whole: bool = False) -> gr.Number:
+    """A number, which a person may clear. One that begins empty would be sent as 0."""
+    return gr.Number(label=label, value=value, precision=0 if whole else None, elem_id=elem_id)
 
 
 def _screens(studio: Studio) -> list[gr.components.Component]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import install, restore
@@ -55,16 +56,33 @@ def working_folders() -> Iterator[Path]:
         yield videos
 
 
+class OnlyThisMachine:
+    """Middleware that answers requests to a name of loopback only, and none that a page of another site sends.
+
+    A foreign name that resolves to 127.0.0.1 would read the page, and a form on a foreign page would upload files.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from starlette.datastructures import Headers
+        from starlette.responses import PlainTextResponse
+
+        if scope["type"] in ("http", "websocket"):
+            headers = Headers(scope=scope)
+            named = [f"//{headers.get('host', '')}", *headers.getlist("origin")]
+            if any(urlsplit(url).hostname not in LOOPBACK for url in named):
+                await PlainTextResponse("only this machine's own page is answered", 403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 @contextmanager
 def serving(page: Any, port: int, upload_bytes: int) -> Iterator[str]:
-    """Serve a page inside the block; yields its URL. Larger uploads are refused.
-
-    Only requests to a loopback name are answered: a name of a foreign site that resolves to 127.0.0.1 is refused.
-    """
+    """Serve a page inside the block; yields its URL. Larger uploads are refused."""
     from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    guard = Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks its own server whether it is there
     _, url, _ = page.launch(
         server_name=LOOPBACK[0],
@@ -73,7 +91,7 @@ def serving(page: Any, port: int, upload_bytes: int) -> Iterator[str]:
         quiet=True,
         prevent_thread_lock=True,
         max_file_size=upload_bytes,
-        app_kwargs={"middleware": [guard]},
+        app_kwargs={"middleware": [Middleware(OnlyThisMachine)]},
         allowed_paths=[],
         footer_links=[],
         run_history=False,

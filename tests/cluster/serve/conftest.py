@@ -17,7 +17,7 @@ UPLOAD_MIB = 1
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`videoar serve` with two checkpoints: its URL. It is ended as by Ctrl-C, and must leave no file behind."""
-    pytest.importorskip("gradio", reason="the extra `serve` is not installed")
+    pytest.importorskip("gradio", reason="Gradio is not installed")
     weights, folder = export_folder(tmp_path_factory.mktemp("export") / "small"), tmp_path_factory.mktemp("temporary")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))

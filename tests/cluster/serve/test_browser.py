@@ -16,7 +16,7 @@ from videoar.data_pipeline.encoding.pictures import save_png
 from .conftest import UPLOAD_MIB
 
 pytestmark = pytest.mark.drill
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install playwright)")
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 PATIENCE_MS = 60_000
 CHROMIUM = shutil.which("chromium") or ""
@@ -26,7 +26,7 @@ CHROMIUM = shutil.which("chromium") or ""
 def page(served: str) -> Iterator[Any]:
     """The page, opened; it may load nothing from elsewhere."""
     if not CHROMIUM:
-        pytest.skip("chromium is not installed (apt-get install chromium)")
+        pytest.skip("Chromium is not installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
@@ -51,6 +51,9 @@ def test_a_person_makes_videos(page: Any, picture: Path) -> None:
     page.locator("#image").get_by_role("button", name="Clear").or_(
         page.locator("#image .file-preview")
     ).first.wait_for()
+    page.get_by_text("More").click()
+    page.locator("#given input").wait_for()
+    page.locator("#frames input").fill("")
     _press(page, "Make")
     _await_line(page, "9 frames of 32x32")
     for number in (0, 1):

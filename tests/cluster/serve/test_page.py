@@ -14,11 +14,14 @@ from .conftest import UPLOAD_MIB
 pytestmark = pytest.mark.slow
 
 
-def test_only_requests_to_this_machine_are_answered(served: str) -> None:
-    """A foreign site whose name resolves to 127.0.0.1 would otherwise read and use the page (DNS rebinding)."""
+def test_only_the_page_of_this_machine_is_answered(served: str) -> None:
+    """A foreign name that resolves to 127.0.0.1 would read the page; a form of a foreign page would upload files."""
     assert served.startswith("http://127.0.0.1:")
     assert httpx.get(served).status_code == 200
-    assert httpx.get(served, headers={"Host": "example.org"}).status_code == 400
+    assert httpx.get(served, headers={"Host": "example.org"}).status_code == 403
+    upload, files = f"{served}/gradio_api/upload", {"files": ("a.png", b"x")}
+    for origin, code in ((served, 200), ("http://example.org", 403), ("null", 403)):
+        assert httpx.post(upload, files=files, headers={"Origin": origin}).status_code == code, origin
 
 
 def test_no_file_of_the_machine_can_be_read(served: str, tmp_path: Path) -> None:
