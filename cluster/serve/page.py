@@ -36,7 +36,9 @@ def build_page(studio: Studio, waiting: int) -> gr.Blocks:
             with gr.Column(scale=len(studio.checkpoints)):
                 line = gr.Textbox(label="Status", interactive=False, elem_id="status")
                 screens = _screens(studio)
-        earlier = gr.Gallery(label="Earlier videos", columns=6, fit_columns=False, interactive=False, elem_id="earlier")
+        earlier = gr.Gallery(
+            label="Earlier videos", columns=6, height=230, fit_columns=False, interactive=False, elem_id="earlier"
+        )
         history = gr.State([])
         outputs: list[gr.components.Component] = [line, *screens, earlier, history]
         running = make.click(
@@ -142,7 +144,7 @@ def _on_screens(shown: Shown) -> Iterator[Any]:
 
 def _added(before: History, shown: Shown, studio: Studio, filled: Mapping[str, Any]) -> History:
     """The history with new videos at its beginning, without those that are gone."""
-    what = f"{filled.get('prompt', filled.get('label'))!r}, seed {filled['seed']}"
+    what = f"{filled.get('prompt', filled.get('label'))!r}, seed {filled['seed'] or 0}"
     names = [f"{what} ({one.name})" if len(studio.checkpoints) > 1 else what for one in studio.checkpoints]
     new = [(video, name) for video, name in zip(shown.videos, names, strict=True) if video is not None]
     return [entry for entry in (*new, *before) if entry[0].exists()][:HISTORY]

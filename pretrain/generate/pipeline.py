@@ -14,7 +14,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.decoding.given import check_given
 from videoar.pretrain.generate.background import Frames, decoded
 from videoar.pretrain.generate.conditions import Conditions, TextSide
-from videoar.pretrain.generate.continuation import GivenClip, Picture, encode_history, given_frames
+from videoar.pretrain.generate.continuation import GivenClip, Picture, check_image, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.request import LongVideo, Request, check_equal
 from videoar.pretrain.generate.result import Video
@@ -138,6 +138,8 @@ class VideoPipeline:
         for field, given in (("image", request.image), ("video", request.video)):
             if isinstance(given, (str, Path)):
                 check_given(given, field)
+        if request.image is not None:
+            check_image(request.image, self.num_frames(request))
 
     def untrained(self, request: Request) -> str | None:
         """What is untrained about a length or a frame size, and what to use; None if nothing is."""
