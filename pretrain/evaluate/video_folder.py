@@ -50,7 +50,7 @@ def choose_clips(
     """
     sources, skipped = list_sources(SourceConfig(path=str(folder), captions=captions))
     for item in skipped:
-        if item.is_input:
+        if item.is_input and item.kind != "filtered":  # texts that would be captions, and records of `generate`
             on_left_out(item.source, item.reason)
     films: list[_Film] = []
     for done, source in enumerate(sources):

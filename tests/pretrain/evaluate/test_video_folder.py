@@ -86,6 +86,7 @@ def test_what_gives_no_clip_is_counted_with_its_reason(tmp_path: Path, decoder: 
     for number, frames in enumerate((9, 5, 4)):
         save_mp4(_brightening(frames), tmp_path / f"{number}.mp4", 8.0)
     (tmp_path / "broken.mp4").write_bytes(bytes(1000))
+    (tmp_path / "0.json").write_text("{}")  # as `videoar generate --prompts` writes it: no video, and no fault
     save_png(_brightening(1)[0].copy(), tmp_path / "picture.png")
     steps: list[tuple[int, int]] = []
     left_out: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from videoar.cluster.entry import main
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.pretrain.evaluate import folder_features
 from videoar.pretrain.evaluate.fvd.fvd import fvd
+from videoar.pretrain.evaluate.fvd.protocol import _PUBLISHED as protocol_table
 from videoar.pretrain.evaluate.fvd.protocol import Protocol
 from videoar.pretrain.evaluate.fvd.random_features import RandomFeatures
 from videoar.pretrain.generate.video import save_mp4
@@ -120,6 +122,24 @@ def test_what_cannot_be_compared_is_refused(
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith(line.format(real=folders / "real"))
     assert all(one.startswith(("{", "left out, for example 0.mp4: has fewer than 9 frames")) for one in said[:-1])
+
+
+@pytest.mark.slow
+def test_a_published_protocol_is_measured_as_published(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The central 17 frames of wide videos, both sides scaled to 128; here of 3 clips instead of 2,048."""
+    monkeypatch.setitem(protocol_table, "omni17", replace(protocol_table["omni17"], count=3))
+    for index in range(3):
+        clip = draw_clip(0, index, ClipBucket(schedule="32x32", num_frames=21))
+        save_mp4(np.concatenate([clip, clip], axis=2), tmp_path / "real" / f"{index}.mp4", 25.0)
+        save_mp4(clip, tmp_path / "made" / f"{index}.mp4", 8.0)
+    asked = ("--detector", "rf-fvd", "--protocol", "omni17", "--split", "test01", "--few-clips")
+    found = _found(capsys, ["evaluate", "fvd", str(tmp_path / "real"), str(tmp_path / "made"), *asked])
+    assert found["signature"] == (
+        "rf-fvd|det=0958da99|T17|128-stretched|n3x3|split=test01|clip=centre|resize=none|seed0|v1"
+    )
+    assert found["protocol"] == "omni17"
 
 
 @pytest.mark.parametrize(
