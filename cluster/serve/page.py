@@ -8,12 +8,10 @@ from typing import Any
 
 import gradio as gr
 
-from videoar.cluster.serve.studio import Checkpoint, Shown, Studio
+from videoar.cluster.serve.studio import PROMPT_LETTERS, Checkpoint, Shown, Studio
 from videoar.pretrain.generate.files import Progress
 
 TITLE = "VideoAR"
-PROMPT_LETTERS = 2000
-"""Longest text that the form takes; models read fewer tokens, and say so."""
 HISTORY = 12
 """Videos that are shown below the form."""
 DELETED_S = 24 * 3600

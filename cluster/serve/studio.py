@@ -28,6 +28,8 @@ OnProgress = Callable[[int, Progress], None]
 
 UPLOADS = ("image", "video")
 """Fields of a request whose values are files that a person sent."""
+PROMPT_LETTERS = 2000
+"""Longest text that is taken; models read fewer tokens, and say so in the log."""
 KEPT = 200
 """Videos that the folder keeps; older ones are removed."""
 
@@ -66,6 +68,7 @@ class Studio:
         nothing = (None,) * len(self.checkpoints)
         try:
             request = request_of(filled)
+            _check_length(request)
             for one in self.checkpoints:
                 self._check(one.pipeline, request)
             yield from self._making(request, on_progress)
@@ -115,6 +118,13 @@ def request_of(filled: Mapping[str, Any]) -> Request:
     """
     given = {name: value for name, value in filled.items() if value not in (None, "") or name == "prompt"}
     return Request(**given)
+
+
+def _check_length(request: Request) -> None:
+    """InputError for a text that no person types; the form's own limit binds only who uses the form."""
+    for field in ("prompt", "negative_prompt"):
+        if (letters := len(getattr(request, field) or "")) > PROMPT_LETTERS:
+            raise InputError(field, f"{letters} letters", "is too long", f"use {PROMPT_LETTERS} or fewer")
 
 
 def polite(error: Exception) -> str:

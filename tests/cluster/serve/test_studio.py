@@ -123,10 +123,12 @@ def test_what_generate_refuses_is_refused_in_the_same_line(
     assert len(_made(studio, num_frames=5)[0]) == 3, "the next request is made"
 
 
-def test_longer_videos_than_allowed_are_refused(studio: Studio) -> None:
+def test_longer_videos_and_texts_than_allowed_are_refused(studio: Studio) -> None:
     """One request must not occupy the page for a day."""
     (shown,), _ = _made(studio, num_frames=21)
     assert shown.line == "num_frames=21: is more than this page makes; use 17 or less"
+    (shown,), _ = _made(studio, prompt="a" * 2001)
+    assert shown.line == "prompt=2001 letters: is too long; use 2000 or fewer"
     line = _made(studio, num_frames=13)[0][-1].line
     assert "clips of training had at most 9" in line, "an untrained length is said on the page, each time"
 
