@@ -73,11 +73,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: min((places[name] for name in places if name in item.nodeid), default=len(places)))
 
 
+NOT_INSTALLED = {
+    "Gradio is not installed": "pip install -c constraints.txt -e '.[serve]'",
+    "Playwright is not installed": "pip install -c constraints.txt playwright",
+    "Chromium is not installed": "apt-get install chromium",
+}
+"""What tests of the page say that skip themselves, and what to run."""
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tests that skip because Slurm is not installed say so in a line that is seen."""
-    skipped = [report for report in terminalreporter.stats.get("skipped", []) if PACKAGES in str(report.longrepr)]
-    if skipped:
-        terminalreporter.write_line(f"{len(skipped)} tests skipped, {missing()}", red=True)
+    """Tests that skip because a program is not installed say so in a line that is seen."""
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for mark, why in ((PACKAGES, missing()), *NOT_INSTALLED.items()):
+        if count := sum(mark in reason for reason in reasons):
+            terminalreporter.write_line(f"{count} tests skipped, {why}", red=True)
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,11 @@ class Forked:
             shutil.rmtree(self._folder)
         return self._written
 
+    def said(self) -> str:
+        """What it has written to stdout so far."""
+        stdout = self._folder / "stdout"
+        return stdout.read_text() if stdout.exists() else ""
+
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
             os.kill(self.pid, number)

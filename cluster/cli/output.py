@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from videoar.cluster.ground.process import World, is_launched
 
@@ -44,6 +45,17 @@ def complain(error: Exception) -> None:
 def warn(line: str) -> None:
     """Write a remark for people to stderr; nothing if it is empty."""
     sys.stderr.write(f"{line}\n" if line else "")
+
+
+def telling(left_out: Counter[str]) -> Callable[[str, str], None]:
+    """What counts inputs that are left out, by reason, and warns of the first one for each."""
+
+    def tell(name: str, reason: str) -> None:
+        if not left_out[reason]:
+            warn(f"left out, for example {name}: {reason}")
+        left_out[reason] += 1
+
+    return tell
 
 
 def resume_line(words: Sequence[str], reason: str = "") -> str:

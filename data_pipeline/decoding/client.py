@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -89,8 +89,9 @@ class ClipCut:
     """Frames taken per second of the source's time."""
     schedule: str
     """Name of the scale schedule: its pixels are the clip's height and width."""
-    crop: CropPlace | tuple[float, float] = "centre"
-    """Part of the frame that is kept if the aspect ratios differ; or its place, as shares of the room (down, right)."""
+    crop: CropPlace | Literal["stretch"] | tuple[float, float] = "centre"
+    """Part of the frame that is kept if the aspect ratios differ; or its place, as shares of the room (down, right); or
+    `stretch`, which keeps all of it and not its aspect."""
     zoom: float = 1.0
     """How many times the frame covers the clip's height and width before it is cropped."""
 

@@ -98,7 +98,10 @@ def cover(
     zoom: float = 1.0,
 ) -> Cover:
     """Resize, keeping the aspect, until the target is covered `zoom` times; crop at the centre, or the left or top
-    (`start`), or the right or bottom (`end`), or at these shares of the room (down, right)."""
+    (`start`), or the right or bottom (`end`), or at these shares of the room (down, right). `stretch` keeps no aspect:
+    both sides are scaled on their own, and nothing is cropped."""
+    if crop == "stretch":
+        return Cover(target_height, target_width, 0, 0)
     factor = zoom * max(target_height / height, target_width / width)
     resized = max(target_height, round(height * factor)), max(target_width, round(width * factor))
     above, left = resized[0] - target_height, resized[1] - target_width

@@ -30,7 +30,7 @@ def last_frames(path: str | Path, schedule: str, fps: float, most: int, *, field
     that names `field` for what cannot be read.
     """
     with _opened(path, field) as decoder:
-        ticks = _ticks(decoder.probe(str(path)), fps)
+        ticks = frame_times(decoder.probe(str(path)), fps)
         # A header may promise more than the file holds; then the last ticks are not there.
         for last in range(len(ticks) - 1, max(-1, len(ticks) - 1 - math.ceil(fps)), -1):
             count = 1 + (min(most, last + 1) - 1) // 4 * 4
@@ -88,7 +88,7 @@ def open_given(
     with _opened(path, field) as decoder:
         probe = decoder.probe(str(path))
         decoder.close()
-        ticks = [second for second in _ticks(probe, fps) if second >= start_s - _EPSILON_S]
+        ticks = [second for second in frame_times(probe, fps) if second >= start_s - _EPSILON_S]
         if not ticks:
             problem = f"is after the last frame of {path}"
             raise InputError("start", f"{start_s:g}", problem, f"give less than {probe.duration_s:g}")
@@ -113,8 +113,8 @@ def _opened(path: str | Path, field: str) -> Iterator[VideoDecoder]:
         raise InputError(field, path, f"cannot be read ({reason_of(error, str(path))})", _REMEDY) from error
 
 
-def _ticks(probe: Probe, fps: float) -> list[float]:
-    """Times of all frames that the film has at this rate; a picture has one."""
+def frame_times(probe: Probe, fps: float) -> list[float]:
+    """Times of all frames that a film has at this rate, in seconds from its first; a picture has one."""
     if not probe.duration_s or not probe.fps:
         return [0.0]
     window = Window(start_s=0.0, end_s=probe.duration_s)

@@ -1,7 +1,8 @@
 """VBench's scores from the results of its dimensions (Huang et al. 2024, arXiv:2311.17982).
 
 Each dimension is scaled between bounds that VBench gives, then averaged: seven for quality, nine for semantics. The
-total has four parts of quality and one of semantics.
+total has four parts of quality and one of semantics. VBench-I2V has six for quality and three for how well a video
+continues its picture, and equal parts of both.
 """
 
 from __future__ import annotations
@@ -46,9 +47,13 @@ SEMANTIC = {
     "temporal_style": Dimension(high=0.364),
     "overall_consistency": Dimension(high=0.364),
 }
-"""Bounds and weights of VBench's `scripts/constant.py`."""
+I2V_QUALITY = {name: QUALITY[name] for name in QUALITY if name != "temporal_flickering"}
+I2V = {"i2v_subject": Dimension(0.1462), "i2v_background": Dimension(0.2615), "camera_motion": Dimension(weight=0.1)}
+"""Bounds and weights of VBench's `scripts/constant.py`; `I2V` and `I2V_QUALITY` are those of VBench-I2V."""
+_KNOWN = QUALITY | SEMANTIC | I2V
 _REMEDY = "give *_eval_results.json of VBench"
 _QUALITY_PARTS, _SEMANTIC_PARTS = 4.0, 1.0
+_I2V_QUALITY_PARTS, _I2V_PARTS = 1.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +63,22 @@ class VBenchScore:
     total: float | None
     quality: float | None
     semantic: float | None
+    """How well a video shows its prompt; None of VBench-I2V, which has no such score."""
+    i2v: float | None
+    """How well a video continues its picture; None of VBench, which has no such score."""
     missing: tuple[str, ...]
     """Dimensions without a result."""
 
 
 def aggregate(results: Mapping[str, float]) -> VBenchScore:
-    """The scores of results by dimension, each a share of 1."""
+    """The scores of results by dimension, each a share of 1: those of VBench-I2V if one of its own is among them."""
+    if any(name in I2V for name in results):
+        quality, i2v = _mean(results, I2V_QUALITY), _mean(results, I2V)
+        total = _total((quality, _I2V_QUALITY_PARTS), (i2v, _I2V_PARTS))
+        return VBenchScore(total, quality, None, i2v, _missing(results, I2V_QUALITY, I2V))
     quality, semantic = _mean(results, QUALITY), _mean(results, SEMANTIC)
-    total = None
-    if quality is not None and semantic is not None:
-        total = (_QUALITY_PARTS * quality + _SEMANTIC_PARTS * semantic) / (_QUALITY_PARTS + _SEMANTIC_PARTS)
-    missing = tuple(name for name in (*QUALITY, *SEMANTIC) if name not in results)
-    return VBenchScore(total, quality, semantic, missing)
+    total = _total((quality, _QUALITY_PARTS), (semantic, _SEMANTIC_PARTS))
+    return VBenchScore(total, quality, semantic, None, _missing(results, QUALITY, SEMANTIC))
 
 
 def read_results(paths: Sequence[Path]) -> dict[str, float]:
@@ -82,12 +91,17 @@ def read_results(paths: Sequence[Path]) -> dict[str, float]:
     found: dict[str, float] = {}
     for path in paths:
         for name, value in _read(path).items():
-            if name not in QUALITY and name not in SEMANTIC:
-                known = ", ".join((*QUALITY, *SEMANTIC))
-                raise InputError("results", f"{path}: {name}", "is not a dimension of VBench", f"use one of: {known}")
+            if name not in _KNOWN:
+                remedy = f"use one of: {', '.join(_KNOWN)}"
+                raise InputError("results", f"{path}: {name}", "is not a dimension of VBench", remedy)
             if name in found:
                 raise InputError("results", f"{path}: {name}", "has two results", "give one file for each dimension")
             found[name] = _share(path, name, value[0] if isinstance(value, list) and value else value)
+    of_i2v = [name for name in found if name in I2V]
+    of_vbench = [name for name in found if name not in I2V and name not in I2V_QUALITY]
+    if of_i2v and of_vbench:
+        named = f"{of_i2v[0]} and {of_vbench[0]}"
+        raise InputError("results", named, "are of VBench-I2V and of VBench", "give the results of one of them")
     return found
 
 
@@ -96,6 +110,18 @@ def _mean(results: Mapping[str, float], dimensions: Mapping[str, Dimension]) -> 
         return None
     scaled = sum(one.weight * (results[name] - one.low) / (one.high - one.low) for name, one in dimensions.items())
     return scaled / sum(one.weight for one in dimensions.values())
+
+
+def _total(*scores: tuple[float | None, float]) -> float | None:
+    """The mean of scores with their weights; None if one is."""
+    known = [(score, parts) for score, parts in scores if score is not None]
+    if len(known) < len(scores):
+        return None
+    return sum(score * parts for score, parts in known) / sum(parts for _, parts in known)
+
+
+def _missing(results: Mapping[str, float], *suite: Mapping[str, Dimension]) -> tuple[str, ...]:
+    return tuple(name for dimensions in suite for name in dimensions if name not in results)
 
 
 def _read(path: Path) -> dict[str, Any]:

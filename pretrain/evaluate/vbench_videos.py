@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ SAMPLES, FLICKERING_SAMPLES = 5, 25
 FLICKERING = "temporal_flickering"
 _LONGEST_NAME = 255 - len(f".{WRITING}")
 """Bytes of a file's name, with room for that of the file while it is written."""
+_CAMERA = re.compile(r", camera (pans left|pans right|tilts up|tilts down|zooms in|zooms out|static)$")
+"""How a prompt of VBench-I2V asks for a camera motion."""
 _REMEDY = "give VBench_full_info.json, or a text file with a prompt in each line"
 
 
@@ -30,6 +33,8 @@ class WantedVideo:
 
     prompt: str
     index: int
+    image: Path | None = None
+    """Picture to animate, of VBench-I2V."""
 
     @property
     def name(self) -> str:
@@ -56,9 +61,31 @@ def read_prompts(path: Path) -> dict[str, int]:
     return found
 
 
-def wanted_videos(prompts: dict[str, int]) -> list[WantedVideo]:
-    """All videos, prompt by prompt."""
-    return [WantedVideo(prompt, index) for prompt, samples in prompts.items() for index in range(samples)]
+def wanted_videos(prompts: dict[str, int], images: Mapping[str, Path] | None = None) -> list[WantedVideo]:
+    """All videos, prompt by prompt; with `images`, each begins with the picture of its prompt."""
+    image_of = (images or {}).get
+    return [
+        WantedVideo(prompt, index, image_of(prompt)) for prompt, samples in prompts.items() for index in range(samples)
+    ]
+
+
+def find_images(path: Path, prompts: Iterable[str], folder: Path) -> dict[str, Path]:
+    """The picture of each prompt of VBench-I2V, in a folder. InputError for the first that is not there.
+
+    An entry may name its picture (`image_name`); otherwise it is named as the prompt without its camera motion.
+    """
+    text = read_text(path)
+    names = {}
+    if text.lstrip().startswith("["):
+        names = {str(entry["prompt_en"]): entry["image_name"] for entry in json.loads(text) if "image_name" in entry}
+    found = {prompt: folder / str(names.get(prompt, f"{_CAMERA.sub('', prompt)}.jpg")) for prompt in prompts}
+    missing = [image for image in found.values() if not image.is_file()]
+    if missing:
+        problem = f"is not there, and {len(missing)} of {len(found)} prompts lack a picture"
+        raise InputError(
+            "images", missing[0], problem, "give the folder of VBench-I2V's pictures in one shape, crop/16-9"
+        )
+    return found
 
 
 def claim_folder(out: Path, signature: str) -> None:
@@ -83,14 +110,16 @@ def make_videos(
 ) -> Iterator[int]:
     """Make the videos that the folder lacks; yields how many of the wanted ones are there.
 
-    `sampled` says how, but for prompt and seed.
+    `sampled` says how, but for prompt, picture and seed.
     """
     missing = [video for video in wanted if not (out / video.name).exists()]
     done = len(wanted) - len(missing)
     yield done
     for start in range(0, len(missing), batch):
         part = missing[start : start + batch]
-        requests = [replace(sampled, prompt=video.prompt, seed=video.seed(sampled.seed)) for video in part]
+        requests = [
+            replace(sampled, prompt=video.prompt, image=video.image, seed=video.seed(sampled.seed)) for video in part
+        ]
         for video, made in zip(part, generator.batch(requests), strict=True):
             made.save(out / video.name)
         done += len(part)

@@ -39,10 +39,8 @@ def given_frames(
     """
     if image is not None and video is not None:
         raise InputError("image", "...", "and video are both given", "give only one of them")
-    if image is not None and num_frames == 1:
-        given = image if isinstance(image, str | Path) else "..."
-        raise InputError("image", given, "is all of a result of one frame", "ask for num_frames of 5 or more")
     if image is not None:
+        check_image(image, num_frames)
         if isinstance(image, str | Path):
             return first_frame(image, schedule.name)
         return fit(image[None], *schedule.pixels)
@@ -64,6 +62,13 @@ def given_frames(
             "ask for more frames in all, or keep fewer of the given ones",
         )
     return frames
+
+
+def check_image(image: Picture, num_frames: int) -> None:
+    """InputError for a result that has no frame but the given one."""
+    if num_frames == 1:
+        given = image if isinstance(image, str | Path) else "..."
+        raise InputError("image", given, "is all of a result of one frame", "ask for num_frames of 5 or more")
 
 
 def half_of(latents: int) -> int:

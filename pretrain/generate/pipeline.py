@@ -14,7 +14,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.decoding.given import check_given
 from videoar.pretrain.generate.background import Frames, decoded
 from videoar.pretrain.generate.conditions import Conditions, TextSide
-from videoar.pretrain.generate.continuation import GivenClip, Picture, encode_history, given_frames
+from videoar.pretrain.generate.continuation import GivenClip, Picture, check_image, encode_history, given_frames
 from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.request import LongVideo, Request, check_equal
 from videoar.pretrain.generate.result import Video
@@ -124,7 +124,7 @@ class VideoPipeline:
         check_equal(requests)
         shape, num_frames = self.shape(first.schedule), self.num_frames(first)
         shots, conditions = plan_shots(first, shape, num_frames), self._text.conditions(requests)
-        if (line := untrained(shape, self.config.shapes, num_frames, first.long)) is not None:
+        if (line := self.untrained(first)) is not None:
             self._text.tell(line)
         history = self._history(requests, shape, min(num_frames, pixel_frames(shots[0].num_frames)))
         shown: list[Frames] = []
@@ -142,6 +142,12 @@ class VideoPipeline:
         for field, given in (("image", request.image), ("video", request.video)):
             if isinstance(given, (str, Path)):
                 check_given(given, field)
+        if request.image is not None:
+            check_image(request.image, self.num_frames(request))
+
+    def untrained(self, request: Request) -> str | None:
+        """What is untrained about a length or a frame size, and what to use; None if nothing is."""
+        return untrained(self.shape(request.schedule), self.config.shapes, self.num_frames(request), request.long)
 
     def num_frames(self, request: Request) -> int:
         """Pixel frames of the result."""

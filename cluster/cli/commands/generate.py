@@ -117,7 +117,7 @@ def generate(words: Sequence[str], prog: str) -> int:
 
     requests = _requests(options)
     pipeline = VideoPipeline.from_pretrained(
-        options.weights, text_encoder=options.text_encoder, dtype=_dtype(options.dtype)
+        options.weights, text_encoder=options.text_encoder, dtype=dtype_named(options.dtype)
     )
     encoder = {"path": "text_encoder"} if options.text_encoder else {}
     with typed_as(schedule="size", **encoder):
@@ -126,7 +126,8 @@ def generate(words: Sequence[str], prog: str) -> int:
     return 0
 
 
-def _dtype(name: str | None) -> torch.dtype | None:
+def dtype_named(name: str | None) -> torch.dtype | None:
+    """What --dtype names."""
     import torch
 
     return {None: None, "float32": torch.float32, "bf16": torch.bfloat16}[name]
@@ -165,7 +166,7 @@ def _weights(pipeline: VideoPipeline) -> dict[str, object]:
 
 def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options: Generate) -> None:
     """Make one batch after another, with progress over all of them; then the paths, and how long it took."""
-    from videoar.pretrain.generate.files import make, total_passes
+    from videoar.pretrain.generate.files import made_of, make, total_passes
     from videoar.pretrain.generate.prompts import record
 
     passes, begun = [total_passes(pipeline, batch) for batch in planned], time.monotonic()
@@ -181,28 +182,18 @@ def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options
         for job in made:
             say(str(job.out))
     if made:
-        warn(f"{_made(made, pipeline)}: took {time.monotonic() - begun:.1f} s")
+        what = made_of(pipeline, made[0].request) if len(made) == 1 else f"{len(made)} videos"
+        warn(f"{what}: took {time.monotonic() - begun:.1f} s")
 
 
 def _show(line: ProgressLine, passes: list[int], number: int, begun: float, progress: Progress) -> None:
     """Which frame and scale, of which batch, and how long the rest will take."""
     done, total = sum(passes[:number]) + progress.done, sum(passes)
-    figures = f"frame {progress.frame}/{progress.num_frames}  scale {progress.scale}/{progress.num_scales}"
-    if len(passes) > 1:
-        figures += f"  batch {number + 1}/{len(passes)}"
+    figures = progress.words + (f"  batch {number + 1}/{len(passes)}" if len(passes) > 1 else "")
     eta_s = round((time.monotonic() - begun) / done * (total - done), 1)
     place = {"batch": number, "frame": progress.frame, "scale": progress.scale}
     facts = {"task": "generate", "done": done, "total": total, **place, "eta_s": eta_s}
     line.show("generate", done, total, figures, facts)
-
-
-def _made(made: list[Job], pipeline: VideoPipeline) -> str:
-    if len(made) > 1:
-        return f"{len(made)} videos"
-    request = made[0].request
-    shape, frames = pipeline.shape(request.schedule), pipeline.num_frames(request)
-    duration = f", {frames / shape.fps:.3g} s of video" if frames > 1 else ""
-    return f"{frames} frame{'s' * (frames > 1)} of {shape.schedule}{duration}"
 
 
 def _checked(options: Generate, requests: list[Request], pipeline: VideoPipeline) -> list[Request]:

@@ -3,6 +3,7 @@ what it is: with an interval, its counts, its protocol, and what speaks against 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,9 +92,14 @@ def features_of(batches: Batches, detector: Detector, protocol: Protocol, kind: 
                 kind, count, f"is more than the protocol's {protocol.count} clips", "choose them with Protocol.choose"
             )
         found.append(detector.features(clips))
-    if count < 2:
+    return joined(found, detector, kind)
+
+
+def joined(parts: Sequence[Features], detector: Detector, kind: str) -> Features:
+    """All features of a kind; InputError for too few of them, and for ones that no distance can be taken of."""
+    if (count := sum(map(len, parts))) < 2:
         raise InputError(kind, count, "is too few clips for a covariance", "give thousands")
-    features = np.concatenate(found)
+    features = np.concatenate(parts)
     if not np.isfinite(features).all():
         raise InputError("detector", detector.sha256[:8], "gives features that are not finite", "use other weights")
     return features

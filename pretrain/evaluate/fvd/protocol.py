@@ -112,6 +112,11 @@ class Protocol:
         return np.argsort(keys, kind="stable")
 
 
+def split_named(folder: str) -> str:
+    """The name of a real set after its folder, as it fits into a signature."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", folder) or "clips"
+
+
 _PUBLISHED: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (

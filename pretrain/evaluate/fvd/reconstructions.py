@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.evaluate.fvd.detector import ClipFeatures, Clips, Detector, I3dDetector
 from videoar.pretrain.evaluate.fvd.fvd import FvdResult, check_shape, compare
-from videoar.pretrain.evaluate.fvd.protocol import Protocol
+from videoar.pretrain.evaluate.fvd.protocol import Protocol, split_named
 from videoar.pretrain.evaluate.fvd.random_features import RandomFeatures
 
 
@@ -25,9 +24,14 @@ class ReconstructionDistance:
 
     def __init__(self, detector: Detector, *, frames: int, fps: float, height: int, width: int, clips: str) -> None:
         """`clips` names the originals. InputError for clips that are too short or too small for the detector."""
-        split = re.sub(r"[^A-Za-z0-9_.+-]", "_", clips) or "clips"
         self._protocol = Protocol(
-            frames=frames, fps=fps, height=height, width=width, split=split, clip="first", repeats_videos=True
+            frames=frames,
+            fps=fps,
+            height=height,
+            width=width,
+            split=split_named(clips),
+            clip="first",
+            repeats_videos=True,
         )
         check_shape(detector, self._protocol)
         self._detector = detector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from videoar.pretrain.evaluate.vbench import QUALITY, SEMANTIC, aggregate
+from videoar.pretrain.evaluate.vbench import I2V, I2V_QUALITY, QUALITY, SEMANTIC, aggregate
 
 TABLE_1 = {
     "LaVie": "77.08 78.78 70.31 91.41 97.47 98.30 96.38 49.72 54.94 61.90 91.82 33.32 96.80 86.39 34.09 52.69 23.56 "
@@ -41,3 +41,17 @@ def test_a_total_of_some_dimensions_is_none() -> None:
     assert score.total is score.semantic is None
     assert score.quality is not None
     assert score.missing == tuple(SEMANTIC)
+
+
+def test_the_score_of_vbench_i2v() -> None:
+    """Six dimensions of quality and three of the picture, in equal parts; camera motion counts a tenth."""
+    best = {name: dimension.high for name, dimension in (I2V_QUALITY | I2V).items()}
+    whole = aggregate(best)
+    assert (whole.total, whole.quality, whole.i2v, whole.semantic) == pytest.approx((1, 1, 1, None))
+    score = aggregate({**best, "camera_motion": 0.0, "dynamic_degree": 0.0})
+    assert score.i2v == pytest.approx(2 / 2.1)
+    assert score.quality == pytest.approx(5 / 5.5)
+    assert score.total == pytest.approx((2 / 2.1 + 5 / 5.5) / 2)
+    partial = aggregate({"i2v_subject": 0.9})
+    assert (partial.total, partial.i2v) == (None, None)
+    assert len(partial.missing) == 8

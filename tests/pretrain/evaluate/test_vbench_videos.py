@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from videoar.pretrain.evaluate.vbench_videos import WantedVideo, make_videos, read_prompts, wanted_videos
+from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.evaluate.vbench_videos import WantedVideo, find_images, make_videos, read_prompts, wanted_videos
 from videoar.pretrain.generate import Request, Video
 
 
@@ -56,3 +58,22 @@ def test_parts_give_what_one_run_gives(tmp_path: Path) -> None:
     assert sorted(alone.asked) == sorted(shared.asked)  # pixels, not bytes: the encoder's depend on memory
     assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
     assert len({path.read_bytes() for path in one.iterdir()}) == 6
+
+
+def test_prompts_of_vbench_i2v_have_a_picture(tmp_path: Path) -> None:
+    """Seven camera motions share the picture of their scene, whose entry may name it."""
+    plain, motion = "a pier", "a pier, camera tilts down"
+    named = {"prompt_en": "a lake", "dimension": ["i2v_background"], "image_name": "Lake 1.jpg"}
+    info = tmp_path / "info.json"
+    info.write_text(json.dumps([*({"prompt_en": prompt, "dimension": []} for prompt in (plain, motion)), named]))
+    for name in ("a pier.jpg", "Lake 1.jpg"):
+        (tmp_path / name).touch()
+    prompts = read_prompts(info)
+    images = find_images(info, prompts, tmp_path)
+    assert {prompt: path.name for prompt, path in images.items()} == {
+        plain: "a pier.jpg", motion: "a pier.jpg", "a lake": "Lake 1.jpg"
+    }  # fmt: skip
+    assert [video.image for video in wanted_videos({motion: 2}, images)] == [tmp_path / "a pier.jpg"] * 2
+    (tmp_path / "a pier.jpg").unlink()
+    with pytest.raises(InputError, match=r"images=.*a pier.jpg: is not there, and 2 of 3 prompts lack a picture"):
+        find_images(info, prompts, tmp_path)

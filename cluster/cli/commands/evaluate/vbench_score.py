@@ -17,7 +17,7 @@ from videoar.cluster.cli.output import say
 
 @dataclass(frozen=True, kw_only=True)
 class VbenchScore:
-    """Compute VBench's total, quality and semantic score from the results of its dimensions.
+    """Compute VBench's total, quality and semantic score from the results of its dimensions; or VBench-I2V's.
 
     VBench itself runs in an environment of its own; give the files that its evaluation wrote, one or one for each
     dimension: `videoar evaluate vbench-score results/*_eval_results.json`
@@ -40,7 +40,7 @@ def vbench_score(words: Sequence[str], prog: str) -> int:
     if options.json or not sys.stdout.isatty():
         say(json.dumps({**asdict(score), "results": results}))
         return 0
-    for name in ("total", "quality", "semantic"):
+    for name in ("total", "quality", "semantic" if score.i2v is None else "i2v"):
         value = getattr(score, name)
         say(f"{name:<24}{'lacks dimensions' if value is None else f'{100 * value:.2f}'}")
     for name, result in results.items():

@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
-from videoar.cluster.cli.output import say, warn
+from videoar.cluster.cli.output import say, telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames
@@ -148,18 +148,13 @@ def _choose(options: EvaluateTokenizer, bucket: ClipBucket, left_out: Counter[st
     from videoar.data_pipeline.config.datasets import SourceConfig
     from videoar.data_pipeline.encoding.footage import open_clips
 
-    def tell(name: str, reason: str) -> None:
-        if not left_out[reason]:
-            warn(f"left out, for example {name}: {reason}")
-        left_out[reason] += 1
-
     source = SourceConfig(path=str(options.clips), captions=options.captions, start_fraction=options.start_fraction)
     with typed_as(path="clips", captions="captions"), ProgressLine("choosing clips") as progress:
         return open_clips(
             source,
             bucket,
             max_clips_per_source=options.max_clips,
-            on_left_out=tell,
+            on_left_out=telling(left_out),
             on_progress=lambda accounts: progress(accounts.num_clips, None, {}),
         )
 

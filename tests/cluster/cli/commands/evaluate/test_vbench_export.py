@@ -6,10 +6,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.decoded import decoded
 from tests.exported import MODEL, clip_shape, export_folder
 from videoar.cluster.entry import main
+from videoar.data_pipeline.encoding.pictures import save_png
 from videoar.pretrain.config import TextConfig
 
 
@@ -82,3 +85,27 @@ def test_folders_of_others_and_labels_are_refused(
     labels = export_folder(tmp_path / "labels", model, clip_shape("32x32", 5))
     assert main(["evaluate", "vbench-export", str(labels), str(prompts), str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.startswith("weights=label: were trained on labels")
+
+
+@pytest.mark.slow
+def test_vbench_i2v_animates_the_picture_of_each_prompt(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five videos of each prompt begin with its picture; they are not put next to videos without pictures."""
+    prompts, images, out = tmp_path / "info.json", tmp_path / "1-1", tmp_path / "out"
+    prompts.write_text(json.dumps([{"prompt_en": "a pier, camera static", "dimension": ["camera_motion"]}]))
+    images.mkdir()
+    asked = ["evaluate", "vbench-export", weights, str(prompts), str(out)]
+    assert main([*asked, "--images", str(images)]) == 2
+    assert "a pier.jpg: is not there, and 1 of 1 prompts lack a picture" in capsys.readouterr().err
+    save_png(np.full((32, 32, 3), 200, np.uint8), images / "a pier.jpg")
+    assert main([*asked, "--images", str(images), "--num-frames", "1"]) == 2
+    assert "is all of a result of one frame" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*asked, "--images", str(images)]) == 0
+    assert "|images=1-1|" in json.loads(capsys.readouterr().out)["signature"]
+    films = [decoded(out / f"a pier, camera static-{index}.mp4") for index in range(5)]
+    first, last = (np.stack([film[place] for film in films]).astype(int) for place in (0, -1))
+    assert np.abs(first - first[0]).max() <= 16, "one picture, through the tokenizer and the encoder"
+    assert np.abs(last - last[0]).max() > 16
+    assert main(asked) == 2

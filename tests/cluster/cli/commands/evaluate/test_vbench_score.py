@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.pretrain.evaluate.vbench import QUALITY, SEMANTIC
+from videoar.pretrain.evaluate.vbench import I2V, I2V_QUALITY, QUALITY, SEMANTIC
 
 
 def test_a_file_for_each_dimension_gives_the_scores(
@@ -57,3 +57,21 @@ def test_two_results_of_one_dimension_are_refused(tmp_path: Path, capsys: pytest
     assert "scene: has two results" in capsys.readouterr().err
     assert main(["evaluate", "vbench-score"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_vbench_i2v_has_a_score_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its quality has no flickering, and its second score is of the picture; results of both suites are no score."""
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps({name: dimension.high for name, dimension in (I2V_QUALITY | I2V).items()}))
+    assert main(["evaluate", "vbench-score", str(results)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["total"], found["i2v"], found["semantic"]) == pytest.approx((1, 1, None))
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout.isatty", lambda: True)
+        assert main(["evaluate", "vbench-score", str(results)]) == 0
+    assert capsys.readouterr().out.splitlines()[2] == f"{'i2v':<24}100.00"
+    (tmp_path / "other.json").write_text('{"temporal_flickering": 0.9}')
+    assert main(["evaluate", "vbench-score", str(results), str(tmp_path / "other.json")]) == 2
+    assert "i2v_subject and temporal_flickering: are of VBench-I2V and of VBench" in capsys.readouterr().err

@@ -1,0 +1,40 @@
+"""`videoar serve`: what is refused before weights are opened, in one line."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pytest
+
+from videoar.cluster.entry import main
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.org"])
+def test_only_loopback_is_served(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page has no passwords, and runs on machines that have addresses on a network."""
+    assert main(["serve", "weights", "--host", host, "--port", "7000"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"host={host}: is not this machine's loopback address")
+    assert "ssh -L 7000:127.0.0.1:7000" in said
+    assert said.count("\n") == 1
+
+
+def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Otherwise this is found out after minutes of opening weights."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert main(["serve", "weights", "--port", str(port)]) == 2
+    assert capsys.readouterr().err == f"port={port}: cannot be used (Address already in use); give another one\n"
+
+
+def test_a_missing_extra_is_named_with_its_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradio is an extra; who lacks it must not read a traceback."""
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert main(["serve", "weights", "--port", "0"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("serve=gradio: is not installed")
+    assert said.endswith("; run: pip install -c constraints.txt -e '.[serve]'\n")
+    assert said.count("\n") == 1
