@@ -7,7 +7,6 @@ from pathlib import Path
 
 from videoar.cluster.demo.report import Row
 from videoar.pretrain.generate import Request, VideoPipeline
-from videoar.pretrain.generate.panels import side_by_side
 from videoar.pretrain.generate.video import save_mp4
 
 SENTENCES = (
@@ -29,7 +28,7 @@ def first_videos(pipeline: VideoPipeline, folder: Path, sentences: Sequence[str]
     requests = [Request(prompt=sentence, seed=seed) for seed, sentence in enumerate(sentences)]
     rows = []
     for number, (sentence, video) in enumerate(zip(sentences, pipeline.batch(requests), strict=True)):
-        frames = side_by_side([video.frames], [0], zoom=_ZOOM)
+        frames = video.frames.repeat(_ZOOM, axis=1).repeat(_ZOOM, axis=2)
         file = save_mp4(frames, folder / f"sentence-{number + 1}.mp4", video.fps)
         rows.append(Row(title=sentence, panels=(), notes=(), video=file.read_bytes()))
     return tuple(rows)
