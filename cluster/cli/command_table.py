@@ -53,6 +53,7 @@ COMMANDS = {
     "doctor": Command("doctor", "Doctor"),
     "demo": Command("demo", "Demo"),
     "selfcheck": Command("selfcheck", "SelfCheckCommand"),
+    "init": Command("init", "Init"),
     "config": Command("config", "Config"),
     "plan": Command("plan", "PlanRecipe"),
     "data plan": Command("data.plan", "PlanData"),

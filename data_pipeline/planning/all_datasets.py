@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, raise_all
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
@@ -65,17 +66,13 @@ def plan_all(
     progress: Callable[[PlanProgress], None] | None = None,
 ) -> tuple[PlannedDataset, ...]:
     """The plan of every dataset under OUTPUT/<name>; a missing plan is made."""
-    tokenizer, root = opener(config.tokenizer), Storage.open(output)
+    root = Storage.open(output)
+    tokenizer, *_ = raise_all(partial(opener, config.tokenizer), *_listings(config, root))
     tokenizer_hash = tokenizer.hash
     formats = [sample_format(dataset, config, tokenizer, tokenizer_hash) for dataset in config.datasets]
-    missing = []
     for dataset, form in zip(config.datasets, formats, strict=True):  # all are checked before anything is written
         with _naming(dataset):
-            if find_plan(root.child(dataset.name), settings_of(dataset, form, shard_limits(config))) is None:
-                missing.append(dataset)
-    for dataset in missing if len(missing) > 1 else ():  # a single one is listed at once
-        with _naming(dataset), closing(iter_sources(dataset.source)) as inputs:
-            next(inputs, None)
+            find_plan(root.child(dataset.name), settings_of(dataset, form, shard_limits(config)))
     planned = []
     for dataset, form in zip(config.datasets, formats, strict=True):
         storage = root.child(dataset.name)
@@ -93,6 +90,22 @@ def plan_all(
             )
         planned.append(PlannedDataset(dataset=dataset, storage=storage, sample_format=form, plan=plan))
     return tuple(planned)
+
+
+def _listings(config: DataConfig, root: Storage) -> list[Callable[[], object]]:
+    """For each dataset without a plan, a function that begins to list its source, which shows a wrong path.
+
+    A single source elsewhere is not listed twice: that may take minutes.
+    """
+    missing = [dataset for dataset in config.datasets if not root.child(dataset.name).exists(HEAD_KEY)]
+    if len(missing) == 1 and "://" in missing[0].source.path:
+        return []
+    return [partial(_begin_list, dataset) for dataset in missing]
+
+
+def _begin_list(dataset: DatasetConfig) -> None:
+    with _naming(dataset), closing(iter_sources(dataset.source)) as inputs:
+        next(inputs, None)
 
 
 def require_plans(config: DataConfig, output: str) -> None:
