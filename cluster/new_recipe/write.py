@@ -57,7 +57,7 @@ def _comments(choice: Choice, machine: ThisMachine) -> dict[str, str]:
         "data.tokenizer": "Ships with the package; it is small, which limits sharpness (`videoar tokenizer train`).",
         "data.online": "Clips are decoded during training; for many hours of film use false, and `videoar data run`.",
         "data.datasets": _about_shapes(recipe),
-        "stages": f"{total:,} steps: about {time}, by estimate. {last.name}: {choice.passes:.1f} passes over its clips.",
+        "stages": f"{total:,} steps: about {time}, by estimate. {last.name}: {choice.passes:.1f} passes over clips.",
         "log": "Videos of clips appear in RUN/samples; `wandb: offline` writes for Weights & Biases.",
     }
     if machine.gpus:
