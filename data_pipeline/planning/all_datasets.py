@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.plan_writer import ShardLimits
+from videoar.data_pipeline.planning.remedies import warnings_of
 from videoar.data_pipeline.planning.settings import settings_of
 from videoar.data_pipeline.planning.stored_plan import HEAD_KEY, Plan, ensure_plan, find_plan
 from videoar.data_pipeline.shards.sample_format import SampleFormat, sample_format
@@ -22,6 +24,8 @@ from videoar.data_pipeline.sources.listing import count_inputs, iter_sources
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
+
+log = logging.getLogger(__name__)
 
 OpenTokenizer = Callable[[TokenizerSource], VideoTokenizer]
 
@@ -88,6 +92,8 @@ def plan_all(
                 processes=processes,
                 on_progress=on_progress,
             )
+        for line in warnings_of(dataset, plan):
+            log.warning(line)
         planned.append(PlannedDataset(dataset=dataset, storage=storage, sample_format=form, plan=plan))
     return tuple(planned)
 
