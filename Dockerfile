@@ -1,7 +1,7 @@
 # VideoAR in the versions of constraints.txt, with every extra that runs need.
-#   CPU:   docker build --tag videoar .
-#   CUDA:  docker build --tag videoar --build-arg DEVICE=cuda .   (PyTorch's wheels bring CUDA; the host brings the driver)
-#   docker run --rm --shm-size 1g --volume "$PWD:/work" videoar doctor   (for GPUs: --gpus all)
+#   CPU:   docker build --tag videoar:cpu .
+#   CUDA:  docker build --tag videoar:cuda --build-arg DEVICE=cuda .   (PyTorch's wheels bring CUDA; the host brings the driver)
+#   docker run --rm --shm-size 1g --volume "$PWD:/work" videoar:cpu doctor   (for GPUs: --gpus all)
 FROM python:3.11-slim
 ARG DEVICE=cpu
 # torch.compile and DeepSpeed's operators are compiled when they are first used.
