@@ -18,6 +18,7 @@ from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.ending import Ended, Ending
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.ground.extras import missing_extra
+from videoar.cluster.ground.log_level import take_log_level
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, SIGNALS, Preempted
 from videoar.cluster.ground.process import EXIT_STOPPED, end_with_parent, is_launched, is_worker
 from videoar.cluster.ground.surroundings import explained
@@ -31,9 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     open_closed_streams()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # They log what they found at every start, and torch also at the end.
-    for library in ("botocore", "aiobotocore", "megatron", "torch._subclasses"):
-        logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if is_launched():
@@ -45,6 +43,7 @@ def _outcome(words: list[str]) -> int:
     """The exit code of a command, and one line on stderr if it is not 0."""
     name: str | None = None
     try:
+        words = take_log_level(words)
         if words[:1] in (["--version"], ["--print-completion"]):
             return _flushed(lambda: _about(words))
         name, rest = find_command(words)
