@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +20,7 @@ from videoar.data_pipeline.planning.remedies import warnings_of
 from videoar.data_pipeline.planning.settings import settings_of
 from videoar.data_pipeline.planning.stored_plan import HEAD_KEY, Plan, ensure_plan, find_plan
 from videoar.data_pipeline.shards.sample_format import SampleFormat, sample_format
-from videoar.data_pipeline.sources.listing import count_inputs, iter_sources
+from videoar.data_pipeline.sources.listing import count_inputs, iter_sources, naming_source
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
@@ -127,16 +127,9 @@ def shard_limits(config: DataConfig) -> ShardLimits:
     return ShardLimits(max_clips=config.samples_per_shard, max_bytes=config.max_shard_bytes)
 
 
-@contextmanager
-def _naming(dataset: DatasetConfig) -> Iterator[None]:
+def _naming(dataset: DatasetConfig) -> AbstractContextManager[None]:
     """An error of a source names the field as the command line takes it: with the name of its dataset."""
-    try:
-        yield
-    except InputError as error:
-        if not error.field.startswith("source."):
-            raise
-        field = f"data.datasets.{dataset.name}.{error.field}"
-        raise InputError(field, error.value, error.problem, error.remedy) from error
+    return naming_source(f"data.datasets.{dataset.name}.source")
 
 
 def _reporter(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) -> Callable[[Accounts], None]:
