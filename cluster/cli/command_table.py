@@ -69,6 +69,7 @@ COMMANDS = {
     "tokenizer reconstruct": Command("tokenizer.reconstruct", "Reconstruct"),
     "train": Command("train", "Train"),
     "diagnose": Command("diagnose", "Diagnose"),
+    "report": Command("report", "Report"),
     "export": Command("export", "Export"),
     "generate": Command("generate", "Generate"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),

@@ -55,7 +55,7 @@ def _comments(choice: Choice, machine: ThisMachine) -> dict[str, str]:
     found = {
         "model": f"{parameter_summary(recipe.model)}; captions are read as bytes, {text} of them.",
         "data.tokenizer": "Ships with the package; it is small, which limits sharpness (`videoar tokenizer train`).",
-        "data.online": "Clips are decoded during training; for many hours of film use false, and `videoar data run`.",
+        "data.online": "Each clip is decoded once and kept in memory. For hours of film: false; `videoar data run`.",
         "data.datasets": _about_shapes(recipe),
         "stages": f"{total:,} steps: about {time}, by estimate. {last.name}: {choice.passes:.1f} passes over clips.",
         "log": "Videos of clips appear in RUN/samples; `wandb: offline` writes for Weights & Biases.",

@@ -37,6 +37,7 @@ NEEDS = {
     "train debug": "train",
     "train debug --data.online true": "train",
     "diagnose weights": "train",
+    "report weights": "train",
     "init .": "train",
     "plan debug": "train",
     "evaluate world weights": "train",
