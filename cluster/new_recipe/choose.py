@@ -1,17 +1,15 @@
-"""A recipe for clips on a machine: buckets from the clips, a model that its memory holds, steps by its rate."""
+"""A recipe for clips on a machine: data from the clips, a model that its memory holds, steps by its rate."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from videoar.cluster.new_recipe.clips import Clips
+from videoar.cluster.new_recipe.data import choose_data
 from videoar.cluster.new_recipe.machine import CPU_FLOPS_PER_S, ThisMachine
 from videoar.data_pipeline.config.data import DataConfig
-from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
-from videoar.data_pipeline.decoding.frame_sampling import clip_span_s
 from videoar.pretrain.budget.memory import rank_memory
 from videoar.pretrain.config import (
     LogConfig,
@@ -25,19 +23,10 @@ from videoar.pretrain.config import (
 )
 from videoar.pretrain.planner.plan import mean_pack, plan
 from videoar.tokenizer import ScaleSchedule, open_tokenizer
-from videoar.tokenizer.config import ClipBucket, TokenizerSource
-from videoar.tokenizer.scales import latent_frames, same_area
+from videoar.tokenizer.scales import latent_frames
 
-FPS = 8.0
-"""Frame rate that the clips' own is divided down to: that of the package's other recipes."""
-HELD = (0.1, 0.2, 0.3)
-"""Shares of every film, at its end, that may be held out for validation: the first into which a clip fits."""
-ENOUGH_CLIPS = 256
-"""With fewer clips than this in a film's end-to-end cut, clips overlap."""
 MOST_PASSES = 300
 """Training ends when every clip has been seen this often, even if hours are left: a small folder is learnt by heart."""
-LEAST_ENLARGED = 0.75
-"""Clips whose shorter side is less than this share of a frame's are trained at the smaller sizes."""
 SHARE_OF_SMALL = 0.25
 """Share of the steps at the small size, where they are cheap and teach the coarse scales."""
 
@@ -101,8 +90,7 @@ class Choice:
 def choose(clips: Clips, machine: ThisMachine, name: str, hours: float | None = None) -> Choice:
     """The recipe: the largest model of those for this kind of machine whose training fits into its memory."""
     scale = ON_GPU if machine.gpus else ON_CPU
-    fps, num_frames = _rate_and_frames(clips, scale.num_frames)
-    data = _data(clips, scale, machine, fps, num_frames)
+    data = choose_data(clips, scale.sizes, scale.num_frames, decode_processes=min(4, machine.cores))
     drafts = list(_drafts(clips, scale, machine, name, data))
     draft = next((draft for draft in drafts if _largest(draft, machine) <= machine.room_bytes), drafts[-1])
     seconds, of_a_pass = _step_s(draft, machine), _steps_of_a_pass(draft, clips)
@@ -111,10 +99,10 @@ def choose(clips: Clips, machine: ThisMachine, name: str, hours: float | None = 
 
 
 def _step_s(recipe: Recipe, machine: ThisMachine) -> float:
-    """Estimated seconds of a mean step: those of `videoar plan` for a GPU that it knows."""
+    """Estimated seconds of a mean step; on GPUs, those of `videoar plan`."""
     steps = sum(stage.steps for stage in recipe.stages)
     if machine.gpus:
-        planned = plan(recipe, gpus=machine.gpus, gpu=machine.known_gpu or "A100", gpus_per_node=machine.gpus)
+        planned = plan(recipe, gpus=machine.gpus, gpu=machine.planned_as, gpus_per_node=machine.gpus)
         return planned.hours * 3600 / steps
     flops = sum(mean_pack(recipe, stage).flops * stage.batch * stage.steps for stage in recipe.stages)
     return flops / CPU_FLOPS_PER_S / steps
@@ -127,93 +115,6 @@ def _steps_of_a_pass(recipe: Recipe, clips: Clips) -> float:
     stride_s = dataset.stride_s or dataset.bucket.num_frames / dataset.bucket.fps
     count = max(1.0, clips.num_files, dataset.source.end_fraction * clips.total_s / stride_s)
     return count / (mean_pack(recipe, replace(stage, steps=1)).samples * stage.batch)
-
-
-def _rate_and_frames(clips: Clips, most: int) -> tuple[float, int]:
-    """Frame rate and frames of a clip that three of four films hold, at a whole fraction of the slowest common rate."""
-    if not clips.videos:
-        return FPS, 1
-    rate = _low_quartile([probe.fps for probe in clips.videos])
-    duration_s = _low_quartile([probe.duration_s for probe in clips.videos])
-    for divisor in range(max(1, round(rate / FPS)), 0, -1):
-        fps = round(rate / divisor, 2)
-        for num_frames in range(most, 1, -4):
-            if clip_span_s(num_frames, fps) + 1 / rate <= (1 - HELD[0]) * duration_s:
-                return fps, num_frames
-    return FPS, 1
-
-
-def _low_quartile(values: list[float]) -> float:
-    return statistics.quantiles(values, n=4, method="inclusive")[0] if len(values) > 1 else values[0]
-
-
-def _data(clips: Clips, scale: Scale, machine: ThisMachine, fps: float, num_frames: int) -> DataConfig:
-    """Datasets of both sizes, and held-out ends of films that are long enough for it."""
-    held = _held_share(clips, fps, num_frames)
-    sizes = next((pair for pair in scale.sizes if _covers(clips, pair[-1])), scale.sizes[-1])
-    small, large = sizes[0], nearest_aspect(sizes[1], clips.aspect)
-    train = SourceConfig(path=clips.path, end_fraction=1 - held)
-    stride_s = round(clips.total_s / ENOUGH_CLIPS, 2) if clips.videos else 0.0
-    overlap_s = max(0.02, stride_s) if num_frames > 1 and stride_s < num_frames / fps else 0.0
-    datasets = [
-        _dataset(name, train, size, num_frames, fps, stride_s=overlap_s, with_images=clips.has_images)
-        for name, size in (("small", small), ("large", large))
-    ]
-    if held:
-        end = replace(train, start_fraction=1 - held, end_fraction=1.0)
-        datasets.append(_dataset("held", end, large, num_frames, fps))
-    return DataConfig(
-        datasets=tuple(datasets),
-        tokenizer=TokenizerSource(path="demo"),
-        online=True,
-        decode_processes=min(4, machine.cores),
-    )
-
-
-def _held_share(clips: Clips, fps: float, num_frames: int) -> float:
-    """The share of every film to hold out; 0 if there are no films, or too short ones."""
-    if num_frames == 1:
-        return 0.0
-    duration_s = _low_quartile([probe.duration_s for probe in clips.videos])
-    needed_s = clip_span_s(num_frames, fps) + 1 / _low_quartile([probe.fps for probe in clips.videos])
-    return next((share for share in HELD if share * duration_s >= needed_s), 0.0)
-
-
-def _covers(clips: Clips, size: str) -> bool:
-    """Whether most files are about as large as frames of this size."""
-    sides = [min(probe.height, probe.width) for probe in clips.probes]
-    return statistics.median(sides) >= LEAST_ENLARGED * min(ScaleSchedule.named(size).pixels)
-
-
-def _dataset(
-    name: str,
-    source: SourceConfig,
-    size: str,
-    num_frames: int,
-    fps: float,
-    *,
-    stride_s: float = 0.0,
-    with_images: bool = False,
-) -> DatasetConfig:
-    """Clips of one size; images too, where the folder has some."""
-    still = (ClipBucket(schedule=size, num_frames=1, fps=fps),) if with_images and num_frames > 1 else ()
-    return DatasetConfig(
-        name=name,
-        source=source,
-        bucket=ClipBucket(schedule=size, num_frames=num_frames, fps=fps),
-        more_buckets=still,
-        stride_s=stride_s,
-    )
-
-
-def nearest_aspect(size: str, aspect: float) -> str:
-    """The size of the same area whose width over height is nearest to a ratio."""
-
-    def distance(name: str) -> float:
-        height, width = ScaleSchedule.named(name).pixels
-        return abs(math.log(width / height / aspect))
-
-    return min(same_area(size), key=distance)
 
 
 def _drafts(clips: Clips, scale: Scale, machine: ThisMachine, name: str, data: DataConfig) -> Iterator[Recipe]:

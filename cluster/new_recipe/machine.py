@@ -13,6 +13,8 @@ from videoar.pretrain.budget.machine import GPUS, MEMORY_SHARE
 
 CPU_FLOPS_PER_S = 2e10
 """What the training of `videoar demo` reaches on one thread, in the FLOPs that `videoar plan` counts."""
+_STAND_IN = "A100"
+"""Kind of device that others are planned as."""
 _CPU_SHARE = 0.5
 """Share of the memory that a run on the CPU may take: the decoder and the cache of samples need the rest."""
 _OF_CONTAINER = Path("/sys/fs/cgroup/memory.max")
@@ -31,9 +33,9 @@ class ThisMachine:
     """Memory of one device."""
 
     @property
-    def known_gpu(self) -> str:
-        """The kind of device whose rates the planner has; empty: it knows none of this name."""
-        return next((kind for kind in GPUS if kind in self.gpu), "")
+    def planned_as(self) -> str:
+        """The kind of device by whose rates times are estimated: this one, if the planner knows it."""
+        return next((kind for kind in GPUS if kind in self.gpu), _STAND_IN)
 
     @property
     def room_bytes(self) -> float:

@@ -50,7 +50,7 @@ def _comments(choice: Choice, machine: ThisMachine) -> dict[str, str]:
     """What is said above a field."""
     recipe = choice.recipe
     total, last = recipe.num_steps, recipe.stages[-1]
-    time = duration(choice.step_s * total / 3600)
+    time = duration(choice.step_s * total / 3600) + (f" on {machine.planned_as}" if machine.gpus else "")
     text = recipe.model.text.max_tokens
     found = {
         "model": f"{parameter_summary(recipe.model)}; captions are read as bytes, {text} of them.",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.new_recipe.choose import ON_GPU, choose, nearest_aspect
+from videoar.cluster.new_recipe.choose import ON_GPU, choose
 from videoar.cluster.new_recipe.clips import Clips
+from videoar.cluster.new_recipe.data import nearest_aspect
 from videoar.cluster.new_recipe.machine import ThisMachine
 from videoar.cluster.new_recipe.write import commented
 from videoar.configs.load import load_recipe
