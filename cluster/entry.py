@@ -13,13 +13,16 @@ import sys
 from collections.abc import Callable, Sequence
 
 from videoar.cluster.cli.command_table import COMMANDS, find_command, overview
-from videoar.cluster.cli.output import complain, open_closed_streams, say_how_to_resume
+from videoar.cluster.cli.output import complain, open_closed_streams, say, say_how_to_resume
 from videoar.cluster.ground.credentials import guard_output
 from videoar.cluster.ground.ending import Ended, Ending
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
+from videoar.cluster.ground.extras import missing_extra
+from videoar.cluster.ground.log_level import take_log_level
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, SIGNALS, Preempted
 from videoar.cluster.ground.process import EXIT_STOPPED, end_with_parent, is_launched, is_worker
 from videoar.cluster.ground.surroundings import explained
+from videoar.cluster.ground.versions import installed_version
 
 EXIT_UNREAD = 128 + signal.SIGPIPE
 """Exit code if nobody reads the output any more: that of a program which SIGPIPE ends."""
@@ -29,9 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     open_closed_streams()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # They log what they found at every start, and torch also at the end.
-    for library in ("botocore", "aiobotocore", "megatron", "torch._subclasses"):
-        logging.getLogger(library).setLevel(logging.WARNING)
     guard_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if is_launched():
@@ -41,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _outcome(words: list[str]) -> int:
     """The exit code of a command, and one line on stderr if it is not 0."""
+    name: str | None = None
     try:
+        words = take_log_level(words)
+        if words[:1] in (["--version"], ["--print-completion"]):
+            return _flushed(lambda: _about(words))
         name, rest = find_command(words)
         return _flushed(lambda: _run(name, rest))
     except InputError as error:
@@ -63,7 +67,8 @@ def _outcome(words: list[str]) -> int:
         sys.stderr.write("interrupted\n")
         return 1
     except Exception as error:
-        if (line := explained(error)) is None:
+        missing = missing_extra(error, name or "") if isinstance(error, ImportError) else None
+        if (line := missing or explained(error)) is None:
             raise
         complain(line)
         return 2 if isinstance(line, InputError) else 1
@@ -75,6 +80,17 @@ def _run(name: str | None, rest: list[str]) -> int:
         sys.stdout.write(overview(rest))
         return 0
     return COMMANDS[name].run(rest, f"videoar {name}")
+
+
+def _about(words: list[str]) -> int:
+    """Print the version, or the script that completes command lines in a shell."""
+    if words[0] == "--version":
+        say(f"videoar {installed_version('videoar') or 'of a checkout'}")
+        return 0
+    from videoar.cluster.cli.completion import completion
+
+    sys.stdout.write(completion(words[1:]))
+    return 0
 
 
 def _flushed(command: Callable[[], int]) -> int:

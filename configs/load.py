@@ -1,10 +1,12 @@
-"""Recipes by name, or read back from the file that a run saved."""
+"""Recipes by name, from a Python file, or read back from the file that a run saved."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -17,12 +19,15 @@ from videoar.pretrain.config import Recipe
 
 AnyRecipe = Recipe | TokenizerRecipe
 
-SUFFIXES = (".yaml", ".yml")
+PYTHON = ".py"
+SUFFIXES = (".yaml", ".yml", PYTHON)
 
 
 def find_recipe(name: str) -> AnyRecipe:
     """The recipe of a name in configs/ (`debug`), of a name and a number of devices (`t2v_4b@64`), or of the path of a
-    saved YAML file."""
+    YAML file, or of a Python file with a function `recipe()`."""
+    if name.endswith(PYTHON):
+        return _run(Path(name))
     if is_path(name):
         return load_recipe(Path(name))
     name, at, gpus = name.partition("@")
@@ -56,7 +61,7 @@ def _module(name: str) -> ModuleType:
     if name not in _modules():
         close = difflib.get_close_matches(name, recipe_names(), n=3)
         remedy = f"did you mean {' or '.join(close)}?" if close else f"use one of: {', '.join(recipe_names())}"
-        raise InputError("RECIPE", name, "is not a recipe in configs/ or a .yaml file", remedy)
+        raise InputError("RECIPE", name, "is not a recipe in configs/, or a .yaml or .py file", remedy)
     module = importlib.import_module(f"{videoar.configs.__name__}.{name}")
     if not hasattr(module, "recipe"):
         raise InputError("RECIPE", name, "is not a recipe", f"use one of: {', '.join(recipe_names())}")
@@ -67,6 +72,30 @@ def recipe_names() -> tuple[str, ...]:
     """Every module of configs/ that has a `recipe()`."""
     package = videoar.configs.__name__
     return tuple(name for name in _modules() if hasattr(importlib.import_module(f"{package}.{name}"), "recipe"))
+
+
+def _run(path: Path) -> AnyRecipe:
+    """The recipe that the function `recipe()` of a Python file returns. The file may import modules next to it."""
+    if not path.is_file():
+        raise InputError("RECIPE", path, "is not a file", "give a name in configs/ or the path of a .yaml or .py file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, "recipe", None)):
+            raise InputError("RECIPE", path, "has no function recipe()", "define one that returns a Recipe")
+        recipe = module.recipe()
+    except (ImportError, SyntaxError) as error:
+        raise InputError("RECIPE", path, f"cannot be run: {error}", "correct the file") from error
+    finally:
+        sys.path.remove(folder)
+    if not isinstance(recipe, AnyRecipe):
+        raise InputError("RECIPE", path, f"returns a {type(recipe).__name__}", "let recipe() return a Recipe")
+    return recipe
 
 
 def load_recipe(path: Path) -> AnyRecipe:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
@@ -15,7 +15,7 @@ from tyro.conf import Positional
 
 from videoar.cluster.cli.output import HELP
 from videoar.cluster.ground.checks import check_fields, short
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, InputErrors
 from videoar.cluster.ground.overrides import Flags, override, split_flags, unknown_flag
 
 if TYPE_CHECKING:
@@ -127,11 +127,17 @@ def typed_as(**options: str) -> Iterator[None]:
     """Errors about a field name the option that a person typed for it: `typed_as(schedule="size")`."""
     try:
         yield
+    except InputErrors as several:
+        raise InputErrors([_typed(error, options) for error in several.errors]) from several
     except InputError as error:
-        option = options.get(error.field.rpartition(".")[2])
-        if option is None:
+        if (named := _typed(error, options)) is error:
             raise
-        raise InputError(option, error.value, error.problem, error.remedy) from error
+        raise named from error
+
+
+def _typed(error: InputError, options: Mapping[str, str]) -> InputError:
+    option = options.get(error.field.rpartition(".")[2])
+    return error if option is None else InputError(option, error.value, error.problem, error.remedy)
 
 
 def _show_fields(value: object, prog: str) -> None:

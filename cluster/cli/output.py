@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from videoar.cluster.ground.errors import InputErrors
 from videoar.cluster.ground.process import World, is_launched
 
 HELP = ("-h", "--help")
@@ -38,8 +39,9 @@ def say(line: str) -> None:
 
 
 def complain(error: Exception) -> None:
-    """Write an error for people to stderr, as one line."""
-    sys.stderr.write(" ".join(str(error).split()) + "\n")
+    """Write an error for people to stderr, as one line; several wrong inputs as a line each."""
+    for each in error.errors if isinstance(error, InputErrors) else (error,):
+        sys.stderr.write(" ".join(str(each).split()) + "\n")
 
 
 def warn(line: str) -> None:

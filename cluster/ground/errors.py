@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 
 class InputError(ValueError):
     """The user's input is wrong. The message is one line: field, value, what is wrong with it, and what to do.
@@ -17,6 +20,35 @@ class InputError(ValueError):
     def __reduce__(self) -> tuple[type[InputError], tuple[str, object, str, str]]:
         """Keep the fields when the error is pickled (Ray and multiprocessing pickle exceptions)."""
         return type(self), (self.field, str(self.value), self.problem, self.remedy)
+
+
+class InputErrors(InputError):
+    """Several inputs are wrong. The command line prints a line for each; fields are those of the first."""
+
+    def __init__(self, errors: Sequence[InputError]) -> None:
+        self.errors = tuple(errors)
+        first = self.errors[0]
+        super().__init__(first.field, first.value, first.problem, first.remedy)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.errors,)
+
+
+def raise_all(*checks: Callable[[], Any]) -> list[Any]:
+    """The results of checks that do not depend on each other. All are made: one error is raised for all that fail."""
+    results: list[Any] = []
+    errors: list[InputError] = []
+    for check in checks:
+        try:
+            results.append(check())
+        except InputError as error:
+            errors += error.errors if isinstance(error, InputErrors) else [error]
+    if errors:
+        raise errors[0] if len(errors) == 1 else InputErrors(errors)
+    return results
 
 
 class Stopped(RuntimeError):

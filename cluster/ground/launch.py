@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.log_level import level_for_children
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, answered, install, restore
 from videoar.cluster.ground.process import (
     EXIT_LOST,
@@ -103,7 +104,8 @@ def _start(words: Sequence[str], shutdown_s: float) -> subprocess.Popen[bytes]:
 
     Each process has one OpenMP thread unless the user chose: threads that spin on shared cores slow each other down.
     """
-    variables = child_environment({"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(int(shutdown_s))})
+    defaults = {"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(int(shutdown_s))}
+    variables = child_environment(defaults) | level_for_children()
     command = [sys.executable, "-m", "videoar.cluster.ground.workers", *words]
     return subprocess.Popen(command, env=variables, start_new_session=True)
 

@@ -54,6 +54,7 @@ Share = Annotated[float, Limits(0, 1)]
 Weight = Annotated[float, Limits(0, 1e6)]
 """Weight of a term of the loss."""
 Seconds = Annotated[float, Limits(0, 1e9, above=True)]
+Hours = Annotated[float, Limits(0, 1e6, above=True)]
 LearningRate = Annotated[float, Limits(0, 1)]
 WeightDecay = Annotated[float, Limits(0, 10)]
 Decay = Annotated[float, Limits(0, 1, below=True)]

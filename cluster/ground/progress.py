@@ -1,4 +1,7 @@
-"""Progress of long work: a bar with rate and time left on a terminal, one JSON line at an interval elsewhere."""
+"""Progress of long work: a bar with rate and time left on a terminal, one JSON line at an interval elsewhere.
+
+Nothing under `--quiet`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from videoar.cluster.ground.log_level import shows_progress
+
 
 class ProgressLine:
     """Call it with (done, total, metrics); use as a context manager. It writes to stderr."""
@@ -21,7 +26,8 @@ class ProgressLine:
     def __init__(self, title: str, total: int | None = None, done: int = 0) -> None:
         self._title, self._last_line = title, 0.0
         self._waiting: Mapping[str, object] | None = None
-        self._terminal = sys.stderr.isatty()
+        self._silent = not shows_progress()
+        self._terminal = sys.stderr.isatty() and not self._silent
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -55,7 +61,7 @@ class ProgressLine:
         if self._terminal:
             self._bar.update(self._task, description=title, completed=done, total=total, figures=figures)
             return
-        self._waiting = line
+        self._waiting = None if self._silent else line
         if time.monotonic() - self._last_line >= self.INTERVAL_S:
             self._write()
 

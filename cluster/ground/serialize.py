@@ -61,6 +61,14 @@ def to_yaml(value: Any) -> str:
     return yaml.dump(to_dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
+def flow(value: Any) -> str:
+    """A value on one line of YAML."""
+    text = yaml.dump(
+        to_dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20, default_flow_style=True
+    )
+    return text.removesuffix("...\n").strip()
+
+
 def from_yaml(cls: type[Value], text: str, source: str) -> Value:
     """The dataclass `cls` from YAML text; `source` names the file in messages."""
     return from_dict(cls, parse_yaml(text, source), source)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from functools import partial
 
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, raise_all
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
 from videoar.data_pipeline.planning.accounts import Accounts
 from videoar.data_pipeline.planning.plan_writer import ShardLimits
+from videoar.data_pipeline.planning.remedies import warnings_of
 from videoar.data_pipeline.planning.settings import settings_of
 from videoar.data_pipeline.planning.stored_plan import HEAD_KEY, Plan, ensure_plan, find_plan
 from videoar.data_pipeline.shards.sample_format import SampleFormat, sample_format
-from videoar.data_pipeline.sources.listing import count_inputs, iter_sources
+from videoar.data_pipeline.sources.listing import count_inputs, iter_sources, naming_source
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
+
+log = logging.getLogger(__name__)
 
 OpenTokenizer = Callable[[TokenizerSource], VideoTokenizer]
 
@@ -65,17 +70,13 @@ def plan_all(
     progress: Callable[[PlanProgress], None] | None = None,
 ) -> tuple[PlannedDataset, ...]:
     """The plan of every dataset under OUTPUT/<name>; a missing plan is made."""
-    tokenizer, root = opener(config.tokenizer), Storage.open(output)
+    root = Storage.open(output)
+    tokenizer, *_ = raise_all(partial(opener, config.tokenizer), *_listings(config, root))
     tokenizer_hash = tokenizer.hash
     formats = [sample_format(dataset, config, tokenizer, tokenizer_hash) for dataset in config.datasets]
-    missing = []
     for dataset, form in zip(config.datasets, formats, strict=True):  # all are checked before anything is written
         with _naming(dataset):
-            if find_plan(root.child(dataset.name), settings_of(dataset, form, shard_limits(config))) is None:
-                missing.append(dataset)
-    for dataset in missing if len(missing) > 1 else ():  # a single one is listed at once
-        with _naming(dataset), closing(iter_sources(dataset.source)) as inputs:
-            next(inputs, None)
+            find_plan(root.child(dataset.name), settings_of(dataset, form, shard_limits(config)))
     planned = []
     for dataset, form in zip(config.datasets, formats, strict=True):
         storage = root.child(dataset.name)
@@ -91,8 +92,26 @@ def plan_all(
                 processes=processes,
                 on_progress=on_progress,
             )
+        for line in warnings_of(dataset, plan):
+            log.warning(line)
         planned.append(PlannedDataset(dataset=dataset, storage=storage, sample_format=form, plan=plan))
     return tuple(planned)
+
+
+def _listings(config: DataConfig, root: Storage) -> list[Callable[[], object]]:
+    """For each dataset without a plan, a function that begins to list its source, which shows a wrong path.
+
+    A single source elsewhere is not listed twice: that may take minutes.
+    """
+    missing = [dataset for dataset in config.datasets if not root.child(dataset.name).exists(HEAD_KEY)]
+    if len(missing) == 1 and "://" in missing[0].source.path:
+        return []
+    return [partial(_begin_list, dataset) for dataset in missing]
+
+
+def _begin_list(dataset: DatasetConfig) -> None:
+    with _naming(dataset), closing(iter_sources(dataset.source)) as inputs:
+        next(inputs, None)
 
 
 def require_plans(config: DataConfig, output: str) -> None:
@@ -108,16 +127,9 @@ def shard_limits(config: DataConfig) -> ShardLimits:
     return ShardLimits(max_clips=config.samples_per_shard, max_bytes=config.max_shard_bytes)
 
 
-@contextmanager
-def _naming(dataset: DatasetConfig) -> Iterator[None]:
+def _naming(dataset: DatasetConfig) -> AbstractContextManager[None]:
     """An error of a source names the field as the command line takes it: with the name of its dataset."""
-    try:
-        yield
-    except InputError as error:
-        if not error.field.startswith("source."):
-            raise
-        field = f"data.datasets.{dataset.name}.{error.field}"
-        raise InputError(field, error.value, error.problem, error.remedy) from error
+    return naming_source(f"data.datasets.{dataset.name}.source")
 
 
 def _reporter(dataset: DatasetConfig, progress: Callable[[PlanProgress], None]) -> Callable[[Accounts], None]:

@@ -19,6 +19,7 @@ from videoar.data_pipeline.planning.clip import Clip, shape_clip
 from videoar.data_pipeline.planning.duplicates import SeenClips
 from videoar.data_pipeline.planning.examine import Candidate, Examined, Examiner, LeftOut
 from videoar.data_pipeline.planning.journal import Journal
+from videoar.data_pipeline.planning.remedies import remedy
 from videoar.data_pipeline.planning.seconds import in_seconds, microseconds
 from videoar.data_pipeline.planning.unused import FileSeconds
 from videoar.data_pipeline.sources.listing import iter_sources
@@ -65,11 +66,11 @@ def iter_plan(
     assert accounts.is_balanced, f"inputs or clips are not accounted for: {accounts}"
     if not accounts.num_clips:
         raise InputError(
-            f"{dataset.name}.source.path",
+            "source.path",
             dataset.source.path,
             f"gives no clip of {dataset.bucket.num_frames} frames at {dataset.bucket.fps:g} frames/s "
             f"({summary(reasons)})",
-            "use other clips or a smaller bucket",
+            remedy(dataset, reasons),
         )
 
 

@@ -14,12 +14,11 @@ from videoar.data_pipeline.decoding.scan import Scan, check_libraries, needs_sca
 from videoar.data_pipeline.planning.buckets import choose_bucket
 from videoar.data_pipeline.planning.clip import Clip, Slot, evenly_spaced, num_variants, slots_along, variants
 from videoar.data_pipeline.planning.duplicates import Look, look_of_hashes, look_of_vector
-from videoar.data_pipeline.planning.filters import cannot_be_cut, clip_reasons, shot_reasons, source_reasons
+from videoar.data_pipeline.planning.filters import TOO_SHORT, cannot_be_cut, clip_reasons, shot_reasons, source_reasons
 from videoar.data_pipeline.planning.opinions import Models, Opinion
 from videoar.data_pipeline.sources.source import Skipped, SkippedKind, Source, current_etag, local_copy
 
 DAMAGED = "is a part whose frames are damaged"
-TOO_SHORT = "is shorter than one clip"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,22 @@ _SLOWEST = 0.95
 """Lowest frame rate of a source, relative to the bucket's: below it frames would repeat and motion would stutter."""
 
 
+TOO_SHORT = "is shorter than one clip"
+TOO_SLOW = "fewer than the bucket's"
+IS_IMAGE = "is an image, and the bucket asks for video"
+
+
 def cannot_be_cut(dataset: DatasetConfig, source: Source, probe: Probe) -> str:
     """Why a source gives no clip of the dataset, regardless of the filters; empty if it may give one."""
     shortest = min(bucket.num_frames for bucket in dataset.buckets)
     if reason := left_out_kind(dataset.source.pictures, probe):
         return reason
     if probe.is_image:
-        return "" if shortest == 1 else "is an image, and the bucket asks for video"
+        return "" if shortest == 1 else IS_IMAGE
     if probe.fps <= 0 or probe.duration_s <= 0:
         return "states no frame rate or duration"
     if shortest > 1 and probe.fps < _SLOWEST * dataset.bucket.fps:
-        return f"has {probe.fps:.3g} frames/s, fewer than the bucket's {dataset.bucket.fps:g}"
+        return f"has {probe.fps:.3g} frames/s, {TOO_SLOW} {dataset.bucket.fps:g}"
     return ""
 
 

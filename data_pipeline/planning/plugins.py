@@ -12,9 +12,11 @@ import hashlib
 import importlib
 import math
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -82,11 +84,10 @@ def load_plugin(config: PluginConfig, kind: type[ClipModel]) -> Any:
     if config.model and not Path(config.model).exists():
         raise InputError(f"{config.name}.model", config.model, "does not exist", "give a local folder or file")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        found = getattr(_imported(module_name), class_name)
     except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"{config.name}.plugin", config.plugin, f"cannot be imported ({error})", "install it"
-        ) from error
+        remedy = "install it, or put it into the current folder"
+        raise InputError(f"{config.name}.plugin", config.plugin, f"cannot be imported ({error})", remedy) from error
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise InputError(
             f"{config.name}.plugin",
@@ -95,6 +96,13 @@ def load_plugin(config: PluginConfig, kind: type[ClipModel]) -> Any:
             f"derive it from videoar.data_pipeline.planning.plugins.{kind.__name__}",
         )
     return found(config.model)
+
+
+def _imported(name: str) -> ModuleType:
+    """A module that is installed, or else in the current folder, which stays the last place that is looked at."""
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
+    return importlib.import_module(name)
 
 
 def model_hash(config: PluginConfig) -> str:

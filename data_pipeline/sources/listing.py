@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from videoar.cluster.ground.checks import is_utf8
 from videoar.cluster.ground.credentials import redact
+from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.sources.drawn import drawn_sources
@@ -64,6 +66,18 @@ def _inputs(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
         yield from ucf101_sources(config)
     else:
         yield from folder_sources(config)
+
+
+@contextmanager
+def naming_source(field: str) -> Iterator[None]:
+    """An error of a source names its field as a person types it: `field` is that of the source in the recipe."""
+    try:
+        yield
+    except InputError as error:
+        if not error.field.startswith("source."):
+            raise
+        full = field + error.field.removeprefix("source")
+        raise InputError(full, error.value, error.problem, error.remedy) from error
 
 
 def list_sources(config: SourceConfig) -> tuple[list[Source], list[Skipped]]:

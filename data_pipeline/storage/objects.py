@@ -15,6 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.extras import install
 from videoar.cluster.ground.surroundings import explained
 from videoar.data_pipeline.storage import s3
 from videoar.data_pipeline.storage.local import UNFINISHED_NAME, write_local
@@ -52,7 +53,9 @@ class Storage:
                 fs, root = fsspec.core.url_to_fs(url, **_options(url))
         except InputError:
             raise
-        except (ValueError, ImportError) as error:
+        except ImportError as error:
+            raise InputError("url", url, f"needs a library that is not installed ({error})", install("data")) from error
+        except ValueError as error:
             raise InputError("url", url, str(error), "use a local path or an installed fsspec protocol") from error
         except OSError as error:  # some protocols connect at once
             raise StoreError(url, f"cannot be reached ({error})", "check the address") from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, raise_all
 from videoar.data_pipeline.config.tokenizer_recipe import ClipShare, TokenizerRecipe
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.tokenizer_clips.ahead import ClipsAhead
@@ -38,7 +40,9 @@ class RandomClips:
         """Lists all sources, and reads those that are held in memory. InputError: a bucket that no source fills."""
         self._train = recipe.train
         self._decoders = Decoders(DecodeLimits())
-        self._makers = [self._maker(recipe, share, f"clips.{i}.source") for i, share in enumerate(recipe.clips)]
+        self._makers: list[ClipMaker] = raise_all(
+            *(partial(self._maker, recipe, share, f"clips.{i}.source") for i, share in enumerate(recipe.clips))
+        )
         self._bounds = {
             n: self._weights(recipe.clips, n) for n in {bucket.num_frames for bucket in recipe.train.buckets}
         }

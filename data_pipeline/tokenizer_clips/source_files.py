@@ -11,7 +11,7 @@ import pyarrow
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
-from videoar.data_pipeline.sources.listing import iter_sources
+from videoar.data_pipeline.sources.listing import iter_sources, naming_source
 from videoar.data_pipeline.sources.source import IMAGE_SUFFIXES, Skipped, Source, suffix
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ class SourceFiles:
         """`field` is the source's in the recipe. InputError if nothing is listed."""
         self.source, self.field = source, field
         skipped: list[Skipped] = []
-        batches = list(_batches(source, skipped))
+        with naming_source(field):
+            batches = list(_batches(source, skipped))
         if skipped:
             log.warning("%s", left_out(len(skipped), source, [f"{item.source}: {item.reason}" for item in skipped]))
         if not batches:

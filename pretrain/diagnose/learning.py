@@ -8,6 +8,7 @@ from statistics import fmean
 
 from videoar.cluster.ground.finding import Finding
 from videoar.pretrain.diagnose.evidence import ENOUGH, Evidence, Record, mean_list, mean_of, median_of
+from videoar.pretrain.held_out import not_held_out
 
 CHANCE = math.log(2)
 HEALTHY = 0.8
@@ -167,6 +168,9 @@ def by_frame(evidence: Evidence) -> Iterator[Finding]:
 
 def held_out(evidence: Evidence) -> Iterator[Finding]:
     """A held-out loss that rises while the training loss falls: the model memorises the data."""
+    for warning in not_held_out(evidence.recipe):
+        problem, _, remedy = warning.partition("; ")
+        yield Finding(name="held-out loss", state="warn", found=problem, remedy=remedy)
     by_dataset: dict[str, list[Record]] = {}
     for line in evidence.validation:
         by_dataset.setdefault(line["dataset"], []).append(line)

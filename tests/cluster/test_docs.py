@@ -4,11 +4,13 @@ import importlib
 import inspect
 import re
 import shlex
+import tomllib
 import typing
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from videoar.cluster.cli.arguments import own_flags, parse
 from videoar.cluster.cli.command_table import COMMANDS, Command, find_command
@@ -20,6 +22,8 @@ from videoar.configs.load import find_recipe, recipe_names
 ROOT = Path(__file__).parents[2]
 EQUATIONS = (ROOT / "docs/equations.md").read_text()
 README = (ROOT / "README.md").read_text()
+ABOUT = ("--version", "--print-completion")
+"""Options of `videoar` itself, without a command."""
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 
 
@@ -38,7 +42,7 @@ def typed_lines() -> list[str]:
     lines = [line for block in blocks for line in re.sub(r"\\\n\s*", "", block).splitlines()]
     bare = (re.sub(r"\s(?:#|[>|]|&&)\s.*", "", line) for line in lines)
     calls = (re.search(r"(?:^|.* )videoar(?:\.cluster\.entry)? (.+)", line) for line in bare)
-    return sorted({call[1].strip() for call in calls if call})
+    return sorted({call[1].strip() for call in calls if call and not call[1].startswith(ABOUT)})
 
 
 def mentioned() -> list[str]:
@@ -138,6 +142,16 @@ def test_the_path_of_a_clip_leads_through_files_that_exist() -> None:
     named = re.findall(r"`((?:cluster|configs|data_pipeline|pretrain|tokenizer)/[\w/.]*)`", text)
     assert len(named) > 20
     assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_the_citation_is_that_of_this_version() -> None:
+    """A citation manager reads this file; a forgotten version cites other code."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    bibtex = README.split("## Citing")[1].replace("\\&", "&")
+    assert all(f"{{{title}}}" in bibtex for title in (cited["title"], cited["references"][0]["title"]))
+    assert f"{{{cited['version']}}}" in bibtex
 
 
 def test_plug_in_authors_find_their_module() -> None:

@@ -20,7 +20,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     ("words", "line"),
     [
         ("confgi", "COMMAND=confgi: is not a command; did you mean config?"),
-        ("config debgu", "RECIPE=debgu: is not a recipe in configs/ or a .yaml file; did you mean debug?"),
+        ("config debgu", "RECIPE=debgu: is not a recipe in configs/, or a .yaml or .py file; did you mean debug?"),
         ("config", "RECIPE='': is missing; see videoar config --help"),
         ("status", "JOB='': is missing; see videoar status --help"),
         ("submit debug --run x", "to='': is missing; use one of slurm, ray, kubernetes, and see videoar submit --help"),

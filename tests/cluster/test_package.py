@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
+PACKAGES = [name for name in PROJECT["tool"]["setuptools"]["packages"] if name != "videoar"]
+"""Without the root, which is the checkout and has `__main__.py` only."""
 
 
 def sources() -> list[Path]:
@@ -22,6 +23,12 @@ def test_the_package_list_is_complete() -> None:
     folders = {path.parent for path in sources() if path.name == "__init__.py"}
     assert sorted(PACKAGES) == sorted("videoar." + ".".join(folder.relative_to(ROOT).parts) for folder in folders)
     assert not {path.parent for path in sources()} - folders
+
+
+def test_the_root_of_the_package_has_one_module() -> None:
+    """Every Python file next to `__main__.py` would be installed as a module of the package."""
+    assert "videoar" in PROJECT["tool"]["setuptools"]["packages"]
+    assert [path.name for path in ROOT.glob("*.py")] == ["__main__.py"]
 
 
 def test_every_file_that_is_no_python_ships() -> None:

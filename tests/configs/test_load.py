@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.overrides import override
 from videoar.configs.load import find_recipe, load_recipe, recipe_names, save_recipe
 
 pytestmark = pytest.mark.slow
@@ -67,3 +69,36 @@ def test_a_layout_that_is_not_there(name: str, message: str) -> None:
     """A number of devices nobody has thought of must not get the layout of another."""
     with pytest.raises(InputError, match=message):
         find_recipe(name)
+
+
+def test_a_python_file_is_a_recipe_with_what_is_next_to_it(tmp_path: Path) -> None:
+    """A recipe that is computed should need no second file of its values, wherever the command is typed."""
+    (tmp_path / "widths.py").write_text("WIDE = 128\n")
+    text = "from dataclasses import replace\nfrom videoar.configs import debug\nfrom widths import WIDE\n"
+    text += (
+        "def recipe():\n    base = debug.recipe()\n    return replace(base, model=replace(base.model, width=WIDE))\n"
+    )
+    (tmp_path / "mine.py").write_text(text)
+    recipe = find_recipe(str(tmp_path / "mine.py"))
+    assert recipe == override(find_recipe("debug"), {"model.width": ["128"]})
+    save_recipe(recipe, tmp_path / "config.yaml")
+    assert find_recipe(str(tmp_path / "config.yaml")) == recipe
+    assert str(tmp_path) not in sys.path
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", r"has no function recipe\(\)"),
+        ("def recipe(): return {}", "returns a dict; let recipe"),
+        ("def recipe(:", "cannot be run: invalid syntax"),
+        ("import gone_away", "cannot be run: No module named 'gone_away'"),
+        (None, "is not a file"),
+    ],
+)
+def test_a_python_file_that_is_no_recipe(text: str | None, problem: str, tmp_path: Path) -> None:
+    """A mistake in a person's own file is a line, not the stack of ours."""
+    if text is not None:
+        (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(InputError, match=rf"RECIPE=.*mine.py: {problem}"):
+        find_recipe(str(tmp_path / "mine.py"))

@@ -163,9 +163,8 @@ def test_the_example_of_an_own_recipe_runs(
     write_frames(tmp_path / "clips" / "a_light_film.mp4", scene(0, 30))
     write_frames(tmp_path / "clips" / "a_dark_film.mp4", [frame // 20 for frame in scene(0, 30)])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.import_module("my_recipe")
-    assert main(["data", "plan", "mine.yaml", "--output", "shards/mine", "--json"]) == 0
+    monkeypatch.setattr(sys, "path", [*sys.path])  # plug-ins are found in the current folder
+    assert main(["data", "plan", "my_recipe.py", "--output", "shards/mine", "--json"]) == 0
     printed = capsys.readouterr().out
     assert "its light is below filters.scores.light.minimum=20" in printed
     from videoar.data_pipeline.planning.stored_plan import read_plan

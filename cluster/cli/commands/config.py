@@ -25,7 +25,7 @@ class Config:
     """
 
     recipe: RecipeName
-    """Name in configs/, or path of a saved YAML file."""
+    """Name in configs/, or path of a YAML or Python file."""
     diff: Annotated[str | None, arg(metavar="OTHER")] = None
     """Another recipe: print only the fields that differ, as `field: RECIPE -> OTHER`."""
     overrides: bool = False

@@ -49,7 +49,7 @@ class PlanRecipe:
     """
 
     recipe: RecipeName
-    """Name in configs/, or path of a saved YAML file."""
+    """Name in configs/, or path of a YAML or Python file."""
     gpus: Devices | None = None
     """Number of devices; if not given, the number after the @ of RECIPE, or as many as share its batch, at most 8."""
     gpu: str | None = None

@@ -34,7 +34,7 @@ class Submit:
     """
 
     recipe: RecipeName
-    """Name in configs/, or path of a saved YAML file."""
+    """Name in configs/, or path of a YAML or Python file."""
     to: Literal["slurm", "ray", "kubernetes"]
     """The engine."""
     command: str = "train"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, flag_words, for_pretraining, parse_with_recipe, typed_as
-from videoar.cluster.cli.output import resume_line, say
+from videoar.cluster.cli.output import resume_line, say, warn
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.limits import Limits
 
@@ -33,7 +33,7 @@ class Train:
     """
 
     recipe: RecipeName
-    """Name in configs/, or path of a saved YAML file."""
+    """Name in configs/, or path of a YAML or Python file."""
     run: Annotated[Path | None, arg(metavar="PATH")] = None
     """Folder of the run; runs/NAME of the recipe if not given."""
     processes: Annotated[int, Limits(1, 4096)] = 1
@@ -63,11 +63,15 @@ def train(words: Sequence[str], prog: str) -> int:
 def _train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.launch import launch, starts_processes
     from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
-    from videoar.cluster.ground.process import World, mark_preempted
+    from videoar.cluster.ground.process import World, is_launched, mark_preempted
+    from videoar.pretrain.held_out import not_held_out
     from videoar.pretrain.parallel.check import check_parallel
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world, machines = for_pretraining(recipe), World.here(), World.of_machines()
+    if world.is_first and not is_launched():
+        for line in not_held_out(recipe):
+            warn(line)
     starts, run = starts_processes(options.processes), _folder(options, recipe)
     if starts:
         from videoar.pretrain.train import check_start

@@ -67,7 +67,7 @@ def test_wrong_input_of_a_worker_is_the_jobs(tmp_path: Path, capfd: pytest.Captu
     assert launch(["config", "debgu"], 2, tmp_path) == 2
     lines = capfd.readouterr().err.splitlines()
     assert lines
-    assert set(lines) == {"RECIPE=debgu: is not a recipe in configs/ or a .yaml file; did you mean debug?"}
+    assert set(lines) == {"RECIPE=debgu: is not a recipe in configs/, or a .yaml or .py file; did you mean debug?"}
 
 
 @pytest.mark.slow

@@ -143,3 +143,14 @@ def test_few_files_are_held_in_memory_and_more_are_not(tmp_path: Path) -> None:
         clips = RandomClips(recipe_of(share, buckets=[bucket], augment=PLAIN))
         assert any(isinstance(maker, DecodedClips) for maker in clips._makers) is not is_held
         clips.close()
+
+
+def test_every_wrong_source_is_named_at_once(tmp_path: Path) -> None:
+    """By its place in the recipe: `source.path` alone does not say which of five sources."""
+    shares = [ClipShare(source=SourceConfig(path=str(tmp_path / name))) for name in ("a", "b")]
+    with pytest.raises(InputError) as error:
+        RandomClips(recipe_of(*shares))
+    assert [line.partition("=")[0] for line in str(error.value).splitlines()] == [
+        "clips.0.source.path",
+        "clips.1.source.path",
+    ]

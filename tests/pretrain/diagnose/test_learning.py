@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from .curves import Records, all_of, state_after
+from videoar.cluster.ground.serialize import to_yaml
+from videoar.configs.debug import recipe
+
+from .curves import Records, all_of, findings, healthy, state_after, write
 
 
 def stuck(records: Records) -> None:
@@ -44,3 +48,13 @@ def test_each_failure_is_named(tmp_path: Path, name: str) -> None:
     """One thing is wrong, and the line that belongs to it reports it."""
     change, line, state = BROKEN[name]
     assert state_after(change, line, tmp_path) == state
+
+
+def test_validation_on_clips_that_are_trained_on_is_a_finding(tmp_path: Path) -> None:
+    """A curve of validation as good as that of training is what such a run shows for days."""
+    run = write(tmp_path / "run", healthy())
+    base = recipe()
+    watched = replace(base, log=replace(base.log, validate_every=5, validation=("clips32",)))
+    (run / "config.yaml").write_text(to_yaml(watched))
+    first = next(finding for finding in findings(run) if finding.name == "held-out loss")
+    assert (first.state, first.found) == ("warn", "log.validation=clips32: is not held out, stage images trains on it")

@@ -26,7 +26,7 @@ class PlanData:
     """
 
     recipe: RecipeName
-    """Name in configs/, or path of a saved YAML file."""
+    """Name in configs/, or path of a YAML or Python file."""
     output: Output = None
     """Folder or fsspec URL that the shards will go to; data.url of the recipe if not given."""
     json: bool = False

@@ -37,7 +37,7 @@ class RunData:
     """
 
     recipe: RecipeName
-    """Name in configs/, or path of a saved YAML file."""
+    """Name in configs/, or path of a YAML or Python file."""
     output: Output = None
     """Folder or fsspec URL to write to; data.url of the recipe if not given."""
     retry_failed: bool = False

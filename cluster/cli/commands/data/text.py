@@ -24,7 +24,7 @@ class TextOfData:
     """
 
     recipe: RecipeName
-    """Name in configs/, or path of a saved YAML file."""
+    """Name in configs/, or path of a YAML or Python file."""
     output: Output = None
     """Folder or fsspec URL that `videoar data run` wrote; data.url of the recipe if not given."""
     encoder: Annotated[Path | None, arg(metavar="DIR")] = None

@@ -43,9 +43,10 @@ def each_dataset(target: str, work: Callable[[str], bool]) -> int:
 
 def _prepared(target: str) -> str:
     """A URL or folder as it is; for the name of a recipe, its data.url."""
-    if ("/" in target and not target.endswith((".yaml", ".yml"))) or Path(target).is_dir():
+    from videoar.configs.load import SUFFIXES, find_recipe
+
+    if ("/" in target and not target.endswith(SUFFIXES)) or Path(target).is_dir():
         return target
-    from videoar.configs.load import find_recipe
 
     recipe = for_pretraining(find_recipe(target))
     if not recipe.data.url:

@@ -35,7 +35,7 @@ class TrainTokenizer:
     """
 
     recipe: RecipeName
-    """Name in configs/, or path of a saved YAML file."""
+    """Name in configs/, or path of a YAML or Python file."""
     run: Annotated[Path | None, arg(metavar="PATH")] = None
     """Folder of the run; runs/NAME of the recipe if not given."""
     processes: Annotated[int, Limits(1, 4096)] = 1

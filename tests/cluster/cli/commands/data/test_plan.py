@@ -36,3 +36,22 @@ def test_what_a_stopped_planning_left_is_replaced(tmp_path: Path) -> None:
     head.rename(head.with_name("plan.json.0123abcd.part"))
     assert main(["data", "plan", "debug", "--output", str(tmp_path)]) == 0
     assert head.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [("data", "plan"), ("train",)], ids=["plan", "train"])
+def test_every_wrong_path_is_named_at_once(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found one by one, four wrong paths are four attempts on a cluster."""
+    words = ["--data.tokenizer.path", "no/tokenizer", "--data.online", "true", "--log.wandb", "off"]
+    for name in ("clips32", "images64", "long64"):
+        field = f"--data.datasets.{name}.source"
+        words += [f"{field}.kind", "folder", f"{field}.path", f"no/{name}"]
+    target = ["--output", str(tmp_path / "out")] if command == ("data", "plan") else ["--run", str(tmp_path / "out")]
+    assert main([*command, "debug", *words, *target]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if "=" in line and ": " in line]
+    assert [line.partition(": ")[0] for line in lines] == [
+        "data.tokenizer.path=no/tokenizer",
+        *(f"data.datasets.{name}.source.path=no/{name}" for name in ("clips32", "images64", "long64")),
+    ]
+    assert not (tmp_path / "out" / "images32").exists()

@@ -78,7 +78,11 @@ def test_what_is_left_out_is_told(clips: Path, tmp_path: Path, capsys: pytest.Ca
 def test_a_folder_without_clips_of_that_length_is_one_line(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Means over no clips would be NaN, which is not JSON."""
     assert main(["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "17"]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith("use other clips or a smaller bucket")
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith("lower bucket.num_frames=17 or raise bucket.fps=8 (a clip lasts 2 s)")
+    )
 
 
 def test_an_image_tokenizer_measures_pictures_only(

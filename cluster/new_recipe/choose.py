@@ -1,0 +1,185 @@
+"""A recipe for clips on a machine: data from the clips, a model that its memory holds, steps by its rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from videoar.cluster.new_recipe.clips import Clips
+from videoar.cluster.new_recipe.data import choose_data
+from videoar.cluster.new_recipe.machine import CPU_FLOPS_PER_S, ThisMachine
+from videoar.data_pipeline.config.data import DataConfig
+from videoar.pretrain.budget.memory import rank_memory
+from videoar.pretrain.config import (
+    LogConfig,
+    MixturePart,
+    ModelConfig,
+    OptimizerConfig,
+    ParallelConfig,
+    Recipe,
+    StageConfig,
+    TextConfig,
+)
+from videoar.pretrain.planner.plan import mean_pack, plan
+from videoar.tokenizer import ScaleSchedule, open_tokenizer
+from videoar.tokenizer.scales import latent_frames
+
+MOST_PASSES = 300
+"""Training ends when every clip has been seen this often, even if hours are left: a small folder is learnt by heart."""
+SHARE_OF_SMALL = 0.25
+"""Share of the steps at the small size, where they are cheap and teach the coarse scales."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """What a kind of machine can train within hours."""
+
+    sizes: tuple[tuple[str, str], ...]
+    """Frame sizes of the two stages, largest first; of the second, the aspect ratio is that of the clips."""
+    num_frames: int
+    """Longest clips."""
+    text_tokens: int
+    """Longest captions."""
+    least_pack: int
+    """Fewest tokens of a pack."""
+    packs: int
+    """Packs of a step, for each device."""
+    models: tuple[tuple[int, int, int, float], ...]
+    """Layers, width, heads and learning rate, largest first."""
+    hours: float
+    """How long a training takes if nothing else is asked for."""
+    ema_decay: float
+
+
+ON_CPU = Scale(
+    sizes=(("64x64", "128x128"),),
+    num_frames=9,
+    text_tokens=64,
+    least_pack=512,
+    packs=1,
+    models=((4, 128, 2, 3e-3), (2, 64, 2, 3e-3)),
+    hours=0.2,
+    ema_decay=0.99,
+)
+"""Model, sizes and rates of `videoar demo`."""
+
+ON_GPU = Scale(
+    sizes=(("128x128", "256x256"), ("64x64", "128x128")),
+    num_frames=17,
+    text_tokens=256,
+    least_pack=8192,
+    packs=8,
+    models=((12, 768, 12, 6e-4), (8, 512, 8, 1e-3)),
+    hours=4.0,
+    ema_decay=0.999,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A recipe, and what was reckoned for it."""
+
+    recipe: Recipe
+    step_s: float
+    """Estimated seconds of a mean step."""
+    passes: float
+    """About how often the last stage uses every clip."""
+
+
+def choose(clips: Clips, machine: ThisMachine, name: str, hours: float | None = None) -> Choice:
+    """The recipe: the largest model of those for this kind of machine whose training fits into its memory."""
+    scale = ON_GPU if machine.gpus else ON_CPU
+    data = choose_data(clips, scale.sizes, scale.num_frames, decode_processes=min(4, machine.cores))
+    drafts = list(_drafts(clips, scale, machine, name, data))
+    draft = next((draft for draft in drafts if _largest(draft, machine) <= machine.room_bytes), drafts[-1])
+    seconds, of_a_pass = _step_s(draft, machine), _steps_of_a_pass(draft, clips)
+    recipe = _with_steps(draft, min(3600 * (hours or scale.hours) / seconds, MOST_PASSES * of_a_pass))
+    return Choice(recipe=recipe, step_s=seconds, passes=recipe.stages[-1].steps / of_a_pass)
+
+
+def _step_s(recipe: Recipe, machine: ThisMachine) -> float:
+    """Estimated seconds of a mean step; on GPUs, those of `videoar plan`."""
+    steps = sum(stage.steps for stage in recipe.stages)
+    if machine.gpus:
+        planned = plan(recipe, gpus=machine.gpus, gpu=machine.planned_as, gpus_per_node=machine.gpus)
+        return planned.hours * 3600 / steps
+    flops = sum(mean_pack(recipe, stage).flops * stage.batch * stage.steps for stage in recipe.stages)
+    return flops / CPU_FLOPS_PER_S / steps
+
+
+def _steps_of_a_pass(recipe: Recipe, clips: Clips) -> float:
+    """About how many steps of the last stage use every clip once."""
+    stage = recipe.stages[-1]
+    dataset = next(item for item in recipe.data.datasets if item.name == stage.mixture[0].dataset)
+    stride_s = dataset.stride_s or dataset.bucket.num_frames / dataset.bucket.fps
+    count = max(1.0, clips.num_files, dataset.source.end_fraction * clips.total_s / stride_s)
+    return count / (mean_pack(recipe, replace(stage, steps=1)).samples * stage.batch)
+
+
+def _drafts(clips: Clips, scale: Scale, machine: ThisMachine, name: str, data: DataConfig) -> Iterator[Recipe]:
+    """Recipes of models from large to small, each without and with recomputation; their steps are not decided yet."""
+    longest = max((len(caption.encode()) for caption in clips.captions), default=0)
+    text = min(scale.text_tokens, max(16, 16 * math.ceil(longest / 16)))
+    bits = open_tokenizer(data.tokenizer).config.latent_dim
+    for layers, width, heads, rate in scale.models:
+        model = ModelConfig(
+            num_layers=layers, width=width, num_heads=heads, latent_dim=bits, text=TextConfig(max_tokens=text)
+        )
+        if not machine.gpus:
+            model = replace(model, rope_base=50.0)
+        for recompute in ("none", "selective", "full") if machine.gpus else ("none",):
+            parallel = ParallelConfig(zero_stage=1 if machine.gpus else 0, recompute=recompute)
+            yield Recipe(
+                name=name,
+                model=model,
+                data=data,
+                stages=tuple(_stage(part, model, data, scale, machine, rate) for part in ("small", "large")),
+                optimizer=OptimizerConfig(ema_decay=scale.ema_decay),
+                parallel=parallel,
+                log=LogConfig(wandb="off"),
+                precision="bf16" if machine.gpus else "float32",
+            )
+
+
+def _stage(
+    name: str, model: ModelConfig, data: DataConfig, scale: Scale, machine: ThisMachine, rate: float
+) -> StageConfig:
+    """A stage over the dataset of its name, in packs that hold its longest sample."""
+    bucket = next(dataset.bucket for dataset in data.datasets if dataset.name == "large")
+    longest = ScaleSchedule.named(bucket.schedule).video_tokens(latent_frames(bucket.num_frames))
+    tokens = max(scale.least_pack, 256 * math.ceil((longest + model.text.max_tokens) / 256))
+    return StageConfig(
+        name=name,
+        mixture=(MixturePart(dataset=name),),
+        steps=1,
+        tokens_per_pack=tokens,
+        batch=scale.packs * max(1, machine.gpus),
+        learning_rate=rate,
+    )
+
+
+def _largest(recipe: Recipe, machine: ThisMachine) -> int:
+    """Bytes of the process that holds most, as `videoar plan` counts them."""
+    return max(rank_memory(recipe, stage, max(1, machine.gpus)).total for stage in recipe.stages)
+
+
+def _with_steps(recipe: Recipe, steps: float) -> Recipe:
+    """The recipe with about so many steps over both stages, and logs at a few points of them."""
+    total = max(20, int(round(steps, 2 - len(str(int(steps))))))
+    first = max(5, round(SHARE_OF_SMALL * total))
+    stages = tuple(
+        replace(stage, steps=count) for stage, count in zip(recipe.stages, (first, total - first), strict=True)
+    )
+    has_held = any(dataset.name == "held" for dataset in recipe.data.datasets)
+    often = max(5, total // 10)
+    log = replace(
+        recipe.log,
+        save_every=often,
+        keep_last=1,
+        validate_every=often if has_held else 0,
+        validation=("held",) if has_held else (),
+        sample_every=max(5, total // 4),
+    )
+    warmup = min(recipe.optimizer.warmup_steps, max(1, total // 40))
+    return replace(recipe, stages=stages, log=log, optimizer=replace(recipe.optimizer, warmup_steps=warmup))

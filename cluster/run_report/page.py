@@ -1,0 +1,118 @@
+"""One file without scripts, next to the run's own files: the videos that it shows are links into the folder."""
+
+from __future__ import annotations
+
+import importlib.resources
+import math
+import string
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from videoar.cluster.demo import report
+from videoar.cluster.demo.report.charts import Series, axis, chart
+from videoar.cluster.demo.report.curves import POINTS, smooth
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.finding import Finding
+from videoar.configs.sizes import parameter_summary
+from videoar.pretrain.diagnose import diagnose
+from videoar.pretrain.diagnose.evidence import Evidence, Record
+from videoar.pretrain.run_folder import SAMPLES
+
+_COLOURS = 3
+"""Colours that the template has for held-out datasets."""
+_MARKED = {"ok": "better", "warn": "worse", "fail": "worse", "skip": "undecided"}
+"""Classes of the template for the states of findings."""
+
+
+def render(run: Path) -> str:
+    """The whole page as text. InputError if the folder is not that of a run that has taken a step."""
+    evidence = Evidence.read(run)
+    if not evidence.records:
+        raise InputError("run", run, "has not taken a step yet", "wait, or see `videoar diagnose`")
+    template = importlib.resources.files(report).joinpath("page.html").read_text(encoding="utf-8")
+    title = f"Run {evidence.recipe.name}"
+    body = [f"<h1>{escape(title)}</h1>", _lead(evidence), _curves(evidence), _samples(run), _findings([*diagnose(run)])]
+    return string.Template(template).substitute(title=escape(f"VideoAR: {title}"), body="\n".join(body))
+
+
+def _lead(evidence: Evidence) -> str:
+    recipe, last = evidence.recipe, evidence.records[-1]
+    stages = ", ".join(f"{stage.name} ({stage.steps:,} steps)" for stage in recipe.stages)
+    said = (
+        f"{parameter_summary(recipe.model)}. Step {last['step'] + 1:,} of {recipe.num_steps:,}; stages: {stages}. "
+        f"Loss {last['loss']:.4f} nats per bit (chance: {math.log(2):.4f}), {last['bit_accuracy']:.1%} of the bits "
+        f"right, {last['tokens_per_s']:,.0f} tokens per second."
+    )
+    return f'<p class="lead">{escape(said)} All fields: <a href="config.yaml">config.yaml</a>.</p>'
+
+
+def _curves(evidence: Evidence) -> str:
+    drawn = [
+        _curve(evidence, "loss", "loss, nats per bit", chance=math.log(2)),
+        _curve(evidence, "bit_accuracy", "bits right, %", chance=0.5, percent=True),
+        _curve(evidence, "tokens_per_s", "tokens per second"),
+    ]
+    figures = "".join(f"<figure>{svg}</figure>" for svg in drawn)
+    said = "Training guesses under its own noise (flipped bits, hidden frames), validation does not."
+    return f'<h2>Curves</h2><p class="note">{said}</p><div class="charts">{figures}</div>'
+
+
+def _curve(evidence: Evidence, name: str, label: str, *, chance: float | None = None, percent: bool = False) -> str:
+    """A figure by step in training and on each validation dataset; vertical lines are the beginnings of stages."""
+    first, last = float(evidence.records[0]["step"]), float(evidence.records[-1]["step"])
+    places, means = smooth([float(record[name]) for record in evidence.records], POINTS)
+    series = [Series(label="training clips", style="train", x=[first + place for place in places], y=means)]
+    series += _held_out(evidence.validation, name)
+    if chance is not None:
+        series.append(Series(label="chance", style="chance", x=[first, last], y=[chance, chance]))
+    y = axis(label, [value for one in series for value in one.y], percent=percent)
+    return chart(label, series, axis("step", [first, last], count=6), y, bounds=_beginnings(evidence.records))
+
+
+def _beginnings(records: Sequence[Record]) -> list[tuple[float, str]]:
+    """The first step of each stage, and its name."""
+    found: dict[str, float] = {}
+    for record in records:
+        found.setdefault(str(record["stage"]), float(record["step"]))
+    return [(step, name) for name, step in found.items()]
+
+
+def _held_out(lines: Sequence[Record], name: str) -> list[Series]:
+    by_dataset: dict[str, list[Record]] = {}
+    for line in lines:
+        if name in line:
+            by_dataset.setdefault(str(line["dataset"]), []).append(line)
+    return [
+        Series(
+            label=dataset,
+            style=f"held-{index % _COLOURS + 1}",
+            dots=True,
+            x=[float(line["step"]) for line in found],
+            y=[float(line[name]) for line in found],
+        )
+        for index, (dataset, found) in enumerate(by_dataset.items())
+    ]
+
+
+def _samples(run: Path) -> str:
+    """The videos of the newest sampling."""
+    videos = sorted((run / SAMPLES).glob("step-*/all.mp4"))
+    if not videos:
+        return '<h2>Samples</h2><p class="note">There are none: log.sample_every asks for them.</p>'
+    place = escape(videos[-1].relative_to(run).as_posix())
+    others = ", ".join(
+        f'<a href="{escape(path.relative_to(run).as_posix())}">{path.parent.name}</a>' for path in videos
+    )
+    said = "Each clip as its bits show it, continued from its first half, and generated from its text."
+    video = f'<video src="{place}" controls loop muted playsinline></video>'
+    return f'<h2>Samples</h2><p class="note">{said}</p><div class="row">{video}</div><p>All: {others}</p>'
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    rows = "".join(
+        f'<tr><td class="{_MARKED[finding.state]}">{finding.state}</td><td>{escape(finding.name)}</td>'
+        f'<td class="long">{escape(finding.found)}<small>{escape(finding.remedy)}</small></td></tr>'
+        for finding in findings
+    )
+    return f'<h2>What diagnose finds</h2><div class="table"><table>{rows}</table></div>'

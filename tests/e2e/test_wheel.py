@@ -1,0 +1,137 @@
+"""The wheel, outside of the checkout: what works with the core requirements alone, and what says that it needs more."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ..exported import export_folder
+from ..pretrain.blocked import hiding
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+
+COMMANDS = """
+import contextlib, io, json
+from videoar.cluster import entry
+results = []
+for words in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = entry.main(words)
+    results.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps([entry.__file__, results]))
+"""
+
+NEEDS = {
+    "train debug": "train",
+    "train debug --data.online true": "train",
+    "diagnose weights": "train",
+    "report weights": "train",
+    "init .": "train",
+    "plan debug": "train",
+    "evaluate world weights": "train",
+    "tokenizer train tokenizer_small --clips.0.source.path .": "train",
+    "tokenizer evaluate demo .": "train",
+    "selfcheck": "train",
+    "demo": "train",
+    "study debug": "train",
+    "bench train": "train",
+    "data plan debug --output shards": "data",
+    "data run debug --output shards": "data",
+    "data text debug --output shards": "data",
+    "data stats shards": "data",
+    "data verify shards": "data",
+    "data gc shards": "data",
+    "data inspect shards 0": "data",
+    "bench loader": "data",
+    "bench attention --plot figure.svg": "plot",
+}
+"""The extra that each command asks for first, where there is none."""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that pip has installed the wheel into, from a copy: a build leaves files next to the source."""
+    folder = tmp_path_factory.mktemp("wheel")
+    others = shutil.ignore_patterns(".*", "build", "tests", "docs", "runs", "*.egg-info", "__pycache__", "shared")
+    shutil.copytree(ROOT, folder / "source", ignore=others)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", folder / "site", folder / "source"], check=True)
+    return folder / "site"
+
+
+def beyond_the_core(installed: Path) -> set[str]:
+    """Every importable name of this environment that the core requirements do not bring, directly or indirectly."""
+    (own,) = installed.glob("videoar-*.dist-info")
+    core: set[str] = set()
+    waiting = list(importlib.metadata.Distribution.at(own).requires or ())
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        name = canonicalize_name(requirement.name)
+        if name in core or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        core.add(name)
+        waiting += importlib.metadata.requires(name) or []
+    known = importlib.metadata.packages_distributions()
+    return {name for name, dists in known.items() if not {canonicalize_name(dist) for dist in dists} & core} - {
+        "videoar"
+    }
+
+
+def run(installed: Path, folder: Path, *commands: str) -> list[tuple[int, str, str]]:
+    """Exit code, stdout and stderr of commands in a process that finds the wheel and the core requirements only."""
+    program = hiding(beyond_the_core(installed)) + COMMANDS
+    words = json.dumps([command.split() for command in commands])
+    environment = {"PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, words], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    file, results = json.loads(done.stdout.splitlines()[-1])
+    assert Path(file).is_relative_to(installed)
+    return [(code, out, err) for code, out, err in results]
+
+
+def test_the_core_generates_and_a_missing_extra_is_named(installed: Path, tmp_path: Path) -> None:
+    """The package alone must make a video, and no command may end in a traceback for what is missing."""
+    export_folder(tmp_path / "weights")
+    core = ("--version", "config debug", "generate weights --prompt x --num-frames 5 --out x.mp4")
+    results = run(installed, tmp_path, *core, *NEEDS)
+    assert results[0][:2] == (0, "videoar 0.1.0\n")
+    assert [code for code, _, _ in results[:3]] == [0, 0, 0], results[:3]
+    assert (tmp_path / "x.mp4").stat().st_size > 500
+    for (command, extra), (code, _, err) in zip(NEEDS.items(), results[3:], strict=True):
+        assert (code, err.count("\n")) == (2, 1), f"{command}: {err}"
+        assert f"pip install 'videoar[{extra}]'" in err, f"{command}: {err}"
+
+
+def test_what_else_is_in_the_wheel(installed: Path, tmp_path: Path) -> None:
+    """`python -m videoar` where the folder of scripts is not on PATH, types for checkers, the tokenizer that ships."""
+    package = installed / "videoar"
+    assert (package / "py.typed").exists()
+    assert list((package / "tokenizer" / "weights" / "demo").glob("*.safetensors"))
+    assert not list(package.glob("tests"))
+    module = [sys.executable, "-m", "videoar", "--version"]
+    done = subprocess.run(module, cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "videoar 0.1.0\n")
+
+
+def test_the_dockerfile_copies_what_there_is() -> None:
+    """A folder that moved would end the build after minutes, or be missing from the image."""
+    text = (ROOT / "Dockerfile").read_text()
+    named = {name for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for name in line.split()}
+    assert not [name for name in named if not (ROOT / name).exists()]
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages | {"constraints.txt", "pyproject.toml"} <= named
+    assert text.count("--constraint constraints.txt") == text.count("pip install")
