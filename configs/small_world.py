@@ -6,9 +6,9 @@ at 64x64 and 9 at 128x128. The tokenizer `world` ships with the package and capt
 What it can do is on its card, pretrain/weights/small-world/README.md.
 
     videoar train small_world
-    videoar export runs/small_world --out weights/small-world --dtype bf16
+    videoar export runs/small_world weights/small-world --dtype bf16
 
-Cost: about two hours on one CPU core, half an hour of it to make the shards.
+Cost: about an hour and a half on one CPU core, half of it to make the shards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from videoar.pretrain.config import (
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 
 FPS = 8.0
+"""Frames per second of every clip: the first two latent frames show where each object goes."""
+
 HELD_SEED = 0
+"""Seed of the validation scenes."""
 
 
 def recipe() -> Recipe:
@@ -51,9 +54,9 @@ def recipe() -> Recipe:
             actors=2,
         ),
         stages=(
-            _stage("I", ("images64", "short64"), steps=500),
-            _stage("II", ("clips64",), steps=2500),
-            _stage("III", ("clips64", "clips128"), steps=500),
+            _stage("I", ("images64", "short64"), steps=200),
+            _stage("II", ("clips64",), steps=750),
+            _stage("III", ("clips64", "clips128"), steps=900),
         ),
         correction=CorrectionConfig(p_max=0.1),
         optimizer=OptimizerConfig(warmup_steps=100, ema_decay=0.995),

@@ -9,6 +9,7 @@ _EXTRA_OF = {
     **dict.fromkeys(("ray", "webdataset", "cv2", "scenedetect"), _DATA),
     **dict.fromkeys(("megatron", "deepspeed", "transformers", "wandb"), _TRAIN),
     "matplotlib": "plot",
+    "gradio": "serve",
 }
 """The extra that brings a library which is imported by this name."""
 _OF_BOTH = ("pyarrow", "s3fs", "aiobotocore", "botocore", "isal")

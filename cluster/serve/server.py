@@ -20,15 +20,6 @@ from videoar.cluster.ground.process import environment
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
-def check_gradio() -> None:
-    """InputError if the page's library is not installed."""
-    try:
-        import gradio  # noqa: F401
-    except ImportError as error:
-        problem, remedy = f"is not installed ({error})", "run: pip install -c constraints.txt -e '.[serve]'"
-        raise InputError("serve", "gradio", problem, remedy) from error
-
-
 def checked_port(host: str, port: int) -> int:
     """The port, or a free one for 0. InputError for an address that other machines reach, and for a port in use."""
     if host not in LOOPBACK:

@@ -25,7 +25,7 @@ from videoar.pretrain.study.definition import Probes, Study
 from videoar.tokenizer import open_tokenizer
 from videoar.tokenizer.config import ClipBucket, TokenizerSource
 
-TOKENIZER = "demo"
+TOKENIZER = "world"
 """The tokenizer unless --tokenizer names another: one that ships with the package."""
 
 SIZE, FPS = "64x64", 8.0

@@ -56,6 +56,7 @@ NEEDS = {
     "data inspect shards 0": "data",
     "bench loader": "data",
     "bench attention --plot figure.svg": "plot",
+    "serve weights": "serve",
 }
 """The extra that each command asks for first, where there is none."""
 

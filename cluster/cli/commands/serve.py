@@ -27,13 +27,13 @@ class Serve:
     `videoar serve WEIGHTS` and then open http://127.0.0.1:7860; Ctrl-C ends it.
     `videoar serve WEIGHTS --compare OTHER` makes each video with both weights, side by side.
 
-    It needs Gradio: `pip install -c constraints.txt -e '.[serve]'`. One video is made at a time. Only this machine
+    It needs Gradio: `pip install 'videoar[serve]'`. One video is made at a time. Only this machine
     reaches the page; from another one: `ssh -L 7860:127.0.0.1:7860 THIS-MACHINE`. Videos and uploads are in temporary
     folders, which are removed at the end. The address is printed on stdout.
     """
 
     weights: Weights
-    """Folder that `videoar export` wrote."""
+    """Folder that `videoar export` wrote, or `small-world`: weights that ship with the package."""
     compare: Annotated[Path | None, arg(metavar="WEIGHTS")] = None
     """Folder of other weights, which make the same requests next to the first; both must read captions, or labels."""
     port: Annotated[int, Limits(0, 65535)] = 7860
@@ -54,10 +54,9 @@ class Serve:
 
 def serve(words: Sequence[str], prog: str) -> int:
     options = parse(Serve, words, prog)
-    from videoar.cluster.serve.server import check_gradio, checked_port, serving, wait_for_a_signal, working_folders
+    from videoar.cluster.serve.server import checked_port, serving, wait_for_a_signal, working_folders
 
     port = checked_port(options.host, options.port)
-    check_gradio()
     from videoar.cluster.serve.page import build_page
     from videoar.cluster.serve.studio import Studio
 

@@ -11,7 +11,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.serialize import from_yaml, leaves, to_yaml
 from videoar.configs.studies.find import find_study, study_names
 from videoar.pretrain.study.definition import Contrast, Prediction, Study
-from videoar.tokenizer.files import find_weights
+from videoar.tokenizer.files import find_weights, read_config
 
 ADDED = {
     "rope": {"model.rope"},
@@ -51,7 +51,8 @@ def test_steps_and_tokenizers_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").symlink_to(find_weights("demo").resolve())
     found = find_study("small_world", str(tmp_path / "mine")).arms[0].recipe
     assert Path(found.tokenizer.path).is_absolute()
-    assert found.model.latent_dim == find_study("small_world").arms[0].recipe.model.latent_dim
+    assert found.model.latent_dim == read_config(find_weights("demo")).latent_dim
+    assert find_study("small_world").arms[0].recipe.model.latent_dim == read_config(find_weights("world")).latent_dim
 
 
 @pytest.mark.parametrize(

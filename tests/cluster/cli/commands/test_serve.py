@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 
 import pytest
 
@@ -26,15 +25,3 @@ def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         port = server.getsockname()[1]
         assert main(["serve", "weights", "--port", str(port)]) == 2
     assert capsys.readouterr().err == f"port={port}: cannot be used (Address already in use); give another one\n"
-
-
-def test_a_missing_extra_is_named_with_its_command(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Gradio is an extra; who lacks it must not read a traceback."""
-    monkeypatch.setitem(sys.modules, "gradio", None)
-    assert main(["serve", "weights", "--port", "0"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("serve=gradio: is not installed")
-    assert said.endswith("; run: pip install -c constraints.txt -e '.[serve]'\n")
-    assert said.count("\n") == 1
