@@ -43,11 +43,11 @@ def recipe() -> Recipe:
         ),
         data=DataConfig(
             datasets=(
-                _scenes("images64", 1, "64x64", count=8192, seed=1),
-                _scenes("short64", 9, "64x64", count=4096, seed=2),
-                _scenes("clips64", 17, "64x64", count=8192, seed=3),
-                _scenes("clips128", 9, "128x128", count=2048, seed=4),
-                _scenes("held64", 17, "64x64", count=64, seed=HELD_SEED),
+                scenes("images64", 1, "64x64", count=8192, seed=1),
+                scenes("short64", 9, "64x64", count=4096, seed=2),
+                scenes("clips64", 17, "64x64", count=8192, seed=3),
+                scenes("clips128", 9, "128x128", count=2048, seed=4),
+                scenes("held64", 17, "64x64", count=64, seed=HELD_SEED),
             ),
             tokenizer=TokenizerSource(path="world"),
             samples_per_shard=512,
@@ -66,7 +66,8 @@ def recipe() -> Recipe:
     )
 
 
-def _scenes(name: str, num_frames: int, size: str, *, count: int, seed: int) -> DatasetConfig:
+def scenes(name: str, num_frames: int, size: str, *, count: int, seed: int) -> DatasetConfig:
+    """Scenes of one seed."""
     return DatasetConfig(
         name=name,
         source=SourceConfig(kind="world", num_clips=count, seed=seed),

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from videoar.cluster.ground.errors import InputError
 from videoar.configs import debug
+from videoar.configs.small_world import scenes
 from videoar.configs.studies.arms import CONTRASTS, arms
-from videoar.configs.studies.small_world import world
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.pretrain.config import LogConfig, ModelConfig, OptimizerConfig, Recipe, TextConfig
 from videoar.pretrain.study.definition import Probes, Study
@@ -40,8 +40,8 @@ def _recipe() -> Recipe:
         model=ModelConfig(num_layers=2, width=32, num_heads=2, latent_dim=16, text=TextConfig(max_tokens=192)),
         data=DataConfig(
             datasets=(
-                world("trained", FRAMES, count=32, seed=1, size="32x32"),
-                world("held", 2 * 2 * (FRAMES - 1) + 1, count=8, seed=2, size="32x32"),
+                scenes("trained", FRAMES, "32x32", count=32, seed=1),
+                scenes("held", 2 * 2 * (FRAMES - 1) + 1, "32x32", count=8, seed=2),
             ),
             tokenizer=TokenizerSource(preset="tiny", latent_dim=16, seed=0),
             samples_per_shard=16,

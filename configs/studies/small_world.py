@@ -9,9 +9,9 @@ same order and are measured on the same clips. The paper trains 1,000 steps on U
 
 from __future__ import annotations
 
+from videoar.configs.small_world import scenes
 from videoar.configs.studies.arms import CONTRASTS, arms
 from videoar.data_pipeline.config.data import DataConfig
-from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.pretrain.config import (
     LogConfig,
     MixturePart,
@@ -23,12 +23,12 @@ from videoar.pretrain.config import (
 )
 from videoar.pretrain.study.definition import Probes, Study
 from videoar.tokenizer import open_tokenizer
-from videoar.tokenizer.config import ClipBucket, TokenizerSource
+from videoar.tokenizer.config import TokenizerSource
 
 TOKENIZER = "world"
 """The tokenizer unless --tokenizer names another: one that ships with the package."""
 
-SIZE, FPS = "64x64", 8.0
+SIZE = "64x64"
 FRAMES, LONG = 17, 65
 """Pixel frames of a training clip (5 latent frames), and of a held-out one (17 latent frames)."""
 
@@ -58,8 +58,8 @@ def recipe(tokenizer: str) -> Recipe:
         ),
         data=DataConfig(
             datasets=(
-                world("trained", FRAMES, count=8192, seed=TRAINED_SEED),
-                world("held", LONG, count=128, seed=HELD_SEED),
+                scenes("trained", FRAMES, SIZE, count=8192, seed=TRAINED_SEED),
+                scenes("held", LONG, SIZE, count=128, seed=HELD_SEED),
             ),
             tokenizer=source,
             samples_per_shard=256,
@@ -81,13 +81,4 @@ def recipe(tokenizer: str) -> Recipe:
         log=LogConfig(wandb="off", save_every=250, keep_last=1),
         precision="bf16",
         threads=1,  # repeatable to the digit; a second thread adds a third at this size
-    )
-
-
-def world(name: str, num_frames: int, *, count: int, seed: int, size: str = SIZE) -> DatasetConfig:
-    """Scenes of one seed."""
-    return DatasetConfig(
-        name=name,
-        source=SourceConfig(kind="world", num_clips=count, seed=seed),
-        bucket=ClipBucket(schedule=size, num_frames=num_frames, fps=FPS),
     )
