@@ -2,9 +2,10 @@
 
     videoar export runs/small_world weights/small-world --dtype bf16
     videoar evaluate world weights/small-world --out figures/small-world
-    python scripts/ship_weights.py weights/small-world figures/small-world
+    python scripts/ship_weights.py weights/small-world figures/small-world runs/small_world
 
-The tokenizer is not copied: it ships once, by itself, and config.json names it.
+The tokenizer is not copied: it ships once, by itself, and config.json names it. The curve of the run goes with it, so that
+who trains the recipe again can compare.
 """
 
 from __future__ import annotations
@@ -17,11 +18,17 @@ from pathlib import Path
 
 from videoar.cluster.ground.serialize import to_dict
 from videoar.pretrain.model.pretrained import CARD, CONFIG, INDEX, SHIPPED, read_config
+from videoar.pretrain.run_folder import METRICS, read_lines
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.files import shipped_names
 
 
-def ship(export: Path, figures: Path) -> Path:
+CURVE = "curve.jsonl"
+EVERY = 5
+"""Steps between two of the curve."""
+
+
+def ship(export: Path, figures: Path, run: Path) -> Path:
     """Fill `pretrain/weights/NAME`, NAME being that of the export's folder."""
     config, report = read_config(export), json.loads((figures / "report.json").read_text())
     tokenizers = {VideoTokenizer.from_pretrained(name).hash: name for name in shipped_names()}
@@ -38,6 +45,7 @@ def ship(export: Path, figures: Path) -> Path:
     shipped = replace(config, shipped_tokenizer=name)
     (out / CONFIG).write_text(json.dumps(to_dict(shipped), indent=1) + "\n")
     (out / CARD).write_text(card(export, figures, name))
+    (out / CURVE).write_text("".join(json.dumps(point) + "\n" for point in curve(run)))
     return out
 
 
@@ -49,9 +57,16 @@ def card(export: Path, figures: Path, tokenizer: str) -> str:
     return f"{own.rstrip()}\n\n{(figures / 'card.md').read_text()}"
 
 
+def curve(run: Path) -> list[dict[str, float]]:
+    """Step, loss and bit accuracy of every few steps."""
+    lines = [line for line in read_lines(run / METRICS) if line["step"] % EVERY == 0]
+    return [{name: round(line[name], 5) for name in ("step", "loss", "bit_accuracy")} for line in lines]
+
+
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("export", type=Path)
     options.add_argument("figures", type=Path)
+    options.add_argument("run", type=Path)
     chosen = options.parse_args()
-    print(ship(chosen.export, chosen.figures))
+    print(ship(chosen.export, chosen.figures, chosen.run))

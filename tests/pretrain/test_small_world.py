@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 from math import sqrt
+from pathlib import Path
 
 import pytest
 
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.configs import small_world
 from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.evaluate.signature import weights_hash
@@ -15,6 +19,10 @@ from videoar.pretrain.evaluate.world.held_out import held_out
 from videoar.pretrain.evaluate.world.plan import WorldPlan, world_shape
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import find_export, shipped_exports
+from videoar.pretrain.run_folder import read_lines
+
+from ..faults.watching import steps, until
+from ..forked import command
 
 NAME = "small-world"
 MAX_BYTES = 15_000_000
@@ -56,3 +64,18 @@ def test_continuations_are_nearer_to_the_future_than_a_still_picture(pipeline: V
     found = continuations(pipeline, shape, shape.num_frames, PLAN, lambda name, done, total: None, Examples())
     assert found["psnr_db"]["gain_over_repeated"]["overall"]["low"] > 0
     assert found["position_error"]["gain_over_repeated"]["overall"]["low"] > 0
+
+
+@pytest.mark.drill
+def test_the_recipe_follows_the_recorded_curve(tmp_path: Path) -> None:
+    """Its first twentieth: weights that nobody can make again would be a riddle. Machines round differently."""
+    run, last = tmp_path / "run", small_world.recipe().num_steps // 20
+    process = command("train", "small_world", "--run", run, "--data.online", "true", "--log.validate-every", "0")
+    until(lambda: steps(run) > last, process)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait() == EXIT_PREEMPTED
+    again = {line["step"]: line["loss"] for line in read_lines(run / "metrics.jsonl")}
+    recorded = [point for point in read_lines(find_export(NAME) / "curve.jsonl") if point["step"] <= last]
+    assert len(recorded) > 10
+    for point in recorded:
+        assert abs(again[point["step"]] - point["loss"]) < 0.02, point
