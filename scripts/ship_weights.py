@@ -4,8 +4,8 @@
     videoar evaluate world weights/small-world --out figures/small-world
     python scripts/ship_weights.py weights/small-world figures/small-world runs/small_world
 
-The tokenizer is not copied: it ships once, by itself, and config.json names it. The curve of the run goes with it, so that
-who trains the recipe again can compare.
+The tokenizer is not copied: it ships once, by itself, and config.json names it. The curve of the run goes with it, so
+that who trains the recipe again can compare. `--limits` is a file with what the card says of goals that are not met.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from videoar.pretrain.run_folder import METRICS, read_lines
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.files import shipped_names
 
-
 CURVE = "curve.jsonl"
 EVERY = 5
 """Steps between two of the curve."""
 
 
-def ship(export: Path, figures: Path, run: Path) -> Path:
+def ship(export: Path, figures: Path, run: Path, limits: str) -> Path:
     """Fill `pretrain/weights/NAME`, NAME being that of the export's folder."""
     config, report = read_config(export), json.loads((figures / "report.json").read_text())
     tokenizers = {VideoTokenizer.from_pretrained(name).hash: name for name in shipped_names()}
@@ -44,17 +43,17 @@ def ship(export: Path, figures: Path, run: Path) -> Path:
         shutil.copyfile(export / file, out / file)
     shipped = replace(config, shipped_tokenizer=name)
     (out / CONFIG).write_text(json.dumps(to_dict(shipped), indent=1) + "\n")
-    (out / CARD).write_text(card(export, figures, name))
+    (out / CARD).write_text(card(export, figures, name, limits))
     (out / CURVE).write_text("".join(json.dumps(point) + "\n" for point in curve(run)))
     return out
 
 
-def card(export: Path, figures: Path, tokenizer: str) -> str:
+def card(export: Path, figures: Path, tokenizer: str, limits: str) -> str:
     """The card of the export, for weights by name, and with the figures in place of the last training step's."""
     text = (export / CARD).read_text()
     own = text.replace("from_pretrained(folder)", f'from_pretrained("{export.name}")')
     own = own.replace("in `tokenizer/`.", f"which ships as `{tokenizer}`.")
-    return f"{own.rstrip()}\n\n{(figures / 'card.md').read_text()}"
+    return "\n\n".join(part.strip() for part in (own, limits, (figures / "card.md").read_text()) if part) + "\n"
 
 
 def curve(run: Path) -> list[dict[str, float]]:
@@ -68,5 +67,6 @@ if __name__ == "__main__":
     options.add_argument("export", type=Path)
     options.add_argument("figures", type=Path)
     options.add_argument("run", type=Path)
+    options.add_argument("--limits", type=Path)
     chosen = options.parse_args()
-    print(ship(chosen.export, chosen.figures, chosen.run))
+    print(ship(chosen.export, chosen.figures, chosen.run, chosen.limits.read_text() if chosen.limits else ""))
