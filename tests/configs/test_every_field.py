@@ -186,7 +186,11 @@ def test_a_number_outside_is_refused_in_python_too() -> None:
     assert seen == with_numbers
 
 
-WORDS = {"bench": ["attention"], "submit": ["debug", "--to", "slurm"]}
+WORDS = {
+    "bench": ["attention"],
+    "submit": ["debug", "--to", "slurm"],
+    "evaluate fvd": ["x", "x", "--detector", "rf-fvd"],
+}
 """What these commands must be given."""
 
 

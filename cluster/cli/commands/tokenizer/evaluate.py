@@ -42,7 +42,7 @@ class EvaluateTokenizer:
     """
 
     weights: TokenizerName
-    """Folder that `videoar tokenizer train` (RUN/tokenizer) or `import` wrote; `demo`, which is in the package; or an
+    """Folder that `videoar tokenizer train` (RUN/tokenizer) or `import` wrote; `demo` or `world`, which ship; or an
     untrained preset: paper, paper-light, paper-2d, infinity-d32, small or tiny."""
     clips: Positional[Annotated[Path, arg(metavar="CLIPS")]]
     """Folder of video or picture files."""

@@ -38,7 +38,7 @@ class Reconstruct:
     """
 
     weights: TokenizerName
-    """Folder that `videoar tokenizer train` (RUN/tokenizer) or `import` wrote; `demo`, which is in the package; or an
+    """Folder that `videoar tokenizer train` (RUN/tokenizer) or `import` wrote; `demo` or `world`, which ship; or an
     untrained preset: paper, paper-light, paper-2d, infinity-d32, small or tiny."""
     video: Positional[Annotated[Path, arg(metavar="IN")]]
     """Video or picture file to read."""
