@@ -31,7 +31,8 @@ def _check_model(parallel: ParallelConfig, model: ModelConfig, precision: str, p
             f"does not divide the {processes} processes",
             f"use a multiple of {parallel.model_processes} processes",
         )
-    if precision == "bf16" and parallel.zero_stage == 0:
+    is_plain = processes == parallel.model_processes == 1  # torch's autocast keeps the weights in float32
+    if precision == "bf16" and parallel.zero_stage == 0 and not is_plain:
         raise InputError(
             "parallel.zero_stage",
             0,

@@ -3,11 +3,23 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from videoar.cluster.ground import preemption as module
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, SIGNALS, Preempted, Preemption, signals_held
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Signals are heard, even where these tests run under nohup or behind a shell that ignores Ctrl-C for them."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
