@@ -81,8 +81,9 @@ def _summary(found: Findings) -> str:
     heads = ("held-out", "figure", "model", "compared with", "", "gain", "")
     head = f"<tr>{''.join(f'<th>{name}</th>' for name in heads)}</tr>"
     lines = "".join(
-        f"<tr><td>{one.clips}</td><td>{one.figure}</td><td><b>{one.model}</b></td><td>{one.baseline}</td>"
-        f'<td>{one.value}</td><td class="gain">{one.gain}</td>'
+        f'<tr><td>{one.clips}</td><td>{one.figure}</td><td class="gain"><b>{one.model}</b></td>'
+        f"<td>{one.baseline}</td>"
+        f'<td class="gain">{one.value}</td><td class="gain">{one.gain}</td>'
         f'<td class="{one.verdict.split()[0]}">{one.verdict}</td></tr>'
         for judged in found.judged
         for one in comparisons(judged)
