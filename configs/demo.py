@@ -105,7 +105,7 @@ def recipe(films: Films | None = None) -> Recipe:
         "demo",
         base.model,
         _data(films or Films(), base.data.tokenizer, Drawn("world", small_world.FPS)),
-        tuple(_stage(name, shapes, steps=steps, tokens=768, rate=7e-4) for name, shapes, steps in _plan(150, 350, 800)),
+        _stages((150, 350, 800), tokens=768, rate=7e-4),
         base.precision,
     )
 
@@ -118,9 +118,7 @@ def from_scratch(films: Films | None = None) -> Recipe:
             num_layers=4, width=128, num_heads=2, latent_dim=24, rope_base=50.0, text=TextConfig(max_tokens=32)
         ),
         _data(films or Films(), TokenizerSource(path="demo"), Drawn("shapes", FPS)),
-        tuple(
-            _stage(name, shapes, steps=steps, tokens=512, rate=3e-3) for name, shapes, steps in _plan(300, 600, 1500)
-        ),
+        _stages((300, 600, 1500), tokens=512, rate=3e-3),
         "float32",
     )
 
@@ -212,26 +210,19 @@ def _drawn(name: str, drawn: Drawn, size: str, *, num_frames: int, drawings: int
     )
 
 
-def _plan(first: int, second: int, third: int) -> tuple[tuple[str, tuple[str, ...], int], ...]:
-    """Name, shapes of clips, and steps of each stage."""
-    return (
-        ("I", ("images64", "clips64"), first),
-        ("II", ("images128", "clips128"), second),
-        ("III", ("long128",), third),
-    )
-
-
-def _stage(name: str, shapes_of_clip: tuple[str, ...], *, steps: int, tokens: int, rate: float) -> StageConfig:
+def _stages(steps: tuple[int, int, int], *, tokens: int, rate: float) -> tuple[StageConfig, ...]:
     """One pack per step: one long clip or several short ones, films and drawings equally often."""
-    return StageConfig(
-        name=name,
-        mixture=tuple(
-            MixturePart(dataset=f"{kind}_{shape}") for shape in shapes_of_clip for kind in ("films", "drawn")
-        ),
-        steps=steps,
-        tokens_per_pack=tokens,
-        batch=1,
-        learning_rate=rate,
-        window=16,
-        p_mask=0.0,
+    shapes_of_stage = {"I": ("images64", "clips64"), "II": ("images128", "clips128"), "III": ("long128",)}
+    return tuple(
+        StageConfig(
+            name=name,
+            mixture=tuple(MixturePart(dataset=f"{kind}_{shape}") for shape in shapes for kind in ("films", "drawn")),
+            steps=count,
+            tokens_per_pack=tokens,
+            batch=1,
+            learning_rate=rate,
+            window=16,
+            p_mask=0.0,
+        )
+        for (name, shapes), count in zip(shapes_of_stage.items(), steps, strict=True)
     )

@@ -238,6 +238,10 @@ class ParallelConfig:
         """Processes that together compute one pack."""
         return self.tensor * self.pipeline * self.context
 
+    def is_plain(self, processes: int) -> bool:
+        """Whether one process trains an uncut model without ZeRO, which needs neither Megatron-core nor DeepSpeed."""
+        return processes == self.model_processes == 1 and self.zero_stage == 0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MixturePart:

@@ -10,7 +10,7 @@ from videoar.pretrain.engine.protocol import Engine, training_device
 
 def make_engine(recipe: Recipe, world: World) -> Engine:
     """The plain engine for one process and an uncut model, else the sharded one over torchrun's processes."""
-    if world.world_size == 1 and recipe.parallel.model_processes == 1 and recipe.parallel.zero_stage == 0:
+    if recipe.parallel.is_plain(world.world_size):
         return PlainEngine(recipe, training_device(world))
     from videoar.pretrain.parallel.engine import ShardedEngine
 

@@ -24,8 +24,13 @@ WEIGHTS = "model.safetensors"
 
 def find_weights(name: str | Path) -> Path:
     """The folder of weights: a path, or that of weights that ship with the package, by name (`demo`)."""
-    shipped = Path(__file__).parent / "weights" / name
+    shipped = shipped_folder(name)
     return shipped if not (Path(name) / CONFIG).is_file() and (shipped / CONFIG).is_file() else Path(name)
+
+
+def shipped_folder(name: str | Path) -> Path:
+    """Where weights of this name are in the package, if they ship, whatever the current folder holds."""
+    return Path(__file__).parent / "weights" / name
 
 
 def shipped_names() -> tuple[str, ...]:

@@ -59,7 +59,8 @@ class Played:
     animated: Mapping[str, list[Clip]]
     """The clips on the page, continued after their first frame, by way of sampling."""
     before: Mapping[str, list[Clip]]
-    """The clips on the page by the weights that training went on from: `continued` and `animated`; or nothing."""
+    """The clips on the page by the weights that training went on from, sampled in the first way: `continued` and
+    `animated`; or nothing."""
 
 
 def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut, before: VideoPipeline | None = None) -> Played:
@@ -69,8 +70,9 @@ def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut, before: VideoP
     clips = [item.frames for item in footage if item.frames is not None]
     shown = one_of_each([item.clip.path for item in footage])
     requests = {name: _requests(footage, dataset, temperature) for name, temperature in SAMPLINGS.items()}
-    first = next(iter(requests.values()))
-    asked_before = ([clips[i] for i in shown], [first[i] for i in shown])
+    few = [clips[i] for i in shown]
+    asked_of_few = {name: [asked[i] for i in shown] for name, asked in requests.items()}
+    asked_before = next(iter(asked_of_few.values()))
     return Played(
         group=group,
         dataset=dataset,
@@ -79,12 +81,9 @@ def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut, before: VideoP
         titles=tuple(item.clip.caption or item.clip.path for item in footage),
         through=tuple(rebuild(pipeline, clip) for clip in clips),
         continued={name: continue_clips(pipeline, clips, GIVEN, asked) for name, asked in requests.items()},
-        animated={
-            name: continue_clips(pipeline, [clips[i] for i in shown], 1, [asked[i] for i in shown])
-            for name, asked in requests.items()
-        },
+        animated={name: continue_clips(pipeline, few, 1, asked) for name, asked in asked_of_few.items()},
         before={
-            name: continue_clips(before, asked_before[0], given, asked_before[1])
+            name: continue_clips(before, few, given, asked_before)
             for name, given in (("continued", GIVEN), ("animated", 1))
             if before is not None
         },

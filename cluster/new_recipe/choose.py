@@ -62,7 +62,7 @@ ON_CPU = Scale(
     hours=0.2,
     ema_decay=0.99,
 )
-"""Model, sizes and rates of `videoar demo`."""
+"""Model, sizes and rates of `videoar demo --from-scratch`."""
 
 ON_GPU = Scale(
     sizes=(("128x128", "256x256"), ("64x64", "128x128")),

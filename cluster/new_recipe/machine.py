@@ -12,7 +12,7 @@ import torch
 from videoar.pretrain.budget.machine import GPUS, MEMORY_SHARE
 
 CPU_FLOPS_PER_S = 2e10
-"""What the training of `videoar demo` reaches on one thread, in the FLOPs that `videoar plan` counts."""
+"""What the training of `videoar demo --from-scratch` reaches on one thread, in the FLOPs that `videoar plan` counts."""
 _STAND_IN = "A100"
 """Kind of device that others are planned as."""
 _CPU_SHARE = 0.5

@@ -25,6 +25,7 @@ from videoar.cluster.ground.files import check_folder, filled_folder, first_stra
 from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore, PixelFrames, ZeroOrMore
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.pretrain.config import ModelConfig
+from videoar.tokenizer.files import shipped_folder
 from videoar.tokenizer.scales import ScaleSchedule
 
 CONFIG = "config.json"
@@ -118,7 +119,7 @@ def shipped_exports() -> tuple[str, ...]:
 
 def tokenizer_folder(export: Path, config: ExportConfig) -> Path:
     """The tokenizer of an export, as `VideoTokenizer.from_pretrained` takes it."""
-    return Path(config.shipped_tokenizer) if config.shipped_tokenizer else export / TOKENIZER
+    return shipped_folder(config.shipped_tokenizer) if config.shipped_tokenizer else export / TOKENIZER
 
 
 def read_config(folder: str | Path) -> ExportConfig:

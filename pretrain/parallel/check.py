@@ -31,8 +31,7 @@ def _check_model(parallel: ParallelConfig, model: ModelConfig, precision: str, p
             f"does not divide the {processes} processes",
             f"use a multiple of {parallel.model_processes} processes",
         )
-    is_plain = processes == parallel.model_processes == 1  # torch's autocast keeps the weights in float32
-    if precision == "bf16" and parallel.zero_stage == 0 and not is_plain:
+    if precision == "bf16" and parallel.zero_stage == 0 and not parallel.is_plain(processes):
         raise InputError(
             "parallel.zero_stage",
             0,

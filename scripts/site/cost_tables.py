@@ -41,8 +41,8 @@ def costs(name: str, recipe: Recipe) -> list[str]:
 def _devices(recipe: Recipe) -> int:
     """As many devices as can share the batch, at most those of a machine."""
     cut = max(recipe.parallel_of(stage).model_processes for stage in recipe.stages)
-    if recipe.precision == "bf16" and recipe.parallel.zero_stage == 0:
-        return cut  # only a single process trains so
+    if recipe.precision == "bf16" and recipe.parallel.is_plain(1):
+        return 1  # several processes would need ZeRO
     return cut * math.gcd(max(1, _MACHINE // cut), *(stage.batch for stage in recipe.stages))
 
 

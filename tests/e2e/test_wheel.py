@@ -107,12 +107,18 @@ def run(installed: Path, folder: Path, *commands: str) -> list[tuple[int, str, s
 def test_the_core_generates_and_a_missing_extra_is_named(installed: Path, tmp_path: Path) -> None:
     """The package alone must make a video, and no command may end in a traceback for what is missing."""
     export_folder(tmp_path / "weights")
-    core = ("--version", "config debug", "generate weights --prompt x --num-frames 5 --out x.mp4")
+    core = (
+        "--version",
+        "config debug",
+        "generate weights --prompt x --num-frames 5 --out x.mp4",
+        "generate small-world --prompt x --num-frames 5 --out shipped.mp4",
+    )
     results = run(installed, tmp_path, *core, *NEEDS)
     assert results[0][:2] == (0, "videoar 0.1.0\n")
-    assert [code for code, _, _ in results[:3]] == [0, 0, 0], results[:3]
+    assert [code for code, _, _ in results[: len(core)]] == [0] * len(core), results[: len(core)]
+    assert (tmp_path / "shipped.mp4").stat().st_size > 500
     assert (tmp_path / "x.mp4").stat().st_size > 500
-    for (command, extra), (code, _, err) in zip(NEEDS.items(), results[3:], strict=True):
+    for (command, extra), (code, _, err) in zip(NEEDS.items(), results[len(core) :], strict=True):
         assert (code, err.count("\n")) == (2, 1), f"{command}: {err}"
         assert f"pip install 'videoar[{extra}]'" in err, f"{command}: {err}"
 
@@ -121,7 +127,8 @@ def test_what_else_is_in_the_wheel(installed: Path, tmp_path: Path) -> None:
     """`python -m videoar` where the folder of scripts is not on PATH, types for checkers, the tokenizer that ships."""
     package = installed / "videoar"
     assert (package / "py.typed").exists()
-    assert list((package / "tokenizer" / "weights" / "demo").glob("*.safetensors"))
+    for weights in ("tokenizer/weights/demo", "tokenizer/weights/world", "pretrain/weights/small-world"):
+        assert list((package / weights).glob("*.safetensors")), weights
     assert not list(package.glob("tests"))
     module = [sys.executable, "-m", "videoar", "--version"]
     done = subprocess.run(module, cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True)

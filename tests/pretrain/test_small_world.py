@@ -20,6 +20,7 @@ from videoar.pretrain.evaluate.world.plan import WorldPlan, lengths, world_shape
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import find_export, shipped_exports
 from videoar.pretrain.run_folder import read_lines
+from videoar.tokenizer.files import find_weights, read_config, shipped_folder
 
 from ..faults.watching import steps, until
 from ..forked import command
@@ -46,6 +47,13 @@ def test_every_shipped_export_is_small_and_has_a_card(pipeline: VideoPipeline) -
     assert f"weights={weights_hash(pipeline.model)[:8]}|tokenizer={pipeline.tokenizer.hash[:8]}" in card
     assert f'from_pretrained("{NAME}")' in card
     assert pipeline.config.model == small_world.recipe().model
+
+
+def test_a_folder_of_the_tokenizers_name_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """People name folders `world`; those weights would refuse to open there."""
+    (tmp_path / "world").symlink_to(find_weights("demo").resolve())
+    monkeypatch.chdir(tmp_path)
+    assert VideoPipeline.from_pretrained(NAME, device="cpu").tokenizer.config == read_config(shipped_folder("world"))
 
 
 @pytest.mark.slow

@@ -37,15 +37,11 @@ def render(found: Findings) -> str:
 
 def _top(found: Findings) -> str:
     seconds = sum(cost.seconds for cost in found.costs)
-    begun = (
-        "a generator began with the weights that come with the package"
-        if found.start
-        else "a generator began with random weights"
-    )
+    begun = "the weights that come with the package" if found.start else "random weights"
     return (
         "<h1>From clips to video, in miniature</h1>"
-        f'<p class="lead">Everything below was made on this machine in {duration(seconds)}: clips became bits, '
-        f"{begun}, was trained in three stages, exported, and asked to continue unseen clips.</p>"
+        f'<p class="lead">Everything below was made on this machine in {duration(seconds)}: clips became bits, a '
+        f"generator began with {begun}, was trained in three stages, exported, and asked to continue unseen clips.</p>"
     )
 
 
@@ -248,7 +244,7 @@ def _row(row: Row, style: str = "") -> str:
     top = f'<div class="heads top">{heads}</div>' if heads else ""
     notes = "".join(f"<span>{escape(note)}</span>" for note in row.notes)
     source = base64.b64encode(row.video).decode()
-    label = escape(": ".join([row.title, *([", ".join(row.panels)] if row.panels else [])]))
+    label = escape(": ".join(filter(None, (row.title, ", ".join(row.panels)))))
     return (
         f'<div class="row {style}"><h3>{escape(row.title)}</h3>{top}'
         f'<video autoplay loop muted playsinline aria-label="{label}" src="data:video/mp4;base64,{source}"></video>'
