@@ -7,7 +7,7 @@ What to expect: a model that knows the small world and these films, not video.
 `videoar demo --from-scratch` begins with random weights instead, with a smaller model, the tokenizer `demo` and drawn
 shapes: everything that it learns it learns on this machine.
 
-Cost: about eight minutes on two CPU cores, everything included, and 4 GB of memory.
+Cost: about ten minutes on two CPU cores, everything included, and 4 GB of memory.
 
     videoar demo --out runs/demo
 """
