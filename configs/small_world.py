@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
+from videoar.data_pipeline.world.captions import WORDS
 from videoar.pretrain.config import (
     CorrectionConfig,
     LogConfig,
@@ -39,29 +40,35 @@ def recipe() -> Recipe:
     return Recipe(
         name="small_world",
         model=ModelConfig(
-            num_layers=6, width=256, num_heads=4, latent_dim=32, rope_base=50.0, text=TextConfig(max_tokens=160)
+            num_layers=6,
+            width=256,
+            num_heads=4,
+            latent_dim=32,
+            rope_base=50.0,
+            text=TextConfig(kind="words", words=WORDS, max_tokens=160),
         ),
         data=DataConfig(
             datasets=(
-                scenes("images64", 1, "64x64", count=8192, seed=1),
-                scenes("short64", 9, "64x64", count=4096, seed=2),
-                scenes("clips64", 17, "64x64", count=8192, seed=3),
-                scenes("clips128", 9, "128x128", count=2048, seed=4),
                 scenes("held64", 17, "64x64", count=64, seed=HELD_SEED),
+                scenes("held128", 9, "128x128", count=64, seed=HELD_SEED),
+                scenes("images128", 1, "128x128", count=8192, seed=1),
+                scenes("short64", 9, "64x64", count=4096, seed=2),
+                scenes("clips64", 17, "64x64", count=4096, seed=3),
+                scenes("clips128", 9, "128x128", count=4096, seed=4),
             ),
             tokenizer=TokenizerSource(path="world"),
             samples_per_shard=512,
             actors=2,
         ),
         stages=(
-            _stage("I", ("images64", "short64"), steps=200),
-            _stage("II", ("clips64",), steps=750),
-            _stage("III", ("clips64", "clips128"), steps=900),
+            _stage("I", ("images128", "short64"), steps=400),
+            _stage("II", ("clips64",), steps=400),
+            _stage("III", ("clips64", "clips128"), (1, 3), steps=2600),
         ),
         correction=CorrectionConfig(p_max=0.1),
         optimizer=OptimizerConfig(warmup_steps=100, ema_decay=0.995),
-        log=LogConfig(wandb="off", save_every=100, keep_last=1, validate_every=250, validation=("held64",)),
-        precision="bf16",
+        log=LogConfig(wandb="off", save_every=100, keep_last=1, validate_every=250, validation=("held64", "held128")),
+        precision="float32",
         threads=1,
     )
 
@@ -75,11 +82,11 @@ def scenes(name: str, num_frames: int, size: str, *, count: int, seed: int) -> D
     )
 
 
-def _stage(name: str, datasets: tuple[str, ...], *, steps: int) -> StageConfig:
+def _stage(name: str, datasets: tuple[str, ...], shares: tuple[float, ...] = (1, 1), *, steps: int) -> StageConfig:
     """Two packs, each of about eight clips of 17 frames."""
     return StageConfig(
         name=name,
-        mixture=tuple(MixturePart(dataset=dataset) for dataset in datasets),
+        mixture=tuple(MixturePart(dataset=dataset, weight=share) for dataset, share in zip(datasets, shares)),
         steps=steps,
         tokens_per_pack=1792,
         batch=2,

@@ -30,7 +30,9 @@ from videoar.pretrain.run_checks import check_beginning
 from videoar.pretrain.run_folder import checkpoints, record_event
 from videoar.tokenizer import open_tokenizer
 
-_MAY_DIFFER = ("text.kind", "text.max_tokens", "text.num_classes", "text.width", "text.path", "text.encoder_hash")
+_MAY_DIFFER = tuple(
+    f"text.{name}" for name in ("kind", "max_tokens", "words", "num_classes", "width", "path", "encoder_hash")
+)
 """Fields of the model that a fine-tuned one may have of its own: what it reads of a sample's description."""
 _GROUP_BYTES = 1 << 30
 """About this many bytes of weights are written at a time."""
@@ -67,7 +69,7 @@ def find_weights(weights: Path, recipe: Recipe, folder: Path) -> ExportedStart |
     if not recipe.data.url:
         _check_tokenizer(weights, config, open_tokenizer(recipe.tokenizer).hash)
     theirs, ours = _shapes(replace(recipe, model=config.model)), _shapes(recipe)
-    same_text = config.model.text.kind == recipe.model.text.kind
+    same_text = all(getattr(config.model.text, name) == getattr(recipe.model.text, name) for name in ("kind", "words"))
     loaded = [name for name in ours if ours[name] == theirs.get(name) and (same_text or not name.startswith("text."))]
     new = {name: shape for name, shape in ours.items() if name not in set(loaded)}
     return ExportedStart(weights=weights, config=config, loaded=tuple(loaded), new=new)

@@ -106,6 +106,11 @@ class Entries(Sequence[SampleEntry]):
         """UTF-8 bytes of every caption."""
         return compute.binary_length(self.column("caption")).to_numpy().astype(np.int64)
 
+    def captions(self) -> tuple[list[str], Int64[np.ndarray, " i"]]:
+        """Different captions, and which of them each sample has."""
+        captions = self.column("caption").combine_chunks().dictionary_encode()
+        return captions.dictionary.to_pylist(), captions.indices.to_numpy().astype(np.int64)
+
     def labels(self) -> Int64[np.ndarray, " i"]:
         """Every label; -1 for a sample without one."""
         return compute.fill_null(self.column("label"), -1).to_numpy().astype(np.int64)

@@ -137,10 +137,10 @@ class StatesText:
 
     def lengths(self, entries: Entries) -> Int64[np.ndarray, " i"]:
         """`length` of every sample of a manifest; equal captions are looked up once."""
-        captions = entries.column("caption").combine_chunks().dictionary_encode()
-        ids = np.array([text_id(caption) for caption in captions.dictionary.to_pylist()], dtype=np.int64)
+        captions, which = entries.captions()
+        ids = np.array([text_id(caption) for caption in captions], dtype=np.int64)
         states = self._states[entries.dataset]
-        return states.num_tokens[states.place(ids, entries.dataset)][captions.indices.to_numpy()]
+        return states.num_tokens[states.place(ids, entries.dataset)][which]
 
     def tokens(self, entry: SampleEntry) -> Float16[np.ndarray, "m e"]:
         """States of a sample's caption."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from string import Formatter
 
-from videoar.data_pipeline.world.scene import Scene, Thing
+from videoar.data_pipeline.world.scene import COLOURS, DIRECTIONS, SHAPES, SIZES, SPEEDS, Scene, Thing
 
 _LOOKS = ("a {size} {colour} {shape}", "a {colour} {shape}", "a {size} {shape} in {colour}")
 _MOVES = (
@@ -18,6 +19,14 @@ _PASSES = ("{0}, in front of {1}", "{0} and, behind it, {1}", "{0} passes in fro
 _PLACES = ("", " on a {background} background")
 _PANS = (", the camera pans {pan}", ", while the camera pans {pan}")
 _BACKGROUNDS = {"plain": "plain", "gradient": "shaded", "stripes": "striped", "checks": "checked"}
+
+
+_SAID = (*_LOOKS, *_MOVES, *_PASSES, *_PLACES, *_PANS, *_BACKGROUNDS.values())
+_VALUES = (*COLOURS, *SHAPES, *SIZES, *SPEEDS, *DIRECTIONS)
+_FIELD = re.compile(r"\{\w+\}")
+
+WORDS = tuple(sorted({word for text in (*_SAID, *_VALUES) for word in re.findall(r"\w+|,", _FIELD.sub("", text))}))
+"""Every word of the sentences, and the comma: a vocabulary for `model.text.words`."""
 
 
 def caption(what: Scene) -> str:

@@ -18,7 +18,7 @@ from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.request import Request
 from videoar.pretrain.generate.sampler import Sampling
 from videoar.pretrain.model.pretrained import ExportConfig
-from videoar.pretrain.model.vocabulary import BytesText, LabelText, text_tokens
+from videoar.pretrain.model.vocabulary import LabelText, TableText, text_tokens
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.text.t5 import LiveText
@@ -110,7 +110,7 @@ class TextSide:
         return guidance
 
     @cached_property
-    def _text(self) -> BytesText | LabelText | LiveText:
+    def _text(self) -> TableText | LiveText:
         """What encodes conditions; a T5 encoder is opened at the first prompt."""
         text = self._config.model.text
         if text.kind != "t5":

@@ -5,7 +5,8 @@ A T5 encoder's states need more than this: they are prepared with the data (`dat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -36,6 +37,10 @@ class Conditions(Protocol):
         """UTF-8 bytes of every caption."""
         ...
 
+    def captions(self) -> tuple[list[str], Int64[np.ndarray, " i"]]:
+        """Different captions, and which of them each sample has."""
+        ...
+
     def labels(self) -> Int64[np.ndarray, " i"]:
         """Every label; -1 for a sample without one."""
         ...
@@ -47,13 +52,10 @@ class BytesText:
 
     max_tokens: OneOrMore
     in_memory: ClassVar[bool] = True
+    vocab_size: ClassVar[int] = 1 + 256
 
     def __post_init__(self) -> None:
         check_fields(self)
-
-    @property
-    def vocab_size(self) -> int:
-        return 1 + 256
 
     def length(self, entry: SampleEntry) -> int:
         return min(max(1, len(entry.caption.encode())), self.max_tokens)
@@ -69,10 +71,65 @@ class BytesText:
         return len(text.encode())
 
     def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
-        if not isinstance(text, str):
-            raise InputError("label", text, "is not a caption, and this model reads captions", "give a prompt")
-        raw = np.frombuffer(text.encode()[: self.max_tokens], dtype=np.uint8)
+        raw = np.frombuffer(caption_of(text).encode()[: self.max_tokens], dtype=np.uint8)
         return _ID_OF_BYTE.take(raw) if raw.size else np.array([NULL_TOKEN], dtype=np.int64)
+
+
+_PIECE = re.compile(r"\w+|[^\w\s]")
+"""A word, or a single mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordsText:
+    """One token for each known word or mark, whatever its capitals: id 257 + its place in the list.
+
+    All else is read as bytes (`BytesText`), each piece followed by a space. Longer captions are cut.
+    """
+
+    max_tokens: OneOrMore
+    words: tuple[str, ...]
+    in_memory: ClassVar[bool] = True
+    _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ids = {word.lower(): BytesText.vocab_size + place for place, word in enumerate(self.words)}
+        object.__setattr__(self, "_ids", ids)
+        check_fields(self)
+
+    @property
+    def vocab_size(self) -> int:
+        return BytesText.vocab_size + len(self.words)
+
+    def length(self, entry: SampleEntry) -> int:
+        return len(self.encode(entry.caption))
+
+    def lengths(self, entries: Conditions) -> Int64[np.ndarray, " i"]:
+        captions, which = entries.captions()
+        return np.array([len(self.encode(caption)) for caption in captions], dtype=np.int64)[which]
+
+    def tokens(self, entry: SampleEntry) -> Int64[np.ndarray, " m"]:
+        return self.encode(entry.caption)
+
+    def whole_length(self, text: str) -> int:
+        """Tokens of a caption before it is cut."""
+        return len(self._all(text))
+
+    def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
+        return np.array(self._all(caption_of(text))[: self.max_tokens] or [NULL_TOKEN], dtype=np.int64)
+
+    def _all(self, text: str) -> list[int]:
+        tokens: list[int] = []
+        for piece in _PIECE.findall(text):
+            known = self._ids.get(piece.lower())
+            tokens += [1 + byte for byte in f"{piece} ".encode()] if known is None else [known]
+        return tokens
+
+
+def caption_of(text: str | int) -> str:
+    """A caption. InputError if it is a label."""
+    if isinstance(text, str):
+        return text
+    raise InputError("label", text, "is not a caption, and this model reads captions", "give a prompt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +171,16 @@ class LabelText:
         return np.array([text], dtype=np.int64)
 
 
-def text_tokens(config: TextConfig) -> BytesText | LabelText:
+TableText = BytesText | WordsText | LabelText
+"""What makes token ids, which the model embeds by a table."""
+
+
+def text_tokens(config: TextConfig) -> TableText:
     """How captions or labels become the token ids that the model embeds."""
     assert config.kind != "t5", "states are prepared with the data, or encoded by the encoder itself"
-    return LabelText(config.num_classes) if config.kind == "label" else BytesText(config.max_tokens)
+    if config.kind == "label":
+        return LabelText(config.num_classes)
+    return WordsText(config.max_tokens, config.words) if config.kind == "words" else BytesText(config.max_tokens)
 
 
 def text_length(config: TextConfig) -> int:

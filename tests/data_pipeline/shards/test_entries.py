@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.model.vocabulary import BytesText, LabelText
+from videoar.pretrain.model.vocabulary import BytesText, LabelText, WordsText
 
 from ..conftest import WriteDataset
 
@@ -22,7 +22,7 @@ def test_columns_are_the_entries(write_dataset: WriteDataset) -> None:
     bits, latents = sum(entry.size_bytes for entry in walked), sum(entry.latent_bytes or 0 for entry in walked)
     assert latents > bits, "there are latents"
     assert (entries.payload_bytes(latents=False), entries.payload_bytes(latents=True)) == (bits, bits + latents)
-    for text in (BytesText(4), LabelText(3)):
+    for text in (BytesText(4), WordsText(9, ("a",)), LabelText(3)):
         assert text.lengths(entries).tolist() == [text.length(entry) for entry in walked]
     with pytest.raises(InputError, match="0 to 1"):
         LabelText(2).lengths(entries)

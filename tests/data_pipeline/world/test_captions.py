@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from videoar.data_pipeline.world.captions import caption, said
+from videoar.data_pipeline.world.captions import WORDS, caption, said
 from videoar.data_pipeline.world.scene import scene
+from videoar.pretrain.model.vocabulary import BytesText, WordsText
 
 
 def test_the_fields_that_are_said_are_in_the_sentence() -> None:
@@ -22,3 +23,10 @@ def test_the_fields_that_are_said_are_in_the_sentence() -> None:
         speeds += sum("speed" in told for told in fields)
     assert 100 < sizes < 250
     assert 50 < speeds < 200
+
+
+def test_the_vocabulary_has_every_word_and_no_other() -> None:
+    """A word that is missing is read letter by letter; one that is never said takes a row of the table."""
+    text = WordsText(100, WORDS)
+    tokens = {int(token) for index in range(400) for token in text.encode(caption(scene(1, index)))}
+    assert tokens == set(range(BytesText.vocab_size, text.vocab_size))
