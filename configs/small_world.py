@@ -86,7 +86,9 @@ def _stage(name: str, datasets: tuple[str, ...], shares: tuple[float, ...] = (1,
     """Two packs, each of about eight clips of 17 frames."""
     return StageConfig(
         name=name,
-        mixture=tuple(MixturePart(dataset=dataset, weight=share) for dataset, share in zip(datasets, shares)),
+        mixture=tuple(
+            MixturePart(dataset=dataset, weight=share) for dataset, share in zip(datasets, shares, strict=True)
+        ),
         steps=steps,
         tokens_per_pack=1792,
         batch=2,

@@ -30,6 +30,7 @@ TextKind = Literal["bytes", "words", "label", "t5"]
 RopeKind = Literal["centre", "raw", "corner", "learned"]
 Interpolation = Literal["bilinear", "area"]
 Precision = Literal["float32", "bf16"]
+Recompute = Literal["none", "selective", "full"]
 FlipRatio = Annotated[float, Limits(0, 0.5)]
 Degree = Annotated[int, Limits(1, 65_536)]
 """Number of processes, or of chunks, that something is cut over."""
@@ -199,7 +200,7 @@ class ParallelConfig:
     2 gradients too, 3 weights too."""
     offload: bool = False
     """Keep the optimizer's state, and step it, on the CPU (ZeRO 1 to 3)."""
-    recompute: Literal["none", "selective", "full"] = "none"
+    recompute: Recompute = "none"
     """Activations recomputed in backward: `selective` keeps matrix products and attention (with compile also queries
     and keys; `flex` runs again), `full` a block's input."""
     compile: bool = False
