@@ -136,11 +136,11 @@ def _new_models(clips: Clips, scale: Scale, machine: ThisMachine, data: DataConf
     longest = max((len(caption.encode()) for caption in clips.captions), default=0)
     text = TextConfig(max_tokens=min(scale.text_tokens, max(16, 16 * math.ceil(longest / 16))))
     bits = open_tokenizer(data.tokenizer).config.latent_dim
-    base = {} if machine.gpus else {"rope_base": 50.0}
-    return [
-        (ModelConfig(num_layers=layers, width=width, num_heads=heads, latent_dim=bits, text=text, **base), rate)
+    models = [
+        (ModelConfig(num_layers=layers, width=width, num_heads=heads, latent_dim=bits, text=text), rate)
         for layers, width, heads, rate in scale.models
     ]
+    return models if machine.gpus else [(replace(model, rope_base=50.0), rate) for model, rate in models]
 
 
 _MEMORY: dict[bool, tuple[Recompute, ...]] = {True: ("none", "selective", "full"), False: ("none",)}

@@ -45,12 +45,11 @@ def verify(words: Sequence[str], prog: str) -> int:
 
 
 def _shown_on(line: ProgressLine) -> Callable[[int, int, int], None]:
-    """A callback (shards read, shards in all, bytes read) that shows rate and remaining time."""
+    """A callback (shards read, shards in all, bytes read) that shows the rate."""
     began = time.monotonic()
 
     def on_progress(done: int, total: int, size_bytes: int) -> None:
         seconds = max(1e-9, time.monotonic() - began)
-        left_s = (total - done) * seconds / done
-        line(done, total, {"mb_per_s": round(size_bytes / seconds / 1e6, 1), "eta_s": round(left_s)})
+        line(done, total, {"mb_per_s": round(size_bytes / seconds / 1e6, 1)})
 
     return on_progress
