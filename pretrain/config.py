@@ -23,6 +23,7 @@ from videoar.cluster.ground.limits import (
 from videoar.cluster.ground.wandb_config import WandbConfig
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
+from videoar.pretrain.guidance import parse_guidance
 from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.scales import HistoryKind, ScaleSchedule, latent_frames
 
@@ -388,8 +389,9 @@ class Recipe:
     """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""
     precision: Precision = "bf16"
     """Type of the matrix products; weights, norms and loss stay in float32."""
-    guidance: Literal["t2v", "ucf101"] = "t2v"
-    """Default guidance ramp of the exported model; with text_dropout 0 it is 1, which is off."""
+    guidance: str = "t2v"
+    """Default guidance of the exported model: `t2v` or `ucf101`, the paper's ramps, a constant such as 3, or the four
+    corners of a ramp such as 5,4,4,3 (videoar.pretrain.guidance); with text_dropout 0 it is 1, which is off."""
     threads: Threads = 0
     """Intra-op threads per process; 0: torch's default. With one thread a CPU run is repeatable to the digit."""
     seed: Seed = 0
@@ -399,6 +401,7 @@ class Recipe:
         check_fields(self, "")
         if not self.name:
             raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
+        parse_guidance(self.guidance)
         self._check_datasets()
         for stage in self.stages:
             self._check_lengths(stage)
