@@ -23,8 +23,8 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 
 
-_SHIPPED = Shipped(Path(__file__).parent / "weights", CONFIG)
-find_weights, shipped_folder, shipped_names = _SHIPPED.find, _SHIPPED.folder, _SHIPPED.names
+SHIPPED = Shipped(Path(__file__).parent / "weights", CONFIG)
+find_weights, shipped_folder, shipped_names = SHIPPED.find, SHIPPED.folder, SHIPPED.names
 """Tokenizers by path or by name (`demo`); where one is that ships; and their names."""
 
 

@@ -36,8 +36,8 @@ CARD = "README.md"
 BESIDE = (CARD, f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
 """Files of an export besides configuration and weights."""
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-_SHIPPED = Shipped(Path(__file__).parents[1] / "weights", CONFIG)
-find_export, shipped_exports = _SHIPPED.find, _SHIPPED.names
+SHIPPED = Shipped(Path(__file__).parents[1] / "weights", CONFIG)
+find_export, shipped_exports = SHIPPED.find, SHIPPED.names
 """Exports by path or by name (`small-world`); and the names of those that ship."""
 MAX_SHARD_BYTES = 4 << 30
 """Most bytes in one file of weights."""
