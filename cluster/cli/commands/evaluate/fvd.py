@@ -109,8 +109,8 @@ def fvd(words: Sequence[str], prog: str) -> int:
         return 0
     real, generated = (joined(features, detector, kind) for kind, features in found.items())
     result = compare(real, generated, detector, protocol)
-    in_json = in_json(options.json)
-    say(json.dumps({**result.to_dict(), "protocol": protocol.name, "left_out": left_out}) if in_json else str(result))
+    as_json = in_json(options.json)
+    say(json.dumps({**result.to_dict(), "protocol": protocol.name, "left_out": left_out}) if as_json else str(result))
     return 0
 
 
