@@ -61,9 +61,9 @@ def recipe() -> Recipe:
             actors=2,
         ),
         stages=(
-            _stage("I", ("images128", "short64"), steps=400),
-            _stage("II", ("clips64",), steps=400),
-            _stage("III", ("clips64", "clips128"), (1, 3), steps=2600),
+            _stage("I", {"images128": 1, "short64": 1}, steps=400),
+            _stage("II", {"clips64": 1}, steps=400),
+            _stage("III", {"clips64": 1, "clips128": 3}, steps=2600),
         ),
         correction=CorrectionConfig(p_max=0.1),
         optimizer=OptimizerConfig(warmup_steps=100, ema_decay=0.995),
@@ -82,13 +82,11 @@ def scenes(name: str, num_frames: int, size: str, *, count: int, seed: int) -> D
     )
 
 
-def _stage(name: str, datasets: tuple[str, ...], shares: tuple[float, ...] = (1, 1), *, steps: int) -> StageConfig:
-    """Two packs, each of about eight clips of 17 frames."""
+def _stage(name: str, shares: dict[str, float], *, steps: int) -> StageConfig:
+    """Two packs, each of about ten clips of 17 frames."""
     return StageConfig(
         name=name,
-        mixture=tuple(
-            MixturePart(dataset=dataset, weight=share) for dataset, share in zip(datasets, shares, strict=True)
-        ),
+        mixture=tuple(MixturePart(dataset=dataset, weight=share) for dataset, share in shares.items()),
         steps=steps,
         tokens_per_pack=1792,
         batch=2,
