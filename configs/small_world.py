@@ -61,9 +61,9 @@ def recipe() -> Recipe:
             actors=2,
         ),
         stages=(
-            _stage("I", {"images128": 1, "short64": 1}, steps=400),
-            _stage("II", {"clips64": 1}, steps=400),
-            _stage("III", {"clips64": 1, "clips128": 3}, steps=2600),
+            _stage("I", {"images128": 1.0, "short64": 1.0}, steps=400),
+            _stage("II", {"clips64": 1.0}, steps=400),
+            _stage("III", {"clips64": 1.0, "clips128": 3.0}, steps=2600),
         ),
         correction=CorrectionConfig(p_max=0.1),
         optimizer=OptimizerConfig(warmup_steps=100, ema_decay=0.995),
