@@ -75,6 +75,7 @@ COMMANDS = {
     "serve": Command("serve", "Serve"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),
     "evaluate fvd": Command("evaluate.fvd", "EvaluateFvd"),
+    "evaluate class-samples": Command("evaluate.class_samples", "ClassSamples"),
     "evaluate vbench-export": Command("evaluate.vbench_export", "VbenchExport"),
     "evaluate vbench-score": Command("evaluate.vbench_score", "VbenchScore"),
     "study": Command("study", "RunStudy"),
