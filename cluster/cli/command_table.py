@@ -74,6 +74,8 @@ COMMANDS = {
     "generate": Command("generate", "Generate"),
     "serve": Command("serve", "Serve"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),
+    "evaluate drift": Command("evaluate.drift", "EvaluateDrift"),
+    "evaluate recovery": Command("evaluate.recovery", "EvaluateRecovery"),
     "evaluate fvd": Command("evaluate.fvd", "EvaluateFvd"),
     "evaluate class-samples": Command("evaluate.class_samples", "ClassSamples"),
     "evaluate vbench-export": Command("evaluate.vbench_export", "VbenchExport"),
