@@ -23,6 +23,12 @@ def sampling_signature(pipeline: VideoPipeline, temperature: float, top_p: float
     return f"temperature{temperature:g}|top_p{top_p:g}|guidance={corners}"
 
 
+def device_signature(pipeline: VideoPipeline) -> str:
+    """Where the generator computes, and in which number format."""
+    weight = pipeline.model.input.weight
+    return f"{weight.device.type},{str(weight.dtype).removeprefix('torch.')}"
+
+
 def weights_hash(model: VideoAR) -> str:
     """Sixteen hex digits of a generator's configuration and weights."""
     digest = hashlib.sha256(json.dumps(to_dict(model.config), sort_keys=True).encode())
