@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -39,6 +40,8 @@ BESIDE = (CARD, *OF_TOKENIZER)
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 SHIPPED = Path(__file__).parents[1] / "weights"
 """Folder of the exports that ship with the package."""
+FORMAT = 1
+"""Version of this format: of the fields of config.json and of the names of parameters."""
 MAX_SHARD_BYTES = 4 << 30
 """Most bytes in one file of weights."""
 
@@ -95,7 +98,8 @@ class ExportConfig:
     """The contents of config.json."""
 
     model: ModelConfig
-    format_version: int = 1
+    format_version: int = FORMAT
+    """Another version than FORMAT is refused when weights are opened."""
     shapes: tuple[ClipShape, ...] = ()
     """Shapes of video it was trained on; it generates the first by default."""
     window: OneOrMore = 16
@@ -136,7 +140,21 @@ def read_config(folder: str | Path) -> ExportConfig:
         ) from error
     except ValueError as error:
         raise InputError("weights", path, "is not JSON", "export the run again") from error
+    _check_format(mapping, path)
     return from_dict(ExportConfig, mapping, str(path))
+
+
+def _check_format(mapping: Any, path: Path) -> None:
+    """InputError for weights of another format, whose fields and parameters would have other names or meanings."""
+    found = mapping.get("format_version", FORMAT) if isinstance(mapping, dict) else FORMAT
+    if found == FORMAT:
+        return
+    if isinstance(found, int) and found > FORMAT:
+        problem, remedy = f"is newer than this version of videoar, which reads {FORMAT}", "install a newer videoar"
+    else:
+        problem = f"is a format that this version of videoar, which reads {FORMAT}, does not know"
+        remedy = "export the run again: `videoar export RUN OUT`, or open it with the version that wrote it"
+    raise InputError(f"{path}: format_version", found, problem, remedy)
 
 
 def write_export(
