@@ -37,7 +37,7 @@ class VideoPipeline:
         self, model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig, text_encoder: str | Path | None = None
     ) -> None:
         self.model, self.tokenizer, self.config = model.eval(), tokenizer.eval(), config
-        _check_pair(model, tokenizer, config)
+        check_pair(model, tokenizer, config)
         self._text = TextSide(config, text_encoder, model.input.weight.device)
 
     @classmethod
@@ -224,7 +224,7 @@ class VideoPipeline:
         return shapes[chosen]
 
 
-def _check_pair(model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig) -> None:
+def check_pair(model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig) -> None:
     """The tokenizer must be the one that the model's bits were made with."""
     if not config.shapes:
         raise InputError("weights", "config.json", "names no frame size", "write the folder with `videoar export`")
