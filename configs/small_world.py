@@ -69,6 +69,7 @@ def recipe() -> Recipe:
         optimizer=OptimizerConfig(warmup_steps=100, ema_decay=0.995),
         log=LogConfig(wandb="off", save_every=100, keep_last=1, validate_every=250, validation=("held64", "held128")),
         precision="float32",
+        guidance="6",
         threads=1,
     )
 
