@@ -71,14 +71,15 @@ def parse(command: type[Command], words: Sequence[str], prog: str) -> Command:
 def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -> tuple[Command, AnyRecipe, Flags]:
     """The command's options, the recipe it names with fields overridden, and the flags that override them.
 
-    `--help` after the recipe's name shows every field of the recipe and then the command's options.
+    `--help` after the recipe's name shows every field of the recipe and then the command's options; `--help stages`
+    only the fields of that part.
     """
     from videoar.configs.idle_options import refuse_idle_options
     from videoar.configs.load import find_recipe
 
     own, flags = split_own(command, words)
     if any(word in HELP for word in words):
-        _help_with_recipe(command, own[:1], prog)
+        _help_with_recipe(command, own, prog)
     options = parse(command, own, prog)
     named = find_recipe(options.recipe)  # type: ignore[attr-defined]
     recipe = override(named, flags, own_flags(command))
@@ -95,12 +96,17 @@ def only_with(command: object, needed: str, *names: str) -> None:
             raise InputError(name, value, f"has no effect without --{flag}", f"leave it out, or add --{flag}")
 
 
-def _help_with_recipe(command: type, recipe: Sequence[str], prog: str) -> None:
-    """Print the help and raise SystemExit(0)."""
+def _help_with_recipe(command: type, own: Sequence[str], prog: str) -> None:
+    """Print the help, of one part of the recipe if a second word names it, and raise SystemExit(0)."""
+    from videoar.cluster.cli.recipe_help import show_fields, show_part
     from videoar.configs.load import find_recipe
 
-    if recipe and not recipe[0].startswith("-"):
-        _show_fields(find_recipe(recipe[0]), f"{prog} {recipe[0]}")
+    given = list(itertools.takewhile(lambda word: not word.startswith("-"), own))
+    if given[1:]:
+        show_part(find_recipe(given[0]), given[1], f"{prog} {given[0]}")
+        raise SystemExit(0)
+    if given:
+        show_fields(find_recipe(given[0]), f"{prog} {given[0]}")
     parse(command, ["--help"], prog)
 
 
@@ -138,12 +144,6 @@ def typed_as(**options: str) -> Iterator[None]:
 def _typed(error: InputError, options: Mapping[str, str]) -> InputError:
     option = options.get(error.field.rpartition(".")[2])
     return error if option is None else InputError(option, error.value, error.problem, error.remedy)
-
-
-def _show_fields(value: object, prog: str) -> None:
-    """Print every field of a recipe with its meaning and value."""
-    with contextlib.suppress(SystemExit):
-        tyro.cli(type(value), default=value, args=["--help"], prog=prog, config=(tyro.conf.FlagConversionOff,))
 
 
 def own_flags(command: type) -> tuple[str, ...]:

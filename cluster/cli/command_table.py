@@ -71,6 +71,7 @@ COMMANDS = {
     "diagnose": Command("diagnose", "Diagnose"),
     "report": Command("report", "Report"),
     "export": Command("export", "Export"),
+    "push": Command("push", "Push"),
     "generate": Command("generate", "Generate"),
     "serve": Command("serve", "Serve"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),

@@ -10,6 +10,7 @@ _EXTRA_OF = {
     **dict.fromkeys(("megatron", "deepspeed", "transformers", "wandb"), _TRAIN),
     "matplotlib": "plot",
     "gradio": "serve",
+    **dict.fromkeys(("huggingface_hub", "httpx2"), "hub"),
 }
 """The extra that brings a library which is imported by this name."""
 _OF_BOTH = ("pyarrow", "s3fs", "aiobotocore", "botocore", "isal")

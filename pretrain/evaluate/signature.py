@@ -7,7 +7,7 @@ import json
 
 from videoar.cluster.ground.serialize import to_dict
 from videoar.pretrain.generate import VideoPipeline
-from videoar.pretrain.generate.guidance import parse_guidance
+from videoar.pretrain.guidance import parse_guidance
 from videoar.pretrain.model import VideoAR
 
 

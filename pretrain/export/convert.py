@@ -15,7 +15,7 @@ from videoar.cluster.ground.files import filled_folder
 from videoar.cluster.ground.surroundings import explained
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.export.model_card import write_card
+from videoar.pretrain.export.model_card import check_license, write_card
 from videoar.pretrain.model.pretrained import (
     CONFIG,
     TOKENIZER,
@@ -44,15 +44,17 @@ def export(
     *,
     which: Which | None = None,
     dtype: WeightType = "float32",
+    license: str = "",
 ) -> Path:
     """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`.
 
     `which` are their moving average, or the trained weights themselves; None: the average if the run keeps one, as in
-    the samples of the run.
+    the samples of the run. `license` is that of the weights, which the card names.
     `out` appears when it is complete. The files of an earlier export there are replaced; InputError, before anything
     is written, if it holds any other file.
     """
     run, out = Path(run), Path(out)
+    check_license(license)
     recipe = read_recipe(run)
     former = former_export(out)
     saved = _checkpoint(recipe, run, step)
@@ -67,7 +69,7 @@ def export(
         with filled_folder(out, former, last=CONFIG) as writing:
             write_shards(writing, config, ((name, value.to(stored)) for name, value in saved.weights(ema=ema)))
             tokenizer.save(writing / TOKENIZER)
-            write_card(writing, config, recipe, run)
+            write_card(writing, config, recipe, run, license)
     except SafetensorError as error:  # it names no file
         raise (explained(error, str(out)) or error) from error
     log.info("%s: %s, step %d", out, "the moving average" if ema else "the trained weights", config.provenance.step)

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 
+from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.model.pretrained import CARD, INDEX, ExportConfig
 from videoar.pretrain.run_folder import EVENTS, METRICS, read_lines
 from videoar.pretrain.stages import nth_stage, stage_at
 
+LIBRARY = "videoar"
+"""The library that opens the weights, as the Hugging Face Hub lists it."""
+_LICENCE = re.compile(r"[a-z][a-z0-9.+-]{0,63}")
 
-def write_card(folder: Path, config: ExportConfig, recipe: Recipe, run: Path) -> None:
-    """Write README.md into an exported folder."""
+
+def check_license(value: str) -> None:
+    """InputError for what cannot be the identifier of a licence; the Hub knows which there are."""
+    if value and not _LICENCE.fullmatch(value):
+        remedy = "use one such as apache-2.0, mit, cc-by-nc-4.0 or other"
+        raise InputError("license", value, "is not an identifier of a licence on the Hugging Face Hub", remedy)
+
+
+def write_card(folder: Path, config: ExportConfig, recipe: Recipe, run: Path, license: str = "") -> None:
+    """Write README.md into an exported folder; with an empty `license`, it names none."""
     sections = (
+        _front_matter(config, license),
         _head(config, num_parameters(folder)),
         _usage(config, recipe),
         _training(config, recipe, run),
@@ -37,16 +51,29 @@ def num_parameters(folder: Path) -> int:
     return total
 
 
+def _front_matter(config: ExportConfig, license: str) -> str:
+    """What the Hub lists and searches by. It has no task for videos of a class."""
+    reads_text = config.model.text.kind != "label"
+    return "\n".join(
+        (
+            "---",
+            *([f"license: {license}"] if license else []),
+            f"library_name: {LIBRARY}",
+            *(["pipeline_tag: text-to-video"] if reads_text else []),
+            "tags:",
+            "- video-generation",
+            "- autoregressive",
+            *([] if reads_text else ["- class-conditional"]),
+            "---",
+        )
+    )
+
+
 def _head(config: ExportConfig, parameters: int) -> str:
     model, origin = config.model, config.provenance
     which = "moving average of the weights" if origin.ema else "weights"
     return "\n".join(
         (
-            "---",
-            "library_name: videoar",
-            *(["pipeline_tag: text-to-video"] if model.text.kind != "label" else []),
-            "---",
-            "",
             f"# {origin.recipe}, step {origin.step}",
             "",
             f"A bitwise, next-frame and next-scale video generator (VideoAR): {parameters:,} parameters, "

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -24,6 +26,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
 from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore, PixelFrames, ZeroOrMore
 from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.cluster.ground.shipped import Shipped
 from videoar.pretrain.config import ModelConfig
 from videoar.tokenizer.files import shipped_folder
 from videoar.tokenizer.scales import ScaleSchedule
@@ -32,11 +35,15 @@ CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 TOKENIZER = "tokenizer"
 CARD = "README.md"
-BESIDE = (CARD, f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
+OF_TOKENIZER = (f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
+BESIDE = (CARD, *OF_TOKENIZER)
 """Files of an export besides configuration and weights."""
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-SHIPPED = Path(__file__).parents[1] / "weights"
-"""Folder of the exports that ship with the package."""
+SHIPPED = Shipped(Path(__file__).parents[1] / "weights", CONFIG)
+find_export, shipped_exports = SHIPPED.find, SHIPPED.names
+"""Exports by path or by name (`small-world`); and the names of those that ship."""
+FORMAT = 1
+"""Version of this format: of the fields of config.json and of the names of parameters."""
 MAX_SHARD_BYTES = 4 << 30
 """Most bytes in one file of weights."""
 
@@ -93,7 +100,8 @@ class ExportConfig:
     """The contents of config.json."""
 
     model: ModelConfig
-    format_version: int = 1
+    format_version: int = FORMAT
+    """Another version than FORMAT is refused when weights are opened."""
     shapes: tuple[ClipShape, ...] = ()
     """Shapes of video it was trained on; it generates the first by default."""
     window: OneOrMore = 16
@@ -104,17 +112,6 @@ class ExportConfig:
     shipped_tokenizer: str = ""
     """Name of the tokenizer, if it ships with the package and is not in tokenizer/."""
     provenance: Provenance = field(default_factory=Provenance)
-
-
-def find_export(name: str | Path) -> Path:
-    """The folder of an export: a path, or that of weights that ship with the package, by name (`small-world`)."""
-    shipped = SHIPPED / name
-    return shipped if not Path(name).exists() and (shipped / CONFIG).is_file() else Path(name)
-
-
-def shipped_exports() -> tuple[str, ...]:
-    """Names of the weights that ship with the package."""
-    return tuple(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}")))
 
 
 def tokenizer_folder(export: Path, config: ExportConfig) -> Path:
@@ -134,7 +131,21 @@ def read_config(folder: str | Path) -> ExportConfig:
         ) from error
     except ValueError as error:
         raise InputError("weights", path, "is not JSON", "export the run again") from error
+    _check_format(mapping, path)
     return from_dict(ExportConfig, mapping, str(path))
+
+
+def _check_format(mapping: Any, path: Path) -> None:
+    """InputError for weights of another format, whose fields and parameters would have other names or meanings."""
+    found = mapping.get("format_version", FORMAT) if isinstance(mapping, dict) else FORMAT
+    if found == FORMAT:
+        return
+    if isinstance(found, int) and found > FORMAT:
+        problem, remedy = f"is newer than this version of videoar, which reads {FORMAT}", "install a newer videoar"
+    else:
+        problem = f"is a format that this version of videoar, which reads {FORMAT}, does not know"
+        remedy = "export the run again: `videoar export RUN OUT`, or open it with the version that wrote it"
+    raise InputError(f"{path}: format_version", found, problem, remedy)
 
 
 def write_export(
@@ -191,31 +202,48 @@ def write_shards(
 
 def load_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """An exported folder's tensors: exactly the names and shapes of `expected`, whose values are not used."""
-    folder = Path(folder)
+    return {name: read() for name, read in _entries(Path(folder), expected)}
+
+
+def check_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> None:
+    """InputError unless the files are whole and have the names and shapes of `expected`; reads their headers only."""
+    for _ in _entries(Path(folder), expected):
+        pass
+
+
+def weight_files(folder: str | Path) -> tuple[str, ...]:
+    """Names of the files of weights that the index lists; InputError for a name that no export gives."""
+    names = sorted(set(_weight_map(Path(folder)).values()))
+    for name in names:
+        if not _SHARD.fullmatch(str(name)):
+            raise InputError("weights", Path(folder) / INDEX, f"lists {name}, which no export wrote", "export again")
+    return tuple(names)
+
+
+def _entries(folder: Path, expected: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Tensor]]]:
+    """The name of each tensor, checked against `expected`, and what reads it before the next name is asked for."""
     places = _weight_map(folder)
     if missing := sorted(expected.keys() - places.keys()):
         raise InputError("weights", folder, f"lacks {_some(missing)}", f"export again, or correct {CONFIG}")
     if unknown := sorted(places.keys() - expected.keys()):
         raise InputError("weights", folder, f"has {_some(unknown)}, which the model lacks", f"correct {CONFIG}")
-    loaded = {}
     for file in sorted(set(places.values())):
-        for name, value in _read_shard(folder / file, [name for name, place in places.items() if place == file]):
-            if value.shape != expected[name].shape:
+        for name, shape, read in _read_shard(folder / file, [name for name, at in places.items() if at == file]):
+            if shape != tuple(expected[name].shape):
                 raise InputError(
                     "weights",
                     folder,
-                    f"has {name} of shape {tuple(value.shape)}, the model {tuple(expected[name].shape)}",
+                    f"has {name} of shape {shape}, the model {tuple(expected[name].shape)}",
                     f"use the {CONFIG} that was exported with these weights",
                 )
-            loaded[name] = value
-    return loaded
+            yield name, read
 
 
-def _read_shard(path: Path, names: list[str]) -> Iterator[tuple[str, Tensor]]:
+def _read_shard(path: Path, names: list[str]) -> Iterator[tuple[str, tuple[int, ...], Callable[[], Tensor]]]:
     try:
         with safe_open(path, framework="pt") as file:
             for name in names:
-                yield name, file.get_tensor(name)
+                yield name, tuple(file.get_slice(name).get_shape()), partial(file.get_tensor, name)
     except (OSError, SafetensorError) as error:
         raise InputError("weights", path, f"cannot be read ({error})", "export or download it again") from error
 

@@ -31,11 +31,17 @@ class Export:
     one, as in the samples that it makes."""
     dtype: Literal["float32", "bf16"] = "float32"
     """Type of the stored weights. bf16 halves the files and is what a GPU computes with; a CPU computes in float32."""
+    license: Annotated[str, arg(metavar="ID")] = ""
+    """Licence of the weights, which the model card names, as the Hugging Face Hub writes it: apache-2.0, mit,
+    cc-by-nc-4.0, ... If not given, the card names none."""
 
 
 def export(words: Sequence[str], prog: str) -> int:
     options = parse(Export, words, prog)
     from videoar.pretrain.export.convert import export as write_export
 
-    say(str(write_export(options.run, options.out, options.step, which=options.which, dtype=options.dtype)))
+    out = write_export(
+        options.run, options.out, options.step, which=options.which, dtype=options.dtype, license=options.license
+    )
+    say(str(out))
     return 0

@@ -25,7 +25,8 @@ class Train:
     """Train a generator through every stage of a recipe; rerunning the command resumes.
 
     RUN gets config.yaml, environment.json, metrics.jsonl and checkpoints/. If the recipe names no shards, they are
-    prepared in RUN/data first. Any field can be overridden, and `videoar train RECIPE --help` lists them all:
+    prepared in RUN/data first. Any field can be overridden. `videoar train RECIPE --help` lists them all,
+    `videoar train RECIPE --help stages` those of one part:
 
     `videoar train debug --processes 2 --parallel.tensor 2 --stages.video.steps 4`
 

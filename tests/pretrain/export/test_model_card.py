@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
+from huggingface_hub import ModelCard
 
-from videoar.pretrain.config import ModelConfig
-from videoar.pretrain.export.model_card import _beginning, _results, _table, num_parameters
+from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.config import ModelConfig, TextConfig
+from videoar.pretrain.export.model_card import (
+    _beginning,
+    _front_matter,
+    _results,
+    _table,
+    check_license,
+    num_parameters,
+)
 from videoar.pretrain.model.pretrained import ExportConfig, Provenance, write_export
 from videoar.pretrain.run_folder import record_event
 
@@ -46,3 +56,22 @@ def test_what_a_run_began_from_is_told(tmp_path: Path) -> None:
 def test_a_table_is_markdown() -> None:
     """GitHub shows anything else as text."""
     assert _table(("a", "b"), [(1, "x")]).splitlines() == ["| a | b |", "| --- | --- |", "| 1 | x |"]
+
+
+@pytest.mark.parametrize("kind", ["bytes", "label"])
+def test_the_hub_reads_the_front_matter(kind: str) -> None:
+    """The Hub lists a model by these fields; text-to-video would be wrong for one that reads classes."""
+    text = TextConfig(kind="label", num_classes=3) if kind == "label" else TextConfig()
+    config = ExportConfig(model=ModelConfig(num_layers=1, width=16, num_heads=2, text=text))
+    data = ModelCard(f"{_front_matter(config, 'cc-by-4.0')}\n\n# Title\n").data
+    assert (data.license, data.library_name) == ("cc-by-4.0", "videoar")
+    assert data.pipeline_tag == (None if kind == "label" else "text-to-video")
+    assert "video-generation" in data.tags
+    assert "license" not in _front_matter(config, "")
+
+
+@pytest.mark.parametrize("value", ["Apache 2.0", "mit\nlibrary_name: x", "[mit]", "1.0"])
+def test_a_licence_is_an_identifier(value: str) -> None:
+    """Anything else would change the front matter, or be refused after the export."""
+    with pytest.raises(InputError, match="is not an identifier of a licence"):
+        check_license(value)

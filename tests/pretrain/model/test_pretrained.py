@@ -66,6 +66,23 @@ def test_an_export_without_a_history_is_of_the_paper(tmp_path: Path) -> None:
     assert read_config(tmp_path) == CONFIG
 
 
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [
+        (2, "is newer than .*, which reads 1; install a newer"),
+        (0, "export the run again"),
+        ("x", "export the run again"),
+    ],
+)
+def test_weights_of_another_format_are_refused(tmp_path: Path, version: object, remedy: str) -> None:
+    """Without this, a newer file is refused for a field that nobody knows, or opened with another meaning."""
+    path = _write(tmp_path) / "config.json"
+    mapping = json.loads(path.read_text())
+    path.write_text(json.dumps(mapping | {"format_version": version, "a_field_of_later": 1}))
+    with pytest.raises(InputError, match=f"format_version={version}: .*{remedy}"):
+        read_config(tmp_path)
+
+
 def test_writing_again_leaves_no_stale_shard(tmp_path: Path) -> None:
     """Files of an earlier, larger export next to the new ones would be read by a glob."""
     _write(tmp_path, max_shard_bytes=1)

@@ -12,11 +12,12 @@ def test_options_reach_the_export(capsys: pytest.CaptureFixture[str], monkeypatc
     """A dropped --which would publish the wrong weights without a word."""
     asked: list[object] = []
 
-    def export(run: Path, out: Path, step: int | None, *, which: str | None, dtype: str) -> Path:
-        asked.extend([run, out, step, which, dtype])
+    def export(run: Path, out: Path, step: int | None, *, which: str | None, dtype: str, license: str) -> Path:
+        asked.extend([run, out, step, which, dtype, license])
         return out
 
     monkeypatch.setattr(convert, "export", export)
-    assert main(["export", "runs/x", "weights", "--step", "7", "--which", "average", "--dtype", "bf16"]) == 0
-    assert asked == [Path("runs/x"), Path("weights"), 7, "average", "bf16"]
+    words = ["--step", "7", "--which", "average", "--dtype", "bf16", "--license", "mit"]
+    assert main(["export", "runs/x", "weights", *words]) == 0
+    assert asked == [Path("runs/x"), Path("weights"), 7, "average", "bf16", "mit"]
     assert capsys.readouterr().out == "weights\n"

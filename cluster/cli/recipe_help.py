@@ -1,0 +1,77 @@
+"""Help about the fields of a recipe: all of them, or those of one part."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+from typing import Annotated, Any
+
+import tyro
+
+from videoar.cluster.cli.output import say
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.overrides import canonical, with_names
+from videoar.cluster.ground.serialize import leaves
+
+
+def show_fields(recipe: object, prog: str) -> None:
+    """Print every field of a recipe with its meaning and value."""
+    _print_help(type(recipe), recipe, prog)
+    top = [name for name in part_names(recipe) if "." not in name]
+    say(f"\nOne part alone: `{prog} --help {top[0]}`; also {', '.join(top[1:])}, or a part of these.\n")
+
+
+def show_part(recipe: object, name: str, prog: str) -> None:
+    """Print the fields of one part, `stages` or `data.tokenizer`; InputError, with the nearest name, for another word.
+
+    The name of a field shows the part that it belongs to.
+    """
+    known, wanted = part_names(recipe), with_names(recipe, canonical(recipe, name.strip("-").rstrip(".")))
+    if wanted not in known:
+        wanted = wanted.rpartition(".")[0] if wanted in _names(recipe) else wanted
+    if wanted not in known:
+        raise InputError("--help", name, "is not a part of the recipe", _remedy(wanted, known))
+    part = _at(recipe, canonical(recipe, wanted))
+    items = part if isinstance(part, tuple) else (part,)
+    named = [f"{wanted}.{getattr(item, 'name', index)}" for index, item in enumerate(items)]
+    fields = [
+        (f"part_{index}", Annotated[type(item), tyro.conf.arg(name=path)], dataclasses.field(default=item))
+        for index, (item, path) in enumerate(zip(items, named if isinstance(part, tuple) else [wanted], strict=True))
+    ]
+    shown = dataclasses.make_dataclass("Part", fields, kw_only=True, frozen=True)
+    shown.__doc__ = f"The fields of {wanted}."
+    _print_help(shown, shown(), prog)
+
+
+def part_names(recipe: object) -> list[str]:
+    """Every part of a recipe, as people write it: `model`, `model.text`, `stages`, `stages.long`, ..."""
+    found: dict[str, None] = {}
+    for name in _names(recipe):
+        above = name.split(".")[:-1]
+        found |= dict.fromkeys(".".join(above[: count + 1]) for count in range(len(above)))
+    return list(found)
+
+
+def _names(recipe: object) -> list[str]:
+    return [with_names(recipe, path) for path, _, _ in leaves(recipe)]
+
+
+def _at(value: Any, path: str) -> Any:
+    """What a canonical path names."""
+    for segment in path.split("."):
+        value = value[int(segment)] if isinstance(value, tuple) else getattr(value, segment)
+    return value
+
+
+def _remedy(wanted: str, known: list[str]) -> str:
+    last = {name.rpartition(".")[2]: name for name in reversed(known)}
+    close = [last[wanted]] if wanted in last else difflib.get_close_matches(wanted, known, n=1)
+    close = close or [last[name] for name in difflib.get_close_matches(wanted, last, n=1)]
+    top = ", ".join(name for name in known if "." not in name)
+    return f"did you mean {close[0]}?" if close else f"use one of {top}, or a part of these"
+
+
+def _print_help(kind: type, default: object, prog: str) -> None:
+    with contextlib.suppress(SystemExit):
+        tyro.cli(kind, default=default, args=["--help"], prog=prog, config=(tyro.conf.FlagConversionOff,))
