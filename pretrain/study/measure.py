@@ -14,9 +14,9 @@ from videoar.data_pipeline.shards.sample import Sample
 from videoar.data_pipeline.sources.drawn import draw_clip
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene, scene
-from videoar.pretrain.evaluate import probes
 from videoar.pretrain.evaluate.bits import copy_tables
 from videoar.pretrain.evaluate.continuation import ClipFrames, continue_clips, make_clips, psnr, rebuild
+from videoar.pretrain.evaluate.robustness import probes
 from videoar.pretrain.evaluate.world.places import place_errors
 from videoar.pretrain.evaluate.world.score import look, verdicts
 from videoar.pretrain.generate import Request, VideoPipeline

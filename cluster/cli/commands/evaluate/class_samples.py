@@ -44,7 +44,7 @@ class ClassSamples(FolderSampling):
 def class_samples(words: Sequence[str], prog: str) -> int:
     options = parse(ClassSamples, words, prog)
     check_folder("out", options.out)
-    from videoar.pretrain.evaluate.class_videos import class_videos, num_classes, videos_of_each
+    from videoar.pretrain.evaluate.made_videos.of_classes import class_videos, num_classes, videos_of_each
     from videoar.pretrain.generate import VideoPipeline
 
     with typed_as(schedule="size"):

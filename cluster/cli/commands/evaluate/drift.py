@@ -18,7 +18,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import OneOrMore, PixelFrames, Temperature, TopP
 
 if TYPE_CHECKING:
-    from videoar.pretrain.evaluate.drift import DriftPlan
+    from videoar.pretrain.evaluate.robustness.drift import DriftPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,8 @@ class EvaluateDrift(OnHeldOut):
 def drift(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateDrift, words, prog)
     from videoar.cluster.ground.progress import ProgressLine
-    from videoar.pretrain.evaluate.drift import VERSION
-    from videoar.pretrain.evaluate.drift import drift as measured
+    from videoar.pretrain.evaluate.robustness.drift import VERSION
+    from videoar.pretrain.evaluate.robustness.drift import drift as measured
     from videoar.pretrain.evaluate.signature import device_signature, sampling_signature, weights_signature
     from videoar.pretrain.generate import VideoPipeline
 
@@ -77,7 +77,7 @@ def drift(words: Sequence[str], prog: str) -> int:
 
 def _plan(options: EvaluateDrift, num_frames: int) -> DriftPlan:
     """How clips are continued. InputError if nothing would be left to generate."""
-    from videoar.pretrain.evaluate.drift import DriftPlan
+    from videoar.pretrain.evaluate.robustness.drift import DriftPlan
     from videoar.pretrain.generate.continuation import half_of
     from videoar.tokenizer.scales import latent_frames, pixel_frames
 

@@ -13,7 +13,7 @@ from tyro.conf import arg
 from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP
 
 if TYPE_CHECKING:
-    from videoar.pretrain.evaluate.made_videos import Wanted
+    from videoar.pretrain.evaluate.made_videos.folder import Wanted
     from videoar.pretrain.generate import Request, VideoPipeline
 
 
@@ -46,7 +46,7 @@ def make_folder(
 
     `suite` begins the signature that OUT.json records.
     """
-    from videoar.pretrain.evaluate.made_videos import claim_folder, in_part
+    from videoar.pretrain.evaluate.made_videos.folder import claim_folder, in_part
     from videoar.pretrain.evaluate.signature import sampling_signature, weights_signature
 
     wanted, sampled = in_part(everything, options.part), _sampled(pipeline, options)
@@ -76,7 +76,7 @@ def _sampled(pipeline: VideoPipeline, options: FolderSampling) -> Request:
 
 def _make(pipeline: VideoPipeline, wanted: Sequence[Wanted], sampled: Request, out: Path, batch: int) -> None:
     from videoar.cluster.ground.progress import ProgressLine
-    from videoar.pretrain.evaluate.made_videos import make_videos
+    from videoar.pretrain.evaluate.made_videos.folder import make_videos
 
     began, first = time.monotonic(), None
     with ProgressLine("videos", len(wanted)) as progress:

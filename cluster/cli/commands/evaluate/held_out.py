@@ -14,7 +14,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, Limits, OneOrMore, PixelFrames
 
 if TYPE_CHECKING:
-    from videoar.pretrain.evaluate.held_clips import HeldClips
+    from videoar.pretrain.evaluate.robustness.clips import HeldClips
     from videoar.pretrain.generate import VideoPipeline
     from videoar.pretrain.model.pretrained import ClipShape
 
@@ -63,7 +63,7 @@ def read_held_out(
     """The clips, with progress; reasons why others are left out are counted, and each is told once."""
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.config.datasets import SourceConfig
-    from videoar.pretrain.evaluate.held_clips import clips_of_folder, clips_of_shards, is_dataset
+    from videoar.pretrain.evaluate.robustness.clips import clips_of_folder, clips_of_shards, is_dataset
 
     with typed_as(path="clips", url="clips"):
         if is_dataset(options.clips):

@@ -41,8 +41,8 @@ def recovery(words: Sequence[str], prog: str) -> int:
     if not ratios or len(set(ratios)) < len(ratios):
         raise InputError("flip_ratios", " ".join(map(str, ratios)) or "''", "are not distinct", "name each once")
     from videoar.cluster.ground.progress import ProgressLine
-    from videoar.pretrain.evaluate.recovery import VERSION
-    from videoar.pretrain.evaluate.recovery import recovery as measured
+    from videoar.pretrain.evaluate.robustness.recovery import VERSION
+    from videoar.pretrain.evaluate.robustness.recovery import recovery as measured
     from videoar.pretrain.evaluate.signature import device_signature, weights_signature
     from videoar.pretrain.generate import VideoPipeline
 

@@ -17,7 +17,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder
 
 if TYPE_CHECKING:
-    from videoar.pretrain.evaluate.vbench_videos import WantedVideo
+    from videoar.pretrain.evaluate.made_videos.of_vbench import WantedVideo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,8 @@ def vbench_export(words: Sequence[str], prog: str) -> int:
 
 def _wanted(options: VbenchExport) -> list[WantedVideo]:
     """The videos of all parts."""
-    from videoar.pretrain.evaluate.made_videos import in_part
-    from videoar.pretrain.evaluate.vbench_videos import find_images, read_prompts, wanted_videos
+    from videoar.pretrain.evaluate.made_videos.folder import in_part
+    from videoar.pretrain.evaluate.made_videos.of_vbench import find_images, read_prompts, wanted_videos
 
     prompts = read_prompts(options.prompts)
     images = None if options.images is None else find_images(options.prompts, prompts, options.images)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.evaluate.made_videos import make_videos
-from videoar.pretrain.evaluate.vbench_videos import WantedVideo, find_images, read_prompts, wanted_videos
+from videoar.pretrain.evaluate.made_videos.folder import make_videos
+from videoar.pretrain.evaluate.made_videos.of_vbench import WantedVideo, find_images, read_prompts, wanted_videos
 from videoar.pretrain.generate import Request, Video
 
 

@@ -22,7 +22,7 @@ from videoar.data_pipeline.storage.objects import Storage
 from videoar.data_pipeline.text.protocol import TextTokens
 from videoar.pretrain.evaluate.bits import read_entries, spread
 from videoar.pretrain.evaluate.continuation import ClipFrames
-from videoar.pretrain.evaluate.probes import first_frames
+from videoar.pretrain.evaluate.robustness.probes import first_frames
 from videoar.pretrain.evaluate.tokenized import tokenize
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.video import to_frames

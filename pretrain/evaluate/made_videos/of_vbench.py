@@ -12,7 +12,7 @@ from typing import Any
 from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import WRITING
-from videoar.pretrain.evaluate.made_videos import seed_of
+from videoar.pretrain.evaluate.made_videos.folder import seed_of
 from videoar.pretrain.generate import Request
 from videoar.pretrain.generate.prompts import lines_of, read_text
 

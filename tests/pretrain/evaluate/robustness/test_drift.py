@@ -8,11 +8,11 @@ import pytest
 from tests.exported import MODEL, clip_shape, export_folder
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
-from videoar.pretrain.evaluate import drift as module
 from videoar.pretrain.evaluate.continuation import psnr, rebuild
-from videoar.pretrain.evaluate.drift import DriftPlan, continue_bits, drift
-from videoar.pretrain.evaluate.held_clips import HeldClips, decode_bits
-from videoar.pretrain.evaluate.made_videos import seed_of
+from videoar.pretrain.evaluate.made_videos.folder import seed_of
+from videoar.pretrain.evaluate.robustness import drift as module
+from videoar.pretrain.evaluate.robustness.clips import HeldClips, decode_bits
+from videoar.pretrain.evaluate.robustness.drift import DriftPlan, continue_bits, drift
 from videoar.pretrain.evaluate.tokenized import tokenize
 from videoar.pretrain.generate import VideoPipeline
 

@@ -10,14 +10,14 @@ import torch
 
 from videoar.data_pipeline.shards.sample import PackedBits, Sample
 from videoar.pretrain.batch.draws import Stream, draw
-from videoar.pretrain.evaluate import probes
 from videoar.pretrain.evaluate.bits import model_tables
+from videoar.pretrain.evaluate.robustness import probes
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.tokenizer.scales import ScaleSchedule
 
-from ..conftest import Toy
+from ...conftest import Toy
 
 SCHEDULE = ScaleSchedule.named("32x32")
 SEED, FRAMES, WINDOW = 3, 3, 16

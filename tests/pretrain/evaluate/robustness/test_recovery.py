@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from videoar.pretrain.evaluate import probes
 from videoar.pretrain.evaluate.bits import model_tables
-from videoar.pretrain.evaluate.recovery import bits_of_a_frame, recovery
+from videoar.pretrain.evaluate.robustness import probes
+from videoar.pretrain.evaluate.robustness.recovery import bits_of_a_frame, recovery
 from videoar.tokenizer.scales import ScaleSchedule
 
-from ..conftest import Toy
+from ...conftest import Toy
 
 SCHEDULE = ScaleSchedule.named("32x32")
 WINDOW, SEED = 16, 3

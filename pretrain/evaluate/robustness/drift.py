@@ -19,12 +19,12 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP
 from videoar.data_pipeline.shards.sample import Sample
 from videoar.pretrain.evaluate.continuation import ClipFrames, ContinuationReport, compare, mean, slopes
-from videoar.pretrain.evaluate.held_clips import HeldClips, decode_bits
-from videoar.pretrain.evaluate.made_videos import seed_of
+from videoar.pretrain.evaluate.made_videos.folder import seed_of
+from videoar.pretrain.evaluate.robustness.clips import HeldClips, decode_bits
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.background import decoded
-from videoar.pretrain.generate.guidance import parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
+from videoar.pretrain.guidance import parse_guidance
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 VERSION = 1

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.evaluate import probes
 from videoar.pretrain.evaluate.intervals import difference_interval, ratio_interval
+from videoar.pretrain.evaluate.robustness import probes
 from videoar.pretrain.model import VideoAR
 from videoar.tokenizer.scales import ScaleSchedule
 

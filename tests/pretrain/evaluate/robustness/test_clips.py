@@ -16,7 +16,13 @@ from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.pretrain.config import TextConfig
 from videoar.pretrain.evaluate.continuation import rebuild
-from videoar.pretrain.evaluate.held_clips import HeldClips, clips_of_folder, clips_of_shards, decode_bits, is_dataset
+from videoar.pretrain.evaluate.robustness.clips import (
+    HeldClips,
+    clips_of_folder,
+    clips_of_shards,
+    decode_bits,
+    is_dataset,
+)
 from videoar.pretrain.evaluate.tokenized import tokenize
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.video import save_mp4

@@ -6,7 +6,7 @@ import pytest
 
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.config import TextConfig
-from videoar.pretrain.evaluate.class_videos import ClassVideo, class_videos, num_classes, videos_of_each
+from videoar.pretrain.evaluate.made_videos.of_classes import ClassVideo, class_videos, num_classes, videos_of_each
 from videoar.pretrain.generate import Request
 
 

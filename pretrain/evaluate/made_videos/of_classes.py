@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.config import TextConfig
 from videoar.pretrain.evaluate.fvd.protocol import ENOUGH
-from videoar.pretrain.evaluate.made_videos import seed_of
+from videoar.pretrain.evaluate.made_videos.folder import seed_of
 from videoar.pretrain.generate import Request
 
 
