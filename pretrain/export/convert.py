@@ -16,6 +16,7 @@ from videoar.cluster.ground.surroundings import explained
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.export.model_card import check_license, write_card
+from videoar.pretrain.guidance import parse_guidance
 from videoar.pretrain.model.pretrained import (
     CONFIG,
     TOKENIZER,
@@ -44,18 +45,22 @@ def export(
     *,
     which: Which | None = None,
     dtype: WeightType = "float32",
+    guidance: str | None = None,
     license: str = "",
 ) -> Path:
     """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`.
 
     `which` are their moving average, or the trained weights themselves; None: the average if the run keeps one, as in
-    the samples of the run. `license` is that of the weights, which the card names.
+    the samples of the run. `guidance` is their default at inference; None: the recipe's. `license` is that of the
+    weights, which the card names.
     `out` appears when it is complete. The files of an earlier export there are replaced; InputError, before anything
     is written, if it holds any other file.
     """
     run, out = Path(run), Path(out)
     check_license(license)
     recipe = read_recipe(run)
+    if guidance is not None:
+        recipe = with_guidance(recipe, guidance)
     former = former_export(out)
     saved = _checkpoint(recipe, run, step)
     if which == "average" and not saved.has("ema"):
@@ -74,6 +79,14 @@ def export(
         raise (explained(error, str(out)) or error) from error
     log.info("%s: %s, step %d", out, "the moving average" if ema else "the trained weights", config.provenance.step)
     return out
+
+
+def with_guidance(recipe: Recipe, guidance: str) -> Recipe:
+    """The recipe with another default guidance. InputError if its model has learned nothing to compare with."""
+    if not recipe.text_dropout and not parse_guidance(guidance).is_off:
+        problem = "compares with the model without text, which was not trained (text_dropout 0)"
+        raise InputError("guidance", guidance, problem, "leave it out")
+    return replace(recipe, guidance=guidance)
 
 
 def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) -> ExportConfig:

@@ -31,6 +31,9 @@ class Export:
     one, as in the samples that it makes."""
     dtype: Literal["float32", "bf16"] = "float32"
     """Type of the stored weights. bf16 halves the files and is what a GPU computes with; a CPU computes in float32."""
+    guidance: Annotated[str | None, arg(metavar="RAMP")] = None
+    """Default guidance of the weights, where measuring showed a better one than the recipe's: `t2v`, `ucf101`, a
+    constant such as 3, or four corners such as 5,4,4,3."""
     license: Annotated[str, arg(metavar="ID")] = ""
     """Licence of the weights, which the model card names, as the Hugging Face Hub writes it: apache-2.0, mit,
     cc-by-nc-4.0, ... If not given, the card names none."""
@@ -41,7 +44,13 @@ def export(words: Sequence[str], prog: str) -> int:
     from videoar.pretrain.export.convert import export as write_export
 
     out = write_export(
-        options.run, options.out, options.step, which=options.which, dtype=options.dtype, license=options.license
+        options.run,
+        options.out,
+        options.step,
+        which=options.which,
+        dtype=options.dtype,
+        guidance=options.guidance,
+        license=options.license,
     )
     say(str(out))
     return 0

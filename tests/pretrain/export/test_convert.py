@@ -105,6 +105,15 @@ def test_weights_without_text_dropout_generate_without_guidance(run: Path, tmp_p
     assert read_config(export(run, tmp_path / "usual")).guidance == "t2v"
 
 
+def test_an_export_may_have_another_guidance(run: Path, tmp_path: Path) -> None:
+    """The best one is found by measuring what is trained; where no text was dropped, it would make noise."""
+    assert read_config(export(run, tmp_path / "measured", guidance="6")).guidance == "6"
+    with pytest.raises(InputError, match="guidance=strong: is neither a preset"):
+        export(run, tmp_path / "wrong", guidance="strong")
+    with pytest.raises(InputError, match=r"guidance=6: compares with the model without text.*text_dropout 0"):
+        convert.with_guidance(replace(RECIPE, text_dropout=0.0), "6")
+
+
 def test_the_folder_says_where_it_comes_from(run: Path, tmp_path: Path) -> None:
     """Provenance, shapes and window are the run's own; at step 5 only the first stage has been trained."""
     config = read_config(export(run, tmp_path / "out"))
