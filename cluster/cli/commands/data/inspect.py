@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import say, warn
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import OneOrMore
@@ -65,6 +65,7 @@ def inspect(words: Sequence[str], prog: str) -> int:
     _check_out(options, entries[: options.clips])
     tokenizer = _tokenizer(options)
     check_tokenizer(manifest, tokenizer)
+    warn(tokenizer.warning)
     say(json.dumps({"shard": entries[0].shard, "num_samples": len(entries), **header_of(manifest, entries[0])}))
     sources = origins(manifest, entries)
     for entry in entries:
