@@ -24,8 +24,8 @@ from videoar.benchmarks.naive_decode import naive_bits
 from videoar.benchmarks.peak_memory import peak_growth
 from videoar.configs.sizes import SIZES
 from videoar.pretrain.config import ModelConfig
-from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
+from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
 from videoar.tokenizer.scales import ScaleSchedule
 

@@ -6,12 +6,12 @@ nothing): recipes and saved files may keep a field for the day when the other on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import canonical
+from videoar.cluster.ground.overrides import paths_of
 from videoar.data_pipeline.config.datasets import DatasetConfig, DuplicateConfig, ShotConfig, SourceConfig
 from videoar.pretrain.config import (
     CorrectionConfig,
@@ -58,6 +58,7 @@ DEPENDENCES = (
     Dependence(
         TextConfig, ("max_tokens",), lambda text: text.kind != "label", "set another model.text.kind than label"
     ),
+    Dependence(TextConfig, ("words",), lambda text: text.kind == "words", "set model.text.kind=words"),
     Dependence(TextConfig, ("path", "width", "encoder_hash"), lambda text: text.kind == "t5", "set model.text.kind=t5"),
     Dependence(
         ModelConfig, ("max_frames", "max_side"), lambda model: model.rope == "learned", "set model.rope=learned"
@@ -123,6 +124,7 @@ DEPENDENCES = (
         "set another source.kind than shapes or world",
     ),
     Dependence(SourceConfig, ("split", "subset"), lambda source: source.kind == "ucf101", "set source.kind=ucf101"),
+    Dependence(SourceConfig, ("plugin",), lambda source: source.kind == "plugin", "set source.kind=plugin"),
     Dependence(ShotConfig, ("threshold", "min_shot_s"), lambda shots: shots.detector != "off", "set shots.detector"),
     Dependence(DuplicateConfig, ("max_bits",), lambda found: found.method == "hash", "set duplicates.method=hash"),
     Dependence(
@@ -139,13 +141,20 @@ def refuse_idle_options(named: AnyRecipe, recipe: AnyRecipe, flags: Iterable[str
     if isinstance(recipe, Recipe) and recipe.log.validate_every and not recipe.log.validation:
         raise _idle("log.validate_every", recipe.log.validate_every, "set log.validation")
     for flag in flags:
-        segments, config = canonical(named, flag).split("."), recipe
-        broken = []
-        for depth, segment in enumerate(segments):
-            broken += [rule for rule in DEPENDENCES if rule.forbids(config, ".".join(segments[depth:]))]
-            config = _step(config, segment)
-        if broken:
-            raise _idle(flag.replace("-", "_"), config, broken[0].condition)
+        idle = [_broken(recipe, path.split(".")) for path in paths_of(named, flag)]
+        if all(rules for rules, _ in idle):
+            (rule, *_), value = idle[0]
+            raise _idle(flag.replace("-", "_"), value, rule.condition)
+
+
+def _broken(recipe: AnyRecipe, segments: Sequence[str]) -> tuple[list[Dependence], Any]:
+    """The rules by which the field at a path has no effect, and its value."""
+    config: Any = recipe
+    broken: list[Dependence] = []
+    for depth, segment in enumerate(segments):
+        broken += [rule for rule in DEPENDENCES if rule.forbids(config, ".".join(segments[depth:]))]
+        config = _step(config, segment)
+    return broken, config
 
 
 def _idle(field: str, value: object, condition: str) -> InputError:

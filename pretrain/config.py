@@ -23,6 +23,7 @@ from videoar.cluster.ground.limits import (
 from videoar.cluster.ground.wandb_config import WandbConfig
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
+from videoar.pretrain.guidance import parse_guidance
 from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.scales import HistoryKind, ScaleSchedule, latent_frames
 
@@ -30,6 +31,7 @@ TextKind = Literal["bytes", "words", "label", "t5"]
 RopeKind = Literal["centre", "raw", "corner", "learned"]
 Interpolation = Literal["bilinear", "area"]
 Precision = Literal["float32", "bf16"]
+Recompute = Literal["none", "selective", "full"]
 FlipRatio = Annotated[float, Limits(0, 0.5)]
 Degree = Annotated[int, Limits(1, 65_536)]
 """Number of processes, or of chunks, that something is cut over."""
@@ -199,7 +201,7 @@ class ParallelConfig:
     2 gradients too, 3 weights too."""
     offload: bool = False
     """Keep the optimizer's state, and step it, on the CPU (ZeRO 1 to 3)."""
-    recompute: Literal["none", "selective", "full"] = "none"
+    recompute: Recompute = "none"
     """Activations recomputed in backward: `selective` keeps matrix products and attention (with compile also queries
     and keys; `flex` runs again), `full` a block's input."""
     compile: bool = False
@@ -387,8 +389,9 @@ class Recipe:
     """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""
     precision: Precision = "bf16"
     """Type of the matrix products; weights, norms and loss stay in float32."""
-    guidance: Literal["t2v", "ucf101"] = "t2v"
-    """Default guidance ramp of the exported model; with text_dropout 0 it is 1, which is off."""
+    guidance: str = "t2v"
+    """Default guidance of the exported model: `t2v` or `ucf101`, the paper's ramps, a constant such as 3, or the four
+    corners of a ramp such as 5,4,4,3 (videoar.pretrain.guidance); with text_dropout 0 it is 1, which is off."""
     threads: Threads = 0
     """Intra-op threads per process; 0: torch's default. With one thread a CPU run is repeatable to the digit."""
     seed: Seed = 0
@@ -398,6 +401,7 @@ class Recipe:
         check_fields(self, "")
         if not self.name:
             raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
+        parse_guidance(self.guidance)
         self._check_datasets()
         for stage in self.stages:
             self._check_lengths(stage)

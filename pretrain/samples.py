@@ -36,10 +36,10 @@ from videoar.pretrain.evaluate.bits import read_entries, spread
 from videoar.pretrain.evaluate.continuation import psnr
 from videoar.pretrain.export.convert import export_config
 from videoar.pretrain.generate import VideoPipeline
-from videoar.pretrain.generate.guidance import parse_guidance
 from videoar.pretrain.generate.panels import Panel, one_below_the_other, side_by_side
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import save_mp4, to_frames
+from videoar.pretrain.guidance import parse_guidance
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.run_folder import SAMPLES, checkpoints, record_event
 from videoar.tokenizer import open_tokenizer

@@ -35,7 +35,7 @@ def ship(export: Path, figures: Path, run: Path, limits: str) -> Path:
         raise SystemExit(f"tokenizer {config.tokenizer_hash} does not ship; these do: {tokenizers}")
     if to_dict(config.provenance) != report["run"]:
         raise SystemExit(f"{figures} measured other weights: {report['run']}")
-    name, out = tokenizers[config.tokenizer_hash], SHIPPED / export.name
+    name, out = tokenizers[config.tokenizer_hash], SHIPPED.folder(export.name)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     places = json.loads((export / INDEX).read_text())["weight_map"]

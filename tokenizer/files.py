@@ -16,6 +16,7 @@ from torch import nn
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, first_stranger, written_aside
 from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.cluster.ground.shipped import Shipped
 from videoar.tokenizer.config import TokenizerConfig
 
 CONFIG = "config.json"
@@ -28,20 +29,9 @@ USE_TRAINED = "prepare and train with a trained one: --data.tokenizer.path demo,
 """What to do about it."""
 
 
-def find_weights(name: str | Path) -> Path:
-    """The folder of weights: a path, or that of weights that ship with the package, by name (`demo`)."""
-    shipped = shipped_folder(name)
-    return shipped if not (Path(name) / CONFIG).is_file() and (shipped / CONFIG).is_file() else Path(name)
-
-
-def shipped_folder(name: str | Path) -> Path:
-    """Where weights of this name are in the package, if they ship, whatever the current folder holds."""
-    return Path(__file__).parent / "weights" / name
-
-
-def shipped_names() -> tuple[str, ...]:
-    """Names of the weights that ship with the package."""
-    return tuple(sorted(path.parent.name for path in (Path(__file__).parent / "weights").glob(f"*/{CONFIG}")))
+SHIPPED = Shipped(Path(__file__).parent / "weights", CONFIG)
+find_weights, shipped_folder, shipped_names = SHIPPED.find, SHIPPED.folder, SHIPPED.names
+"""Tokenizers by path or by name (`demo`); where one is that ships; and their names."""
 
 
 def save_weights(

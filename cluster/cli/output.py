@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from videoar.cluster.ground.errors import InputErrors
 from videoar.cluster.ground.process import World, is_launched
@@ -36,6 +38,38 @@ def open_closed_streams() -> None:
 def say(line: str) -> None:
     """Write one line of a result to stdout."""
     sys.stdout.write(line + "\n")
+
+
+def in_json(asked: bool) -> bool:
+    """Whether results are JSON: where they do not go to a terminal, and where a person asked for it."""
+    return asked or not sys.stdout.isatty()
+
+
+def say_facts(facts: Mapping[str, Any], *, asked_json: bool = False) -> None:
+    """Write figures to stdout: a row each on a terminal, one JSON line elsewhere or if asked for."""
+    if in_json(asked_json):
+        say(json.dumps(facts))
+        return
+    rows = list(_rows(facts))
+    width = max((len(name) for name, _ in rows), default=0)
+    say("".join(f"{name:<{width}}  {value}\n" for name, value in rows))
+
+
+def _rows(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values as people read them; those of a table within have its name before theirs."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping) and value:
+            yield from _rows(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}".replace("_", " "), _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if value is None or (isinstance(value, Sequence | Mapping) and not value):
+        return "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ("; " if isinstance(value[0], str) else " ").join(map(_shown, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def complain(error: Exception) -> None:

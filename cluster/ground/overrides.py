@@ -1,7 +1,7 @@
 """Fields of a recipe from the command line: `--stages.video.steps 4` on any dataclass tree.
 
-A part of a tuple is addressed by its index or by its `name`; hyphens and underscores are the same. Values pass the
-same checks as a file, so both give the same messages.
+A part of a tuple is addressed by its index or by its `name`, and every part by `all`; hyphens and underscores are the
+same. Values pass the same checks as a file, so both give the same messages.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.serialize import from_dict, leaves, optional_part, parse_scalar, to_dict
 
 Value = TypeVar("Value")
+
+ALL = "all"
+"""Names every part of a tuple."""
 
 Flags = dict[str, list[str]]
 """Each flag, without its hyphens, and the words that follow it."""
@@ -43,11 +46,11 @@ def override(value: Value, flags: Mapping[str, Sequence[str]], also: Iterable[st
     kinds = {path: kind for path, kind, _ in leaves(value)}
     mapping = to_dict(value)
     for flag, words in flags.items():
-        path = canonical(value, flag)
-        kinds |= _below_null(kinds, path)
-        if path not in kinds:
-            raise unknown_flag(flag, words, (*(with_names(value, known) for known in kinds), *also))
-        _put(mapping, path.split("."), _plain(kinds[path], words, flag))
+        for path in paths_of(value, flag):
+            kinds |= _below_null(kinds, path)
+            if path not in kinds:
+                raise unknown_flag(flag, words, (*(with_names(value, known) for known in kinds), *also))
+            _put(mapping, path.split("."), _plain(kinds[path], words, flag))
     return from_dict(type(value), mapping)
 
 
@@ -85,19 +88,26 @@ def differences(value: object, other: object) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def canonical(value: object, flag: str) -> str:
-    """A flag as the dotted path with underscores and indices: `data.datasets.a-b.flip` -> `data.datasets.1.flip`."""
-    path: list[str] = []
-    for segment in flag.split("."):
-        segment = segment.replace("-", "_")
-        if isinstance(value, tuple):
-            names = [str(getattr(part, "name", index)).replace("-", "_") for index, part in enumerate(value)]
-            segment = str(names.index(segment)) if segment in names else segment
-            value = value[int(segment)] if segment.isdigit() and int(segment) < len(value) else None
-        else:
-            value = getattr(value, segment, None) if dataclasses.is_dataclass(value) else None
-        path.append(segment)
-    return ".".join(path)
+def paths_of(value: object, flag: str) -> list[str]:
+    """The dotted paths that a flag names, with underscores and indices: `data.datasets.a-b.flip` is
+    `data.datasets.1.flip`, and `data.datasets.all.flip` that of every dataset, unless one is named `all`.
+    """
+    paths: list[tuple[list[str], object]] = [([], value)]
+    for segment in flag.replace("-", "_").split("."):
+        paths = [([*path, name], part) for path, whole in paths for name, part in _parts(whole, segment)]
+    return [".".join(path) for path, _ in paths]
+
+
+def _parts(whole: object, segment: str) -> list[tuple[str, object]]:
+    """What a segment of a flag names in a part of a recipe, as it is found there, and the part below it."""
+    if not isinstance(whole, tuple):
+        return [(segment, getattr(whole, segment, None) if dataclasses.is_dataclass(whole) else None)]
+    names = [str(getattr(part, "name", index)).replace("-", "_") for index, part in enumerate(whole)]
+    if segment == ALL and ALL not in names and whole:
+        return [(str(index), part) for index, part in enumerate(whole)]
+    segment = str(names.index(segment)) if segment in names else segment
+    is_there = segment.isdigit() and int(segment) < len(whole)
+    return [(segment, whole[int(segment)] if is_there else None)]
 
 
 def _below_null(kinds: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with rate and time left on a terminal, one JSON line at an interval elsewhere.
+"""Progress of long work, with rate and time left: a bar on a terminal, one JSON line at an interval elsewhere.
 
 Nothing under `--quiet`.
 """
@@ -17,6 +17,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from videoar.cluster.ground.log_level import shows_progress
 
 
+class TimeLeft:
+    """Seconds that the rest of a piece of work takes, at the rate since it was first asked for."""
+
+    def __init__(self) -> None:
+        self._title, self._first, self._since = "", 0, 0.0
+
+    def __call__(self, title: str, done: int, total: int | None) -> float | None:
+        """None where nothing was done since, or the amount is not known. Another title is another piece of work."""
+        now = time.monotonic()
+        if title != self._title or done < self._first:
+            self._title, self._first, self._since = title, done, now
+        if total is None or done == self._first:
+            return None
+        return (total - done) * (now - self._since) / (done - self._first)
+
+
 class ProgressLine:
     """Call it with (done, total, metrics); use as a context manager. It writes to stderr."""
 
@@ -24,7 +40,7 @@ class ProgressLine:
     """Without a terminal: seconds between two lines; the last one is written at the end of the work."""
 
     def __init__(self, title: str, total: int | None = None, done: int = 0) -> None:
-        self._title, self._last_line = title, 0.0
+        self._title, self._last_line, self._left = title, 0.0, TimeLeft()
         self._waiting: Mapping[str, object] | None = None
         self._silent = not shows_progress()
         self._terminal = sys.stderr.isatty() and not self._silent
@@ -57,11 +73,16 @@ class ProgressLine:
         self.show(self._title, done, total, figures, {"task": self._title, "done": done, "total": total, **metrics})
 
     def show(self, title: str, done: int, total: int | None, figures: str, line: Mapping[str, object]) -> None:
-        """Show the title and figures on a terminal; elsewhere write `line` if it is time for one."""
+        """Show the title and figures on a terminal; elsewhere write `line` if it is time for one.
+
+        It gets `eta_s`, seconds, unless it has one.
+        """
         if self._terminal:
             self._bar.update(self._task, description=title, completed=done, total=total, figures=figures)
             return
-        self._waiting = None if self._silent else line
+        left_s = self._left(title, done, total)
+        eta = {} if left_s is None or "eta_s" in line else {"eta_s": round(left_s, 1)}
+        self._waiting = None if self._silent else {**line, **eta}
         if time.monotonic() - self._last_line >= self.INTERVAL_S:
             self._write()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from videoar.cluster.new_recipe.clips import Clips
 from videoar.cluster.new_recipe.data import choose_data
 from videoar.cluster.new_recipe.machine import CPU_FLOPS_PER_S, ThisMachine
+from videoar.cluster.new_recipe.start import Start
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.pretrain.budget.memory import rank_memory
 from videoar.pretrain.config import (
@@ -18,15 +18,22 @@ from videoar.pretrain.config import (
     OptimizerConfig,
     ParallelConfig,
     Recipe,
+    Recompute,
     StageConfig,
     TextConfig,
 )
 from videoar.pretrain.planner.plan import mean_pack, plan
 from videoar.tokenizer import ScaleSchedule, open_tokenizer
+from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.scales import latent_frames
+
+TOKENIZER = "demo"
+"""The tokenizer of a new model, which ships with the package."""
 
 MOST_PASSES = 300
 """Training ends when every clip has been seen this often, even if hours are left: a small folder is learnt by heart."""
+GOING_ON = 0.3
+"""Share of a new model's learning rate at which weights that know something are trained on."""
 SHARE_OF_SMALL = 0.25
 """Share of the steps at the small size, where they are cheap and teach the coarse scales."""
 
@@ -85,17 +92,24 @@ class Choice:
     """Estimated seconds of a mean step."""
     passes: float
     """About how often the last stage uses every clip."""
+    start: Start | None = None
 
 
-def choose(clips: Clips, machine: ThisMachine, name: str, hours: float | None = None) -> Choice:
-    """The recipe: the largest model of those for this kind of machine whose training fits into its memory."""
+def choose(
+    clips: Clips, machine: ThisMachine, name: str, hours: float | None = None, start: Start | None = None
+) -> Choice:
+    """The recipe: the model of `start`, or the largest of those for this kind of machine that its memory can train."""
     scale = ON_GPU if machine.gpus else ON_CPU
-    data = choose_data(clips, scale.sizes, scale.num_frames, decode_processes=min(4, machine.cores))
-    drafts = list(_drafts(clips, scale, machine, name, data))
+    tokenizer = start.tokenizer if start else TokenizerSource(path=TOKENIZER)
+    data = choose_data(clips, tokenizer, scale.sizes, scale.num_frames, decode_processes=min(4, machine.cores))
+    models = [(start.model, GOING_ON * scale.models[0][-1])] if start else _new_models(clips, scale, machine, data)
+    drafts = [
+        _draft(name, *model, data, scale, machine, memory) for model in models for memory in _MEMORY[machine.gpus > 0]
+    ]
     draft = next((draft for draft in drafts if _largest(draft, machine) <= machine.room_bytes), drafts[-1])
     seconds, of_a_pass = _step_s(draft, machine), _steps_of_a_pass(draft, clips)
     recipe = _with_steps(draft, min(3600 * (hours or scale.hours) / seconds, MOST_PASSES * of_a_pass))
-    return Choice(recipe=recipe, step_s=seconds, passes=recipe.stages[-1].steps / of_a_pass)
+    return Choice(recipe=recipe, step_s=seconds, passes=recipe.stages[-1].steps / of_a_pass, start=start)
 
 
 def _step_s(recipe: Recipe, machine: ThisMachine) -> float:
@@ -117,29 +131,42 @@ def _steps_of_a_pass(recipe: Recipe, clips: Clips) -> float:
     return count / (mean_pack(recipe, replace(stage, steps=1)).samples * stage.batch)
 
 
-def _drafts(clips: Clips, scale: Scale, machine: ThisMachine, name: str, data: DataConfig) -> Iterator[Recipe]:
-    """Recipes of models from large to small, each without and with recomputation; their steps are not decided yet."""
+def _new_models(clips: Clips, scale: Scale, machine: ThisMachine, data: DataConfig) -> list[tuple[ModelConfig, float]]:
+    """Models from large to small, with their learning rates."""
     longest = max((len(caption.encode()) for caption in clips.captions), default=0)
-    text = min(scale.text_tokens, max(16, 16 * math.ceil(longest / 16)))
+    text = TextConfig(max_tokens=min(scale.text_tokens, max(16, 16 * math.ceil(longest / 16))))
     bits = open_tokenizer(data.tokenizer).config.latent_dim
-    for layers, width, heads, rate in scale.models:
-        model = ModelConfig(
-            num_layers=layers, width=width, num_heads=heads, latent_dim=bits, text=TextConfig(max_tokens=text)
-        )
-        if not machine.gpus:
-            model = replace(model, rope_base=50.0)
-        for recompute in ("none", "selective", "full") if machine.gpus else ("none",):
-            parallel = ParallelConfig(zero_stage=1 if machine.gpus else 0, recompute=recompute)
-            yield Recipe(
-                name=name,
-                model=model,
-                data=data,
-                stages=tuple(_stage(part, model, data, scale, machine, rate) for part in ("small", "large")),
-                optimizer=OptimizerConfig(ema_decay=scale.ema_decay),
-                parallel=parallel,
-                log=LogConfig(wandb="off"),
-                precision="bf16" if machine.gpus else "float32",
-            )
+    models = [
+        (ModelConfig(num_layers=layers, width=width, num_heads=heads, latent_dim=bits, text=text), rate)
+        for layers, width, heads, rate in scale.models
+    ]
+    return models if machine.gpus else [(replace(model, rope_base=50.0), rate) for model, rate in models]
+
+
+_MEMORY: dict[bool, tuple[Recompute, ...]] = {True: ("none", "selective", "full"), False: ("none",)}
+"""What may be recomputed, on GPUs and without, from fast to small."""
+
+
+def _draft(
+    name: str,
+    model: ModelConfig,
+    rate: float,
+    data: DataConfig,
+    scale: Scale,
+    machine: ThisMachine,
+    recompute: Recompute,
+) -> Recipe:
+    """A recipe whose steps are not decided yet."""
+    return Recipe(
+        name=name,
+        model=model,
+        data=data,
+        stages=tuple(_stage(part, model, data, scale, machine, rate) for part in ("small", "large")),
+        optimizer=OptimizerConfig(ema_decay=scale.ema_decay),
+        parallel=ParallelConfig(zero_stage=1 if machine.gpus else 0, recompute=recompute),
+        log=LogConfig(wandb="off"),
+        precision="bf16" if machine.gpus else "float32",
+    )
 
 
 def _stage(

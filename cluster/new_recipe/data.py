@@ -43,7 +43,9 @@ def _low_quartile(values: list[float]) -> float:
     return statistics.quantiles(values, n=4, method="inclusive")[0] if len(values) > 1 else values[0]
 
 
-def choose_data(clips: Clips, sizes: Sequence[tuple[str, str]], most_frames: int, decode_processes: int) -> DataConfig:
+def choose_data(
+    clips: Clips, tokenizer: TokenizerSource, sizes: Sequence[tuple[str, str]], most_frames: int, decode_processes: int
+) -> DataConfig:
     """Datasets of both sizes, and held-out ends of films that are long enough for it.
 
     The first pair of `sizes` is taken whose larger frames the clips cover; their aspect ratio is that of the clips.
@@ -62,9 +64,7 @@ def choose_data(clips: Clips, sizes: Sequence[tuple[str, str]], most_frames: int
     if held:
         end = replace(train, start_fraction=1 - held, end_fraction=1.0)
         datasets.append(_dataset("held", end, large, num_frames, fps))
-    return DataConfig(
-        datasets=tuple(datasets), tokenizer=TokenizerSource(path="demo"), online=True, decode_processes=decode_processes
-    )
+    return DataConfig(datasets=tuple(datasets), tokenizer=tokenizer, online=True, decode_processes=decode_processes)
 
 
 def _held_share(clips: Clips, fps: float, num_frames: int) -> float:

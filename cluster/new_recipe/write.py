@@ -11,7 +11,7 @@ from videoar.cluster.new_recipe.choose import Choice
 from videoar.cluster.new_recipe.clips import Clips, described
 from videoar.cluster.new_recipe.machine import ThisMachine
 from videoar.configs.sizes import parameter_summary
-from videoar.pretrain.config import Recipe
+from videoar.pretrain.config import Recipe, TextConfig
 from videoar.pretrain.planner.report import duration
 
 _OPEN = ("data", "data.datasets", "stages")
@@ -51,18 +51,29 @@ def _comments(choice: Choice, machine: ThisMachine) -> dict[str, str]:
     recipe = choice.recipe
     total, last = recipe.num_steps, recipe.stages[-1]
     time = duration(choice.step_s * total / 3600) + (f" on {machine.planned_as}" if machine.gpus else "")
-    text = recipe.model.text.max_tokens
     found = {
-        "model": f"{parameter_summary(recipe.model)}; captions are read as bytes, {text} of them.",
+        "model": f"{parameter_summary(recipe.model)}; {_about_text(recipe.model.text)}.",
         "data.tokenizer": "Ships with the package; it is small, which limits sharpness (`videoar tokenizer train`).",
         "data.online": "Each clip is decoded once and kept in memory. For hours of film: false; `videoar data run`.",
         "data.datasets": _about_shapes(recipe),
         "stages": f"{total:,} steps: about {time}, by estimate. {last.name}: {choice.passes:.1f} passes over clips.",
         "log": "Videos of clips appear in RUN/samples; `wandb: offline` writes for Weights & Biases.",
     }
+    if choice.start:
+        found["model"] += f" As in {choice.start.weights}: `videoar train FILE --init {choice.start.weights}`."
+        found["data.tokenizer"] = f"That of {choice.start.weights}, whose bits the model knows."
     if machine.gpus:
         found["parallel"] = f"For `videoar train FILE --processes {machine.gpus}`; bf16 needs ZeRO 1."
     return found
+
+
+def _about_text(text: TextConfig) -> str:
+    kinds = {
+        "bytes": "captions are read as bytes",
+        "words": "captions are read by known words, and as bytes",
+        "t5": "captions are read as states of T5 (`videoar data text`)",
+    }
+    return f"{kinds[text.kind]}, {text.max_tokens} of them"
 
 
 def _about_shapes(recipe: Recipe) -> str:

@@ -14,7 +14,7 @@ from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import same_area
 
-SourceKind = Literal["folder", "table", "webdataset", "ucf101", "shapes", "world"]
+SourceKind = Literal["folder", "table", "webdataset", "ucf101", "plugin", "shapes", "world"]
 CropPlace = Literal["centre", "start", "end"]
 Score = Annotated[float, Limits(-1e30, 1e30)]
 Measure = Annotated[float, Limits(0, 1e9)]
@@ -28,10 +28,14 @@ class SourceConfig:
     kind: SourceKind = "folder"
     """`folder`: video and image files below `path`, each with its caption in a text file next to it; `table`: clips
     that a CSV, JSONL or Parquet table at `path` names; `webdataset`: tars at `path` that hold media and captions;
-    `ucf101`: the folder of that dataset with its split files; `shapes`: moving shapes drawn from a seed; `world`:
-    scenes of a small world whose future is known, drawn from a seed (videoar.data_pipeline.world)."""
+    `ucf101`: the folder of that dataset with its split files; `plugin`: clips that a class of yours names; `shapes`:
+    moving shapes drawn from a seed; `world`: scenes of a small world whose future is known, drawn from a seed
+    (videoar.data_pipeline.world)."""
     path: str = ""
-    """Folder, table, tar or folder of tars: a local path or an fsspec URL."""
+    """Folder, table, tar or folder of tars: a local path or an fsspec URL. Kind `plugin` gives it to the class."""
+    plugin: str = ""
+    """`package.module:Class`: an importable ClipLister (`videoar.data_pipeline.sources.lister`), for kind `plugin`. Its
+    code runs with your permissions."""
     captions: str = ""
     """Captions of kind `folder`: a JSONL or CSV table with columns `path` (relative to the folder), `caption`, and
     optionally `label`, `start_s`, `end_s`. Empty: `<clip>.txt` next to each clip; a clip without one gets an empty
@@ -64,6 +68,8 @@ class SourceConfig:
         refuse_credentials("path", self.path)
         if not self.is_drawn and not self.path:
             raise wrong_field(self, "path", "names no folder", "give the folder or table that holds the clips")
+        if self.kind == "plugin" and not self.plugin:
+            raise wrong_field(self, "plugin", "names no class", "give `package.module:Class`")
         if self.captions and self.kind != "folder":
             raise wrong_field(self, "captions", f"belongs to kind folder, not {self.kind}", "leave it out")
         if self.is_drawn and self.num_clips < 1:

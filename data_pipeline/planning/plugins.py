@@ -1,5 +1,7 @@
 """Base classes of your own models that see clips while they are planned: scores, captions, embeddings.
 
+A class that says which clips there are is a `ClipLister` (`videoar.data_pipeline.sources.lister`).
+
 A plug-in is an importable class that gets a local path. It should use no network, and run no code or pickle from a
 model's folder: load weights with safetensors or `torch.load(weights_only=True)`; with transformers, set
 `local_files_only=True`, and do not let a repository bring its own code.
@@ -9,20 +11,18 @@ from __future__ import annotations
 
 import abc
 import hashlib
-import importlib
 import math
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.plugin_class import plugin_class
 from videoar.data_pipeline.config.datasets import PluginConfig
 
 FRAMES = 8
@@ -76,33 +76,9 @@ class ClipEmbedder(ClipModel, abc.ABC):
 
 def load_plugin(config: PluginConfig, kind: type[ClipModel]) -> Any:
     """The model that a configuration names. InputError if it is not of that kind, or its path does not exist."""
-    module_name, colon, class_name = config.plugin.partition(":")
-    if not colon or not class_name.isidentifier() or not module_name.replace(".", "_").isidentifier():
-        raise InputError(
-            f"{config.name}.plugin", config.plugin, "is not written `package.module:Class`", "name a class"
-        )
     if config.model and not Path(config.model).exists():
         raise InputError(f"{config.name}.model", config.model, "does not exist", "give a local folder or file")
-    try:
-        found = getattr(_imported(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        remedy = "install it, or put it into the current folder"
-        raise InputError(f"{config.name}.plugin", config.plugin, f"cannot be imported ({error})", remedy) from error
-    if not (isinstance(found, type) and issubclass(found, kind)):
-        raise InputError(
-            f"{config.name}.plugin",
-            config.plugin,
-            f"is not a {kind.__name__}",
-            f"derive it from videoar.data_pipeline.planning.plugins.{kind.__name__}",
-        )
-    return found(config.model)
-
-
-def _imported(name: str) -> ModuleType:
-    """A module that is installed, or else in the current folder, which stays the last place that is looked at."""
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.append(here)
-    return importlib.import_module(name)
+    return plugin_class(f"{config.name}.plugin", config.plugin, kind)(config.model)
 
 
 def model_hash(config: PluginConfig) -> str:

@@ -14,6 +14,7 @@ from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.sources.drawn import drawn_sources
 from videoar.data_pipeline.sources.folder import folder_sources
+from videoar.data_pipeline.sources.lister import listed_sources
 from videoar.data_pipeline.sources.source import Skipped, Source
 from videoar.data_pipeline.sources.table import table_sources
 from videoar.data_pipeline.sources.tars import tar_sources
@@ -64,6 +65,8 @@ def _inputs(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
         yield from tar_sources(config, max_bytes)
     elif config.kind == "ucf101":
         yield from ucf101_sources(config)
+    elif config.kind == "plugin":
+        yield from listed_sources(config)
     else:
         yield from folder_sources(config)
 

@@ -109,7 +109,7 @@ def is_absolute(path: str) -> bool:
 
 def locate(config: SourceConfig, path: str) -> tuple[Storage, str]:
     """The storage of a source's file, and its key there."""
-    if config.kind == "table" and is_absolute(path):
+    if config.kind in ("table", "plugin") and is_absolute(path):
         folder, name = posixpath.split(path)
         return Storage.open(folder or "/"), name
     return base_folder(config), path

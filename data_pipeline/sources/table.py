@@ -90,13 +90,15 @@ def _until_good(rows: Rows) -> tuple[list[Row], Row | None]:
 class BadRows:
     """Records what is left out of one table: at first by line, so that millions of bad rows stay one reason each."""
 
+    of: str = "table"
+    """What the rows are of."""
     _named: int = 0
 
     def leave_out(self, row: Row, source: str, problem: str) -> Skipped:
         """The record of a row that cannot be used; `problem` completes the sentence "the row ..."."""
         self._named += 1
         place = row.place if self._named <= _NAMED else "a row"
-        return Skipped(source=source or row.place, reason=f"{place} of the table: {problem}", kind="unreadable")
+        return Skipped(source=source or row.place, reason=f"{place} of the {self.of}: {problem}", kind="unreadable")
 
 
 def table_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
@@ -104,13 +106,17 @@ def table_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     find, bad = _finder(config), BadRows()
     with closing(checked_rows("source.path", config.path, (("uri",), ("caption", "label")))) as rows:
         for row in rows:
-            uri = str(row.values.get("uri") or "")
-            if row.problem:
-                yield bad.leave_out(row, "", row.problem)
-            elif reason := _uri_problem(uri):
-                yield Skipped(source=uri or row.place, reason=reason, kind="refused")
-            else:
-                yield row_source(row, uri if is_absolute(uri) else find(posixpath.normpath(uri)), "", bad)
+            yield uri_source(row, bad, find)
+
+
+def uri_source(row: Row, bad: BadRows, find: Callable[[str], str] = str) -> Source | Skipped:
+    """The source at a row's `uri`, or why it cannot be used; `find` looks for a relative path."""
+    uri = str(row.values.get("uri") or "")
+    if row.problem:
+        return bad.leave_out(row, "", row.problem)
+    if reason := _uri_problem(uri):
+        return Skipped(source=uri or row.place, reason=reason, kind="refused")
+    return row_source(row, uri if is_absolute(uri) else find(posixpath.normpath(uri)), "", bad)
 
 
 def _finder(config: SourceConfig) -> Callable[[str], str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from videoar.pretrain.evaluate.intervals import Interval, difference_interval, r
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.scales import ScaleSchedule
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,8 @@ def read_samples(manifest: Manifest, text: TextTokens, max_samples: int | None =
     return read_entries(manifest, text, manifest.entries[:max_samples])
 
 
-def spread(entries: Sequence[SampleEntry], count: int) -> tuple[SampleEntry, ...]:
-    """At most `count` entries at even distances, so that every part of a dataset is covered."""
+def spread(entries: Sequence[Item], count: int) -> tuple[Item, ...]:
+    """At most `count` entries (or clips) at even distances, so that every part of a dataset is covered."""
     count = min(count, len(entries))
     return tuple(entries[place * len(entries) // count] for place in range(count))
 

@@ -125,6 +125,12 @@ def psnr(frames: ClipFrames, others: ClipFrames) -> Float64[np.ndarray, " f"]:
     return 10 * np.log10(255**2 / np.maximum(error, ROUNDING_ERROR))
 
 
+def slopes(psnr: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, " n"]:
+    """Least-squares slope of each clip's PSNR over its frames, in dB per frame."""
+    frames = np.arange(psnr.shape[1]) - (psnr.shape[1] - 1) / 2
+    return psnr @ frames / (frames @ frames)
+
+
 def mean(values: Float64[np.ndarray, "n ..."]) -> Interval:
     """Mean over clips."""
     return ratio_interval(values, np.ones_like(values))

@@ -7,7 +7,7 @@ import json
 
 from videoar.cluster.ground.serialize import to_dict
 from videoar.pretrain.generate import VideoPipeline
-from videoar.pretrain.generate.guidance import parse_guidance
+from videoar.pretrain.guidance import parse_guidance
 from videoar.pretrain.model import VideoAR
 
 
@@ -21,6 +21,12 @@ def sampling_signature(pipeline: VideoPipeline, temperature: float, top_p: float
     ramp = parse_guidance(pipeline.config.guidance if guidance is None else guidance)
     corners = ",".join(f"{gamma:g}" for gamma in (ramp.first_coarse, ramp.last_coarse, ramp.first_fine, ramp.last_fine))
     return f"temperature{temperature:g}|top_p{top_p:g}|guidance={corners}"
+
+
+def device_signature(pipeline: VideoPipeline) -> str:
+    """Where the generator computes, and in which number format."""
+    weight = pipeline.model.input.weight
+    return f"{weight.device.type},{str(weight.dtype).removeprefix('torch.')}"
 
 
 def weights_hash(model: VideoAR) -> str:

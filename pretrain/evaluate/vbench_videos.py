@@ -1,19 +1,18 @@
-"""The folder of videos that VBench's tool reads: `{prompt}-{index}.mp4`, made part by part, in any order."""
+"""The videos that VBench's tool reads, by name: `{prompt}-{index}.mp4`."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.files import WRITING, write_atomically
-from videoar.pretrain.evaluate.continuation import Generator
+from videoar.cluster.ground.files import WRITING
+from videoar.pretrain.evaluate.made_videos import seed_of
 from videoar.pretrain.generate import Request
 from videoar.pretrain.generate.prompts import lines_of, read_text
 
@@ -41,10 +40,10 @@ class WantedVideo:
         """The file's name."""
         return f"{self.prompt}-{self.index}.mp4"
 
-    def seed(self, seed: int) -> int:
-        """A seed that depends on nothing else, so that parts and interruptions do not change a video."""
-        digest = hashlib.sha256(f"{seed}/{self.index}/{self.prompt}".encode()).digest()
-        return int.from_bytes(digest[:8]) >> 1
+    def request(self, sampled: Request) -> Request:
+        """Prompt and picture, and a seed of its own."""
+        seed = seed_of(sampled.seed, self.index, self.prompt)
+        return replace(sampled, prompt=self.prompt, image=self.image, seed=seed)
 
 
 def read_prompts(path: Path) -> dict[str, int]:
@@ -88,44 +87,6 @@ def find_images(path: Path, prompts: Iterable[str], folder: Path) -> dict[str, P
     return found
 
 
-def claim_folder(out: Path, signature: str) -> None:
-    """Make the folder, and OUT.json with the signature next to it: VBench reads every file inside as a video.
-
-    InputError if the folder has videos of other weights or sampling.
-    """
-    record = out.with_name(f"{out.name}.json")
-    if record.exists():
-        before = _signature(record)
-        if before != signature:
-            problem = f"has videos of {before}, and these are of {signature}"
-            raise InputError("out", out, problem, "name another folder, or remove this one and its .json")
-    elif out.exists() and any(out.iterdir()):
-        raise InputError("out", out, f"has files, and no {record.name} is next to it", "name a new or an empty folder")
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(record, json.dumps({"signature": signature}) + "\n")
-
-
-def make_videos(
-    generator: Generator, wanted: Sequence[WantedVideo], out: Path, sampled: Request, batch: int
-) -> Iterator[int]:
-    """Make the videos that the folder lacks; yields how many of the wanted ones are there.
-
-    `sampled` says how, but for prompt, picture and seed.
-    """
-    missing = [video for video in wanted if not (out / video.name).exists()]
-    done = len(wanted) - len(missing)
-    yield done
-    for start in range(0, len(missing), batch):
-        part = missing[start : start + batch]
-        requests = [
-            replace(sampled, prompt=video.prompt, image=video.image, seed=video.seed(sampled.seed)) for video in part
-        ]
-        for video, made in zip(part, generator.batch(requests), strict=True):
-            made.save(out / video.name)
-        done += len(part)
-        yield done
-
-
 def _from_json(path: Path, text: str) -> dict[str, int]:
     """Entries with a prompt and its dimensions; a prompt with two entries gets the larger number of videos."""
     try:
@@ -147,11 +108,3 @@ def _check_name(path: Path, prompt: str) -> None:
     if len(name.encode()) > _LONGEST_NAME:
         problem = f"is too long for the name of a file, which has at most {_LONGEST_NAME} bytes"
         raise InputError("prompts", f"{path}: {short(prompt)}", problem, "shorten it")
-
-
-def _signature(record: Path) -> str:
-    try:
-        return str(json.loads(record.read_text())["signature"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = "is not the record of a folder of videos"
-        raise InputError("out", record, problem, "move it away, or name another folder") from error

@@ -4,9 +4,9 @@ It runs without the training and data extras (T5 prompts need transformers). It 
 the counter-based draws of `batch`.
 """
 
-from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.pipeline import VideoPipeline
 from videoar.pretrain.generate.request import Request
 from videoar.pretrain.generate.result import Video
+from videoar.pretrain.guidance import Guidance
 
 __all__ = ["Guidance", "Request", "Video", "VideoPipeline"]

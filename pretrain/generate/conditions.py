@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Shaped
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.request import Request
 from videoar.pretrain.generate.sampler import Sampling
+from videoar.pretrain.guidance import Guidance, parse_guidance
 from videoar.pretrain.model.pretrained import ExportConfig
 from videoar.pretrain.model.vocabulary import LabelText, TableText, text_tokens
 

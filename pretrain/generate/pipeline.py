@@ -15,11 +15,11 @@ from videoar.data_pipeline.decoding.given import check_given
 from videoar.pretrain.generate.background import Frames, decoded
 from videoar.pretrain.generate.conditions import Conditions, TextSide
 from videoar.pretrain.generate.continuation import GivenClip, Picture, check_image, encode_history, given_frames
-from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.request import LongVideo, Request, check_equal
 from videoar.pretrain.generate.result import Video
 from videoar.pretrain.generate.sampler import OnScale, sample_frames
 from videoar.pretrain.generate.shots import Shot, plan_shots, untrained
+from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import ClipShape, ExportConfig, find_export, read_config, tokenizer_folder
 from videoar.tokenizer import VideoTokenizer

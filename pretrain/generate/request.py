@@ -10,7 +10,7 @@ from videoar.cluster.ground.checks import check_fields, is_utf8
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP, ZeroOrMore
 from videoar.pretrain.generate.continuation import GivenClip, Picture
-from videoar.pretrain.generate.guidance import Guidance, parse_guidance
+from videoar.pretrain.guidance import Guidance, parse_guidance
 
 LongVideo = Literal["sliding", "reencode"]
 

@@ -14,7 +14,7 @@ from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.limits import Temperature, TopP
 from videoar.pretrain.batch.draws import Stream, draw
 from videoar.pretrain.generate.decoder import CachedDecoder
-from videoar.pretrain.generate.guidance import Guidance, guided
+from videoar.pretrain.guidance import Guidance, guided
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.limits import check_limits
 from videoar.tokenizer import bsq, residual

@@ -26,6 +26,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
 from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore, PixelFrames, ZeroOrMore
 from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.cluster.ground.shipped import Shipped
 from videoar.pretrain.config import ModelConfig
 from videoar.tokenizer.files import shipped_folder
 from videoar.tokenizer.scales import ScaleSchedule
@@ -38,8 +39,9 @@ OF_TOKENIZER = (f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
 BESIDE = (CARD, *OF_TOKENIZER)
 """Files of an export besides configuration and weights."""
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-SHIPPED = Path(__file__).parents[1] / "weights"
-"""Folder of the exports that ship with the package."""
+SHIPPED = Shipped(Path(__file__).parents[1] / "weights", CONFIG)
+find_export, shipped_exports = SHIPPED.find, SHIPPED.names
+"""Exports by path or by name (`small-world`); and the names of those that ship."""
 FORMAT = 1
 """Version of this format: of the fields of config.json and of the names of parameters."""
 MAX_SHARD_BYTES = 4 << 30
@@ -110,17 +112,6 @@ class ExportConfig:
     shipped_tokenizer: str = ""
     """Name of the tokenizer, if it ships with the package and is not in tokenizer/."""
     provenance: Provenance = field(default_factory=Provenance)
-
-
-def find_export(name: str | Path) -> Path:
-    """The folder of an export: a path, or that of weights that ship with the package, by name (`small-world`)."""
-    shipped = SHIPPED / name
-    return shipped if not Path(name).exists() and (shipped / CONFIG).is_file() else Path(name)
-
-
-def shipped_exports() -> tuple[str, ...]:
-    """Names of the weights that ship with the package."""
-    return tuple(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}")))
 
 
 def tokenizer_folder(export: Path, config: ExportConfig) -> Path:

@@ -76,8 +76,8 @@ class Reporter:
         figures = (
             f"loss {record['loss']:.4f}  bits {record['bit_accuracy']:.3f}  {record['tokens_per_s']:,.0f} tokens/s"
         )
-        line = {key: record[key] for key in ("step", "stage", "loss", "bit_accuracy", "tokens_per_s")}
-        line["of"] = self._num_steps
+        line = {"step": record["step"], "of": self._num_steps, "stage": record["stage"]}
+        line |= {key: float(f"{record[key]:.4g}") for key in ("loss", "bit_accuracy", "tokens_per_s")}
         self._progress.show(record["stage"], record["step"] + 1, self._num_steps, figures, line)
 
     def committed(self, step: int) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from videoar.pretrain.evaluate.continuation import slopes
+
 ASKED = ("colour", "shape", "direction")
 """What every prompt asks for, and is measured."""
 
@@ -53,12 +55,6 @@ def accuracy_by_flips(sums: Sums) -> dict[float, float]:
     """M1: accuracy of the last trained frame by the share of flipped bits in its history, from 0 on."""
     of_clips = {0.0: _last_clean(sums)} | {float(ratio): _array(of) for ratio, of in sums["flipped"].items()}
     return {ratio: float(right.mean() / sums["frame_bits"]) for ratio, right in sorted(of_clips.items())}
-
-
-def slopes(psnr: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, " n"]:
-    """Least-squares slope of each clip's PSNR over its frames, in dB per frame."""
-    frames = np.arange(psnr.shape[1]) - (psnr.shape[1] - 1) / 2
-    return psnr @ frames / (frames @ frames)
 
 
 def _array(values: Any) -> Float64[np.ndarray, ...]:

@@ -14,12 +14,12 @@ from videoar.data_pipeline.shards.sample import Sample
 from videoar.data_pipeline.sources.drawn import draw_clip
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene, scene
+from videoar.pretrain.evaluate import probes
 from videoar.pretrain.evaluate.bits import copy_tables
 from videoar.pretrain.evaluate.continuation import ClipFrames, continue_clips, make_clips, psnr, rebuild
 from videoar.pretrain.evaluate.world.places import place_errors
 from videoar.pretrain.evaluate.world.score import look, verdicts
 from videoar.pretrain.generate import Request, VideoPipeline
-from videoar.pretrain.study import probes
 from videoar.pretrain.study.definition import Probes
 from videoar.pretrain.study.figures import ASKED
 from videoar.tokenizer.config import ClipBucket

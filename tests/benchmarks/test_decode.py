@@ -12,8 +12,8 @@ from videoar.benchmarks.cases import Options
 from videoar.benchmarks.decode import CASES, rows
 from videoar.benchmarks.material import model_of
 from videoar.benchmarks.naive_decode import naive_bits
-from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
+from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.tokenizer.scales import ScaleSchedule
 

@@ -28,13 +28,14 @@ def test_the_page_leads_from_a_folder_to_a_video(
     for name, text in re.findall(r'```yaml title="([\w.]+)"\n(.*?)```', PAGE, re.DOTALL):
         Path(name).write_text(text)
     lines = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
-    assert len(lines) == 8
+    assert len(lines) == 10
     for line in lines:
         words = shlex.split(line)
         assert words[0] == "videoar"
         assert main(words[1:]) == 0, capsys.readouterr().err
         if words[1] == "init":
-            short = re.sub(r"steps: \d{2,}", "steps: 3", Path("my.yaml").read_text())
-            Path("my.yaml").write_text(short.replace("stride_s: 0.02", "stride_s: 0.5"))
+            written = Path(words[words.index("--out") + 1])
+            short = re.sub(r"steps: \d{2,}", "steps: 3", written.read_text())
+            written.write_text(short.replace("stride_s: 0.02", "stride_s: 0.5"))
     assert "<svg" in Path("runs/my/report.html").read_text()
     assert Path("my.mp4").stat().st_size > 1000

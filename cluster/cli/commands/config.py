@@ -19,6 +19,8 @@ from videoar.cluster.ground.overrides import differences
 class Config:
     """Show the resolved recipe as YAML; with --diff, the fields in which two recipes differ.
 
+    Without RECIPE: every recipe in configs/, with what it needs and costs.
+
     RECIPE is a name in configs/ (`debug`), with a number of devices if it has several layouts (`t2v_4b@64`),
     or the path of a saved config.yaml. Any field can be overridden:
     `videoar config debug --model.width 128 --stages.video.steps 4`; `videoar config debug --help` lists them all.
@@ -38,6 +40,11 @@ def config(words: Sequence[str], prog: str) -> int:
 
     if "--budget" in words:
         raise InputError("budget", True, "is not an option: costs have a command", "run `videoar plan RECIPE`")
+    if not words:
+        from videoar.cluster.cli.recipe_list import recipe_list
+
+        say(recipe_list())
+        return 0
     options, recipe, _ = parse_with_recipe(Config, words, prog)
     if options.diff is not None and options.overrides:
         raise InputError("overrides", True, "has no effect with --diff", "give one of them")

@@ -176,7 +176,7 @@ def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options
             for number, batch in enumerate(planned):
                 for job in batch if options.prompts is not None else ():
                     record(job, _weights(pipeline))
-                make(pipeline, batch, kind, partial(_show, line, passes, number, begun))
+                make(pipeline, batch, kind, partial(_show, line, passes, number))
                 made += batch
     finally:  # also those before an error; while the bar is shown, rich would send them to stderr
         for job in made:
@@ -187,14 +187,12 @@ def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options
         warn(f"{what}: took {time.monotonic() - begun:.1f} s")
 
 
-def _show(line: ProgressLine, passes: list[int], number: int, begun: float, progress: Progress) -> None:
-    """Which frame and scale, of which batch, and how long the rest will take."""
+def _show(line: ProgressLine, passes: list[int], number: int, progress: Progress) -> None:
+    """Which frame and scale, of which batch."""
     done, total = sum(passes[:number]) + progress.done, sum(passes)
     figures = progress.words + (f"  batch {number + 1}/{len(passes)}" if len(passes) > 1 else "")
-    eta_s = round((time.monotonic() - begun) / done * (total - done), 1)
     place = {"batch": number, "frame": progress.frame, "scale": progress.scale}
-    facts = {"task": "generate", "done": done, "total": total, **place, "eta_s": eta_s}
-    line.show("generate", done, total, figures, facts)
+    line.show("generate", done, total, figures, {"task": "generate", "done": done, "total": total, **place})
 
 
 def _checked(options: Generate, requests: list[Request], pipeline: VideoPipeline) -> list[Request]:

@@ -27,6 +27,10 @@ class Init:
     `videoar init clips/ --out my.yaml`
     `videoar train my.yaml --run runs/my`
 
+    Or go on from weights, which takes fewer clips and steps than a new model:
+    `videoar init clips/ --init small-world --out my.yaml`
+    `videoar train my.yaml --init small-world --run runs/my`
+
     Sizes, frame rates and lengths are read from the headers of at most 64 files; nothing is decoded whole. The model,
     packs and steps fit this machine's memory and rate, by the estimates of `videoar plan` if it has GPUs.
     """
@@ -37,6 +41,9 @@ class Init:
     """YAML file to write; printed on stdout if not given."""
     hours: Hours | None = None
     """Hours that training should take, by estimate; 0.2 on a CPU and 4 on GPUs if not given."""
+    init: Annotated[str | None, arg(metavar="WEIGHTS")] = None
+    """Folder of exported weights, or the name of some that ship: the recipe has their model and tokenizer, and trains
+    them on; a new model if not given."""
     name: str | None = None
     """Name of the recipe; that of FILE, or of the folder, if not given."""
     force: bool = False
@@ -49,12 +56,17 @@ def init(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.new_recipe.choose import choose
     from videoar.cluster.new_recipe.clips import look_at, name_of
     from videoar.cluster.new_recipe.machine import this_machine
+    from videoar.cluster.new_recipe.start import start_from
     from videoar.cluster.new_recipe.write import commented
 
-    with typed_as(path="CLIPS"):
-        _, clips = raise_all(lambda: _check_out(options), lambda: look_at(options.clips))
+    with typed_as(path="CLIPS", weights="init"):
+        _, start, clips = raise_all(
+            lambda: _check_out(options),
+            lambda: start_from(options.init) if options.init else None,
+            lambda: look_at(options.clips),
+        )
     machine = this_machine()
-    choice = choose(clips, machine, options.name or name_of(str(options.out or options.clips)), options.hours)
+    choice = choose(clips, machine, options.name or name_of(str(options.out or options.clips)), options.hours, start)
     text = commented(choice, clips, machine)
     for line in _remarks(clips.problems):
         warn(line)
@@ -63,7 +75,8 @@ def init(words: Sequence[str], prog: str) -> int:
         return 0
     write_atomically(options.out, text)
     say(str(options.out))
-    warn(f"next: videoar train {options.out} --run runs/{choice.recipe.name}")
+    init = f" --init {start.weights}" if start else ""
+    warn(f"next: videoar train {options.out}{init} --run runs/{choice.recipe.name}")
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from videoar.cluster.ground.serialize import to_dict
-from videoar.data_pipeline.shards.sample import Sample
+from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.evaluate.bits import evaluate_bits
@@ -24,11 +24,11 @@ from videoar.pretrain.evaluate.continuation import (
     psnr,
 )
 from videoar.pretrain.evaluate.signature import weights_hash
+from videoar.pretrain.evaluate.tokenized import Tokenized, tokenize
 from videoar.pretrain.evaluate.world.held_out import drawn, held_out, reference
 from videoar.pretrain.evaluate.world.places import compared, place_errors
 from videoar.pretrain.evaluate.world.plan import GIVEN, WorldPlan, lengths, signature, world_shape
 from videoar.pretrain.evaluate.world.score import Verdict, look, score, verdicts
-from videoar.pretrain.evaluate.world.tokenized import samples, tokenize
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import ClipShape
 
@@ -168,3 +168,18 @@ def bits(pipeline: VideoPipeline, shape: ClipShape, plan: WorldPlan) -> dict[str
 
     held, others = (tokenized(choose(plan.seed, plan.clips)) for choose in (held_out, reference))
     return evaluate_bits(pipeline.model, held, others, pipeline.config.window).to_dict()
+
+
+def samples(
+    pipeline: VideoPipeline, scenes: Sequence[Scene], clips: Sequence[Tokenized], schedule: str
+) -> list[Sample]:
+    """Clips as the samples that a reader of shards would give: bits and caption."""
+    return [
+        Sample(
+            SampleEntry(str(index), index, "world", schedule, len(clip.bits), caption(what), None, "", 0, 0),
+            PackedBits.of(clip.bits),
+            None,
+            pipeline.condition(caption(what)),
+        )
+        for index, (what, clip) in enumerate(zip(scenes, clips, strict=True))
+    ]

@@ -8,7 +8,7 @@ from typing import Annotated
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits, OneOrMore, Temperature, TopP
 from videoar.data_pipeline.world.scene import FIRST_STRAIGHT_S
-from videoar.pretrain.evaluate.signature import sampling_signature, weights_signature
+from videoar.pretrain.evaluate.signature import device_signature, sampling_signature, weights_signature
 from videoar.pretrain.evaluate.world.held_out import MOST_SEEDS
 from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.model.pretrained import ClipShape
@@ -82,11 +82,10 @@ def lengths(shape: ClipShape) -> tuple[int, int]:
 
 def signature(pipeline: VideoPipeline, shape: ClipShape, plan: WorldPlan) -> str:
     """One line that is equal for figures that may be compared: it names all that they depend on."""
-    weight = pipeline.model.input.weight
     return (
         f"world|{weights_signature(pipeline)}"
         f"|{shape.schedule}|T{shape.num_frames}@{shape.fps:g}fps|window{pipeline.config.window}"
         f"|prompts{plan.prompts}+{plan.prompts}|clips{plan.clips}|given{GIVEN}"
         f"|{sampling_signature(pipeline, plan.temperature, plan.top_p, plan.guidance)}|batch{plan.batch}"
-        f"|{weight.device.type},{str(weight.dtype).removeprefix('torch.')}|seed{plan.seed}|v{VERSION}"
+        f"|{device_signature(pipeline)}|seed{plan.seed}|v{VERSION}"
     )

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 
-from videoar.cluster.cli.output import complain, say
+from videoar.cluster.cli.output import complain, say, say_facts
 
 
 def test_results_and_errors_are_apart(capsys: pytest.CaptureFixture[str]) -> None:
@@ -11,3 +14,34 @@ def test_results_and_errors_are_apart(capsys: pytest.CaptureFixture[str]) -> Non
     complain(ValueError("two\nlines   of text"))
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("a result\n", "two lines of text\n")
+
+
+FACTS = {
+    "url": "/a",
+    "psnr_db": 29.80001,
+    "by": {"scale": [0.5, 1.0], "left_out": {}},
+    "problems": ["x", "y"],
+    "rfvd": None,
+}
+SHOWN = """\
+url          /a
+psnr db      29.8
+by.scale     0.5 1
+by.left out  none
+problems     x; y
+rfvd         none
+
+"""
+
+
+def test_figures_are_rows_on_a_terminal_and_json_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People read rows and scripts read JSON; a script that asks for JSON gets it, whatever it runs in."""
+    say_facts(FACTS)
+    assert json.loads(capsys.readouterr().out) == FACTS
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    say_facts(FACTS)
+    assert capsys.readouterr().out == SHOWN
+    say_facts(FACTS, asked_json=True)
+    assert json.loads(capsys.readouterr().out) == FACTS

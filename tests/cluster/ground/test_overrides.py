@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from videoar.cluster.ground.errors import InputError
@@ -50,9 +52,20 @@ def test_naming_a_field_of_an_absent_part_makes_the_part() -> None:
     assert layouts == [None, ParallelConfig(tensor=2, zero_stage=1), None]
 
 
+def test_all_names_every_part() -> None:
+    """Recipes of many datasets read one disk; one that is forgotten would be read from another."""
+    _, flags = split_flags("--stages.all.steps 4 --data.datasets.all.bucket.fps 12".split())
+    changed = override(RECIPE, flags)
+    assert {stage.steps for stage in changed.stages} == {4}
+    assert {dataset.bucket.fps for dataset in changed.data.datasets} == {12.0}
+    one = replace(RECIPE, stages=(replace(RECIPE.stages[0], name="all"), *RECIPE.stages[1:]))
+    assert [stage.steps for stage in override(one, {"stages.all.steps": ["4"]}).stages] == [4, 6, 6]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--stages.all.step 2", "--stages.all.step=2: is not a field; did you mean --stages.long.steps?"),
         ("--parallel.tensr 2", "--parallel.tensr=2: is not a field; did you mean --parallel.tensor?"),
         ("--tensor 2", "--tensor=2: is not a field; did you mean --parallel.tensor?"),
         ("--xyzzy 2", "--xyzzy=2: is not a field; see --help"),

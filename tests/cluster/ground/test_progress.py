@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
-from videoar.cluster.ground.progress import ProgressLine
+from videoar.cluster.ground.progress import ProgressLine, TimeLeft
 
 
 def test_progress_without_a_terminal_is_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,7 +16,7 @@ def test_progress_without_a_terminal_is_json(capsys: pytest.CaptureFixture[str])
         for clips in range(50):  # the last input has many clips
             line(100, 100, {"clips": clips})
     lines = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
-    assert lines[-1] == {"task": "work", "done": 100, "total": 100, "clips": 49}
+    assert lines[-1] == {"task": "work", "done": 100, "total": 100, "clips": 49, "eta_s": 0.0}
     assert len(lines) == 2
 
 
@@ -25,3 +26,15 @@ def test_a_line_of_one_s_own_is_written_as_it_is(capsys: pytest.CaptureFixture[s
         line.go_back(0)
         line.show("images", 2, 2, "loss 0.7", {"step": 1, "of": 2})
     assert json.loads(capsys.readouterr().err) == {"step": 1, "of": 2}
+
+
+def test_the_time_left_is_that_of_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed job has done much before its clock began; and one measurement after the other has its own time."""
+    clock = iter((10.0, 20.0, 30.0, 40.0, 50.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    left = TimeLeft()
+    assert left("a", 900, 1000) is None
+    assert left("a", 950, 1000) == 10.0
+    assert left("b", 950, 1000) is None, "other work"
+    assert left("b", 10, 1000) is None, "sent back"
+    assert left("b", 20, None) is None

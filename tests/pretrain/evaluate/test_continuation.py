@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from videoar.pretrain.config import ModelConfig, TextConfig
-from videoar.pretrain.evaluate.continuation import evaluate_continuation, psnr, rebuild
+from videoar.pretrain.evaluate.continuation import evaluate_continuation, psnr, rebuild, slopes
 from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.pretrained import ClipShape, ExportConfig
@@ -57,3 +57,9 @@ def test_a_still_clip_is_repeated_perfectly(pipeline: VideoPipeline) -> None:
     report = evaluate_continuation(pipeline, still, 5, [Request(prompt="")] * 2)
     assert report.repeated.min() > 58.9
     assert report.to_dict()["gain_over_repeated"]["overall"]["high"] < 0
+
+
+def test_slopes_are_least_squares() -> None:
+    """As numpy has them."""
+    values = np.random.default_rng(0).normal(20, 3, (4, 12))
+    np.testing.assert_allclose(slopes(values), np.polyfit(np.arange(12), values.T, 1)[0])

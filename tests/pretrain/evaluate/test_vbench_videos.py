@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.evaluate.vbench_videos import WantedVideo, find_images, make_videos, read_prompts, wanted_videos
+from videoar.pretrain.evaluate.made_videos import make_videos
+from videoar.pretrain.evaluate.vbench_videos import WantedVideo, find_images, read_prompts, wanted_videos
 from videoar.pretrain.generate import Request, Video
 
 
@@ -41,8 +42,10 @@ def test_the_suite_counts_as_vbench_counts(tmp_path: Path) -> None:
 def test_seeds_differ_by_prompt_index_and_seed() -> None:
     """Five equal videos of a prompt would be one sample."""
     videos = [WantedVideo(prompt, index) for prompt in ("a cat", "a dog") for index in range(5)]
-    assert len({video.seed(seed) for video in videos for seed in (0, 1)}) == 20
-    assert all(0 <= video.seed(0) < 2**63 for video in videos)
+    assert len({video.request(Request(seed=seed)).seed for video in videos for seed in (0, 1)}) == 20
+    assert WantedVideo("a cat", 1).request(Request(seed=7)).seed == 6594516384441223429, (
+        "a folder that was begun is completed"
+    )
 
 
 def test_parts_give_what_one_run_gives(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from videoar.pretrain.batch.frame_mask import window_mask
 from videoar.pretrain.batch.pack import model_inputs
 from videoar.pretrain.config import ModelConfig, RopeKind, TextConfig
 from videoar.pretrain.generate.decoder import CachedDecoder
-from videoar.pretrain.generate.guidance import Guidance, parse_guidance
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_bits, sample_frames
+from videoar.pretrain.guidance import Guidance, parse_guidance
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment

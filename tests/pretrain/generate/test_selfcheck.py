@@ -12,8 +12,8 @@ from videoar.pretrain.batch.pack import Pack, plain_pack
 from videoar.pretrain.config import MixturePart, ModelConfig, StageConfig, TextConfig
 from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.generate.decoder import CachedDecoder
-from videoar.pretrain.generate.guidance import Guidance
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_frames
+from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.scales import HistoryKind, ScaleSchedule

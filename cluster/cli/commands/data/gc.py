@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared, each_dataset
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import say_facts
 from videoar.cluster.ground.limits import Limits
 
 
@@ -22,6 +21,8 @@ class GcData:
     min_age_s: Annotated[float, Limits(0, 1e9)] = 3600.0
     """Keep what was written in the last MIN-AGE-S seconds: a run may be about to commit it. Use 0 only when no run is
     active; otherwise shards of that run may be lost, which `videoar data verify --repair` finds."""
+    json: bool = False
+    """Print JSON on a terminal, too."""
 
 
 def gc(words: Sequence[str], prog: str) -> int:
@@ -29,7 +30,7 @@ def gc(words: Sequence[str], prog: str) -> int:
     from videoar.data_pipeline.preparing.gc import gc as clear
 
     def report(url: str) -> bool:
-        say(json.dumps({"url": url, "removed": clear(url, min_age_s=options.min_age_s)}))
+        say_facts({"url": url, "removed": clear(url, min_age_s=options.min_age_s)}, asked_json=options.json)
         return True
 
     return each_dataset(options.url, report)

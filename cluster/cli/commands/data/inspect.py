@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared
-from videoar.cluster.cli.output import say, warn
+from videoar.cluster.cli.output import say_facts, warn
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import OneOrMore
@@ -33,8 +32,8 @@ SHEET = "sheet.png"
 class InspectData:
     """Show what is in a shard: its header, its samples, and the clips that the tokenizer decodes from their bits.
 
-    Prints the header and one JSON line per sample, with the file that it is from and its first and last second there;
-    writes a contact sheet (one row per clip) and an MP4 of each clip.
+    Prints the header and each sample, with the file that it is from and its first and last second there (JSON lines if
+    they do not go to a terminal); writes a contact sheet (one row per clip) and an MP4 of each clip.
     """
 
     url: Prepared
@@ -51,6 +50,8 @@ class InspectData:
     """Decode at most N clips."""
     force: bool = False
     """Replace files of the same names in the folder."""
+    json: bool = False
+    """Print JSON on a terminal, too."""
 
 
 def inspect(words: Sequence[str], prog: str) -> int:
@@ -66,12 +67,13 @@ def inspect(words: Sequence[str], prog: str) -> int:
     tokenizer = _tokenizer(options)
     check_tokenizer(manifest, tokenizer)
     warn(tokenizer.warning)
-    say(json.dumps({"shard": entries[0].shard, "num_samples": len(entries), **header_of(manifest, entries[0])}))
+    header = {"shard": entries[0].shard, "num_samples": len(entries), **header_of(manifest, entries[0])}
+    say_facts(header, asked_json=options.json)
     sources = origins(manifest, entries)
     for entry in entries:
-        say(json.dumps(asdict(entry) | sources.get(entry.key, {})))
+        say_facts(asdict(entry) | sources.get(entry.key, {}), asked_json=options.json)
     clips = _decoded(manifest, entries[: options.clips], tokenizer)
-    say(json.dumps({"sheet": str(_save(clips, options.out, manifest.fps))}))
+    say_facts({"sheet": str(_save(clips, options.out, manifest.fps))}, asked_json=options.json)
     return 0
 
 

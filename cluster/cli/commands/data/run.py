@@ -15,7 +15,7 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.commands.data.urls import Output, output_url
-from videoar.cluster.cli.output import resume_line, say, warn
+from videoar.cluster.cli.output import resume_line, say, say_facts, warn
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.preparing.prepare import DataProgress
@@ -96,7 +96,7 @@ def _run(words: Sequence[str], prog: str) -> int:
         say(json.dumps({"datasets": made, "seconds": round(time.monotonic() - began, 2), **last}))
         return 0
     for name, url in made.items():
-        say(json.dumps({"dataset": name, "url": url}))
+        say_facts({"dataset": name, "url": url})
     return 0
 
 

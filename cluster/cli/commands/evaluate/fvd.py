@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import only_with, parse, typed_as
-from videoar.cluster.cli.output import say, telling
+from videoar.cluster.cli.output import in_json, say, telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder
 from videoar.cluster.ground.limits import DrawingSeed, FramesPerSecond, OneOrMore
@@ -110,8 +109,8 @@ def fvd(words: Sequence[str], prog: str) -> int:
         return 0
     real, generated = (joined(features, detector, kind) for kind, features in found.items())
     result = compare(real, generated, detector, protocol)
-    in_json = options.json or not sys.stdout.isatty()
-    say(json.dumps({**result.to_dict(), "protocol": protocol.name, "left_out": left_out}) if in_json else str(result))
+    as_json = in_json(options.json)
+    say(json.dumps({**result.to_dict(), "protocol": protocol.name, "left_out": left_out}) if as_json else str(result))
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import in_json, say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,7 @@ def vbench_score(words: Sequence[str], prog: str) -> int:
 
     results = read_results(options.results)
     score = aggregate(results)
-    if options.json or not sys.stdout.isatty():
+    if in_json(options.json):
         say(json.dumps({**asdict(score), "results": results}))
         return 0
     for name in ("total", "quality", "semantic" if score.i2v is None else "i2v"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import in_json, say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
 from videoar.cluster.ground.limits import Limits, OneOrMore, Temperature, TopP
@@ -84,7 +83,7 @@ def world(words: Sequence[str], prog: str) -> int:
             found = evaluate_world(pipeline, plan, _teller(progress))
     if options.out is not None:
         _write(options.out, found)
-    say(json.dumps(found.report) if options.json or not sys.stdout.isatty() else card(found.report))
+    say(json.dumps(found.report) if in_json(options.json) else card(found.report))
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
-from videoar.cluster.cli.output import say, telling
+from videoar.cluster.cli.output import say_facts, telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateTokenizer:
-    """Measure what a tokenizer keeps of the clips in a folder, as one JSON line.
+    """Measure what a tokenizer keeps of the clips in a folder, as one JSON line if it does not go to a terminal.
 
     It reports PSNR and SSIM between each clip and its reconstruction from bits: of whole clips, by frame, of the
     motion, and after each scale; the entropy of a bit at each scale (1: a fair coin, 0: constant), a histogram over
@@ -74,6 +73,8 @@ class EvaluateTokenizer:
     """Clips in the picture, evenly spread over all."""
     force: bool = False
     """Replace the picture if it exists."""
+    json: bool = False
+    """Print JSON on a terminal, too."""
 
 
 def evaluate(words: Sequence[str], prog: str) -> int:
@@ -99,7 +100,7 @@ def evaluate(words: Sequence[str], prog: str) -> int:
         _draw(rows, options.picture)
     shape = {"size": options.size, "num_frames": bucket.num_frames, "fps": bucket.fps}
     line = signature(tokenizer, names, options.size, bucket.num_frames, bucket.fps)
-    say(json.dumps({**found, **shape, "left_out": dict(left_out), "signature": line}))
+    say_facts({**found, **shape, "left_out": dict(left_out), "signature": line}, asked_json=options.json)
     return 0
 
 

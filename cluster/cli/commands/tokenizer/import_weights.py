@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import OutFolder, parse
-from videoar.cluster.cli.output import say, warn
+from videoar.cluster.cli.output import say_facts, warn
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import BitsPerToken, Limits
 
@@ -27,7 +26,7 @@ class ImportTokenizer:
 
     On one frame the result equals the image tokenizer; it must be trained before it is used for video. A recipe's
     train.inflate_from starts from it, if the recipe's `tokenizer` has the same fields. If the number of bits per token
-    differs, the two layers at the latent are initialised anew. Lines on stderr and one JSON line say what was loaded,
+    differs, the two layers at the latent are initialised anew. Lines on stderr and the result say what was loaded,
     initialised and ignored; the last line on stderr is the command that trains the result.
     """
 
@@ -41,6 +40,8 @@ class ImportTokenizer:
     """Frames that a convolution spans; the file's kernels become the last of them. 1 makes an image tokenizer."""
     temporal_layers: Literal["all", "resampling"] = "all"
     """Which convolutions span several frames, as in the recipe that trains it: `resampling` costs a third."""
+    json: bool = False
+    """Print JSON on a terminal, too."""
 
 
 def import_weights(words: Sequence[str], prog: str) -> int:
@@ -64,7 +65,7 @@ def import_weights(words: Sequence[str], prog: str) -> int:
         warn(line)
     names = ("key", "loaded", "loaded_parameters", "reinitialised", "inflated", "ignored")
     report = {name: getattr(found, name) for name in names}
-    say(json.dumps({"out": str(options.out), "hash": found.tokenizer.hash, **report}))
+    say_facts({"out": str(options.out), "hash": found.tokenizer.hash, **report}, asked_json=options.json)
     return 0
 
 

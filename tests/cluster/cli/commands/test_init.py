@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from videoar.cluster.entry import main
 from videoar.configs.load import load_recipe
+from videoar.pretrain.config import TextConfig
+from videoar.pretrain.model.pretrained import find_export, read_config
+from videoar.pretrain.run_folder import read_lines
+from videoar.tokenizer import open_tokenizer
 
 from ....data_pipeline.videos import scene, write_frames, write_video
+from ....exported import MODEL, export_folder
 
 pytestmark = pytest.mark.slow
 
@@ -74,3 +80,31 @@ def test_a_folder_without_clips_is_refused(
         (tmp_path / name).write_bytes(b"\0" * 2000)
     assert main(["init", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"CLIPS={tmp_path}: {problem}")
+
+
+def test_a_recipe_goes_on_from_weights(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another model or tokenizer than that of the weights is refused by `train --init`, minutes later."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", str(clips), "--init", "small-world", "--out", "films.yaml"]) == 0
+    assert capsys.readouterr().err.endswith("next: videoar train films.yaml --init small-world --run runs/films\n")
+    recipe, weights = load_recipe(Path("films.yaml")), read_config(find_export("small-world"))
+    assert recipe.model == weights.model
+    assert open_tokenizer(recipe.data.tokenizer).hash == weights.tokenizer_hash
+    shown = [f"--stages.{stage.name}.steps" for stage in recipe.stages]
+    steps = [word for field in shown for word in (field, "1")]
+    assert main(["train", "films.yaml", "--init", "small-world", "--run", "run", "--quiet", *steps]) == 0
+    assert [line["step"] for line in read_lines(Path("run/metrics.jsonl"))] == [0, 1]
+
+
+def test_weights_that_no_folder_fits_are_refused(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Clips of a folder have captions, not class numbers."""
+    labels = replace(MODEL, text=TextConfig(kind="label", num_classes=3))
+    folder = export_folder(tmp_path / "classes", labels)
+    assert main(["init", str(clips), "--init", str(folder)]) == 2
+    assert capsys.readouterr().err.startswith(f"init={folder}: was trained on class numbers")
+    assert main(["init", str(clips), "--init", "gone"]) == 2
+    assert capsys.readouterr().err.startswith("init=gone: holds no config.json")

@@ -1,4 +1,4 @@
-"""Drawn clips through the tokenizer, in memory: their bits as samples, and what is decoded from them."""
+"""Clips through the tokenizer, in memory: their bits, and what is decoded from them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
-from videoar.data_pipeline.world.captions import caption
-from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.evaluate.continuation import ClipFrames
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.video import to_frames
@@ -36,18 +33,3 @@ def tokenize(pipeline: VideoPipeline, clips: Sequence[ClipFrames], batch: int) -
         made = through_bits(pipeline.tokenizer, from_bytes(frames.to(device)))
         found += map(Tokenized, made.bits.cpu().numpy(), to_frames(made.decoded))
     return found
-
-
-def samples(
-    pipeline: VideoPipeline, scenes: Sequence[Scene], clips: Sequence[Tokenized], schedule: str
-) -> list[Sample]:
-    """Clips as the samples that a reader of shards would give: bits and caption."""
-    return [
-        Sample(
-            SampleEntry(str(index), index, "world", schedule, len(clip.bits), caption(what), None, "", 0, 0),
-            PackedBits.of(clip.bits),
-            None,
-            pipeline.condition(caption(what)),
-        )
-        for index, (what, clip) in enumerate(zip(scenes, clips, strict=True))
-    ]

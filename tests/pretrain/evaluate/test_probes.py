@@ -10,11 +10,11 @@ import torch
 
 from videoar.data_pipeline.shards.sample import PackedBits, Sample
 from videoar.pretrain.batch.draws import Stream, draw
+from videoar.pretrain.evaluate import probes
 from videoar.pretrain.evaluate.bits import model_tables
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
-from videoar.pretrain.study import probes
 from videoar.tokenizer.scales import ScaleSchedule
 
 from ..conftest import Toy

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from jaxtyping import Float
-from torch import Tensor
 
 from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits
+
+if TYPE_CHECKING:
+    from torch import Tensor  # a recipe has a ramp, and is read without torch
 
 Gamma = Annotated[float, Limits(0, 1000)]
 """1 turns guidance off, 0 ignores the condition."""

@@ -42,9 +42,16 @@ def flipped(
     model: VideoAR, samples: Sequence[Sample], window: int, ratio: float, seed: int
 ) -> Float64[np.ndarray, " n"]:
     """The last frame, with this share of the bits of all earlier frames flipped (M1)."""
+    return after_flips(model, samples, window, ratio, seed).sum(1)
+
+
+def after_flips(
+    model: VideoAR, samples: Sequence[Sample], window: int, ratio: float, seed: int
+) -> Float64[np.ndarray, "n s"]:
+    """The same for each scale of the last frame, whose own coarser scales are the true ones."""
     ratios = _ratios(samples)
     ratios[:, :-1] = ratio
-    return right_bits(model, samples, ratios, _windows(samples, window), seed)[:, -1].sum(1)
+    return right_bits(model, samples, ratios, _windows(samples, window), seed)[:, -1]
 
 
 def inherited(

@@ -1,10 +1,13 @@
 """Guidance: the values of the two published ramps, and the algebra of two branches."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.generate.guidance import Guidance, guided, parse_guidance
+from videoar.configs import debug
+from videoar.pretrain.guidance import Guidance, guided, parse_guidance
 
 
 @pytest.mark.parametrize("frame", range(5))
@@ -42,3 +45,10 @@ def test_the_branches_combine_as_uncond_plus_gamma_times_the_difference() -> Non
     assert guided(branches, 0.0).unique().tolist() == [1.0]
     assert guided(branches, 4.0).unique().tolist() == [9.0]
     assert torch.equal(guided(branches[:1], 7.0), branches[0])
+
+
+def test_a_recipe_takes_any_ramp_and_no_other_word() -> None:
+    """A misspelt preset would be found when the run of weeks is exported."""
+    assert replace(debug.recipe(), guidance="5,4,4,2").exported_guidance == "5,4,4,2"
+    with pytest.raises(InputError, match="guidance=strong: is neither a preset nor a number"):
+        replace(debug.recipe(), guidance="strong")

@@ -1,0 +1,95 @@
+"""`videoar evaluate drift`: how the error of continuations grows from frame to frame."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, facts, read_held_out, shape_of
+from videoar.cluster.cli.output import say
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import OneOrMore, PixelFrames, Temperature, TopP
+
+if TYPE_CHECKING:
+    from videoar.pretrain.evaluate.drift import DriftPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateDrift(OnHeldOut):
+    """Continue held-out clips from their first frames, and follow the error against the true future.
+
+    PSNR by frame and its slope in dB per frame, next to the last given frame repeated and to the tokenizer alone, with
+    intervals of 95 % over clips: `videoar evaluate drift weights/ucf101_l shards/ucf101/ucf101_test`
+
+    Shards hold bits alone: the true future is then what the tokenizer shows of them. Figures with equal signatures may
+    be compared. Prints one JSON line.
+    """
+
+    given_frames: Annotated[PixelFrames | None, arg(metavar="N")] = None
+    """Pixel frames that are given, 1 + 4n; those of half the latent frames if not given."""
+    guidance: Annotated[str | None, arg(metavar="RAMP")] = None
+    """Strength of guidance, as of `videoar generate`; that of the weights if not given."""
+    temperature: Temperature = 1.0
+    """Divisor of the logits; 0 always takes the likelier bit."""
+    top_p: TopP = 1.0
+    """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
+    batch: Annotated[OneOrMore, arg(metavar="N")] = 8
+    """Clips that are continued at once."""
+
+
+def drift(words: Sequence[str], prog: str) -> int:
+    options = parse(EvaluateDrift, words, prog)
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.pretrain.evaluate.drift import VERSION
+    from videoar.pretrain.evaluate.drift import drift as measured
+    from videoar.pretrain.evaluate.signature import device_signature, sampling_signature, weights_signature
+    from videoar.pretrain.generate import VideoPipeline
+
+    pipeline = VideoPipeline.from_pretrained(options.weights)
+    shape, num_frames = shape_of(options, pipeline)
+    plan, left_out = _plan(options, num_frames), Counter[str]()
+    how = sampling_signature(pipeline, plan.temperature, plan.top_p, plan.guidance)  # a wrong ramp is refused here
+    held = read_held_out(options, pipeline, shape, num_frames, left_out)
+    began = time.monotonic()
+    with ProgressLine("drift", len(held.samples)) as progress:
+        found = measured(
+            pipeline,
+            held,
+            plan,
+            lambda done, total: progress(done, total, {"clips/s": round(done / (time.monotonic() - began), 3)}),
+        )
+    about = facts(held, shape, num_frames, left_out)
+    line = (
+        f"drift|{weights_signature(pipeline)}|{held.signature}|{about['from']}|{shape.schedule}"
+        f"|T{num_frames}@{shape.fps:g}fps|window{pipeline.config.window}|given{plan.given_frames}|{how}"
+        f"|batch{plan.batch}|{device_signature(pipeline)}|seed{plan.seed}|v{VERSION}"
+    )
+    say(json.dumps({**found, "given_frames": plan.given_frames, **about, "signature": line}))
+    return 0
+
+
+def _plan(options: EvaluateDrift, num_frames: int) -> DriftPlan:
+    """How clips are continued. InputError if nothing would be left to generate."""
+    from videoar.pretrain.evaluate.drift import DriftPlan
+    from videoar.pretrain.generate.continuation import half_of
+    from videoar.tokenizer.scales import latent_frames, pixel_frames
+
+    given = options.given_frames or pixel_frames(half_of(latent_frames(num_frames)))
+    if given >= num_frames:
+        problem = f"leaves nothing to generate of clips of {num_frames} frames"
+        raise InputError("given_frames", given, problem, "give fewer, or add a larger --num-frames")
+    return DriftPlan(
+        given_frames=given,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        guidance=options.guidance,
+        seed=options.seed,
+        batch=options.batch,
+    )

@@ -1,0 +1,87 @@
+"""What the commands that fill a folder with videos have in common: options of sampling, and the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import arg
+
+from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP
+
+if TYPE_CHECKING:
+    from videoar.pretrain.evaluate.made_videos import Wanted
+    from videoar.pretrain.generate import Request, VideoPipeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSampling:
+    """How the videos of a folder are made, and which of them."""
+
+    part: Annotated[str | None, arg(metavar="N/COUNT")] = None
+    """Make only this part of the videos, 1/COUNT to COUNT/COUNT."""
+    num_frames: Annotated[PixelFrames | None, arg(metavar="N")] = None
+    """Pixel frames of a video, 1 + 4n; as in training if not given."""
+    size: Annotated[str | None, arg(metavar="HxW")] = None
+    """Frame size in pixels, one that the weights were trained on; the first if not given."""
+    guidance: Annotated[str | None, arg(metavar="RAMP")] = None
+    """Strength of guidance, as of `videoar generate`; that of the weights if not given."""
+    temperature: Temperature = 1.0
+    """Divisor of the logits; 0 always takes the likelier bit."""
+    top_p: TopP = 1.0
+    """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
+    seed: DrawingSeed = 0
+    """Of the sampling; each video has a seed that follows from this, what it is made from, and its index."""
+    batch: Annotated[OneOrMore, arg(metavar="N")] = 4
+    """Videos that are made at once."""
+
+
+def make_folder(
+    pipeline: VideoPipeline, options: FolderSampling, everything: Sequence[Wanted], out: Path, suite: str
+) -> dict[str, Any]:
+    """Make what the folder lacks of a part, with progress; what the command reports.
+
+    `suite` begins the signature that OUT.json records.
+    """
+    from videoar.pretrain.evaluate.made_videos import claim_folder, in_part
+    from videoar.pretrain.evaluate.signature import sampling_signature, weights_signature
+
+    wanted, sampled = in_part(everything, options.part), _sampled(pipeline, options)
+    pipeline.check(wanted[0].request(sampled))
+    how = sampling_signature(pipeline, options.temperature, options.top_p, options.guidance)
+    shape = f"{sampled.schedule}|T{sampled.num_frames}"
+    line = f"{suite}|{weights_signature(pipeline)}|{shape}|{how}|seed{options.seed}"
+    claim_folder(out, line)
+    _make(pipeline, wanted, sampled, out, options.batch)
+    return {"videos": len(wanted), "of": len(everything), "out": str(out), "signature": line}
+
+
+def _sampled(pipeline: VideoPipeline, options: FolderSampling) -> Request:
+    """How every video is made."""
+    from videoar.pretrain.generate import Request
+
+    shape = pipeline.shape(options.size)
+    return Request(
+        num_frames=options.num_frames or shape.num_frames,
+        schedule=shape.schedule,
+        guidance=options.guidance,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        seed=options.seed,
+    )
+
+
+def _make(pipeline: VideoPipeline, wanted: Sequence[Wanted], sampled: Request, out: Path, batch: int) -> None:
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.pretrain.evaluate.made_videos import make_videos
+
+    began, first = time.monotonic(), None
+    with ProgressLine("videos", len(wanted)) as progress:
+        for done in make_videos(pipeline, wanted, out, sampled, batch):
+            first = done if first is None else first
+            rate = (done - first) / max(time.monotonic() - began, 1e-9)
+            left = {"left_s": round((len(wanted) - done) / rate)} if rate else {}
+            progress(done, len(wanted), {"videos/s": round(rate, 3), **left})

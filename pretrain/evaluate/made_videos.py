@@ -1,0 +1,88 @@
+"""A folder of videos that a generator is judged by: made part by part, in any order, by any number of processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import write_atomically
+from videoar.data_pipeline.preparing.part import Part
+from videoar.pretrain.evaluate.continuation import Generator
+from videoar.pretrain.generate import Request
+
+
+@runtime_checkable
+class Wanted(Protocol):
+    """One video of the folder."""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        ...
+
+    def request(self, sampled: Request) -> Request:
+        """What it is made from; `sampled` says how, and has the seed of the folder."""
+        ...
+
+
+SomeVideo = TypeVar("SomeVideo", bound=Wanted)
+
+
+def seed_of(*parts: str | int) -> int:
+    """A seed that depends on nothing else, so that parts and interruptions do not change a video."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
+
+
+def in_part(everything: Sequence[SomeVideo], part: str | None) -> list[SomeVideo]:
+    """The videos of a part such as 1/8; all without one. InputError if there are none."""
+    chosen = Part() if part is None else Part.of(part)
+    wanted = [video for number, video in enumerate(everything) if chosen.has(number)]
+    if not wanted:
+        raise InputError("part", part, f"has none of the {len(everything)} videos", "use fewer parts")
+    return wanted
+
+
+def claim_folder(out: Path, signature: str) -> None:
+    """Make the folder, and OUT.json with the signature next to it: what judges reads every file inside as a video.
+
+    InputError if the folder has videos of other weights or sampling.
+    """
+    record = out.with_name(f"{out.name}.json")
+    if record.exists():
+        before = _signature(record)
+        if before != signature:
+            problem = f"has videos of {before}, and these are of {signature}"
+            raise InputError("out", out, problem, "name another folder, or remove this one and its .json")
+    elif out.exists() and any(out.iterdir()):
+        raise InputError("out", out, f"has files, and no {record.name} is next to it", "name a new or an empty folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(record, json.dumps({"signature": signature}) + "\n")
+
+
+def make_videos(
+    generator: Generator, wanted: Sequence[Wanted], out: Path, sampled: Request, batch: int
+) -> Iterator[int]:
+    """Make the videos that the folder lacks; yields how many of the wanted ones are there."""
+    missing = [video for video in wanted if not (out / video.name).exists()]
+    done = len(wanted) - len(missing)
+    yield done
+    for start in range(0, len(missing), batch):
+        part = missing[start : start + batch]
+        requests = [video.request(sampled) for video in part]
+        for video, made in zip(part, generator.batch(requests), strict=True):
+            made.save(out / video.name)
+        done += len(part)
+        yield done
+
+
+def _signature(record: Path) -> str:
+    try:
+        return str(json.loads(record.read_text())["signature"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = "is not the record of a folder of videos"
+        raise InputError("out", record, problem, "move it away, or name another folder") from error

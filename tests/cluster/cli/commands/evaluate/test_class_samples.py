@@ -1,0 +1,80 @@
+"""`videoar evaluate class-samples`: equally many videos of each class, parts, a rerun, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.exported import MODEL, clip_shape, export_folder
+from videoar.cluster.entry import main
+from videoar.pretrain.config import TextConfig
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    model = replace(MODEL, text=TextConfig(kind="label", num_classes=3))
+    return str(export_folder(tmp_path_factory.mktemp("export"), model, clip_shape("32x32", 5)))
+
+
+@pytest.mark.slow
+def test_parts_and_a_rerun_make_what_is_missing_and_fvd_reads_them(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is one that `evaluate fvd` takes whole: its record lies next to it."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    asked = ["evaluate", "class-samples", weights]
+    assert main([*asked, str(one), "--total", "5"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["videos"], found["of"], found["classes"], found["per_class"]) == (6, 6, 3, 2)
+    assert found["signature"].startswith("classes|weights=")
+    names = {f"{label:03d}-{index:03d}.mp4" for label in range(3) for index in range(2)}
+    assert {path.name for path in one.iterdir()} == names
+    assert len({path.read_bytes() for path in one.iterdir()}) == 6
+    assert main([*asked, str(two), "--per-class", "2", "--part", "1/2"]) == 0
+    assert len(list(two.iterdir())) == 3
+    kept = two / "000-000.mp4"
+    kept.write_bytes(b"kept")
+    assert main([*asked, str(two), "--per-class", "2"]) == 0
+    assert kept.read_bytes() == b"kept"
+    assert {path.name for path in two.iterdir()} == names
+    capsys.readouterr()
+    assert main([*asked, str(two), "--per-class", "2", "--temperature", "0.5"]) == 2
+    assert "|temperature1|" in capsys.readouterr().err
+    words = ["evaluate", "fvd", str(one), str(one), "--detector", "rf-fvd", "--size", "32x32", "--num-frames", "5"]
+    assert main([*words, "--few-clips"]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert "|n6x6|" in compared["signature"]
+    assert compared["left_out"] == {"real": {}, "generated": {}}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--total", "5", "--per-class", "2"), "total=5: is the number of all videos, and per_class=2 that of each"),
+        (("--per-class", "0"), "per_class=0: is below 1"),
+        (("--per-class", "1", "--part", "4/4"), "part=4/4: has none of the 3 videos; use fewer parts"),
+        (("--size", "64x64"), "size=64x64: is not a frame size"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(
+    weights: str, tmp_path: Path, words: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a folder exists, in a line that names the option."""
+    assert main(["evaluate", "class-samples", weights, str(tmp_path / "out"), *words]) == 2
+    said = capsys.readouterr().err
+    assert line in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_of_captions_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The weights that ship read sentences."""
+    assert main(["evaluate", "class-samples", "small-world", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("weights=")
+    assert ": were trained on captions, and a class is asked for by its label; give weights" in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
