@@ -23,8 +23,8 @@ from videoar.pretrain.evaluate.held_clips import HeldClips, decode_bits
 from videoar.pretrain.evaluate.made_videos import seed_of
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.background import decoded
-from videoar.pretrain.generate.guidance import parse_guidance
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
+from videoar.pretrain.guidance import parse_guidance
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 VERSION = 1
