@@ -21,6 +21,12 @@ from videoar.tokenizer.config import TokenizerConfig
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+TRAINED = "trained"
+"""Field of config.json, false for random weights of a preset."""
+UNTRAINED = "is untrained: pictures are noise"
+"""What is reported about a tokenizer with random weights, which serves tests and nothing that people look at."""
+USE_TRAINED = "prepare and train with a trained one: --data.tokenizer.path demo, or the folder of another"
+"""What to do about it."""
 
 
 SHIPPED = Shipped(Path(__file__).parent / "weights", CONFIG)
@@ -28,7 +34,9 @@ find_weights, shipped_folder, shipped_names = SHIPPED.find, SHIPPED.folder, SHIP
 """Tokenizers by path or by name (`demo`); where one is that ships; and their names."""
 
 
-def save_weights(model: nn.Module, config: TokenizerConfig, folder: Path, dtype: torch.dtype) -> None:
+def save_weights(
+    model: nn.Module, config: TokenizerConfig, folder: Path, dtype: torch.dtype, *, is_trained: bool = True
+) -> None:
     """Write both files under temporary names and rename them: a killed save leaves no partial file.
 
     The files of an earlier tokenizer are replaced; InputError if files of these names are something else.
@@ -40,6 +48,7 @@ def save_weights(model: nn.Module, config: TokenizerConfig, folder: Path, dtype:
         save_file(state, weights)
         weights.chmod(0o644)  # safetensors makes it readable for the owner only
         facts = {"kind": "tokenizer", "weights_sha256": _sha256(weights), "config": to_dict(config)}
+        facts |= {} if is_trained else {TRAINED: False}
         described.write_text(json.dumps(facts, indent=1) + "\n")
 
 
@@ -60,6 +69,16 @@ def check_free(folder: Path, *, alone: bool = False) -> None:
 def read_config(folder: Path) -> TokenizerConfig:
     """The configuration saved with the weights."""
     return from_dict(TokenizerConfig, _description(folder)["config"], str(folder / CONFIG))
+
+
+def untrained_warning(*, is_trained: bool) -> str:
+    """A line for people if weights are random; empty otherwise."""
+    return "" if is_trained else f"the tokenizer {UNTRAINED}; {USE_TRAINED}"
+
+
+def was_trained(folder: Path) -> bool:
+    """Whether the saved weights are trained ones; files of earlier versions do not say so and count as trained."""
+    return bool(_description(folder).get(TRAINED, True))
 
 
 def load_weights(model: nn.Module, folder: Path, *, in_place: bool = False) -> None:

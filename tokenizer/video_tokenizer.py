@@ -20,7 +20,15 @@ from videoar.tokenizer import residual
 from videoar.tokenizer.autoencoder import Decoder, Encoder
 from videoar.tokenizer.causal_conv import Memory
 from videoar.tokenizer.config import TokenizerConfig, TokenizerSource
-from videoar.tokenizer.files import CONFIG, find_weights, load_weights, read_config, save_weights
+from videoar.tokenizer.files import (
+    CONFIG,
+    find_weights,
+    load_weights,
+    read_config,
+    save_weights,
+    untrained_warning,
+    was_trained,
+)
 from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.scales import FRAMES_PER_LATENT, PIXELS_PER_CELL, ScaleSchedule, latent_frames
 
@@ -37,6 +45,7 @@ class VideoTokenizer(nn.Module):
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.config = config
+        self.is_trained = True
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
@@ -45,7 +54,9 @@ class VideoTokenizer(nn.Module):
         """An untrained tokenizer of a named size (videoar.tokenizer.presets), with weights from the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return VideoTokenizer(preset_config(name, latent_dim)).eval()
+            tokenizer = VideoTokenizer(preset_config(name, latent_dim)).eval()
+        tokenizer.is_trained = False
+        return tokenizer
 
     @staticmethod
     def from_pretrained(folder: str | Path) -> VideoTokenizer:
@@ -57,11 +68,17 @@ class VideoTokenizer(nn.Module):
         with torch.device("meta"):
             tokenizer = VideoTokenizer(read_config(folder))
         load_weights(tokenizer, folder)
+        tokenizer.is_trained = was_trained(folder)
         return tokenizer.eval()
 
     def save(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Write config.json and model.safetensors; float16 halves the file and is read back as float32."""
-        save_weights(self, self.config, Path(folder), dtype)
+        save_weights(self, self.config, Path(folder), dtype, is_trained=self.is_trained)
+
+    @property
+    def warning(self) -> str:
+        """A line for people if the weights are random; empty otherwise."""
+        return untrained_warning(is_trained=self.is_trained)
 
     @property
     def hash(self) -> str:

@@ -11,7 +11,7 @@ import tyro
 
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import canonical, with_names
+from videoar.cluster.ground.overrides import paths_of, with_names
 from videoar.cluster.ground.serialize import leaves
 
 
@@ -25,22 +25,16 @@ def show_fields(recipe: object, prog: str) -> None:
 def show_part(recipe: object, name: str, prog: str) -> None:
     """Print the fields of one part, `stages` or `data.tokenizer`; InputError, with the nearest name, for another word.
 
-    The name of a field shows the part that it belongs to.
+    The name of a field shows the part that it belongs to; `stages.all.mixture` is a part of every stage.
     """
-    known, wanted = part_names(recipe), with_names(recipe, canonical(recipe, name.strip("-").rstrip(".")))
-    if wanted not in known:
-        wanted = wanted.rpartition(".")[0] if wanted in _names(recipe) else wanted
-    if wanted not in known:
-        raise InputError("--help", name, "is not a part of the recipe", _remedy(wanted, known))
-    part = _at(recipe, canonical(recipe, wanted))
-    items = part if isinstance(part, tuple) else (part,)
-    named = [f"{wanted}.{getattr(item, 'name', index)}" for index, item in enumerate(items)]
+    wanted = [_part_at(recipe, path, name) for path in paths_of(recipe, name.strip("-").rstrip("."))]
+    items = {path: item for part in wanted for path, item in _items(recipe, part)}
     fields = [
         (f"part_{index}", Annotated[type(item), tyro.conf.arg(name=path)], dataclasses.field(default=item))
-        for index, (item, path) in enumerate(zip(items, named if isinstance(part, tuple) else [wanted], strict=True))
+        for index, (path, item) in enumerate(items.items())
     ]
     shown = dataclasses.make_dataclass("Part", fields, kw_only=True, frozen=True)
-    shown.__doc__ = f"The fields of {wanted}."
+    shown.__doc__ = f"The fields of {', '.join(dict.fromkeys(wanted))}."
     _print_help(shown, shown(), prog)
 
 
@@ -57,11 +51,23 @@ def _names(recipe: object) -> list[str]:
     return [with_names(recipe, path) for path, _, _ in leaves(recipe)]
 
 
-def _at(value: Any, path: str) -> Any:
-    """What a canonical path names."""
+def _part_at(recipe: object, path: str, typed: str) -> str:
+    """The part that a path names, or that the field at the path belongs to."""
+    known, wanted = part_names(recipe), with_names(recipe, path)
+    part = wanted.rpartition(".")[0] if wanted in _names(recipe) else wanted
+    if part not in known:
+        raise InputError("--help", typed, "is not a part of the recipe", _remedy(wanted, known))
+    return part
+
+
+def _items(recipe: Any, name: str) -> list[tuple[str, object]]:
+    """A part under its name, or, if it is a list, each item under its own."""
+    (path,) = paths_of(recipe, name)
     for segment in path.split("."):
-        value = value[int(segment)] if isinstance(value, tuple) else getattr(value, segment)
-    return value
+        recipe = recipe[int(segment)] if isinstance(recipe, tuple) else getattr(recipe, segment)
+    if not isinstance(recipe, tuple):
+        return [(name, recipe)]
+    return [(f"{name}.{getattr(item, 'name', index)}", item) for index, item in enumerate(recipe)]
 
 
 def _remedy(wanted: str, known: list[str]) -> str:

@@ -20,6 +20,7 @@ from videoar.pretrain.config import Recipe, StageConfig, TextKind
 from videoar.pretrain.data import make_sampler, with_encoder
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.tokenizer import open_tokenizer
+from videoar.tokenizer.files import UNTRAINED, USE_TRAINED
 from videoar.tokenizer.scales import ScaleSchedule
 
 CONSTANT = 1e-3
@@ -58,7 +59,10 @@ def tokenizer(evidence: Evidence) -> Iterator[Finding]:
     if evidence.saved is not None:
         hashes["checkpoint"] = evidence.saved.meta["tokenizer_hash"]
     try:
-        hashes["recipe"] = open_tokenizer(evidence.recipe.tokenizer).hash
+        opened = open_tokenizer(evidence.recipe.tokenizer)
+        hashes["recipe"] = opened.hash
+        if not opened.is_trained:
+            yield Finding(name="tokenizer", state="warn", found=UNTRAINED, remedy=USE_TRAINED)
     except (InputError, OSError) as error:
         yield Finding(
             name="tokenizer",

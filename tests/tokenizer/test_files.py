@@ -42,3 +42,12 @@ def test_missing_and_mismatching_weights_are_refused(tmp_path: Path, tiny: Video
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(InputError, match=r"holds no model\.safetensors"):
         VideoTokenizer.from_pretrained(tmp_path)
+
+
+def test_untrained_weights_say_so_wherever_they_go(tmp_path: Path, tiny: VideoTokenizer) -> None:
+    """Their pictures are noise, which looks like a broken generator; weights of earlier versions count as trained."""
+    assert tiny.warning.startswith("the tokenizer is untrained: pictures are noise; ")
+    tiny.save(tmp_path / "first")
+    VideoTokenizer.from_pretrained(tmp_path / "first").save(tmp_path / "second")
+    assert VideoTokenizer.from_pretrained(tmp_path / "second").warning == tiny.warning
+    assert VideoTokenizer.from_pretrained("demo").warning == VideoTokenizer(tiny.config).warning == ""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import OutFolder, RunFolder, parse
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import say, warn
 from videoar.cluster.ground.limits import ZeroOrMore
 
 
@@ -42,6 +42,8 @@ class Export:
 def export(words: Sequence[str], prog: str) -> int:
     options = parse(Export, words, prog)
     from videoar.pretrain.export.convert import export as write_export
+    from videoar.pretrain.model.pretrained import TOKENIZER
+    from videoar.tokenizer.files import untrained_warning, was_trained
 
     out = write_export(
         options.run,
@@ -52,5 +54,6 @@ def export(words: Sequence[str], prog: str) -> int:
         guidance=options.guidance,
         license=options.license,
     )
+    warn(untrained_warning(is_trained=was_trained(out / TOKENIZER)))
     say(str(out))
     return 0

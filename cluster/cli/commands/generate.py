@@ -182,6 +182,7 @@ def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options
         for job in made:
             say(str(job.out))
     if made:
+        warn(pipeline.tokenizer.warning)
         what = made_of(pipeline, made[0].request) if len(made) == 1 else f"{len(made)} videos"
         warn(f"{what}: took {time.monotonic() - begun:.1f} s")
 

@@ -25,6 +25,7 @@ def shown(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ("stages", "--stages.long.learning-rate", "--optimizer"),
         ("stages.video", "--stages.video.mixture.0.weight", "--stages.long"),
         ("stages.2", "--stages.long.steps", "--stages.video"),
+        ("stages.all.mixture", "--stages.long.mixture.0.weight", "--stages.long.steps"),
         ("data.tokenizer", "--data.tokenizer.latent-dim", "--data.datasets"),
         ("data.tokenizer.seed", "--data.tokenizer.path", "--data.datasets"),
     ],

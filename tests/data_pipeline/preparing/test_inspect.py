@@ -31,7 +31,9 @@ def test_a_shard_is_shown_as_header_samples_sheet_and_clips(
     url = f"{debug_data}/clips64"
     capsys.readouterr()
     assert main(["data", "inspect", url, "0", "--out", str(tmp_path), "--clips", "3"]) == 0
-    head, *samples, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    said = capsys.readouterr()
+    assert said.err.count("the tokenizer is untrained: pictures are noise; ") == 1
+    head, *samples, last = [json.loads(line) for line in said.out.splitlines()]
     manifest = open_manifest(url)
     assert head["tokenizer hash"] == manifest.tokenizer_hash
     assert head["schedule"] == "64x64"

@@ -10,6 +10,8 @@ import pytest
 from videoar.cluster.entry import main
 from videoar.configs import tokenizer_small
 from videoar.configs.load import save_recipe
+from videoar.pretrain.diagnose import data
+from videoar.pretrain.diagnose.evidence import Evidence
 
 from .curves import healthy, states, write
 
@@ -21,6 +23,12 @@ def test_a_healthy_curve_is_left_alone(tmp_path: Path) -> None:
     assert {"first loss", "learning", "by block", "data wait"} <= {
         name for name, state in found.items() if state == "ok"
     }
+
+
+def test_an_untrained_tokenizer_is_said(tmp_path: Path) -> None:
+    """A curve that learns does not make its pictures better; the recipe of these curves is debug."""
+    first = next(data.tokenizer(Evidence.read(write(tmp_path, healthy()))))
+    assert (first.state, first.found) == ("warn", "is untrained: pictures are noise")
 
 
 def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,6 +78,17 @@ def test_the_exported_weights_are_those_asked_for(
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
 
 
+def test_a_licence_is_named_and_an_untrained_tokenizer_is_said(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first export of a newcomer is that of the debug recipe: its videos are noise however long it trains."""
+    out = tmp_path / "out"
+    assert main(["export", str(run), str(out), "--license", "mit"]) == 0
+    assert "the tokenizer is untrained: pictures are noise; " in capsys.readouterr().err
+    assert not VideoPipeline.from_pretrained(out, device="cpu").tokenizer.is_trained
+    assert (out / "README.md").read_text().startswith("---\nlicense: mit\nlibrary_name: videoar\n")
+
+
 def test_bf16_weights_are_half_as_large_and_rounded_once(run: Path, tmp_path: Path) -> None:
     """They are what a GPU computes with; on a CPU the same folder generates in float32."""
     folder = export(run, tmp_path / "out", dtype="bf16")

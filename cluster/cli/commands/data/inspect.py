@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared
-from videoar.cluster.cli.output import say_facts
+from videoar.cluster.cli.output import say_facts, warn
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import OneOrMore
@@ -66,6 +66,7 @@ def inspect(words: Sequence[str], prog: str) -> int:
     _check_out(options, entries[: options.clips])
     tokenizer = _tokenizer(options)
     check_tokenizer(manifest, tokenizer)
+    warn(tokenizer.warning)
     header = {"shard": entries[0].shard, "num_samples": len(entries), **header_of(manifest, entries[0])}
     say_facts(header, asked_json=options.json)
     sources = origins(manifest, entries)

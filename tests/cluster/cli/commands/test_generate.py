@@ -111,7 +111,8 @@ def test_a_path_on_stdout_and_the_time_on_stderr(
     assert main(["generate", weights, *words]) == 0
     said = capsys.readouterr()
     assert said.out == f"{out}\n"
-    *_, progress, last = said.err.splitlines()
+    *_, progress, remark, last = said.err.splitlines()
+    assert remark.startswith("the tokenizer is untrained: pictures are noise; ")
     assert json.loads(progress) == {
         "task": "generate", "done": 8, "total": 8, "frame": 4, "scale": 2, "batch": 0, "eta_s": 0.0
     }  # fmt: skip
@@ -144,6 +145,7 @@ def test_a_file_of_prompts_is_made_once_and_resumed(
     said = capsys.readouterr()
     assert said.out.splitlines() == names[1:2]
     assert said.err.startswith("2 of 3 videos are there already\n")
+    assert said.err.count("the tokenizer is untrained: pictures are noise; ") == 1
     assert said.err.splitlines()[-1].startswith("5 frames of 32x32, 0.625 s of video: took ")
     assert (out / "0000" / "00000.png").stat().st_mtime_ns == before
     prompts.write_text("another\n")
