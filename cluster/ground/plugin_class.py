@@ -6,14 +6,12 @@ import importlib
 import os
 import sys
 from types import ModuleType
-from typing import TypeVar
+from typing import Any
 
 from videoar.cluster.ground.errors import InputError
 
-Kind = TypeVar("Kind")
 
-
-def plugin_class(field: str, name: str, kind: type[Kind]) -> type[Kind]:
+def plugin_class(field: str, name: str, kind: type) -> Any:
     """The class that `package.module:Class` names. InputError about `field` if there is none, or none of this kind."""
     module_name, colon, class_name = name.partition(":")
     if not colon or not class_name.isidentifier() or not module_name.replace(".", "_").isidentifier():

@@ -29,7 +29,8 @@ class ClipLister(abc.ABC):
 
 def listed_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
     """A source for each row of the class that the configuration names."""
-    lister, bad = plugin_class("source.plugin", config.plugin, ClipLister)(config.path), BadRows(config.plugin)
+    lister: ClipLister = plugin_class("source.plugin", config.plugin, ClipLister)(config.path)
+    bad = BadRows(config.plugin)
     for number, values in enumerate(lister.rows(), start=1):
         if not isinstance(values, Mapping):
             problem, remedy = f"gives a {type(values).__name__} as row {number}", "give a mapping with a `uri`"

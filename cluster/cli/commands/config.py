@@ -26,8 +26,8 @@ class Config:
     `videoar config debug --model.width 128 --stages.video.steps 4`; `videoar config debug --help` lists them all.
     """
 
-    recipe: RecipeName
-    """Name in configs/, or path of a YAML or Python file."""
+    recipe: RecipeName = ""
+    """Name in configs/, or path of a YAML or Python file; all are listed if not given."""
     diff: Annotated[str | None, arg(metavar="OTHER")] = None
     """Another recipe: print only the fields that differ, as `field: RECIPE -> OTHER`."""
     overrides: bool = False

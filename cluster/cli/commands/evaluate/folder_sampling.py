@@ -83,5 +83,4 @@ def _make(pipeline: VideoPipeline, wanted: Sequence[Wanted], sampled: Request, o
         for done in make_videos(pipeline, wanted, out, sampled, batch):
             first = done if first is None else first
             rate = (done - first) / max(time.monotonic() - began, 1e-9)
-            left = {"left_s": round((len(wanted) - done) / rate)} if rate else {}
-            progress(done, len(wanted), {"videos/s": round(rate, 3), **left})
+            progress(done, len(wanted), {"videos/s": round(rate, 3)})

@@ -88,14 +88,14 @@ def world(words: Sequence[str], prog: str) -> int:
 
 
 def _teller(progress: ProgressLine) -> Tell:
-    """Shows what is being done, its rate, and when this part of the work will be done."""
+    """Shows what is being done, and its rate."""
     began: dict[str, float] = {}
 
     def tell(name: str, done: int, total: int) -> None:
         began.setdefault(name, last[0])
         last[0] = time.monotonic()
         rate = done / max(last[0] - began[name], 1e-9)
-        figures = {"clips/s": round(rate, 2), "left_s": round((total - done) / rate, 1)}
+        figures = {"clips/s": round(rate, 2)}
         told = f"{figures['clips/s']} clips/s"
         progress.show(name, done, total, told, {"task": name, "done": done, "total": total, **figures})
 
