@@ -105,7 +105,7 @@ def recipe(films: Films | None = None) -> Recipe:
         "demo",
         base.model,
         _data(films or Films(), base.data.tokenizer, Drawn("world", small_world.FPS)),
-        _stages((150, 350, 800), tokens=768, rate=7e-4),
+        _stages((100, 250, 550), tokens=768, rate=7e-4),
         base.precision,
     )
 

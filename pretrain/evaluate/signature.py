@@ -18,9 +18,15 @@ def weights_signature(pipeline: VideoPipeline) -> str:
 
 def sampling_signature(pipeline: VideoPipeline, temperature: float, top_p: float, guidance: str | None) -> str:
     """How bits are drawn; without `guidance` that of the weights."""
-    ramp = parse_guidance(pipeline.config.guidance if guidance is None else guidance)
-    corners = ",".join(f"{gamma:g}" for gamma in (ramp.first_coarse, ramp.last_coarse, ramp.first_fine, ramp.last_fine))
-    return f"temperature{temperature:g}|top_p{top_p:g}|guidance={corners}"
+    told = _corners(pipeline.config.guidance if guidance is None else guidance)
+    if guidance is None and pipeline.config.continued_guidance:
+        told += f"|continued={_corners(pipeline.config.continued_guidance)}"
+    return f"temperature{temperature:g}|top_p{top_p:g}|guidance={told}"
+
+
+def _corners(guidance: str) -> str:
+    ramp = parse_guidance(guidance)
+    return ",".join(f"{gamma:g}" for gamma in (ramp.first_coarse, ramp.last_coarse, ramp.first_fine, ramp.last_fine))
 
 
 def device_signature(pipeline: VideoPipeline) -> str:

@@ -46,13 +46,15 @@ def export(
     which: Which | None = None,
     dtype: WeightType = "float32",
     guidance: str | None = None,
+    continued_guidance: str = "",
     license: str = "",
 ) -> Path:
     """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`.
 
     `which` are their moving average, or the trained weights themselves; None: the average if the run keeps one, as in
-    the samples of the run. `guidance` is their default at inference; None: the recipe's. `license` is that of the
-    weights, which the card names.
+    the samples of the run. `guidance` is their default at inference; None: the recipe's;
+    `continued_guidance` that for clips that are continued; "": the same. `license` is that of the weights, which the
+    card names.
     `out` appears when it is complete. The files of an earlier export there are replaced; InputError, before anything
     is written, if it holds any other file.
     """
@@ -61,6 +63,8 @@ def export(
     recipe = read_recipe(run)
     if guidance is not None:
         recipe = with_guidance(recipe, guidance)
+    if continued_guidance:
+        with_guidance(recipe, continued_guidance)  # the same is refused
     former = former_export(out)
     saved = _checkpoint(recipe, run, step)
     if which == "average" and not saved.has("ema"):
@@ -68,7 +72,7 @@ def export(
         raise InputError("which", which, f"is not in {saved.folder}", remedy)
     ema = saved.has("ema") if which is None else which == "average"
     tokenizer = _tokenizer(recipe, saved)
-    config = export_config(recipe, run, saved, ema=ema)
+    config = replace(export_config(recipe, run, saved, ema=ema), continued_guidance=continued_guidance)
     stored = {"float32": torch.float32, "bf16": torch.bfloat16}[dtype]
     try:
         with filled_folder(out, former, last=CONFIG) as writing:

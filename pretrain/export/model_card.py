@@ -103,6 +103,7 @@ def _usage(config: ExportConfig, recipe: Recipe) -> str:
             ),
             "",
             f"Each frame sees {config.window} past latent frames. Guidance defaults to `{config.guidance}`"
+            + (f", for a clip that is continued to `{config.continued_guidance}`" if config.continued_guidance else "")
             + ("." if recipe.text_dropout else ": text_dropout was 0, so there is no trained model without text."),
         )
     )

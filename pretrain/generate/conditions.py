@@ -51,7 +51,7 @@ class TextSide:
     def conditions(self, requests: Sequence[Request]) -> Conditions:
         """The tokens of all requests, which are sampled as the first one says."""
         first = requests[0]
-        guidance = self._guidance(first.guidance)
+        guidance = self._guidance(first)
         return Conditions(
             [self.tokens(request) for request in requests],
             [self._negative(request, guidance) for request in requests],
@@ -98,11 +98,12 @@ class TextSide:
             self.tell(line, value)
         return tokens
 
-    def _guidance(self, asked: str | float | Guidance | None) -> Guidance:
+    def _guidance(self, request: Request) -> Guidance:
         """The ramp that is asked for, or that of the export."""
-        exported = parse_guidance(self._config.guidance)
-        guidance = exported if asked is None else parse_guidance(asked)
-        if exported.is_off and not guidance.is_off:
+        config, asked = self._config, request.guidance
+        default = (config.continued_guidance if request.video is not None else "") or config.guidance
+        guidance = parse_guidance(default if asked is None else asked)
+        if parse_guidance(config.guidance).is_off and not guidance.is_off:
             self.tell(
                 f"guidance={asked}: compares with the model without text, which these weights were not trained to be "
                 "(text_dropout 0); leave it out if the video is noise"

@@ -42,7 +42,8 @@ class Request:
     schedule: str | None = None
     """Frame size by the name of its scale schedule; None: the first of the exported shapes."""
     guidance: str | float | Guidance | None = None
-    """Guidance ramp by name, a constant (1 turns it off), or four corners; None: the exported preset."""
+    """Guidance ramp by name, a constant (1 turns it off), or four corners; None: that of the
+    weights, which may have another one for clips that are continued."""
     temperature: Temperature = 1.0
     top_p: TopP = 1.0
     seed: DrawingSeed = 0

@@ -107,6 +107,8 @@ class ExportConfig:
     window: OneOrMore = 16
     """Past latent frames a frame attends to."""
     guidance: str = "t2v"
+    continued_guidance: str = ""
+    """The same for a clip that is continued, whose past shows what the text says; empty: `guidance`."""
     tokenizer_hash: str = ""
     """Hash of the tokenizer in tokenizer/; empty: there is no tokenizer."""
     shipped_tokenizer: str = ""

@@ -119,6 +119,9 @@ def test_weights_without_text_dropout_generate_without_guidance(run: Path, tmp_p
 def test_an_export_may_have_another_guidance(run: Path, tmp_path: Path) -> None:
     """The best one is found by measuring what is trained; where no text was dropped, it would make noise."""
     assert read_config(export(run, tmp_path / "measured", guidance="6")).guidance == "6"
+    continued = export(run, tmp_path / "continued", continued_guidance="1")
+    assert (read_config(continued).guidance, read_config(continued).continued_guidance) == ("t2v", "1")
+    assert "to `t2v`, for a clip that is continued to `1`." in (continued / "README.md").read_text()
     with pytest.raises(InputError, match="guidance=strong: is neither a preset"):
         export(run, tmp_path / "wrong", guidance="strong")
     with pytest.raises(InputError, match=r"guidance=6: compares with the model without text.*text_dropout 0"):

@@ -12,8 +12,10 @@ from tests.exported import MODEL, clip_shape, export_folder
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.config import TextConfig
 from videoar.pretrain.generate import Request, Video, VideoPipeline
+from videoar.pretrain.generate.conditions import TextSide
 from videoar.pretrain.generate.continuation import encode_history, given_frames
 from videoar.pretrain.generate.video import to_frames
+from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import ExportConfig
 from videoar.tokenizer import ScaleSchedule, VideoTokenizer
@@ -208,3 +210,16 @@ def test_a_folder_that_is_not_there() -> None:
     """The commonest mistake is a path."""
     with pytest.raises(InputError, match=r"weights=nowhere: holds no config\.json"):
         VideoPipeline.from_pretrained("nowhere")
+
+
+def test_a_clip_that_is_continued_has_its_own_guidance(pipeline: VideoPipeline) -> None:
+    """Guidance that makes a model follow a sentence draws a future over the one that the past shows."""
+    config = replace(pipeline.config, guidance="6", continued_guidance="1")
+    side = TextSide(config, None, torch.device("cpu"))
+
+    def used(**fields: Any) -> Guidance:
+        return side.conditions([Request(prompt="a boat", **fields)]).sampling.guidance
+
+    assert used() == used(image=_clip(1)[0]) == Guidance.constant(6.0)
+    assert used(video=_clip(5)) == Guidance.constant(1.0)
+    assert used(video=_clip(5), guidance=3.0) == Guidance.constant(3.0)
