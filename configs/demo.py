@@ -7,7 +7,7 @@ What to expect: a model that knows the small world and these films, not video.
 `videoar demo --from-scratch` begins with random weights instead, with a smaller model, the tokenizer `demo` and drawn
 shapes: everything that it learns it learns on this machine.
 
-Cost: about ten minutes on two CPU cores, everything included, and 4 GB of memory.
+Cost: about eight minutes on two CPU cores, everything included, and 4 GB of memory.
 
     videoar demo --out runs/demo
 """
@@ -99,13 +99,13 @@ HELD_OUT = (
 
 
 def recipe(films: Films | None = None) -> Recipe:
-    """About a million tokens through three stages, on films and scenes of the small world, after `START`."""
+    """About half a million tokens through three stages, on films and scenes of the small world, after `START`."""
     base = small_world.recipe()
     return _recipe(
         "demo",
         base.model,
         _data(films or Films(), base.data.tokenizer, Drawn("world", small_world.FPS)),
-        _stages((100, 250, 550), tokens=768, rate=7e-4),
+        _stages((80, 190, 430), tokens=768, rate=7e-4),
         base.precision,
     )
 

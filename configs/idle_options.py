@@ -53,7 +53,9 @@ DEPENDENCES = (
         lambda _: False,
         "name a model that scores under filters.scores",
     ),
-    Dependence(Recipe, ("guidance",), lambda recipe: recipe.text_dropout, "set text_dropout above 0"),
+    Dependence(
+        Recipe, ("guidance", "continued_guidance"), lambda recipe: recipe.text_dropout, "set text_dropout above 0"
+    ),
     Dependence(TextConfig, ("num_classes",), lambda text: text.kind == "label", "set model.text.kind=label"),
     Dependence(
         TextConfig, ("max_tokens",), lambda text: text.kind != "label", "set another model.text.kind than label"

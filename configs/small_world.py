@@ -70,6 +70,7 @@ def recipe() -> Recipe:
         log=LogConfig(wandb="off", save_every=100, keep_last=1, validate_every=250, validation=("held64", "held128")),
         precision="float32",
         guidance="6",
+        continued_guidance="1",
         threads=1,
     )
 

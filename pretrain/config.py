@@ -392,6 +392,8 @@ class Recipe:
     guidance: str = "t2v"
     """Default guidance of the exported model: `t2v` or `ucf101`, the paper's ramps, a constant such as 3, or the four
     corners of a ramp such as 5,4,4,3 (videoar.pretrain.guidance); with text_dropout 0 it is 1, which is off."""
+    continued_guidance: str = ""
+    """The same where a clip is continued, whose past shows what the text says; empty: `guidance`."""
     threads: Threads = 0
     """Intra-op threads per process; 0: torch's default. With one thread a CPU run is repeatable to the digit."""
     seed: Seed = 0
@@ -402,6 +404,8 @@ class Recipe:
         if not self.name:
             raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
         parse_guidance(self.guidance)
+        if self.continued_guidance:
+            parse_guidance(self.continued_guidance)
         self._check_datasets()
         for stage in self.stages:
             self._check_lengths(stage)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -49,7 +50,9 @@ def override(value: Value, flags: Mapping[str, Sequence[str]], also: Iterable[st
         for path in paths_of(value, flag):
             kinds |= _below_null(kinds, path)
             if path not in kinds:
-                raise unknown_flag(flag, words, (*(with_names(value, known) for known in kinds), *also))
+                names = [with_names(value, known) for known in kinds]
+                every = [re.sub(r"\.\d+(?=\.)", f".{ALL}", known) for known in kinds] if f".{ALL}." in flag else []
+                raise unknown_flag(flag, words, (*every, *names, *also))
             _put(mapping, path.split("."), _plain(kinds[path], words, flag))
     return from_dict(type(value), mapping)
 

@@ -108,6 +108,8 @@ def choose(
     ]
     draft = next((draft for draft in drafts if _largest(draft, machine) <= machine.room_bytes), drafts[-1])
     seconds, of_a_pass = _step_s(draft, machine), _steps_of_a_pass(draft, clips)
+    if start:
+        draft = replace(draft, guidance=start.guidance, continued_guidance=start.continued_guidance)
     recipe = _with_steps(draft, min(3600 * (hours or scale.hours) / seconds, MOST_PASSES * of_a_pass))
     return Choice(recipe=recipe, step_s=seconds, passes=recipe.stages[-1].steps / of_a_pass, start=start)
 

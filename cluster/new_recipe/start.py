@@ -18,6 +18,8 @@ class Start:
     """As `train --init` takes them."""
     model: ModelConfig
     tokenizer: TokenizerSource
+    guidance: str
+    continued_guidance: str
 
 
 def start_from(weights: str) -> Start:
@@ -30,4 +32,10 @@ def start_from(weights: str) -> Start:
     if not config.tokenizer_hash:
         raise InputError("init", weights, "has no tokenizer", "export the run again, with its tokenizer")
     path = config.shipped_tokenizer or str(tokenizer_folder(folder, config))
-    return Start(weights=weights, model=config.model, tokenizer=TokenizerSource(path=path))
+    return Start(
+        weights=weights,
+        model=config.model,
+        tokenizer=TokenizerSource(path=path),
+        guidance=config.guidance,
+        continued_guidance=config.continued_guidance,
+    )

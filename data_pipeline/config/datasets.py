@@ -66,10 +66,10 @@ class SourceConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         refuse_credentials("path", self.path)
-        if not self.is_drawn and not self.path:
-            raise wrong_field(self, "path", "names no folder", "give the folder or table that holds the clips")
         if self.kind == "plugin" and not self.plugin:
             raise wrong_field(self, "plugin", "names no class", "give `package.module:Class`")
+        if not self.is_drawn and not self.path:
+            raise wrong_field(self, "path", "names no folder", "give the folder or table that holds the clips")
         if self.captions and self.kind != "folder":
             raise wrong_field(self, "captions", f"belongs to kind folder, not {self.kind}", "leave it out")
         if self.is_drawn and self.num_clips < 1:

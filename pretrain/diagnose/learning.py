@@ -23,6 +23,11 @@ def first_loss(evidence: Evidence) -> Iterator[Finding]:
     if first["step"] != 0:
         yield Finding(name=name, state="skip", found=f"the curve begins at step {first['step']}")
         return
+    begun = [event["origin"] for event in evidence.events if event["event"] == "begun_from"]
+    if begun:
+        found = f"{first['loss']:.4f} nats a bit at step 0, with weights that were trained before: {begun[-1]}"
+        yield Finding(name=name, state="ok", found=found, figures={"loss": first["loss"]})
+        return
     loss, away = first["loss"], first["loss"] - CHANCE
     found = f"{loss:.4f} nats a bit at step 0; chance is ln 2 = {CHANCE:.4f}"
     figures = {"loss": loss, "chance": CHANCE}

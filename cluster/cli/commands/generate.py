@@ -95,7 +95,7 @@ class Generate:
     """Frame size in pixels, one that the weights were trained on; the largest if not given."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
     """Strength of guidance: `t2v`, `ucf101`, a constant such as 3 (1 is off), or four corners such as 5,4,4,3; if not
-    given, that of the recipe, or 1 if it trained without text dropout."""
+    given, that of the weights, which may have another one for --video."""
     temperature: Temperature = 1.0
     """Divisor of the logits; 0 always takes the likelier bit."""
     top_p: TopP = 1.0

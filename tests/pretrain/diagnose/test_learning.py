@@ -10,6 +10,7 @@ import pytest
 
 from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
+from videoar.pretrain.run_folder import record_event
 
 from .curves import Records, all_of, findings, healthy, state_after, write
 
@@ -58,3 +59,13 @@ def test_validation_on_clips_that_are_trained_on_is_a_finding(tmp_path: Path) ->
     (run / "config.yaml").write_text(to_yaml(watched))
     first = next(finding for finding in findings(run) if finding.name == "held-out loss")
     assert (first.state, first.found) == ("warn", "log.validation=clips32: is not held out, stage images trains on it")
+
+
+def test_weights_that_the_run_began_with_may_know_something(tmp_path: Path) -> None:
+    """A fine-tuned model does not begin at chance; that is no fault of the run."""
+    records = healthy()
+    records[0].update(loss=0.45)
+    run = write(tmp_path / "run", records)
+    record_event(run, "begun_from", origin="weights/base")
+    first = next(finding for finding in findings(run) if finding.name == "first loss")
+    assert (first.state, "weights/base" in first.found) == ("ok", True)

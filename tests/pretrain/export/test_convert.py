@@ -125,7 +125,7 @@ def test_an_export_may_have_another_guidance(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="guidance=strong: is neither a preset"):
         export(run, tmp_path / "wrong", guidance="strong")
     with pytest.raises(InputError, match=r"guidance=6: compares with the model without text.*text_dropout 0"):
-        convert.with_guidance(replace(RECIPE, text_dropout=0.0), "6")
+        convert.with_guidance(replace(RECIPE, text_dropout=0.0), guidance="6")
 
 
 def test_the_folder_says_where_it_comes_from(run: Path, tmp_path: Path) -> None:

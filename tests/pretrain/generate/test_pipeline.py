@@ -223,3 +223,14 @@ def test_a_clip_that_is_continued_has_its_own_guidance(pipeline: VideoPipeline) 
     assert used() == used(image=_clip(1)[0]) == Guidance.constant(6.0)
     assert used(video=_clip(5)) == Guidance.constant(1.0)
     assert used(video=_clip(5), guidance=3.0) == Guidance.constant(3.0)
+
+
+def test_words_that_were_never_trained_on_are_told(pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """A zebra comes out as something else; who asked for it should know why."""
+    text = TextConfig(kind="words", words=("a", "red", "square"), max_tokens=8)
+    config = replace(pipeline.config, model=replace(pipeline.config.model, text=text))
+    TextSide(config, None, torch.device("cpu")).tokens(Request(prompt="a Red zebra, a red square"))
+    assert "prompt: the model was trained on other words than zebra; it knows a red square" in caplog.text
+    caplog.clear()
+    TextSide(config, None, torch.device("cpu")).tokens(Request(prompt="A red square"))
+    assert not caplog.text

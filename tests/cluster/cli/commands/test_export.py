@@ -15,13 +15,15 @@ def test_options_reach_the_export(
     """A dropped --which would publish the wrong weights without a word."""
     asked: list[object] = []
 
-    def export(run: Path, out: Path, step: int | None, *, which: str | None, dtype: str, license: str) -> Path:
-        asked.extend([run, out, step, which, dtype, license])
+    def export(run: Path, out: Path, step: int | None, **options: str | None) -> Path:
+        asked.extend([run, out, step, options])
         return out
 
     monkeypatch.setattr(convert, "export", export)
     VideoTokenizer.from_pretrained("demo").save(tmp_path / "tokenizer")
     words = ["--step", "7", "--which", "average", "--dtype", "bf16", "--license", "mit"]
+    words += ["--guidance", "6", "--continued-guidance", "1"]
     assert main(["export", "runs/x", str(tmp_path), *words]) == 0
-    assert asked == [Path("runs/x"), tmp_path, 7, "average", "bf16", "mit"]
+    options = {"which": "average", "dtype": "bf16", "guidance": "6", "continued_guidance": "1", "license": "mit"}
+    assert asked == [Path("runs/x"), tmp_path, 7, options]
     assert capsys.readouterr() == (f"{tmp_path}\n", "")

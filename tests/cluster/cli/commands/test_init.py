@@ -91,6 +91,7 @@ def test_a_recipe_goes_on_from_weights(
     assert capsys.readouterr().err.endswith("next: videoar train films.yaml --init small-world --run runs/films\n")
     recipe, weights = load_recipe(Path("films.yaml")), read_config(find_export("small-world"))
     assert recipe.model == weights.model
+    assert (recipe.guidance, recipe.continued_guidance) == (weights.guidance, weights.continued_guidance)
     assert open_tokenizer(recipe.data.tokenizer).hash == weights.tokenizer_hash
     shown = [f"--stages.{stage.name}.steps" for stage in recipe.stages]
     steps = [word for field in shown for word in (field, "1")]
