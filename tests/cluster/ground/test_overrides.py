@@ -73,7 +73,6 @@ def test_all_names_every_part() -> None:
         ("--stages 2", "--stages=2: is not a field; did you mean --stages.images.name?"),
         ("--model.width wide", "model.width=wide: is not a whole number; correct the value"),
         ("--precision fp8", "precision=fp8: is not one of float32, bf16; correct the value"),
-        ("--precision fp8", "precision=fp8: is not one of float32, bf16; correct the value"),
         ("--seed", "--seed='': is not one value; write --seed VALUE"),
         ("--seed 1 2", "--seed=1 2: is not one value; write --seed VALUE"),
         ("--optimizer.betas 0.9", "optimizer.betas=[0.9]: is not a list of 2: a number, a number; correct the value"),
