@@ -81,17 +81,20 @@ def export(
     return out
 
 
-def with_guidance(recipe: Recipe, **defaults: str | None) -> Recipe:
+def with_guidance(recipe: Recipe, *, guidance: str | None = None, continued_guidance: str | None = None) -> Recipe:
     """The recipe with other defaults of guidance; None: as it is.
 
     InputError if its model has learned nothing to compare with.
     """
-    given = {name: ramp for name, ramp in defaults.items() if ramp is not None}
-    for name, ramp in given.items():
-        if not recipe.text_dropout and not parse_guidance(ramp).is_off:
+    for name, ramp in (("guidance", guidance), ("continued_guidance", continued_guidance)):
+        if ramp is not None and not recipe.text_dropout and not parse_guidance(ramp).is_off:
             problem = "compares with the model without text, which was not trained (text_dropout 0)"
             raise InputError(name, ramp, problem, "leave it out")
-    return replace(recipe, **given)
+    return replace(
+        recipe,
+        guidance=recipe.guidance if guidance is None else guidance,
+        continued_guidance=recipe.continued_guidance if continued_guidance is None else continued_guidance,
+    )
 
 
 def export_config(recipe: Recipe, run: Path, saved: Checkpoint, *, ema: bool) -> ExportConfig:
