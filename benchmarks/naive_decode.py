@@ -18,8 +18,7 @@ from torch import Tensor
 
 from videoar.pretrain.batch.frame_mask import window_mask
 from videoar.pretrain.batch.pack import model_inputs
-from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_bits, uniform
-from videoar.pretrain.guidance import guided
+from videoar.pretrain.generate.sampler import Accumulation, Sampling, guided, sample_bits, uniform
 from videoar.pretrain.model import ModelInputs, VideoAR
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.layers import Attend

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-from jaxtyping import Float
+from typing import Annotated
 
 from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits
-
-if TYPE_CHECKING:
-    from torch import Tensor  # a recipe has a ramp, and is read without torch
 
 Gamma = Annotated[float, Limits(0, 1000)]
 """1 turns guidance off, 0 ignores the condition."""
@@ -79,10 +74,3 @@ def parse_guidance(value: str | float | Guidance) -> Guidance:
             "is neither a preset nor a number",
             f"use {', '.join(_NAMED)}, a constant such as 3, or four corners such as 5,4,4,3",
         ) from error
-
-
-def guided(logits: Float[Tensor, "branches b l k"], gamma: float) -> Float[Tensor, "b l k"]:
-    """uncond + gamma (cond - uncond); branch 0 has the condition, branch 1 (absent if gamma is 1) has none."""
-    if logits.shape[0] == 1:
-        return logits[0]
-    return logits[1] + gamma * (logits[0] - logits[1])

@@ -55,6 +55,8 @@ def known_before(dataset: dict[str, Any]) -> dict[str, Any]:
     source = dict(dataset["source"])
     if source.get("pictures") == to_dict(PictureConfig()):
         del source["pictures"]
+    if not source.get("plugin"):
+        source.pop("plugin", None)
     return {**dataset, "source": source}
 
 

@@ -105,8 +105,6 @@ def send(upload: Upload, repo: str, *, private: bool) -> str:
 def _check_name(repo: str) -> None:
     try:
         validate_repo_id(repo)
-        if "/" not in repo:
-            raise HFValidationError("it has no owner")
     except HFValidationError as error:
         remedy = "use OWNER/NAME, of letters, digits, `-`, `_` and `.`; the name has at most 96"
         raise InputError("repo", repo, "is not the name of a repository on the Hub", remedy) from error

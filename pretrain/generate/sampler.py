@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64, Shaped
+from jaxtyping import Bool, Float, Float32, Int64, Shaped
 from torch import Tensor
 
 from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.limits import Temperature, TopP
 from videoar.pretrain.batch.draws import Stream, draw
 from videoar.pretrain.generate.decoder import CachedDecoder
-from videoar.pretrain.guidance import Guidance, guided
+from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.limits import check_limits
 from videoar.tokenizer import bsq, residual
@@ -174,3 +174,10 @@ def uniform(
     token = torch.arange(like.shape[1], device=like.device)[:, None]
     bit = torch.arange(like.shape[2], device=like.device)
     return draw(0, Stream.SAMPLE, frame, scale, keys[:, None, None], token, bit)
+
+
+def guided(logits: Float[Tensor, "branches b l k"], gamma: float) -> Float[Tensor, "b l k"]:
+    """uncond + gamma (cond - uncond); branch 0 has the condition, branch 1 (absent if gamma is 1) has none."""
+    if logits.shape[0] == 1:
+        return logits[0]
+    return logits[1] + gamma * (logits[0] - logits[1])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         ("confgi", "COMMAND=confgi: is not a command; did you mean config?"),
         ("config debgu", "RECIPE=debgu: is not a recipe in configs/, or a .yaml or .py file; did you mean debug?"),
-        ("config", "RECIPE='': is missing; see videoar config --help"),
+        ("plan", "RECIPE='': is missing; see videoar plan --help"),
         ("status", "JOB='': is missing; see videoar status --help"),
         ("submit debug --run x", "to='': is missing; use one of slurm, ray, kubernetes, and see videoar submit --help"),
         ("config debug extra", "arguments=debug extra: Unrecognized options: extra; see videoar config --help"),
@@ -100,7 +101,7 @@ def test_every_option_has_help() -> None:
     for name, known in COMMANDS.items():
         command = known.options
         source = Path(sys.modules[command.__module__].__file__ or "").read_text()
-        body = source.split(f"class {command.__name__}:")[1].split("\ndef ")[0].split("\n@dataclass")[0]
+        body = re.split(rf"class {command.__name__}\b", source)[1].split("\ndef ")[0].split("\n@dataclass")[0]
         lines = body.split('"""', 2)[2].splitlines()  # after the docstring of the command itself
         for index, line in enumerate(lines):
             if line.startswith("    ") and ": " in line and line.strip().split(":")[0].isidentifier():

@@ -7,7 +7,8 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.configs import debug
-from videoar.pretrain.guidance import Guidance, guided, parse_guidance
+from videoar.pretrain.generate.sampler import guided
+from videoar.pretrain.guidance import Guidance, parse_guidance
 
 
 @pytest.mark.parametrize("frame", range(5))
