@@ -186,7 +186,7 @@ def _made(
         pipeline.model,
         ScaleSchedule.named(sample.entry.schedule),
         [sample.text],
-        Sampling(guidance=parse_guidance(pipeline.config.guidance)),
+        Sampling(guidance=parse_guidance(pipeline.config.default_guidance(continued=history is not None))),
         num_frames=sample.entry.num_frames,
         window=pipeline.config.window,
         seeds=[seed],

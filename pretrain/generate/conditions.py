@@ -104,7 +104,7 @@ class TextSide:
     def _guidance(self, request: Request) -> Guidance:
         """The ramp that is asked for, or that of the export."""
         config, asked = self._config, request.guidance
-        default = (config.continued_guidance if request.video is not None else "") or config.guidance
+        default = config.default_guidance(continued=request.video is not None)
         guidance = parse_guidance(default if asked is None else asked)
         if parse_guidance(config.guidance).is_off and not guidance.is_off:
             self.tell(

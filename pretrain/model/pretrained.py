@@ -116,6 +116,10 @@ class ExportConfig:
     """Name of the tokenizer, if it ships with the package and is not in tokenizer/."""
     provenance: Provenance = field(default_factory=Provenance)
 
+    def default_guidance(self, *, continued: bool) -> str:
+        """The guidance of a video from its text, or of a clip that is continued."""
+        return (self.continued_guidance if continued else "") or self.guidance
+
 
 def tokenizer_folder(export: Path, config: ExportConfig) -> Path:
     """The tokenizer of an export, as `VideoTokenizer.from_pretrained` takes it."""

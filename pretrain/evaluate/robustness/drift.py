@@ -78,7 +78,7 @@ def continue_bits(pipeline: VideoPipeline, samples: Sequence[Sample], plan: Drif
     if given >= frames:
         problem = f"leaves nothing to generate of {frames} latent frames"
         raise InputError("given_frames", plan.given_frames, problem, "give fewer, or longer clips")
-    ramp = parse_guidance(pipeline.config.guidance if plan.guidance is None else plan.guidance)
+    ramp = parse_guidance(plan.guidance or pipeline.config.default_guidance(continued=True))
     latents = sample_frames(
         pipeline.model,
         ScaleSchedule.named(samples[0].entry.schedule),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -91,3 +95,17 @@ def test_nothing_left_to_generate_is_refused(pipeline: VideoPipeline, held: Held
     """All frames given are no continuation."""
     with pytest.raises(InputError, match="given_frames=13: leaves nothing to generate of 4 latent frames"):
         continue_bits(pipeline, held.samples, DriftPlan(given_frames=13))
+
+
+def test_the_default_guidance_is_that_of_a_clip_that_is_continued(held: HeldClips, tmp_path: Path) -> None:
+    """Weights may have one guidance for sentences and another for clips: drift is about clips."""
+    folder = export_folder(tmp_path, MODEL, clip_shape("32x32", 13))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "guidance": "9", "continued_guidance": "1"}))
+    pipeline = VideoPipeline.from_pretrained(folder)
+    asked = DriftPlan(given_frames=5, guidance="1", seed=4)
+    default, of_clips, of_text = (
+        continue_bits(pipeline, held.samples[1:2], replace(asked, guidance=ramp))[0] for ramp in (None, "1", "9")
+    )
+    assert np.array_equal(default, of_clips)
+    assert not np.array_equal(default, of_text)
