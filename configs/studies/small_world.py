@@ -1,8 +1,8 @@
 """The paper's ablations (Tables 4 and 5) on the small world, whose future is known: mechanisms, not video distance.
 
-64x64, 17 frames, four layers of width 256 (4.3 M parameters), bf16, one thread. All arms read the same shards in the
+64x64, 17 frames, four layers of width 256 (4.3 M parameters), float32, one thread. All arms read the same shards in the
 same order and are measured on the same clips. The paper trains 1,000 steps on UCF-101, one run per row; here it is
-2,000 steps of about 32 clips, and three seeds per row.
+400 steps of about 21 clips (each scene about once), and three seeds per row.
 
     videoar study small_world
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from videoar.configs.small_world import scenes
 from videoar.configs.studies.arms import CONTRASTS, arms
 from videoar.data_pipeline.config.data import DataConfig
+from videoar.data_pipeline.world.captions import WORDS
 from videoar.pretrain.config import (
     LogConfig,
     MixturePart,
@@ -54,7 +55,12 @@ def recipe(tokenizer: str) -> Recipe:
     return Recipe(
         name="small_world",
         model=ModelConfig(
-            num_layers=4, width=256, num_heads=4, latent_dim=latent_dim, rope_base=50.0, text=TextConfig(max_tokens=192)
+            num_layers=4,
+            width=256,
+            num_heads=4,
+            latent_dim=latent_dim,
+            rope_base=50.0,
+            text=TextConfig(kind="words", words=WORDS, max_tokens=160),
         ),
         data=DataConfig(
             datasets=(
@@ -69,16 +75,16 @@ def recipe(tokenizer: str) -> Recipe:
             StageConfig(
                 name="world",
                 mixture=(MixturePart(dataset="trained"),),
-                steps=2000,
+                steps=400,
                 tokens_per_pack=1792,
-                batch=4,
-                learning_rate=1e-3,
+                batch=2,
+                learning_rate=1.5e-3,
                 window=16,
                 p_mask=0.0,
             ),
         ),
-        optimizer=OptimizerConfig(warmup_steps=100, ema_decay=0.99),
-        log=LogConfig(wandb="off", save_every=250, keep_last=1),
-        precision="bf16",
+        optimizer=OptimizerConfig(warmup_steps=50, ema_decay=0.98),
+        log=LogConfig(wandb="off", save_every=100, keep_last=1),
+        precision="float32",
         threads=1,  # repeatable to the digit; a second thread adds a third at this size
     )
