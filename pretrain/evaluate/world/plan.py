@@ -29,7 +29,7 @@ class WorldPlan:
 
     prompts: OneOrMore = 64
     """Sentences about one object, and as many about two."""
-    clips: OneOrMore = 32
+    clips: OneOrMore = 128
     """Clips that are continued, at each of two lengths."""
     seed: Annotated[int, Limits(0, MOST_SEEDS - 1)] = 0
     """Of scenes and sampling."""
