@@ -14,7 +14,7 @@ from videoar.configs.load import load_recipe, recipe_names, save_recipe
 from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.tokenizer.files import CONFIG as DESCRIPTION
 from videoar.tokenizer.files import find_weights, read_config
-from videoar.tokenizer.inflate import check_origin
+from videoar.tokenizer.inflate import check_origin, check_same_bits
 from videoar.tokenizer.training.checkpoint import check_settings, saved_folders
 from videoar.tokenizer.training.metrics import METRICS
 from videoar.tokenizer.training.same_settings import WEIGHTS, check_same, deciding
@@ -83,6 +83,8 @@ def _check_inflate_from(recipe: TokenizerRecipe) -> None:
     if not (folder / DESCRIPTION).is_file():
         raise InputError("train.inflate_from", name, "is not the folder of a tokenizer", _where_to_get(Path(name)))
     check_origin(recipe.tokenizer, read_config(folder), name)
+    if recipe.train.parts == "decoder":
+        check_same_bits(recipe.tokenizer, read_config(folder), name)
 
 
 def _where_to_get(folder: Path) -> str:
