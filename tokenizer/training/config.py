@@ -145,8 +145,8 @@ class TokenizerTrainConfig:
     show_every: OneOrMore = 500
     """Steps between two looks at the tokenizer: reconstructions and their measures."""
     parts: Literal["all", "decoder"] = "all"
-    """What learns. `decoder` leaves the encoder of `inflate_from` as it is: bits stay the same, so shards and generators
-    stay valid, while pictures get better."""
+    """What learns. `decoder` leaves the encoder of `inflate_from` as it is: bits stay the same, so shards and
+    generators stay valid, while pictures get better."""
     inflate_from: str = ""
     """Folder of a tokenizer to begin with. An image tokenizer's weights fill the temporally last slices (VideoAR §4.1),
     those of a video tokenizer of this configuration are taken whole; empty: random weights."""
