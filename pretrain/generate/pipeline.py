@@ -212,16 +212,7 @@ class VideoPipeline:
 
     def shape(self, name: str | None) -> ClipShape:
         """A shape of video that the model was trained on."""
-        shapes = {shape.schedule: shape for shape in reversed(self.config.shapes)}
-        chosen = self.config.shapes[0].schedule if name is None else name
-        if chosen not in shapes:
-            raise InputError(
-                "schedule",
-                chosen,
-                "is not a frame size that these weights were trained on",
-                f"use one of: {', '.join(reversed(shapes))}",
-            )
-        return shapes[chosen]
+        return self.config.shape(name)
 
 
 def check_pair(model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig) -> None:
