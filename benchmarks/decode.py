@@ -1,6 +1,7 @@
 """Cached decoding of a clip with guidance: passes over frames and scales, without the tokenizer's decoder.
 
-Some cases also decode without a cache, alternately: `over_naive` is how much of that time the cache takes.
+Some cases also decode without a cache, alternately: `over_naive` is how much of that time the cache takes. On a GPU
+passes are also repeated as CUDA graphs, alternately: `graphs_over_eager` is how much of the time that takes.
 
 The floor is the sum over the passes, each of which reads all weights, and the keys and values that its tokens see.
 """
@@ -19,12 +20,13 @@ from jaxtyping import Int64
 from videoar.benchmarks.cases import Options, Row, Size, dtype_of, figures
 from videoar.benchmarks.floor import Work, peaks
 from videoar.benchmarks.material import NUM_TEXT, model_of
-from videoar.benchmarks.measure import alternate, medians
+from videoar.benchmarks.measure import Call, alternate, medians
 from videoar.benchmarks.naive_decode import naive_bits
 from videoar.benchmarks.peak_memory import peak_growth
 from videoar.configs.sizes import SIZES
 from videoar.pretrain.config import ModelConfig
-from videoar.pretrain.generate.sampler import Sampling, sample_frames
+from videoar.pretrain.generate.recorded import Recordings
+from videoar.pretrain.generate.sampler import OpenPasses, Sampling, enqueued, sample_frames
 from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
 from videoar.tokenizer.scales import ScaleSchedule
@@ -102,12 +104,17 @@ def rows(options: Options) -> Iterator[Row]:
 def _row(name: str, case: DecodeCase, options: Options) -> Row:
     model = _model(case, options.device)
     call = partial(_decode, case, model)
-    naive = {"naive": partial(_decode_naively, case, model)} if case.with_naive else {}
-    costs = alternate({"decode": call, **naive}, options.repeats)
+    others: dict[str, Call] = {"naive": partial(_decode_naively, case, model)} if case.with_naive else {}
+    if (recordings := _recordings(options.device)) is not None:
+        others["graphs"] = partial(_decode, case, model, open_passes=recordings.open)
+    costs = alternate({"decode": call, **others}, options.repeats)
     found = figures(costs["decode"], case.work(), peaks(options.device, dtype_of(case.precision)))
-    if naive:
+    if "naive" in others:
         naive_s = medians(costs["naive"])["wall_s"]
         found |= {"naive_s": naive_s, "over_naive": found["wall_s"] / naive_s}
+    if "graphs" in others:
+        graphs_s = medians(costs["graphs"])["wall_s"]
+        found |= {"graphs_s": graphs_s, "graphs_over_eager": graphs_s / found["wall_s"]}
     names = ("num_layers", "width", "num_heads", "head_dim")
     return {
         "case": name,
@@ -127,10 +134,15 @@ def _model(case: DecodeCase, device: torch.device) -> VideoAR:
         return VideoAR(case.model).to(dtype_of(case.precision)).eval()
 
 
-def _decode(case: DecodeCase, model: VideoAR) -> None:
+def _recordings(device: torch.device) -> Recordings | None:
+    """What records passes; the round that does not count does."""
+    return Recordings.on(device) if device.type == "cuda" else None
+
+
+def _decode(case: DecodeCase, model: VideoAR, open_passes: OpenPasses = enqueued) -> None:
     """Sample a batch of clips."""
     schedule, text = ScaleSchedule.named(case.schedule), list(_text(case))
-    for _ in sample_frames(model, schedule, text, SAMPLING, **_settings(case)):
+    for _ in sample_frames(model, schedule, text, SAMPLING, **_settings(case), open_passes=open_passes):
         pass
 
 

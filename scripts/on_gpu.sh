@@ -28,12 +28,12 @@ total_s=${TOTAL_S:-$((530 * patience))}
 
 # name, seconds. Together they take less than 530.
 PARTS="machine 15
-tests 70
+tests 80
 parity 40
-attention 80
-train 210
+attention 75
+train 190
 nccl 40
-decode 40
+decode 55
 tokenizer 35"
 known() { cut -d' ' -f1 <<<"$PARTS"; }
 limit_of() { sed -n "s/^$1 //p" <<<"$PARTS"; }

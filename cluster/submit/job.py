@@ -22,8 +22,11 @@ Tasks = Annotated[int, Limits(1, 100_000)]
 MANY_NODES = ("train", "tokenizer train")
 """Commands that one job runs on several machines together."""
 
-ARRAYS = ("data run",)
-"""Commands whose work an array of jobs shares."""
+ON_RAY = ("data run",)
+"""Commands that use the machines of a Ray cluster themselves."""
+
+ARRAYS = ("data run", "evaluate fvd", "evaluate class-samples", "evaluate vbench-export")
+"""Commands whose work an array of jobs shares: they have the option --part."""
 
 _LEAST_WORK_S = 120
 """Seconds before the notice. Slurm may give it a minute early."""
@@ -97,6 +100,10 @@ class Job:
         """The whole command that runs on a machine."""
         return (self.python, "-m", "videoar.cluster.entry", *self.command_words)
 
+    def part(self, number: str) -> str:
+        """The option by which a job of the array makes its own part, in a shell's words; `number` is from 1."""
+        return f'--part "{number}/{self.array}"'
+
     def __post_init__(self) -> None:
         check_fields(self, "")
         _refuse("name", self.name, _NAME, "use letters, digits, . _ and -, at most 63")
@@ -117,11 +124,15 @@ class Job:
                 )
         self._check_parts()
 
+    @property
+    def _or_parts(self) -> str:
+        return ", and --array for its parts" if self.command in ARRAYS else ""
+
     def _check_parts(self) -> None:
         """What connects fields."""
-        if self.nodes > 1 and self.command not in (*MANY_NODES, *ARRAYS):
+        if self.nodes > 1 and self.command not in (*MANY_NODES, *ON_RAY):
             problem = f"has no use for `{self.command}`, which runs on one machine"
-            raise InputError("nodes", self.nodes, problem, "use 1 node")
+            raise InputError("nodes", self.nodes, problem, f"use 1 node{self._or_parts}")
         if self.array is not None and self.command not in ARRAYS:
             remedy = "give --nodes" if self.command in MANY_NODES else "leave it out"
             raise InputError("array", self.array, f"cannot share the work of `{self.command}`", remedy)

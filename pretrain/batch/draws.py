@@ -38,7 +38,11 @@ def draw(seed: int, *counters: Counter) -> Float32[Tensor, "*_"]:
 
 def folded(seed: int, *counters: Counter) -> Counter:
     """The state z after these counters; `uniform` folds the last one."""
-    state: Counter = _mix(_signed(seed))
+    return fold(_mix(_signed(seed)), *counters)
+
+
+def fold(state: Counter, *counters: Counter) -> Counter:
+    """The state after further counters."""
     for counter in counters:
         state = _mix(state ^ _word(counter))
     return state

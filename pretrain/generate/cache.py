@@ -23,6 +23,17 @@ from videoar.pretrain.model.layers import Attend
 from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 
+def alike(frame: int, ring_slots: int, history: HistoryKind) -> int:
+    """The first frame whose passes over scales read and write the same places in the buffers as this frame's.
+
+    Once the ring is full, those of all frames do; with history `context`, which writes a frame's context tokens into
+    the ring in the pass after it, those of frames that have the same place in the ring.
+    """
+    if frame <= ring_slots or history != "context":
+        return min(frame, ring_slots)
+    return ring_slots + 1 + (frame - ring_slots - 1) % max(ring_slots, 1)
+
+
 class FrameCache:
     """The cache of `batch` sequences that advance together; `batch` includes the guidance branches.
 
@@ -63,6 +74,18 @@ class FrameCache:
     def size_bytes(self) -> int:
         """Bytes of the buffers; they do not grow with the video."""
         return 2 * self.keys.numel() * self.keys.element_size()
+
+    def restart(self, text_lengths: Sequence[int]) -> None:
+        """Begin another video in the same buffers; its texts have the same length, or the same longest one.
+
+        What the buffers hold of the video before is never read: a pass sees the frames of its own video.
+        """
+        assert max(text_lengths) == self.text_tokens, (text_lengths, self.text_tokens)
+        self.frame = 0
+        seen = self._seen_keys(text_lengths, self.keys.shape[3], self.keys.device)
+        assert (seen is None) == (self._seen is None), "padding needs a mask, and a mask is a buffer"
+        if self._seen is not None and seen is not None:
+            self._seen.copy_(seen)
 
     def text_attend(self, *, causal: bool) -> Attend:
         """Attention of the text prefill: text sees only text, all of it or the preceding part."""

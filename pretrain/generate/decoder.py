@@ -38,7 +38,7 @@ class CachedDecoder:
     ) -> None:
         config, device = model.config, model.input.weight.device
         self._model, self._schedule, self._branches = model, schedule, branches
-        prefixes = _prefixes(text, negative or [None] * len(text), branches)
+        prefixes = _prefixes(text, negative, branches)
         lengths = [len(tokens) for tokens, _ in prefixes]
         self.cache = FrameCache(
             schedule,
@@ -54,13 +54,30 @@ class CachedDecoder:
         )
         self._context = schedule.context_tokens(config.history)
         layout = _two_frames(schedule, lengths, config.history)
-        self._text_positions, self._positions = _by_sample(layout, layout.positions(config.rope), device)
-        _, self._places = _by_sample(layout, layout.places(), device)
+        self._text_positions, self._positions, self._places = self._tables(layout, device)
         rows = _with_context(layout.segments[0])
         self._scale = torch.from_numpy(layout.scale[rows]).to(device)
         self._is_context = torch.from_numpy(layout.is_context[rows]).to(device)
         self._is_start = self._scale == 0
         self._move(-1)  # the tables are those of the second frame
+        self._prefill_text(prefixes)
+
+    def restart(
+        self,
+        text: Sequence[Shaped[np.ndarray, "_m ..."]],
+        negative: Sequence[Shaped[np.ndarray, "_n ..."] | None] | None,
+    ) -> None:
+        """Begin another video in the same memory; `sequence_lengths` of its texts have the same maximum and are equal
+        if they were."""
+        prefixes = _prefixes(text, negative, self._branches)
+        lengths = [len(tokens) for tokens, _ in prefixes]
+        self.cache.restart(lengths)
+        layout = _two_frames(self._schedule, lengths, self._model.config.history)
+        tables = self._tables(layout, self._scale.device)
+        for mine, theirs in zip((self._text_positions, self._positions, self._places), tables, strict=True):
+            mine.copy_(theirs)
+        self._is_start.copy_(self._scale == 0)
+        self._move(-1)
         self._prefill_text(prefixes)
 
     def scale_logits(self, scale: int, features: Float32[Tensor, "b tokens k"]) -> Float32[Tensor, "g b n k"]:
@@ -91,6 +108,12 @@ class CachedDecoder:
         self.cache.advance()
         self._move(1)
         self._is_start.zero_()
+
+    def _tables(self, layout: PackLayout, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions of the text, positions and places of the tokens of the second frame; dimension 0: the sequence."""
+        text_positions, positions = _by_sample(layout, layout.positions(self._model.config.rope), device)
+        _, places = _by_sample(layout, layout.places(), device)
+        return text_positions, positions, places
 
     def _move(self, frames: int) -> None:
         self._positions[..., 0] += frames
@@ -141,13 +164,24 @@ class CachedDecoder:
         self._model(inputs, self.cache.text_attend(causal=self._model.config.text.attention == "causal"))
 
 
+def sequence_lengths(
+    text: Sequence[Shaped[np.ndarray, "_m ..."]],
+    negative: Sequence[Shaped[np.ndarray, "_n ..."] | None] | None,
+    branches: int,
+) -> list[int]:
+    """Tokens of the text of every sequence."""
+    return [len(tokens) for tokens, _ in _prefixes(text, negative, branches)]
+
+
 def _prefixes(
-    text: Sequence[Shaped[np.ndarray, "_m ..."]], negative: Sequence[Shaped[np.ndarray, "_n ..."] | None], branches: int
+    text: Sequence[Shaped[np.ndarray, "_m ..."]],
+    negative: Sequence[Shaped[np.ndarray, "_n ..."] | None] | None,
+    branches: int,
 ) -> list[tuple[Shaped[np.ndarray, "_m ..."], bool]]:
     """The text of every sequence, and whether the null table takes its place."""
     prefixes = [(tokens, False) for tokens in text]
     if branches > 1:
-        pairs = zip(text, negative, strict=True)
+        pairs = zip(text, negative or [None] * len(text), strict=True)
         prefixes += [(tokens, True) if other is None else (other, False) for tokens, other in pairs]
     return prefixes
 

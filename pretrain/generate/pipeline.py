@@ -15,9 +15,10 @@ from videoar.data_pipeline.decoding.given import check_given
 from videoar.pretrain.generate.background import Frames, decoded
 from videoar.pretrain.generate.conditions import Conditions, TextSide
 from videoar.pretrain.generate.continuation import GivenClip, Picture, check_image, encode_history, given_frames
+from videoar.pretrain.generate.recorded import Recordings
 from videoar.pretrain.generate.request import LongVideo, Request, check_equal
 from videoar.pretrain.generate.result import Video
-from videoar.pretrain.generate.sampler import OnScale, sample_frames
+from videoar.pretrain.generate.sampler import OnScale, enqueued, sample_frames
 from videoar.pretrain.generate.shots import Shot, plan_shots, untrained
 from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
@@ -34,9 +35,15 @@ class VideoPipeline:
     """
 
     def __init__(
-        self, model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig, text_encoder: str | Path | None = None
+        self,
+        model: VideoAR,
+        tokenizer: VideoTokenizer,
+        config: ExportConfig,
+        text_encoder: str | Path | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         self.model, self.tokenizer, self.config = model.eval(), tokenizer.eval(), config
+        self._open_passes = enqueued if recordings is None else recordings.open
         check_pair(model, tokenizer, config)
         self._text = TextSide(config, text_encoder, model.input.weight.device)
 
@@ -47,6 +54,8 @@ class VideoPipeline:
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         text_encoder: str | Path | None = None,
+        *,
+        graphs: bool = False,
     ) -> VideoPipeline:
         """Open a folder that `videoar export` wrote, or weights that ship with the package: `small-world`.
 
@@ -54,14 +63,18 @@ class VideoPipeline:
 
         Without `device`: the GPU if there is one. Without `dtype`: bfloat16 weights on a GPU, float32 on a CPU. The
         tokenizer stays in float32.
+
+        With `graphs`, on a GPU: the first video of a shape records its passes as CUDA graphs, and later ones repeat
+        them (`generate.recorded`). InputError on a CPU.
         """
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        recordings = Recordings.on(device) if graphs else None
         dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
         folder = find_export(folder)
         config = read_config(folder)
         model = VideoAR.from_pretrained(folder).to(device, dtype)
         tokenizer = VideoTokenizer.from_pretrained(tokenizer_folder(folder, config)).to(device)
-        return cls(model, tokenizer, config, text_encoder)
+        return cls(model, tokenizer, config, text_encoder, recordings)
 
     def __call__(
         self,
@@ -175,6 +188,7 @@ class VideoPipeline:
             negative=conditions.negative,
             start=shot.start,
             on_scale=on_scale,
+            open_passes=self._open_passes,
         )
         return decoded(self.tokenizer, (frame.latent for frame in latents))
 
@@ -212,16 +226,7 @@ class VideoPipeline:
 
     def shape(self, name: str | None) -> ClipShape:
         """A shape of video that the model was trained on."""
-        shapes = {shape.schedule: shape for shape in reversed(self.config.shapes)}
-        chosen = self.config.shapes[0].schedule if name is None else name
-        if chosen not in shapes:
-            raise InputError(
-                "schedule",
-                chosen,
-                "is not a frame size that these weights were trained on",
-                f"use one of: {', '.join(reversed(shapes))}",
-            )
-        return shapes[chosen]
+        return self.config.shape(name)
 
 
 def check_pair(model: VideoAR, tokenizer: VideoTokenizer, config: ExportConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.limits import Temperature, TopP
-from videoar.pretrain.batch.draws import Stream, draw
+from videoar.pretrain.batch import draws
+from videoar.pretrain.batch.draws import Stream, folded
 from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
@@ -23,6 +25,9 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 OnScale = Callable[[int, int], None]
 """Called with a frame of the video and a scale, both from 0, when the bits of that scale are enqueued."""
+
+Gamma = float | Float32[Tensor, ""]
+"""The strength of guidance, on the host or on the device."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +93,92 @@ class Accumulation:
         self.total = torch.zeros_like(self.total)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoPlan:
+    """What the passes of a video, or of several that advance together, are made from."""
+
+    model: VideoAR
+    schedule: ScaleSchedule
+    text: Sequence[Shaped[np.ndarray, "_m ..."]]
+    negative: Sequence[Shaped[np.ndarray, "_n ..."] | None] | None
+    """Texts that guidance leads away from."""
+    sampling: Sampling
+    num_frames: int
+    """Latent frames, given ones included."""
+    window: int
+    seeds: Sequence[int]
+    start: int
+    """Frame of the whole video, of several shots, that is the first here."""
+
+    @property
+    def branches(self) -> int:
+        """Sequences of each sample: without guidance only the one with its text."""
+        return 1 if self.sampling.guidance.is_off else 2
+
+    def decoder(self) -> CachedDecoder:
+        """The model over a new cache, which has read the text."""
+        return CachedDecoder(
+            self.model,
+            self.schedule,
+            self.text,
+            num_frames=self.num_frames,
+            window=self.window,
+            branches=self.branches,
+            negative=self.negative,
+        )
+
+    def gamma(self, frame: int, scale: int) -> float:
+        """The strength of guidance."""
+        scales = self.schedule.num_scales
+        return self.sampling.guidance.gamma(frame, scale, num_frames=self.num_frames, num_scales=scales)
+
+
+class Passes:
+    """The passes of a video, frame by frame, each of which the host enqueues."""
+
+    def __init__(self, plan: VideoPlan) -> None:
+        self._plan = plan
+        self._decoder, self._state = plan.decoder(), Accumulation(plan.model, plan.schedule, len(plan.text))
+        self._keys = torch.tensor(list(plan.seeds), device=self._state.total.device)
+
+    def read(self, bits: Bool[Tensor, "b tokens k"]) -> LatentFrame:
+        """The next frame, whose bits are known."""
+        bits = bits.to(self._state.total.device)
+        self._decoder.read_frame(self._state.features_of(bits))
+        return LatentFrame(bits, self._state.total)
+
+    def sample(self, frame: int, on_scale: OnScale | None) -> LatentFrame:
+        """The next frame, sampled scale by scale."""
+        in_video, sampled = self._plan.start + frame, []
+        for scale in range(self._plan.schedule.num_scales):
+            drawn = folded(0, Stream.SAMPLE, in_video, scale, self._keys)
+            sampled.append(self._sample_scale(scale, self._plan.gamma(frame, scale), drawn))
+            if on_scale is not None:
+                on_scale(in_video, scale)
+        return LatentFrame(torch.cat(sampled, dim=1), self._state.total)
+
+    def advance(self) -> None:
+        """The frame is complete."""
+        self._decoder.advance()
+        self._state.advance()
+
+    def _sample_scale(self, scale: int, gamma: Gamma, drawn: Int64[Tensor, " b"]) -> Bool[Tensor, "b n k"]:
+        """The bits of the next scale; `drawn` is the state of the random numbers after seed, frame and scale."""
+        logits = guided(self._decoder.scale_logits(scale, self._state.feature(scale)), gamma)
+        bits = sample_bits(logits, _numbers(logits, drawn), self._plan.sampling)
+        self._state.add(bits, scale)
+        return bits
+
+
+OpenPasses = Callable[[VideoPlan], AbstractContextManager[Passes]]
+"""Gives the passes of a video for as long as it is made."""
+
+
+def enqueued(plan: VideoPlan) -> AbstractContextManager[Passes]:
+    """Passes in memory of their own."""
+    return nullcontext(Passes(plan))
+
+
 @torch.inference_mode()
 def sample_frames(
     model: VideoAR,
@@ -102,6 +193,7 @@ def sample_frames(
     negative: Sequence[Shaped[np.ndarray, "_n ..."] | None] | None = None,
     start: int = 0,
     on_scale: OnScale | None = None,
+    open_passes: OpenPasses = enqueued,
 ) -> Iterator[LatentFrame]:
     """Yield `num_frames` latent frames of every sample: first those of `history`, unchanged, then sampled ones.
 
@@ -110,50 +202,24 @@ def sample_frames(
     not on its neighbours. Nothing here waits for the device.
     """
     check_limits(model.config, schedule, num_frames)
-    branches = 1 if sampling.guidance.is_off else 2
-    decoder = CachedDecoder(
-        model, schedule, text, num_frames=num_frames, window=window, branches=branches, negative=negative
+    plan = VideoPlan(
+        model=model,
+        schedule=schedule,
+        text=text,
+        negative=negative,
+        sampling=sampling,
+        num_frames=num_frames,
+        window=window,
+        seeds=seeds,
+        start=start,
     )
-    state = Accumulation(model, schedule, len(text))
-    keys = torch.tensor(list(seeds), device=state.total.device)
-    for frame in range(num_frames):
-        if history is not None and frame < history.shape[1]:
-            bits = history[:, frame].to(state.total.device)
-            decoder.read_frame(state.features_of(bits))
-        else:
-            place = _Place(frame, num_frames, start, keys, on_scale)
-            bits = _sample_frame(decoder, state, schedule, sampling, place)
-        yield LatentFrame(bits, state.total)
-        decoder.advance()
-        state.advance()
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a frame is: in its shot for guidance, in the video for its random numbers."""
-
-    frame: int
-    num_frames: int
-    start: int
-    keys: Int64[Tensor, " b"]
-    on_scale: OnScale | None
-
-
-def _sample_frame(
-    decoder: CachedDecoder, state: Accumulation, schedule: ScaleSchedule, sampling: Sampling, place: _Place
-) -> Bool[Tensor, "b tokens k"]:
-    """The bits of one frame, scale by scale."""
-    sampled = []
-    in_video = place.start + place.frame
-    for scale in range(schedule.num_scales):
-        logits = decoder.scale_logits(scale, state.feature(scale))
-        gamma = sampling.guidance.gamma(place.frame, scale, num_frames=place.num_frames, num_scales=schedule.num_scales)
-        logits = guided(logits, gamma)
-        sampled.append(sample_bits(logits, uniform(logits, place.keys, in_video, scale), sampling))
-        state.add(sampled[-1], scale)
-        if place.on_scale is not None:
-            place.on_scale(in_video, scale)
-    return torch.cat(sampled, dim=1)
+    with open_passes(plan) as passes:
+        for frame in range(num_frames):
+            if history is not None and frame < history.shape[1]:
+                yield passes.read(history[:, frame])
+            else:
+                yield passes.sample(frame, on_scale)
+            passes.advance()
 
 
 def sample_bits(
@@ -171,12 +237,17 @@ def uniform(
     like: Float32[Tensor, "b tokens k"], keys: Int64[Tensor, " b"], frame: int, scale: int
 ) -> Float32[Tensor, "b tokens k"]:
     """Uniform numbers by (seed, frame, scale, token, bit)."""
+    return _numbers(like, folded(0, Stream.SAMPLE, frame, scale, keys))
+
+
+def _numbers(like: Float32[Tensor, "b tokens k"], drawn: Int64[Tensor, " b"]) -> Float32[Tensor, "b tokens k"]:
+    """The same, from the state after seed, frame and scale."""
     token = torch.arange(like.shape[1], device=like.device)[:, None]
     bit = torch.arange(like.shape[2], device=like.device)
-    return draw(0, Stream.SAMPLE, frame, scale, keys[:, None, None], token, bit)
+    return draws.uniform(draws.fold(drawn[:, None, None], token), bit)
 
 
-def guided(logits: Float[Tensor, "branches b l k"], gamma: float) -> Float[Tensor, "b l k"]:
+def guided(logits: Float[Tensor, "branches b l k"], gamma: Gamma) -> Float[Tensor, "b l k"]:
     """uncond + gamma (cond - uncond); branch 0 has the condition, branch 1 (absent if gamma is 1) has none."""
     if logits.shape[0] == 1:
         return logits[0]

@@ -120,6 +120,19 @@ class ExportConfig:
         """The guidance of a video from its text, or of a clip that is continued."""
         return (self.continued_guidance if continued else "") or self.guidance
 
+    def shape(self, name: str | None) -> ClipShape:
+        """A shape of video that the model was trained on, by its schedule; the first one if None."""
+        shapes = {shape.schedule: shape for shape in reversed(self.shapes)}
+        chosen = self.shapes[0].schedule if name is None else name
+        if chosen not in shapes:
+            raise InputError(
+                "schedule",
+                chosen,
+                "is not a frame size that these weights were trained on",
+                f"use one of: {', '.join(reversed(shapes))}",
+            )
+        return shapes[chosen]
+
 
 def tokenizer_folder(export: Path, config: ExportConfig) -> Path:
     """The tokenizer of an export, as `VideoTokenizer.from_pretrained` takes it."""

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from videoar.benchmarks import decode
 from videoar.benchmarks.cases import Options
 from videoar.benchmarks.decode import CASES, rows
 from videoar.benchmarks.material import model_of
 from videoar.benchmarks.naive_decode import naive_bits
+from videoar.pretrain.generate.recorded import Recordings, rerun
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR, init_weights
@@ -30,6 +32,17 @@ def test_a_clip_is_sampled_in_frames_times_scales_passes() -> None:
     # Keys and values of two layers and branches: of the text, then those seen by each scale of each frame.
     seen = 8 + sum(8 + past + end for past in (0, 30) for end in (1, 5, 14, 30))
     assert row["size_bytes"] == 9 * weights + 2 * 2 * 2 * 64 * 4 * seen
+
+
+@pytest.mark.slow
+def test_recorded_passes_are_measured_next_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are graphs: the ratio is of one call, in which both take turns."""
+    options = Options(size="toy", patterns=("*batch 8",), repeats=1, device=torch.device("cpu"))
+    (row,) = rows(options)
+    assert "graphs_s" not in row, "a CPU has none"
+    monkeypatch.setattr(decode, "_recordings", lambda device: Recordings(lambda: rerun))
+    (row,) = rows(options)
+    assert row["graphs_over_eager"] == row["graphs_s"] / row["wall_s"] > 0
 
 
 @pytest.mark.slow

@@ -105,6 +105,9 @@ class Generate:
     line; each further line adds 1."""
     dtype: Literal["float32", "bf16"] | None = None
     """What the model computes in; bf16 on a GPU and float32 on a CPU if not given."""
+    graphs: bool = False
+    """On a GPU: record the passes of the first video as CUDA graphs, which launch faster, and repeat them for later
+    ones of the same size, length, batch and length of text: for --prompts. Not run on a GPU yet."""
     force: bool = False
     """Replace what exists."""
 
@@ -117,7 +120,7 @@ def generate(words: Sequence[str], prog: str) -> int:
 
     requests = _requests(options)
     pipeline = VideoPipeline.from_pretrained(
-        options.weights, text_encoder=options.text_encoder, dtype=dtype_named(options.dtype)
+        options.weights, text_encoder=options.text_encoder, dtype=dtype_named(options.dtype), graphs=options.graphs
     )
     encoder = {"path": "text_encoder"} if options.text_encoder else {}
     with typed_as(schedule="size", **encoder):

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
-from videoar.cluster.cli.arguments import RecipeName, flag_words, parse, split_own
+from videoar.cluster.cli.arguments import flag_words, parse, split_own
 from videoar.cluster.cli.output import HELP, say, warn
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import ZeroOrMore
 from videoar.cluster.submit.job import Container, Cpus, Gpus, Nodes, Tasks
 
@@ -27,20 +28,24 @@ class Submit:
     Options that are not listed here belong to the command, and its fields can be overridden as there:
     `videoar submit t2v_4b@64 --to slurm --nodes 8 --gpus 8 --gpu h200 --time 2d --run /shared/runs/4b`
 
+    An evaluation has what its command takes in the place of the recipe:
+    `videoar submit weights/l videos/l --to slurm --command "evaluate class-samples" --array 8 --gpus 1`
+
     The job is told to save before its time ends and is queued again after exit code 75, and after no other. Prints
     the number of the job for `videoar status`, `logs` and `cancel`.
 
     Exit codes: 0 sent, 1 the engine failed, 2 wrong input; with --wait that of the job.
     """
 
-    recipe: RecipeName
-    """Name in configs/, or path of a YAML or Python file."""
+    given: Positional[Annotated[tuple[str, ...], arg(metavar="RECIPE")]]
+    """Name in configs/, or path of a YAML or Python file; of `evaluate`, what the command takes: WEIGHTS OUT."""
     to: Literal["slurm", "ray", "kubernetes"]
     """The engine."""
     command: str = "train"
-    """The command that runs: `train`, `"tokenizer train"`, `"data plan"`, `"data run"` or `"data text"`."""
+    """The command that runs: `train`, `"tokenizer train"`, `"data plan"`, `"data run"`, `"data text"`, or one of
+    `evaluate`: `"evaluate class-samples"`."""
     name: str | None = None
-    """Name of the job; that of the recipe and command if not given."""
+    """Name of the job; that of the recipe (or weights) and the command if not given."""
     nodes: Nodes = 1
     """Number of machines."""
     gpus: Gpus = 0
@@ -80,7 +85,7 @@ class Submit:
     volumes: tuple[str, ...] = ()
     """Kubernetes: claims of storage, and where they are mounted: CLAIM:/folder. Relative paths begin in the first."""
     array: Tasks | None = None
-    """For `data run`: number of jobs that share its units."""
+    """Number of jobs that share the work of `data run`, or of `evaluate` class-samples, vbench-export or fvd."""
     requeues: ZeroOrMore = 20
     """Times that the job is queued again after it has saved. On Kubernetes 0 means never, and others always."""
     jobs: str = "jobs"
@@ -94,19 +99,23 @@ class Submit:
 
 
 def submit(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.cli.commands.submittable import check_words
+    from videoar.cluster.cli.commands.submittable import Asked, check_words
     from videoar.cluster.submit.engines import find_engine
     from videoar.cluster.submit.send import as_dry_run, run_checks, send
 
     own, rest = split_own(Submit, words)
     options = parse(Submit, [*own, *(["--help"] if any(word in HELP for word in words) else [])], prog)
-    checked = check_words(options.command, options.recipe, flag_words(rest), options.gpus, options.nodes)
+    if not options.given:
+        raise InputError("RECIPE", "''", "is missing", f"see {prog} --help")
+    asked = Asked(gpus=options.gpus, nodes=options.nodes, array=options.array)
+    checked = check_words(options.command, options.given, flag_words(rest), asked)
     job, engine = _job(options, checked), find_engine(options.to)
     rendered = engine.render(job)
     if options.dry_run:
         sys.stdout.write(as_dry_run(rendered))
         return 0
-    run_checks([*checked.checks(job, options.gpu), *engine.checks(job, rendered)], warn, unchecked=options.unchecked)
+    checks = checked.checks(job, options.gpu, is_here=options.to != "kubernetes")
+    run_checks([*checks, *engine.checks(job, rendered)], warn, unchecked=options.unchecked)
     submitted = send(engine, job, rendered)
     say(submitted.job)
     if not options.wait:
@@ -127,7 +136,7 @@ def _job(options: Submit, checked: Checked) -> Job:
     from videoar.cluster.submit.wall_time import seconds_of
 
     return Job(
-        name=options.name or f"{checked.recipe.name}-{options.command.replace(' ', '-')}",
+        name=options.name or f"{checked.title}-{options.command.replace(' ', '-')}",
         command=options.command,
         words=checked.words,
         folder=Path.cwd(),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videoar.cluster.cli.arguments import for_a_tokenizer, for_pretraining, parse_with_recipe
+from videoar.cluster.cli.arguments import for_a_tokenizer, for_pretraining, parse, parse_with_recipe
 from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.cli.commands.data.urls import output_url
 from videoar.cluster.cli.commands.tokenizer.train import TrainTokenizer
@@ -21,28 +24,51 @@ if TYPE_CHECKING:
     from videoar.cluster.submit.job import Job
     from videoar.configs.load import AnyRecipe
 
-SUBMITTABLE = ("train", "data plan", "data run", "data text", "tokenizer train")
+_OF_RECIPES = ("train", "data plan", "data run", "data text", "tokenizer train")
+SUBMITTABLE = (*_OF_RECIPES, *(name for name in COMMANDS if name.startswith("evaluate ")))
 
 _MARGIN_S = 60
 """Seconds for a signal to reach all processes, and for them to exit when they have saved."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Checked:
+class Asked:
+    """What a job of a command is asked for, as far as the command's words depend on it."""
+
+    gpus: int = 0
+    """GPUs of each machine."""
+    nodes: int = 1
+    array: int | None = None
+    """Jobs that share the work."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked(ABC):
     """A command whose words were accepted."""
 
     command: str
-    recipe: AnyRecipe
     words: tuple[str, ...]
+    title: str
+    """Beginning of the job's name."""
     processes: int = 1
     """Processes of each machine."""
-    output: str = ""
-    """Where a data command writes."""
     notice_s: int = 120
     """Seconds that it needs to save after a signal."""
 
-    def checks(self, job: Job, gpu: str | None) -> list[Check]:
-        """The checks that need no engine."""
+    @abstractmethod
+    def checks(self, job: Job, gpu: str | None, *, is_here: bool) -> list[Check]:
+        """The checks that need no engine. `is_here`: the job sees the file systems of this machine."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfRecipe(Checked):
+    """A command of a recipe."""
+
+    recipe: AnyRecipe
+    output: str = ""
+    """Where a data command writes."""
+
+    def checks(self, job: Job, gpu: str | None, *, is_here: bool) -> list[Check]:
         from videoar.cluster.submit.recipe_checks import check_cost, check_plan, check_tokenizer_cost
 
         if self.command == "train":
@@ -52,48 +78,76 @@ class Checked:
         return [] if job.array is None else [partial(check_plan, for_pretraining(self.recipe), self.output)]
 
 
-def check_words(command: str, recipe: str, words: Sequence[str], gpus: int, nodes: int = 1) -> Checked:
-    """The words that `videoar COMMAND` will get in the job. InputError for what it would refuse: a wrong field."""
-    options_class = _options_class(command)
-    for word in (recipe, *words):
-        refuse_credentials("arguments", word)
-    prog = f"videoar {command}"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfEvaluation(Checked):
+    """A command of `evaluate`."""
+
     options: Any
-    options, found, _ = parse_with_recipe(options_class, [recipe, *words], prog)
-    checked = Checked(command=command, recipe=found, words=(recipe, *words))
+
+    def checks(self, job: Job, gpu: str | None, *, is_here: bool) -> list[Check]:
+        from videoar.cluster.cli.commands.evaluate.ahead import check_files
+
+        return [partial(check_files, self.options, job.array, is_here=is_here)]
+
+
+def check_words(command: str, given: Sequence[str], flags: Sequence[str], asked: Asked) -> Checked:
+    """The words that `videoar COMMAND` will get in the job: what is `given` before its flags, and the flags.
+
+    InputError for what it would refuse: a wrong field.
+    """
+    if command not in SUBMITTABLE:
+        raise InputError("command", command, "cannot be submitted", f"use one of: {', '.join(SUBMITTABLE)}")
+    for word in (*given, *flags):
+        refuse_credentials("arguments", word)
+    if command in _OF_RECIPES:
+        return _of_recipe(command, (*given, *flags), asked)
+    return _of_evaluation(command, (*given, *flags), given, asked)
+
+
+def _of_evaluation(command: str, words: tuple[str, ...], given: Sequence[str], asked: Asked) -> OfEvaluation:
+    """Named by its first argument: weights, or the folder of real videos."""
+    from videoar.cluster.cli.commands.evaluate.ahead import check_options
+
+    options: Any = parse(COMMANDS[command].options, words, f"videoar {command}")
+    check_options(options, asked.array)
+    if asked.gpus > 1:
+        remedy = "use 1, and --array for its parts" if hasattr(options, "part") else "use 1"
+        raise InputError("gpus", asked.gpus, f"is more than `{command}` uses, which is one process", remedy)
+    title = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(given[0]).resolve().name).lstrip("_.-") or "videos"
+    return OfEvaluation(command=command, words=words, title=title, options=options)
+
+
+def _of_recipe(command: str, words: tuple[str, ...], asked: Asked) -> OfRecipe:
+    options: Any
+    options, found, _ = parse_with_recipe(COMMANDS[command].options, words, f"videoar {command}")
+    checked = OfRecipe(command=command, recipe=found, words=words, title=found.name)
     if isinstance(options, TrainTokenizer):
-        return _for_a_tokenizer(checked, options, gpus, nodes)
+        return _for_a_tokenizer(checked, options, asked)
     if command.startswith("data"):
         checked = replace(checked, output=output_url(for_pretraining(found), options.output))
-    return _for_training(checked, options, gpus) if isinstance(options, Train) else checked
+    return _for_training(checked, options, asked.gpus) if isinstance(options, Train) else checked
 
 
-def _for_training(checked: Checked, options: Train, gpus: int) -> Checked:
+def _for_training(checked: OfRecipe, options: Train, gpus: int) -> OfRecipe:
     """With a process for each GPU, and the time that the recipe takes to save."""
     return _with_processes(checked, options, gpus, for_pretraining(checked.recipe).faults.stop_within_s)
 
 
-def _for_a_tokenizer(checked: Checked, options: TrainTokenizer, gpus: int, nodes: int) -> Checked:
+def _for_a_tokenizer(checked: OfRecipe, options: TrainTokenizer, asked: Asked) -> OfRecipe:
     """The same; InputError if the processes of all machines cannot share its batches."""
     from videoar.tokenizer.training.peers import check_shares
     from videoar.tokenizer.training.train import STOP_WITHIN_S
 
-    checked = _with_processes(checked, options, gpus, STOP_WITHIN_S)
-    check_shares(for_a_tokenizer(checked.recipe).train, nodes * checked.processes)
+    checked = _with_processes(checked, options, asked.gpus, STOP_WITHIN_S)
+    check_shares(for_a_tokenizer(checked.recipe).train, asked.nodes * checked.processes)
     return checked
 
 
-def _with_processes(checked: Checked, options: Train | TrainTokenizer, gpus: int, stop_within_s: float) -> Checked:
+def _with_processes(checked: OfRecipe, options: Train | TrainTokenizer, gpus: int, stop_within_s: float) -> OfRecipe:
     processes = _processes(options, gpus)
     added = ("--processes", str(processes)) if processes > options.processes else ()
     notice_s = math.ceil(stop_within_s) + _MARGIN_S
     return replace(checked, words=(*checked.words, *added), processes=processes, notice_s=notice_s)
-
-
-def _options_class(command: str) -> type:
-    if command not in SUBMITTABLE:
-        raise InputError("command", command, "cannot be submitted", f"use one of: {', '.join(SUBMITTABLE)}")
-    return COMMANDS[command].options
 
 
 def _processes(options: Train | TrainTokenizer, gpus: int) -> int:

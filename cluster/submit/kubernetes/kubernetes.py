@@ -14,8 +14,8 @@ from videoar.cluster.ground.errors import InputError, Stopped
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.submit.engine import ENDED, Check, Engine, Rendered, Status, compared_gpus
 from videoar.cluster.submit.follow import POLL_S
-from videoar.cluster.submit.job import MANY_NODES, Job
-from videoar.cluster.submit.kubernetes.manifest import ON_RAY, kind, manifest, object_name
+from videoar.cluster.submit.job import ON_RAY, Job
+from videoar.cluster.submit.kubernetes.manifest import kind, manifest, object_name
 from videoar.cluster.submit.kubernetes.pod import GPU
 from videoar.cluster.submit.kubernetes.status import GONE, free_gpus, of_job_set, of_ray_job
 from videoar.cluster.submit.programs import Answer, ask
@@ -28,8 +28,8 @@ _REFUSED = {
     "account": "leave it out",
     "flags": "write the manifest with --dry-run, and change it",
     "container": "leave it out: the cluster opens the image",
-    "array": "leave it out: --nodes and data.actors say how many share the work",
 }
+_REFUSED_ON_RAY = {"array": "leave it out: --nodes and data.actors say how many share the work"}
 
 
 class Kubernetes(Engine):
@@ -38,13 +38,11 @@ class Kubernetes(Engine):
     name = "kubernetes"
 
     def render(self, job: Job) -> Rendered:
-        refuse_options(job, "Kubernetes", _REFUSED)
+        refuse_options(job, "Kubernetes", _REFUSED | (_REFUSED_ON_RAY if job.command in ON_RAY else {}))
         if not job.image:
             raise InputError("image", "''", "is needed on Kubernetes", "give an image that has videoar installed")
         if job.place and not _NAMESPACE.fullmatch(job.place):
             raise InputError("namespace", job.place, "is not the name of a namespace", "see `kubectl get namespaces`")
-        if job.nodes > 1 and job.command not in (*MANY_NODES, *ON_RAY):
-            raise InputError("nodes", job.nodes, f"has no use for `{job.command}`", "use 1 node")
         path = f"{job.jobs}/{object_name(job)}.manifest.yml"
         return Rendered(files={path: manifest(job, path)}, command=("kubectl", "apply", "--filename", path))
 
@@ -167,4 +165,4 @@ def _free_gpus(job: Job) -> Finding:
     if nodes.code or pods.code:
         return Finding(name="free GPUs", state="skip", found=(nodes if nodes.code else pods).line)
     counts = free_gpus(json.loads(nodes.out)["items"], json.loads(pods.out)["items"], GPU)
-    return compared_gpus(*counts, job.nodes * job.gpus)
+    return compared_gpus(*counts, job.nodes * job.gpus * (job.array or 1))

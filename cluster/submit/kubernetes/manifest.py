@@ -1,9 +1,10 @@
-"""The manifest of a job: a JobSet of one pod a machine, or a RayJob for the command that joins a Ray cluster."""
+"""The manifest of a job: a JobSet of one pod a machine, or a part, or a RayJob for what joins a Ray cluster."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +13,11 @@ import yaml
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.cluster.ground.versions import installed_version
-from videoar.cluster.submit.job import Job
+from videoar.cluster.submit.job import ON_RAY, Job
 from videoar.cluster.submit.kubernetes.pod import CONTAINER, pod, work_folder
 
-ON_RAY = ("data run",)
-"""Commands that are RayJobs."""
-
 _PORT = 29500
+_FAILED = {"name": "failed", "action": "FailJobSet"}
 _MACHINES = "machines"
 _LONGEST_NAME = 40
 """Kubernetes adds to the name for its services and pods, whose names have at most 63 characters."""
@@ -63,6 +62,16 @@ _COMMENTS = {
     "replicas": "machines, or groups of them",
 }
 """What a line means, by its key or by its key and value."""
+_COMMENTS_OF_PARTS = {
+    "completionMode": "every pod has a number, JOB_COMPLETION_INDEX: that of its part, from 0",
+    "parallelism": "parts at work at once, where machines are free (--array)",
+    "completions": "parts",
+    "backoffLimitPerIndex": "a part that fails is not tried again; the others go on",
+    "action: Ignore": "start the part again, not counted",
+    "action: FailIndex": "do not start the part again (--requeues 0)",
+    "replicas": "one job of all parts",
+}
+"""The same in the manifest of an array."""
 
 _KEY = re.compile(r"\s*(?:- )?((?:[\w./-]+)): ?(.*)")
 
@@ -86,12 +95,14 @@ def manifest(job: Job, path: str) -> str:
     made = _ray_job(job) if job.command in ON_RAY else _job_set(job)
     text = yaml.safe_dump(made, sort_keys=False, width=10_000, allow_unicode=True)
     title = f"# {job.name}: videoar {job.command}\n# Made by `videoar submit`. Change what you like, and send it with: "
-    return f"{title}kubectl apply --filename {path}\n" + "".join(_explained(line) for line in text.splitlines())
+    comments = _COMMENTS | (_COMMENTS_OF_PARTS if job.array is not None else {})
+    explained = "".join(_explained(line, comments) for line in text.splitlines())
+    return f"{title}kubectl apply --filename {path}\n{explained}"
 
 
-def _explained(line: str) -> str:
+def _explained(line: str, comments: Mapping[str, str]) -> str:
     found = _KEY.fullmatch(line)
-    meaning = found and (_COMMENTS.get(f"{found[1]}: {found[2]}") or _COMMENTS.get(found[1]))
+    meaning = found and (comments.get(f"{found[1]}: {found[2]}") or comments.get(found[1]))
     return f"{line}  # {meaning}\n" if meaning else f"{line}\n"
 
 
@@ -103,46 +114,59 @@ def _metadata(job: Job) -> dict[str, Any]:
 
 
 def _job_set(job: Job) -> dict[str, Any]:
-    """One pod a machine; they meet at the first one. After 75 all start again."""
-    again = "RestartJobSetAndIgnoreMaxRestarts" if job.requeues else "FailJobSet"
+    """One pod a machine, or one a part of an array."""
+    name, spec, policy = _machines(job) if job.array is None else _parts(job)
     return {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",
         "kind": "JobSet",
         "metadata": _metadata(job),
         "spec": {
             "network": {"enableDNSHostnames": True, "publishNotReadyAddresses": True},
-            "failurePolicy": {
-                "maxRestarts": 0,
-                "restartStrategy": "BlockingRecreate",
-                "rules": [
-                    {"name": "saved", "action": again, "onJobFailureReasons": ["PodFailurePolicy"]},
-                    {"name": "failed", "action": "FailJobSet"},
-                ],
-            },
-            "replicatedJobs": [{"name": _MACHINES, "replicas": 1, "template": {"spec": _machines(job)}}],
+            "failurePolicy": {"maxRestarts": 0, **policy},
+            "replicatedJobs": [{"name": name, "replicas": 1, "template": {"spec": spec}}],
         },
     }
 
 
-def _machines(job: Job) -> dict[str, Any]:
+def _machines(job: Job) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Pods that meet at the first one, and what follows their failure: after 75 all start again."""
+    again = "RestartJobSetAndIgnoreMaxRestarts" if job.requeues else "FailJobSet"
+    rules = [{"name": "saved", "action": again, "onJobFailureReasons": ["PodFailurePolicy"]}, _FAILED]
+    spec = _indexed(job, job.nodes, {"backoffLimit": 0}, "FailJob", pod(job, job.program, extra=_meeting(job)))
+    return _MACHINES, spec, {"restartStrategy": "BlockingRecreate", "rules": rules}
+
+
+def _parts(job: Job) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Pods that know nothing of each other: after 75 each starts again alone, and a failure leaves the others."""
+    assert job.array is not None
+    line = f'exec "$@" {job.part("$((JOB_COMPLETION_INDEX + 1))")}'
+    command = ["sh", "-c", line, "sh", *job.program]
+    again = "Ignore" if job.requeues else "FailIndex"
+    return (
+        "parts",
+        _indexed(job, job.array, {"backoffLimitPerIndex": 0}, again, pod(job, command)),
+        {"rules": [_FAILED]},
+    )
+
+
+def _indexed(job: Job, count: int, limit: dict[str, int], again: str, of_one: dict[str, Any]) -> dict[str, Any]:
+    """Numbered pods; `again` is what happens after 75, and after a machine was taken away."""
+    saved = {"containerName": CONTAINER, "operator": "In", "values": [EXIT_PREEMPTED]}
     return {
-        "parallelism": job.nodes,
-        "completions": job.nodes,
+        "parallelism": count,
+        "completions": count,
         "completionMode": "Indexed",
-        "backoffLimit": 0,
+        **limit,
         "podReplacementPolicy": "Failed",
         # The pods are told to save when the time is over, and have that long.
         **({"activeDeadlineSeconds": job.wall_s - job.notice_s} if job.wall_s is not None else {}),
         "podFailurePolicy": {
             "rules": [
-                {
-                    "action": "FailJob",
-                    "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [EXIT_PREEMPTED]},
-                },
-                {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                {"action": again, "onExitCodes": saved},
+                {"action": again, "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
             ]
         },
-        "template": {"spec": pod(job, job.program, extra=_meeting(job))},
+        "template": {"spec": of_one},
     }
 
 

@@ -14,9 +14,9 @@ from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.cluster.ground.versions import installed_version
 from videoar.cluster.submit.engine import ENDED, Check, Engine, Rendered, State, Status
 from videoar.cluster.submit.follow import POLL_S
-from videoar.cluster.submit.job import Job
+from videoar.cluster.submit.job import ON_RAY, Job
 from videoar.cluster.submit.ray_jobs.api import RayApi
-from videoar.cluster.submit.ray_jobs.script import JOINS, cpus, entrypoint, script, script_path
+from videoar.cluster.submit.ray_jobs.script import cpus, entrypoint, script, script_path
 from videoar.cluster.submit.record import Submitted
 from videoar.cluster.submit.refuse import refuse_options
 
@@ -31,7 +31,6 @@ _REFUSED = {
     "wall_s": "leave it out: a Ray Job has no time limit",
     **dict.fromkeys(("partition", "account", "qos", "flags", "memory", "service_account", "volumes"), "leave it out"),
     "image": "start the cluster in that image",
-    "array": "leave it out: data.actors says how many share the work",
 }
 
 
@@ -44,8 +43,8 @@ class RayJobs(Engine):
         return RayApi.at(job.place).address
 
     def render(self, job: Job) -> Rendered:
-        refuse_options(job, "Ray", _REFUSED)
-        if job.command in JOINS and job.nodes > 1:
+        refuse_options(job, "Ray", {**_REFUSED, "array": _instead_of_array(job)})
+        if job.command in ON_RAY and job.nodes > 1:
             raise InputError("nodes", job.nodes, "has no use: the job uses the whole cluster", "give --data.actors")
         words = ("ray", "job", "submit", "--address", self.place(job), "--no-wait", "--", entrypoint(job))
         return Rendered(files={script_path(job): script(job)}, command=words)
@@ -81,6 +80,12 @@ class RayJobs(Engine):
     def cancel(self, submitted: Submitted) -> None:
         if RayApi.at(submitted.place).ask(f"jobs/{submitted.job}/stop", post=True) is None:
             raise Stopped(f"Ray at {submitted.place} does not know the job {submitted.job}")
+
+
+def _instead_of_array(job: Job) -> str:
+    if job.command in ON_RAY:
+        return "leave it out: data.actors says how many share the work"
+    return "submit each part as a job: --part 1/8 --name part1, and so on"
 
 
 def status_of(answer: dict[str, Any] | None) -> Status:
@@ -119,7 +124,7 @@ def _installed() -> str | None:
 
 def _room(api: RayApi, job: Job) -> Finding:
     """CPUs and GPUs that are free now, of those that the cluster has."""
-    if job.command in JOINS:
+    if job.command in ON_RAY:
         return Finding(name="free", state="skip", found="the command itself checks data.actors against the cluster")
     usage = usage_of(api.ask("cluster_status"))
     if usage is None:

@@ -6,12 +6,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 
-from videoar.cluster.submit.job import Job
+from videoar.cluster.submit.job import ON_RAY, Job
 from videoar.cluster.submit.template import filled
 from videoar.cluster.submit.variables import Variable, exported, value_here
-
-JOINS = ("data run",)
-"""Commands that join the Ray cluster themselves, and need one process on its head only."""
 
 _MACHINES = "videoar.cluster.submit.ray_jobs.machines"
 
@@ -27,7 +24,7 @@ def script(job: Job) -> str:
     machines = f"Ray runs it once on each of {job.nodes} machines."
     places = {
         "title": f"{job.name}: videoar {job.command}",
-        "where": head if job.command in JOINS else machines,
+        "where": head if job.command in ON_RAY else machines,
         "folder": shlex.quote(str(job.folder)),
         "environment": "".join(f"{line}\n" for line in _environment(job)),
         "command": shlex.join(job.program),
@@ -38,7 +35,7 @@ def script(job: Job) -> str:
 def entrypoint(job: Job) -> str:
     """The line that the Jobs API runs on the head, in a shell."""
     folder, path = shlex.quote(str(job.folder)), shlex.quote(script_path(job))
-    if job.command in JOINS:
+    if job.command in ON_RAY:
         return f"cd {folder} && exec bash {path}"
     words = [f"--machines={job.nodes}", f"--cpus={cpus(job)}", f"--gpus={job.gpus}", f"--requeues={job.requeues}"]
     words.append(f"--notice={job.notice_s}")

@@ -9,7 +9,8 @@ from videoar.cluster.submit.job import MANY_NODES, Job
 from videoar.cluster.submit.template import filled
 from videoar.cluster.submit.variables import Variable, exported
 
-_ARRAY_NUMBER = "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+_ARRAY_TASK = "$SLURM_ARRAY_TASK_ID"
+_ARRAY_NUMBER = f"${{SLURM_ARRAY_JOB_ID}}_{_ARRAY_TASK}"
 
 
 def script(job: Job, path: str) -> str:
@@ -23,8 +24,7 @@ def script(job: Job, path: str) -> str:
         "number": _ARRAY_NUMBER if job.array is not None else "$SLURM_JOB_ID",
         "directives": _aligned(_directives(job)),
         "environment": "".join(f"{line}\n" for line in _environment(job)),
-        "command": shlex.join(_command(job))
-        + (f' --part "$SLURM_ARRAY_TASK_ID/{job.array}"' if job.array is not None else ""),
+        "command": shlex.join(_command(job)) + (f" {job.part(_ARRAY_TASK)}" if job.array is not None else ""),
         "options": shlex.join(_srun(job)),
         "requeues": str(job.requeues),
     }

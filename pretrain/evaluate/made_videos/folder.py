@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
+from uuid import uuid4
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.files import write_atomically
+from videoar.cluster.ground.files import WRITING
 from videoar.data_pipeline.preparing.part import Part
 from videoar.pretrain.evaluate.continuation import Generator
 from videoar.pretrain.generate import Request
@@ -58,10 +60,14 @@ def claim_folder(out: Path, signature: str) -> None:
         if before != signature:
             problem = f"has videos of {before}, and these are of {signature}"
             raise InputError("out", out, problem, "name another folder, or remove this one and its .json")
-    elif out.exists() and any(out.iterdir()):
+        out.mkdir(exist_ok=True)
+        return
+    if out.exists() and any(out.iterdir()):
         raise InputError("out", out, f"has files, and no {record.name} is next to it", "name a new or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(record, json.dumps({"signature": signature}) + "\n")
+    aside = record.with_name(f".{record.name}.{uuid4().hex[:8]}{WRITING}")  # other parts may begin at the same moment
+    aside.write_text(json.dumps({"signature": signature}) + "\n")
+    os.replace(aside, record)
 
 
 def make_videos(

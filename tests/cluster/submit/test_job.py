@@ -32,6 +32,11 @@ JOB = Job(name="debug", command="train", words=("debug",), folder=Path("/shared"
         ({"words": ("debug", "a\nb")}, "arguments='a\\nb': has a line break"),
         ({"nodes": 0}, "nodes=0: is below 1"),
         ({"command": "data plan", "nodes": 2}, "nodes=2: has no use for `data plan`, which runs on one machine; u"),
+        (
+            {"command": "evaluate fvd", "nodes": 2},
+            "nodes=2: has no use for `evaluate fvd`, which runs on one machine; use 1 node, and --array for its parts",
+        ),
+        ({"command": "evaluate world", "array": 2}, "array=2: cannot share the work of `evaluate world`; leave it out"),
         ({"array": 2}, "array=2: cannot share the work of `train`; give --nodes"),
         ({"command": "data text", "array": 2}, "array=2: cannot share the work of `data text`; leave it out"),
         ({"command": "data run", "array": 2, "words": ("debug", "--part", "1/2")}, "array=2: gives each of its jobs"),

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import OutFolder, Weights, parse, typed_as
 from videoar.cluster.cli.commands.evaluate.folder_sampling import FolderSampling, make_folder
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.files import check_folder
 from videoar.cluster.ground.limits import OneOrMore
+
+if TYPE_CHECKING:
+    from videoar.pretrain.evaluate.made_videos.of_classes import ClassVideo
+    from videoar.pretrain.model.pretrained import ExportConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,8 @@ class ClassSamples(FolderSampling):
     `videoar evaluate class-samples WEIGHTS OUT --part 1/8`
 
     OUT.json, next to the folder, records weights and sampling; others are refused there. Prints one JSON line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input, 75 stopped by a signal (run it again).
     """
 
     weights: Weights
@@ -42,15 +48,29 @@ class ClassSamples(FolderSampling):
 
 
 def class_samples(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.ground.preemption import leaving_at_once
+
+    with leaving_at_once(resume_line(["evaluate", "class-samples", *words])):
+        return _run(words, prog)
+
+
+def _run(words: Sequence[str], prog: str) -> int:
     options = parse(ClassSamples, words, prog)
     check_folder("out", options.out)
-    from videoar.pretrain.evaluate.made_videos.of_classes import class_videos, num_classes, videos_of_each
     from videoar.pretrain.generate import VideoPipeline
 
     with typed_as(schedule="size"):
         pipeline = VideoPipeline.from_pretrained(options.weights)
-        classes = num_classes(pipeline.config.model.text)
-        per_class = videos_of_each(classes, per_class=options.per_class, total=options.total)
-        report = make_folder(pipeline, options, class_videos(classes, per_class), options.out, "classes")
-    say(json.dumps({**report, "classes": classes, "per_class": per_class}))
+        videos = class_videos_of(options, pipeline.config)
+        report = make_folder(pipeline, options, videos, options.out, "classes")
+    classes = pipeline.config.model.text.num_classes
+    say(json.dumps({**report, "classes": classes, "per_class": len(videos) // classes}))
     return 0
+
+
+def class_videos_of(options: ClassSamples, config: ExportConfig) -> list[ClassVideo]:
+    """The videos of all parts. InputError for weights that were trained on captions."""
+    from videoar.pretrain.evaluate.made_videos.of_classes import class_videos, num_classes, videos_of_each
+
+    classes = num_classes(config.model.text)
+    return class_videos(classes, videos_of_each(classes, per_class=options.per_class, total=options.total))

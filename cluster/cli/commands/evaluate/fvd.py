@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import only_with, parse, typed_as
-from videoar.cluster.cli.output import in_json, say, telling
+from videoar.cluster.cli.output import in_json, resume_line, say, telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder
 from videoar.cluster.ground.limits import DrawingSeed, FramesPerSecond, OneOrMore
@@ -40,6 +40,8 @@ class EvaluateFvd:
 
     Fewer than 2,048 clips of a kind are refused without --few-clips: their distance is mostly a bias. Numbers compare
     if their signatures are equal. Prints text on a terminal, and otherwise one JSON line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input; with --features 75 if a signal stopped it (run it again).
     """
 
     real: Positional[Annotated[Path, arg(metavar="REAL")]]
@@ -83,8 +85,16 @@ class EvaluateFvd:
 def fvd(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateFvd, words, prog)
     only_with(options, "features", "part")
-    if options.features is not None:
-        check_folder("features", options.features)
+    if options.features is None:
+        return _run(options)
+    from videoar.cluster.ground.preemption import leaving_at_once
+
+    check_folder("features", options.features)
+    with leaving_at_once(resume_line(["evaluate", "fvd", *words])):
+        return _run(options)
+
+
+def _run(options: EvaluateFvd) -> int:
     import torch
 
     from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
@@ -95,8 +105,8 @@ def fvd(words: Sequence[str], prog: str) -> int:
 
     part = Part() if options.part is None else Part.of(options.part)
     detector = open_detector(options.detector, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    with typed_as(frames="num_frames", split="split", **{"height x width": "size"}):
-        protocol = _protocol(options)
+    protocol = protocol_of(options)
+    with typed_as(frames="num_frames", **{"height x width": "size"}):
         check_shape(detector, protocol)
     left_out: dict[str, Counter[str]] = {"real": Counter(), "generated": Counter()}
     with VideoDecoder(DecodeLimits()) as decoder:
@@ -114,8 +124,13 @@ def fvd(words: Sequence[str], prog: str) -> int:
     return 0
 
 
-def _protocol(options: EvaluateFvd) -> Protocol:
+def protocol_of(options: EvaluateFvd) -> Protocol:
     """The published protocol, or that of the options, which have defaults."""
+    with typed_as(frames="num_frames", split="split"):
+        return _protocol(options)
+
+
+def _protocol(options: EvaluateFvd) -> Protocol:
     from videoar.pretrain.evaluate.fvd.protocol import Protocol, named, split_named
     from videoar.tokenizer.scales import ScaleSchedule
 

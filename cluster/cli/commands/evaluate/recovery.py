@@ -37,9 +37,7 @@ class EvaluateRecovery(OnHeldOut):
 
 def recovery(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateRecovery, words, prog)
-    ratios = options.flip_ratios
-    if not ratios or len(set(ratios)) < len(ratios):
-        raise InputError("flip_ratios", " ".join(map(str, ratios)) or "''", "are not distinct", "name each once")
+    check_ratios(options)
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.pretrain.evaluate.robustness.recovery import VERSION
     from videoar.pretrain.evaluate.robustness.recovery import recovery as measured
@@ -53,7 +51,12 @@ def recovery(words: Sequence[str], prog: str) -> int:
     window = pipeline.config.window
     with ProgressLine("recovery") as progress:
         found = measured(
-            pipeline.model, held.samples, window, ratios, options.seed, lambda done, total: progress(done, total, {})
+            pipeline.model,
+            held.samples,
+            window,
+            options.flip_ratios,
+            options.seed,
+            lambda done, total: progress(done, total, {}),
         )
     line = (
         f"recovery|{weights_signature(pipeline)}|{held.signature}|{shape.schedule}|T{num_frames}@{shape.fps:g}fps"
@@ -61,3 +64,10 @@ def recovery(words: Sequence[str], prog: str) -> int:
     )
     say(json.dumps({**found, **facts(held, shape, num_frames, left_out), "signature": line}))
     return 0
+
+
+def check_ratios(options: EvaluateRecovery) -> None:
+    """InputError for no share of flips, or one that is named twice."""
+    ratios = options.flip_ratios
+    if not ratios or len(set(ratios)) < len(ratios):
+        raise InputError("flip_ratios", " ".join(map(str, ratios)) or "''", "are not distinct", "name each once")

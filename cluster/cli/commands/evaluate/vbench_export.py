@@ -12,12 +12,13 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import OutFolder, Weights, parse, typed_as
 from videoar.cluster.cli.commands.evaluate.folder_sampling import FolderSampling, make_folder
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder
 
 if TYPE_CHECKING:
     from videoar.pretrain.evaluate.made_videos.of_vbench import WantedVideo
+    from videoar.pretrain.model.pretrained import ExportConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class VbenchExport(FolderSampling):
     `videoar evaluate vbench-export WEIGHTS vbench2_i2v_full_info.json OUT --images crop/16-9`
 
     OUT.json, next to the folder, records weights and sampling; others are refused there. Prints one JSON line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input, 75 stopped by a signal (run it again).
     """
 
     weights: Weights
@@ -46,22 +49,29 @@ class VbenchExport(FolderSampling):
 
 
 def vbench_export(words: Sequence[str], prog: str) -> int:
+    from videoar.cluster.ground.preemption import leaving_at_once
+
+    with leaving_at_once(resume_line(["evaluate", "vbench-export", *words])):
+        return _run(words, prog)
+
+
+def _run(words: Sequence[str], prog: str) -> int:
     options = parse(VbenchExport, words, prog)
     check_folder("out", options.out)
     from videoar.pretrain.generate import VideoPipeline
 
-    wanted = _wanted(options)
+    wanted = wanted_of(options)
     with typed_as(schedule="size"):
         pipeline = VideoPipeline.from_pretrained(options.weights)
-        _refuse_labels(pipeline.config.model.text.kind)
+        refuse_labels(pipeline.config)
         suite = "vbench" if options.images is None else f"vbench-i2v|images={options.images.resolve().name}"
         report = make_folder(pipeline, options, wanted, options.out, suite)
     say(json.dumps(report))
     return 0
 
 
-def _wanted(options: VbenchExport) -> list[WantedVideo]:
-    """The videos of all parts."""
+def wanted_of(options: VbenchExport) -> list[WantedVideo]:
+    """The videos of all parts. InputError for prompts or pictures that are not there."""
     from videoar.pretrain.evaluate.made_videos.folder import in_part
     from videoar.pretrain.evaluate.made_videos.of_vbench import find_images, read_prompts, wanted_videos
 
@@ -72,7 +82,8 @@ def _wanted(options: VbenchExport) -> list[WantedVideo]:
     return everything
 
 
-def _refuse_labels(kind: str) -> None:
-    if kind == "label":
+def refuse_labels(config: ExportConfig) -> None:
+    """InputError for weights that were trained on labels."""
+    if (kind := config.model.text.kind) == "label":
         problem = "were trained on labels, and VBench has prompts"
         raise InputError("weights", kind, problem, "give weights that were trained on captions")

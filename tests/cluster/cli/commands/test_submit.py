@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.cli.arguments import own_flags
+from videoar.cluster.cli.arguments import own_flags, parse
 from videoar.cluster.cli.command_table import COMMANDS
+from videoar.cluster.cli.commands.evaluate.ahead import check_files
+from videoar.cluster.cli.commands.evaluate.fvd import EvaluateFvd
 from videoar.cluster.cli.commands.submittable import SUBMITTABLE
 from videoar.cluster.entry import main
+from videoar.cluster.ground.errors import InputError
 from videoar.cluster.submit.programs import Answer
 
 
@@ -54,6 +57,98 @@ def test_one_line_and_nothing_sent(
     assert main(["submit", "debug", "--to", "slurm", *words]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(message)
     assert not list(tmp_path.iterdir())
+
+
+FVD = ("small-world", "x", "--command", "evaluate fvd", "--detector", "rf-fvd")
+SAMPLES = ("small-world", "out", "--command", "evaluate class-samples")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("small-world", "--command", "evaluate"),
+            "command=evaluate: cannot be submitted; use one of: train, data plan",
+        ),
+        (
+            ("small-world", "--command", "evaluate class-samples"),
+            "OUT='': is missing; see videoar evaluate class-samples",
+        ),
+        ((*SAMPLES, "--temprature", "1"), "--temprature=1: is not a field; did you mean --temperature?"),
+        ((*SAMPLES, "--per-class", "0"), "per_class=0: is below 1"),
+        ((*SAMPLES, "--part", "3/2"), "part='3/2': is not a part"),
+        ((*SAMPLES, "--part", "1/2", "--array", "2"), "array=2: gives each of its jobs its own --part"),
+        (
+            (*SAMPLES, "--gpus", "8"),
+            "gpus=8: is more than `evaluate class-samples` uses, which is one process; use 1, and",
+        ),
+        (
+            (*SAMPLES, "--nodes", "2"),
+            "nodes=2: has no use for `evaluate class-samples`, which runs on one machine; use 1",
+        ),
+        ((*SAMPLES,), "weights=words: were trained on captions"),
+        (
+            ("weigths/l", "out", *SAMPLES[2:]),
+            "weights=weigths/l: is not there; give a path that the machines of the job",
+        ),
+        ((*FVD, "--array", "8"), "array=8: shares the features that a folder keeps; add --features FOLDER"),
+        ((*FVD, "--part", "1/2"), "part=1/2: has no effect without --features"),
+        ((*FVD, "--size", "33x33"), "size=33x33: is not in the table of scale schedules"),
+        ((*FVD, "--protocol", "omni17"), "split=None: is not fixed by protocol omni17"),
+        ((*FVD,), "generated=x: is not there"),
+        (
+            ("small-world", "x", "--command", "evaluate drift", "--array", "2"),
+            "array=2: cannot share the work of `evalu",
+        ),
+        (
+            ("small-world", "x", "--command", "evaluate recovery", "--flip-ratios", ".1", ".1"),
+            "flip_ratios=0.1 0.1: are",
+        ),
+        (("small-world", "--command", "evaluate world", "--force"), "force=True: has no effect without --out"),
+        (("small-world", "--command", "evaluate world", "--size", "1x1"), "size=1x1: is not a frame size that"),
+        (("small-world", "--command", "evaluate world", "--gpus", "1"), "PATH=sbatch: is not installed here"),
+    ],
+)
+def test_an_evaluation_is_refused_as_its_command_refuses_it(
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Eight jobs wait for their GPUs, and each of them ends in its first second."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["submit", *words, "--to", "slurm"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_videos_of_an_array_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More jobs than videos: some would have nothing to do, and fail."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prompts.txt").write_text("a cat\na dog\n")
+    said = Answer(0, "", "sbatch: Job 7 to start at 2030-01-01T00:00:00 on nodes n1")
+    monkeypatch.setattr("videoar.cluster.submit.slurm.slurm.ask", lambda *_, **__: said)
+    words = ["submit", "small-world", "prompts.txt", "out", "--to", "slurm", "--command", "evaluate vbench-export"]
+    assert main([*words, "--array", "4"]) == 0
+    assert (
+        capsys.readouterr().err.splitlines()[0]
+        == "ok    files           those that are read are there; 10 videos in 4 parts"
+    )
+    assert main([*words, "--array", "11"]) == 2
+    assert capsys.readouterr().err.splitlines()[0] == "array=11: is more than the 10 videos; use fewer jobs"
+
+
+def test_files_of_a_kubernetes_cluster_are_not_looked_for_here() -> None:
+    """Its volumes are no folders of this machine; on the others the folder is the same on all machines."""
+    options = parse(EvaluateFvd, ["absent", "x", "--detector", "rf-fvd"], "videoar evaluate fvd")
+    found = check_files(options, None, is_here=False)
+    assert (found.state, found.found) == ("skip", "absent is not here, and was not looked at")
+    with pytest.raises(InputError, match="real=absent: is not there"):
+        check_files(options, None, is_here=True)
 
 
 def test_gpus_that_cannot_share_a_tokenizer_s_batch(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +54,19 @@ DATA = Job(
     image="registry.example/videoar:1",
     python="python",
 )
+PARTS = Job(
+    name="l-evaluate-class-samples",
+    command="evaluate class-samples",
+    words=("weights/l", "videos/l", "--total", "2048"),
+    folder=Path("/shared"),
+    gpus=1,
+    cpus=8,
+    array=8,
+    wall_s=14_400,
+    image="registry.example/videoar:1",
+    python="python",
+    volumes=("shared:/shared",),
+)
 
 
 def rendered(job: Job) -> str:
@@ -64,12 +79,44 @@ def without_version(text: str) -> str:
     return "".join(f"{line}\n" for line in text.splitlines() if "rayVersion" not in line)
 
 
-@pytest.mark.parametrize(("name", "job"), [("train", TRAIN), ("data_run", DATA)])
+@pytest.mark.parametrize(("name", "job"), [("train", TRAIN), ("data_run", DATA), ("evaluate_array", PARTS)])
 def test_the_manifest(name: str, job: Job) -> None:
-    """What a cluster is asked for changes only on purpose, and an API server would take it."""
-    text = rendered(job)
+    """What a cluster is asked for changes only on purpose, and an API server would take it.
+
+    To accept a change, run with WRITE_GOLDEN=1 and read the difference.
+    """
+    text, golden = rendered(job), GOLDEN / f"{name}.yml"
     assert problems(text) == []
-    assert without_version(text) == (GOLDEN / f"{name}.yml").read_text(encoding="utf-8")
+    if "WRITE_GOLDEN" in os.environ:
+        golden.write_text(without_version(text), encoding="utf-8")
+    assert without_version(text) == golden.read_text(encoding="utf-8")
+
+
+def test_each_pod_of_an_array_makes_its_own_part(tmp_path: Path) -> None:
+    """Kubernetes counts from 0 and parts from 1; a part that is made twice or never is found after the night."""
+    python = tmp_path / "py thon"
+    python.write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
+    python.chmod(0o755)
+    hostile = replace(PARTS, words=("a b", "$(touch broken)", "it's"), python=str(python))
+    (container,) = job_spec(yaml.safe_load(rendered(hostile)))["template"]["spec"]["containers"]
+    for index in range(2):
+        environment = {"JOB_COMPLETION_INDEX": str(index)}
+        ran = subprocess.run(container["command"], env=environment, cwd=tmp_path, capture_output=True, text=True)
+        words = "evaluate|class-samples|a b|$(touch broken)|it's"
+        assert ran.stdout == f"-m|videoar.cluster.entry|{words}|--part|{index + 1}/8|"
+    assert not (tmp_path / "broken").exists()
+
+
+def test_a_part_that_fails_leaves_the_others_and_75_starts_it_again() -> None:
+    """Eight parts know nothing of each other: one that is saved or lost must not start the other seven again."""
+    for requeues, action in ((20, "Ignore"), (0, "FailIndex")):
+        made = yaml.safe_load(rendered(replace(PARTS, requeues=requeues)))
+        spec = job_spec(made)
+        assert [rule["action"] for rule in spec["podFailurePolicy"]["rules"]] == [action, action]
+        assert (spec["backoffLimitPerIndex"], spec["completions"], spec["parallelism"]) == (0, 8, 8)
+        assert "backoffLimit" not in spec
+        assert problems(yaml.safe_dump(made)) == []
+        assert [rule["action"] for rule in made["spec"]["failurePolicy"]["rules"]] == ["FailJobSet"]
 
 
 def test_a_tokenizer_trains_on_the_machines_of_a_generator() -> None:
@@ -107,6 +154,11 @@ MISTAKES: dict[str, tuple[Job, Callable[[dict[str, Any]], Any]]] = {
         DATA,
         lambda made: made["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"].update(volume=[]),
     ),
+    "action of the parts": (
+        PARTS,
+        lambda made: job_spec(made)["podFailurePolicy"]["rules"][0].update(action="Restart"),
+    ),
+    "limit of the parts": (PARTS, lambda made: job_spec(made).update(backoffLimitPerIndex="0")),
     "kind": (DATA, lambda made: made.update(kind="RayJobs")),
 }
 
@@ -120,7 +172,7 @@ def test_a_wrong_field_is_found(mistake: str) -> None:
     assert problems(yaml.safe_dump(made))
 
 
-@pytest.mark.parametrize("job", [TRAIN, DATA, replace(TRAIN, nodes=1, gpus=0, service_account="", requeues=0)])
+@pytest.mark.parametrize("job", [TRAIN, DATA, PARTS, replace(TRAIN, nodes=1, gpus=0, service_account="", requeues=0)])
 def test_pods_have_no_privilege(job: Job) -> None:
     """A pod that runs as root with the cluster's token is a way into the cluster."""
     text = rendered(job)
@@ -156,6 +208,10 @@ def test_only_75_starts_again_and_no_requeue_is_none() -> None:
     [
         ({"image": ""}, "image='': is needed on Kubernetes"),
         ({"account": "a"}, "account=a: has no use on Kubernetes"),
+        (
+            {"command": "data run", "array": 2},
+            "array=2: has no use on Kubernetes; leave it out: --nodes and data.actors",
+        ),
         ({"flags": ("exclusive",)}, "flags=exclusive: has no use on Kubernetes"),
         ({"volumes": ("shared",)}, "volumes='shared': is not a claim and its folder"),
         ({"memory": "lots"}, "memory='lots'"),

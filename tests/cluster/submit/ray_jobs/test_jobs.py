@@ -33,6 +33,7 @@ CASES = {
     "tokenizer": ["tokenizer_ucf101", "--command", "tokenizer train", "--nodes", "2", "--gpus", "8"],
     "data_run": ["debug", "--command", "data run", "--output", "s3://bucket/shards"],
     "data_text": ["debug", "--command", "data text", "--gpus", "1", "--output", "s3://bucket/shards"],
+    "evaluate": ["small-world", "--command", "evaluate world", "--gpus", "1", "--out", "figures/small"],
 }
 VARIABLES = ["--env", "HF_TOKEN=@/shared/.hf token", "NCCL_DEBUG=WARN", "--venv", "venv"]
 USAGE = {"CPU": [3.0, 8.0], "GPU": [0.0, 2.0]}
@@ -186,6 +187,14 @@ def test_without_ray_here(
         (["--image", "x"], "image=x: has no use on Ray; start the cluster in that image"),
         (["--env", "HF_TOKEN"], "env=HF_TOKEN: is a secret of this shell"),
         (["--command", "data run", "--output", "x", "--nodes", "2"], "nodes=2: has no use"),
+        (
+            ["--command", "data run", "--output", "x", "--array", "2"],
+            "array=2: has no use on Ray; leave it out: data.act",
+        ),
+        (
+            ["--command", "evaluate fvd", "--detector", "rf-fvd", "--features", "kept", "--array", "2"],
+            "array=2: has no use on Ray; submit each part as a job: --part 1/8 --name part1",
+        ),
     ],
 )
 @pytest.mark.usefixtures("head")
@@ -193,7 +202,8 @@ def test_what_ray_cannot_use_is_refused(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "a-secret-value")
-    assert main(["submit", "debug", "--to", "ray", *words]) == 2
+    given = ["debug", "debug"] if "evaluate fvd" in words else ["debug"]
+    assert main(["submit", *given, "--to", "ray", *words]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert message in said
     assert "a-secret-value" not in said

@@ -38,6 +38,22 @@ CASES = {
     "pyxis": [*TRAIN, "--image", "registry.example#lab/videoar:0.1"],
     "apptainer": [*TRAIN, "--image", "/shared/images/videoar.sif", "--doctor", "--requeues", "0"],
     "data_array": ["debug", "--command", "data run", "--array", "16", "--output", "s3://bucket/shards", "--venv", "v"],
+    "evaluate_array": [
+        "weights/l",
+        "videos/l",
+        "--command",
+        "evaluate class-samples",
+        "--array",
+        "8",
+        "--gpus",
+        "1",
+        "--time",
+        "4h",
+        "--total",
+        "2048",
+        "--venv",
+        "v",
+    ],
     "tokenizer": ["tokenizer_ucf101", "--command", "tokenizer train", "--nodes", "2", "--gpus", "8", "--venv", "v"],
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,10 @@ import pytest
 
 from tests.exported import MODEL, clip_shape, export_folder
 from videoar.cluster.entry import main
+from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.pretrain.config import TextConfig
+
+from .....forked import Forked
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +53,24 @@ def test_parts_and_a_rerun_make_what_is_missing_and_fvd_reads_them(
     compared = json.loads(capsys.readouterr().out)
     assert "|n6x6|" in compared["signature"]
     assert compared["left_out"] == {"real": {}, "generated": {}}
+
+
+@pytest.mark.slow
+def test_a_signal_ends_it_with_75_and_a_rerun_makes_the_rest(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A scheduler tells a job before its time is over, and queues again what returns 75 and nothing else."""
+    words = ["evaluate", "class-samples", weights, str(tmp_path / "out"), "--batch", "1", "--per-class"]
+    process = Forked(main, [*words, "1000"])
+    while not any((tmp_path / "out").glob("0*.mp4")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGUSR1)
+    _, said = process.communicate()
+    assert process.returncode == EXIT_PREEMPTED, said
+    assert said.splitlines()[-1].startswith("stopped after a signal; to resume: videoar evaluate class-samples ")
+    assert main([*words, "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["videos"] == 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""What is wrong with an evaluation by its options, and by the files that it reads, before a job of it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videoar.cluster.cli.arguments import only_with, typed_as
+from videoar.cluster.cli.commands.evaluate.class_samples import ClassSamples, class_videos_of
+from videoar.cluster.cli.commands.evaluate.fvd import EvaluateFvd, protocol_of
+from videoar.cluster.cli.commands.evaluate.recovery import EvaluateRecovery, check_ratios
+from videoar.cluster.cli.commands.evaluate.vbench_export import VbenchExport, refuse_labels, wanted_of
+from videoar.cluster.cli.commands.evaluate.world import EvaluateWorld
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.finding import Finding
+
+if TYPE_CHECKING:
+    from videoar.pretrain.model.pretrained import ExportConfig
+
+_FILES = ("weights", "prompts", "images", "clips", "real", "generated", "detector", "captions", "results")
+"""Options that name a file or folder which is read."""
+
+
+def check_options(options: Any, array: int | None) -> None:
+    """InputError for options that do not go together, or that leave jobs of an array no part; opens no file."""
+    if (part := getattr(options, "part", None)) is not None:
+        from videoar.data_pipeline.preparing.part import Part
+
+        Part.of(part)
+    if isinstance(options, EvaluateFvd):
+        only_with(options, "features", "part")
+        protocol_of(options)
+        if array is not None and options.features is None:
+            raise InputError("array", array, "shares the features that a folder keeps", "add --features FOLDER")
+    if isinstance(options, EvaluateWorld):
+        only_with(options, "out", "force")
+    if isinstance(options, EvaluateRecovery):
+        check_ratios(options)
+
+
+def check_files(options: Any, array: int | None, *, is_here: bool) -> Finding:
+    """The files that it reads in one line. InputError for one that is not there, if the job runs on these file systems
+    (`is_here`), and for weights that cannot be asked for this.
+    """
+    missing = [(field, path) for field, path in _files(options) if not path.exists()]
+    if missing:
+        field, path = missing[0]
+        if is_here:
+            raise InputError(field, path, "is not there", "give a path that the machines of the job see, too")
+        return Finding(name="files", state="skip", found=f"{path} is not here, and was not looked at")
+    found = "those that are read are there"
+    if hasattr(options, "weights"):
+        found += _of_weights(options, array)
+    return Finding(name="files", state="ok", found=found)
+
+
+def _of_weights(options: Any, array: int | None) -> str:
+    """How many videos are made of weights, if the command makes a folder of them. InputError for the wrong weights."""
+    from videoar.pretrain.model.pretrained import find_export, read_config
+
+    config = read_config(find_export(options.weights))
+    with typed_as(schedule="size"):
+        config.shape(options.size)
+    count = _count(options, config)
+    if count is None:
+        return ""
+    if array is not None and array > count:
+        raise InputError("array", array, f"is more than the {count} videos", "use fewer jobs")
+    return f"; {count} videos" + (f" in {array} parts" if array else "")
+
+
+def _files(options: Any) -> Iterator[tuple[str, Path]]:
+    """Those that are named, by option. Weights that ship, `rf-fvd` and URLs are no files of the user's."""
+    from videoar.pretrain.evaluate.fvd.random_features import RandomFeatures
+    from videoar.pretrain.model.pretrained import shipped_exports
+
+    others = (None, "", RandomFeatures.name, *shipped_exports())
+    for field in _FILES:
+        given = getattr(options, field, None)
+        for path in given if isinstance(given, tuple) else (given,):
+            if isinstance(path, str | Path) and str(path) not in others and "://" not in str(path):
+                yield field, Path(path)
+
+
+def _count(options: Any, config: ExportConfig) -> int | None:
+    """Videos of all parts. InputError for weights of the other kind of text, and for prompts that are none."""
+    if isinstance(options, ClassSamples):
+        return len(class_videos_of(options, config))
+    if isinstance(options, VbenchExport):
+        refuse_labels(config)
+        return len(wanted_of(options))
+    return None

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# l-evaluate-class-samples: videoar evaluate class-samples
+# Made by `videoar submit`. Change what you like, and send it from /shared/work with: sbatch jobs/l-evaluate-class-samples.sh
+#SBATCH --job-name=l-evaluate-class-samples               # name in squeue and of the log
+#SBATCH --nodes=1                                         # machines
+#SBATCH --ntasks-per-node=1                               # one command on each
+#SBATCH --gpus-per-node=1                                 # GPUs of each machine: one process each
+#SBATCH --time=04:00:00                                   # after this time Slurm ends the job
+#SBATCH --signal=B:USR1@120                               # seconds before that, this script tells the command to save
+#SBATCH --array=1-8                                       # jobs that share the work
+#SBATCH --requeue                                         # queue it again after a machine has failed
+#SBATCH --output=jobs/l-evaluate-class-samples-%A_%a.log  # stdout and stderr; %A is the number of the array, %a that in it
+#SBATCH --open-mode=append                                # keep the log when the job is queued again
+# A variable that is not set is an error. The command runs in this folder, which must be the same on every machine.
+set -u
+cd -- /shared/work || exit 1
+# The exit code is left in this file, for `videoar status`.
+left=jobs/${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID.code
+rm -f -- "$left"
+
+# The command. Relative paths begin in the folder above.
+command=(v/bin/python -m videoar.cluster.entry evaluate class-samples weights/l videos/l --total 2048 --part "$SLURM_ARRAY_TASK_ID/8")
+
+# Without srun the signal below reaches this process only, and not those that it starts (Ray's, decoders).
+saved=
+"${command[@]}" &
+step=$!
+
+# The signal comes before the time limit. The command finishes its step, saves and returns 75. `wait` returns early then.
+trap 'kill -USR1 "$step" 2>/dev/null' USR1 TERM
+while kill -0 "$step" 2>/dev/null; do wait "$step"; done
+wait "$step"
+code=$?
+if [ "$code" -eq 0 ] && [ -e "$saved" ]; then code=75; fi
+
+# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. It is not if it was
+# cancelled: its state is then RUNNING no more, and Slurm would queue it all the same. The last time the script returns 1,
+# because an administrator's RequeueExit=75 would queue the job for ever.
+why="not queued again (20 times at most): submit it again, or raise --requeues"
+if [ "$code" -eq 75 ]; then
+    if [[ "$(scontrol show job --oneliner "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID") " != *" JobState=RUNNING "* ]]; then
+        why="cancelled: the same command submitted again goes on from there"
+    elif [ "${SLURM_RESTART_COUNT:-0}" -lt 20 ]; then
+        trap - USR1 TERM
+        scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" && sleep 300
+    fi
+fi
+
+# For `videoar status`, also where Slurm forgets a job soon after its end.
+echo "$code" >"$left"
+if [ "$code" -eq 75 ]; then
+    echo "saved, and $why" >&2
+    exit 1
+fi
+exit "$code"
+
+# jobs/l-evaluate-class-samples.sh would be sent by: sbatch --parsable jobs/l-evaluate-class-samples.sh
