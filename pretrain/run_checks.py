@@ -25,6 +25,7 @@ from videoar.pretrain.run_folder import (
     LOCK,
     METRICS,
     SAMPLES,
+    TENSORBOARD,
     VALIDATION,
     WANDB,
     WANDB_ID,
@@ -33,7 +34,20 @@ from videoar.pretrain.run_folder import (
 )
 
 LINES = (METRICS, VALIDATION, EVENTS)
-_OWN = (CONFIG, ENVIRONMENT, CHECKPOINTS, HEALTH, WANDB_ID, WANDB, DATA, SAMPLES, PREEMPTED_MARKER, LOCK, *LINES)
+_OWN = (
+    CONFIG,
+    ENVIRONMENT,
+    CHECKPOINTS,
+    HEALTH,
+    WANDB_ID,
+    WANDB,
+    TENSORBOARD,
+    DATA,
+    SAMPLES,
+    PREEMPTED_MARKER,
+    LOCK,
+    *LINES,
+)
 _SAVED = ("saved", "resumed", "rewind")
 """Events that happen only in a run that has a checkpoint."""
 
