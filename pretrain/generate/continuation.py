@@ -92,7 +92,7 @@ def crop_remark(field: str, height: int, width: int, size: str, sizes: Sequence[
     other = f"size {best} cuts off less; " if math.prod(_kept(height, width, best)) > math.prod(kept) else ""
     return (
         f"{field}: the middle {kept[0]}x{kept[1]} of its {height}x{width} pixels (height x width) is used for frames "
-        f"of {size}, and {lost:.0%} is cut off {where}; {other}add borders to the {field} to keep all of it, or crop it "
+        f"of {size}, and {lost:.0%} is cut off {where}; {other}add borders to the {field} to keep all, or crop it "
         "yourself"
     )
 

@@ -39,7 +39,7 @@ def test_a_size_that_shows_more_is_named(sizes: tuple[str, ...], other: str) -> 
     """Weights of several aspects could have shown all of the picture."""
     assert crop_remark("image", 480, 640, "64x64", sizes) == (
         "image: the middle 480x480 of its 480x640 pixels (height x width) is used for frames of 64x64, and 25% is cut "
-        f"off at the sides; {other}add borders to the image to keep all of it, or crop it yourself"
+        f"off at the sides; {other}add borders to the image to keep all, or crop it yourself"
     )
 
 

@@ -250,7 +250,7 @@ def test_what_is_cut_off_a_picture_is_told(tmp_path: Path, caplog: pytest.LogCap
         pipeline(prompt="a", num_frames=5, **given)
         assert caplog.messages == [
             "image: the middle 30x30 of its 30x60 pixels (height x width) is used for frames of 32x32, and 50% is cut "
-            "off at the sides; add borders to the image to keep all of it, or crop it yourself"
+            "off at the sides; add borders to the image to keep all, or crop it yourself"
         ]
         pipeline._text._told.clear()
     caplog.clear()
