@@ -47,6 +47,7 @@ class WorldPlan:
         return Request(
             prompt=prompt,
             num_frames=num_frames,
+            long="sliding",  # it is longer than in training on purpose
             schedule=schedule,
             guidance=self.guidance,
             temperature=self.temperature,
