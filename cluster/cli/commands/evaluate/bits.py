@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 class EvaluateBits(OnHeldOut):
     """Guess the bits of held-out clips, each from the true ones before it: what is right, by frame and scale.
 
-    Accuracy, and cross-entropy in nats a bit. Next to them two guesses without a model: the bits of the frame before (`copy`), and the more frequent value of each
-    bit (`majority`); the gains over both have intervals of 95 % over clips. A model that does not beat both has not
-    learned motion: `videoar evaluate bits weights/ucf101_l shards/ucf101/ucf101_test --picture bits.png`
+    Accuracy, and cross-entropy in nats a bit. Next to them two guesses without a model: the bits of the frame before
+    (`copy`), and the more frequent value of each bit (`majority`); the gains over both have intervals of 95 % over
+    clips. A model that does not beat both has not learned motion:
+    `videoar evaluate bits weights/ucf101_l shards/ucf101/ucf101_test --picture bits.png`
 
     Figures with equal signatures may be compared. Prints one JSON line.
     """
