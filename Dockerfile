@@ -16,7 +16,7 @@ COPY pretrain pretrain
 COPY tokenizer tokenizer
 # 2.x+cpu is a version of 2.x that pip prefers where the index of CPU wheels is named.
 RUN if [ "$DEVICE" = cpu ]; then export PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu; fi \
- && pip install --no-cache-dir --constraint constraints.txt '.[data,train,plot]' \
+ && pip install --no-cache-dir --constraint constraints.txt '.[data,train,tensorboard,plot]' \
  && pip install --no-cache-dir --no-deps --constraint constraints.txt scenedetect
 WORKDIR /work
 ENTRYPOINT ["videoar"]

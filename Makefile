@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FILMS := $(VENV)/.films
 TREE := build/tree
-# Three processes run the tests, as many of them wait for others: longest files first. Each takes a whole file, whose tests
-# share what they prepare.
-MANY := -n 3 --dist loadfile --no-loadscope-reorder
+# Four processes run the tests on two cores, as many of them wait for others: longest files first. Each takes a whole
+# file, whose tests share what they prepare.
+MANY := -n 4 --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help venv demo test test-fast test-all check format docs gpu-bundle clean
@@ -29,7 +29,7 @@ venv: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PYTHON=$(PYTHON): is older than Python 3.11; run make with PYTHON=python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,train,plot,serve,hub,docs,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,train,tensorboard,plot,serve,hub,docs,dev]'
 	@# PySceneDetect asks for an OpenCV that needs a display's libraries; the headless one, which we ask for, serves it too.
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt scenedetect
 	touch $@

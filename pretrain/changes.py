@@ -25,7 +25,7 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
 from videoar.pretrain.engine.learning_rate import learning_rate
 from videoar.pretrain.resume import RunProgress, open_checkpoint, order_hash
-from videoar.pretrain.run_checks import check_beginning, first_difference, numbers, saved_recipe
+from videoar.pretrain.run_checks import changed_numbers, check_beginning, numbers, saved_recipe
 from videoar.pretrain.run_folder import checkpoints, record_event
 from videoar.pretrain.stages import Plateau, nth_stage
 
@@ -110,7 +110,7 @@ def apply(source: Source, recipe: Recipe, folder: Path, datasets: dict[str, Mani
 def wait_for(recipe: Recipe, folder: Path) -> None:
     """On the other processes: wait until the first one has amended the newest checkpoint."""
     root = checkpoints(folder, recipe)
-    while (found := _newest(root)) is None or first_difference(_recipe(found[0]), recipe) is not None:
+    while (found := _newest(root)) is None or changed_numbers(_recipe(found[0]), recipe):
         time.sleep(_POLL_S)  # the launcher ends this process if the first one fails
 
 

@@ -20,7 +20,7 @@ from videoar.cluster.ground.limits import (
     WeightDecay,
     ZeroOrMore,
 )
-from videoar.cluster.ground.wandb_config import WandbConfig
+from videoar.cluster.ground.watching import WatchConfig
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.pretrain.guidance import parse_guidance
@@ -303,7 +303,7 @@ class StageConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LogConfig(WandbConfig):
+class LogConfig(WatchConfig):
     """What a run writes besides its weights, and how often."""
 
     wandb: Literal["off", "offline", "online"] = "offline"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.overrides import as_option, differences, plain_word
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.pretrain.checkpoint.fragment import Fragment, Place
 from videoar.pretrain.checkpoint.saver import write_checkpoint
@@ -62,10 +62,7 @@ def find_weights(weights: Path, recipe: Recipe, folder: Path) -> ExportedStart |
     if not check_beginning(folder, recipe, str(weights), "init"):
         return None
     config = read_config(weights)
-    for path, (theirs, ours) in differences(config.model, recipe.model).items():
-        if path not in _MAY_DIFFER:
-            problem = f"is not the {theirs} of {weights}"
-            raise InputError(f"model.{path}", ours, problem, f"use --model.{path.replace('_', '-')} {theirs}")
+    _check_model(config, recipe, weights)
     if not recipe.data.url:
         _check_tokenizer(weights, config, open_tokenizer(recipe.tokenizer).hash)
     theirs, ours = _shapes(replace(recipe, model=config.model)), _shapes(recipe)
@@ -73,6 +70,18 @@ def find_weights(weights: Path, recipe: Recipe, folder: Path) -> ExportedStart |
     loaded = [name for name in ours if ours[name] == theirs.get(name) and (same_text or not name.startswith("text."))]
     new = {name: shape for name, shape in ours.items() if name not in set(loaded)}
     return ExportedStart(weights=weights, config=config, loaded=tuple(loaded), new=new)
+
+
+def _check_model(config: ExportConfig, recipe: Recipe, weights: Path) -> None:
+    """InputError that names every field in which the recipe's model is another one than that of the weights."""
+    found = differences(config.model, recipe.model)
+    changed = {f"model.{path}": values for path, values in found.items() if path not in _MAY_DIFFER}
+    if not changed:
+        return
+    (field, (theirs, ours)), *others = changed.items()
+    more = "".join(f", nor is {name}={plain_word(here)} its {plain_word(there)}" for name, (there, here) in others)
+    remedy = " ".join(as_option(name, there) for name, (there, _) in changed.items())
+    raise InputError(field, plain_word(ours), f"is not the {plain_word(theirs)} of {weights}{more}", f"use {remedy}")
 
 
 def check_data(start: ExportedStart, recipe: Recipe, datasets: dict[str, Manifest]) -> None:

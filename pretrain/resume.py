@@ -23,7 +23,7 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
 from videoar.pretrain.engine.protocol import Engine
 from videoar.pretrain.make_engine import make_engine
-from videoar.pretrain.run_checks import first_difference, numbers
+from videoar.pretrain.run_checks import check_numbers, numbers
 from videoar.pretrain.stages import Plateau, StagePosition, nth_stage, stage_at
 
 log = logging.getLogger(__name__)
@@ -162,12 +162,12 @@ def _fitting(engine: Engine | None, recipe: Recipe, progress: RunProgress, world
 
 def _check_order(recipe: Recipe, datasets: dict[str, Manifest], saved: Checkpoint, progress: RunProgress) -> None:
     """InputError for a checkpoint of another recipe, other text states or other data."""
-    if changed := first_difference(from_dict(Recipe, saved.meta["recipe"], saved.folder), recipe):
-        raise InputError(
-            *changed,
-            f"is not what {saved.folder} was trained with",
-            "give each run its own log.checkpoints, or use the recipe that this run was started with",
-        )
+    check_numbers(
+        from_dict(Recipe, saved.meta["recipe"], saved.folder),
+        recipe,
+        f"is not what {saved.folder} was trained with",
+        "give each run its own log.checkpoints, or use the recipe that this run was started with",
+    )
     encoder, before = recipe.model.text.encoder_hash, saved.meta.get("text_encoder", "")
     if encoder != before:
         raise InputError(

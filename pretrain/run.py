@@ -146,6 +146,7 @@ class Run:
             self.step,
             self.folder,
             on_progress=lambda: self.health.enter("validation", self.step),
+            reporter=self.reports.reporter,
         )
         plateau = self.progress.plateau.after(accuracy, stage.plateau_delta)
         self.progress = replace(self.progress, validated=self.step, plateau=plateau)
@@ -171,12 +172,14 @@ class Run:
             sample(self.recipe, self.engine, self.datasets, self.step, self.folder, self.reports.reporter)
 
     def finish_save(self, *, required: bool = False) -> None:
-        """Wait until the save under way is committed; `required`: stop the run if it could not be written."""
+        """Wait until the save under way is committed; `required`: it is of this step, and the run stops without it."""
         self.health.enter("save", self.step)
         problem = self.saver.finish()
         self._note_save(problem)
         if problem and required:
             raise Stopped(f"the checkpoint of step {self.saved} was not written: {problem}")
+        if required and self.reports.reporter is not None:
+            self.reports.reporter.committed(self.step + 1)  # with a validation of this step
 
     def _note_save(self, problem: str | None) -> None:
         if (committed := self.saver.committed) is not None:

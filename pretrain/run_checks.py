@@ -8,7 +8,7 @@ from typing import Any
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, check_run_folder
-from videoar.cluster.ground.overrides import differences, with_names
+from videoar.cluster.ground.overrides import also_changed, differences, with_names
 from videoar.cluster.ground.process import PREEMPTED_MARKER
 from videoar.cluster.ground.serialize import from_yaml
 from videoar.data_pipeline.config.loader import LoaderConfig
@@ -25,6 +25,7 @@ from videoar.pretrain.run_folder import (
     LOCK,
     METRICS,
     SAMPLES,
+    TENSORBOARD,
     VALIDATION,
     WANDB,
     WANDB_ID,
@@ -33,7 +34,20 @@ from videoar.pretrain.run_folder import (
 )
 
 LINES = (METRICS, VALIDATION, EVENTS)
-_OWN = (CONFIG, ENVIRONMENT, CHECKPOINTS, HEALTH, WANDB_ID, WANDB, DATA, SAMPLES, PREEMPTED_MARKER, LOCK, *LINES)
+_OWN = (
+    CONFIG,
+    ENVIRONMENT,
+    CHECKPOINTS,
+    HEALTH,
+    WANDB_ID,
+    WANDB,
+    TENSORBOARD,
+    DATA,
+    SAMPLES,
+    PREEMPTED_MARKER,
+    LOCK,
+    *LINES,
+)
 _SAVED = ("saved", "resumed", "rewind")
 """Events that happen only in a run that has a checkpoint."""
 
@@ -112,14 +126,12 @@ def _check_lines(run: Path, steps: tuple[int, ...]) -> None:
 
 def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
     """InputError if a field that decides the numbers has changed; others (logging, loading, ...) may change."""
-    if changed := first_difference(before, now):
-        field, value = changed
-        raise InputError(
-            with_names(now, field),
-            value,
-            f"differs from {run / CONFIG}, the recipe of this run",
-            "give another --run, the recipe that this run was started with, or --change to go on with this one",
-        )
+    check_numbers(
+        before,
+        now,
+        f"differs from {run / CONFIG}, the recipe of this run",
+        "give another --run, the recipe that this run was started with, or --change to go on with this one",
+    )
 
 
 def _check_moved(old: Storage, new: Storage, steps: tuple[int, ...]) -> None:
@@ -133,9 +145,17 @@ def _check_moved(old: Storage, new: Storage, steps: tuple[int, ...]) -> None:
         )
 
 
-def first_difference(before: Recipe, now: Recipe) -> tuple[str, object] | None:
-    """The first field that must not change in a run but has, with its new value; None if there is none."""
-    return next(((field, value) for field, (_, value) in differences(numbers(before), numbers(now)).items()), None)
+def check_numbers(before: Recipe, now: Recipe, problem: str, remedy: str) -> None:
+    """InputError if fields that must not change in a run have; it names all, with the value of the first."""
+    if changed := changed_numbers(before, now):
+        (field, value), *others = changed.items()
+        more = also_changed(with_names(now, other) for other, _ in others)
+        raise InputError(with_names(now, field), value, problem + more, remedy)
+
+
+def changed_numbers(before: Recipe, now: Recipe) -> dict[str, object]:
+    """The fields that must not change in a run but have, with their new values."""
+    return {field: value for field, (_, value) in differences(numbers(before), numbers(now)).items()}
 
 
 def numbers(recipe: Recipe) -> Recipe:

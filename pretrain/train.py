@@ -30,6 +30,7 @@ from videoar.pretrain.fine_tuning import ExportedStart, begin_with, check_data, 
 from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
+from videoar.pretrain.record.tensorboard import check_tensorboard
 from videoar.pretrain.resume import Resumed, RunProgress, resume
 from videoar.pretrain.run import Run
 from videoar.pretrain.run_checks import check_run
@@ -125,6 +126,7 @@ def check_start(
     if init is not None and (change or origin):
         other = "change" if change else "from"
         raise InputError("init", init, f"is given with --{other}: it begins a new run", "give one of them")
+    check_tensorboard(recipe.log)
     check_run(folder, recipe, change=change)
     if origin:
         return find_origin(origin, recipe, folder)

@@ -14,6 +14,7 @@ from videoar.pretrain.batch.pack import Pack, plain_pack
 from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.data import open_text
 from videoar.pretrain.engine.protocol import Engine
+from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import accuracy
 from videoar.pretrain.run_folder import VALIDATION, append_line
 
@@ -26,6 +27,7 @@ def validate(
     step: int,
     run: Path,
     on_progress: Callable[[], object] = lambda: None,
+    reporter: Reporter | None = None,
 ) -> float:
     """Evaluate every validation dataset once, a line for each in validation.jsonl; their mean bit accuracy.
 
@@ -43,8 +45,11 @@ def validate(
         found = accuracy(tally)
         accuracies.append(float(found["bit_accuracy"]))
         if engine.is_first:
-            record = {"step": step, "stage": stage.name, "dataset": name, "loss": float(tally.loss_sum) / num_frames}
-            append_line(run / VALIDATION, json.dumps(record | found))
+            loss = float(tally.loss_sum) / num_frames
+            record = {"step": step, "stage": stage.name, "dataset": name, "loss": loss, **found}
+            append_line(run / VALIDATION, json.dumps(record))
+            if reporter is not None:
+                reporter.validated(record)
     return sum(accuracies) / len(accuracies) if accuracies else 0.0
 
 

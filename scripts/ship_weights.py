@@ -6,6 +6,7 @@
 
 The tokenizer is not copied: it ships once, by itself, and config.json names it. The curve of the run goes with it, so
 that who trains the recipe again can compare. `--limits` is a file with what the card says of goals that are not met.
+The videos in README.md are made anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from videoar.cluster.demo.first_videos import SENTENCES
 from videoar.cluster.ground.serialize import to_dict
+from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.model.pretrained import CARD, CONFIG, INDEX, SHIPPED, read_config
 from videoar.pretrain.run_folder import METRICS, read_lines
 from videoar.tokenizer import VideoTokenizer
@@ -25,6 +28,7 @@ from videoar.tokenizer.files import shipped_names
 CURVE = "curve.jsonl"
 EVERY = 5
 """Steps between two of the curve."""
+PICTURES = Path(__file__).parents[1] / "docs" / "images"
 
 
 def ship(export: Path, figures: Path, run: Path, limits: str) -> Path:
@@ -56,6 +60,14 @@ def card(export: Path, figures: Path, tokenizer: str, limits: str) -> str:
     return "\n\n".join(part.strip() for part in (own, limits, (figures / "card.md").read_text()) if part) + "\n"
 
 
+def videos(name: str) -> None:
+    """What README.md shows: the first sample of each sentence of the demo."""
+    pipeline = VideoPipeline.from_pretrained(name)
+    requests = [Request(prompt=sentence, seed=seed) for seed, sentence in enumerate(SENTENCES)]
+    for number, video in enumerate(pipeline.batch(requests)):
+        video.save(PICTURES / name / f"{number}.gif")
+
+
 def curve(run: Path) -> list[dict[str, float]]:
     """Step, loss and bit accuracy of every few steps."""
     lines = [line for line in read_lines(run / METRICS) if line["step"] % EVERY == 0]
@@ -70,3 +82,4 @@ if __name__ == "__main__":
     options.add_argument("--limits", type=Path)
     chosen = options.parse_args()
     print(ship(chosen.export, chosen.figures, chosen.run, chosen.limits.read_text() if chosen.limits else ""))
+    videos(chosen.export.name)

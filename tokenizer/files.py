@@ -23,6 +23,8 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 TRAINED = "trained"
 """Field of config.json, false for random weights of a preset."""
+BITS_OF = "bits_of"
+"""Field of config.json: hash of the tokenizer whose encoder these weights have, if only the decoder was trained on."""
 UNTRAINED = "is untrained: pictures are noise"
 """What is reported about a tokenizer with random weights, which serves tests and nothing that people look at."""
 USE_TRAINED = "prepare and train with a trained one: --data.tokenizer.path demo, or the folder of another"
@@ -35,7 +37,13 @@ find_weights, shipped_folder, shipped_names = SHIPPED.find, SHIPPED.folder, SHIP
 
 
 def save_weights(
-    model: nn.Module, config: TokenizerConfig, folder: Path, dtype: torch.dtype, *, is_trained: bool = True
+    model: nn.Module,
+    config: TokenizerConfig,
+    folder: Path,
+    dtype: torch.dtype,
+    *,
+    is_trained: bool = True,
+    bits_of: str = "",
 ) -> None:
     """Write both files under temporary names and rename them: a killed save leaves no partial file.
 
@@ -49,6 +57,7 @@ def save_weights(
         weights.chmod(0o644)  # safetensors makes it readable for the owner only
         facts = {"kind": "tokenizer", "weights_sha256": _sha256(weights), "config": to_dict(config)}
         facts |= {} if is_trained else {TRAINED: False}
+        facts |= {BITS_OF: bits_of} if bits_of else {}
         described.write_text(json.dumps(facts, indent=1) + "\n")
 
 
@@ -79,6 +88,11 @@ def untrained_warning(*, is_trained: bool) -> str:
 def was_trained(folder: Path) -> bool:
     """Whether the saved weights are trained ones; files of earlier versions do not say so and count as trained."""
     return bool(_description(folder).get(TRAINED, True))
+
+
+def kept_bits(folder: Path) -> str:
+    """Hash of the tokenizer whose bits the saved one makes, if that is another; empty otherwise."""
+    return str(_description(folder).get(BITS_OF, ""))
 
 
 def load_weights(model: nn.Module, folder: Path, *, in_place: bool = False) -> None:

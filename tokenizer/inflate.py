@@ -66,6 +66,13 @@ def check_origin(config: TokenizerConfig, origin: TokenizerConfig, named: str) -
     raise InputError("train.inflate_from", named, f"has {found}", f"make both tokenizers equal{except_for}")
 
 
+def check_same_bits(config: TokenizerConfig, origin: TokenizerConfig, named: str) -> None:
+    """InputError unless a tokenizer that keeps the encoder of `origin` keeps its bits: an inflated one has others."""
+    if origin != config:
+        problem = f"cannot keep the bits of {named}: clips are none of an image tokenizer"
+        raise InputError("train.parts", "decoder", problem, "begin with a video tokenizer, or use train.parts=all")
+
+
 def image_config(config: TokenizerConfig) -> TokenizerConfig:
     """The image tokenizer that a video tokenizer equals on one frame."""
     return dataclasses.replace(config, temporal_kernel=1, temporal_layers="all")

@@ -23,6 +23,7 @@ from videoar.tokenizer.config import TokenizerConfig, TokenizerSource
 from videoar.tokenizer.files import (
     CONFIG,
     find_weights,
+    kept_bits,
     load_weights,
     read_config,
     save_weights,
@@ -46,6 +47,7 @@ class VideoTokenizer(nn.Module):
         super().__init__()
         self.config = config
         self.is_trained = True
+        self.bits_of = ""  # hash of the tokenizer whose encoder this one has, if only the decoder was trained on
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
@@ -68,12 +70,14 @@ class VideoTokenizer(nn.Module):
         with torch.device("meta"):
             tokenizer = VideoTokenizer(read_config(folder))
         load_weights(tokenizer, folder)
-        tokenizer.is_trained = was_trained(folder)
+        tokenizer.is_trained, tokenizer.bits_of = was_trained(folder), kept_bits(folder)
         return tokenizer.eval()
 
     def save(self, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Write config.json and model.safetensors; float16 halves the file and is read back as float32."""
-        save_weights(self, self.config, Path(folder), dtype, is_trained=self.is_trained)
+        same = all(torch.equal(weight, weight.to(dtype).to(weight.dtype)) for weight in self.encoder.parameters())
+        bits_of = self.bits_of if same else ""  # a rounded encoder makes other bits
+        save_weights(self, self.config, Path(folder), dtype, is_trained=self.is_trained, bits_of=bits_of)
 
     @property
     def warning(self) -> str:
@@ -82,7 +86,13 @@ class VideoTokenizer(nn.Module):
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits of the present configuration and weights, by which artefacts name their tokenizer."""
+        """Sixteen hex digits by which shards and generators name the tokenizer of their bits: `weights_hash`, or that
+        of the tokenizer whose bits these still are."""
+        return self.bits_of or self.weights_hash
+
+    @property
+    def weights_hash(self) -> str:
+        """Sixteen hex digits of the present configuration and weights, encoder and decoder."""
         described = {name: value for name, value in to_dict(self.config).items() if ADDED_FIELDS.get(name) != value}
         digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
         for name, value in sorted(self.state_dict().items()):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import tyro
 from tyro.conf import Positional
 
+from videoar.cluster.cli.optional_values import optional_values
 from videoar.cluster.cli.output import HELP
 from videoar.cluster.ground.checks import check_fields, short
 from videoar.cluster.ground.errors import InputError, InputErrors
@@ -30,7 +31,9 @@ RunFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
 OutFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="OUT")]]
 Weights = Positional[Annotated[Path, tyro.conf.arg(metavar="WEIGHTS")]]
 
-_CONFIG = (tyro.conf.FlagCreatePairsOff,)
+CONFIG = (tyro.conf.FlagCreatePairsOff,)
+LEFT_OUT = optional_values("not given")
+"""How tyro reads and shows the options of every command."""
 
 MAY_BE_EMPTY = ("prompt",)
 """Options without a default whose empty value has a meaning."""
@@ -49,9 +52,9 @@ _MISSING = re.compile(
 
 # Python's messages about a word that is not a number, and what this command line prints instead.
 _PLAIN_WORDS = (
-    (re.compile(r"invalid literal for int|no type matching \{None\}\|INT"), "is not a whole number"),
+    (re.compile(r"invalid literal for int"), "is not a whole number"),
     (re.compile(r"Could not find valid parse"), "is not accepted"),
-    (re.compile(r"could not convert string to float|no type matching \{None\}\|FLOAT"), "is not a number"),
+    (re.compile(r"could not convert string to float"), "is not a number"),
 )
 
 
@@ -193,13 +196,22 @@ def _parse_quietly(command: type[Command], words: Sequence[str], prog: str, flag
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            options = tyro.cli(command, args=list(words), prog=prog, config=_CONFIG)
-        check_fields(options, "")
+            options = tyro.cli(command, args=list(words), prog=prog, config=CONFIG, registry=LEFT_OUT)
+        _check(options)
         return options
     except SystemExit as stop:
         if not stop.code:
             raise
     raise _one_line(errors.getvalue(), words, flags, prog)
+
+
+def _check(options: object) -> None:
+    """InputError for a value outside its limits. Files say null for no value; a command line leaves the option out."""
+    try:
+        check_fields(options, "")
+    except InputError as error:
+        remedy = error.remedy.replace(", or null", ", or leave it out")
+        raise InputError(error.field, error.value, error.problem, remedy) from error
 
 
 def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputError:
@@ -226,8 +238,8 @@ def _choices(words: str | None) -> str:
 
 
 def _one_of(words: str | None) -> str:
-    """The choices in an order that is the same each time; leaving the option out is how a person says None."""
-    choices = sorted(set(re.findall(r"'([^']*)'", words or "")) - {"None"})
+    """The choices in an order that is the same each time."""
+    choices = sorted(set(re.findall(r"'([^']*)'", words or "")))
     return f"use one of: {', '.join(choices)}" if choices else ""
 
 

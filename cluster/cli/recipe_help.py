@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from videoar.cluster.cli.optional_values import optional_values
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.overrides import paths_of, with_names
@@ -80,4 +81,11 @@ def _remedy(wanted: str, known: list[str]) -> str:
 
 def _print_help(kind: type, default: object, prog: str) -> None:
     with contextlib.suppress(SystemExit):
-        tyro.cli(kind, default=default, args=["--help"], prog=prog, config=(tyro.conf.FlagConversionOff,))
+        tyro.cli(
+            kind,
+            default=default,
+            args=["--help"],
+            prog=prog,
+            config=(tyro.conf.FlagConversionOff,),
+            registry=optional_values("null"),
+        )

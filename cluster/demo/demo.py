@@ -33,6 +33,7 @@ from videoar.pretrain.export.convert import export
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.run_folder import DATA, METRICS, VALIDATION, read_lines
 from videoar.pretrain.train import train
+from videoar.tokenizer.config import ClipBucket
 
 PAGE = "report.html"
 FIGURES = "report.json"
@@ -217,11 +218,11 @@ def stage_costs(chosen: Recipe, metrics: tuple[dict[str, object], ...]) -> tuple
     costs, first = [], 0
     for stage in chosen.stages:
         lines = [line for line in metrics if line["stage"] == stage.name]
-        shapes = dict.fromkeys(buckets[part.dataset] for part in stage.mixture)
+        shapes = dict.fromkeys(_shape(buckets[part.dataset]) for part in stage.mixture)
         costs.append(
             StageCost(
                 name=stage.name,
-                about=" and ".join(_shape(bucket.schedule, bucket.num_frames) for bucket in shapes),
+                about=" and ".join(shapes),
                 first_step=first,
                 end_step=first + stage.steps,
                 tokens=sum(int(str(line["tokens"])) for line in lines),
@@ -232,8 +233,10 @@ def stage_costs(chosen: Recipe, metrics: tuple[dict[str, object], ...]) -> tuple
     return tuple(costs)
 
 
-def _shape(schedule: str, num_frames: int) -> str:
-    return f"images of {schedule}" if num_frames == 1 else f"clips of {num_frames} frames of {schedule}"
+def _shape(bucket: ClipBucket) -> str:
+    if bucket.num_frames == 1:
+        return f"images of {bucket.schedule}"
+    return f"clips of {bucket.num_frames} frames of {bucket.schedule}"
 
 
 def machine(chosen: Recipe) -> dict[str, str]:

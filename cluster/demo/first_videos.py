@@ -15,7 +15,7 @@ SENTENCES = (
     "a large green triangle going up",
     "a yellow ring moving right on a striped background",
     "a large purple circle quickly moving down and left",
-    "a large cyan square moving up and right, in front of a small red ring going left",
+    "a large cyan square moving up and right",
 )
 """Sentences in the words of the small world, written for the demo; the first sample of each is shown."""
 

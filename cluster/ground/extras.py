@@ -8,6 +8,7 @@ _DATA, _TRAIN = "data", "train"
 _EXTRA_OF = {
     **dict.fromkeys(("ray", "webdataset", "cv2", "scenedetect"), _DATA),
     **dict.fromkeys(("megatron", "deepspeed", "transformers", "wandb"), _TRAIN),
+    "tensorboard": "tensorboard",
     "matplotlib": "plot",
     "gradio": "serve",
     **dict.fromkeys(("huggingface_hub", "httpx2"), "hub"),

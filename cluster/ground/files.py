@@ -9,7 +9,8 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any
+from uuid import uuid4
 
 from videoar.cluster.ground.errors import InputError
 
@@ -79,15 +80,40 @@ def check_run_folder(run: Path, own: Collection[str], config: str) -> None:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A temporary path next to a file, which takes the file's place after the block; removed if the block fails."""
+    """A temporary file next to a file, whose place it takes after the block; removed if the block fails.
+
+    Of several processes that write the same file at once each has its own, and the last one that ends wins.
+    """
     path = path.resolve()  # what is at the end of a link is replaced, and the link stays
-    aside = path.with_name(f".{path.name}{WRITING}")
-    try:
-        yield aside
-        os.replace(aside, path)
-    except BaseException:
-        discard(aside)
-        raise
+    with _own_file(path) as aside:
+        try:
+            yield aside
+            os.replace(aside, path)
+        except BaseException:
+            discard(aside)
+            raise
+
+
+@contextmanager
+def _own_file(path: Path) -> Iterator[Path]:
+    """An empty file next to another, locked: the one that a killed process has left, or a name that nobody else has."""
+    name = path.with_name(f".{path.name}{WRITING}")
+    while True:
+        with name.open("ab") as claim:
+            if not _is_locked_by_other(claim):
+                if not _is_at(claim, name):
+                    continue  # its writer has just put it in place
+                claim.truncate(0)
+                yield name
+                return
+        name = path.with_name(f".{path.name}.{uuid4().hex[:8]}{WRITING}")
+
+
+def _is_at(file: IO[Any], path: Path) -> bool:
+    """Whether an open file still has this name."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -100,8 +126,8 @@ def write_atomically(path: Path, text: str) -> None:
 def filled_folder(out: Path, former: Collection[str] = (), *, last: str) -> Iterator[Path]:
     """A temporary folder, whose files are moved to `out` after the block; it is removed in any case.
 
-    A new `out` appears in one step. In an existing one, files are replaced one by one, `last` after all others, and
-    those of `former` (paths below `out`) that the new ones lack are removed; other files stay.
+    A new `out` appears in one step. In an existing one `last` is removed first, files are replaced one by one, `last`
+    after all others, and those of `former` (paths below `out`) that the new ones lack are removed; other files stay.
     """
     out = out.resolve()
     is_new = not out.exists()
@@ -109,9 +135,9 @@ def filled_folder(out: Path, former: Collection[str] = (), *, last: str) -> Iter
     aside = out.with_name(f".{out.name}{WRITING}") if is_new else out / WRITING
     with _claimed(aside, out):
         yield aside
-        (aside / _CLAIM).unlink()
         if is_new:
             aside.rename(out)
+            (out / _CLAIM).unlink()
         else:
             _move(aside, out, former, last)
 
@@ -128,7 +154,8 @@ def _claimed(aside: Path, out: Path) -> Iterator[None]:
         if not (aside / _CLAIM).is_file():
             raise InputError("path", aside, "is in the way of a temporary folder", "move it away")
         with (aside / _CLAIM).open() as claim:
-            _lock(claim, busy)
+            if _is_locked_by_other(claim):
+                raise busy
             discard(aside)
     try:
         aside.mkdir(parents=True)
@@ -136,21 +163,23 @@ def _claimed(aside: Path, out: Path) -> Iterator[None]:
         raise busy from error
     try:
         with (aside / _CLAIM).open("w") as claim:
-            _lock(claim, busy)
+            if _is_locked_by_other(claim):
+                raise busy
             yield
     finally:
         discard(aside)
 
 
-def _lock(file: TextIO, busy: InputError) -> None:
-    """Lock a file until it is closed; file systems without locks are taken to have one writer."""
+def _is_locked_by_other(file: IO[Any]) -> bool:
+    """Lock a file until it is closed, if nobody has; file systems without locks are taken to have one writer."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise busy from error
+    except BlockingIOError:
+        return True
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
+    return False
 
 
 def discard(path: Path) -> None:
@@ -164,6 +193,9 @@ def discard(path: Path) -> None:
 
 def _move(aside: Path, out: Path, former: Collection[str], last: str) -> None:
     names = [path.relative_to(aside).as_posix() for path in aside.rglob("*") if not path.is_dir()]
+    names.remove(_CLAIM)
+    if last:
+        (out / last).unlink(missing_ok=True)  # killed halfway, a folder must not look whole
     for name in sorted(names, key=lambda name: (name == last, name)):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(aside / name, out / name)

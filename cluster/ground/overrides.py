@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -20,6 +21,9 @@ Value = TypeVar("Value")
 
 ALL = "all"
 """Names every part of a tuple."""
+
+MOST_NAMED = 6
+"""Fields that a message names besides the first one: a stage that is gone has many."""
 
 Flags = dict[str, list[str]]
 """Each flag, without its hyphens, and the words that follow it."""
@@ -89,6 +93,26 @@ def differences(value: object, other: object) -> dict[str, tuple[Any, Any]]:
         for path in paths
         if path not in ours or path not in theirs or ours[path] != theirs[path]
     }
+
+
+def as_option(path: str, value: Any) -> str:
+    """The option that sets a field to a value, as a person types it: `--optimizer.betas 0.9 0.95`."""
+    items = value if isinstance(value, tuple) else (value,)
+    return " ".join([f"--{path.replace('_', '-')}", *(shlex.quote(plain_word(item)) for item in items)])
+
+
+def plain_word(value: Any) -> str:
+    """A value in the words of a file: `null` and `true` for None and True."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def also_changed(names: Iterable[str]) -> str:
+    """What follows the first field that differs: `, and so do seed and model.width`; empty if no other does."""
+    others = [*names]
+    if len(others) > MOST_NAMED:
+        others = [*others[: MOST_NAMED - 1], f"{len(others) - MOST_NAMED + 1} more"]
+    listed = " and ".join(filter(None, (", ".join(others[:-1]), *others[-1:])))
+    return f", and so do{'es' * (len(others) == 1)} {listed}" if others else ""
 
 
 def paths_of(value: object, flag: str) -> list[str]:

@@ -50,9 +50,10 @@ def extent(study: Study, results: Results) -> str:
     steps = sorted({line["steps"] for line in results.values()})
     missing = len(study.arms) * len(seeds) - len(results)
     gaps = f" {missing} of their combinations are not measured yet." if missing else ""
+    runs, named = (f"{word}{'s' if count > 1 else ''}" for word, count in (("run", len(results)), ("seed", len(seeds))))
     return (
-        f"{len(results)} runs of {' and '.join(f'{count:,}' for count in steps)} steps: "
-        f"{len(arms_with_results(study, results))} of {len(study.arms)} arms, seeds {', '.join(map(str, seeds))}, "
+        f"{len(results)} {runs} of {' and '.join(f'{count:,}' for count in steps)} steps: "
+        f"{len(arms_with_results(study, results))} of {len(study.arms)} arms, {named} {', '.join(map(str, seeds))}, "
         f"{hours:.1f} hours.{gaps}"
     )
 

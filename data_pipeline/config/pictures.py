@@ -26,7 +26,7 @@ class PictureConfig:
     interlaced: Literal["deinterlace", "leave_out"] = "deinterlace"
     """Interlaced films: deinterlaced (bwdif), frames that are not interlaced stay as they are."""
     stream: Annotated[int, Limits(0, 10_000)] | None = None
-    """Which video of a file with several, from 0, not counting cover art; None: the default one, else the largest."""
+    """Which video of a file with several, from 0, not counting cover art; null: the default one, else the largest."""
 
     def __post_init__(self) -> None:
         check_fields(self)

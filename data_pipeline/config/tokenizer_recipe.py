@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits, Share, Threads
-from videoar.cluster.ground.wandb_config import WandbConfig
+from videoar.cluster.ground.watching import WatchConfig
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.training.config import TokenizerTrainConfig
@@ -68,7 +68,7 @@ class TokenizerRecipe:
     """Sources of the clips: films and pictures of any kind of source, and drawings."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """How the clips are varied."""
-    log: WandbConfig = field(default_factory=WandbConfig)
+    log: WatchConfig = field(default_factory=WatchConfig)
     """Where figures and pictures go besides the folder of the run."""
     decode_processes: Annotated[int, Limits(1, 1024)] = 4
     """Decoders of each training process, which make the clips of coming steps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,14 +23,23 @@ _REMEDY = "give a video or picture file"
 Frames = UInt8[np.ndarray, "f h w 3"]
 
 
-def last_frames(path: str | Path, schedule: str, fps: float, most: int, *, field: str = "video") -> Frames:
+OnProbe = Callable[[Probe], object]
+"""Called with what a file says about itself, for example its size."""
+
+
+def last_frames(
+    path: str | Path, schedule: str, fps: float, most: int, *, field: str = "video", on_probe: OnProbe | None = None
+) -> Frames:
     """The last 1 + 4n <= `most` frames of a film, at ticks of 1/fps seconds from its start, in the size of `schedule`.
 
     The last one is at the last tick that a clip of training could hold. A picture is a film of one frame. InputError
     that names `field` for what cannot be read.
     """
     with _opened(path, field) as decoder:
-        ticks = frame_times(decoder.probe(str(path)), fps)
+        probe = decoder.probe(str(path))
+        if on_probe is not None:
+            on_probe(probe)
+        ticks = frame_times(probe, fps)
         # A header may promise more than the file holds; then the last ticks are not there.
         for last in range(len(ticks) - 1, max(-1, len(ticks) - 1 - math.ceil(fps)), -1):
             count = 1 + (min(most, last + 1) - 1) // 4 * 4
@@ -40,9 +49,13 @@ def last_frames(path: str | Path, schedule: str, fps: float, most: int, *, field
         raise DecodeError("it ends before its header says")
 
 
-def first_frame(path: str | Path, schedule: str, *, field: str = "image") -> UInt8[np.ndarray, "1 h w 3"]:
+def first_frame(
+    path: str | Path, schedule: str, *, field: str = "image", on_probe: OnProbe | None = None
+) -> UInt8[np.ndarray, "1 h w 3"]:
     """A picture, or the first frame of a film, in the size of `schedule`. InputError as above."""
     with _opened(path, field) as decoder:
+        if on_probe is not None:
+            on_probe(decoder.probe(str(path)))
         for _, frames in decoder.cut_all(str(path), [ClipCut(start_s=0.0, num_frames=1, fps=1.0, schedule=schedule)]):
             return frames
         raise DecodeError("it holds no frame")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from videoar.cluster.ground.errors import InputError, raise_all
+from videoar.cluster.ground.overrides import ALL
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
@@ -20,7 +21,7 @@ from videoar.data_pipeline.planning.remedies import warnings_of
 from videoar.data_pipeline.planning.settings import settings_of
 from videoar.data_pipeline.planning.stored_plan import HEAD_KEY, Plan, ensure_plan, find_plan
 from videoar.data_pipeline.shards.sample_format import SampleFormat, sample_format
-from videoar.data_pipeline.sources.listing import count_inputs, iter_sources, naming_source
+from videoar.data_pipeline.sources.listing import count_inputs, iter_sources, naming_all, naming_source
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
@@ -71,7 +72,7 @@ def plan_all(
 ) -> tuple[PlannedDataset, ...]:
     """The plan of every dataset under OUTPUT/<name>; a missing plan is made."""
     root = Storage.open(output)
-    tokenizer, *_ = raise_all(partial(opener, config.tokenizer), *_listings(config, root))
+    tokenizer, _ = raise_all(partial(opener, config.tokenizer), partial(_check_sources, config, root))
     tokenizer_hash = tokenizer.hash
     formats = [sample_format(dataset, config, tokenizer, tokenizer_hash) for dataset in config.datasets]
     for dataset, form in zip(config.datasets, formats, strict=True):  # all are checked before anything is written
@@ -98,15 +99,16 @@ def plan_all(
     return tuple(planned)
 
 
-def _listings(config: DataConfig, root: Storage) -> list[Callable[[], object]]:
-    """For each dataset without a plan, a function that begins to list its source, which shows a wrong path.
+def _check_sources(config: DataConfig, root: Storage) -> None:
+    """Begin to list the source of each dataset without a plan, which shows a wrong path.
 
     A single source elsewhere is not listed twice: that may take minutes.
     """
     missing = [dataset for dataset in config.datasets if not root.child(dataset.name).exists(HEAD_KEY)]
     if len(missing) == 1 and "://" in missing[0].source.path:
-        return []
-    return [partial(_begin_list, dataset) for dataset in missing]
+        return
+    with naming_all(f"data.datasets.{ALL}.source.path", len(config.datasets)):
+        raise_all(*(partial(_begin_list, dataset) for dataset in missing))
 
 
 def _begin_list(dataset: DatasetConfig) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from videoar.cluster.ground.checks import is_utf8
 from videoar.cluster.ground.credentials import redact
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, InputErrors
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.sources.drawn import drawn_sources
@@ -81,6 +83,42 @@ def naming_source(field: str) -> Iterator[None]:
             raise
         full = field + error.field.removeprefix("source")
         raise InputError(full, error.value, error.problem, error.remedy) from error
+
+
+@contextmanager
+def naming_all(field: str, count: int) -> Iterator[None]:
+    """One error in place of those of all `count` sources, if the same folder is missing above all their paths.
+
+    `field` is that which sets the paths of all: `data.datasets.all.source.path`.
+    """
+    try:
+        yield
+    except InputErrors as several:
+        gaps = {_gap(error) for error in several.errors}
+        gap = gaps.pop() if len(several.errors) == count and len(gaps) == 1 else None
+        if gap is None:
+            raise
+        paths = dict.fromkeys(Path(str(error.value)).absolute() for error in several.errors)
+        below = ", ".join(path.relative_to(gap).as_posix() for path in paths if path != gap)
+        problem = f"is not there, and all {count} sources read {f'what is in it ({below})' if below else 'it'}"
+        option = f"--{field.replace('_', '-')} DIR"
+        remedy = f"make it, or link to it, or give one folder that holds the clips of all: {option}"
+        raise InputError(field, _as_typed(gap, several.errors[0]), problem, remedy) from several
+
+
+def _gap(error: InputError) -> Path | None:
+    """The topmost folder that is missing above a path; None for another error, or a path elsewhere."""
+    place = str(error.value)
+    if not error.field.endswith("source.path") or "://" in place or os.path.lexists(place):
+        return None
+    path = Path(place).absolute()
+    return next((above for above in reversed((path, *path.parents)) if not os.path.lexists(above)), None)
+
+
+def _as_typed(gap: Path, error: InputError) -> Path:
+    """The missing folder as the beginning of the path that was typed."""
+    typed = Path(str(error.value))
+    return next((part for part in (typed, *typed.parents) if part.absolute() == gap), gap)
 
 
 def list_sources(config: SourceConfig) -> tuple[list[Source], list[Skipped]]:

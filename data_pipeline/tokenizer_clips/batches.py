@@ -10,8 +10,10 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError, raise_all
+from videoar.cluster.ground.overrides import ALL
 from videoar.data_pipeline.config.tokenizer_recipe import ClipShare, TokenizerRecipe
 from videoar.data_pipeline.decoding.client import DecodeLimits
+from videoar.data_pipeline.sources.listing import naming_all
 from videoar.data_pipeline.tokenizer_clips.ahead import ClipsAhead
 from videoar.data_pipeline.tokenizer_clips.decoded import DecodedClips
 from videoar.data_pipeline.tokenizer_clips.decoders import Decoders
@@ -40,9 +42,10 @@ class RandomClips:
         """Lists all sources, and reads those that are held in memory. InputError: a bucket that no source fills."""
         self._train = recipe.train
         self._decoders = Decoders(DecodeLimits())
-        self._makers: list[ClipMaker] = raise_all(
-            *(partial(self._maker, recipe, share, f"clips.{i}.source") for i, share in enumerate(recipe.clips))
-        )
+        with naming_all(f"clips.{ALL}.source.path", len(recipe.clips)):
+            self._makers: list[ClipMaker] = raise_all(
+                *(partial(self._maker, recipe, share, f"clips.{i}.source") for i, share in enumerate(recipe.clips))
+            )
         self._bounds = {
             n: self._weights(recipe.clips, n) for n in {bucket.num_frames for bucket in recipe.train.buckets}
         }

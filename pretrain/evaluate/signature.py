@@ -13,7 +13,7 @@ from videoar.pretrain.model import VideoAR
 
 def weights_signature(pipeline: VideoPipeline) -> str:
     """The generator and its tokenizer."""
-    return f"weights={weights_hash(pipeline.model)[:8]}|tokenizer={pipeline.tokenizer.hash[:8]}"
+    return f"weights={weights_hash(pipeline.model)[:8]}|tokenizer={pipeline.tokenizer.weights_hash[:8]}"
 
 
 def sampling_signature(pipeline: VideoPipeline, temperature: float, top_p: float, guidance: str | None) -> str:

@@ -36,6 +36,14 @@ class Conditions:
     sampling: Sampling
 
 
+def _or_empty(request: Request) -> str:
+    """What else can be done without words for a picture or a clip."""
+    given = "image" if request.image is not None else "video"
+    if getattr(request, given) is None:
+        return ""
+    return f' that says what the {given} shows, or "" to go on from the {given} alone'
+
+
 class TextSide:
     """Turns requests into conditions, for the weights of one export."""
 
@@ -75,7 +83,9 @@ class TextSide:
             raise InputError(other, misplaced, problem, f"give a {wanted} instead")
         if value is None:
             problem = f"must be given: the model was trained on {trained_on}"
-            raise InputError(wanted, value, problem, f"give a {wanted}")
+            raise InputError(
+                wanted, value, problem, f"give a {wanted}{_or_empty(request) if wanted == 'prompt' else ''}"
+            )
         return self._encoded(value, wanted)
 
     def _negative(self, request: Request, guidance: Guidance) -> Shaped[np.ndarray, "m ..."] | None:

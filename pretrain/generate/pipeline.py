@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,14 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.decoding.given import check_given
 from videoar.pretrain.generate.background import Frames, decoded
 from videoar.pretrain.generate.conditions import Conditions, TextSide
-from videoar.pretrain.generate.continuation import GivenClip, Picture, check_image, encode_history, given_frames
+from videoar.pretrain.generate.continuation import (
+    GivenClip,
+    Picture,
+    check_image,
+    crop_remark,
+    encode_history,
+    given_frames,
+)
 from videoar.pretrain.generate.recorded import Recordings
 from videoar.pretrain.generate.request import LongVideo, Request, check_equal
 from videoar.pretrain.generate.result import Video
@@ -205,7 +213,13 @@ class VideoPipeline:
         bits = []
         for request in requests:
             given = given_frames(
-                request.image, request.video, schedule, num_frames=num_frames, keep=request.given_frames, fps=shape.fps
+                request.image,
+                request.video,
+                schedule,
+                num_frames=num_frames,
+                keep=request.given_frames,
+                fps=shape.fps,
+                on_size=partial(self._tell_crop, shape.schedule),
             )
             if given is not None:
                 bits.append(encode_history(self.tokenizer, schedule, given, device))
@@ -219,6 +233,11 @@ class VideoPipeline:
                 "put only requests with equally many given frames into a batch",
             )
         return torch.cat(bits)
+
+    def _tell_crop(self, size: str, field: str, height: int, width: int) -> None:
+        sizes = [shape.schedule for shape in self.config.shapes]
+        if (line := crop_remark(field, height, width, size, sizes)) is not None:
+            self._text.tell(line)
 
     def condition(self, prompt: str) -> Shaped[np.ndarray, "m ..."]:
         """What the model reads of a prompt: token ids, or states of an encoder."""

@@ -23,7 +23,7 @@ from videoar.cluster.ground.files import write_atomically
 from videoar.cluster.ground.limits import DrawingSeed, PixelFrames, Temperature, TopP, ZeroOrMore
 from videoar.cluster.ground.serialize import from_dict
 from videoar.pretrain.generate.request import LongVideo, Request, batch_key
-from videoar.pretrain.generate.writers import ENDS, Kind
+from videoar.pretrain.generate.writers import ENDS, Kind, remove
 
 LINES = (".jsonl", ".ndjson")
 
@@ -146,8 +146,9 @@ def described(request: Request, weights: Mapping[str, object]) -> dict[str, obje
 
 
 def record(job: Job, weights: Mapping[str, object]) -> None:
-    """Write down what a video is made from, before it appears."""
+    """Write down what a video is made from, before it appears; a former one goes, lest it be taken for the new one."""
     job.out.parent.mkdir(parents=True, exist_ok=True)
+    remove(job.out)
     write_atomically(_record_of(job), json.dumps(described(job.request, weights)) + "\n")
 
 

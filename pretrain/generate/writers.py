@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -62,6 +62,17 @@ def strangers(folder: Path) -> list[str]:
     if not folder.is_dir():
         return [folder.name]
     return sorted(path.name for path in folder.iterdir() if not path.match(_PICTURE))
+
+
+def remove(path: Path) -> None:
+    """Remove an output, if it is there: a file, or the numbered pictures of a folder, where other files stay."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    for picture in path.glob(_PICTURE):
+        picture.unlink()
+    with suppress(OSError):  # is not empty
+        path.rmdir()
 
 
 @contextmanager

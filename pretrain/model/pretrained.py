@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
+RUN_CONFIG = "config.yaml"
+"""What a run has, and an export has not."""
 TOKENIZER = "tokenizer"
 CARD = "README.md"
 OF_TOKENIZER = (f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
@@ -145,6 +148,8 @@ def read_config(folder: str | Path) -> ExportConfig:
     try:
         mapping = json.loads(path.read_text())
     except OSError as error:
+        if (Path(folder) / RUN_CONFIG).is_file():
+            raise InputError("weights", folder, "is a run, not weights", _export_command(Path(folder))) from error
         close = difflib.get_close_matches(str(folder), shipped_exports(), n=1)
         known = "".join(f", or {name}" for name in shipped_exports())
         raise InputError(
@@ -157,6 +162,14 @@ def read_config(folder: str | Path) -> ExportConfig:
         raise InputError("weights", path, "is not JSON", "export the run again") from error
     _check_format(mapping, path)
     return from_dict(ExportConfig, mapping, str(path))
+
+
+def _export_command(run: Path) -> str:
+    """How to get weights from a folder of a run."""
+    if (run / TOKENIZER).is_dir():  # a run of a tokenizer, which has what it has learned
+        return "give the weights of a generator: a tokenizer alone makes no video"
+    out = Path("weights") / run.resolve().name
+    return f"run: videoar export {shlex.quote(str(run))} {shlex.quote(str(out))} and give {out}"
 
 
 def _check_format(mapping: Any, path: Path) -> None:

@@ -107,8 +107,11 @@ def _bucket_cost(
     video = _video(bucket)
     schedule = ScaleSchedule.named(bucket.schedule)
     kept = torch.ones(1, schedule.num_scales, dtype=torch.bool)
-    passes = sum(work.flops for work in convolutions(tokenizer, lambda: tokenizer(video, schedule, kept)))
-    flops = _PASSES * passes * steps
+    encoder, decoder = (
+        sum(work.flops for work in convolutions(part, lambda: tokenizer(video, schedule, kept)))
+        for part in (tokenizer.encoder, tokenizer.decoder)
+    )
+    flops = ((1 if train.parts == "decoder" else _PASSES) * encoder + _PASSES * decoder) * steps
     if adversary:
         scored = steps - len(range(index, min(train.adversarial.start_step, train.steps), len(train.buckets)))
         work = convolutions(adversary, lambda: adversary(video))

@@ -17,8 +17,10 @@ class HeldRows:
         self._rows: list[tuple[int, Mapping[str, Any]]] = []
 
     def add(self, step: int, row: Mapping[str, Any]) -> None:
-        """Hold the row of a step; steps come in order."""
+        """Hold the row of a step. Rows of one step stay in order; a validation comes before the record of the step
+        that it follows, which is read one step late."""
         self._rows.append((step, row))
+        self._rows.sort(key=lambda held: held[0])
 
     def drop(self, step: int) -> None:
         """Forget the rows from a step on: the run has gone back to it."""

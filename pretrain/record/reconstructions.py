@@ -72,7 +72,7 @@ class Reconstructions:
         return {f"shown_{name}": round(sum(one[name] for one in found) / len(found), 4) for name in found[0]}
 
     def _write(self, stem: str, measured: Mapping[TrainingBucket, Measured]) -> dict[str, Path]:
-        """Write the files of one step; their paths by the name that W&B shows."""
+        """Write the files of one step; their paths by the name under which they are shown."""
         self._folder.mkdir(parents=True, exist_ok=True)
         rows: list[UInt8[np.ndarray, "_f _h _w 3"]] = []
         usages, files = [], {}
@@ -82,9 +82,9 @@ class Reconstructions:
             if bucket.num_frames > 1:
                 name = f"{bucket.num_frames}x{bucket.schedule}"
                 path = self._folder / f"{stem}-{name}.mp4"
-                files[f"samples/{name}"] = save_mp4(_film(originals, rebuilt), path, bucket.fps)
-        files["samples/frames"] = save_png(contact_sheet(rows), self._folder / f"{stem}.png")
-        files["samples/bits"] = save_png(bit_map(usages), self._folder / f"{stem}-bits.png")
+                files[name] = save_mp4(_film(originals, rebuilt), path, bucket.fps)
+        files["frames"] = save_png(contact_sheet(rows), self._folder / f"{stem}.png")
+        files["bits"] = save_png(bit_map(usages), self._folder / f"{stem}-bits.png")
         return files
 
 

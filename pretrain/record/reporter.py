@@ -1,4 +1,4 @@
-"""Writes each step's record to metrics.jsonl, to Weights & Biases and to the terminal."""
+"""Writes each step's record to metrics.jsonl, to the programs that show the run, and to the terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 from videoar.cluster.ground.progress import ProgressLine
 from videoar.pretrain.config import LogConfig
-from videoar.pretrain.record.held import HeldRows
-from videoar.pretrain.record.wandb_run import finish_wandb, start_wandb
+from videoar.pretrain.record.viewer import SAMPLES, Picture
+from videoar.pretrain.record.viewers import Viewers
 from videoar.pretrain.run_folder import METRICS, keep_lines
 
 
@@ -36,14 +36,13 @@ class MetricsFile:
 
 
 class Reporter:
-    """Writes each step's record to the file, to Weights & Biases and to the terminal."""
+    """Writes each step's record to the file, to the programs that show the run, and to the terminal."""
 
     def __init__(
         self, run: Path, config: LogConfig, recipe: Mapping[str, Any], first_step: int, num_steps: int
     ) -> None:
         self._metrics = MetricsFile(run / METRICS, first_step)
-        self._wandb = start_wandb(run, config, recipe)
-        self._held = HeldRows()
+        self._viewers = Viewers(run, config, recipe)
         self._num_steps = num_steps
         self._progress = ProgressLine("train", num_steps, first_step)
 
@@ -56,23 +55,19 @@ class Reporter:
     ) -> None:
         self._progress.__exit__(kind, error, trace)
         self._metrics.close()
-        if self._wandb is not None:
-            finish_wandb(self._wandb, kind)
+        self._viewers.close(kind)
 
     def go_back(self, step: int) -> None:
         """The run was sent back to a step: its record and those after it are written again."""
         self._metrics.close()
         self._metrics.go_back(step)
-        self._held.drop(step)
+        self._viewers.go_back(step)
         self._progress.go_back(step)
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Write the record of a step; steps come in order."""
         self._metrics.write(record)
-        if self._wandb is not None:
-            self._held.add(record["step"], _flat(record))
-            if not self._wandb.offline:
-                self._send(record["step"] + 1)
+        self._viewers.add(record["step"], _flat(record))
         figures = (
             f"loss {record['loss']:.4f}  bits {record['bit_accuracy']:.3f}  {record['tokens_per_s']:,.0f} tokens/s"
         )
@@ -82,26 +77,21 @@ class Reporter:
 
     def committed(self, step: int) -> None:
         """A checkpoint of a step is written: the records before it will not be written again."""
-        if self._wandb is not None and self._wandb.offline:
-            self._send(step)
+        self._viewers.committed(step)
 
-    def _send(self, step: int) -> None:
-        """Give W&B the rows before a step. Offline they get our steps: each part of a resumed run counts from there."""
-        for number, row in self._held.take(step):
-            self._wandb.log(row, step=number if self._wandb.offline else None)
+    def validated(self, record: Mapping[str, Any]) -> None:
+        """Show the record of a validation dataset."""
+        figures = {name: value for name, value in record.items() if not isinstance(value, str)}
+        self._viewers.add(record["step"], _flat(figures), f"validation/{record['dataset']}")
 
     def show(self, folder: Path, description: Mapping[str, Any]) -> None:
-        """Show the videos of a sampling in Weights & Biases, if it is on."""
-        if self._wandb is None:
-            return
-        import wandb
-
+        """Show the videos of a sampling, which are made from a checkpoint of its step."""
         videos = {
-            f"samples/{index}": wandb.Video(str(folder / one["file"]), caption=one["caption"] or one["key"])
+            str(index): Picture(folder / one["file"], one["caption"] or one["key"])
             for index, one in enumerate(description["samples"])
         }
-        step = description["step"]
-        self._wandb.log({**videos, "step": step}, step=step if self._wandb.offline else None)
+        self._viewers.add(description["step"], videos, SAMPLES)
+        self._viewers.committed(description["step"] + 1)
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

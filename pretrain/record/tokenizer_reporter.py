@@ -1,4 +1,4 @@
-"""Reports a tokenizer's training: the progress line, and Weights & Biases if the recipe asks for it."""
+"""Reports a tokenizer's training: the progress line, and the programs that the recipe asks for to show it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,18 @@ from typing import Any
 
 from videoar.cluster.ground.preemption import Preempted
 from videoar.cluster.ground.progress import ProgressLine
-from videoar.cluster.ground.wandb_config import WandbConfig
-from videoar.pretrain.record.held import HeldRows
-from videoar.pretrain.record.wandb_run import finish_wandb, start_wandb
+from videoar.cluster.ground.watching import WatchConfig
+from videoar.pretrain.record.viewer import SAMPLES, Picture
+from videoar.pretrain.record.viewers import EVERY_STEP, Viewers
 
 
 class TokenizerReporter:
-    """The loop calls it with (done, total, metrics) after each logged step; use it as a context manager.
+    """The loop calls it with (done, total, metrics) after each logged step; use it as a context manager."""
 
-    An offline row reaches W&B when a checkpoint holds its step, so that a resumed run has each step once.
-    """
-
-    def __init__(self, run: Path, log: WandbConfig, recipe: Mapping[str, Any], save_every: int) -> None:
+    def __init__(self, run: Path, log: WatchConfig, recipe: Mapping[str, Any], save_every: int) -> None:
         """`recipe` is shown with the run; `save_every` is the number of steps between two checkpoints."""
-        self._wandb = start_wandb(run, log, recipe)
+        self._viewers = Viewers(run, log, recipe)
         self._save_every = save_every
-        self._held = HeldRows()
         self._progress = ProgressLine("tokenizer")
 
     def __enter__(self) -> TokenizerReporter:
@@ -35,36 +31,16 @@ class TokenizerReporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.__exit__(kind, error, trace)
-        if self._wandb is None:
-            return
         if kind is None or issubclass(kind, Preempted):  # the last step is saved
-            self._send(None)
-        finish_wandb(self._wandb, kind)
+            self._viewers.committed(EVERY_STEP)
+        self._viewers.close(kind)
 
     def __call__(self, done: int, total: int, metrics: Mapping[str, float]) -> None:
         """Show the metrics of a step. It is called before a checkpoint of the same step."""
         self._progress(done, total, metrics)
-        if self._wandb is None:
-            return
-        self._held.add(done, {"step": done, **metrics})
-        self._send((done - 1) // self._save_every * self._save_every if self._wandb.offline else None)
+        self._viewers.add(done, metrics)
+        self._viewers.committed((done - 1) // self._save_every * self._save_every + 1)
 
     def show(self, step: int, pictures: Mapping[str, Path]) -> None:
         """Show files (.png, .mp4) by name, with the step that they are of."""
-        if self._wandb is not None:
-            self._held.add(step, {"step": step, **pictures})
-
-    def _send(self, saved: int | None) -> None:
-        """Give W&B the rows up to a step; all if it is None. Offline they get our steps (see `Reporter`)."""
-        for step, row in self._held.take(_ALL if saved is None else saved + 1):
-            shown = {name: _shown(value) if isinstance(value, Path) else value for name, value in row.items()}
-            self._wandb.log(shown, step=step if self._wandb.offline else None)
-
-
-_ALL = 1 << 62
-
-
-def _shown(file: Path) -> Any:
-    import wandb
-
-    return wandb.Video(str(file)) if file.suffix == ".mp4" else wandb.Image(str(file))
+        self._viewers.add(step, {name: Picture(file) for name, file in pictures.items()}, SAMPLES)

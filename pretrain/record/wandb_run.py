@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
-from videoar.cluster.ground.wandb_config import WandbConfig
+from videoar.cluster.ground.watching import WatchConfig
+from videoar.pretrain.record.held import HeldRows
+from videoar.pretrain.record.viewer import TRAIN, Picture, Viewer
 from videoar.pretrain.run_folder import WANDB_ID
 
 START_S = 15.0
@@ -19,7 +21,43 @@ START_S = 15.0
 log = logging.getLogger(__name__)
 
 
-def start_wandb(run: Path, config: WandbConfig, recipe: Mapping[str, Any]) -> Any:
+class WandbViewer(Viewer):
+    """Gives rows to a run at Weights & Biases. What is not of training has the name of its part before its own.
+
+    Offline a row is written when a checkpoint holds its step, so that a resumed run has each step once. There rows get
+    our steps: each part of a resumed run counts from there.
+    """
+
+    def __init__(self, logged: Any) -> None:
+        """`logged` is a run that `start_wandb` opened."""
+        self._run, self._held = logged, HeldRows()
+
+    def add(self, step: int, row: Mapping[str, Any], part: str = TRAIN) -> None:
+        named = {name if part == TRAIN else f"{part}/{name}": row[name] for name in row if name != "step"}
+        self._held.add(step, {"step": step, **named})
+        if not self._run.offline:
+            self.committed(step + 1)
+
+    def committed(self, step: int) -> None:
+        for number, row in self._held.take(step):
+            shown = {name: _shown(value) if isinstance(value, Picture) else value for name, value in row.items()}
+            self._run.log(shown, step=number if self._run.offline else None)
+
+    def go_back(self, step: int) -> None:
+        self._held.drop(step)
+
+    def close(self, kind: type[BaseException] | None) -> None:
+        _finish(self._run, kind)
+
+
+def _shown(picture: Picture) -> Any:
+    import wandb
+
+    kind = wandb.Video if picture.file.suffix == ".mp4" else wandb.Image
+    return kind(str(picture.file), caption=picture.caption or None)
+
+
+def start_wandb(run: Path, config: WatchConfig, recipe: Mapping[str, Any]) -> Any:
     """One W&B run for all resumes of this run, with the step as its axis; offline where W&B cannot be reached."""
     if config.wandb == "off":
         return None
@@ -42,7 +80,7 @@ def start_wandb(run: Path, config: WandbConfig, recipe: Mapping[str, Any]) -> An
     return logged
 
 
-def _open_wandb(run: Path, config: WandbConfig, mode: Literal["online", "offline"], recipe: Mapping[str, Any]) -> Any:
+def _open_wandb(run: Path, config: WatchConfig, mode: Literal["online", "offline"], recipe: Mapping[str, Any]) -> Any:
     import wandb
 
     identity = run / WANDB_ID
@@ -68,7 +106,7 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def finish_wandb(logged: Any, kind: type[BaseException] | None) -> None:
+def _finish(logged: Any, kind: type[BaseException] | None) -> None:
     """Tell W&B how the run ended: finished, failed, or preempted, which it shows while the run waits to resume."""
     preempted = kind is not None and issubclass(kind, Preempted)
     if preempted:

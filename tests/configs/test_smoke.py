@@ -16,7 +16,6 @@ from tests.pretrain.test_t5 import WIDTH, make_encoder
 from videoar.configs.load import find_recipe, save_recipe
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.loading.packing import LoaderState
-from videoar.data_pipeline.preparing.prepare import prepare
 from videoar.pretrain.budget.work import Work, work_of
 from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.data import make_sampler, open_datasets, prepare_text
@@ -24,6 +23,7 @@ from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
 from videoar.tokenizer.config import TokenizerSource
 
+from ..data_pipeline.jobs import make_shards
 from ..forked import workers
 from .worker import train_saved
 
@@ -59,7 +59,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> str:
     (folder / "images" / "grey.txt").write_text("dark")
     data = shrunk(_recipe("ucf101_l"), "").data
     datasets = (*data.datasets, *shrunk(_recipe("t2v_4b"), "").data.datasets)
-    prepare(replace(data, datasets=tuple(_below(folder, dataset) for dataset in datasets)), str(output))
+    make_shards(replace(data, datasets=tuple(_below(folder, dataset) for dataset in datasets)), output)
     captioned = shrunk(_recipe("t2v_4b"), str(output))
     text = replace(captioned.model.text, path=str(make_encoder(folder / "t5", 0)))
     prepare_text(replace(captioned, model=replace(captioned.model, text=text)), str(output))

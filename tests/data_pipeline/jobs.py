@@ -62,7 +62,7 @@ def config(*datasets: DatasetConfig, **changes: object) -> DataConfig:
 
 def make_shards(data: DataConfig, out: str | Path) -> None:
     """The shards of a configuration by the actor's own worker, in this process; what is committed is not made again."""
-    worker = UnitWorker(data, str(out), open_tokenizer(TOKENIZER), torch.device("cpu"))
+    worker = UnitWorker(data, str(out), open_tokenizer(data.tokenizer), torch.device("cpu"))
     for item in plan_all(data, str(out)):
         for unit in remaining_units(item.plan.shard_sizes, ()):
             worker.run(item.dataset.name, unit)

@@ -121,6 +121,11 @@ def test_another_text_side_is_new(weights: Path, tuned: Recipe, tmp_path: Path) 
     [
         (("--model.width", "32"), "model.width=32: is not the 16 of "),
         (("--model.history", "context"), "model.history=context: is not the scales of "),
+        (
+            ("--model.width", "32", "--model.history", "context", "--model.num-layers", "3"),
+            "model.num_layers=3: is not the 2 of {weights}, nor is model.width=32 its 16, nor is model.history=context "
+            "its scales; use --model.num-layers 2 --model.width 16 --model.history scales\n",
+        ),
         (("--data.url", "", "--data.tokenizer.seed", "3"), "init="),
         (("--from", "runs/x@3"), "init="),
         (("--init", "nowhere"), "init="),
@@ -134,7 +139,7 @@ def test_weights_that_do_not_fit_are_refused(
     given = [] if "--init" in words else ["--init", str(weights)]
     assert main(["train", str(tmp_path / "tuned.yaml"), "--run", str(tmp_path / "run"), *given, *words]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(line)
+    assert said.startswith(line.format(weights=weights.resolve()))
     assert said.count("\n") == 1
     assert not (tmp_path / "run").exists()
 

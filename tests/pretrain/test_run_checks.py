@@ -68,6 +68,14 @@ def test_another_recipe_is_refused(run: Path, gone: tuple[str, ...], processes: 
     assert refused(run, "--model.width", "128", "--processes", processes).startswith("model.width=128: differs from")
 
 
+def test_every_field_that_differs_is_named(run: Path) -> None:
+    """A run of weeks is resumed by a script with several options."""
+    line = refused(run, "--model.width", "128", "--stages.video.learning-rate", "0.5", "--seed", "3")
+    said = "the recipe of this run, and so do stages.video.learning_rate and seed; give another --run"
+    assert line.startswith("model.width=128: differs from")
+    assert said in line
+
+
 def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(run: Path) -> None:
     """Purged or not mounted, they would be replaced by those of step 0, and the lines dropped."""
     remove("checkpoints")(run)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from videoar.cluster.demo.first_videos import SENTENCES
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.configs import small_world
 from videoar.data_pipeline.world.scene import Scene
@@ -47,6 +48,16 @@ def test_every_shipped_export_is_small_and_has_a_card(pipeline: VideoPipeline) -
     assert f"weights={weights_hash(pipeline.model)[:8]}|tokenizer={pipeline.tokenizer.hash[:8]}" in card
     assert f'from_pretrained("{NAME}")' in card
     assert pipeline.config.model == small_world.recipe().model
+
+
+def test_the_readme_shows_the_sentences_of_the_demo() -> None:
+    """The first thing that people see; its videos are made again with the weights (scripts/ship_weights.py)."""
+    root = Path(__file__).parents[2]
+    readme = (root / "README.md").read_text()
+    for number, sentence in enumerate(SENTENCES):
+        file = f"docs/images/{NAME}/{number}.gif"
+        assert f"![{sentence}]({file})" in readme
+        assert (root / file).is_file()
 
 
 def test_a_folder_of_the_tokenizers_name_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

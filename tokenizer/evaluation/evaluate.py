@@ -182,6 +182,6 @@ def signature(tokenizer: VideoTokenizer, names: Sequence[str], size: str, num_fr
     """One line that is equal for figures that may be compared; `names` say what each clip was cut from."""
     clips = hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
     return (
-        f"rec|weights={tokenizer.hash[:8]}|clips={len(names)}:{clips}|{size}|T{num_frames}|fps{fps:g}"
+        f"rec|weights={tokenizer.weights_hash[:8]}|clips={len(names)}:{clips}|{size}|T{num_frames}|fps{fps:g}"
         f"|v{PROTOCOL_VERSION}"
     )

@@ -21,7 +21,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import WRITING, discard, filled_folder
 from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.tokenizer.config import TokenizerConfig
-from videoar.tokenizer.files import load_weights
+from videoar.tokenizer.files import kept_bits, load_weights
 from videoar.tokenizer.training.config import TokenizerTrainConfig
 from videoar.tokenizer.training.same_settings import MAY_CHANGE, check_same, deciding
 from videoar.tokenizer.training.state import Adversary, TrainState, moments, set_moments
@@ -105,6 +105,7 @@ def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
 def _load_weights(state: TrainState, folder: Path) -> None:
     """The weights, and their moving average if there is one; InputError for files that do not fit each other."""
     load_weights(state.tokenizer, folder, in_place=True)
+    state.tokenizer.bits_of = kept_bits(folder)
     if not state.average.values:
         return
     for name, weight in state.tokenizer.named_parameters():

@@ -144,6 +144,9 @@ class TokenizerTrainConfig:
     """Steps between two checkpoints."""
     show_every: OneOrMore = 500
     """Steps between two looks at the tokenizer: reconstructions and their measures."""
+    parts: Literal["all", "decoder"] = "all"
+    """What learns. `decoder` leaves the encoder of `inflate_from` as it is: bits stay the same, so shards and
+    generators stay valid, while pictures get better."""
     inflate_from: str = ""
     """Folder of a tokenizer to begin with. An image tokenizer's weights fill the temporally last slices (VideoAR §4.1),
     those of a video tokenizer of this configuration are taken whole; empty: random weights."""
@@ -155,6 +158,8 @@ class TokenizerTrainConfig:
         if self.warmup_steps > self.steps:
             remedy = f"use at most {self.steps}, or more steps"
             raise wrong_field(self, "warmup_steps", f"is more than the run has, train.steps={self.steps}", remedy)
+        if self.parts == "decoder" and not self.inflate_from:
+            raise wrong_field(self, "parts", "has no encoder to keep", "name its tokenizer by train.inflate_from")
         if self.adversarial.weight:
             self._check_adversarial()
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from videoar.cluster.ground.checks import dotted, short
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.overrides import also_changed, differences
 from videoar.tokenizer.files import CONFIG
 from videoar.tokenizer.training.config import TokenizerTrainConfig
 
@@ -30,12 +30,14 @@ def deciding(train: TokenizerTrainConfig) -> TokenizerTrainConfig:
 
 
 def check_same(before: Settings, now: Settings, run: Path, place: str = "") -> None:
-    """InputError for the first field that differs from what the run was started with; `place` precedes its name."""
-    for name, (former, value) in differences(before, now).items():
-        field = dotted(place, name)
-        raise InputError(
-            field, short(value), f"differs from {short(former)}, which {run} was started with", _way_out(run, field)
+    """InputError for the fields that differ from what the run was started with; `place` precedes their names."""
+    changed = {dotted(place, name): values for name, values in differences(before, now).items()}
+    if changed:
+        (field, (former, value)), *others = changed.items()
+        problem = (
+            f"differs from {short(former)}, which {run} was started with{also_changed(name for name, _ in others)}"
         )
+        raise InputError(field, short(value), problem, _way_out(run, field))
 
 
 def _way_out(run: Path, field: str) -> str:

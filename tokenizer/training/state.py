@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from videoar.tokenizer.autoencoder import ResidualBlock
 from videoar.tokenizer.causal_conv import CausalConv3d
 from videoar.tokenizer.config import TokenizerConfig
-from videoar.tokenizer.inflate import fill_last_slices
+from videoar.tokenizer.inflate import check_same_bits, fill_last_slices
 from videoar.tokenizer.perceptual import Perceptual
 from videoar.tokenizer.training.bit_usage import RunningBitUsage
 from videoar.tokenizer.training.config import TokenizerTrainConfig
@@ -65,7 +65,9 @@ def start(
         if recipe.initial == "residual":
             keep_variance(tokenizer)
     if recipe.inflate_from and is_new:
-        fill_last_slices(tokenizer, VideoTokenizer.from_pretrained(recipe.inflate_from))
+        begin_with(tokenizer, VideoTokenizer.from_pretrained(recipe.inflate_from), recipe)
+    if recipe.parts == "decoder":
+        tokenizer.encoder.requires_grad_(False)
     tokenizer.to(device).train()
     distance = open_distance(recipe.loss)
     if isinstance(distance, Perceptual):
@@ -79,6 +81,14 @@ def start(
         distance,
         RunningBitUsage(),
     )
+
+
+def begin_with(tokenizer: VideoTokenizer, source: VideoTokenizer, recipe: TokenizerTrainConfig) -> None:
+    """Take the weights of another tokenizer; and its bits, if only the decoder will learn."""
+    fill_last_slices(tokenizer, source)
+    if recipe.parts == "decoder":
+        check_same_bits(tokenizer.config, source.config, recipe.inflate_from)
+        tokenizer.bits_of = source.hash
 
 
 @torch.no_grad()
@@ -102,14 +112,18 @@ def _adversary(recipe: TokenizerTrainConfig, device: torch.device | str) -> Adve
 
 
 def _adamw(network: nn.Module, recipe: TokenizerTrainConfig) -> torch.optim.AdamW:
-    return torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
-    )
+    learning = [weight for _, weight in learning_weights(network)]
+    return torch.optim.AdamW(learning, lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+
+
+def learning_weights(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """The weights that steps change, by name."""
+    return ((name, weight) for name, weight in network.named_parameters() if weight.requires_grad)
 
 
 def moments(network: nn.Module, optimizer: torch.optim.AdamW) -> Iterator[tuple[str, Tensor]]:
     """AdamW's moments by name; none before the first update."""
-    for name, weight in network.named_parameters():
+    for name, weight in learning_weights(network):
         for key in ("exp_avg", "exp_avg_sq"):
             if key in optimizer.state[weight]:
                 yield f"{name}|{key}", optimizer.state[weight][key]
@@ -117,7 +131,7 @@ def moments(network: nn.Module, optimizer: torch.optim.AdamW) -> Iterator[tuple[
 
 def set_moments(network: nn.Module, optimizer: torch.optim.AdamW, found: dict[str, Tensor], updates: int) -> None:
     """Continue from these moments, those after a number of updates."""
-    for name, weight in network.named_parameters():
+    for name, weight in learning_weights(network):
         if updates:
             optimizer.state[weight] = {
                 "step": torch.tensor(float(updates)),

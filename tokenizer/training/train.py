@@ -28,7 +28,7 @@ from videoar.tokenizer.training.state import TrainState, start
 from videoar.tokenizer.training.step import ALONE, Terms, learning_rate, train_step
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
-OWN = (METRICS, WEIGHTS, "checkpoints", "samples", "wandb", ".lock", PREEMPTED_MARKER)
+OWN = (METRICS, WEIGHTS, "checkpoints", "samples", "wandb", "tensorboard", ".lock", PREEMPTED_MARKER)
 """What a run writes, and those who watch it."""
 
 STOP_WITHIN_S = 240.0

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, parse_with_recipe
 from videoar.cluster.cli.output import say
+from videoar.cluster.cli.recipe_diff import recipe_diff
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.overrides import as_option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +50,11 @@ def config(words: Sequence[str], prog: str) -> int:
     if options.diff is not None and options.overrides:
         raise InputError("overrides", True, "has no effect with --diff", "give one of them")
     if options.diff is not None:
-        for path, (ours, theirs) in differences(recipe, find_recipe(options.diff)).items():
-            say(f"{path}: {ours} -> {theirs}")
+        for line in recipe_diff(recipe, find_recipe(options.diff)):
+            say(line)
     elif options.overrides:
         for path, _, value in leaves(recipe):
-            say(f"--{path.replace('_', '-')} {_as_words(value)}")
+            say(as_option(path, value))
     else:
         sys.stdout.write(to_yaml(recipe))
     return 0
-
-
-def _as_words(value: Any) -> str:
-    return " ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)

@@ -81,6 +81,8 @@ def _open(options: Serve) -> list[Checkpoint]:
     dtype = dtype_named(options.dtype)
     with typed_as(path="text_encoder") if options.text_encoder else nullcontext():
         opened = [VideoPipeline.from_pretrained(one, None, dtype, options.text_encoder) for one in folders]
+    for pipeline in opened:
+        warn(pipeline.tokenizer.warning)
     return [Checkpoint(name, pipeline) for name, pipeline in zip(names, opened, strict=True)]
 
 

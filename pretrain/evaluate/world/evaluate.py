@@ -67,7 +67,7 @@ def evaluate_world(
     report: dict[str, Any] = {
         "signature": signature(pipeline, shape, plan),
         "weights": weights_hash(pipeline.model),
-        "tokenizer": pipeline.tokenizer.hash,
+        "tokenizer": pipeline.tokenizer.weights_hash,
         "run": to_dict(pipeline.config.provenance),
         "size": shape.schedule,
         "num_frames": shape.num_frames,

@@ -29,7 +29,7 @@ class WorldPlan:
 
     prompts: OneOrMore = 64
     """Sentences about one object, and as many about two."""
-    clips: OneOrMore = 32
+    clips: OneOrMore = 128
     """Clips that are continued, at each of two lengths."""
     seed: Annotated[int, Limits(0, MOST_SEEDS - 1)] = 0
     """Of scenes and sampling."""
@@ -47,6 +47,7 @@ class WorldPlan:
         return Request(
             prompt=prompt,
             num_frames=num_frames,
+            long="sliding",  # it is longer than in training on purpose
             schedule=schedule,
             guidance=self.guidance,
             temperature=self.temperature,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -7,8 +8,10 @@ from typing import Literal
 import pytest
 
 from videoar.cluster.cli.arguments import RunFolder, for_a_tokenizer, for_pretraining, own_flags, parse
+from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import OneOrMore
 from videoar.configs import debug, tokenizer_demo
 
 
@@ -99,6 +102,12 @@ class Choices:
 
     kind: Literal["png", "gif", "mp4"] | None = None
     """Kind."""
+    count: OneOrMore | None = None
+    """Count; as many as there are if not given."""
+    scale: float | None = None
+    """Scale."""
+    caption: str | None = None
+    """Caption."""
     seeds: tuple[int, ...] = ()
     """Seeds."""
 
@@ -107,6 +116,11 @@ class Choices:
     ("words", "message"),
     [
         (["--kind", "jpg"], "kind=jpg: is not accepted; use one of: gif, mp4, png"),
+        (["--kind", "None"], "kind=None: is not accepted; use one of: gif, mp4, png"),
+        (["--count", "0"], "count=0: is below 1; use 1 or more, or leave it out"),
+        (["--count", "many"], "count=many: is not a whole number; see videoar test --help"),
+        (["--count", "None"], "count=None: is not a whole number; see videoar test --help"),
+        (["--scale", "x"], "scale=x: is not a number; see videoar test --help"),
         (["--seeds", "a"], "seeds=a: is not accepted; see videoar test --help"),
     ],
 )
@@ -115,3 +129,38 @@ def test_values_that_are_not_accepted(words: list[str], message: str) -> None:
     with pytest.raises(InputError) as caught:
         parse(Choices, words, "videoar test")
     assert str(caught.value) == message
+
+
+def test_help_of_a_value_that_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """`{None,png,...}` asks for a word of Python, which nobody need type."""
+    with pytest.raises(SystemExit):
+        parse(Choices, ["--help"], "videoar test")
+    shown = capsys.readouterr().out
+    assert "--kind {png,gif,mp4}" in shown
+    assert "--count INT" in shown
+    assert "(default: not given)" in shown
+
+
+def test_a_caption_may_be_any_word() -> None:
+    """None was read as no caption."""
+    assert parse(Choices, ["--caption", "None", "--count", "2"], "videoar test") == Choices(caption="None", count=2)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_help_speaks_python(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An option is left out, and a field of a recipe is null."""
+    assert not re.search(r"\bNone\b", help_of([*name.split(), "--help"], capsys))
+
+
+@pytest.mark.parametrize("words", ["train debug --help", "tokenizer train tokenizer_demo --help"])
+def test_no_help_of_a_recipe_speaks_python(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The word for no value is that of the files, which the command line takes, too."""
+    shown = help_of(words.split(), capsys)
+    assert not re.search(r"\bNone\b", shown)
+    assert "(default: null)" in shown
+
+
+def help_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit):
+        main(words)
+    return capsys.readouterr().out

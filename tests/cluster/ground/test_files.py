@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,25 @@ def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
     write_atomically(tmp_path / "link.txt", "new")
     assert path.read_text() == "new"
     assert sorted(item.name for item in tmp_path.iterdir()) == ["link.txt", "x.txt"]
+
+
+def test_two_writers_of_a_file_do_not_meet(tmp_path: Path) -> None:
+    """They wrote into one temporary file: the result was damaged, and the other one failed."""
+    path = tmp_path / "x.txt"
+    with written_aside(path) as first, written_aside(path) as second, written_aside(path) as third:
+        for name, aside in (("first", first), ("second", second), ("third", third)):
+            aside.write_text(name)
+    assert path.read_text() == "first", "the last that ends wins"
+    assert [item.name for item in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_what_a_killed_writer_left_is_used_again(tmp_path: Path) -> None:
+    """A name of its own for each attempt would fill the folder with halves."""
+    (tmp_path / ".x.txt.writing").write_text("a long half")
+    with written_aside(tmp_path / "x.txt") as aside:
+        assert aside.read_text() == ""
+        aside.write_text("new")
+    assert [(item.name, item.read_text()) for item in tmp_path.iterdir()] == [("x.txt", "new")]
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -97,6 +117,39 @@ def test_a_folder_has_one_writer_and_left_overs_of_killed_ones_are_replaced(tmp_
         (again / "b").write_text("2")
     assert (out / "b").read_text() == "2"
     assert not killed.exists()
+
+
+class Killed(BaseException):
+    """What nothing catches."""
+
+
+def test_a_killed_replacement_does_not_look_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New weights under an old description opened without a word; and nothing could be written there any more."""
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("a", "b", "head"):
+        (out / name).write_text("old")
+    replace, moved = os.replace, []
+
+    def stopping(source: Path, target: Path) -> None:
+        if moved:
+            raise Killed
+        moved.append(target)
+        replace(source, target)
+
+    def written() -> None:
+        with filled_folder(out, ("a", "b", "head"), last="head") as aside:
+            for name in ("a", "b", "head"):
+                (aside / name).write_text("new")
+
+    monkeypatch.setattr(os, "replace", stopping)
+    monkeypatch.setattr("videoar.cluster.ground.files.discard", lambda path: None)  # a killed process tidies nothing up
+    with pytest.raises(Killed):
+        written()
+    assert not (out / "head").exists()
+    monkeypatch.undo()
+    written()
+    assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys(("a", "b", "head"), "new")
 
 
 def test_what_is_not_ours_is_not_taken_for_a_left_over(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences, override, split_flags
+from videoar.cluster.ground.overrides import also_changed, as_option, differences, override, split_flags
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import ParallelConfig
 
@@ -90,3 +90,27 @@ def test_a_flag_given_twice_is_refused() -> None:
     """Which of the two should win is anybody's guess."""
     with pytest.raises(InputError, match="twice"):
         split_flags(["--seed", "1", "--seed", "2"])
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("", ""),
+        ("a", ", and so does a"),
+        ("abc", ", and so do a, b and c"),
+        ("abcdef", ", and so do a, b, c, d, e and f"),
+        ("abcdefgh", ", and so do a, b, c, d, e and 3 more"),
+    ],
+)
+def test_what_else_has_changed(names: str, said: str) -> None:
+    """Whoever corrects one field at a time starts the command as often."""
+    assert also_changed(names) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "typed"),
+    [(None, "null"), (True, "true"), ("", "''"), ("a b", "'a b'"), ((0.9, 0.95), "0.9 0.95"), (16, "16")],
+)
+def test_a_value_as_it_is_typed(value: object, typed: str) -> None:
+    """A remedy is pasted into a shell."""
+    assert as_option("optimizer.clip_norm", value) == f"--optimizer.clip-norm {typed}"

@@ -77,7 +77,7 @@ def test_what_is_done_is_skipped(finished: tuple[Path, Counter[str]], monkeypatc
     monkeypatch.setattr(runner, "measure", None)
     assert study(out) == 0
     assert (out / runner.RESULTS).read_text() == before
-    assert "2 runs of 1 steps: 2 of 7 arms, seeds 1" in (out / runner.TABLE).read_text()
+    assert "2 runs of 1 steps: 2 of 7 arms, seed 1," in (out / runner.TABLE).read_text()
 
 
 def test_measuring_again_gives_the_same(finished: tuple[Path, Counter[str]], monkeypatch: pytest.MonkeyPatch) -> None:

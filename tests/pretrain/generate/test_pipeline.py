@@ -10,11 +10,12 @@ import torch
 
 from tests.exported import MODEL, clip_shape, export_folder
 from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.encoding.pictures import save_png
 from videoar.pretrain.config import TextConfig
 from videoar.pretrain.generate import Request, Video, VideoPipeline
 from videoar.pretrain.generate.conditions import TextSide
 from videoar.pretrain.generate.continuation import encode_history, given_frames
-from videoar.pretrain.generate.video import to_frames
+from videoar.pretrain.generate.video import save_mp4, to_frames
 from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import ExportConfig
@@ -121,7 +122,9 @@ def test_a_label_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "prompt=None: must be given"),
+        ({}, "prompt=None: must be given: the model was trained on captions; give a prompt$"),
+        ({"video": _clip(5)}, 'give a prompt that says what the video shows, or "" to go on from the video alone$'),
+        ({"image": _clip(1)[0]}, 'give a prompt that says what the image shows, or "" to go on from the image alone$'),
         ({"prompt": "a", "label": 1}, "the model was trained on captions"),
         ({"prompt": "a", "image": _clip(1)[0], "video": _clip(5)}, "and video are both given"),
         ({"prompt": "a", "num_frames": 0}, "^num_frames=0: is below 1"),
@@ -234,3 +237,26 @@ def test_words_that_were_never_trained_on_are_told(pipeline: VideoPipeline, capl
     caplog.clear()
     TextSide(config, None, torch.device("cpu")).tokens(Request(prompt="A red square"))
     assert not caplog.text
+
+
+def test_what_is_cut_off_a_picture_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The half of a wide picture that nobody sees any more was left out in silence."""
+    pipeline = VideoPipeline.from_pretrained(export_folder(tmp_path / "weights"), device="cpu")
+    wide = np.zeros((30, 60, 3), np.uint8)
+    save_png(wide, tmp_path / "wide.png")
+    save_mp4(wide[None].repeat(5, axis=0).swapaxes(1, 2), tmp_path / "high.mp4", 8.0)
+    for given in ({"image": tmp_path / "wide.png"}, {"image": wide[:, ::-1]}):
+        caplog.clear()
+        pipeline(prompt="a", num_frames=5, **given)
+        assert caplog.messages == [
+            "image: the middle 30x30 of its 30x60 pixels (height x width) is used for frames of 32x32, and 50% is cut "
+            "off at the sides; add borders to the image to keep all, or crop it yourself"
+        ]
+        pipeline._text._told.clear()
+    caplog.clear()
+    pipeline(prompt="a", num_frames=9, video=tmp_path / "high.mp4")
+    assert caplog.messages[0].startswith("video: the middle 30x30 of its 60x30 pixels")
+    assert "cut off at top and bottom" in caplog.messages[0]
+    caplog.clear()
+    pipeline(prompt="a", num_frames=5, image=np.zeros((64, 64, 3), np.uint8))
+    assert not caplog.messages

@@ -10,6 +10,7 @@ import pytest
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.generate.prompts import Job, batches, jobs, read_prompts, record
 from videoar.pretrain.generate.request import Request
+from videoar.pretrain.generate.writers import Kind
 
 WEIGHTS = {"run": "x", "step": 5}
 
@@ -91,6 +92,23 @@ def test_what_is_there_is_skipped_unless_its_line_changed(tmp_path: Path) -> Non
         with pytest.raises(InputError, match=r"out=.*0000\.gif: was made from another prompt.*--force"):
             jobs(changed, tmp_path, "gif", weights, force=False)
         assert jobs(changed, tmp_path, "gif", weights, force=True)[1] == 0
+
+
+@pytest.mark.parametrize("kind", ["gif", "frames"])
+def test_a_killed_replacement_is_made_again(tmp_path: Path, kind: Kind) -> None:
+    """The record of the new video next to the old one would say that it is done."""
+    (job,), _ = jobs([Request(prompt="new")], tmp_path, kind, WEIGHTS, force=True)
+    if kind == "frames":
+        job.out.mkdir()
+        (job.out / "theirs.txt").touch()
+    old = job.out / "00000.png" if kind == "frames" else job.out
+    old.touch()
+    record(job, WEIGHTS)  # and killed
+    assert not old.exists()
+    assert (kind == "frames") == (job.out / "theirs.txt").exists()
+    if kind == "gif":
+        again, done = jobs([Request(prompt="new")], tmp_path, kind, WEIGHTS, force=False)
+        assert ([one.out for one in again], done) == ([job.out], 0)
 
 
 def test_only_alike_neighbours_are_made_together() -> None:

@@ -99,6 +99,21 @@ def test_what_reaches_wandb_of_a_preempted_run_and_its_resume(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+def test_validations_reach_wandb_too(tmp_path: Path) -> None:
+    """The last one comes after the last step, and the last checkpoint makes it final."""
+    with Reporter(tmp_path, LogConfig(wandb="offline"), {}, 0, num_steps=1) as reporter:
+        reporter.record({"step": 0, "stage": "s", "loss": 0.5, "bit_accuracy": 0.5, "tokens_per_s": 1.0})
+        reporter.validated({"step": 1, "stage": "s", "dataset": "held", "loss": 0.25, "bit_accuracy_by_frame": [0.5]})
+        reporter.committed(2)
+    (logged,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    items = [item for record in wandb_records(logged) for item in record.history.item]
+    found = {".".join([item.key, *item.nested_key]).strip("."): item.value_json for item in items}
+    assert found["validation/held/loss"] == "0.25"
+    assert found["validation/held/bit_accuracy_by_frame/0"] == "0.5"
+    assert (found["step"], found["loss"]) == ("1", "0.5")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["", "0" * 40])
 def test_without_wandb_the_run_is_logged_offline(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
+from videoar.cluster.cli.output import warn
 from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP
 
 if TYPE_CHECKING:
@@ -64,8 +65,12 @@ def _sampled(pipeline: VideoPipeline, options: FolderSampling) -> Request:
     from videoar.pretrain.generate import Request
 
     shape = pipeline.shape(options.size)
+    num_frames = options.num_frames or shape.num_frames
+    if num_frames > shape.num_frames:
+        warn(f"{num_frames} frames of {shape.schedule}: clips of training had at most {shape.num_frames}")
     return Request(
-        num_frames=options.num_frames or shape.num_frames,
+        num_frames=num_frames,
+        long="sliding",
         schedule=shape.schedule,
         guidance=options.guidance,
         temperature=options.temperature,

@@ -41,7 +41,7 @@ class EvaluateWorld:
     """Folder that `videoar export` wrote, of weights that were trained on captions; or `small-world`, which ships."""
     prompts: Annotated[OneOrMore, arg(metavar="N")] = 64
     """Sentences about one object, and as many about two."""
-    clips: Annotated[OneOrMore, arg(metavar="N")] = 32
+    clips: Annotated[OneOrMore, arg(metavar="N")] = 128
     """Clips that are continued."""
     seed: Annotated[int, Limits(0, 10**6 - 1)] = 0
     """Of the scenes, which no recipe trains on, and of the sampling."""

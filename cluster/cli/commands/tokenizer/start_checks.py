@@ -9,12 +9,13 @@ from pathlib import Path
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, check_run_folder
-from videoar.cluster.ground.wandb_config import WandbConfig
+from videoar.cluster.ground.watching import WatchConfig
 from videoar.configs.load import load_recipe, recipe_names, save_recipe
 from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
+from videoar.pretrain.record.tensorboard import check_tensorboard
 from videoar.tokenizer.files import CONFIG as DESCRIPTION
 from videoar.tokenizer.files import find_weights, read_config
-from videoar.tokenizer.inflate import check_origin
+from videoar.tokenizer.inflate import check_origin, check_same_bits
 from videoar.tokenizer.training.checkpoint import check_settings, saved_folders
 from videoar.tokenizer.training.metrics import METRICS
 from videoar.tokenizer.training.same_settings import WEIGHTS, check_same, deciding
@@ -25,6 +26,7 @@ CONFIG = "config.yaml"
 
 def check_start(run: Path, recipe: TokenizerRecipe) -> None:
     """InputError, with nothing written, if the run cannot start: its folder, or the tokenizer that it begins with."""
+    check_tensorboard(recipe.log)
     _check_run(run, recipe)
     if recipe.train.inflate_from and not saved_folders(run):  # a checkpoint needs it no longer
         _check_inflate_from(recipe)
@@ -73,7 +75,7 @@ def _check_run(run: Path, recipe: TokenizerRecipe) -> None:
 
 def _deciding(recipe: TokenizerRecipe) -> TokenizerRecipe:
     """The recipe with defaults in the fields that may change in a run: the others decide its numbers."""
-    return replace(recipe, train=deciding(recipe.train), log=WandbConfig(), threads=0, decode_processes=1)
+    return replace(recipe, train=deciding(recipe.train), log=WatchConfig(), threads=0, decode_processes=1)
 
 
 def _check_inflate_from(recipe: TokenizerRecipe) -> None:
@@ -83,6 +85,8 @@ def _check_inflate_from(recipe: TokenizerRecipe) -> None:
     if not (folder / DESCRIPTION).is_file():
         raise InputError("train.inflate_from", name, "is not the folder of a tokenizer", _where_to_get(Path(name)))
     check_origin(recipe.tokenizer, read_config(folder), name)
+    if recipe.train.parts == "decoder":
+        check_same_bits(recipe.tokenizer, read_config(folder), name)
 
 
 def _where_to_get(folder: Path) -> str:

@@ -179,3 +179,18 @@ def test_without_a_name_the_format_decides(
     monkeypatch.chdir(tmp_path)
     assert main(["generate", weights, "--prompt", "a", "--num-frames", "1", "--size", "48x48", "--format", kind]) == 0
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_run_is_not_weights_and_the_command_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`train` prints the folder of its run, and the next thing that is typed is `generate` with it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/my run").mkdir(parents=True)
+    (tmp_path / "runs/my run/config.yaml").touch()
+    assert main(["generate", "runs/my run", "--prompt", "a"]) == 2
+    export = "run: videoar export 'runs/my run' 'weights/my run' and give weights/my run"
+    assert capsys.readouterr().err == f"weights=runs/my run: is a run, not weights; {export}\n"
+    (tmp_path / "runs/my run/tokenizer").mkdir()
+    assert main(["evaluate", "world", "runs/my run"]) == 2
+    assert "give the weights of a generator" in capsys.readouterr().err

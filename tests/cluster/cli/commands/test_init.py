@@ -82,6 +82,7 @@ def test_a_folder_without_clips_is_refused(
     assert capsys.readouterr().err.startswith(f"CLIPS={tmp_path}: {problem}")
 
 
+@pytest.mark.drill
 def test_a_recipe_goes_on_from_weights(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
+from tests.exported import export_folder
+from videoar.cluster.cli.commands.serve import Serve, _open
 from videoar.cluster.entry import main
 
 
@@ -25,3 +28,11 @@ def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         port = server.getsockname()[1]
         assert main(["serve", "weights", "--port", str(port)]) == 2
     assert capsys.readouterr().err == f"port={port}: cannot be used (Address already in use); give another one\n"
+
+
+@pytest.mark.slow
+def test_an_untrained_tokenizer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page would show noise, whatever the generator has learned."""
+    (checkpoint,) = _open(Serve(weights=export_folder(tmp_path / "weights")))
+    assert "is untrained" in checkpoint.pipeline.tokenizer.warning
+    assert capsys.readouterr().err == f"{checkpoint.pipeline.tokenizer.warning}\n"

@@ -17,6 +17,7 @@ from videoar.pretrain.evaluate.world.evaluate import evaluate_world, follow_prom
 from videoar.pretrain.evaluate.world.held_out import drawn, held_out, reference
 from videoar.pretrain.evaluate.world.plan import GIVEN, WorldPlan, lengths, signature, world_shape
 from videoar.pretrain.generate import VideoPipeline
+from videoar.pretrain.generate.shots import untrained
 
 from .generators import Perfect, Still
 
@@ -136,3 +137,10 @@ def test_a_shape_that_cannot_be_measured_is_refused(pipeline: VideoPipeline, siz
 def test_the_first_shape_with_long_clips_is_measured(pipeline: VideoPipeline) -> None:
     """Weights of the first stage know images, too."""
     assert world_shape(pipeline, None).schedule == "32x32"
+
+
+def test_a_length_beyond_training_is_on_purpose() -> None:
+    """Each evaluation would advise an option that the command does not have."""
+    long = lengths(SHAPE)[1]
+    assert untrained(SHAPE, [SHAPE], long, None) is not None
+    assert untrained(SHAPE, [SHAPE], long, PLAN.request("a", 0, SHAPE.schedule, long).long) is None

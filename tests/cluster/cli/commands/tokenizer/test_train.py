@@ -80,6 +80,11 @@ def test_a_refused_run_changes_nothing(recipe: Path, tmp_path: Path, capsys: pyt
     assert line.startswith(f"tokenizer.latent_dim=16: differs from 8, which {run} was started with; give another --run")
     line = refused("--run", str(run), "--clips.0.weight", "0.1")
     assert line == f"clips.0.weight=0.1: differs from 1.0, which {run} was started with; {further}"
+    line = refused("--run", str(run), "--clips.0.weight", "0.1", "--augment.flip", "false")
+    assert (
+        line
+        == f"clips.0.weight=0.1: differs from 1.0, which {run} was started with, and so does augment.flip; {further}"
+    )
     assert "holds thesis.tex and is not a run" in refused("--run", str(tmp_path / "home"))
     assert "is a run of a generator" in refused("--run", str(tmp_path / "generator"))
     before = content()

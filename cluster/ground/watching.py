@@ -1,4 +1,4 @@
-"""Which project at Weights & Biases a run's figures and pictures go to."""
+"""Which programs show a run's figures and pictures, besides the files in its folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from videoar.cluster.ground.checks import check_fields
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WandbConfig:
-    """Whether and where Weights & Biases shows a run."""
+class WatchConfig:
+    """Whether and where Weights & Biases and TensorBoard show a run."""
 
     wandb: Literal["off", "offline", "online"] = "off"
     """Weights & Biases; `offline` needs no key and leaves files to `wandb sync`, `online` needs `wandb login` first."""
@@ -20,6 +20,9 @@ class WandbConfig:
     """User or team that the project belongs to at Weights & Biases; empty: that of the key."""
     wandb_group: str = ""
     """Group in which Weights & Biases shows the run, for example the branches of one run; empty: none."""
+    tensorboard: bool = False
+    """Write figures, pictures and videos for TensorBoard, too: `tensorboard --logdir RUN/tensorboard` shows them. Needs
+    the extra `tensorboard`."""
 
     def __post_init__(self) -> None:
         check_fields(self)
