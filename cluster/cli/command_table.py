@@ -75,6 +75,7 @@ COMMANDS = {
     "generate": Command("generate", "Generate"),
     "serve": Command("serve", "Serve"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld"),
+    "evaluate bits": Command("evaluate.bits", "EvaluateBits"),
     "evaluate drift": Command("evaluate.drift", "EvaluateDrift"),
     "evaluate recovery": Command("evaluate.recovery", "EvaluateRecovery"),
     "evaluate fvd": Command("evaluate.fvd", "EvaluateFvd"),

@@ -6,7 +6,7 @@ bits of the previous latent frame at the same place. A model that does not beat 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -101,10 +101,20 @@ class BitReport:
         }
 
 
-def evaluate_bits(model: VideoAR, samples: Sequence[Sample], reference: Sequence[Sample], window: int) -> BitReport:
-    """Score held-out samples of one shape; `reference` are samples of the training data, for the majority."""
+def evaluate_bits(
+    model: VideoAR,
+    samples: Sequence[Sample],
+    reference: Sequence[Sample],
+    window: int,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> BitReport:
+    """Score held-out samples of one shape; `reference` are samples of the training data, for the majority.
+
+    `tell` hears how many samples are done, and of how many.
+    """
     frequency = bit_frequencies(reference)
-    return BitReport(model_tables(model, samples, window), majority_tables(samples, frequency), copy_tables(samples))
+    tables = model_tables(model, samples, window, tell)
+    return BitReport(tables, majority_tables(samples, frequency), copy_tables(samples))
 
 
 def read_samples(manifest: Manifest, text: TextTokens, max_samples: int | None = None) -> list[Sample]:
@@ -128,9 +138,15 @@ def read_entries(manifest: Manifest, text: TextTokens, entries: Iterable[SampleE
 
 
 @torch.inference_mode()
-def model_tables(model: VideoAR, samples: Sequence[Sample], window: int) -> BitTables:
+def model_tables(
+    model: VideoAR, samples: Sequence[Sample], window: int, tell: Callable[[int, int], None] = lambda done, total: None
+) -> BitTables:
     """The model's guesses, each from the stored bits before it (teacher forcing), sample by sample."""
-    return _stack([_score(model, sample, window) for sample in samples])
+    tables = []
+    for sample in samples:
+        tables.append(_score(model, sample, window))
+        tell(len(tables), len(samples))
+    return _stack(tables)
 
 
 def bit_frequencies(samples: Sequence[Sample]) -> Float64[np.ndarray, "s k"]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.operations import Operations
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.batch.frame_mask import window_mask
 from videoar.pretrain.batch.pack import model_inputs
@@ -297,3 +298,18 @@ def test_what_does_not_fit_is_refused() -> None:
         Sampling(guidance=Guidance.constant(1.0), temperature=-1.0)
     with pytest.raises(InputError, match=r"top_p=0\.0: is not above 0"):
         Sampling(guidance=Guidance.constant(1.0), top_p=0.0)
+
+
+@both_histories
+def test_no_frame_waits_for_the_device_or_costs_more_than_another(history: HistoryKind) -> None:
+    """A read in the loop would stop a GPU at every scale, and memory or work that grows would end long videos."""
+    model = _model(replace(CONFIG, history=history))
+    guided = Sampling(guidance=Guidance.constant(3.0), top_p=0.9)
+    frames = sample_frames(model, SCHEDULE, PROMPTS, guided, num_frames=8, window=3, seeds=[1, 2])
+    found = []
+    for _ in range(8):
+        with Operations() as operations:
+            next(frames)
+        found.append((operations.launches, operations.largest))
+        assert operations.reads == 0
+    assert len(set(found[4:])) == 1, "once the window is full, frames are alike"

@@ -1,4 +1,4 @@
-"""`videoar evaluate drift` and `recovery`: one JSON line with a signature, from a folder and from shards; refusals."""
+"""`videoar evaluate bits`, `drift` and `recovery`: a JSON line with a signature, from a folder and shards; refusals."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.data_pipeline.jobs import config, make_shards, shapes
@@ -73,9 +74,30 @@ def test_recovery_of_a_folder_and_of_shards(
     assert list(of_shards["flipped"]) == ["0.05", "0.1", "0.2", "0.3"]
 
 
+@pytest.mark.slow
+def test_bits_of_a_folder_and_of_shards(
+    weights: str, clips: str, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By frame and scale, in figures and as a picture; the majority is that of training clips, if they are given."""
+    picture = tmp_path / "bits.svg"
+    found = _found(capsys, "bits", weights, clips, "--picture", str(picture))
+    assert np.shape(found["accuracy"]["value"]) == np.shape(found["cross_entropy"]["value"]) == (3, 2)
+    assert found["signature"].startswith("bits|weights=")
+    assert "cross-entropy, nats a bit" in picture.read_text()
+    own = _found(capsys, "bits", weights, str(shards / "shapes"), "--max-clips", "2")
+    other = _found(capsys, "bits", weights, str(shards / "shapes"), "--max-clips", "2", "--reference", clips)
+    assert (own["num_samples"], own["from"]) == (2, "shards")
+    assert own["accuracy"] == other["accuracy"]
+    assert own["majority"] != other["majority"]
+    assert own["signature"] != other["signature"]
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
+        (("bits", "CLIPS", "--picture", "no/x.png"), "picture=no/x.png: is in a folder that does not exist"),
+        (("bits", "CLIPS", "--picture", "x.pdf"), "picture=x.pdf: is neither a PNG nor an SVG"),
+        (("bits", "CLIPS", "--reference", "no/folder"), "reference=no/folder: "),
         (("drift", "CLIPS", "--given-frames", "9"), "given_frames=9: leaves nothing to generate of clips of 9 frames"),
         (("drift", "CLIPS", "--size", "48x48"), "size=48x48: is of pictures, in which no frame follows another"),
         (("drift", "CLIPS", "--num-frames", "1"), "num_frames=1: is of pictures"),
