@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import CropPlace
 from videoar.data_pipeline.config.pictures import GROUNDS, PictureConfig
+from videoar.data_pipeline.decoding.frame_sampling import Resize
 from videoar.data_pipeline.decoding.sandbox.main import LENGTH, WITH_ONE_MESSAGE
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
@@ -94,6 +95,9 @@ class ClipCut:
     `stretch`, which keeps all of it and not its aspect."""
     zoom: float = 1.0
     """How many times the frame covers the clip's height and width before it is cropped."""
+    resize: Resize = "bicubic"
+    """How frames get their size: FFmpeg's `bicubic`, as those of training, or its `lanczos`, which both average what a
+    smaller frame has no room for; or `bilinear`, of the four nearest pixels alone, as PyTorch and TensorFlow do."""
 
 
 class VideoDecoder:
@@ -135,7 +139,7 @@ class VideoDecoder:
         shapes = [(cut.num_frames, *ScaleSchedule.named(cut.schedule).pixels, 3) for cut in cuts]
         wanted = [
             {"start_s": cut.start_s, "num_frames": cut.num_frames, "fps": cut.fps, "crop": cut.crop}
-            | {"height": shape[1], "width": shape[2], "zoom": cut.zoom}
+            | {"height": shape[1], "width": shape[2], "zoom": cut.zoom, "resize": cut.resize}
             for cut, shape in zip(cuts, shapes, strict=True)
         ]
         for message, pixels in self._ask({"kind": "cut", "path": path, "cuts": wanted}):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -79,6 +79,10 @@ def nearest_frames(frames: Iterable[tuple[float, Frame]], times: Sequence[float]
         done += 1
 
 
+Resize = Literal["bicubic", "lanczos", "bilinear"]
+"""How frames get another size (`ClipCut.resize`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cover:
     """How a frame is fitted: resized to (height, width), then cropped from (top, left)."""
@@ -109,6 +113,24 @@ def cover(
         return Cover(*resized, round(above * crop[0]), round(left * crop[1]))
     halves = {"start": 0, "centre": 1, "end": 2}[crop]
     return Cover(*resized, above * halves // 2, left * halves // 2)
+
+
+def bilinear(pixels: UInt8[np.ndarray, "_h _w 3"], height: int, width: int) -> UInt8[np.ndarray, "{height} {width} 3"]:
+    """Resized from the four nearest pixels, with half-pixel centres and without antialiasing: what PyTorch's
+    `interpolate(mode="bilinear", align_corners=False)` and TensorFlow's `image.resize` do, rounded."""
+    (top, bottom, down), (left, right, along) = (
+        _between(*sides) for sides in zip(pixels.shape[:2], (height, width), strict=True)
+    )
+    down, along = down[:, None, None], along[:, None]
+    rows = pixels[top] * (1 - down) + pixels[bottom] * down
+    return np.rint(rows[:, left] * (1 - along) + rows[:, right] * along).astype(np.uint8)
+
+
+def _between(length: int, target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each place of the target: the pixels before and after it, and the share of the second."""
+    place = np.maximum((np.arange(target) + 0.5) * (length / target) - 0.5, 0)
+    before = np.minimum(place.astype(np.int64), length - 1)
+    return before, np.minimum(before + 1, length - 1), (place - before).astype(np.float32)
 
 
 def mirrored(frames: UInt8[np.ndarray, "f h w 3"]) -> UInt8[np.ndarray, "f h w 3"]:

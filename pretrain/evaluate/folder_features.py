@@ -64,6 +64,7 @@ class FolderFeatures:
     def _key(self, group: Sequence[FolderClip]) -> str:
         """Changes with everything that the features depend on."""
         protocol, detector = self._protocol, self._detector
-        how = [protocol.frames, protocol.height, protocol.width, protocol.fit, detector.name, detector.sha256, VERSION]
+        frames = [protocol.frames, protocol.height, protocol.width, protocol.fit, protocol.resize]
+        how = [*frames, detector.name, detector.sha256, VERSION]
         clips = [astuple(clip) for clip in group]
         return hashlib.sha256(json.dumps([how, clips]).encode()).hexdigest()[:32]

@@ -95,6 +95,7 @@ def read_clips(
             fps=clip.fps,
             schedule=f"{protocol.height}x{protocol.width}",
             crop="stretch" if protocol.fit == "stretch" else "centre",
+            resize=protocol.resize,
         )
         try:
             found = [frames for _, frames in decoder.cut_all(clip.path, [cut])]

@@ -15,16 +15,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.batch.draws import Stream, folded
 from videoar.pretrain.generate.cache import alike
 from videoar.pretrain.generate.decoder import sequence_lengths
-from videoar.pretrain.generate.sampler import Accumulation, LatentFrame, OnScale, Passes, VideoPlan, enqueued
+from videoar.pretrain.generate.sampler import (
+    Accumulation,
+    LatentFrame,
+    OnScale,
+    Passes,
+    VideoPlan,
+    enqueued,
+    random_state,
+)
 from videoar.pretrain.model import VideoAR
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -51,15 +57,16 @@ class CudaGraphs:
 
     def __call__(self, work: Work) -> Work:
         """Run the work once, because libraries allocate at first use, and capture it."""
-        current = torch.cuda.current_stream(self._device)
-        self._side.wait_stream(current)
-        with torch.cuda.stream(self._side):
-            work()
-        current.wait_stream(self._side)
-        graph = torch.cuda.CUDAGraph()
-        # The tokenizer may still decode frames of another video, in its thread.
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._side, capture_error_mode="thread_local"):
-            work()
+        with torch.cuda.device(self._device):
+            current = torch.cuda.current_stream()
+            self._side.wait_stream(current)
+            with torch.cuda.stream(self._side):
+                work()
+            current.wait_stream(self._side)
+            graph = torch.cuda.CUDAGraph()
+            # The tokenizer may still decode frames of another video, in its thread.
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._side, capture_error_mode="thread_local"):
+                work()
         return graph.replay
 
 
@@ -151,10 +158,8 @@ class RecordedPasses(Passes):
         self._gammas = torch.tensor(strengths, dtype=torch.float32, device=device)
         frames = plan.start + torch.arange(plan.num_frames, device=device)
         keys = torch.tensor(list(plan.seeds), device=device)
-        states = folded(
-            0, Stream.SAMPLE, frames[:, None, None], torch.arange(len(scales), device=device)[:, None], keys
-        )
-        self._states = cast(Tensor, states)
+        numbers = torch.arange(len(scales), device=device)
+        self._states = random_state(frames[:, None, None], numbers[:, None], keys)
 
     def read(self, bits: Tensor) -> LatentFrame:
         """The next frame, whose bits are known. Its pass is not recorded: it comes once a video."""

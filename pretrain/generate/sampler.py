@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.limits import Temperature, TopP
 from videoar.pretrain.batch import draws
-from videoar.pretrain.batch.draws import Stream, folded
+from videoar.pretrain.batch.draws import Counter, Stream, folded
 from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
@@ -151,7 +152,7 @@ class Passes:
         """The next frame, sampled scale by scale."""
         in_video, sampled = self._plan.start + frame, []
         for scale in range(self._plan.schedule.num_scales):
-            drawn = folded(0, Stream.SAMPLE, in_video, scale, self._keys)
+            drawn = random_state(in_video, scale, self._keys)
             sampled.append(self._sample_scale(scale, self._plan.gamma(frame, scale), drawn))
             if on_scale is not None:
                 on_scale(in_video, scale)
@@ -237,11 +238,16 @@ def uniform(
     like: Float32[Tensor, "b tokens k"], keys: Int64[Tensor, " b"], frame: int, scale: int
 ) -> Float32[Tensor, "b tokens k"]:
     """Uniform numbers by (seed, frame, scale, token, bit)."""
-    return _numbers(like, folded(0, Stream.SAMPLE, frame, scale, keys))
+    return _numbers(like, random_state(frame, scale, keys))
+
+
+def random_state(frame: Counter, scale: Counter, keys: Int64[Tensor, " b"]) -> Int64[Tensor, "*places b"]:
+    """The state of the random numbers after frame, scale and seed; frames and scales may be tensors."""
+    return cast(Tensor, folded(0, Stream.SAMPLE, frame, scale, keys))
 
 
 def _numbers(like: Float32[Tensor, "b tokens k"], drawn: Int64[Tensor, " b"]) -> Float32[Tensor, "b tokens k"]:
-    """The same, from the state after seed, frame and scale."""
+    """The same, from their state."""
     token = torch.arange(like.shape[1], device=like.device)[:, None]
     bit = torch.arange(like.shape[2], device=like.device)
     return draws.uniform(draws.fold(drawn[:, None, None], token), bit)

@@ -14,13 +14,13 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from videoar.cluster.ground.read_ahead import read_ahead
-from videoar.data_pipeline.decoding.frame_sampling import clip_times, nearest_frames
+from videoar.data_pipeline.decoding.frame_sampling import Resize, clip_times, nearest_frames
 from videoar.data_pipeline.decoding.sandbox.film import Film, open_film
 from videoar.data_pipeline.decoding.sandbox.picture import fit_frame, pixel_aspect
 
 Item = TypeVar("Item")
-Shape = tuple[int, int, str | tuple[float, ...], float]
-"""How frames are fitted: height, width, crop and zoom."""
+Shape = tuple[int, int, str | tuple[float, ...], float, Resize]
+"""How frames are fitted: height, width, crop, zoom and resize."""
 
 _DECODED_AHEAD = 4
 """Frames that are decoded while another is resized."""
@@ -66,7 +66,7 @@ def cut_clips(request: dict[str, Any]) -> Iterator[tuple[int, UInt8[np.ndarray, 
 
 def _shape(cut: dict[str, Any]) -> Shape:
     crop = cut["crop"]
-    return cut["height"], cut["width"], crop if isinstance(crop, str) else tuple(crop), cut["zoom"]
+    return cut["height"], cut["width"], crop if isinstance(crop, str) else tuple(crop), cut["zoom"], cut["resize"]
 
 
 def decode_ahead(items: Iterator[Item]) -> Iterator[Item]:

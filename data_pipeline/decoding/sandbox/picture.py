@@ -9,7 +9,7 @@ import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
-from videoar.data_pipeline.decoding.frame_sampling import cover
+from videoar.data_pipeline.decoding.frame_sampling import Resize, bilinear, cover
 from videoar.data_pipeline.decoding.sandbox.colour_profile import to_srgb
 from videoar.data_pipeline.decoding.sandbox.kinds import TO_BT709, has_alpha, is_wide, on_ground
 from videoar.data_pipeline.decoding.sandbox.orientation import orientation
@@ -30,6 +30,7 @@ def fit_frame(
     width: int,
     crop: str | Sequence[float],
     zoom: float = 1.0,
+    resize: Resize = "bicubic",
     ground: int = 255,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Resize to cover and crop, as the frame is shown: pixel aspect, orientation and colour profile are applied."""
@@ -37,7 +38,7 @@ def fit_frame(
     place = cover(*turn.size(frame.height, _square_width(frame, aspect)), height, width, crop, zoom)
     if has_alpha(frame):
         frame = on_ground(frame, ground)
-    shown = turn.upright(_rgb(frame, resizer, *turn.size(place.height, place.width)))
+    shown = turn.upright(_resized(frame, resizer, *turn.size(place.height, place.width), resize))
     kept = shown[place.top : place.top + height, place.left : place.left + width]
     return kept if converted is None else converted(kept)
 
@@ -70,9 +71,20 @@ def _square_width(frame: Any, aspect: float) -> int:
     return max(1, round(frame.width * aspect))
 
 
-def _rgb(frame: Any, resizer: VideoReformatter, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
-    """Resized pixels. A file that states no colour space is BT.709 in high definition, else BT.601, as in players;
-    wider gamuts and high dynamic range are converted to BT.709.
+def _resized(
+    frame: Any, resizer: VideoReformatter, height: int, width: int, resize: Resize
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Resized pixels."""
+    if resize != "bilinear":
+        return _rgb(frame, resizer, height, width, resize.upper())
+    return bilinear(_rgb(frame, resizer, frame.height, frame.width, "BICUBIC"), height, width)
+
+
+def _rgb(
+    frame: Any, resizer: VideoReformatter, height: int, width: int, interpolation: str
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Pixels, resized by FFmpeg. A file that states no colour space is BT.709 in high definition, else BT.601, as in
+    players; wider gamuts and high dynamic range are converted to BT.709.
 
     A resizer keeps its tables from frame to frame: making them takes longer than using them. The pixels are a view
     into the picture, not a copy.
@@ -81,7 +93,7 @@ def _rgb(frame: Any, resizer: VideoReformatter, height: int, width: int) -> UInt
     source = unlabelled if frame.colorspace == _UNSPECIFIED_COLOUR else None
     colours: Any = TO_BT709 if is_wide(frame) else {}
     picture = resizer.reformat(
-        frame, width=width, height=height, format="rgb24", src_colorspace=source, interpolation="BICUBIC", **colours
+        frame, width=width, height=height, format="rgb24", src_colorspace=source, interpolation=interpolation, **colours
     )
     plane: Any = picture.planes[0]
     rows = np.frombuffer(plane, dtype=np.uint8).reshape(height, plane.line_size)

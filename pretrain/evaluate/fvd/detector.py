@@ -27,6 +27,8 @@ Batches = Iterable[UInt8[np.ndarray, "_ _ _ _ 3"]]
 """Clips in batches of any size, each used once."""
 
 I3D_SIDE = 224
+UNCHANGED = "none"
+"""`Detector.resize` of one that reads frames of any size."""
 _REMEDY = "give i3d_pretrained_400.pt (the state dict that VideoGPT, TATS and OmniTokenizer use), or its safetensors"
 
 
@@ -38,7 +40,7 @@ class Detector(ABC):
     sha256: str
     """Of the weights."""
     resize: str
-    """What is done to the size of frames, as a signature says it."""
+    """What is done to the size of the protocol's frames, as a signature says it; or UNCHANGED."""
     min_frames: int
     min_side: int
     """The shortest clip, and the smallest height or width, that it takes."""

@@ -2,11 +2,14 @@
 
 Each protocol is read off the code that published numbers came from:
 
-- `tats`: TATS, scripts/sample_vqgan_transformer_short_videos.py; random clips of the training split.
-- `styleganv`: StyleGAN-V, `fvd2048_16f`; one random clip of each video that is long enough.
-- `magvit`: MAGVIT, maskgvt_ucf101_config.py; 10,000 clips of the training split, mean over 4 runs.
-- `omni17`: OmniTokenizer, evaluation/fvd_external.py; the central 17 frames, stretched to a square. 17 is also
-  VideoAR's length, whose real set and counts are not published.
+- `tats`: TATS, scripts/sample_vqgan_transformer_short_videos.py; random clips of the training split. Frames get their
+  size bilinearly (tats/data.py).
+- `styleganv`: StyleGAN-V, `fvd2048_16f`; one random clip of each video that is long enough. Its datasets are made with
+  Pillow's Lanczos (src/scripts/convert_videos_to_frames.py).
+- `magvit`: MAGVIT, maskgvt_ucf101_config.py; 10,000 clips of the training split, mean over 4 runs. Bilinear (DMVR's
+  `resize_smallest`).
+- `omni17`: OmniTokenizer, evaluation/fvd_external.py; the central 17 frames, stretched to a square by decord, which has
+  FFmpeg's bicubic. 17 is also VideoAR's length, whose real set and counts are not published.
 - `custom`: yours. Its numbers compare with numbers of the same signature only.
 
 The published ones take every frame of a video, and resize to 224 x 224 for I3D (`detector.to_i3d`).
@@ -23,9 +26,10 @@ import numpy as np
 from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, FramesPerSecond, OneOrMore
-from videoar.pretrain.evaluate.fvd.detector import Detector
+from videoar.data_pipeline.decoding.frame_sampling import Resize
+from videoar.pretrain.evaluate.fvd.detector import UNCHANGED, Detector
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a change in this package changes a number."""
 
 ENOUGH = 2048
@@ -49,6 +53,8 @@ class Protocol:
     width: OneOrMore
     fit: Literal["crop", "stretch"] = "crop"
     """How a video's frames get this size: covered and cropped at the centre, or both sides scaled on their own."""
+    resize: Resize = "bicubic"
+    """By which filter. Frames that have the size already are not changed."""
     split: str
     """The real set by name, such as test01."""
     count: OneOrMore | None = None
@@ -101,9 +107,10 @@ class Protocol:
         size = str(self.height) if self.height == self.width else f"{self.height}x{self.width}"
         size += "" if self.fit == "crop" else "-stretched"
         frames = f"T{self.frames}" if self.fps is None else f"T{self.frames}@{self.fps:g}fps"
+        resizes = self.resize if detector.resize == UNCHANGED else f"{self.resize}+{detector.resize}"
         return (
             f"{detector.name}|det={detector.sha256[:8]}|{frames}|{size}|n{num_real}x{num_generated}"
-            f"|split={self.split}|clip={self.clip}|resize={detector.resize}|seed{self.seed}|v{VERSION}"
+            f"|split={self.split}|clip={self.clip}|resize={resizes}|seed{self.seed}|v{VERSION}"
         )
 
     def _order(self, available: int, turn: int) -> np.ndarray:
@@ -120,13 +127,25 @@ def split_named(folder: str) -> str:
 _PUBLISHED: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
-        Protocol(name="tats", frames=16, height=128, width=128, split="train", count=ENOUGH, clip="random"),
-        Protocol(name="styleganv", frames=16, height=256, width=256, split="given", count=ENOUGH, clip="random"),
+        Protocol(
+            name="tats", frames=16, height=128, width=128, resize="bilinear", split="train", count=ENOUGH, clip="random"
+        ),
+        Protocol(
+            name="styleganv",
+            frames=16,
+            height=256,
+            width=256,
+            resize="lanczos",
+            split="given",
+            count=ENOUGH,
+            clip="random",
+        ),
         Protocol(
             name="magvit",
             frames=16,
             height=128,
             width=128,
+            resize="bilinear",
             split="train",
             count=10_000,
             clip="random",

@@ -23,7 +23,7 @@ from einops import rearrange
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
-from videoar.pretrain.evaluate.fvd.detector import ClipFeatures, Clips, Detector
+from videoar.pretrain.evaluate.fvd.detector import UNCHANGED, ClipFeatures, Clips, Detector
 
 CHANNELS = (3, 8, 12, 16)
 """Of the input and of each layer's output."""
@@ -38,7 +38,7 @@ class RandomFeatures(Detector):
     """Features of a frozen random network and of differences; their distance is called `rf-fvd`."""
 
     name = "rf-fvd"
-    resize = "none"
+    resize = UNCHANGED
     min_frames = 3
     min_side = 16
 

@@ -59,6 +59,24 @@ def test_an_array_makes_every_unit_once(
         assert len(list((dataset / "shards").iterdir())) == commits > 1
 
 
+def test_an_array_makes_every_video_once(
+    slurm: SlurmCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two jobs begin at the same moment in the same folder, and share five videos; sent again, they find all made."""
+    (tmp_path / "prompts.txt").write_text("a red square moving left\n")
+    sent = ["submit", "small-world", "prompts.txt", "out", "--to", "slurm", "--command", "evaluate vbench-export"]
+    assert main([*sent, "--num-frames", "5", "--guidance", "1", "--array", "2", "--wait"]) == 0
+    number = capsys.readouterr().out.strip()
+    names = {f"a red square moving left-{index}.mp4" for index in range(5)}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    made = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    assert main(["logs", number]) == 0
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"videos"')]
+    assert sorted(report["videos"] for report in reports) == [2, 3]
+    assert main([*sent, "--num-frames", "5", "--guidance", "1", "--array", "2", "--wait"]) == 0
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == made
+
+
 def losses(run: Path) -> list[tuple[int, float]]:
     """Step and loss of every line."""
     with contextlib.suppress(FileNotFoundError):

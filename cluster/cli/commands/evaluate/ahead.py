@@ -18,7 +18,7 @@ from videoar.cluster.ground.finding import Finding
 if TYPE_CHECKING:
     from videoar.pretrain.model.pretrained import ExportConfig
 
-_FILES = ("weights", "prompts", "images", "clips", "real", "generated", "detector", "captions", "results")
+_FILES = ("weights", "prompts", "images", "clips", "real", "generated", "detector", "captions", "results", "reference")
 """Options that name a file or folder which is read."""
 
 

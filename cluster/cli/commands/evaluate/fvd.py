@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from videoar.pretrain.evaluate.fvd.protocol import Protocol
     from videoar.pretrain.evaluate.video_folder import FolderClip, OnDone
 
-_FIXED = ("size", "num_frames", "fps", "clip", "fit")
+_FIXED = ("size", "num_frames", "fps", "clip", "fit", "resize")
 """Options that a published protocol fixes."""
 
 
@@ -68,6 +68,8 @@ class EvaluateFvd:
     fit: Literal["crop", "stretch"] | None = None
     """How frames get their size, with protocol custom: covered and cropped at the centre (if not given), or both sides
     scaled on their own."""
+    resize: Literal["bicubic", "lanczos", "bilinear"] | None = None
+    """Filter by which frames get their size, with protocol custom; that of training, bicubic, if not given."""
     few_clips: bool = False
     """Compare fewer than 2,048 clips of a kind, too: the text has an interval and no number, and a warning."""
     features: Annotated[Path | None, arg(metavar="FOLDER")] = None
@@ -148,6 +150,7 @@ def _protocol(options: EvaluateFvd) -> Protocol:
         height=height,
         width=width,
         fit=options.fit or "crop",
+        resize=options.resize or "bicubic",
         split=split_named(options.real.resolve().name) if options.split is None else options.split,
         clip=options.clip or "centre",
         seed=options.seed,

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from PIL import ExifTags, Image, ImageOps
 
 from videoar.data_pipeline.config.datasets import CropPlace
 from videoar.data_pipeline.decoding.client import ClipCut, VideoDecoder
+from videoar.data_pipeline.decoding.frame_sampling import Resize
 from videoar.tokenizer.config import ClipBucket
 
 from ...videos import write_frames
@@ -73,6 +76,44 @@ def test_a_zoomed_cut_shows_the_part_at_its_place(decoder: VideoDecoder, tmp_pat
         ((_, frames),) = decoder.cut_all(str(path), [clip])
         top, left = (round(48 * share) for share in place)
         assert np.abs(frames[0][::2, ::2] - large[top : top + 48, left : left + 48].astype(int)).mean() < 8
+
+
+@pytest.mark.parametrize("crop", ["stretch", "centre"])
+def test_a_filter_is_that_of_the_library_that_it_is_named_after(
+    decoder: VideoDecoder, tmp_path: Path, crop: Literal["stretch", "centre"]
+) -> None:
+    """Published distances were measured on frames of other libraries: noise shows a filter as no photograph does.
+
+    It is grey, because FFmpeg keeps less of the colour."""
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 1), dtype=np.uint8).repeat(3, axis=2)
+    path = tmp_path / "noise.png"
+    Image.fromarray(noise).save(path)
+    width = 128 if crop == "stretch" else 171
+    left = (width - 128) // 2
+    planes = torch.from_numpy(noise).permute(2, 0, 1)[None].float()
+    nearest_four = torch.nn.functional.interpolate(planes, (128, width), mode="bilinear", align_corners=False)[0]
+    wanted = {
+        "bilinear": nearest_four.permute(1, 2, 0).numpy(),
+        "lanczos": np.asarray(Image.fromarray(noise).resize((width, 128), Image.Resampling.LANCZOS)).astype(float),
+    }
+    bicubic = filtered(decoder, path, crop, "bicubic")
+    for resize in ("bilinear", "lanczos"):
+        found = filtered(decoder, path, crop, resize)
+        other = np.abs(found - wanted[resize][:, left : left + 128])
+        assert other.mean() < {"bilinear": 0.3, "lanczos": 1.5}[resize]
+        assert other.max() < {"bilinear": 0.51, "lanczos": 12}[resize]
+        assert np.abs(found - bicubic).mean() > 3
+    same = tmp_path / "same.png"
+    Image.fromarray(noise[:128, :128]).save(same)
+    for resize in ("bicubic", "lanczos", "bilinear"):
+        assert np.array_equal(filtered(decoder, same, crop, resize), noise[:128, :128]), "nothing to resize"
+
+
+def filtered(decoder: VideoDecoder, path: Path, crop: Literal["stretch", "centre"], resize: Resize) -> np.ndarray:
+    """A picture in 128x128, in signed numbers."""
+    clip = ClipCut(start_s=0.0, num_frames=1, fps=1.0, schedule="128x128", crop=crop, resize=resize)
+    ((_, frames),) = decoder.cut_all(str(path), [clip])
+    return frames[0].astype(int)
 
 
 def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:

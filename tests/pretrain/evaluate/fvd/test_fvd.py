@@ -47,7 +47,9 @@ def test_batches_do_not_matter() -> None:
     found = [fvd(batches(real, n), batches(made, m), detector, SMALL, resamples=5) for n, m in ((60, 50), (7, 3))]
     assert found[0].to_dict() == found[1].to_dict()
     assert float(found[0].distance.value) == distance_of(detector.features(real), detector.features(made))
-    assert found[0].signature == "fvd|det=01234567|T4|8|n60x50|split=drawn|clip=centre|resize=bilinear224|seed0|v1"
+    assert (
+        found[0].signature == "fvd|det=01234567|T4|8|n60x50|split=drawn|clip=centre|resize=bicubic+bilinear224|seed0|v2"
+    )
 
 
 def test_few_clips_give_an_interval_and_a_warning_and_no_bare_number() -> None:
@@ -79,7 +81,7 @@ def test_enough_clips_give_the_number_with_its_interval() -> None:
     value, low, high = (float(getattr(result.distance, name)) for name in ("value", "low", "high"))
     assert str(result) == (
         f"fvd {value:.4g} [{low:.4g}, {high:.4g}], {result.extrapolated:.4g} extrapolated to infinitely many clips  "
-        "fvd|det=01234567|T17|128-stretched|n2048x2048|split=test01|clip=centre|resize=bilinear224|seed0|v1"
+        "fvd|det=01234567|T17|128-stretched|n2048x2048|split=test01|clip=centre|resize=bicubic+bilinear224|seed0|v2"
     )
     assert value == pytest.approx(3, rel=0.1)
 

@@ -14,14 +14,16 @@ OMNI = named("omni17", split="test01")
 
 
 def test_the_published_values() -> None:
-    """Each differs from the others in what moves the number: frames, size, counts, clip choice."""
+    """Each differs from the others in what moves the number: frames, size, how they get it, counts, clip choice."""
     found = {name: named(name, split=split) for name, split in NAMES.items()}
-    values = {name: (p.frames, p.height, p.width, p.count, p.clip, p.fit, p.runs) for name, p in found.items()}
+    values = {
+        name: (p.frames, p.height, p.width, p.count, p.clip, p.fit, p.resize, p.runs) for name, p in found.items()
+    }
     assert values == {
-        "tats": (16, 128, 128, 2048, "random", "crop", 1),
-        "styleganv": (16, 256, 256, 2048, "random", "crop", 1),
-        "magvit": (16, 128, 128, 10_000, "random", "crop", 4),
-        "omni17": (17, 128, 128, 2048, "centre", "stretch", 1),
+        "tats": (16, 128, 128, 2048, "random", "crop", "bilinear", 1),
+        "styleganv": (16, 256, 256, 2048, "random", "crop", "lanczos", 1),
+        "magvit": (16, 128, 128, 10_000, "random", "crop", "bilinear", 4),
+        "omni17": (17, 128, 128, 2048, "centre", "stretch", "bicubic", 1),
     }
     assert [found[name].split for name in ("tats", "magvit")] == ["train", "train"]
 
@@ -34,14 +36,15 @@ def test_the_signature_has_all_that_moves_a_number() -> None:
     detector = RandomFeatures()
     sha = detector.sha256[:8]
     own = Protocol(frames=17, height=128, width=128, split="test01")
-    expected = f"rf-fvd|det={sha}|T17|128|n2048x2048|split=test01|clip=centre|resize=none|seed0|v1"
+    expected = f"rf-fvd|det={sha}|T17|128|n2048x2048|split=test01|clip=centre|resize=bicubic|seed0|v2"
     assert own.signature(detector, 2048, 2048) == expected
     assert OMNI.signature(detector, 2048, 2048) == expected.replace("|128|", "|128-stretched|")
     others = [replace(own, frames=16), replace(own, width=256), replace(own, split="train"), replace(own, seed=1)]
     others += [replace(own, clip="first"), replace(own, fit="stretch"), replace(own, fps=8.0)]
+    others += [replace(own, resize="lanczos"), replace(own, resize="bilinear")]
     lines = {protocol.signature(detector, 2048, 2048) for protocol in (own, *others)}
     lines |= {own.signature(detector, 100, 2048), own.signature(detector, 2048, 100)}
-    assert len(lines) == 10
+    assert len(lines) == 12
     assert any("|T17@8fps|" in line for line in lines)
 
 

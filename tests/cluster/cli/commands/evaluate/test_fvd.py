@@ -65,7 +65,7 @@ def test_the_distance_is_that_of_the_library(folders: Path, capsys: pytest.Captu
     assert (
         found["signature"]
         == whole.signature
-        == f"rf-fvd|det=0958da99|T5|32|n{COUNT}x{COUNT}|split=real|clip=centre|resize=none|seed0|v1"
+        == f"rf-fvd|det=0958da99|T5|32|n{COUNT}x{COUNT}|split=real|clip=centre|resize=bicubic|seed0|v2"
     )
     assert found["warnings"][0] == "rf-fvd is on random features: no FVD, and not comparable with any"
     assert found["left_out"] == {"real": {}, "generated": {}}
@@ -87,6 +87,8 @@ def test_kept_features_are_not_computed_again(
     assert joined == _found(capsys, _words(folders, "--few-clips"))
     _found(capsys, [*words, "--part", "1/2", "--fit", "stretch"])
     assert len(list((tmp_path / "kept").iterdir())) == 6, "other frames have other features"
+    _found(capsys, [*words, "--part", "1/2", "--resize", "bilinear"])
+    assert len(list((tmp_path / "kept").iterdir())) == 8, "and so have frames of another filter"
 
 
 @pytest.mark.slow
@@ -137,7 +139,7 @@ def test_a_published_protocol_is_measured_as_published(
     asked = ("--detector", "rf-fvd", "--protocol", "omni17", "--split", "test01", "--few-clips")
     found = _found(capsys, ["evaluate", "fvd", str(tmp_path / "real"), str(tmp_path / "made"), *asked])
     assert found["signature"] == (
-        "rf-fvd|det=0958da99|T17|128-stretched|n3x3|split=test01|clip=centre|resize=none|seed0|v1"
+        "rf-fvd|det=0958da99|T17|128-stretched|n3x3|split=test01|clip=centre|resize=bicubic|seed0|v2"
     )
     assert found["protocol"] == "omni17"
 
