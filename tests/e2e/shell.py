@@ -22,9 +22,16 @@ def blocks(text: str, kind: str) -> list[str]:
 
 
 def lines(text: str) -> list[str]:
-    """The lines of all shell blocks of a page; continued ones are joined."""
-    joined = (re.sub(r"[ \t]*\\\n\s*", " ", block) for block in blocks(text, "bash"))
-    return [line for block in joined for line in block.splitlines() if line.strip()]
+    """The lines of all shell blocks of a page; continued ones are joined, and what a block exports is before each."""
+    found = []
+    for block in blocks(text, "bash"):
+        exported: list[str] = []
+        for line in re.sub(r"[ \t]*\\\n\s*", " ", block).splitlines():
+            if line.startswith("export "):
+                exported.append(line.partition(" #")[0].strip())
+            elif line.strip():
+                found.append("; ".join([*exported, line]))
+    return found
 
 
 def typed(line: str, folder: Path) -> None:
