@@ -81,7 +81,7 @@ these pages are typed."""
 TYPES_PLANS = "from videoar.data_pipeline.config.datasets import *\nfrom videoar.tokenizer.config import ClipBucket\n\n"
 A_TOKENIZER = (
     "import torch\nfrom videoar.tokenizer import VideoTokenizer\n\n"
-    "tokenizer, chunks = VideoTokenizer.preset('tiny', latent_dim=16), [torch.zeros(1, 3, 5, 32, 32)] * 2\n"
+    "tokenizer, chunks = VideoTokenizer.preset('tiny', latent_dim=16), [torch.zeros(1, 3, n, 32, 32) for n in (5, 4)]\n"
 )
 SNIPPETS: dict[str, list[str]] = {
     "data.md": [TYPES_PLANS],
