@@ -29,7 +29,8 @@ def optional_values(absent: str) -> ConstructorRegistry:
         if not is_union(info.type) or NoneType not in get_args(info.type):
             return None
         kinds = tuple(kind for kind in get_args(info.type) if kind is not NoneType)
-        inner = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(Union[kinds], info.markers))  # noqa: UP007
+        kind: Any = Union[kinds]  # noqa: UP007  # the parts are not known before
+        inner = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kind, info.markers))
         return _that_may_be_absent(inner, absent) if isinstance(inner, PrimitiveConstructorSpec) else None
 
     return registry

@@ -9,6 +9,7 @@ from videoar.cluster.new_recipe.clips import Clips
 from videoar.cluster.new_recipe.data import choose_data
 from videoar.cluster.new_recipe.machine import CPU_FLOPS_PER_S, ThisMachine
 from videoar.cluster.new_recipe.start import Start
+from videoar.cluster.new_recipe.tokenizing import clips_of_a_step, num_clips, tokenizing_s
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.pretrain.budget.memory import rank_memory
 from videoar.pretrain.config import (
@@ -27,11 +28,13 @@ from videoar.tokenizer import ScaleSchedule, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.scales import latent_frames
 
-TOKENIZER = "demo"
-"""The tokenizer of a new model, which ships with the package."""
+TOKENIZER = "world"
+"""The tokenizer of a new model: of those that ship, the one that keeps more of films and of colours, by their cards."""
 
 MOST_PASSES = 300
 """Training ends when every clip has been seen this often, even if hours are left: a small folder is learnt by heart."""
+LEAST_TRAINING = 0.5
+"""Share of the hours that is for steps, however long it takes to make the clips into bits."""
 GOING_ON = 0.3
 """Share of a new model's learning rate at which weights that know something are trained on."""
 SHARE_OF_SMALL = 0.25
@@ -92,6 +95,8 @@ class Choice:
     """Estimated seconds of a mean step."""
     passes: float
     """About how often the last stage uses every clip."""
+    tokenizing_s: float = 0.0
+    """Estimated seconds in which the clips become bits, besides the steps."""
     start: Start | None = None
 
 
@@ -110,8 +115,17 @@ def choose(
     seconds, of_a_pass = _step_s(draft, machine), _steps_of_a_pass(draft, clips)
     if start:
         draft = replace(draft, guidance=start.guidance, continued_guidance=start.continued_guidance)
-    recipe = _with_steps(draft, min(3600 * (hours or scale.hours) / seconds, MOST_PASSES * of_a_pass))
-    return Choice(recipe=recipe, step_s=seconds, passes=recipe.stages[-1].steps / of_a_pass, start=start)
+    budget_s, most = 3600 * (hours or scale.hours), MOST_PASSES * of_a_pass
+    recipe = _with_steps(draft, min(budget_s / seconds, most))
+    left_s = max(LEAST_TRAINING * budget_s, budget_s - tokenizing_s(recipe, clips, machine))
+    recipe = _with_steps(draft, min(left_s / seconds, most))
+    return Choice(
+        recipe=recipe,
+        step_s=seconds,
+        passes=recipe.stages[-1].steps / of_a_pass,
+        tokenizing_s=tokenizing_s(recipe, clips, machine),
+        start=start,
+    )
 
 
 def _step_s(recipe: Recipe, machine: ThisMachine) -> float:
@@ -128,9 +142,7 @@ def _steps_of_a_pass(recipe: Recipe, clips: Clips) -> float:
     """About how many steps of the last stage use every clip once."""
     stage = recipe.stages[-1]
     dataset = next(item for item in recipe.data.datasets if item.name == stage.mixture[0].dataset)
-    stride_s = dataset.stride_s or dataset.bucket.num_frames / dataset.bucket.fps
-    count = max(1.0, clips.num_files, dataset.source.end_fraction * clips.total_s / stride_s)
-    return count / (mean_pack(recipe, replace(stage, steps=1)).samples * stage.batch)
+    return num_clips(dataset, clips) / clips_of_a_step(recipe, replace(stage, steps=1))
 
 
 def _new_models(clips: Clips, scale: Scale, machine: ThisMachine, data: DataConfig) -> list[tuple[ModelConfig, float]]:

@@ -21,6 +21,8 @@ HELD = (0.1, 0.2, 0.3)
 """Shares of every film, at its end, that may be held out for validation: the first into which a clip fits."""
 ENOUGH_CLIPS = 256
 """With fewer clips than this in a film's end-to-end cut, clips overlap."""
+ENOUGH_HELD = 64
+"""Held-out clips that are about enough for a curve: all of them are guessed at each validation."""
 LEAST_ENLARGED = 0.75
 """Clips whose shorter side is less than this share of a frame's are trained at the smaller sizes."""
 
@@ -63,7 +65,8 @@ def choose_data(
     ]
     if held:
         end = replace(train, start_fraction=1 - held, end_fraction=1.0)
-        datasets.append(_dataset("held", end, large, num_frames, fps))
+        of_each = max(1, ENOUGH_HELD // clips.num_files)
+        datasets.append(replace(_dataset("held", end, large, num_frames, fps), max_clips_per_source=of_each))
     return DataConfig(datasets=tuple(datasets), tokenizer=tokenizer, online=True, decode_processes=decode_processes)
 
 

@@ -50,13 +50,15 @@ def _comments(choice: Choice, machine: ThisMachine) -> dict[str, str]:
     """What is said above a field."""
     recipe = choice.recipe
     total, last = recipe.num_steps, recipe.stages[-1]
-    time = duration(choice.step_s * total / 3600) + (f" on {machine.planned_as}" if machine.gpus else "")
+    place = f" on {machine.planned_as}" if machine.gpus else ""
+    time = f"{duration((choice.step_s * total + choice.tokenizing_s) / 3600)}{place}"
+    first = f"{duration(choice.tokenizing_s / 3600)} of it to make the clips into bits"
     found = {
         "model": f"{parameter_summary(recipe.model)}; {_about_text(recipe.model.text)}.",
         "data.tokenizer": "Ships with the package; it is small, which limits sharpness (`videoar tokenizer train`).",
         "data.online": "Each clip is decoded once and kept in memory. For hours of film: false; `videoar data run`.",
         "data.datasets": _about_shapes(recipe),
-        "stages": f"{total:,} steps: about {time}, by estimate. {last.name}: {choice.passes:.1f} passes over clips.",
+        "stages": f"{total:,} steps: about {time}, {first}, by estimate. {last.name}: {choice.passes:.1f} passes.",
         "log": "Videos of clips appear in RUN/samples; `wandb: offline` writes for Weights & Biases.",
     }
     if choice.start:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,33 @@ def test_the_aspect_ratio_is_that_of_the_clips() -> None:
     assert nearest_aspect("256x256", 9 / 16) == "336x192"
     assert choose(folder(size=(360, 640)), H200, "mine").recipe.data.datasets[1].bucket.schedule == "192x336"
     assert choose(folder(size=(96, 128)), H200, "mine").recipe.data.datasets[1].bucket.schedule == "128x128"
+
+
+@pytest.mark.parametrize(("machine", "hours"), [(LAPTOP, 0.2), (LAPTOP, 1.0), (SMALL_GPU, 1.0)])
+def test_the_hours_include_the_time_in_which_clips_become_bits(machine: ThisMachine, hours: float) -> None:
+    """On a CPU that is a good part of a short training, and came on top of what was promised."""
+    choice = choose(folder(600.0, count=500), machine, "mine", hours)
+    trained_s = choice.step_s * choice.recipe.num_steps
+    assert choice.tokenizing_s > 0.01 * trained_s
+    assert trained_s + choice.tokenizing_s == pytest.approx(3600 * hours, rel=0.15)
+    written = commented(choice, folder(600.0, count=500), machine)
+    assert "of it to make the clips into bits, by estimate" in written
+
+
+def test_clips_that_no_step_reaches_are_not_counted() -> None:
+    """Hours of film are not tokenized by a training of minutes, and a film of seconds only once."""
+    few, some, many = (choose(folder(seconds, count=9), LAPTOP, "mine").tokenizing_s for seconds in (9.0, 1e3, 1e5))
+    assert few < some / 2
+    assert many == pytest.approx(some, rel=0.1)
+
+
+def test_the_tokenizer_is_the_one_that_keeps_more() -> None:
+    """By the cards of the two: films of 128x128 and 17 frames."""
+    said = {}
+    for name in ("demo", "world"):
+        card = (Path(__file__).parents[3] / f"tokenizer/weights/{name}/README.md").read_text()
+        (row,) = re.findall(r"\| 128x128 \| 130 \| 17 \|(.*)\|\n", card)
+        cells = [cell.strip() for cell in row.split("|")]
+        said[name] = float(cells[0] if name == "demo" else cells[-2])
+    assert said["world"] > said["demo"]
+    assert choose(folder(), LAPTOP, "mine").recipe.data.tokenizer.path == "world"
