@@ -70,8 +70,13 @@ NOT_TYPED: dict[str, dict[str, str]] = {
     "ray_and_kubernetes.md": {"--wait": RAY, '--to kubernetes --command "data run"': KUBERNETES},
     "recipes.md": {"ucf101_l --output": HOURS, "--data.url shards/ucf101": HOURS},
     "scale.md": {"videoar.benchmarks.scale": "tests/benchmarks/test_scale.py"},
-    "study.md": {"videoar study": "24 hours on a core"},
-    "tokenizers.md": {"infinity_vae_d32.pth": "the public weights", "ucf101": HOURS, "vgg16.pth": "the files of LPIPS"},
+    "study.md": {"videoar study": "hours on a core"},
+    "tokenizers.md": {
+        "infinity_vae_d32.pth": "the public weights",
+        "ucf101": HOURS,
+        "vgg16.pth": "the files of LPIPS",
+        "--train.parts decoder": "hours on a core; tests/tokenizer/training/test_decoder_alone.py",
+    },
     "watching.md": {},
     "your_folder.md": {"videoar": "tests/cluster/test_your_folder.py"},
 }

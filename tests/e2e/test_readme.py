@@ -23,7 +23,7 @@ BEFORE = {
 """Parts of the lines before the quick tour, which install the package, and what they need or which test does it."""
 NOT_HERE = {
     ". .venv/bin/activate": "the tests run in it",
-    "videoar study small_world": "24 hours on a core",
+    "videoar study small_world": "hours on a core",
     "s3://bucket": "a store of one's own",
     "videoar submit": "a cluster",
     "videoar tokenizer train tokenizer_demo": "an hour on a core",
