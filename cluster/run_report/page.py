@@ -17,7 +17,7 @@ from videoar.cluster.ground.finding import Finding
 from videoar.configs.sizes import parameter_summary
 from videoar.pretrain.diagnose import diagnose
 from videoar.pretrain.diagnose.evidence import Evidence
-from videoar.pretrain.diagnose.records import Record, finite
+from videoar.pretrain.record.lines import Record, finite
 from videoar.pretrain.run_folder import SAMPLES
 
 _COLOURS = 3
@@ -44,7 +44,8 @@ def _lead(evidence: Evidence) -> str:
     said = (
         f"{parameter_summary(recipe.model)}. Step {last['step'] + 1:,} of {recipe.num_steps:,}; stages: {stages}. "
         f"Loss {_told(last, 'loss', '.4f')} nats per bit (chance: {math.log(2):.4f}), "
-        f"{_told(last, 'bit_accuracy', '.1%')} of the bits right, {_told(last, 'tokens_per_s', ',.0f')} tokens per second."
+        f"{_told(last, 'bit_accuracy', '.1%')} of the bits right, {_told(last, 'tokens_per_s', ',.0f')} tokens per "
+        "second."
     )
     return f'<p class="lead">{escape(said)} All fields: <a href="config.yaml">config.yaml</a>.</p>'
 

@@ -15,8 +15,8 @@ from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import open_manifests, open_text
-from videoar.pretrain.diagnose.records import Record, finite, of_steps, of_validation
 from videoar.pretrain.evaluate.bits import read_entries, spread
+from videoar.pretrain.record.lines import Record, finite, of_steps, of_validation
 from videoar.pretrain.run_folder import DATA, EVENTS, METRICS, VALIDATION, checkpoints, read_lines, read_recipe
 
 READ_SAMPLES = 16
