@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields, wrong_field
+from videoar.cluster.ground.checks import check_fields, check_name, wrong_field
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import (
     ClipNorm,
@@ -403,6 +403,7 @@ class Recipe:
         check_fields(self, "")
         if not self.name:
             raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
+        check_name("name", self.name)
         parse_guidance(self.guidance)
         if self.continued_guidance:
             parse_guidance(self.continued_guidance)

@@ -137,7 +137,7 @@ def _whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """One line at a time: the file of a long run may not fit into memory. A damaged disk may leave any bytes."""
     with path.open("rb") as file:
         for raw in file:
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 line = raw.decode().rstrip("\n")
                 if isinstance(record := json.loads(line), dict):
                     yield line, record

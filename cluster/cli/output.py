@@ -36,8 +36,12 @@ def open_closed_streams() -> None:
 
 
 def say(line: str) -> None:
-    """Write one line of a result to stdout."""
-    sys.stdout.write(line + "\n")
+    """Write one line of a result to stdout; the name of a file that is not UTF-8 as the bytes that it has."""
+    try:
+        sys.stdout.write(line + "\n")
+    except UnicodeEncodeError:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(line.encode(errors="surrogateescape") + b"\n")
 
 
 def in_json(asked: bool) -> bool:

@@ -46,6 +46,14 @@ def is_utf8(text: str) -> bool:
     return True
 
 
+def check_name(field: str, name: str) -> None:
+    """InputError for a text that is not the name of one file or folder: a path, or one with control characters."""
+    if name in ("", ".", "..") or "/" in name or not name.isprintable():
+        shown = short(name) if name.isprintable() else ascii(name)
+        problem = "cannot be the name of a file or folder"
+        raise InputError(field, shown, problem, "use one name, of letters, digits, `-`, `_` and `.`")
+
+
 def wrong_field(config: Any, name: str, problem: str, remedy: str) -> InputError:
     """The error for a field that does not fit others of its configuration."""
     place = label(type(config), {"name": getattr(config, "name", None)})

@@ -43,6 +43,12 @@ MOST = 10**9
 """Largest count of anything: steps, clips, bits."""
 
 OneOrMore = Annotated[int, Limits(1, MOST)]
+MOST_VIDEOS = 100_000
+"""Most videos that a figure is measured on. All are listed before the first is made; distances are published of a few
+thousand."""
+Videos = Annotated[int, Limits(1, MOST_VIDEOS)]
+Scenes = Annotated[int, Limits(1, 10_000)]
+"""Drawn scenes that are measured together: their clips are held in memory."""
 ZeroOrMore = Annotated[int, Limits(0, MOST)]
 Seed = Annotated[int, Limits(-(2**63), 2**63 - 1)]
 """Random numbers are made from 64 bits, with a sign."""

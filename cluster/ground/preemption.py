@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType, TracebackType
 
 EXIT_PREEMPTED = 75
@@ -25,6 +28,9 @@ library, such as one that waits for other processes. Schedulers give 30 before t
 
 _TWICE_S = 1.0
 """A second Ctrl-C after this time is a second request; one before it is the same key, reported by two processes."""
+
+_temporary: list[Path] = []
+"""Folders of `temporary_folder`, which are removed when the process has to leave."""
 
 answered = threading.Event()
 """Set once the work was saved because of a signal: the process leaves with 75, and later signals change nothing."""
@@ -77,6 +83,20 @@ def restore(handlers: dict[int, object]) -> None:
     for number, handler in handlers.items():
         if handler is not None:
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """A folder that is removed after the block, also if the process leaves inside it because it did not stop in time.
+
+    What is saved there is lost after a signal, and no later run resumes it.
+    """
+    with tempfile.TemporaryDirectory(prefix=prefix) as name:
+        _temporary.append(Path(name))
+        try:
+            yield Path(name)
+        finally:
+            _temporary.remove(Path(name))
 
 
 @contextmanager
@@ -194,6 +214,9 @@ class Preemption:
 
     def _leave(self, reason: str) -> None:
         """Exit without saving: a loader or another process hangs, or a person does not want to wait."""
-        log.warning("%s; the same command resumes from the newest checkpoint", reason)
+        kept = "nothing is kept" if _temporary else "the same command resumes from the newest checkpoint"
+        log.warning("%s; %s", reason, kept)
         self.too_late()
+        for folder in _temporary:
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(EXIT_PREEMPTED)

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from videoar.cluster.ground.checks import is_utf8
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Probe, VideoDecoder, reason_of
@@ -55,6 +56,8 @@ class Clips:
 
 def look_at(path: str) -> Clips:
     """List a folder, and read the headers of some of its files. InputError if nothing in it can be used."""
+    if not is_utf8(path):
+        raise InputError("CLIPS", ascii(path), "is not UTF-8, as recipes are", "rename the folder")
     config = SourceConfig(path=path)
     sources, left_out = list_sources(config)
     sources = list({source.path: source for source in sources}.values())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.config import ModelConfig
-from videoar.pretrain.model.pretrained import find_export, read_config, tokenizer_folder
+from videoar.pretrain.model.pretrained import find_export, read_config, tokenizer_folder, weight_files
 from videoar.tokenizer.config import TokenizerSource
 
 
@@ -23,7 +23,9 @@ class Start:
 
 
 def start_from(weights: str) -> Start:
-    """The model and the tokenizer of an export. InputError if it has none, or needs what a folder of clips lacks."""
+    """The model and the tokenizer of an export. InputError if it has none, needs what a folder of clips lacks, or lists
+    files of weights that no export wrote.
+    """
     folder = find_export(weights)
     config = read_config(folder)
     if config.model.text.kind == "label":
@@ -31,6 +33,7 @@ def start_from(weights: str) -> Start:
         raise InputError("init", weights, problem, "use weights that were trained on captions")
     if not config.tokenizer_hash:
         raise InputError("init", weights, "has no tokenizer", "export the run again, with its tokenizer")
+    weight_files(folder)
     path = config.shipped_tokenizer or str(tokenizer_folder(folder, config))
     return Start(
         weights=weights,

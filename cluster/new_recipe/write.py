@@ -20,7 +20,10 @@ _OPEN = ("data", "data.datasets", "stages")
 
 def commented(choice: Choice, clips: Clips, machine: ThisMachine) -> str:
     """The file's text. Read back, it gives the same recipe."""
-    lines = [*_beginning(clips, machine), *_lines(without_defaults(choice.recipe), "", 0, _comments(choice, machine))]
+    lines = [
+        *map(_one_line, _beginning(clips, machine)),
+        *_lines(without_defaults(choice.recipe), "", 0, _comments(choice, machine)),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -44,6 +47,11 @@ def _beginning(clips: Clips, machine: ThisMachine) -> list[str]:
         f"# {described(clips)}.",
         "# The rest has its default: `videoar config FILE` shows every field, `videoar train FILE --help` explains it.",
     ]
+
+
+def _one_line(comment: str) -> str:
+    """A comment without ends of lines and control characters, which names of folders may have."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in comment)
 
 
 def _comments(choice: Choice, machine: ThisMachine) -> dict[str, str]:
@@ -97,7 +105,7 @@ def _lines(value: Mapping[str, Any], place: str, indent: int, comments: Mapping[
     for name, item in value.items():
         path = f"{place}.{name}".lstrip(".")
         if path in comments:
-            yield f"{margin}# {comments[path]}"
+            yield f"{margin}# {_one_line(comments[path])}"
         if path not in _OPEN:
             yield f"{margin}{name}: {flow(item)}"
             continue

@@ -16,7 +16,8 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.finding import Finding
 from videoar.configs.sizes import parameter_summary
 from videoar.pretrain.diagnose import diagnose
-from videoar.pretrain.diagnose.evidence import Evidence, Record
+from videoar.pretrain.diagnose.evidence import Evidence
+from videoar.pretrain.record.lines import Record, finite
 from videoar.pretrain.run_folder import SAMPLES
 
 _COLOURS = 3
@@ -29,7 +30,8 @@ def render(run: Path) -> str:
     """The whole page as text. InputError if the folder is not that of a run that has taken a step."""
     evidence = Evidence.read(run)
     if not evidence.records:
-        raise InputError("run", run, "has not taken a step yet", "wait, or see `videoar diagnose`")
+        problem = "has no record of a step in metrics.jsonl" if evidence.left_out else "has not taken a step yet"
+        raise InputError("run", run, problem, "wait, or see `videoar diagnose`")
     template = importlib.resources.files(report).joinpath("page.html").read_text(encoding="utf-8")
     title = f"Run {evidence.recipe.name}"
     body = [f"<h1>{escape(title)}</h1>", _lead(evidence), _curves(evidence), _samples(run), _findings([*diagnose(run)])]
@@ -41,10 +43,17 @@ def _lead(evidence: Evidence) -> str:
     stages = ", ".join(f"{stage.name} ({stage.steps:,} steps)" for stage in recipe.stages)
     said = (
         f"{parameter_summary(recipe.model)}. Step {last['step'] + 1:,} of {recipe.num_steps:,}; stages: {stages}. "
-        f"Loss {last['loss']:.4f} nats per bit (chance: {math.log(2):.4f}), {last['bit_accuracy']:.1%} of the bits "
-        f"right, {last['tokens_per_s']:,.0f} tokens per second."
+        f"Loss {_told(last, 'loss', '.4f')} nats per bit (chance: {math.log(2):.4f}), "
+        f"{_told(last, 'bit_accuracy', '.1%')} of the bits right, {_told(last, 'tokens_per_s', ',.0f')} tokens per "
+        "second."
     )
     return f'<p class="lead">{escape(said)} All fields: <a href="config.yaml">config.yaml</a>.</p>'
+
+
+def _told(record: Record, name: str, form: str) -> str:
+    """A figure in words."""
+    value = finite(record.get(name))
+    return "(no number)" if value is None else format(value, form)
 
 
 def _curves(evidence: Evidence) -> str:
@@ -55,19 +64,37 @@ def _curves(evidence: Evidence) -> str:
     ]
     figures = "".join(f"<figure>{svg}</figure>" for svg in drawn)
     said = "Training guesses under its own noise (flipped bits, hidden frames), validation does not."
+    if evidence.left_out:
+        said += f" {evidence.left_out:,} lines of metrics.jsonl are not records of steps, and are left out."
     return f'<h2>Curves</h2><p class="note">{said}</p><div class="charts">{figures}</div>'
 
 
 def _curve(evidence: Evidence, name: str, label: str, *, chance: float | None = None, percent: bool = False) -> str:
-    """A figure by step in training and on each validation dataset; vertical lines are the beginnings of stages."""
-    first, last = float(evidence.records[0]["step"]), float(evidence.records[-1]["step"])
-    places, means = smooth([float(record[name]) for record in evidence.records], POINTS)
-    series = [Series(label="training clips", style="train", x=[first + place for place in places], y=means)]
-    series += _held_out(evidence.validation, name)
+    """A figure by step in training and on each validation dataset; vertical lines are the beginnings of stages.
+
+    Steps at which it is not finite are left out, and said to be.
+    """
+    points = [(float(record["step"]), finite(record.get(name))) for record in evidence.records]
+    known = [(step, value) for step, value in points if value is not None]
+    series = _held_out(evidence.validation, name)
+    if known:
+        x, y = (smooth(part, POINTS)[1] for part in zip(*known, strict=True))
+        series = [Series(label="training clips", style="train", x=x, y=y), *series]
+    missing = len(points) - len(known)
+    note = f'<p class="note">{_left_out(label, missing, len(points))}</p>' if missing else ""
+    if not series:
+        return note
+    ends = [points[0][0], points[-1][0]]
     if chance is not None:
-        series.append(Series(label="chance", style="chance", x=[first, last], y=[chance, chance]))
-    y = axis(label, [value for one in series for value in one.y], percent=percent)
-    return chart(label, series, axis("step", [first, last], count=6), y, bounds=_beginnings(evidence.records))
+        series.append(Series(label="chance", style="chance", x=ends, y=[chance, chance]))
+    across = axis("step", [*ends, *(step for one in series for step in one.x)], count=6)
+    up = axis(label, [value for one in series for value in one.y], percent=percent)
+    return chart(label, series, across, up, bounds=_beginnings(evidence.records)) + note
+
+
+def _left_out(label: str, missing: int, total: int) -> str:
+    """What a figure does not show."""
+    return escape(f"{label}: {missing:,} of {total:,} steps have no finite value, and are not drawn.")
 
 
 def _beginnings(records: Sequence[Record]) -> list[tuple[float, str]]:
@@ -81,7 +108,7 @@ def _beginnings(records: Sequence[Record]) -> list[tuple[float, str]]:
 def _held_out(lines: Sequence[Record], name: str) -> list[Series]:
     by_dataset: dict[str, list[Record]] = {}
     for line in lines:
-        if name in line:
+        if finite(line.get(name)) is not None:
             by_dataset.setdefault(str(line["dataset"]), []).append(line)
     return [
         Series(
@@ -102,7 +129,7 @@ def _samples(run: Path) -> str:
         return '<h2>Samples</h2><p class="note">There are none: log.sample_every asks for them.</p>'
     place = escape(videos[-1].relative_to(run).as_posix())
     others = ", ".join(
-        f'<a href="{escape(path.relative_to(run).as_posix())}">{path.parent.name}</a>' for path in videos
+        f'<a href="{escape(path.relative_to(run).as_posix())}">{escape(path.parent.name)}</a>' for path in videos
     )
     said = "Each clip as its bits show it, continued from its first half, and generated from its text."
     video = f'<video src="{place}" controls loop muted playsinline></video>'

@@ -63,7 +63,12 @@ class OnlyThisMachine:
         if scope["type"] in ("http", "websocket"):
             headers = Headers(scope=scope)
             named = [f"//{headers.get('host', '')}", *headers.getlist("origin")]
-            if any(urlsplit(url).hostname not in LOOPBACK for url in named):
+            try:
+                is_foreign = any(urlsplit(url).hostname not in LOOPBACK for url in named)
+            except ValueError:
+                await PlainTextResponse("Host or Origin is not an address", 400)(scope, receive, send)
+                return
+            if is_foreign:
                 await PlainTextResponse("only this machine's own page is answered", 403)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

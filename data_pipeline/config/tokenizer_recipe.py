@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields, wrong_field
+from videoar.cluster.ground.checks import check_fields, check_name, wrong_field
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits, Share, Threads
 from videoar.cluster.ground.watching import WatchConfig
@@ -79,6 +79,7 @@ class TokenizerRecipe:
         check_fields(self, "")
         if not self.name:
             raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
+        check_name("name", self.name)
         if not self.clips:
             raise InputError("clips", "[]", "names no source", "name at least one")
         self._check_lengths()

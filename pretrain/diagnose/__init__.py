@@ -39,7 +39,7 @@ OF_CURVES: tuple[Check, ...] = (
     learning.plateau,
     learning.held_out,
 )
-OF_PROGRESS: tuple[Check, ...] = (storage.progress, storage.events)
+OF_PROGRESS: tuple[Check, ...] = (storage.progress, storage.lines, storage.events)
 OF_SPEED: tuple[Check, ...] = (
     speed.data_wait,
     speed.communication,
@@ -66,7 +66,7 @@ def checks(evidence: Evidence, *, everything: bool, exported: ExportConfig | Non
     """The checks that apply: before the first recorded step only those of the data and the disk."""
     of_export: list[Check] = [partial(export.exported, config=exported)] if exported is not None else []
     if not evidence.records:
-        return [*OF_DATA, *of_export, storage.events, storage.disk, nothing]
+        return [*OF_DATA, *of_export, storage.lines, storage.events, storage.disk, nothing]
     inference: list[Check] = [deep.inference] if everything else []
     saved: list[Check] = [partial(storage.checkpoints, everything=everything), storage.disk, storage.moving_average]
     return [*OF_DATA, *of_export, *OF_CURVES, *inference, *OF_PROGRESS, *saved, *OF_SPEED]

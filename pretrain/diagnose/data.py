@@ -187,7 +187,7 @@ def flips(evidence: Evidence) -> Iterator[Finding]:
         stage = next(stage for stage in evidence.recipe.stages if stage.name == record["stage"])
         expected, used = _expected_flips(evidence, stage, record["step"]), record["flip_ratio"]
         found = f"{used:.4f} at step {record['step']} ({stage.name}), {expected:.4f} expected from the recipe"
-        wrong = abs(used - expected) > 1e-3
+        wrong = not abs(used - expected) <= 1e-3  # NaN is wrong, too
         yield Finding(
             name="flip ratio",
             state="fail" if wrong else "ok",

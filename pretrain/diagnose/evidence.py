@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 from videoar.cluster.ground.errors import CorruptShard, InputError
 from videoar.data_pipeline.shards.manifest import Manifest
@@ -17,9 +16,8 @@ from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, sa
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import open_manifests, open_text
 from videoar.pretrain.evaluate.bits import read_entries, spread
+from videoar.pretrain.record.lines import Record, finite, of_steps, of_validation
 from videoar.pretrain.run_folder import DATA, EVENTS, METRICS, VALIDATION, checkpoints, read_lines, read_recipe
-
-Record = dict[str, Any]
 
 READ_SAMPLES = 16
 """Number of samples of each dataset whose bits are read, spread over its shards."""
@@ -37,13 +35,23 @@ class Evidence:
     """Lines of metrics.jsonl, in the order of steps."""
     validation: tuple[Record, ...]
     events: tuple[Record, ...]
+    left_out: int = 0
+    """Lines of metrics.jsonl that are not records of steps."""
 
     @staticmethod
     def read(run: Path) -> Evidence:
         """Read a run's folder. InputError if it is not one."""
         recipe = read_recipe(run)
-        lines = (_lines(run / name) for name in (METRICS, VALIDATION, EVENTS))
-        return Evidence(run, recipe, *lines)
+        lines, validation, events = (_lines(run / name) for name in (METRICS, VALIDATION, EVENTS))
+        records = of_steps(lines)
+        return Evidence(
+            run,
+            recipe,
+            records=records,
+            validation=of_validation(validation),
+            events=tuple(event for event in events if isinstance(event.get("event"), str)),
+            left_out=len(lines) - len(records),
+        )
 
     @property
     def trained(self) -> list[Record]:
@@ -126,27 +134,27 @@ class Evidence:
 
 
 def mean_of(records: Sequence[Record], field: str) -> float | None:
-    """Mean of a field over the records that have it."""
+    """Mean of a field over the records in which it is finite."""
     values = _values(records, field)
     return fmean(values) if values else None
 
 
 def median_of(records: Sequence[Record], field: str) -> float | None:
-    """Median of a field over the records that have it."""
+    """Median of a field over the records in which it is finite."""
     values = _values(records, field)
     return median(values) if values else None
 
 
 def mean_list(records: Sequence[Record], field: str) -> list[float | None]:
-    """Mean of each element of a list field over the records that have it."""
-    lists = [record[field] for record in records if record.get(field)]
+    """Mean of each element of a list field over the records in which it is finite."""
+    lists = [record[field] for record in records if isinstance(record.get(field), list)]
     length = max((len(values) for values in lists), default=0)
-    columns = ([values[i] for values in lists if i < len(values) and values[i] is not None] for i in range(length))
+    columns = (_values([{field: values[i]} for values in lists if i < len(values)], field) for i in range(length))
     return [fmean(column) if column else None for column in columns]
 
 
 def _values(records: Sequence[Record], field: str) -> list[float]:
-    return [float(record[field]) for record in records if record.get(field) is not None]
+    return [value for record in records if (value := finite(record.get(field))) is not None]
 
 
 def _lines(path: Path) -> tuple[Record, ...]:

@@ -40,8 +40,10 @@ def norm(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name=name, state="skip", found=f"{len(steps)} applied steps after the warm-up")
         return
     before, now = median_of(steps[: max(5, len(steps) // 10)], "grad_norm"), median_of(evidence.recent, "grad_norm")
-    assert before is not None, "every record has a norm"
-    assert now is not None, "every record has a norm"
+    if before is None or now is None:
+        when = "now" if now is None else "after the warm-up"
+        yield Finding(name=name, state="fail", found=f"is not finite {when}", remedy="see the line `skipped steps`")
+        return
     clip = evidence.recipe.optimizer.clip_norm
     limit = "not clipped" if clip is None else f"clipped to {clip:g}"
     found, figures = f"{now:.2g} now, {before:.2g} after the warm-up, {limit}", {"now": now, "then": before}
@@ -81,7 +83,7 @@ def by_block(evidence: Evidence) -> Iterator[Finding]:
     if not recorded:
         yield Finding(name=name, state="skip", found="no norms by block were recorded")
         return
-    norms = {block: median([one[block] or 0.0 for one in recorded]) for block in recorded[-1]}
+    norms = {block: median([one.get(block) or 0.0 for one in recorded]) for block in recorded[-1]}
     middle = median([value for block, value in norms.items() if block.startswith("block_")])
     dead = [block for block, value in norms.items() if value < 1e-4 * middle]
     loud = [block for block, value in norms.items() if block.startswith("block_") and value > 100 * middle]

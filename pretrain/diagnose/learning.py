@@ -23,7 +23,7 @@ def first_loss(evidence: Evidence) -> Iterator[Finding]:
     if first["step"] != 0:
         yield Finding(name=name, state="skip", found=f"the curve begins at step {first['step']}")
         return
-    begun = [event["origin"] for event in evidence.events if event["event"] == "begun_from"]
+    begun = [event.get("origin") for event in evidence.events if event["event"] == "begun_from"]
     if begun:
         found = f"{first['loss']:.4f} nats a bit at step 0, with weights that were trained before: {begun[-1]}"
         yield Finding(name=name, state="ok", found=found, figures={"loss": first["loss"]})
@@ -98,8 +98,11 @@ def plateau(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name=name, state="skip", found=f"{len(steps)} steps after the warm-up; {LONG} are needed")
         return
     part = len(steps) // 10
-    now = fmean(record["bit_accuracy"] for record in steps[-part:] if record["bit_accuracy"] is not None)
-    before = fmean(record["bit_accuracy"] for record in steps[len(steps) // 2 :][:part] if record["bit_accuracy"])
+    now = mean_of(steps[-part:], "bit_accuracy")
+    before = mean_of(steps[len(steps) // 2 :][:part], "bit_accuracy")
+    if now is None or before is None:
+        yield Finding(name=name, state="skip", found="no bit accuracy was recorded")
+        return
     flips = mean_of(evidence.recent, "flip_ratio") or 0.0
     figures = {"bit_accuracy": now, "half_way": before, "flip_ratio": flips}
     found = f"bit accuracy {now:.3f}, {before:.3f} halfway, at a flip ratio of {flips:.2f}"
@@ -203,8 +206,10 @@ def _climb(evidence: Evidence) -> tuple[float, float, float]:
     """(last minus lowest, lowest, last) of the smoothed loss of the current stage."""
     losses = [record["loss"] for record in evidence.records if record["stage"] == evidence.records[-1]["stage"]]
     losses = [loss for loss in losses if math.isfinite(loss)]
+    if not losses:
+        return math.nan, math.nan, math.nan
     width = max(3, len(losses) // 20)
-    smooth = [fmean(losses[i : i + width]) for i in range(0, max(1, len(losses) - width + 1))] or [math.nan]
+    smooth = [fmean(losses[i : i + width]) for i in range(0, max(1, len(losses) - width + 1))]
     return smooth[-1] - min(smooth), min(smooth), smooth[-1]
 
 

@@ -51,6 +51,14 @@ def progress(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name="progress", state="ok", found=found, figures=figures)
 
 
+def lines(evidence: Evidence) -> Iterator[Finding]:
+    """Lines of metrics.jsonl that no step has written; nothing if there are none."""
+    if evidence.left_out:
+        found = f"{evidence.left_out} of {METRICS} are not records of steps, and are left out"
+        remedy = "check the disk, and what else writes into the run's folder"
+        yield Finding(name="lines", state="warn", found=found, remedy=remedy)
+
+
 def events(evidence: Evidence) -> Iterator[Finding]:
     """Failed saves and samplings, and how often the run was started."""
     counts = Counter(event["event"] for event in evidence.events)
@@ -162,7 +170,7 @@ def _culprits(evidence: Evidence) -> str:
 
 def _is_over(evidence: Evidence) -> bool:
     """Whether the last stage has ended, by its steps or by a plateau."""
-    ended = {event.get("stage") for event in evidence.events if event["event"] == "stage_ended"}
+    ended = {str(event.get("stage")) for event in evidence.events if event["event"] == "stage_ended"}
     return evidence.records[-1]["step"] + 1 >= evidence.recipe.num_steps or evidence.recipe.stages[-1].name in ended
 
 

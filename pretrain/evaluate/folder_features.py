@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from itertools import islice
@@ -17,6 +18,8 @@ from videoar.data_pipeline.preparing.part import Part
 from videoar.pretrain.evaluate.fvd.detector import ClipFeatures, Detector
 from videoar.pretrain.evaluate.fvd.protocol import VERSION, Protocol
 from videoar.pretrain.evaluate.video_folder import FolderClip, OnDone, OnLeftOut, read_clips
+
+log = logging.getLogger(__name__)
 
 GROUP = 64
 """Clips whose features are in one file."""
@@ -48,13 +51,28 @@ class FolderFeatures:
     def _group(self, group: Sequence[FolderClip], on_left_out: OnLeftOut) -> list[ClipFeatures]:
         """Features of a group, or nothing if none of its clips can be read."""
         path = None if self._kept is None else self._kept / f"{self._key(group)}.npy"
-        if path is not None and path.exists():
-            return [np.load(path)]
+        if path is not None and (kept := self._kept_in(path, len(group))) is not None:
+            return [kept]
         found = self._computed(group, on_left_out)
         if path is not None and sum(map(len, found)) == len(group):  # what was left out is told again by a rerun
             with written_aside(path) as aside, aside.open("wb") as file:
                 np.save(file, np.concatenate(found))
         return found
+
+    def _kept_in(self, path: Path, count: int) -> ClipFeatures | None:
+        """The features in a file; None if there is none or, with a remark, if it holds anything else."""
+        if not path.exists():
+            return None
+        try:
+            found = np.load(path)
+        except (ValueError, EOFError, MemoryError):  # cut off, or other bytes
+            found = None
+        expected = (count, self._detector.num_features)
+        if isinstance(found, np.ndarray) and found.shape == expected and found.dtype == np.float64:
+            if np.isfinite(found).all():
+                return found
+        log.warning("%s is damaged: its %d clips are computed again", path, count)
+        return None
 
     def _computed(self, group: Sequence[FolderClip], on_left_out: OnLeftOut) -> list[ClipFeatures]:
         frames = read_clips(group, self._protocol, self._decoder, on_left_out)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,14 +127,26 @@ def _missing(results: Mapping[str, float], *suite: Mapping[str, Dimension]) -> t
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(), object_pairs_hook=partial(_of_pairs, path))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError("results", path, f"cannot be read ({error.strerror})", _REMEDY) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("results", path, "is not JSON", _REMEDY) from error
     if not isinstance(content, dict):
         raise InputError("results", path, "has no results by dimension", _REMEDY)
     return content
+
+
+def _of_pairs(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. InputError if a dimension is in it twice: of these, readers of JSON keep the last."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found and name in _KNOWN:
+            raise InputError("results", f"{path}: {name}", "has two results", "leave one of them in the file")
+        found[name] = value
+    return found
 
 
 def _share(path: Path, name: str, value: Any) -> float:

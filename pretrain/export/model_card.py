@@ -13,6 +13,7 @@ from safetensors import safe_open
 from videoar.cluster.ground.errors import InputError
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.model.pretrained import CARD, INDEX, ExportConfig
+from videoar.pretrain.record.lines import of_steps
 from videoar.pretrain.run_folder import EVENTS, METRICS, read_lines
 from videoar.pretrain.stages import nth_stage, stage_at
 
@@ -149,14 +150,15 @@ def _beginning(run: Path) -> str:
 def _results(config: ExportConfig, run: Path) -> str:
     """The last training step before the export, as the run logged it."""
     path = run / METRICS
-    records: list[dict[str, Any]] = read_lines(path) if path.is_file() else []
-    records = [record for record in records if record["step"] < config.provenance.step]
+    lines = read_lines(path) if path.is_file() else []
+    records = [record for record in of_steps(lines) if record["step"] < config.provenance.step]
     if not records:
         return "## Results\n\nThe run recorded no results."
     last = records[-1]
+    accuracy = math.nan if last["bit_accuracy"] is None else last["bit_accuracy"]
     return (
         f"## Results\n\nTraining, step {last['step']}: loss {last['loss']:.4f} nats a bit (chance is "
-        f"{math.log(2):.4f}), teacher-forced bit accuracy {last['bit_accuracy']:.4f} (chance is 0.5). "
+        f"{math.log(2):.4f}), teacher-forced bit accuracy {accuracy:.4f} (chance is 0.5). "
         "This is on training data, its history flipped where the recipe asks for it."
     )
 

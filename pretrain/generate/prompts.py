@@ -96,7 +96,7 @@ def _given(line: str, path: Path) -> dict[str, Any]:
         return {"prompt": line}
     try:
         mapping = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("line", line[:40], "is not JSON", 'write an object such as {"prompt": "a boat"}') from error
     if not isinstance(mapping, dict):
         raise InputError("line", line[:40], "is not an object", 'write one such as {"prompt": "a boat"}')

@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from videoar.cluster.ground.checks import check_name, short
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
 from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore, PixelFrames, ZeroOrMore
@@ -119,6 +120,10 @@ class ExportConfig:
     """Name of the tokenizer, if it ships with the package and is not in tokenizer/."""
     provenance: Provenance = field(default_factory=Provenance)
 
+    def __post_init__(self) -> None:
+        if self.shipped_tokenizer:  # a path would open a folder of somebody else's
+            check_name("config.json: shipped_tokenizer", self.shipped_tokenizer)
+
     def default_guidance(self, *, continued: bool) -> str:
         """The guidance of a video from its text, or of a clip that is continued."""
         return (self.continued_guidance if continued else "") or self.guidance
@@ -158,7 +163,7 @@ def read_config(folder: str | Path) -> ExportConfig:
             f"holds no {CONFIG}",
             f"did you mean {close[0]}?" if close else f"give a folder that `videoar export` wrote{known}",
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("weights", path, "is not JSON", "export the run again") from error
     _check_format(mapping, path)
     return from_dict(ExportConfig, mapping, str(path))
@@ -211,7 +216,7 @@ def former_export(folder: Path, *, kept: tuple[str, ...] = ()) -> tuple[str, ...
     own: tuple[str, ...] = kept
     with suppress(InputError):
         read_config(folder)
-        shards = [name for name in _weight_map(folder).values() if _SHARD.fullmatch(str(name))]
+        shards = [name for name in _listed(folder).values() if _SHARD.fullmatch(str(name))]
         own = (CONFIG, INDEX, *BESIDE, *shards)
     if (stranger := first_stranger(folder, own)) is not None:
         raise InputError("out", folder, f"holds {stranger}, which no export wrote", "name an empty or a new folder")
@@ -250,11 +255,7 @@ def check_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> None:
 
 def weight_files(folder: str | Path) -> tuple[str, ...]:
     """Names of the files of weights that the index lists; InputError for a name that no export gives."""
-    names = sorted(set(_weight_map(Path(folder)).values()))
-    for name in names:
-        if not _SHARD.fullmatch(str(name)):
-            raise InputError("weights", Path(folder) / INDEX, f"lists {name}, which no export wrote", "export again")
-    return tuple(names)
+    return tuple(sorted(set(_weight_map(Path(folder)).values())))
 
 
 def _entries(folder: Path, expected: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Tensor]]]:
@@ -286,11 +287,21 @@ def _read_shard(path: Path, names: list[str]) -> Iterator[tuple[str, tuple[int, 
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
+    """The file of each weight. InputError for a name that no export gives: a path would open files of others."""
+    places = _listed(folder)
+    for file in places.values():
+        if not isinstance(file, str) or not _SHARD.fullmatch(file):
+            raise InputError("weights", folder / INDEX, f"lists {short(file)}, which no export wrote", "export again")
+    return places
+
+
+def _listed(folder: Path) -> dict[str, Any]:
+    """What the index says, unchecked."""
     try:
         return dict(json.loads((folder / INDEX).read_text())["weight_map"])
     except OSError as error:
         raise InputError("weights", folder, f"holds no {INDEX}", "give a folder that `videoar export` wrote") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError("weights", folder / INDEX, "is not an index of weights", "export the run again") from error
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -169,17 +169,19 @@ def _weights(pipeline: VideoPipeline) -> dict[str, object]:
 
 def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options: Generate) -> None:
     """Make one batch after another, with progress over all of them; then the paths, and how long it took."""
+    from videoar.data_pipeline.storage.objects import explain_full_disk
     from videoar.pretrain.generate.files import made_of, make, total_passes
     from videoar.pretrain.generate.prompts import record
 
     passes, begun = [total_passes(pipeline, batch) for batch in planned], time.monotonic()
     made: list[Job] = []
     try:
-        with ProgressLine("generate", sum(passes)) as line:
+        with ProgressLine("generate", sum(passes)) as line, explain_full_disk(str(_out(options))):
             for number, batch in enumerate(planned):
                 for job in batch if options.prompts is not None else ():
                     record(job, _weights(pipeline))
-                make(pipeline, batch, kind, partial(_show, line, passes, number))
+                with _naming_the_line(batch) if options.prompts is not None else nullcontext():
+                    make(pipeline, batch, kind, partial(_show, line, passes, number))
                 made += batch
     finally:  # also those before an error; while the bar is shown, rich would send them to stderr
         for job in made:
@@ -188,6 +190,21 @@ def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options
         warn(pipeline.tokenizer.warning)
         what = made_of(pipeline, made[0].request) if len(made) == 1 else f"{len(made)} videos"
         warn(f"{what}: took {time.monotonic() - begun:.1f} s")
+
+
+@contextmanager
+def _naming_the_line(batch: list[Job]) -> Iterator[None]:
+    """A picture or clip that cannot be read is reported with the line that gives it; files have its number less one."""
+    from videoar.pretrain.generate.prompts import in_line
+
+    try:
+        yield
+    except InputError as error:
+        for job in batch:
+            if error.value is not None and error.value in (job.request.image, job.request.video):
+                with in_line(int(job.out.stem) + 1):
+                    raise
+        raise
 
 
 def _show(line: ProgressLine, passes: list[int], number: int, progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import only_with, parse, typed_as
 from videoar.cluster.cli.output import say, warn
+from videoar.cluster.ground.checks import check_name
 from videoar.cluster.ground.errors import InputError, raise_all
 from videoar.cluster.ground.files import refuse_existing, write_atomically
 from videoar.cluster.ground.limits import Hours
@@ -53,6 +55,8 @@ class Init:
 def init(words: Sequence[str], prog: str) -> int:
     options = parse(Init, words, prog)
     only_with(options, "out", "force")
+    if options.name is not None:
+        check_name("name", options.name)
     from videoar.cluster.new_recipe.choose import choose
     from videoar.cluster.new_recipe.clips import look_at, name_of
     from videoar.cluster.new_recipe.machine import this_machine
@@ -75,8 +79,9 @@ def init(words: Sequence[str], prog: str) -> int:
         return 0
     write_atomically(options.out, text)
     say(str(options.out))
-    init = f" --init {start.weights}" if start else ""
-    warn(f"next: videoar train {options.out}{init} --run runs/{choice.recipe.name}")
+    init = f" --init {shlex.quote(start.weights)}" if start else ""
+    run = Path("runs") / choice.recipe.name
+    warn(f"next: videoar train {shlex.quote(str(options.out))}{init} --run {shlex.quote(str(run))}")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,10 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.files import check_folder
-from videoar.cluster.ground.limits import OneOrMore, PixelFrames
+from videoar.cluster.ground.limits import Limits, OneOrMore
+from videoar.cluster.ground.preemption import Preempted, temporary_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,8 @@ class SelfCheckCommand:
     """Folder to keep run/ and weights/ in; rerunning the command continues there. If not given, they are removed."""
     size: Annotated[str, arg(metavar="HxW")] = "64x64"
     """Frame size of the clip."""
-    num_frames: Annotated[PixelFrames, arg(metavar="N")] = 17
-    """Pixel frames of the clip, 1 + 4n; more than 9 make the cache forget frames."""
+    num_frames: Annotated[int, Limits(1, 257, step=4), arg(metavar="N")] = 17
+    """Pixel frames of the clip, 1 + 4n, at most 257; more than 9 make the cache forget frames."""
     steps: Annotated[OneOrMore, arg(metavar="N")] = 400
     """Training steps; a larger clip needs more."""
     history: Literal["scales", "context"] = "scales"
@@ -48,7 +49,12 @@ def selfcheck(words: Sequence[str], prog: str) -> int:
 
     check = SelfCheck(size=options.size, num_frames=options.num_frames, steps=options.steps, history=options.history)
     with contextlib.ExitStack() as kept, typed_as(schedule="size"):
-        out = options.out or Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="videoar-selfcheck-")))
-        outcome = run_check(check, out, say)
+        out = options.out or kept.enter_context(temporary_folder("videoar-selfcheck-"))
+        try:
+            outcome = run_check(check, out, say)
+        except Preempted as stop:
+            if options.out is not None:
+                raise
+            raise Stopped("stopped by a signal; nothing is kept without --out") from stop
     say("ok" if outcome.share == 1 else f"ok, but for: {outcome.first_wrong}")
     return 0

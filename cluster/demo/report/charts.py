@@ -46,8 +46,9 @@ class Axis:
 def axis(label: str, values: Sequence[float], *, count: int = 5, percent: bool = False, whole: bool = False) -> Axis:
     """An axis that covers the values, with about `count` ticks; `whole`: at whole numbers only."""
     low, high = min(values), max(values)
-    if high - low < 1e-9:
-        low, high = low - 0.5, high + 0.5
+    if high - low < 1e-9 * max(1.0, abs(low), abs(high)):
+        around = max(0.5, 1e-3 * abs(high))
+        low, high = low - around, high + around
     step = _round_step((high - low) / count)
     step = max(1.0, step) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -202,4 +203,6 @@ def _round_step(step: float) -> float:
 
 def _number(value: float, step: float, percent: bool) -> str:
     value, step = (100 * value, 100 * step) if percent else (value, step)
+    if abs(value) >= 1e9:
+        return f"{value:.3g}"
     return f"{value:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}"

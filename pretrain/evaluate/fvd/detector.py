@@ -44,6 +44,8 @@ class Detector(ABC):
     min_frames: int
     min_side: int
     """The shortest clip, and the smallest height or width, that it takes."""
+    num_features: int
+    """Features of a clip."""
 
     @abstractmethod
     def features(self, clips: Clips) -> ClipFeatures:
@@ -57,6 +59,7 @@ class I3dDetector(Detector):
     resize = f"bilinear{I3D_SIDE}"
     min_frames = MIN_FRAMES
     min_side = 1
+    num_features = CLASSES
 
     def __init__(self, model: I3d, sha256: str, device: torch.device | str = "cpu") -> None:
         self.model = model.requires_grad_(False).eval().to(device)

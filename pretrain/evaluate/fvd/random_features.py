@@ -41,6 +41,7 @@ class RandomFeatures(Detector):
     resize = UNCHANGED
     min_frames = 3
     min_side = 16
+    num_features = 2 * sum(CHANNELS[1:]) + 8 * len(SCALES)
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         drawn = draw_weights()

@@ -49,10 +49,22 @@ def in_part(everything: Sequence[SomeVideo], part: str | None) -> list[SomeVideo
     return wanted
 
 
+def list_signature(everything: Sequence[Wanted]) -> str:
+    """The videos of all parts in a word: how many, and a hash of their names and of the pictures that they animate."""
+    pictures: dict[Path, str] = {}
+    digest = hashlib.sha256()
+    for video in sorted(everything, key=lambda video: video.name):
+        image = video.request(Request()).image
+        if isinstance(image, Path) and image not in pictures:
+            pictures[image] = hashlib.sha256(image.read_bytes()).hexdigest()
+        digest.update(json.dumps([video.name, pictures[image] if isinstance(image, Path) else None]).encode())
+    return f"videos{len(everything)}:{digest.hexdigest()[:12]}"
+
+
 def claim_folder(out: Path, signature: str) -> None:
     """Make the folder, and OUT.json with the signature next to it: what judges reads every file inside as a video.
 
-    InputError if the folder has videos of other weights or sampling.
+    InputError if the folder has videos of other weights, prompts, counts or sampling.
     """
     record = out.with_name(f"{out.name}.json")
     if record.exists():

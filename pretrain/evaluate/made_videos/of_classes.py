@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.limits import MOST_VIDEOS
 from videoar.pretrain.config import TextConfig
 from videoar.pretrain.evaluate.fvd.protocol import ENOUGH
 from videoar.pretrain.evaluate.made_videos.folder import seed_of
@@ -45,7 +46,11 @@ def videos_of_each(classes: int, *, per_class: int | None = None, total: int | N
     if per_class is not None and total is not None:
         problem = f"is the number of all videos, and per_class={per_class} that of each of {classes} classes"
         raise InputError("total", total, problem, "give one of the two")
-    return per_class or -(-(total or ENOUGH) // classes)
+    of_each = per_class or -(-(total or ENOUGH) // classes)
+    if of_each > 1 and of_each * classes > MOST_VIDEOS:
+        problem = f"of {classes} classes are {of_each * classes} videos, and at most {MOST_VIDEOS} are made"
+        raise InputError("per_class", of_each, problem, f"use {max(1, MOST_VIDEOS // classes)} or less")
+    return of_each
 
 
 def class_videos(classes: int, per_class: int) -> list[ClassVideo]:

@@ -49,10 +49,7 @@ class WantedVideo:
 def read_prompts(path: Path) -> dict[str, int]:
     """Each prompt once, with its number of videos. InputError for a file of another kind, or an impossible name."""
     text = read_text(path)
-    if text.lstrip().startswith("["):
-        found = _from_json(path, text)
-    else:
-        found = dict.fromkeys(lines_of(text), SAMPLES)
+    found = _from_json(path, text) if _is_json(path, text) else dict.fromkeys(lines_of(text), SAMPLES)
     if not found:
         raise InputError("prompts", path, "has no prompt", _REMEDY)
     for prompt in found:
@@ -75,9 +72,9 @@ def find_images(path: Path, prompts: Iterable[str], folder: Path) -> dict[str, P
     """
     text = read_text(path)
     names = {}
-    if text.lstrip().startswith("["):
-        names = {str(entry["prompt_en"]): entry["image_name"] for entry in json.loads(text) if "image_name" in entry}
-    found = {prompt: folder / str(names.get(prompt, f"{_CAMERA.sub('', prompt)}.jpg")) for prompt in prompts}
+    if _is_json(path, text):
+        names = {entry["prompt_en"]: _image_name(path, entry) for entry in _entries(path, text)}
+    found = {prompt: folder / (names.get(prompt) or f"{_CAMERA.sub('', prompt)}.jpg") for prompt in prompts}
     missing = [image for image in found.values() if not image.is_file()]
     if missing:
         problem = f"is not there, and {len(missing)} of {len(found)} prompts lack a picture"
@@ -87,18 +84,49 @@ def find_images(path: Path, prompts: Iterable[str], folder: Path) -> dict[str, P
     return found
 
 
+def _is_json(path: Path, text: str) -> bool:
+    """Whether a file is meant as JSON: by its name, or by how it begins."""
+    return path.suffix.lower() == ".json" or text.lstrip().startswith(("[", "{"))
+
+
 def _from_json(path: Path, text: str) -> dict[str, int]:
     """Entries with a prompt and its dimensions; a prompt with two entries gets the larger number of videos."""
-    try:
-        entries: Any = json.loads(text)
-        asked = [(str(entry["prompt_en"]), entry["dimension"]) for entry in entries]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError("prompts", path, "is not a list of entries with prompt_en and dimension", _REMEDY) from error
     found: dict[str, int] = {}
-    for prompt, dimensions in asked:
+    for entry in _entries(path, text):
+        prompt, dimensions = entry["prompt_en"], entry["dimension"]
         samples = FLICKERING_SAMPLES if FLICKERING in dimensions else SAMPLES
         found[prompt] = max(samples, found.get(prompt, 0))
     return found
+
+
+def _entries(path: Path, text: str) -> list[dict[str, Any]]:
+    """The entries of a file of VBench: each has `prompt_en`, a text, and `dimension`, one name or a list of them."""
+    try:
+        entries: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError("prompts", path, "is not JSON", _REMEDY) from error
+    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+        raise InputError("prompts", path, "is not a list of entries with prompt_en and dimension", _REMEDY)
+    return entries
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("prompt_en"), str):
+        return False
+    dimension = entry.get("dimension")
+    names = dimension if isinstance(dimension, list) else [dimension]
+    return all(isinstance(name, str) for name in names)
+
+
+def _image_name(path: Path, entry: dict[str, Any]) -> str | None:
+    """The picture that an entry names; None if it names none. InputError for a name that is no text."""
+    if "image_name" not in entry:
+        return None
+    name = entry["image_name"]
+    if not isinstance(name, str) or not name:
+        place, problem = f"{path}: {short(entry['prompt_en'])}", f"has image_name {short(json.dumps(name))}, not a name"
+        raise InputError("prompts", place, problem, "name the picture, or leave image_name out")
+    return name
 
 
 def _check_name(path: Path, prompt: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits, OneOrMore, Temperature, TopP
+from videoar.cluster.ground.limits import Limits, OneOrMore, Scenes, Temperature, TopP
 from videoar.data_pipeline.world.scene import FIRST_STRAIGHT_S
 from videoar.pretrain.evaluate.signature import device_signature, sampling_signature, weights_signature
 from videoar.pretrain.evaluate.world.held_out import MOST_SEEDS
@@ -27,9 +27,9 @@ FRAME_RATES = ((GIVEN - 1) / FIRST_STRAIGHT_S, 32.0)
 class WorldPlan:
     """What is measured, and how videos are sampled."""
 
-    prompts: OneOrMore = 64
+    prompts: Scenes = 64
     """Sentences about one object, and as many about two."""
-    clips: OneOrMore = 128
+    clips: Scenes = 128
     """Clips that are continued, at each of two lengths."""
     seed: Annotated[int, Limits(0, MOST_SEEDS - 1)] = 0
     """Of scenes and sampling."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import sys
 
@@ -45,3 +46,14 @@ def test_figures_are_rows_on_a_terminal_and_json_elsewhere(
     assert capsys.readouterr().out == SHOWN
     say_facts(FACTS, asked_json=True)
     assert json.loads(capsys.readouterr().out) == FACTS
+
+
+def test_a_name_that_is_not_utf8_is_written_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work is done: its result must not be lost to a name, and `open $(videoar ...)` finds the file by it."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="utf-8"))
+    say("a")
+    say("/tmp/\udcff.yaml")
+    say("é")
+    sys.stdout.flush()
+    assert written.getvalue() == b"a\n/tmp/\xff.yaml\n\xc3\xa9\n"

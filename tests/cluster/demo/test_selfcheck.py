@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from videoar.cluster.demo import selfcheck
+from videoar.cluster.demo.selfcheck import SelfCheck
 from videoar.cluster.entry import main
+from videoar.cluster.ground.preemption import Preempted
 from videoar.pretrain.generate.decoder import CachedDecoder
 
 from ...forked import run_command
@@ -55,6 +58,29 @@ def test_a_clip_that_is_not_learned(capsys: pytest.CaptureFixture[str]) -> None:
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("selfcheck failed: frame 1, scale 1 (1x1): ")
     assert last.endswith("it is not learned yet, use more --steps")
+
+
+def test_a_clip_without_end_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would be drawn and encoded for hours, in memory."""
+    assert main(["selfcheck", "--num-frames", "100001"]) == 2
+    assert capsys.readouterr().err == "num_frames=100001: is above 257; use 257 or less\n"
+
+
+def test_a_signal_leaves_nothing_without_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is removed with its folder, so no command resumes it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def stop(check: SelfCheck, out: Path, say: object) -> None:
+        assert list(tmp_path.iterdir()) == [out]
+        (out / "run").mkdir()
+        raise Preempted("step 5 of 400 is saved")
+
+    monkeypatch.setattr(selfcheck, "selfcheck", stop)
+    assert main(["selfcheck"]) == 1
+    assert capsys.readouterr().err == "stopped by a signal; nothing is kept without --out\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_size_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from videoar.cluster.ground import preemption as module
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, SIGNALS, Preempted, Preemption, signals_held
+from videoar.cluster.ground.preemption import (
+    EXIT_PREEMPTED,
+    SIGNALS,
+    Preempted,
+    Preemption,
+    signals_held,
+    temporary_folder,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +103,24 @@ def test_a_library_that_does_not_return_delays_no_exit(monkeypatch: pytest.Monke
         if deferred:
             raise Preempted
     assert codes[0] == EXIT_PREEMPTED
+
+
+def test_work_in_a_temporary_folder_is_removed_and_no_resume_is_promised(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without this, gigabytes stay below /tmp, and a person waits for a resume that begins anew."""
+    monkeypatch.setattr(os, "_exit", lambda code: None)
+    monkeypatch.setattr(module, "_TWICE_S", 0.0)
+    with temporary_folder("check-") as folder, Preemption(within_s=60.0) as preemption, preemption.deferred():
+        (folder / "run").mkdir()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert not folder.exists()
+    assert caplog.messages == ["interrupted again; nothing is kept"]
+    with Preemption(within_s=60.0) as preemption, preemption.deferred():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    assert caplog.messages[1] == "interrupted again; the same command resumes from the newest checkpoint"
 
 
 def test_a_second_interrupt_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:

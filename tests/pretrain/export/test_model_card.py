@@ -32,7 +32,7 @@ def test_parameters_are_counted_over_all_files(tmp_path: Path) -> None:
 
 def test_results_are_those_before_the_export(tmp_path: Path) -> None:
     """A later step belongs to other weights."""
-    line = '{{"step": {}, "loss": 0.{}, "bit_accuracy": 0.6}}\n'
+    line = '{{"step": {}, "stage": "long", "loss": 0.{}, "bit_accuracy": 0.6}}\n'
     (tmp_path / "metrics.jsonl").write_text("".join(line.format(step, 60 - step) for step in range(4)))
     assert "step 1: loss 0.5900" in _results(CONFIG, tmp_path)
     assert "no results" in _results(CONFIG, tmp_path / "nowhere")

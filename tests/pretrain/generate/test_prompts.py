@@ -56,6 +56,7 @@ def test_options_of_a_line_replace_those_of_the_command(tmp_path: Path) -> None:
         ("p.jsonl", '{"prompts": "a"}', r"prompts \(line 2\): prompts='?a'?: is not a field"),
         ("p.jsonl", '{"prompt": 3}', r"prompts \(line 2\): prompt=3: is not text"),
         ("p.jsonl", "a boat", r"prompts \(line 2\): line=a boat: is not JSON; write an object such as"),
+        ("p.jsonl", "[" * 100_000, r"prompts \(line 2\): line=\[+: is not JSON; write an object such as"),
         ("p.jsonl", "[1]", r"prompts \(line 2\): line=\[1\]: is not an object"),
         ("p.jsonl", '{"prompt": "a", "overlap": 5}', r"prompts \(line 2\): overlap=5: has no effect without"),
     ],

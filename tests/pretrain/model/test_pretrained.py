@@ -14,8 +14,10 @@ from videoar.pretrain.model.pretrained import (
     DatasetHash,
     ExportConfig,
     Provenance,
+    check_weights,
     load_weights,
     read_config,
+    weight_files,
     write_export,
 )
 from videoar.tokenizer.scales import ScaleSchedule
@@ -127,6 +129,40 @@ def test_an_altered_configuration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(mapping))
     with pytest.raises(InputError, match="use the version that exported the weights"):
         read_config(tmp_path)
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="is not JSON"):
+        read_config(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(InputError, match="is not JSON"):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "file", [5, None, ["a"], "../../x", "/etc/passwd", "model.safetensors", "model-00001-of-00001"]
+)
+def test_files_that_no_export_wrote_are_not_opened(tmp_path: Path, file: object) -> None:
+    """An index that came with weights of a stranger would name any file of this machine."""
+    folder = _write(tmp_path / "out")
+    path = folder / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    index["weight_map"]["0.weight"] = file
+    path.write_text(json.dumps(index))
+    for opened in (
+        lambda: load_weights(folder, _module().state_dict()),
+        lambda: check_weights(folder, _module().state_dict()),
+        lambda: weight_files(folder),
+    ):
+        with pytest.raises(InputError, match=r"index\.json: lists .*, which no export wrote; export again"):
+            opened()
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="is not an index of weights"):
+        weight_files(folder)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "..", "a\nb"])
+def test_a_path_in_the_place_of_a_shipped_tokenizer_is_refused(tmp_path: Path, name: str) -> None:
+    """Every command that opens weights reads this file first."""
+    path = _write(tmp_path / "out") / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shipped_tokenizer": name}))
+    with pytest.raises(InputError, match=r"shipped_tokenizer=.*cannot be the name of a file or folder"):
+        read_config(tmp_path / "out")

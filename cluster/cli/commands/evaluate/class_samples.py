@@ -13,7 +13,7 @@ from videoar.cluster.cli.arguments import OutFolder, Weights, parse, typed_as
 from videoar.cluster.cli.commands.evaluate.folder_sampling import FolderSampling, make_folder
 from videoar.cluster.cli.output import resume_line, say
 from videoar.cluster.ground.files import check_folder
-from videoar.cluster.ground.limits import OneOrMore
+from videoar.cluster.ground.limits import OneOrMore, Videos
 
 if TYPE_CHECKING:
     from videoar.pretrain.evaluate.made_videos.of_classes import ClassVideo
@@ -30,7 +30,7 @@ class ClassSamples(FolderSampling):
     Rerunning the command makes what is missing. Processes that share the work each take a part:
     `videoar evaluate class-samples WEIGHTS OUT --part 1/8`
 
-    OUT.json, next to the folder, records weights and sampling; others are refused there. Prints one JSON line.
+    OUT.json, next to the folder, records weights, sampling and counts; others are refused there. Prints one JSON line.
 
     Exit codes: 0 done, 1 failed, 2 wrong input, 75 stopped by a signal (run it again).
     """
@@ -39,9 +39,9 @@ class ClassSamples(FolderSampling):
     """Folder that `videoar export` wrote, of weights that were trained on labels (model.text.kind=label)."""
     out: OutFolder
     """Folder of the videos: a new or an empty one, or that of an interrupted run of this command."""
-    per_class: Annotated[OneOrMore | None, arg(metavar="N")] = None
+    per_class: Annotated[Videos | None, arg(metavar="N")] = None
     """Videos of each class; by --total if not given."""
-    total: Annotated[OneOrMore | None, arg(metavar="N")] = None
+    total: Annotated[Videos | None, arg(metavar="N")] = None
     """Videos of all classes, rounded up to equally many of each; 2048 if neither this nor --per-class is given."""
     batch: Annotated[OneOrMore, arg(metavar="N")] = 16
     """Videos that are made at once."""

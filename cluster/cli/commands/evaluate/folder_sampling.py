@@ -47,16 +47,18 @@ def make_folder(
 
     `suite` begins the signature that OUT.json records.
     """
-    from videoar.pretrain.evaluate.made_videos.folder import claim_folder, in_part
+    from videoar.data_pipeline.storage.objects import explain_full_disk
+    from videoar.pretrain.evaluate.made_videos.folder import claim_folder, in_part, list_signature
     from videoar.pretrain.evaluate.signature import sampling_signature, weights_signature
 
     wanted, sampled = in_part(everything, options.part), _sampled(pipeline, options)
     pipeline.check(wanted[0].request(sampled))
     how = sampling_signature(pipeline, options.temperature, options.top_p, options.guidance)
     shape = f"{sampled.schedule}|T{sampled.num_frames}"
-    line = f"{suite}|{weights_signature(pipeline)}|{shape}|{how}|seed{options.seed}"
-    claim_folder(out, line)
-    _make(pipeline, wanted, sampled, out, options.batch)
+    line = f"{suite}|{list_signature(everything)}|{weights_signature(pipeline)}|{shape}|{how}|seed{options.seed}"
+    with explain_full_disk(str(out)):
+        claim_folder(out, line)
+        _make(pipeline, wanted, sampled, out, options.batch)
     return {"videos": len(wanted), "of": len(everything), "out": str(out), "signature": line}
 
 

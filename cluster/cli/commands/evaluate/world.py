@@ -15,7 +15,7 @@ from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
 from videoar.cluster.cli.output import in_json, say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
-from videoar.cluster.ground.limits import Limits, OneOrMore, Temperature, TopP
+from videoar.cluster.ground.limits import Limits, OneOrMore, Scenes, Temperature, TopP
 
 if TYPE_CHECKING:
     from videoar.cluster.ground.progress import ProgressLine
@@ -39,9 +39,9 @@ class EvaluateWorld:
 
     weights: Weights
     """Folder that `videoar export` wrote, of weights that were trained on captions; or `small-world`, which ships."""
-    prompts: Annotated[OneOrMore, arg(metavar="N")] = 64
+    prompts: Annotated[Scenes, arg(metavar="N")] = 64
     """Sentences about one object, and as many about two."""
-    clips: Annotated[OneOrMore, arg(metavar="N")] = 128
+    clips: Annotated[Scenes, arg(metavar="N")] = 128
     """Clips that are continued."""
     seed: Annotated[int, Limits(0, 10**6 - 1)] = 0
     """Of the scenes, which no recipe trains on, and of the sampling."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -169,6 +170,34 @@ def test_a_line_that_the_weights_cannot_make_is_named_first(
     assert main(["generate", weights, "--prompts", str(prompts), "--out", str(tmp_path / "videos")]) == 2
     assert capsys.readouterr().err.startswith(f"prompts (line 2): {message}")
     assert not (tmp_path / "videos").exists()
+
+
+def test_a_picture_that_is_none_is_reported_with_its_line(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which of 800 lines gives it is not found by hand."""
+    prompts, picture = tmp_path / "prompts.jsonl", tmp_path / "a.png"
+    picture.write_text("this is text")
+    prompts.write_text('{"prompt": "a", "size": "48x48", "num_frames": 5}\n{"prompt": "a", "image": "a.png"}\n')
+    assert main(["generate", weights, "--prompts", str(prompts), "--out", str(tmp_path / "videos")]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"prompts (line 2): image={picture}: cannot be read (")
+
+
+def test_a_full_disk_is_reported_with_the_folder(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of a write names no file."""
+    (tmp_path / "prompts.txt").write_text("a\n")
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("videoar.pretrain.generate.prompts.write_atomically", full)
+    out = tmp_path / "videos"
+    assert main(["generate", weights, "--prompts", str(tmp_path / "prompts.txt"), "--out", str(out)]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"{out}: the disk is full; free some space and run the same command again"
 
 
 @pytest.mark.parametrize(("kind", "name"), [("gif", "video.gif"), ("frames", "video")])

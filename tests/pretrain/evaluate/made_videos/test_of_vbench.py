@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.evaluate.made_videos.folder import make_videos
+from videoar.pretrain.evaluate.made_videos.folder import list_signature, make_videos
 from videoar.pretrain.evaluate.made_videos.of_vbench import WantedVideo, find_images, read_prompts, wanted_videos
 from videoar.pretrain.generate import Request, Video
 
@@ -77,6 +77,26 @@ def test_prompts_of_vbench_i2v_have_a_picture(tmp_path: Path) -> None:
         plain: "a pier.jpg", motion: "a pier.jpg", "a lake": "Lake 1.jpg"
     }  # fmt: skip
     assert [video.image for video in wanted_videos({motion: 2}, images)] == [tmp_path / "a pier.jpg"] * 2
+    before = list_signature(wanted_videos(prompts, images))
+    (tmp_path / "a pier.jpg").write_bytes(b"another picture")
+    assert list_signature(wanted_videos(prompts, images)) != before, "the same name does not make it the same picture"
     (tmp_path / "a pier.jpg").unlink()
     with pytest.raises(InputError, match=r"images=.*a pier.jpg: is not there, and 2 of 3 prompts lack a picture"):
         find_images(info, prompts, tmp_path)
+
+
+def test_a_picture_without_a_name_is_refused(tmp_path: Path) -> None:
+    """`null` would be looked for as a file of this name."""
+    info = tmp_path / "info.json"
+    info.write_text('[{"prompt_en": "a lake", "dimension": [], "image_name": null}]')
+    with pytest.raises(InputError, match=r"info.json: a lake: has image_name null, not a name; name the picture, or"):
+        find_images(info, read_prompts(info), tmp_path)
+
+
+def test_the_list_of_videos_is_told_by_its_names_alone() -> None:
+    """Parts and reruns must agree on it, and two lists must not fill one folder."""
+    both = list_signature(wanted_videos({"a cat": 5, "a dog": 5}))
+    assert both == list_signature(wanted_videos({"a dog": 5, "a cat": 5}))
+    assert both.startswith("videos10:")
+    others = [wanted_videos(prompts) for prompts in ({"a cat": 5, "a bird": 5}, {"a cat": 10}, {"a cat": 5})]
+    assert len({both, *map(list_signature, others)}) == 4

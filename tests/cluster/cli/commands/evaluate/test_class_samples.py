@@ -34,7 +34,7 @@ def test_parts_and_a_rerun_make_what_is_missing_and_fvd_reads_them(
     assert main([*asked, str(one), "--total", "5"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["videos"], found["of"], found["classes"], found["per_class"]) == (6, 6, 3, 2)
-    assert found["signature"].startswith("classes|weights=")
+    assert found["signature"].startswith("classes|videos6:")
     names = {f"{label:03d}-{index:03d}.mp4" for label in range(3) for index in range(2)}
     assert {path.name for path in one.iterdir()} == names
     assert len({path.read_bytes() for path in one.iterdir()}) == 6
@@ -49,6 +49,8 @@ def test_parts_and_a_rerun_make_what_is_missing_and_fvd_reads_them(
     assert main([*asked, str(two), "--per-class", "2", "--temperature", "0.5"]) == 2
     assert "|temperature1|" in capsys.readouterr().err
     words = ["evaluate", "fvd", str(one), str(one), "--detector", "rf-fvd", "--size", "32x32", "--num-frames", "5"]
+    assert main([*asked, str(two), "--per-class", "1"]) == 2, "fvd would compare videos of both counts"
+    assert "has videos of classes|videos6:" in capsys.readouterr().err
     assert main([*words, "--few-clips"]) == 0
     compared = json.loads(capsys.readouterr().out)
     assert "|n6x6|" in compared["signature"]
@@ -60,8 +62,8 @@ def test_a_signal_ends_it_with_75_and_a_rerun_makes_the_rest(
     weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A scheduler tells a job before its time is over, and queues again what returns 75 and nothing else."""
-    words = ["evaluate", "class-samples", weights, str(tmp_path / "out"), "--batch", "1", "--per-class"]
-    process = Forked(main, [*words, "1000"])
+    words = ["evaluate", "class-samples", weights, str(tmp_path / "out"), "--batch", "1", "--per-class", "8"]
+    process = Forked(main, words)
     while not any((tmp_path / "out").glob("0*.mp4")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
@@ -69,8 +71,10 @@ def test_a_signal_ends_it_with_75_and_a_rerun_makes_the_rest(
     _, said = process.communicate()
     assert process.returncode == EXIT_PREEMPTED, said
     assert said.splitlines()[-1].startswith("stopped after a signal; to resume: videoar evaluate class-samples ")
-    assert main([*words, "1"]) == 0
-    assert json.loads(capsys.readouterr().out)["videos"] == 3
+    assert 0 < len(list((tmp_path / "out").glob("0*.mp4"))) < 24
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["videos"] == 24
+    assert len(list((tmp_path / "out").glob("0*.mp4"))) == 24
 
 
 @pytest.mark.parametrize(
@@ -78,6 +82,8 @@ def test_a_signal_ends_it_with_75_and_a_rerun_makes_the_rest(
     [
         (("--total", "5", "--per-class", "2"), "total=5: is the number of all videos, and per_class=2 that of each"),
         (("--per-class", "0"), "per_class=0: is below 1"),
+        (("--per-class", "1000000000"), "per_class=1000000000: is above 100000"),
+        (("--per-class", "50000"), "per_class=50000: of 3 classes are 150000 videos, and at most 100000 are made"),
         (("--per-class", "1", "--part", "4/4"), "part=4/4: has none of the 3 videos; use fewer parts"),
         (("--size", "64x64"), "size=64x64: is not a frame size"),
     ],

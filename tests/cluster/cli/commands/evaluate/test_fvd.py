@@ -92,6 +92,28 @@ def test_kept_features_are_not_computed_again(
 
 
 @pytest.mark.slow
+def test_damaged_features_are_computed_again(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that was full leaves a file cut off; features of other clips would give a number like any other."""
+    words = _words(folders, "--few-clips", "--features", str(tmp_path / "kept"))
+    whole = _found(capsys, words)
+    kept = sorted((tmp_path / "kept").iterdir(), key=lambda path: np.load(path).shape)
+    content = [path.read_bytes() for path in kept]
+    assert [np.load(path).shape for path in kept] == [(2, 96), (2, 96), (4, 96), (4, 96)]
+    kept[0].write_bytes(b"")
+    kept[1].write_bytes(content[1][:100])
+    np.save(kept[2], np.ones((5, 96)))
+    np.save(kept[3], np.full((4, 96), np.nan))
+    assert _found(capsys, words) == whole
+    assert sorted(message.partition(" is ")[0] for message in caplog.messages) == sorted(map(str, kept))
+    assert all("is damaged: its " in message for message in caplog.messages)
+    assert [path.read_bytes() for path in kept] == content, "and kept"
+    np.save(kept[3], np.ones((4, 96), np.float32))
+    assert _found(capsys, words) == whole
+
+
+@pytest.mark.slow
 def test_a_person_reads_an_interval_and_no_number(
     folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,12 +45,30 @@ def test_parts_and_a_rerun_make_what_is_missing(
     capsys.readouterr()
     assert main([*asked, str(two), "--seed", "1"]) == 2
     assert "|seed0, and these are of vbench|" in capsys.readouterr().err
+    prompts.write_text("a dog\na cat")
+    assert main([*asked, str(two)]) == 0, "the same prompts in another order"
+    prompts.write_text("a cat\na bird")
+    capsys.readouterr()
+    assert main([*asked, str(two)]) == 2
+    said = capsys.readouterr().err
+    assert "has videos of vbench|videos10:" in said
+    assert said.count("\n") == 1
+    assert {path.name for path in two.iterdir()} == names, "VBench would judge the videos of both lists"
 
 
 @pytest.mark.parametrize(
     ("content", "words", "line"),
     [
         ('[{"prompt": "a"}]', (), "is not a list of entries with prompt_en and dimension"),
+        (
+            '[{"prompt_en": "a red square", "dimension": 5}]',
+            (),
+            "is not a list of entries with prompt_en and dimension",
+        ),
+        ('[{"prompt_en": "a red square", "dimension": [5]}]', (), "is not a list of entries with prompt_en and"),
+        ('[{"prompt_en": 5, "dimension": "scene"}]', (), "is not a list of entries with prompt_en and dimension"),
+        ('{"prompt_en": "a", "dimension": []}', (), "is not a list of entries with prompt_en and dimension"),
+        ("[" * 100_000, (), "is not JSON"),
         ("\n \n", (), "has no prompt"),
         ("this and/or that", (), "cannot be the name of a file"),
         ("x" * 240, (), "is too long for the name of a file"),

@@ -55,6 +55,12 @@ def test_two_results_of_one_dimension_are_refused(tmp_path: Path, capsys: pytest
     (tmp_path / "a.json").write_text('{"scene": 0.5}')
     assert main(["evaluate", "vbench-score", *[str(tmp_path / "a.json")] * 2]) == 2
     assert "scene: has two results" in capsys.readouterr().err
+    (tmp_path / "a.json").write_text('{"scene": 0.5, "color": 0.5, "scene": 0.1}')
+    assert main(["evaluate", "vbench-score", str(tmp_path / "a.json")]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"results={tmp_path / 'a.json'}: scene: has two results; leave one of them in the file\n"
+    )
     assert main(["evaluate", "vbench-score"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
