@@ -85,11 +85,12 @@ def _train(words: Sequence[str], prog: str) -> int:
         if code == EXIT_PREEMPTED:
             raise Preempted(_saved(recipe, run))
         return code
+    from videoar.cluster.ground.library_log import libraries_logged, process_log
     from videoar.pretrain.train import train as train_recipe
 
     met = _examined(options, recipe, world)
     try:
-        with typed_as(weights="init"):
+        with typed_as(weights="init"), libraries_logged(process_log(run, world.rank)):
             train_recipe(recipe, run, world, change=options.change, origin=options.from_ or "", init=options.init)
     except Preempted:
         mark_preempted(run)

@@ -27,8 +27,8 @@ _ANSWER_WITHIN_S = 3600.0
 class TrainTokenizer:
     """Train a tokenizer from a recipe; rerunning the command resumes.
 
-    RUN gets config.yaml, metrics.jsonl, checkpoints, and the weights in RUN/tokenizer. Any field of the recipe can be
-    overridden: `videoar tokenizer train RECIPE --train.steps 1000`.
+    RUN gets config.yaml, metrics.jsonl, checkpoints, logs/ with what libraries log, and the weights in RUN/tokenizer.
+    Any field of the recipe can be overridden: `videoar tokenizer train RECIPE --train.steps 1000`.
 
     Several processes share each batch and give the results of one. Exit codes: 0 done, 1 failed, 2 wrong input, 75
     saved after a signal (run it again).
@@ -87,6 +87,7 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     import torch
 
     from videoar.cluster.cli.commands.tokenizer.start_checks import recorded
+    from videoar.cluster.ground.library_log import libraries_logged, process_log
     from videoar.cluster.ground.preemption import Preempted
     from videoar.cluster.ground.process import mark_preempted
     from videoar.cluster.ground.serialize import to_dict
@@ -106,7 +107,7 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
         join(world, device, _MEET_WITHIN_S, _ANSWER_WITHIN_S)
         peers = Peers(rank=world.rank, size=world.world_size, host=host_group(_ANSWER_WITHIN_S))
     try:
-        with open_random_clips(recipe) as clips, ExitStack() as ours:
+        with libraries_logged(process_log(run, world.rank)), open_random_clips(recipe) as clips, ExitStack() as ours:
             reporter = show = None
             if world.is_first:
                 ours.enter_context(sole_writer(run))
