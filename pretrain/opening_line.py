@@ -31,9 +31,13 @@ def opening_line(recipe: Recipe, parallel: ParallelConfig, devices: Sequence[str
     The time that it takes is not known before the first steps: the progress lines give it.
     """
     parameters = f"{sum(parameter_sizes(recipe.model).values()) / 1e6:,.1f}M parameters"
-    steps = f"steps {step:,} to {recipe.num_steps:,}, resumed" if step else f"{recipe.num_steps:,} steps"
-    cut = layout_words(parallel, len(devices))
+    cut, steps = layout_words(parallel, len(devices)), steps_words(step, recipe.num_steps)
     return f"{recipe.name}: {cut}; {counted(devices)}; {recipe.precision}; {parameters}; {steps}"
+
+
+def steps_words(step: int, of: int) -> str:
+    """The steps of a training, and the one that it goes on from."""
+    return f"steps {step:,} to {of:,}, resumed" if step else f"{of:,} steps"
 
 
 def layout_words(parallel: ParallelConfig, processes: int) -> str:

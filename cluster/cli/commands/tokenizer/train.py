@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     from videoar.cluster.ground.process import mark_preempted
     from videoar.cluster.ground.serialize import to_dict
     from videoar.data_pipeline.tokenizer_clips.batches import open_random_clips
+    from videoar.pretrain.opening_line import device_words
     from videoar.pretrain.parallel.cpu import device_of, host_group, join
     from videoar.pretrain.record.reconstructions import Reconstructions
     from videoar.pretrain.record.tokenizer_reporter import TokenizerReporter
@@ -106,12 +108,14 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     if world.world_size > 1:
         join(world, device, _MEET_WITHIN_S, _ANSWER_WITHIN_S)
         peers = Peers(rank=world.rank, size=world.world_size, host=host_group(_ANSWER_WITHIN_S))
+    devices = peers.gather(device_words(device))
     try:
         with libraries_logged(process_log(run, world.rank)), open_random_clips(recipe) as clips, ExitStack() as ours:
             reporter = show = None
             if world.is_first:
                 ours.enter_context(sole_writer(run))
                 ours.enter_context(recorded(run, recipe))
+                logging.getLogger(__name__).info("%s", _opening_line(recipe, run, devices))
                 reporter = TokenizerReporter(run, recipe.log, to_dict(recipe), recipe.train.save_every)
                 ours.enter_context(reporter)
                 show = Reconstructions(clips, recipe.train, run, reporter=reporter)
@@ -124,3 +128,23 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     if world.is_first:
         say(str(run / WEIGHTS))
     return 0
+
+
+def _opening_line(recipe: TokenizerRecipe, run: Path, devices: Sequence[str]) -> str:
+    """The line before the first step, as of a generator's training; `devices` are those of the processes."""
+    import torch
+
+    from videoar.pretrain.config import ParallelConfig
+    from videoar.pretrain.opening_line import counted, layout_words, steps_words
+    from videoar.tokenizer import VideoTokenizer
+    from videoar.tokenizer.training.checkpoint import saved_folders
+
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in VideoTokenizer(recipe.tokenizer).parameters())
+    saved = saved_folders(run)
+    step = int(saved[-1].name.removeprefix("step-")) if saved else 0
+    cut, train = layout_words(ParallelConfig(), len(devices)), recipe.train
+    return (
+        f"{recipe.name}: {cut}; {counted(devices)}; {train.precision}; {count / 1e6:,.1f}M parameters; "
+        f"{steps_words(step, train.steps)}"
+    )
