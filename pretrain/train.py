@@ -28,6 +28,7 @@ from videoar.pretrain.engine.profile import measured_communication
 from videoar.pretrain.engine.protocol import training_device
 from videoar.pretrain.fine_tuning import ExportedStart, begin_with, check_data, find_weights
 from videoar.pretrain.loss_spikes import LossHistory
+from videoar.pretrain.opening_line import log_opening
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
 from videoar.pretrain.record.tensorboard import check_tensorboard
@@ -78,6 +79,7 @@ def train(
         resumed = resume(recipe, world, root, datasets)
         if world.is_first:
             open_run(folder, given, world)
+        log_opening(recipe, resumed)
         with _loop(recipe, folder, world, datasets, resumed, root, preemption) as run:
             run.note_resumed(resumed)
             while not run.progress.is_over(recipe):

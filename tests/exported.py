@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from hashlib import sha256
 from pathlib import Path
 
 from videoar.pretrain.config import ModelConfig, TextConfig
@@ -26,3 +29,15 @@ def export_folder(folder: Path, model: ModelConfig = MODEL, *shapes: ClipShape) 
     config = ExportConfig(model=model, shapes=sizes, window=2, tokenizer_hash=tokenizer.hash)
     tokenizer.save(folder / "tokenizer")
     return write_export(folder, config, weights.state_dict().items())
+
+
+def as_in_the_hubs_cache(folder: Path, cache: Path) -> Path:
+    """The same folder as huggingface_hub keeps a download: links in snapshots/REVISION to files named by their hash."""
+    snapshot, blobs = cache / "models--me--it" / "snapshots" / ("0" * 40), cache / "models--me--it" / "blobs"
+    blobs.mkdir(parents=True)
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        blob, link = blobs / sha256(file.read_bytes()).hexdigest(), snapshot / file.relative_to(folder)
+        shutil.copyfile(file, blob)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    return snapshot

@@ -8,8 +8,10 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from videoar.cluster.ground.credentials import redact
 from videoar.cluster.ground.errors import InputErrors
 from videoar.cluster.ground.process import World, is_launched
 
@@ -105,6 +107,16 @@ def resume_line(words: Sequence[str], reason: str = "") -> str:
     alone = World.here().world_size == 1
     command = shlex.join(["videoar", *words]) if alone else "run the same command again in every process"
     return f"{reason or 'stopped after a signal'}; to resume: {command}\n"
+
+
+def told_command(prog: str, words: Sequence[str]) -> str:
+    """A command as it was given, for a card that is published: of absolute paths only the last part, and no secrets."""
+    return redact(shlex.join([*prog.split(), *map(_unrooted, words)]))
+
+
+def _unrooted(word: str) -> str:
+    option, equals, value = word.rpartition("=")
+    return option + equals + Path(value).name if Path(value).is_absolute() else word
 
 
 def say_how_to_resume(words: Sequence[str], reason: str) -> None:

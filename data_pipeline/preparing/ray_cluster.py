@@ -12,9 +12,12 @@ from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.library_log import leave_to_the_program
 from videoar.cluster.ground.preemption import signals_held
 from videoar.cluster.ground.process import environment, variable
 from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
+
+leave_to_the_program("ray")
 
 _OBJECT_STORE_BYTES = 80 << 20
 """About the smallest size that Ray accepts: no payload goes through the object store."""

@@ -48,6 +48,7 @@ def export(
     guidance: str | None = None,
     continued_guidance: str | None = None,
     license: str = "",
+    command: str = "",
 ) -> Path:
     """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`.
 
@@ -74,7 +75,7 @@ def export(
         with filled_folder(out, former, last=CONFIG) as writing:
             write_shards(writing, config, ((name, value.to(stored)) for name, value in saved.weights(ema=ema)))
             tokenizer.save(writing / TOKENIZER)
-            write_card(writing, config, recipe, run, license)
+            write_card(writing, config, recipe, run, license, command)
     except SafetensorError as error:  # it names no file
         raise (explained(error, str(out)) or error) from error
     log.info("%s: %s, step %d", out, "the moving average" if ema else "the trained weights", config.provenance.step)

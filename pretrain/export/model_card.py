@@ -29,11 +29,16 @@ def check_license(value: str) -> None:
         raise InputError("license", value, "is not an identifier of a licence on the Hugging Face Hub", remedy)
 
 
-def write_card(folder: Path, config: ExportConfig, recipe: Recipe, run: Path, license: str = "") -> None:
-    """Write README.md into an exported folder; with an empty `license`, it names none."""
+def write_card(
+    folder: Path, config: ExportConfig, recipe: Recipe, run: Path, license: str = "", command: str = ""
+) -> None:
+    """Write README.md into an exported folder; with an empty `license`, it names none.
+
+    `command` is the one that exported the weights, if it was one.
+    """
     sections = (
         _front_matter(config, license),
-        _head(config, num_parameters(folder)),
+        _head(config, num_parameters(folder), command),
         _usage(config, recipe),
         _training(config, recipe, run),
         _results(config, run),
@@ -70,7 +75,7 @@ def _front_matter(config: ExportConfig, license: str) -> str:
     )
 
 
-def _head(config: ExportConfig, parameters: int) -> str:
+def _head(config: ExportConfig, parameters: int, command: str) -> str:
     model, origin = config.model, config.provenance
     which = "moving average of the weights" if origin.ema else "weights"
     return "\n".join(
@@ -80,6 +85,7 @@ def _head(config: ExportConfig, parameters: int) -> str:
             f"A bitwise, next-frame and next-scale video generator (VideoAR): {parameters:,} parameters, "
             f"{model.num_layers} layers of width {model.width}, {model.num_heads} heads, {model.latent_dim} bits a "
             f"token. These are the {which} of run `{origin.run}` after {origin.step} steps.",
+            *(["", f"Exported by `{command}`."] if command else []),
         )
     )
 

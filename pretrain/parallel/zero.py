@@ -11,6 +11,7 @@ import torch.distributed as dist
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from videoar.cluster.ground.library_log import leave_to_the_program
 from videoar.pretrain.checkpoint.fragment import Place
 from videoar.pretrain.checkpoint.holdings import Holding
 from videoar.pretrain.config import Recipe
@@ -18,6 +19,8 @@ from videoar.pretrain.engine.optim import adamw
 from videoar.pretrain.parallel.cuts import cut_of
 from videoar.pretrain.parallel.gradient_norms import OwnedGradients, WholeGradients
 from videoar.pretrain.parallel.mesh import Mesh, ModelParallelUnit
+
+leave_to_the_program("DeepSpeed")
 
 _BUCKET = 50_000_000
 """Most elements that DeepSpeed reduces and gathers at once; it allocates a buffer of this size."""

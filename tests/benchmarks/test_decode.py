@@ -12,6 +12,7 @@ from videoar.benchmarks import decode
 from videoar.benchmarks.cases import Options
 from videoar.benchmarks.decode import CASES, rows
 from videoar.benchmarks.material import model_of
+from videoar.benchmarks.measure import Cost
 from videoar.benchmarks.naive_decode import naive_bits
 from videoar.pretrain.generate.recorded import Recordings, rerun
 from videoar.pretrain.generate.sampler import Sampling, sample_frames
@@ -43,6 +44,48 @@ def test_recorded_passes_are_measured_next_to_others(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(decode, "_recordings", lambda device: Recordings(lambda: rerun))
     (row,) = rows(options)
     assert row["graphs_over_eager"] == row["graphs_s"] / row["wall_s"] > 0
+
+
+def test_passes_alone_are_those_of_sampling() -> None:
+    """The same number of tokens through the model: otherwise the rest of the time is no overhead."""
+    case = CASES["toy"]["64x64 batch 8"]
+    model, seen = VideoAR(case.model).eval(), list[tuple[int, ...]]()
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(tuple(inputs[0].features.shape)))
+    decode._decode(case, model)
+    passes = case.passes + 1
+    assert len(seen) == passes
+    decode._run_model(case, model)
+    assert seen[passes:] == seen[:passes]
+
+
+def test_throughput_ends_where_a_larger_batch_gives_hardly_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curve is seen to be flat at its end, and no batch beyond is paid for."""
+    rates = {1: 1.0, 2: 1.9, 4: 3.0, 8: 3.2}
+    monkeypatch.setattr(decode, "alternate", lambda calls, rounds: {"decode": []})
+    monkeypatch.setattr(
+        decode, "_figures", lambda name, case, *_: {"case": name, "batch": case.batch, "clips_per_s": rates[case.batch]}
+    )
+    found = list(rows(Options(size="toy", patterns=("*throughput",), device=torch.device("cpu"))))
+    assert [(row["subject"], row["clips_per_s"]) for row in found] == [
+        (f"batch {batch}", rate) for batch, rate in rates.items()
+    ]
+
+
+@pytest.mark.parametrize(("beside_s", "hidden"), [(3.0, 0.0), (2.0, 1.0), (2.25, 0.75)])
+def test_shares_are_of_what_they_say(beside_s: float, hidden: float) -> None:
+    """Two seconds of passes and one of the tokenizer: side by side they take three to two."""
+    seconds = {"decode": 2.0, "model": 1.9, "after": 3.0, "beside": beside_s}
+    found = decode._compared({name: [Cost(value, value, value)] for name, value in seconds.items()})
+    assert found["hidden"] == pytest.approx(hidden)
+    assert found["overhead"] == found["process_overhead"] == pytest.approx(0.05)
+
+
+@pytest.mark.slow
+def test_a_tokenizer_decodes_beside_and_after() -> None:
+    """Both ways are whole: the pixels of all latent frames."""
+    (row,) = rows(Options(size="toy", patterns=("*tiny",), repeats=1, device=torch.device("cpu")))
+    assert row["hidden"] == pytest.approx((row["after_s"] - row["beside_s"]) / (row["after_s"] - row["wall_s"]))
+    assert row["overhead"] < 1
 
 
 @pytest.mark.slow

@@ -116,5 +116,10 @@ def test_a_signal_saves_and_exits_75(processes: int, shards: Path, tmp_path: Pat
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate()
     assert process.returncode == EXIT_PREEMPTED, err
+    (opening,) = (line for line in err.splitlines() if line.startswith("debug: "))
+    layout = "1 process; cpu with " if processes == 1 else "2 processes: data 2; 2 x cpu with 1 thread;"
+    assert opening.startswith(f"debug: {layout}")
+    assert opening.endswith("; float32; 0.3M parameters; 100,012 steps")
+    assert err.index(opening) < err.index('"step": ')
     done = metrics.read_text().count("\n")
     assert [path.name for path in (tmp_path / "checkpoints").glob("step-*")] == [f"step-{done:08d}"]

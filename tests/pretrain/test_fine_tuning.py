@@ -26,6 +26,7 @@ from videoar.pretrain.model.pretrained import read_config
 from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
 
+from ..exported import as_in_the_hubs_cache
 from ..forked import workers
 
 pytestmark = pytest.mark.slow
@@ -89,6 +90,17 @@ def test_a_run_begins_with_the_weights_and_resumes(
     assert before[0] < losses(tmp_path / "scratch")[0] - 0.005, "trained weights know more than those of the seed"
     with pytest.raises(InputError, match=r"has not begun from.*leave out --init"):
         train(tuned, tmp_path / "scratch", init=weights)
+
+
+def test_a_download_of_the_hub_is_begun_with(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
+    """Through the command: its files are links out of the folder, to names without a suffix."""
+    snapshot = as_in_the_hubs_cache(weights, tmp_path / "hub")
+    (tmp_path / "tuned.yaml").write_text(to_yaml(tuned))
+    words = ["--run", str(tmp_path / "run"), "--init", str(snapshot)]
+    assert main(["train", str(tmp_path / "tuned.yaml"), *words]) == 0
+    begun, exported = saved(tmp_path / "run", 0), VideoAR.from_pretrained(weights).state_dict()
+    assert all(torch.equal(begun.read(name, "master"), value) for name, value in exported.items())
+    assert len(losses(tmp_path / "run")) == 3
 
 
 @pytest.mark.drill  # engines read any checkpoint: tests/parity has the layouts

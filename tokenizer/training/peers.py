@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -67,6 +68,13 @@ class Peers:
     def agree(self, flag: bool) -> bool:
         """Whether the flag is set on any process."""
         return bool(self._largest(int(flag)))
+
+    def gather(self, value: str) -> list[str]:
+        """What each process gives, in their order."""
+        values: list[Any] = [value] * self.size
+        if self.size > 1:
+            distributed.all_gather_object(values, value, group=self.host)
+        return values
 
     def wait(self) -> None:
         """Return when every process has called this: a launcher ends the others when one of them has ended."""

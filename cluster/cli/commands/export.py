@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import OutFolder, RunFolder, parse
-from videoar.cluster.cli.output import say, warn
+from videoar.cluster.cli.output import say, told_command, warn
 from videoar.cluster.ground.limits import ZeroOrMore
 
 
@@ -56,6 +56,7 @@ def export(words: Sequence[str], prog: str) -> int:
         guidance=options.guidance,
         continued_guidance=options.continued_guidance,
         license=options.license,
+        command=told_command(prog, words),
     )
     warn(untrained_warning(is_trained=was_trained(out / TOKENIZER)))
     say(str(out))

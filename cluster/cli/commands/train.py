@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 class Train:
     """Train a generator through every stage of a recipe; rerunning the command resumes.
 
-    RUN gets config.yaml, environment.json, metrics.jsonl and checkpoints/. If the recipe names no shards, they are
-    prepared in RUN/data first. Any field can be overridden. `videoar train RECIPE --help` lists them all,
-    `videoar train RECIPE --help stages` those of one part:
+    RUN gets config.yaml, environment.json, metrics.jsonl and checkpoints/, and logs/ with what libraries log. If the
+    recipe names no shards, they are prepared in RUN/data first. Any field can be overridden. `videoar train RECIPE
+    --help` lists them all, `videoar train RECIPE --help stages` those of one part:
 
     `videoar train debug --processes 2 --parallel.tensor 2 --stages.video.steps 4`
 
@@ -86,14 +85,12 @@ def _train(words: Sequence[str], prog: str) -> int:
         if code == EXIT_PREEMPTED:
             raise Preempted(_saved(recipe, run))
         return code
-    from videoar.configs.sizes import parameter_summary
+    from videoar.cluster.ground.library_log import libraries_logged, process_log
     from videoar.pretrain.train import train as train_recipe
 
     met = _examined(options, recipe, world)
-    if world.is_first:
-        logging.getLogger(__name__).info("%s: %s", recipe.name, parameter_summary(recipe.model))
     try:
-        with typed_as(weights="init"):
+        with typed_as(weights="init"), libraries_logged(process_log(run, world.rank)):
             train_recipe(recipe, run, world, change=options.change, origin=options.from_ or "", init=options.init)
     except Preempted:
         mark_preempted(run)

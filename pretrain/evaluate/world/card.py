@@ -23,13 +23,17 @@ Figure = Mapping[str, Any]
 Table = list[tuple[str, ...]]
 
 
-def card(report: Mapping[str, Any]) -> str:
-    """The section: each figure with its 95 % interval, chance or a baseline next to it, and the signature."""
+def card(report: Mapping[str, Any], command: str = "") -> str:
+    """The section: each figure with its 95 % interval, chance or a baseline next to it, and the signature.
+
+    `command` is the one that measured them, if it was one.
+    """
     parts = [
         "## The small world",
         f"Held-out scenes, {report['size']}, {report['num_frames']} frames at {report['fps']:g} per second. "
         "Intervals are of 95 %. Figures with equal signatures may be compared:",
         f"`{report['signature']}`",
+        *([f"Measured by `{command}`."] if command else []),
         "### From sentences",
         "Share of what the sentences say that the reader sees in the videos. Chance is a generator that draws scenes "
         "of this world without reading. The last column is the reader on true clips through the tokenizer: the most "

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from videoar.cluster.cli.output import complain, say, say_facts
+from videoar.cluster.cli.output import complain, say, say_facts, told_command
 
 
 def test_results_and_errors_are_apart(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,6 +15,14 @@ def test_results_and_errors_are_apart(capsys: pytest.CaptureFixture[str]) -> Non
     complain(ValueError("two\nlines   of text"))
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("a result\n", "two lines of text\n")
+
+
+def test_a_command_on_a_card_can_be_repeated_and_hides_where_it_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A figure whose command is not known cannot be checked; folders and keys of a machine are nobody's business."""
+    monkeypatch.setenv("HF_TOKEN", "hf_0123456789")
+    words = ["small-world", "--out=/home/me/figures", "/data/my films/a", "--note", "two words", "hf_0123456789"]
+    told = told_command("videoar evaluate world", words)
+    assert told == "videoar evaluate world small-world --out=figures a --note 'two words' ***"
 
 
 FACTS = {

@@ -55,6 +55,34 @@ def test_ucf101_has_its_official_splits_labels_and_words(ucf101: Path) -> None:
     assert class_words("YoYo") == "yo yo"
 
 
+def test_lists_of_the_official_length_are_whole(tmp_path: Path) -> None:
+    """Split 1 has 9,537 videos for training and 3,783 for testing, of 101 classes; a lost line shows in no figure."""
+    classes = [f"Class{first}{second}" for first in "ABCDEFGHIJK" for second in "abcdefghij"][:101]
+    lists: dict[str, list[str]] = {"train": [], "test": []}
+    for number, name in enumerate(classes):
+        (tmp_path / "UCF-101" / name).mkdir(parents=True)
+        for subset, count, groups in (("test", 37 + (number < 46), 7), ("train", 94 + (number < 43), 18)):
+            first = 1 if subset == "test" else 8
+            lists[subset] += [
+                f"{name}/v_{name}_g{first + i % groups:02d}_c{1 + i // groups:02d}.avi" for i in range(count)
+            ]
+    for file in (file for names in lists.values() for file in names):
+        (tmp_path / "UCF-101" / file).write_bytes(b"0")
+    folder = tmp_path / "ucfTrainTestlist"
+    folder.mkdir()
+    (folder / "classInd.txt").write_text("".join(f"{i} {name}\r\n" for i, name in enumerate(classes, 1)))
+    labels = {name: number for number, name in enumerate(classes, 1)}
+    train = "".join(f"{file} {labels[file.partition('/')[0]]}\r\n" for file in lists["train"])
+    (folder / "trainlist01.txt").write_text(train)
+    (folder / "testlist01.txt").write_text("".join(f"{file}\r\n" for file in lists["test"]))
+    for subset, count in (("train", 9537), ("test", 3783)):
+        sources, skipped = list_sources(SourceConfig(kind="ucf101", path=str(tmp_path), subset=subset))  # type: ignore[arg-type]
+        assert not list(skipped)
+        assert [source.path for source in sources] == [f"UCF-101/{file}" for file in lists[subset]]
+        assert len({source.path for source in sources}) == count
+        assert {source.label for source in sources} == set(range(101))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [

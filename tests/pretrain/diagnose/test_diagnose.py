@@ -31,6 +31,13 @@ def test_an_untrained_tokenizer_is_said(tmp_path: Path) -> None:
     assert (first.state, first.found) == ("warn", "is untrained: pictures are noise")
 
 
+def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A person reads the command, not its parts; here it also finds that the shards are gone."""
+    assert main(["diagnose", str(write(tmp_path / "run", healthy()))]) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "is untrained: pictures are noise" in line]
+    assert line.split()[:2] == ["warn", "tokenizer"]
+
+
 def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Scripts ask whether anything fails; a folder that is no run is the user's error."""
     assert main(["diagnose", str(tmp_path)]) == 2

@@ -6,8 +6,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from tests.ended import default_handler, signalled
 from videoar.cluster.entry import main
@@ -15,8 +17,10 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs import debug
 from videoar.data_pipeline.storage.objects import Storage
+from videoar.pretrain.checkpoint.format import Checkpoint, step_name
 from videoar.pretrain.checkpoint.fragment import Fragment
 from videoar.pretrain.checkpoint.holdings import whole_place
+from videoar.pretrain.checkpoint.model import open_model
 from videoar.pretrain.checkpoint.saver import write_checkpoint
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.export import convert
@@ -76,6 +80,33 @@ def test_the_exported_weights_are_those_asked_for(
     expected = _model(RECIPE, seed).state_dict()
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+
+
+def test_another_reader_opens_the_files(run: Path, tmp_path: Path) -> None:
+    """Weights that only our own code can open are lost with it: JSON and the safetensors library are enough."""
+    folder = export(run, tmp_path / "out")
+    places = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
+    found = {}
+    for file in set(places.values()):
+        with safe_open(folder / file, framework="pt") as tensors:
+            found |= {name: (file, tensors.get_tensor(name)) for name in tensors.keys()}
+    expected = _model(RECIPE, 120).state_dict()
+    assert {name: file for name, (file, _) in found.items()} == places
+    assert found.keys() == expected.keys()
+    for name, (_, value) in found.items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, expected[name]), name
+
+
+def test_the_export_makes_the_videos_of_the_checkpoint(run: Path, tmp_path: Path) -> None:
+    """What was watched during training is what others get, frame for frame."""
+    published = VideoPipeline.from_pretrained(export(run, tmp_path / "out", 5, which="trained"), device="cpu")
+    saved = Checkpoint(Storage.open(str(run / "checkpoints")).child(step_name(5)))
+    model = open_model(RECIPE.model, saved, ema=False)
+    watched = VideoPipeline(model, open_tokenizer(RECIPE.tokenizer), published.config)
+    request = {"prompt": "a red square", "num_frames": 5, "seed": 3}
+    assert np.array_equal(watched(**request).frames, published(**request).frames)
+    assert not np.array_equal(published(**request).frames, published(**{**request, "seed": 4}).frames)
 
 
 def test_a_licence_is_named_and_an_untrained_tokenizer_is_said(

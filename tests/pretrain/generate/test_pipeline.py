@@ -15,6 +15,8 @@ from videoar.pretrain.config import TextConfig
 from videoar.pretrain.generate import Request, Video, VideoPipeline
 from videoar.pretrain.generate.conditions import TextSide
 from videoar.pretrain.generate.continuation import encode_history, given_frames
+from videoar.pretrain.generate.decoder import CachedDecoder
+from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.generate.video import save_mp4, to_frames
 from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
@@ -260,3 +262,40 @@ def test_what_is_cut_off_a_picture_is_told(tmp_path: Path, caplog: pytest.LogCap
     caplog.clear()
     pipeline(prompt="a", num_frames=5, image=np.zeros((64, 64, 3), np.uint8))
     assert not caplog.messages
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("dtype", "tolerance", "share"), [(torch.float32, 1e-2, 0.995), (torch.bfloat16, 0.1, 0.97)])
+def test_a_gpu_makes_what_a_cpu_makes(folder: Path, dtype: torch.dtype, tolerance: float, share: float) -> None:
+    """The logits of a frame are near those of the CPU in float32, and nearly all bits drawn from them are the same."""
+    text, how = [np.arange(1, 6)], {"num_frames": 3, "window": 2, "seeds": (0,)}
+    sampling = Sampling(guidance=Guidance.constant(3.0))
+    places = {"cpu": torch.float32, "cuda": dtype}
+    bits, logits = {}, {}
+    for device, of_device in places.items():
+        model = VideoPipeline.from_pretrained(folder, device=device, dtype=of_device).model
+        assert model.input.weight.dtype == of_device
+        frames = list(sample_frames(model, SCHEDULE, text, sampling, **how))
+        bits[device] = torch.stack([frame.bits for frame in frames]).cpu()
+        decoder = CachedDecoder(model, SCHEDULE, text, num_frames=1, window=2)
+        generator = torch.Generator().manual_seed(0)
+        features = torch.randn(1, SCHEDULE.tokens_per_frame, model.config.latent_dim, generator=generator)
+        with torch.inference_mode():
+            logits[device] = decoder.frame_logits(features.to(device)).float().cpu()
+    scale = logits["cpu"].abs().max()
+    assert (logits["cuda"] - logits["cpu"]).abs().max() <= tolerance * scale
+    assert (bits["cuda"][0] == bits["cpu"][0]).float().mean() >= share
+    assert bits["cuda"].float().mean() == pytest.approx(float(bits["cpu"].float().mean()), abs=0.1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_takes_bf16_unless_told(folder: Path) -> None:
+    """Frames of the published call, from weights in bf16; the tokenizer stays in float32."""
+    pipeline = VideoPipeline.from_pretrained(folder)
+    assert (pipeline.model.input.weight.device.type, pipeline.model.input.weight.dtype) == ("cuda", torch.bfloat16)
+    assert {parameter.dtype for parameter in pipeline.tokenizer.parameters()} == {torch.float32}
+    video = pipeline("a boat", num_frames=5, seed=1)
+    assert video.frames.shape == (5, 32, 32, 3)
+    assert np.array_equal(video.frames, pipeline("a boat", num_frames=5, seed=1).frames)

@@ -30,6 +30,22 @@ def test_an_mp4_decodes_back(tmp_path: Path, height: int, width: int) -> None:
     assert np.abs(decoded[:, :height, :width].astype(int) - frames).max() <= 6
 
 
+def test_another_reader_sees_the_same_frames(tmp_path: Path) -> None:
+    """PyAV reads what PyAV wrote; a player is another program."""
+    cv2 = pytest.importorskip("cv2")
+    frames = _ramp(9, 32, 48)
+    frames[..., 0] = 255 - frames[..., 0]
+    film = cv2.VideoCapture(str(save_mp4(frames, tmp_path / "x.mp4", 7.5)))
+    assert film.isOpened()
+    assert film.get(cv2.CAP_PROP_FPS) == pytest.approx(7.5)
+    read = []
+    while (found := film.read())[0]:
+        read.append(found[1][..., ::-1])  # BGR
+    film.release()
+    assert np.stack(read).shape == frames.shape
+    assert np.abs(np.stack(read).astype(int) - frames).max() <= 12, "both convert the colours, each with its rounding"
+
+
 def test_fit_covers_and_crops_at_the_centre() -> None:
     """Stretching instead of cropping would move the edge away from the middle column."""
     frames = np.zeros((2, 40, 100, 3), np.uint8)

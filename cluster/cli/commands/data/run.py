@@ -64,6 +64,7 @@ def _run(words: Sequence[str], prog: str) -> int:
     options, named, _ = parse_with_recipe(RunData, words, prog)
     recipe = for_pretraining(named)
     from videoar.cluster.cli.plan_summary import tokenizer_warning
+    from videoar.cluster.ground.library_log import libraries_logged, process_log
     from videoar.cluster.ground.preemption import Preemption
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.preparing.part import Part
@@ -74,6 +75,7 @@ def _run(words: Sequence[str], prog: str) -> int:
     if options.doctor:
         _examine(output)
     warn(tokenizer_warning(recipe.data))
+    log = process_log(Path(output), part.number - 1 if part else 0)  # a store has none: lines are on stderr
     last: dict[str, object] = {}
     began = time.monotonic()
     with ProgressLine("data") as line:
@@ -83,7 +85,7 @@ def _run(words: Sequence[str], prog: str) -> int:
             line(now.num_done, now.num_clips, _figures(now))
 
         # Ray prints messages about dead workers to stdout. After a signal, committed shards are kept.
-        with redirect_stdout(sys.stderr), Preemption(_STOP_WITHIN_S):
+        with redirect_stdout(sys.stderr), Preemption(_STOP_WITHIN_S), libraries_logged(log):
             made = prepare(
                 recipe.data,
                 output,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
-from videoar.cluster.cli.output import in_json, say
+from videoar.cluster.cli.output import in_json, say, told_command
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
 from videoar.cluster.ground.limits import Limits, OneOrMore, Scenes, Temperature, TopP
@@ -81,9 +81,10 @@ def world(words: Sequence[str], prog: str) -> int:
         pipeline = VideoPipeline.from_pretrained(options.weights)
         with ProgressLine("evaluate world") as progress:
             found = evaluate_world(pipeline, plan, _teller(progress))
+    section = card(found.report, told_command(prog, words))
     if options.out is not None:
-        _write(options.out, found)
-    say(json.dumps(found.report) if in_json(options.json) else card(found.report))
+        _write(options.out, found, section)
+    say(json.dumps(found.report) if in_json(options.json) else section)
     return 0
 
 
@@ -112,17 +113,16 @@ def _check_out(folder: Path, *, force: bool) -> None:
         raise InputError("out", folder, "holds an evaluation", "name another folder, or add --force to replace it")
 
 
-def _write(folder: Path, found: WorldEvaluation) -> None:
+def _write(folder: Path, found: WorldEvaluation, section: str) -> None:
     """The report, the section of a model card, and pictures and a film of some clips."""
     from videoar.data_pipeline.encoding.pictures import contact_sheet, save_png
-    from videoar.pretrain.evaluate.world.card import card
     from videoar.pretrain.evaluate.world.plan import GIVEN
     from videoar.pretrain.generate.panels import one_below_the_other, side_by_side
     from videoar.pretrain.generate.video import save_mp4
 
     with filled_folder(folder, WRITTEN, last=REPORT) as writing:
         (writing / REPORT).write_text(json.dumps(found.report) + "\n")
-        (writing / CARD).write_text(card(found.report))
+        (writing / CARD).write_text(section)
         save_png(contact_sheet([clip for _, clip in found.examples.prompts]), writing / PROMPTS)
         rows = found.examples.continued
         save_png(contact_sheet([clip for row in rows for clip in row]), writing / CONTINUED)

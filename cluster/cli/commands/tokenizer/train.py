@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ _ANSWER_WITHIN_S = 3600.0
 class TrainTokenizer:
     """Train a tokenizer from a recipe; rerunning the command resumes.
 
-    RUN gets config.yaml, metrics.jsonl, checkpoints, and the weights in RUN/tokenizer. Any field of the recipe can be
-    overridden: `videoar tokenizer train RECIPE --train.steps 1000`.
+    RUN gets config.yaml, metrics.jsonl, checkpoints, logs/ with what libraries log, and the weights in RUN/tokenizer.
+    Any field of the recipe can be overridden: `videoar tokenizer train RECIPE --train.steps 1000`.
 
     Several processes share each batch and give the results of one. Exit codes: 0 done, 1 failed, 2 wrong input, 75
     saved after a signal (run it again).
@@ -87,10 +88,12 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     import torch
 
     from videoar.cluster.cli.commands.tokenizer.start_checks import recorded
+    from videoar.cluster.ground.library_log import libraries_logged, process_log
     from videoar.cluster.ground.preemption import Preempted
     from videoar.cluster.ground.process import mark_preempted
     from videoar.cluster.ground.serialize import to_dict
     from videoar.data_pipeline.tokenizer_clips.batches import open_random_clips
+    from videoar.pretrain.opening_line import device_words
     from videoar.pretrain.parallel.cpu import device_of, host_group, join
     from videoar.pretrain.record.reconstructions import Reconstructions
     from videoar.pretrain.record.tokenizer_reporter import TokenizerReporter
@@ -105,12 +108,14 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     if world.world_size > 1:
         join(world, device, _MEET_WITHIN_S, _ANSWER_WITHIN_S)
         peers = Peers(rank=world.rank, size=world.world_size, host=host_group(_ANSWER_WITHIN_S))
+    devices = peers.gather(device_words(device))
     try:
-        with open_random_clips(recipe) as clips, ExitStack() as ours:
+        with libraries_logged(process_log(run, world.rank)), open_random_clips(recipe) as clips, ExitStack() as ours:
             reporter = show = None
             if world.is_first:
                 ours.enter_context(sole_writer(run))
                 ours.enter_context(recorded(run, recipe))
+                logging.getLogger(__name__).info("%s", _opening_line(recipe, run, devices))
                 reporter = TokenizerReporter(run, recipe.log, to_dict(recipe), recipe.train.save_every)
                 ours.enter_context(reporter)
                 show = Reconstructions(clips, recipe.train, run, reporter=reporter)
@@ -123,3 +128,23 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     if world.is_first:
         say(str(run / WEIGHTS))
     return 0
+
+
+def _opening_line(recipe: TokenizerRecipe, run: Path, devices: Sequence[str]) -> str:
+    """The line before the first step, as of a generator's training; `devices` are those of the processes."""
+    import torch
+
+    from videoar.pretrain.config import ParallelConfig
+    from videoar.pretrain.opening_line import counted, layout_words, steps_words
+    from videoar.tokenizer import VideoTokenizer
+    from videoar.tokenizer.training.checkpoint import saved_folders
+
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in VideoTokenizer(recipe.tokenizer).parameters())
+    saved = saved_folders(run)
+    step = int(saved[-1].name.removeprefix("step-")) if saved else 0
+    cut, train = layout_words(ParallelConfig(), len(devices)), recipe.train
+    return (
+        f"{recipe.name}: {cut}; {counted(devices)}; {train.precision}; {count / 1e6:,.1f}M parameters; "
+        f"{steps_words(step, train.steps)}"
+    )

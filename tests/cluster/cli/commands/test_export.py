@@ -25,5 +25,6 @@ def test_options_reach_the_export(
     words += ["--guidance", "6", "--continued-guidance", "1"]
     assert main(["export", "runs/x", str(tmp_path), *words]) == 0
     options = {"which": "average", "dtype": "bf16", "guidance": "6", "continued_guidance": "1", "license": "mit"}
-    assert asked == [Path("runs/x"), tmp_path, 7, options]
+    told = f"videoar export runs/x {tmp_path.name} {' '.join(words)}"
+    assert asked == [Path("runs/x"), tmp_path, 7, options | {"command": told}]
     assert capsys.readouterr() == (f"{tmp_path}\n", "")

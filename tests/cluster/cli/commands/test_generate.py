@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.decoded import decoded
-from tests.exported import MODEL, clip_shape, export_folder
+from tests.exported import MODEL, as_in_the_hubs_cache, clip_shape, export_folder
 from videoar.cluster.entry import main
 
 
@@ -223,3 +223,35 @@ def test_a_run_is_not_weights_and_the_command_is_named(
     (tmp_path / "runs/my run/tokenizer").mkdir()
     assert main(["evaluate", "world", "runs/my run"]) == 2
     assert "give the weights of a generator" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("more", "told"), [((), True), (("--long", "sliding"), False)])
+def test_a_video_longer_than_any_clip_of_training_is_told(
+    weights: str, more: tuple[str, ...], told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is made, of positions that were never trained: whoever has not asked for that must know."""
+    words = ["--prompt", "a", "--size", "32x32", "--num-frames", "13", "--out", str(tmp_path / "x.mp4"), *more]
+    assert main(["generate", weights, *words]) == 0
+    assert ("13 frames of 32x32: clips of training had at most 9; " in caplog.text) == told
+    assert len(decoded(tmp_path / "x.mp4")) == 13
+
+
+def test_bf16_on_a_cpu(weights: str, tmp_path: Path) -> None:
+    """The numbers that a GPU computes with can be looked at without one; they are not those of float32."""
+    words = ["--prompt", "a boat", "--size", "32x32", "--num-frames", "5", "--out"]
+    for name in ("float32", "bf16"):
+        assert main(["generate", weights, *words, str(tmp_path / f"{name}.mp4"), "--dtype", name]) == 0
+    frames = [decoded(tmp_path / f"{name}.mp4").astype(int) for name in ("float32", "bf16")]
+    assert frames[0].shape == frames[1].shape == (5, 32, 32, 3)
+    assert np.abs(frames[0] - frames[1]).max() > 0
+
+
+def test_a_download_of_the_hub_is_a_folder_of_weights(weights: str, tmp_path: Path) -> None:
+    """Its files are links out of the folder, to names without a suffix."""
+    snapshot = as_in_the_hubs_cache(Path(weights), tmp_path / "hub")
+    words = ["--prompt", "a boat", "--size", "32x32", "--num-frames", "5", "--format", "frames", "--out"]
+    for name, folder in (("folder", weights), ("cache", str(snapshot))):
+        assert main(["generate", folder, *words, str(tmp_path / name)]) == 0
+    made = [[path.read_bytes() for path in sorted((tmp_path / name).iterdir())] for name in ("folder", "cache")]
+    assert made[0] == made[1]
+    assert len(made[0]) == 5

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from videoar.cluster.entry import main
 from videoar.cluster.ground import launch as launching
 from videoar.cluster.ground.process import World
+from videoar.pretrain import train as training
 
 
 def test_workers_get_the_same_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +32,16 @@ def test_a_layout_that_does_not_fit_starts_no_process(tmp_path: Path, capsys: py
     words = ["--run", str(tmp_path), "--processes", "3", "--parallel.tensor", "2"]
     assert main(["train", "debug", *words]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_libraries_log_is_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of eight processes' libraries bury the one that says why a run stopped."""
+
+    def train(recipe: object, folder: Path, *_: object, **__: object) -> None:
+        folder.mkdir()
+        logging.getLogger("loud.library").warning("fused kernels are missing")
+
+    monkeypatch.setattr(training, "train", train)
+    assert main(["train", "debug", "--run", str(tmp_path / "run")]) == 0
+    (line,) = (tmp_path / "run" / "logs" / "process-0.log").read_text().splitlines()
+    assert line.endswith("WARNING loud.library: fused kernels are missing")

@@ -83,7 +83,8 @@ def test_weights_that_learned_nothing_are_near_chance(pipeline: VideoPipeline) -
     assert heard[-1] == ("continuation to 21 frames", 2, 2)
     assert len(found.examples.prompts) == len(found.examples.continued) == 4
     assert evaluate_world(pipeline, plan).report == found.report
-    section = card(found.report)
+    section = card(found.report, "videoar evaluate world w")
+    assert "Measured by `videoar evaluate world w`." in section
     assert found.report["signature"] in section
     assert f"{100 * prompts['colour']['value']:.1f} % [" in section
     assert "twice the length of training" in section

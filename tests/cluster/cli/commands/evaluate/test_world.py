@@ -30,7 +30,10 @@ def test_a_line_of_json_and_a_folder_to_look_at(
     assert main([*asked, "--out", str(out)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert json.loads((out / "report.json").read_text()) == report
-    assert report["signature"] in (out / "card.md").read_text()
+    section = (out / "card.md").read_text()
+    assert report["signature"] in section
+    command = f"videoar evaluate world {Path(weights).name} --prompts 1 --clips 1 --seed 3 --out figures"
+    assert f"Measured by `{command}`." in section
     assert "|prompts1+1|clips1|" in report["signature"]
     with av.open(str(out / "continued.mp4")) as film:
         stream = film.streams.video[0]

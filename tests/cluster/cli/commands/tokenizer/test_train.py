@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import signal
 import time
 from dataclasses import replace
@@ -22,11 +24,14 @@ from .....forked import PATIENCE_S, command, run_command
 
 @pytest.mark.slow
 def test_a_tokenizer_is_trained_and_measured(
-    recipe: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What `tokenizer train` writes is what the other commands and recipes open."""
+    """What `tokenizer train` writes is what the other commands and recipes open; a line says what it does."""
     run = tmp_path / "run"
-    assert main(["tokenizer", "train", str(recipe), "--run", str(run)]) == 0
+    with caplog.at_level(logging.INFO):
+        assert main(["tokenizer", "train", str(recipe), "--run", str(run)]) == 0
+    opening = r": 1 process; cpu with \d+ threads?; float32; [\d.]+M parameters; 2 steps$"
+    assert len(re.findall(opening, caplog.text, re.MULTILINE)) == 1
     assert capsys.readouterr().out.splitlines() == [f"{run}/tokenizer"]
     asked = [str(run / "tokenizer"), str(clips), "--size", "32x32", "--num-frames", "5"]
     assert main(["tokenizer", "evaluate", *asked]) == 0
