@@ -15,7 +15,7 @@ from tyro.conf import Positional
 
 from videoar.cluster.cli.optional_values import optional_values
 from videoar.cluster.cli.output import HELP
-from videoar.cluster.ground.checks import check_fields, short
+from videoar.cluster.ground.checks import check_fields, for_an_option, short
 from videoar.cluster.ground.errors import InputError, InputErrors
 from videoar.cluster.ground.overrides import Flags, override, split_flags, unknown_flag
 
@@ -206,12 +206,11 @@ def _parse_quietly(command: type[Command], words: Sequence[str], prog: str, flag
 
 
 def _check(options: object) -> None:
-    """InputError for a value outside its limits. Files say null for no value; a command line leaves the option out."""
+    """InputError for a value outside its limits."""
     try:
         check_fields(options, "")
     except InputError as error:
-        remedy = error.remedy.replace(", or null", ", or leave it out")
-        raise InputError(error.field, error.value, error.problem, remedy) from error
+        raise InputError(error.field, error.value, error.problem, for_an_option(error.remedy)) from error
 
 
 def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputError:

@@ -77,6 +77,14 @@ def types_of(cls: type, *, limits: bool = True) -> dict[str, Any]:
     return typing.get_type_hints(cls, include_extras=limits)
 
 
+_OR_NULL = ", or null"
+
+
+def for_an_option(remedy: str) -> str:
+    """The remedy of a field as that of an option: files say null for no value, a person leaves the option out."""
+    return remedy.replace(_OR_NULL, ", or leave it out")
+
+
 def check_value(kind: Any, value: Any, field: str, or_null: str = "") -> None:
     """InputError unless a value is of a type and inside its limits; items of tuples are checked one by one."""
     if get_origin(kind) is Annotated:
@@ -89,7 +97,7 @@ def check_value(kind: Any, value: Any, field: str, or_null: str = "") -> None:
         raise InputError(field, short(value), *_wrong_type(kind, value))
     elif is_union(kind) and value is not None:
         choices = [part for part in get_args(kind) if part is not types.NoneType and fits(part, value)]
-        check_value(choices[0], value, field, ", or null" if types.NoneType in get_args(kind) else "")
+        check_value(choices[0], value, field, _OR_NULL if types.NoneType in get_args(kind) else "")
     elif get_origin(kind) is tuple:
         for index, (part, item) in enumerate(zip(parts_of(kind, len(value)), value, strict=True)):
             check_value(part, item, f"{field}.{index}")

@@ -7,6 +7,8 @@ import os
 import re
 import resource
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from videoar.cluster.ground.errors import InputError, Stopped, StoreError
@@ -82,3 +84,16 @@ def _number_in_text(error: Exception) -> int | None:
     found = _NUMBER.search(str(error))
     number = int(found[1]) if found else None
     return number if number and os.strerror(number) in str(error) else None
+
+
+@contextmanager
+def explain_full_disk(place: str) -> Iterator[None]:
+    """One line for a full or read-only disk, for a place that may not be written, and for too many open files."""
+    try:
+        yield
+    except (FileExistsError, StoreError):
+        raise
+    except OSError as error:
+        if (line := explained(error, place)) is None:
+            raise
+        raise line from error

@@ -17,12 +17,13 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from videoar.cluster.ground.surroundings import explain_full_disk
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeError
 from videoar.data_pipeline.planning.examine import Examined
 from videoar.data_pipeline.planning.findings import fields_of, from_json, to_json
 from videoar.data_pipeline.sources.source import Source, current_etag
-from videoar.data_pipeline.storage.objects import Storage, explain_full_disk
+from videoar.data_pipeline.storage.objects import Storage
 
 _VERSION = b"videoar plan 1  "
 _NAME = ".examined"

@@ -11,6 +11,7 @@ from typing import IO
 
 import torch
 
+from videoar.cluster.ground.surroundings import explain_full_disk
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
@@ -20,7 +21,7 @@ from videoar.data_pipeline.planning.choose import Clip
 from videoar.data_pipeline.planning.stored_plan import Plan, read_plan
 from videoar.data_pipeline.shards.commits import Commit, Unit, find_commit, write_commit
 from videoar.data_pipeline.shards.writer import ShardWriter
-from videoar.data_pipeline.storage.objects import Storage, explain_full_disk
+from videoar.data_pipeline.storage.objects import Storage
 from videoar.tokenizer import VideoTokenizer
 
 

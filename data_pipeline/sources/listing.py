@@ -102,7 +102,11 @@ def naming_all(field: str, count: int) -> Iterator[None]:
         below = ", ".join(path.relative_to(gap).as_posix() for path in paths if path != gap)
         problem = f"is not there, and all {count} sources read {f'what is in it ({below})' if below else 'it'}"
         option = f"--{field.replace('_', '-')} DIR"
-        remedy = f"make it, or link to it, or give one folder that holds the clips of all: {option}"
+        if len(paths) > 1:
+            option = option.replace(".all.", ".NAME.")
+        remedy = (
+            f"make it, or link to it, or give {'each its folder' if len(paths) > 1 else 'another folder'}: {option}"
+        )
         raise InputError(field, _as_typed(gap, several.errors[0]), problem, remedy) from several
 
 

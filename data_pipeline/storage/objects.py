@@ -16,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.extras import install
-from videoar.cluster.ground.surroundings import explained
+from videoar.cluster.ground.surroundings import explain_full_disk
 from videoar.data_pipeline.storage import s3
 from videoar.data_pipeline.storage.local import UNFINISHED_NAME, write_local
 
@@ -246,16 +246,3 @@ def _explain_errors(url: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise StoreError(url, f"failed ({reason})", "check the address, then run the same command again") from error
-
-
-@contextmanager
-def explain_full_disk(place: str) -> Iterator[None]:
-    """One line for a full or read-only disk, for a place that may not be written, and for too many open files."""
-    try:
-        yield
-    except (FileExistsError, StoreError):
-        raise
-    except OSError as error:
-        if (line := explained(error, place)) is None:
-            raise
-        raise line from error

@@ -18,11 +18,11 @@ pytestmark = pytest.mark.slow
         (("data", "plan", "ucf101_l", "--output", "o", "--data.tokenizer.path", "tiny"), "--data.tokenizer.path DIR"),
         (
             ("data", "plan", "ucf101_l", "--output", "o", "--data.tokenizer.path", "demo"),
-            "data.datasets.ucf101.source.path=data/ucf101: ",
+            "data.datasets.all.source.path=data: is not there, and all 2 sources read what is in it (ucf101)",
         ),
         (
             ("data", "plan", "t2v_4b", "--output", "o", "--data.tokenizer.path", "demo"),
-            "data.datasets.images256.source.path=data/images: is not a folder",
+            "data.datasets.all.source.path=data: is not there, and all 7 sources read what is in it (images, videos",
         ),
     ],
 )
@@ -46,4 +46,4 @@ def test_a_run_that_took_no_step_may_be_corrected(
     monkeypatch.chdir(tmp_path)
     assert main(["train", "ucf101_l"]) == 2
     assert main(["train", "ucf101_l", "--data.tokenizer.path", "demo"]) == 2
-    assert "data.datasets.ucf101.source.path" in capsys.readouterr().err
+    assert "data.datasets.all.source.path" in capsys.readouterr().err

@@ -169,7 +169,7 @@ def _weights(pipeline: VideoPipeline) -> dict[str, object]:
 
 def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options: Generate) -> None:
     """Make one batch after another, with progress over all of them; then the paths, and how long it took."""
-    from videoar.data_pipeline.storage.objects import explain_full_disk
+    from videoar.cluster.ground.surroundings import explain_full_disk
     from videoar.pretrain.generate.files import made_of, make, total_passes
     from videoar.pretrain.generate.prompts import record
 

@@ -63,6 +63,7 @@ def _damage(raw: Path) -> None:
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+@pytest.mark.drill
 def test_a_listing_may_be_stale_both_ways(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stores list late. A commit not listed yet is found by name, not made twice; one listed but gone is made again."""
     data, out = config(shapes(num_clips=12)), str(tmp_path / "out")

@@ -49,7 +49,9 @@ def test_a_folder_that_is_missing_above_all_paths_is_told_once(
     assert re.match(
         rf"{field}.source.path={path}: is not there, and all \d sources read {re.escape(what)}; make it,", line
     )
-    assert line.endswith(f" give one folder that holds the clips of all: --{field}.source.path DIR\n")
+    option = f"--{field}.source.path DIR\n"
+    several = "each its folder: " + option.replace(".all.", ".NAME.")
+    assert line.endswith(f", or give {several}" if "," in what else f", or give another folder: {option}")
     assert line.count("\n") == 1
 
 

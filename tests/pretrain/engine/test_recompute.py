@@ -58,7 +58,9 @@ print(json.dumps({"graphs": steps, "kept": kept(model, 0, 512) - less}))
 """
 
 
-@pytest.mark.parametrize("mode", ["none", "selective", "full"])
+@pytest.mark.parametrize(
+    "mode", [*(pytest.param(mode, marks=pytest.mark.drill) for mode in ("none", "full")), "selective"]
+)
 def test_blocks_compile_once_and_keep_what_the_budget_counts(mode: str) -> None:
     """All blocks and all packs of a stage share two graphs: a pack's plan must not compile them again."""
     done = subprocess.run(

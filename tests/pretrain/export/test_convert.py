@@ -62,7 +62,10 @@ def _save(run: Path, step: int, *, ema: bool = True) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("run")
     (run / "config.yaml").write_text(to_yaml(RECIPE))
-    lines = [{"step": step, "loss": 0.69 - step / 100, "bit_accuracy": 0.5 + step / 100} for step in range(20)]
+    lines = [
+        {"step": step, "stage": "images", "loss": 0.69 - step / 100, "bit_accuracy": 0.5 + step / 100}
+        for step in range(20)
+    ]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for step in (5, 20):
         _save(run, step)

@@ -47,7 +47,7 @@ def make_folder(
 
     `suite` begins the signature that OUT.json records.
     """
-    from videoar.data_pipeline.storage.objects import explain_full_disk
+    from videoar.cluster.ground.surroundings import explain_full_disk
     from videoar.pretrain.evaluate.made_videos.folder import claim_folder, in_part, list_signature
     from videoar.pretrain.evaluate.signature import sampling_signature, weights_signature
 
