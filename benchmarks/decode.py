@@ -31,7 +31,7 @@ from videoar.benchmarks.peak_memory import peak_growth
 from videoar.configs.sizes import SIZES
 from videoar.pretrain.config import ModelConfig
 from videoar.pretrain.generate.recorded import Recordings
-from videoar.pretrain.generate.sampler import LatentFrame, OpenPasses, Sampling, enqueued, sample_frames
+from videoar.pretrain.generate.sampler import LatentFrame, OpenPasses, Sampling, VideoPlan, enqueued, sample_frames
 from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
 from videoar.tokenizer import VideoTokenizer
@@ -221,7 +221,12 @@ def _sampled(case: DecodeCase, model: VideoAR, open_passes: OpenPasses = enqueue
 
 def _run_model(case: DecodeCase, model: VideoAR) -> None:
     """The passes of the same clips through the model, without what is between them."""
-    run_model_alone(model, ScaleSchedule.named(case.schedule), _text(case), SAMPLING, **_settings(case))
+    schedule, text = ScaleSchedule.named(case.schedule), list(_text(case))
+    run_model_alone(
+        VideoPlan(
+            model=model, schedule=schedule, text=text, negative=None, sampling=SAMPLING, start=0, **_settings(case)
+        )
+    )
 
 
 def _with_tokenizer(case: DecodeCase, model: VideoAR, tokenizer: VideoTokenizer, way: DecodesFrames) -> None:

@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 from torch import Tensor
 
 from videoar.pretrain.generate.background import decoded
-from videoar.pretrain.generate.sampler import Accumulation, LatentFrame, Sampling, VideoPlan
-from videoar.pretrain.model import VideoAR
+from videoar.pretrain.generate.sampler import Accumulation, LatentFrame, VideoPlan
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.scales import ScaleSchedule
 
 
 @torch.inference_mode()
-def run_model_alone(
-    model: VideoAR,
-    schedule: ScaleSchedule,
-    text: Int64[np.ndarray, "b m"],
-    sampling: Sampling,
-    *,
-    num_frames: int,
-    window: int,
-    seeds: Sequence[int],
-) -> None:
+def run_model_alone(plan: VideoPlan) -> None:
     """The passes of `sample_frames` on given inputs: nothing is sampled, looked up, summed or resized between them."""
-    assert model.config.history == "scales", "context tokens are not given here"
-    state = Accumulation(model, schedule, len(text))
-    features = [state.feature(scale) for scale in range(schedule.num_scales)]
-    plan = VideoPlan(
-        model=model,
-        schedule=schedule,
-        text=list(text),
-        negative=None,
-        sampling=sampling,
-        num_frames=num_frames,
-        window=window,
-        seeds=seeds,
-        start=0,
-    )
+    assert plan.model.config.history == "scales", "context tokens are not given here"
+    state = Accumulation(plan.model, plan.schedule, len(plan.text))
+    features = [state.feature(scale) for scale in range(plan.schedule.num_scales)]
     decoder = plan.decoder()
-    for _ in range(num_frames):
+    for _ in range(plan.num_frames):
         for scale, feature in enumerate(features):
             decoder.scale_logits(scale, feature)
         decoder.advance()

@@ -15,7 +15,7 @@ from dataclasses import replace
 from videoar.configs import small_world
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
-from videoar.pretrain.config import LogConfig, MixturePart, OptimizerConfig, Recipe, StageConfig
+from videoar.pretrain.config import LogConfig, MixturePart, OptimizerConfig, Recipe
 from videoar.tokenizer.config import ClipBucket
 
 SIZE, FRAMES = "128x128", 9
@@ -39,15 +39,12 @@ def recipe() -> Recipe:
             actors=2,
         ),
         stages=(
-            StageConfig(
+            replace(
+                last,
                 name="fine",
                 mixture=(MixturePart(dataset="images"), MixturePart(dataset="clips", weight=3.0)),
                 steps=300,
-                tokens_per_pack=last.tokens_per_pack,
-                batch=last.batch,
                 learning_rate=last.learning_rate / 3,
-                window=last.window,
-                p_mask=last.p_mask,
             ),
         ),
         optimizer=OptimizerConfig(warmup_steps=20, ema_decay=0.99),

@@ -30,17 +30,19 @@ def opening_line(recipe: Recipe, parallel: ParallelConfig, devices: Sequence[str
 
     The time that it takes is not known before the first steps: the progress lines give it.
     """
-    parameters = f"{sum(parameter_sizes(recipe.model).values()) / 1e6:,.1f}M parameters"
-    cut, steps = layout_words(parallel, len(devices)), steps_words(step, recipe.num_steps)
-    return f"{recipe.name}: {cut}; {counted(devices)}; {recipe.precision}; {parameters}; {steps}"
+    parameters, cut = sum(parameter_sizes(recipe.model).values()), cut_words(parallel, len(devices))
+    return in_a_line(recipe.name, cut, devices, recipe.precision, parameters, step, recipe.num_steps)
 
 
-def steps_words(step: int, of: int) -> str:
-    """The steps of a training, and the one that it goes on from."""
-    return f"steps {step:,} to {of:,}, resumed" if step else f"{of:,} steps"
+def in_a_line(
+    name: str, cut: str, devices: Sequence[str], precision: str, parameters: int, step: int, num_steps: int
+) -> str:
+    """The line, of a generator's training or a tokenizer's; `cut` says how processes share it, as `cut_words`."""
+    steps = f"steps {step:,} to {num_steps:,}, resumed" if step else f"{num_steps:,} steps"
+    return f"{name}: {cut}; {_counted(devices)}; {precision}; {parameters / 1e6:,.1f}M parameters; {steps}"
 
 
-def layout_words(parallel: ParallelConfig, processes: int) -> str:
+def cut_words(parallel: ParallelConfig, processes: int) -> str:
     """How processes share the work: `1 process`, or `8 processes: data 2 x tensor 4, ZeRO 1`."""
     if parallel.is_plain(processes):
         return "1 process"
@@ -61,7 +63,7 @@ def device_words(device: torch.device) -> str:
     return f"{device.type} with {threads} thread{'s' if threads > 1 else ''}"
 
 
-def counted(devices: Sequence[str]) -> str:
+def _counted(devices: Sequence[str]) -> str:
     """The different ones, with how often each is there if there are several: `8 x NVIDIA H200`."""
     if len(devices) == 1:
         return devices[0]

@@ -43,7 +43,8 @@ def _draw(
     if len(values) > _MOST_NAMED:
         return
     axes.set_yticks(range(len(values)), range(1, 1 + len(values)))
-    is_dark = (values - low) / (high - low) > 0.5 if not hue.endswith("_r") else (values - low) / (high - low) < 0.5
+    share = (values - low) / (high - low)
+    darkness = 1 - share if hue.endswith("_r") else share
     for frame, scale in np.ndindex(values.shape):
-        colour = "white" if is_dark[frame, scale] else "black"
+        colour = "white" if darkness[frame, scale] > 0.5 else "black"
         axes.text(scale, frame, form.format(values[frame, scale]), ha="center", va="center", color=colour, fontsize=8)

@@ -8,7 +8,7 @@ import pytest
 
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import ParallelConfig
-from videoar.pretrain.opening_line import layout_words, opening_line
+from videoar.pretrain.opening_line import cut_words, opening_line
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from videoar.pretrain.opening_line import layout_words, opening_line
 )
 def test_the_cut_is_told(parallel: ParallelConfig, processes: int, words: str) -> None:
     """A job of 16 GPUs that trains 16 replicas, where two were meant, is seen here or days later."""
-    assert layout_words(parallel, processes) == words
+    assert cut_words(parallel, processes) == words
 
 
 def test_it_is_one_line_of_what_matters() -> None:

@@ -56,6 +56,12 @@ def saved_folders(run: Path) -> list[Path]:
     return sorted(path.parent for path in (run / "checkpoints").glob(f"step-*/{STATE}"))
 
 
+def saved_step(run: Path) -> int:
+    """Steps of the newest checkpoint of a run; 0 if there is none."""
+    folders = saved_folders(run)
+    return int(folders[-1].name.removeprefix("step-")) if folders else 0
+
+
 def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainConfig, run: Path) -> None:
     """Load the newest checkpoint of the run into `state`, if there is one; InputError if settings differ."""
     folder = check_settings(config, recipe, run)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
-from uuid import uuid4
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.files import WRITING
+from videoar.cluster.ground.files import write_atomically
 from videoar.data_pipeline.preparing.part import Part
 from videoar.pretrain.evaluate.continuation import Generator
 from videoar.pretrain.generate import Request
@@ -77,9 +75,7 @@ def claim_folder(out: Path, signature: str) -> None:
     if out.exists() and any(out.iterdir()):
         raise InputError("out", out, f"has files, and no {record.name} is next to it", "name a new or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
-    aside = record.with_name(f".{record.name}.{uuid4().hex[:8]}{WRITING}")  # other parts may begin at the same moment
-    aside.write_text(json.dumps({"signature": signature}) + "\n")
-    os.replace(aside, record)
+    write_atomically(record, json.dumps({"signature": signature}) + "\n")  # other parts may begin at the same moment
 
 
 def make_videos(

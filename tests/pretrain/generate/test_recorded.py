@@ -24,8 +24,10 @@ from videoar.pretrain.generate import Request, VideoPipeline, recorded
 from videoar.pretrain.generate.recorded import CudaGraphs, RecordedPasses, Recordings, Work, rerun
 from videoar.pretrain.generate.sampler import LatentFrame, Sampling, sample_frames
 from videoar.pretrain.guidance import Guidance
-from videoar.pretrain.model import VideoAR, init_weights
+from videoar.pretrain.model import VideoAR
 from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
+
+from .loud import loud_model
 
 pytestmark = pytest.mark.slow
 
@@ -78,14 +80,7 @@ def storage(tensor: Tensor) -> int:
 
 
 def a_model(history: HistoryKind = "scales") -> VideoAR:
-    """Weights large enough that attention and positions matter."""
-    model = VideoAR(replace(CONFIG, history=history, text=TextConfig(max_tokens=6))).eval()
-    init_weights(model, 3)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "norm" not in name:
-                parameter.mul_(25)
-    return model
+    return loud_model(replace(CONFIG, history=history, text=TextConfig(max_tokens=6)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,11 +15,13 @@ from videoar.pretrain.config import ModelConfig, RopeKind, TextConfig
 from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.generate.sampler import Accumulation, Sampling, sample_bits, sample_frames
 from videoar.pretrain.guidance import Guidance, parse_guidance
-from videoar.pretrain.model import VideoAR, init_weights
+from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.attention import choose
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.tokenizer import residual
 from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
+
+from .loud import loud_model
 
 pytestmark = pytest.mark.slow
 
@@ -32,14 +34,7 @@ UNGUIDED = Sampling(guidance=Guidance.constant(1.0))
 
 
 def _model(config: ModelConfig = CONFIG) -> VideoAR:
-    """Weights large enough that attention and positions matter."""
-    model = VideoAR(replace(config, text=replace(config.text, max_tokens=6))).eval()
-    init_weights(model, 3)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "norm" not in name:
-                parameter.mul_(25)
-    return model
+    return loud_model(replace(config, text=replace(config.text, max_tokens=6)))
 
 
 both_histories = pytest.mark.parametrize("history", ["scales", "context"])

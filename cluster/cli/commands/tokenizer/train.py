@@ -135,16 +135,11 @@ def _opening_line(recipe: TokenizerRecipe, run: Path, devices: Sequence[str]) ->
     import torch
 
     from videoar.pretrain.config import ParallelConfig
-    from videoar.pretrain.opening_line import counted, layout_words, steps_words
+    from videoar.pretrain.opening_line import cut_words, in_a_line
     from videoar.tokenizer import VideoTokenizer
-    from videoar.tokenizer.training.checkpoint import saved_folders
+    from videoar.tokenizer.training.checkpoint import saved_step
 
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in VideoTokenizer(recipe.tokenizer).parameters())
-    saved = saved_folders(run)
-    step = int(saved[-1].name.removeprefix("step-")) if saved else 0
-    cut, train = layout_words(ParallelConfig(), len(devices)), recipe.train
-    return (
-        f"{recipe.name}: {cut}; {counted(devices)}; {train.precision}; {count / 1e6:,.1f}M parameters; "
-        f"{steps_words(step, train.steps)}"
-    )
+    cut, train = cut_words(ParallelConfig(), len(devices)), recipe.train
+    return in_a_line(recipe.name, cut, devices, train.precision, count, saved_step(run), train.steps)
