@@ -99,7 +99,7 @@ HELD_OUT = (
 
 
 def recipe(films: Films | None = None) -> Recipe:
-    """About half a million tokens through three stages, on films and scenes of the small world, after `START`."""
+    """About 0.4 million tokens through three stages, on films and scenes of the small world, after `START`."""
     base = small_world.recipe()
     return _recipe(
         "demo",
