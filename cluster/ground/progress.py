@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from rich.console import Console
@@ -71,6 +71,22 @@ class ProgressLine:
         if self._terminal:
             figures = "  ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:4])
         self.show(self._title, done, total, figures, {"task": self._title, "done": done, "total": total, **metrics})
+
+    def counting(self, unit: str, title: str | None = None) -> Callable[[int, int | None], None]:
+        """What shows how much is done, and the rate since its first call: what was done before that does not count.
+
+        `title` is that of one of several pieces of work, each with a counter of its own.
+        """
+        name, started = title or self._title, list[tuple[int, float]]()
+
+        def on_done(done: int, total: int | None) -> None:
+            now = time.monotonic()
+            started[:] = started or [(done, now)]
+            first, since = started[0]
+            rate = round((done - first) / max(now - since, 1e-9), 3)
+            self.show(name, done, total, f"{rate} {unit}", {"task": name, "done": done, "total": total, unit: rate})
+
+        return on_done
 
     def show(self, title: str, done: int, total: int | None, figures: str, line: Mapping[str, object]) -> None:
         """Show the title and figures on a terminal; elsewhere write `line` if it is time for one.

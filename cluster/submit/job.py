@@ -25,7 +25,10 @@ MANY_NODES = ("train", "tokenizer train")
 ON_RAY = ("data run",)
 """Commands that use the machines of a Ray cluster themselves."""
 
-ARRAYS = ("data run", "evaluate fvd", "evaluate class-samples", "evaluate vbench-export")
+ARRAYS = (
+    "data run",
+    *(f"evaluate {name}" for name in ("bits", "class-samples", "drift", "fvd", "recovery", "vbench-export", "world")),
+)
 """Commands whose work an array of jobs shares: they have the option --part."""
 
 _LEAST_WORK_S = 120

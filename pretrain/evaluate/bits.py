@@ -6,7 +6,7 @@ bits of the previous latent frame at the same place. A model that does not beat 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,11 +22,17 @@ from videoar.data_pipeline.text.protocol import TextTokens
 from videoar.pretrain.batch.pack import plain_pack
 from videoar.pretrain.engine.loss import bitwise_loss
 from videoar.pretrain.evaluate.intervals import Interval, difference_interval, ratio_interval
+from videoar.pretrain.evaluate.kept import Row
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.scales import ScaleSchedule
 
+VERSION = 2
+"""Raised whenever a change here changes a figure of `videoar evaluate bits`."""
+
 Item = TypeVar("Item")
+Ones = Float64[np.ndarray, "n t s k"]
+"""How many of a bit's values are one, by sample, frame and scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +107,23 @@ class BitReport:
         }
 
 
-def evaluate_bits(
-    model: VideoAR,
-    samples: Sequence[Sample],
-    reference: Sequence[Sample],
-    window: int,
-    tell: Callable[[int, int], None] = lambda done, total: None,
-) -> BitReport:
-    """Score held-out samples of one shape; `reference` are samples of the training data, for the majority.
+def evaluate_bits(model: VideoAR, samples: Sequence[Sample], reference: Sequence[Sample], window: int) -> BitReport:
+    """Score held-out samples of one shape; `reference` are samples of the training data, for the majority."""
+    schedule = ScaleSchedule.named(samples[0].entry.schedule)
+    return bit_report([bit_row(model, sample, window) for sample in samples], count_ones(reference), schedule)
 
-    `tell` hears how many samples are done, and of how many.
-    """
-    frequency = bit_frequencies(reference)
-    tables = model_tables(model, samples, window, tell)
-    return BitReport(tables, majority_tables(samples, frequency), copy_tables(samples))
+
+def bit_row(model: VideoAR, sample: Sample, window: int) -> Row:
+    """The sums of a sample that a report is made of."""
+    ones = _ones(sample)
+    return {"model": _score(model, sample, window).tolist(), "copied": _copied(sample).tolist(), "ones": ones.tolist()}
+
+
+def bit_report(rows: Sequence[Row], reference: Ones, schedule: ScaleSchedule) -> BitReport:
+    """The report of such rows."""
+    model, copied, ones = (np.array([row[name] for row in rows], np.float64) for name in ("model", "copied", "ones"))
+    majority = majority_tables(ones, bit_frequencies(reference, schedule), schedule)
+    return BitReport(_stack(model), majority, _stack(copied))
 
 
 def read_samples(manifest: Manifest, text: TextTokens, max_samples: int | None = None) -> list[Sample]:
@@ -137,47 +146,52 @@ def read_entries(manifest: Manifest, text: TextTokens, entries: Iterable[SampleE
         reader.close()
 
 
-@torch.inference_mode()
-def model_tables(
-    model: VideoAR, samples: Sequence[Sample], window: int, tell: Callable[[int, int], None] = lambda done, total: None
-) -> BitTables:
+def model_tables(model: VideoAR, samples: Sequence[Sample], window: int) -> BitTables:
     """The model's guesses, each from the stored bits before it (teacher forcing), sample by sample."""
-    tables = []
-    for sample in samples:
-        tables.append(_score(model, sample, window))
-        tell(len(tables), len(samples))
-    return _stack(tables)
+    return _stack([_score(model, sample, window) for sample in samples])
 
 
-def bit_frequencies(samples: Sequence[Sample]) -> Float64[np.ndarray, "s k"]:
+def count_ones(samples: Sequence[Sample]) -> Ones:
+    """Ones of each bit, by sample, frame and scale: all that the majority depends on."""
+    return np.stack([_ones(sample) for sample in samples])
+
+
+def bit_frequencies(ones: Ones, schedule: ScaleSchedule) -> Float64[np.ndarray, "s k"]:
     """Share of ones of each bit at each scale, over frames, cells and samples."""
-    scales = _scale_of_token(samples[0])
-    bits = np.concatenate([sample.bits for sample in samples])
-    return np.stack([bits[:, scales == scale].mean((0, 1)) for scale in range(scales.max() + 1)])
+    return ones.sum((0, 1)) / (ones.shape[0] * ones.shape[1] * _tokens(schedule))
 
 
-def majority_tables(samples: Sequence[Sample], frequency: Float64[np.ndarray, "s k"]) -> BitTables:
+def majority_tables(ones: Ones, frequency: Float64[np.ndarray, "s k"], schedule: ScaleSchedule) -> BitTables:
     """Guess the more frequent value, with its frequency as probability, but at least 0.001 for each value."""
-    p = frequency.clip(1e-3, 1 - 1e-3)[_scale_of_token(samples[0])]
-    tables = []
-    for sample in samples:
-        loss = -np.where(sample.bits, np.log(p), np.log(1 - p))
-        tables.append(_by_scale(sample, loss, sample.bits == (p > 0.5)))
-    return _stack(tables)
+    p = frequency.clip(1e-3, 1 - 1e-3)
+    zeros = _tokens(schedule) - ones
+    loss = -(ones * np.log(p) + zeros * np.log(1 - p)).sum(-1)
+    return BitTables(loss, np.where(p > 0.5, ones, zeros).sum(-1), (ones + zeros).sum(-1))
 
 
 def copy_tables(samples: Sequence[Sample]) -> BitTables:
     """Guess that each bit equals that of the previous frame; there is no guess for frame 1."""
-    tables = []
-    for sample in samples:
-        same = np.zeros_like(sample.bits)
-        same[1:] = sample.bits[1:] == sample.bits[:-1]
-        table = _by_scale(sample, np.full(sample.bits.shape, np.nan), same)
-        table[1:, 0] = 0
-        tables.append(table)
-    return _stack(tables)
+    return _stack([_copied(sample) for sample in samples])
 
 
+def _tokens(schedule: ScaleSchedule) -> Float64[np.ndarray, "s 1"]:
+    return np.array(schedule.tokens, np.float64)[:, None]
+
+
+def _ones(sample: Sample) -> Float64[np.ndarray, "t s k"]:
+    starts = ScaleSchedule.named(sample.entry.schedule).offsets[:-1]
+    return np.add.reduceat(sample.bits, starts, axis=1, dtype=np.float64)
+
+
+def _copied(sample: Sample) -> Float64[np.ndarray, "3 t s"]:
+    same = np.zeros_like(sample.bits)
+    same[1:] = sample.bits[1:] == sample.bits[:-1]
+    table = _by_scale(sample, np.full(sample.bits.shape, np.nan), same)
+    table[1:, 0] = 0
+    return table
+
+
+@torch.inference_mode()
 def _score(model: VideoAR, sample: Sample, window: int) -> Float64[np.ndarray, "3 t s"]:
     length = len(sample.text) + sample.entry.video_tokens(model.config.history)
     tokens_per_pack = -(-length // 256) * 256
@@ -197,11 +211,6 @@ def _by_scale(
     return np.add.reduceat(of_token, starts, axis=2)
 
 
-def _scale_of_token(sample: Sample) -> np.ndarray:
-    tokens = ScaleSchedule.named(sample.entry.schedule).tokens
-    return np.repeat(np.arange(len(tokens)), tokens)
-
-
-def _stack(tables: Sequence[Float64[np.ndarray, "3 t s"]]) -> BitTables:
+def _stack(tables: Sequence[Float64[np.ndarray, "3 t s"]] | Float64[np.ndarray, "n 3 t s"]) -> BitTables:
     loss, correct, bits = np.stack(tables, axis=1)
     return BitTables(loss, correct, bits)

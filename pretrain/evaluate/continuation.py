@@ -5,7 +5,7 @@ There are many plausible futures and one is true: this measures drift at short r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -47,14 +47,20 @@ class ContinuationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Means over clips with intervals, by frame and over all; plain values for a report."""
-        report: dict[str, Any] = {"num_clips": len(self.generated)}
-        for name in ("generated", "repeated", "rebuilt", "repeated_rebuilt"):
-            values = getattr(self, name)
-            report[name] = {"by_frame": mean(values).to_dict(), "overall": mean(values.mean(1)).to_dict()}
-        for name in ("repeated", "repeated_rebuilt"):
-            gain = self.generated - getattr(self, name)
-            report[f"gain_over_{name}"] = {"by_frame": mean(gain).to_dict(), "overall": mean(gain.mean(1)).to_dict()}
-        return report
+        psnr = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {"num_clips": len(self.generated), **psnr_report(psnr)}
+
+
+def psnr_report(psnr: Mapping[str, Float64[np.ndarray, "n f"]]) -> dict[str, Any]:
+    """Means over clips with intervals, by frame and over all, and the gains of what is generated over the repeated."""
+    found = dict(psnr)
+    for name in ("repeated", "repeated_rebuilt"):
+        if name in psnr:
+            found[f"gain_over_{name}"] = psnr["generated"] - psnr[name]
+    return {
+        name: {"by_frame": mean(values).to_dict(), "overall": mean(values.mean(1)).to_dict()}
+        for name, values in found.items()
+    }
 
 
 def evaluate_continuation(
@@ -68,34 +74,23 @@ def evaluate_continuation(
     return compare(made, clips, [rebuild(pipeline, clip) for clip in clips], given_frames)
 
 
-def make_clips(
-    generator: Generator,
-    requests: Sequence[Request],
-    batch: int,
-    tell: Callable[[int, int], None] = lambda done, total: None,
-) -> list[ClipFrames]:
-    """The video of each request, `batch` at a time; `tell` hears how many are made, and of how many."""
+def make_clips(generator: Generator, requests: Sequence[Request], batch: int) -> list[ClipFrames]:
+    """The video of each request, `batch` at a time."""
     made: list[ClipFrames] = []
     for start in range(0, len(requests), batch):
         made += [video.frames for video in generator.batch(requests[start : start + batch])]
-        tell(len(made), len(requests))
     return made
 
 
 def continue_clips(
-    generator: Generator,
-    clips: Sequence[ClipFrames],
-    given_frames: int,
-    requests: Sequence[Request],
-    batch: int = 4,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    generator: Generator, clips: Sequence[ClipFrames], given_frames: int, requests: Sequence[Request], batch: int = 4
 ) -> list[ClipFrames]:
     """Continue the first `given_frames` of each clip to its full length; the result starts with the given frames."""
     asked = [
         replace(request, video=clip[:given_frames], image=None, given_frames=None, num_frames=len(clip))
         for clip, request in zip(clips, requests, strict=True)
     ]
-    return make_clips(generator, asked, batch, tell)
+    return make_clips(generator, asked, batch)
 
 
 def compare(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 from itertools import islice
 from pathlib import Path
@@ -17,9 +16,8 @@ from videoar.data_pipeline.decoding.client import VideoDecoder
 from videoar.data_pipeline.preparing.part import Part
 from videoar.pretrain.evaluate.fvd.detector import ClipFeatures, Detector
 from videoar.pretrain.evaluate.fvd.protocol import VERSION, Protocol
+from videoar.pretrain.evaluate.kept import Form, KeptGroups, in_groups
 from videoar.pretrain.evaluate.video_folder import FolderClip, OnDone, OnLeftOut, read_clips
-
-log = logging.getLogger(__name__)
 
 GROUP = 64
 """Clips whose features are in one file."""
@@ -29,55 +27,29 @@ class FolderFeatures:
     """Computes features by one detector and protocol; with `kept`, a folder, those that are there are read."""
 
     def __init__(
-        self, detector: Detector, protocol: Protocol, decoder: VideoDecoder, *, batch: int, kept: Path | None
+        self,
+        detector: Detector,
+        protocol: Protocol,
+        decoder: VideoDecoder,
+        *,
+        batch: int,
+        kept: Path | None,
+        part: Part,
     ) -> None:
-        self._detector, self._protocol, self._decoder = detector, protocol, decoder
-        self._batch, self._kept = batch, kept
-        if kept is not None:
-            kept.mkdir(parents=True, exist_ok=True)
+        self._detector, self._protocol, self._decoder, self._batch = detector, protocol, decoder, batch
+        self._kept = KeptGroups(kept, part, _Features(detector.num_features))
 
-    def of(
-        self, clips: Sequence[FolderClip], part: Part, *, on_done: OnDone, on_left_out: OnLeftOut
-    ) -> Iterator[ClipFeatures]:
-        """Features of the groups of clips that belong to a part, in order; clips that cannot be read are missing."""
-        groups = [clips[start : start + GROUP] for start in range(0, len(clips), GROUP)]
-        wanted = [group for number, group in enumerate(groups) if part.has(number)]
-        done, total = 0, sum(map(len, wanted))
-        for group in wanted:
-            yield from self._group(group, on_left_out)
-            done += len(group)
-            on_done(done, total)
+    def of(self, clips: Sequence[FolderClip], *, on_done: OnDone, on_left_out: OnLeftOut) -> list[ClipFeatures]:
+        """Features of the groups of clips that belong to the part, in order; clips that cannot be read are missing."""
+        groups = [(self._key(group), group) for group in in_groups(clips, GROUP)]
+        found = self._kept.of(groups, lambda group: self._computed(group, on_left_out), on_done)
+        return [features for features in found if len(features)]
 
-    def _group(self, group: Sequence[FolderClip], on_left_out: OnLeftOut) -> list[ClipFeatures]:
-        """Features of a group, or nothing if none of its clips can be read."""
-        path = None if self._kept is None else self._kept / f"{self._key(group)}.npy"
-        if path is not None and (kept := self._kept_in(path, len(group))) is not None:
-            return [kept]
-        found = self._computed(group, on_left_out)
-        if path is not None and sum(map(len, found)) == len(group):  # what was left out is told again by a rerun
-            with written_aside(path) as aside, aside.open("wb") as file:
-                np.save(file, np.concatenate(found))
-        return found
-
-    def _kept_in(self, path: Path, count: int) -> ClipFeatures | None:
-        """The features in a file; None if there is none or, with a remark, if it holds anything else."""
-        if not path.exists():
-            return None
-        try:
-            found = np.load(path)
-        except (ValueError, EOFError, MemoryError):  # cut off, or other bytes
-            found = None
-        expected = (count, self._detector.num_features)
-        if isinstance(found, np.ndarray) and found.shape == expected and found.dtype == np.float64:
-            if np.isfinite(found).all():
-                return found
-        log.warning("%s is damaged: its %d clips are computed again", path, count)
-        return None
-
-    def _computed(self, group: Sequence[FolderClip], on_left_out: OnLeftOut) -> list[ClipFeatures]:
+    def _computed(self, group: Sequence[FolderClip], on_left_out: OnLeftOut) -> ClipFeatures:
         frames = read_clips(group, self._protocol, self._decoder, on_left_out)
         batches = iter(lambda: list(islice(frames, self._batch)), [])
-        return [self._detector.features(np.stack(some)) for some in batches]
+        none = np.empty((0, self._detector.num_features))
+        return np.concatenate([none, *(self._detector.features(np.stack(some)) for some in batches)])
 
     def _key(self, group: Sequence[FolderClip]) -> str:
         """Changes with everything that the features depend on."""
@@ -86,3 +58,27 @@ class FolderFeatures:
         how = [*frames, detector.name, detector.sha256, VERSION]
         clips = [astuple(clip) for clip in group]
         return hashlib.sha256(json.dumps([how, clips]).encode()).hexdigest()[:32]
+
+
+class _Features(Form[ClipFeatures]):
+    """An array of float64 in NumPy's format; of groups whose clips could all be read.
+
+    What was left out is read again by a rerun, and reported again.
+    """
+
+    ending = ".npy"
+
+    def __init__(self, num_features: int) -> None:
+        self._num_features = num_features
+
+    def write(self, path: Path, result: ClipFeatures) -> None:
+        with written_aside(path) as aside, aside.open("wb") as file:
+            np.save(file, result)
+
+    def read(self, path: Path, count: int) -> ClipFeatures | None:
+        found = np.load(path)
+        is_ours = isinstance(found, np.ndarray) and found.dtype == np.float64
+        return found if is_ours and found.shape == (count, self._num_features) and np.isfinite(found).all() else None
+
+    def is_whole(self, result: ClipFeatures, count: int) -> bool:
+        return len(result) == count

@@ -14,10 +14,12 @@ from videoar.cluster.demo.first_videos import SENTENCES
 from videoar.cluster.ground.preemption import EXIT_PREEMPTED
 from videoar.configs import small_world
 from videoar.data_pipeline.world.scene import Scene
+from videoar.pretrain.evaluate.kept import KeptRows
 from videoar.pretrain.evaluate.signature import weights_hash
-from videoar.pretrain.evaluate.world.evaluate import Examples, bits, continuations, follow_prompts, judge
+from videoar.pretrain.evaluate.world.evaluate import WorldWork
 from videoar.pretrain.evaluate.world.held_out import held_out
-from videoar.pretrain.evaluate.world.plan import WorldPlan, lengths, world_shape
+from videoar.pretrain.evaluate.world.plan import WorldPlan, world_shape
+from videoar.pretrain.evaluate.world.rows import follow_prompts, judge, judge_continuations, seen
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import find_export, shipped_exports
 from videoar.pretrain.run_folder import read_lines
@@ -74,7 +76,8 @@ def test_videos_show_what_sentences_say(pipeline: VideoPipeline) -> None:
     """As often as the card says, less what 32 sentences can miss by chance (three standard deviations)."""
     shape = world_shape(pipeline, None)
     scenes: Sequence[Scene] = held_out(PLAN.seed, 32, 1)
-    found = judge(follow_prompts(pipeline, scenes, shape, PLAN), scenes, shape.fps)
+    made = follow_prompts(pipeline, list(enumerate(scenes)), shape, PLAN)
+    found = judge([seen(what, clip, shape.fps) for what, clip in zip(scenes, made, strict=True)], 1)
     for measure, share in CARD.items():
         least = share - 3 * sqrt(share * (1 - share) / found[measure]["of"])
         assert found[measure]["value"] > least, (measure, found[measure])
@@ -83,11 +86,13 @@ def test_videos_show_what_sentences_say(pipeline: VideoPipeline) -> None:
 @pytest.mark.drill
 def test_continuations_are_nearer_to_the_future_than_a_still_picture(pipeline: VideoPipeline) -> None:
     """In pixels, to twice the length of training; and the bits of every scale are guessed better than by copying."""
-    shape = world_shape(pipeline, None)
-    found = continuations(pipeline, shape, lengths(shape)[-1], PLAN, lambda name, done, total: None, Examples())
+    work = WorldWork(pipeline, PLAN)
+    *_, as_trained, to_twice, reference = work.tasks()
+    rows = {task.name: work.rows(task, KeptRows()) for task in (as_trained, to_twice, reference)}
+    found = judge_continuations(rows[to_twice.name])
     assert found["psnr_db"]["gain_over_repeated"]["overall"]["value"] > 0
     assert found["psnr_db"]["gain_over_repeated_rebuilt"]["overall"]["value"] > 0
-    guessed = bits(pipeline, shape, PLAN)
+    guessed = work.bits(rows)
     for baseline in ("copy", "majority"):
         assert min(guessed[f"gain_over_{baseline}"]["value"]) > 0
 

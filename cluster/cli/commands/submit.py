@@ -85,7 +85,7 @@ class Submit:
     volumes: tuple[str, ...] = ()
     """Kubernetes: claims of storage, and where they are mounted: CLAIM:/folder. Relative paths begin in the first."""
     array: Tasks | None = None
-    """Number of jobs that share the work of `data run`, or of `evaluate` class-samples, vbench-export or fvd."""
+    """Number of jobs that share the work of `data run`, or of a command of `evaluate` (all but vbench-score)."""
     requeues: ZeroOrMore = 20
     """Times that the job is queued again after it has saved. On Kubernetes 0 means never, and others always."""
     jobs: str = "jobs"

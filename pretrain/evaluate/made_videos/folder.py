@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.files import write_atomically
 from videoar.data_pipeline.preparing.part import Part
 from videoar.pretrain.evaluate.continuation import Generator
 from videoar.pretrain.generate import Request
@@ -59,25 +58,6 @@ def list_signature(everything: Sequence[Wanted]) -> str:
     return f"videos{len(everything)}:{digest.hexdigest()[:12]}"
 
 
-def claim_folder(out: Path, signature: str) -> None:
-    """Make the folder, and OUT.json with the signature next to it: what judges reads every file inside as a video.
-
-    InputError if the folder has videos of other weights, prompts, counts or sampling.
-    """
-    record = out.with_name(f"{out.name}.json")
-    if record.exists():
-        before = _signature(record)
-        if before != signature:
-            problem = f"has videos of {before}, and these are of {signature}"
-            raise InputError("out", out, problem, "name another folder, or remove this one and its .json")
-        out.mkdir(exist_ok=True)
-        return
-    if out.exists() and any(out.iterdir()):
-        raise InputError("out", out, f"has files, and no {record.name} is next to it", "name a new or an empty folder")
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(record, json.dumps({"signature": signature}) + "\n")  # other parts may begin at the same moment
-
-
 def make_videos(
     generator: Generator, wanted: Sequence[Wanted], out: Path, sampled: Request, batch: int
 ) -> Iterator[int]:
@@ -92,11 +72,3 @@ def make_videos(
             made.save(out / video.name)
         done += len(part)
         yield done
-
-
-def _signature(record: Path) -> str:
-    try:
-        return str(json.loads(record.read_text())["signature"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = "is not the record of a folder of videos"
-        raise InputError("out", record, problem, "move it away, or name another folder") from error

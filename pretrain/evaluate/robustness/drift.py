@@ -6,19 +6,20 @@ of a continuation stand next to those of a still picture and of the tokenizer al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP
 from videoar.data_pipeline.shards.sample import Sample
-from videoar.pretrain.evaluate.continuation import ClipFrames, ContinuationReport, compare, mean, slopes
+from videoar.pretrain.evaluate.continuation import ClipFrames, ContinuationReport, compare, mean, psnr_report, slopes
+from videoar.pretrain.evaluate.kept import Row
 from videoar.pretrain.evaluate.made_videos.folder import seed_of
 from videoar.pretrain.evaluate.robustness.clips import HeldClips, decode_bits
 from videoar.pretrain.generate import VideoPipeline
@@ -27,7 +28,7 @@ from videoar.pretrain.generate.sampler import Sampling, sample_frames
 from videoar.pretrain.guidance import parse_guidance
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a change here changes a figure."""
 
 
@@ -46,26 +47,26 @@ class DriftPlan:
     """Clips that are continued at once."""
 
 
-def drift(
-    pipeline: VideoPipeline,
-    held: HeldClips,
-    plan: DriftPlan,
-    tell: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Any]:
-    """PSNR by frame of continuations, and its slope in dB per frame, next to baselines; intervals are over clips.
+def drift_rows(pipeline: VideoPipeline, held: HeldClips, plan: DriftPlan) -> list[Row]:
+    """PSNR by frame of the continuation of each clip and of the baselines, as plain values; they are made at once.
 
     The true future is that of the pixels; of shards, which hold bits alone, it is what the tokenizer shows of them.
-    `tell` hears how many clips are continued, and of how many.
     """
     through = decode_bits(pipeline, held.samples)
-    made: list[ClipFrames] = []
-    for start in range(0, len(held.samples), plan.batch):
-        made += continue_bits(pipeline, held.samples[start : start + plan.batch], plan)
-        tell(len(made), len(held.samples))
-    found = compare(made, held.frames or through, through, plan.given_frames)
-    names = ("generated", "repeated") if held.frames is None else tuple(ContinuationReport.__dataclass_fields__)
-    psnr = {name: value for name, value in found.to_dict().items() if name.removeprefix("gain_over_") in names}
-    return {"num_clips": len(made), "psnr_db": psnr, "slope_db_per_frame": _slopes(found, names)}
+    found = compare(continue_bits(pipeline, held.samples, plan), held.frames or through, through, plan.given_frames)
+    names = _names(has_pixels=held.frames is not None)
+    return [{name: getattr(found, name)[i].tolist() for name in names} for i in range(len(through))]
+
+
+def drift_report(rows: Sequence[Row], *, has_pixels: bool) -> dict[str, Any]:
+    """PSNR by frame of continuations, and its slope in dB per frame, next to baselines; intervals are over clips."""
+    psnr = {name: np.array([row[name] for row in rows]) for name in _names(has_pixels=has_pixels)}
+    return {"num_clips": len(rows), "psnr_db": psnr_report(psnr), "slope_db_per_frame": _slopes(psnr)}
+
+
+def _names(*, has_pixels: bool) -> tuple[str, ...]:
+    """What is compared with the true future. That of shards is what `rebuilt` shows, which has no error then."""
+    return tuple(ContinuationReport.__dataclass_fields__) if has_pixels else ("generated", "repeated")
 
 
 @torch.inference_mode()
@@ -97,9 +98,9 @@ def _first_bits(pipeline: VideoPipeline, samples: Sequence[Sample], given: int) 
     return torch.from_numpy(bits).to(pipeline.model.input.weight.device)
 
 
-def _slopes(found: ContinuationReport, names: Sequence[str]) -> dict[str, Any]:
+def _slopes(psnr: Mapping[str, Float64[np.ndarray, "n f"]]) -> dict[str, Any]:
     """Least-squares slopes over the generated frames; `beyond_tokenizer` is what generation adds to the tokenizer's."""
-    of = {name: slopes(getattr(found, name)) for name in names}
+    of = {name: slopes(values) for name, values in psnr.items()}
     if "rebuilt" in of:
         of["beyond_tokenizer"] = of["generated"] - of["rebuilt"]
     return {name: mean(values).to_dict() for name, values in of.items()}

@@ -2,51 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from videoar.cluster.ground.serialize import to_dict
-from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene
-from videoar.pretrain.evaluate.bits import evaluate_bits
-from videoar.pretrain.evaluate.continuation import (
-    ClipFrames,
-    Generator,
-    compare,
-    continue_clips,
-    make_clips,
-    mean,
-    psnr,
-)
+from videoar.pretrain.evaluate.bits import bit_report, bit_row, count_ones
+from videoar.pretrain.evaluate.continuation import ClipFrames, continue_clips
+from videoar.pretrain.evaluate.kept import KeptRows, Measured, OnDone, Row, in_groups
 from videoar.pretrain.evaluate.signature import weights_hash
 from videoar.pretrain.evaluate.tokenized import Tokenized, tokenize
 from videoar.pretrain.evaluate.world.held_out import drawn, held_out, reference
-from videoar.pretrain.evaluate.world.places import compared, place_errors
 from videoar.pretrain.evaluate.world.plan import GIVEN, WorldPlan, lengths, signature, world_shape
-from videoar.pretrain.evaluate.world.score import Verdict, look, score, verdicts
+from videoar.pretrain.evaluate.world.rows import (
+    Numbered,
+    as_sample,
+    continuation_row,
+    follow_prompts,
+    judge_continuations,
+    judge_prompts,
+    judge_tokenizer,
+    prompt_row,
+)
 from videoar.pretrain.generate import VideoPipeline
-from videoar.pretrain.model.pretrained import ClipShape
+from videoar.tokenizer.scales import ScaleSchedule
 
-SHOWN = 4
-"""Clips of each kind that are kept to be looked at."""
-NUMBERS = {1: "one_object", 2: "two_objects"}
+SHOWN = 2
+"""Clips of each task that are kept to be looked at."""
+NUMBERS = {"one_object": 1, "two_objects": 2}
+"""Objects of the scenes of the tasks that are about sentences."""
+REFERENCE = "reference"
 
-Tell = Callable[[str, int, int], None]
+Tell = Callable[[str, int, int], object]
 """Hears what is being done, how much of it is done, and of how much; in clips."""
 
 
-@dataclass(slots=True)
+Shown = UInt8[np.ndarray, "_f _h _w 3"]
+"""A clip to look at, of any length."""
+
+
+@dataclass(frozen=True, slots=True)
 class Examples:
     """Some clips to look at."""
 
-    prompts: list[tuple[str, ClipFrames]] = field(default_factory=list)
+    prompts: list[tuple[str, Shown]]
     """(sentence, what was generated from it)."""
-    continued: list[tuple[ClipFrames, ClipFrames, ClipFrames]] = field(default_factory=list)
+    continued: list[tuple[Shown, Shown, Shown]]
     """(true clip, the same through the tokenizer, its continuation)."""
 
 
@@ -59,127 +66,148 @@ class WorldEvaluation:
     fps: float
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Clips of one kind, which are measured in groups."""
+
+    name: str
+    title: str
+    """For people."""
+    scenes: Sequence[Scene]
+    measure: Callable[[Numbered], list[Row]]
+    """A row for each of some scenes."""
+
+
 def evaluate_world(
     pipeline: VideoPipeline, plan: WorldPlan, tell: Tell = lambda name, done, total: None
 ) -> WorldEvaluation:
     """Measure a generator on held-out scenes of the small world. InputError if its weights cannot be asked."""
-    shape, examples = world_shape(pipeline, plan.size), Examples()
-    report: dict[str, Any] = {
-        "signature": signature(pipeline, shape, plan),
-        "weights": weights_hash(pipeline.model),
-        "tokenizer": pipeline.tokenizer.weights_hash,
-        "run": to_dict(pipeline.config.provenance),
-        "size": shape.schedule,
-        "num_frames": shape.num_frames,
-        "given_frames": GIVEN,
-        "fps": shape.fps,
-        "plan": to_dict(plan),
-        "prompts": {},
-        "tokenizer_alone": {},
-    }
-    for number, name in NUMBERS.items():
-        scenes = held_out(plan.seed, plan.prompts, number)
-        made = follow_prompts(pipeline, scenes, shape, plan, partial(tell, name))
-        report["prompts"][name] = judge(made, scenes, shape.fps)
-        examples.prompts += [(caption(what), clip) for what, clip in zip(scenes, made, strict=True)][: SHOWN // 2]
-        report["tokenizer_alone"][name] = tokenizer_alone(pipeline, scenes, shape, plan)
-    report["continuations"] = [
-        continuations(pipeline, shape, num_frames, plan, tell, examples) for num_frames in lengths(shape)
-    ]
-    report["bits"] = bits(pipeline, shape, plan)
-    return WorldEvaluation(report, examples, shape.fps)
+    work = WorldWork(pipeline, plan)
+    report = work.report(work.measured(KeptRows(), tell))
+    return WorldEvaluation(report, work.examples(), work.shape.fps)
 
 
-def follow_prompts(
-    generator: Generator,
-    scenes: Sequence[Scene],
-    shape: ClipShape,
-    plan: WorldPlan,
-    tell: Callable[[int, int], None] = lambda done, total: None,
-) -> list[ClipFrames]:
-    """A video from the sentence about each scene."""
-    requests = [
-        plan.request(caption(what), index, shape.schedule, shape.num_frames) for index, what in enumerate(scenes)
-    ]
-    return make_clips(generator, requests, plan.batch, tell)
+def num_groups(plan: WorldPlan) -> int:
+    """Groups of clips: of sentences, of continuations to two lengths, and of the clips for the majority."""
+    of_prompts, of_clips = (-(-count // plan.batch) for count in (plan.prompts, plan.clips))
+    return len(NUMBERS) * of_prompts + 3 * of_clips
 
 
-def judge(clips: Sequence[ClipFrames], scenes: Sequence[Scene], fps: float) -> dict[str, Any]:
-    """What the reader says of clips, compared with the sentences about scenes with equally many objects."""
-    found: list[Verdict] = []
-    for what, clip in zip(scenes, clips, strict=True):
-        found += verdicts(what, look(clip, fps))
-    return score(found, len(scenes[0].things))
+class WorldWork:
+    """What is measured of a generator: tasks whose clips are made in groups of plan.batch, and figures of their rows.
+
+    Of the videos only a few examples stay in memory.
+    """
+
+    def __init__(self, pipeline: VideoPipeline, plan: WorldPlan) -> None:
+        """InputError if the weights cannot be asked."""
+        self.shape = world_shape(pipeline, plan.size)
+        self.signature = signature(pipeline, self.shape, plan)
+        self._pipeline, self._plan = pipeline, plan
+        self._prompts: dict[tuple[str, int], tuple[str, Shown]] = {}
+        self._continued: dict[tuple[str, int], tuple[Shown, Shown, Shown]] = {}
+
+    def tasks(self) -> Iterator[Task]:
+        """In the order in which they are done."""
+        plan = self._plan
+        for name, count in NUMBERS.items():
+            yield Task(name, name, held_out(plan.seed, plan.prompts, count), partial(self._follow, name))
+        clips = held_out(plan.seed, plan.clips)
+        for length in lengths(self.shape):
+            yield Task(_to(length), f"continuation to {length} frames", clips, partial(self._continue, length))
+        yield Task(REFERENCE, "frequencies of bits", reference(plan.seed, plan.clips), self._count)
+
+    def measured(self, kept: KeptRows, tell: Tell = lambda name, done, total: None) -> dict[str, list[Row]]:
+        """The rows of each task, of all clips or of those of a part; what is kept is not measured again."""
+        return {task.name: self.rows(task, kept, partial(tell, task.title)) for task in self.tasks()}
+
+    def rows(self, task: Task, kept: KeptRows, on_done: OnDone = lambda done, total: None) -> list[Row]:
+        """The rows of one task."""
+        numbered = list(enumerate(task.scenes))
+        return kept.of(
+            task.name, numbered, self._plan.batch, lambda some: Measured(task.measure(some), []), on_done
+        ).rows
+
+    def report(self, rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+        """The figures of all rows, as plain values."""
+        shape = self.shape
+        return {
+            "signature": self.signature,
+            "weights": weights_hash(self._pipeline.model),
+            "tokenizer": self._pipeline.tokenizer.weights_hash,
+            "run": to_dict(self._pipeline.config.provenance),
+            "size": shape.schedule,
+            "num_frames": shape.num_frames,
+            "given_frames": GIVEN,
+            "fps": shape.fps,
+            "plan": to_dict(self._plan),
+            "prompts": {name: judge_prompts(rows[name], count) for name, count in NUMBERS.items()},
+            "tokenizer_alone": {name: judge_tokenizer(rows[name], count) for name, count in NUMBERS.items()},
+            "continuations": [judge_continuations(rows[_to(length)]) for length in lengths(shape)],
+            "bits": self.bits(rows),
+        }
+
+    def bits(self, rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+        """Bits of the continued clips guessed from the true ones before them, next to copying and to the majority."""
+        of_clips = [row["bits"] for row in rows[_to(self.shape.num_frames)]]
+        ones = np.array([row["ones"] for row in rows[REFERENCE]])
+        return bit_report(of_clips, ones, ScaleSchedule.named(self.shape.schedule)).to_dict()
+
+    def examples(self) -> Examples:
+        """Clips to look at. Those that were not made now, because all their rows were kept, are made again."""
+        for task in self.tasks():
+            for group in in_groups(list(enumerate(task.scenes)), self._plan.batch):
+                wanted = {(task.name, number) for number, _ in group if number < SHOWN and task.name != REFERENCE}
+                if wanted - self._prompts.keys() - self._continued.keys():
+                    task.measure(group)
+        order = [task.name for task in self.tasks()]
+
+        def in_order(places: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+            return sorted(places, key=lambda place: (order.index(place[0]), place[1]))
+
+        prompts = [self._prompts[place] for place in in_order(self._prompts)]
+        return Examples(prompts, [self._continued[place] for place in in_order(self._continued)])
+
+    def _follow(self, name: str, scenes: Numbered) -> list[Row]:
+        """Of clips from sentences."""
+        made = follow_prompts(self._pipeline, scenes, self.shape, self._plan)
+        true, through = self._tokenized(scenes, self.shape.num_frames)
+        told = zip(scenes, made, strict=True)
+        self._prompts |= {(name, i): (caption(what), clip) for (i, what), clip in told if i < SHOWN}
+        clips = zip(scenes, made, true, through, strict=True)
+        return [prompt_row(what, clip, real, code.decoded, self.shape.fps) for (_, what), clip, real, code in clips]
+
+    def _continue(self, length: int, scenes: Numbered) -> list[Row]:
+        """Of continuations to a length; at that of training of the clips' bits, too."""
+        true, through = self._tokenized(scenes, length)
+        decoded = [clip.decoded for clip in through]
+        requests = [self._plan.request(caption(what), i, self.shape.schedule, length) for i, what in scenes]
+        made = continue_clips(self._pipeline, true, GIVEN, requests, self._plan.batch)
+        clips = list(zip(true, decoded, made, strict=True))
+        self._continued |= {(_to(length), i): three for (i, _), three in zip(scenes, clips, strict=True) if i < SHOWN}
+        rows = [continuation_row(what, *three) for (_, what), three in zip(scenes, clips, strict=True)]
+        if length != self.shape.num_frames:
+            return rows
+        return [row | {"bits": of_bits} for row, of_bits in zip(rows, self._bits(scenes, through), strict=True)]
+
+    def _bits(self, scenes: Numbered, clips: Sequence[Tokenized]) -> Iterator[Row]:
+        for (number, what), clip in zip(scenes, clips, strict=True):
+            sample = as_sample(self._pipeline, number, what, clip, self.shape.schedule)
+            yield bit_row(self._pipeline.model, sample, self._pipeline.config.window)
+
+    def _count(self, scenes: Numbered) -> list[Row]:
+        """Of the clips that the majority is learned from."""
+        _, through = self._tokenized(scenes, self.shape.num_frames)
+        clips = zip(scenes, through, strict=True)
+        samples = [as_sample(self._pipeline, number, what, clip, self.shape.schedule) for (number, what), clip in clips]
+        return [{"ones": ones.tolist()} for ones in count_ones(samples)]
+
+    def _tokenized(self, scenes: Numbered, length: int) -> tuple[list[ClipFrames], list[Tokenized]]:
+        """Clips of scenes, and the same through the tokenizer."""
+        true = drawn([what for _, what in scenes], self.shape, length)
+        return true, tokenize(self._pipeline, true, self._plan.batch)
 
 
-def tokenizer_alone(
-    pipeline: VideoPipeline, scenes: Sequence[Scene], shape: ClipShape, plan: WorldPlan
-) -> dict[str, Any]:
-    """The reader on true clips, and on the same through the tokenizer: no generator can do better; and PSNR."""
-    true = drawn(scenes, shape, shape.num_frames)
-    through = [clip.decoded for clip in tokenize(pipeline, true, plan.batch)]
-    return {
-        "drawn": judge(true, scenes, shape.fps),
-        "through": judge(through, scenes, shape.fps),
-        "psnr_db": mean(np.array([psnr(a, b).mean() for a, b in zip(through, true, strict=True)])).to_dict(),
-    }
-
-
-def continuations(
-    pipeline: VideoPipeline, shape: ClipShape, num_frames: int, plan: WorldPlan, tell: Tell, examples: Examples
-) -> dict[str, Any]:
-    """Held-out clips, continued to a length, and compared with the true future."""
-    scenes = held_out(plan.seed, plan.clips)
-    true = drawn(scenes, shape, num_frames)
-    through = [clip.decoded for clip in tokenize(pipeline, true, plan.batch)]
-    requests = [plan.request(caption(what), i, shape.schedule, num_frames) for i, what in enumerate(scenes)]
-    made = continue_clips(
-        pipeline, true, GIVEN, requests, plan.batch, partial(tell, f"continuation to {num_frames} frames")
-    )
-    examples.continued += list(zip(true, through, made, strict=True))[: SHOWN // 2]
-    return judge_continuations(scenes, true, through, made)
-
-
-def judge_continuations(
-    scenes: Sequence[Scene], true: Sequence[ClipFrames], through: Sequence[ClipFrames], made: Sequence[ClipFrames]
-) -> dict[str, Any]:
-    """PSNR and position errors by frame, next to those of a still picture and of the tokenizer alone."""
-    still, still_through = ([_repeated(clip) for clip in kind] for kind in (true, through))
-    kinds = {"generated": made, "repeated": still, "rebuilt": through, "repeated_rebuilt": still_through}
-    errors = {name: place_errors(scenes, clips, true, GIVEN) for name, clips in kinds.items()}
-    return {
-        "num_frames": len(true[0]),
-        "psnr_db": compare(made, true, through, GIVEN).to_dict(),
-        "position_error": compared(errors, ("repeated", "repeated_rebuilt")),
-    }
-
-
-def _repeated(clip: ClipFrames) -> ClipFrames:
-    """The given frames, and then the last of them."""
-    return np.concatenate([clip[:GIVEN], clip[GIVEN - 1 : GIVEN].repeat(len(clip) - GIVEN, axis=0)])
-
-
-def bits(pipeline: VideoPipeline, shape: ClipShape, plan: WorldPlan) -> dict[str, Any]:
-    """Bits of held-out clips guessed from the true ones before them, next to copying and to the majority."""
-
-    def tokenized(scenes: Sequence[Scene]) -> list[Sample]:
-        clips = tokenize(pipeline, drawn(scenes, shape, shape.num_frames), plan.batch)
-        return samples(pipeline, scenes, clips, shape.schedule)
-
-    held, others = (tokenized(choose(plan.seed, plan.clips)) for choose in (held_out, reference))
-    return evaluate_bits(pipeline.model, held, others, pipeline.config.window).to_dict()
-
-
-def samples(
-    pipeline: VideoPipeline, scenes: Sequence[Scene], clips: Sequence[Tokenized], schedule: str
-) -> list[Sample]:
-    """Clips as the samples that a reader of shards would give: bits and caption."""
-    return [
-        Sample(
-            SampleEntry(str(index), index, "world", schedule, len(clip.bits), caption(what), None, "", 0, 0),
-            PackedBits.of(clip.bits),
-            None,
-            pipeline.condition(caption(what)),
-        )
-        for index, (what, clip) in enumerate(zip(scenes, clips, strict=True))
-    ]
+def _to(length: int) -> str:
+    """The name of the task that continues clips to a length."""
+    return f"continued_to_{length}"

@@ -36,7 +36,10 @@ JOB = Job(name="debug", command="train", words=("debug",), folder=Path("/shared"
             {"command": "evaluate fvd", "nodes": 2},
             "nodes=2: has no use for `evaluate fvd`, which runs on one machine; use 1 node, and --array for its parts",
         ),
-        ({"command": "evaluate world", "array": 2}, "array=2: cannot share the work of `evaluate world`; leave it out"),
+        (
+            {"command": "evaluate vbench-score", "array": 2},
+            "array=2: cannot share the work of `evaluate vbench-score`; leave it out",
+        ),
         ({"array": 2}, "array=2: cannot share the work of `train`; give --nodes"),
         ({"command": "data text", "array": 2}, "array=2: cannot share the work of `data text`; leave it out"),
         ({"command": "data run", "array": 2, "words": ("debug", "--part", "1/2")}, "array=2: gives each of its jobs"),

@@ -6,7 +6,14 @@ import torch
 
 from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
 from videoar.pretrain.config import ModelConfig, TextConfig
-from videoar.pretrain.evaluate.bits import bit_frequencies, copy_tables, evaluate_bits, majority_tables, model_tables
+from videoar.pretrain.evaluate.bits import (
+    bit_frequencies,
+    copy_tables,
+    count_ones,
+    evaluate_bits,
+    majority_tables,
+    model_tables,
+)
 from videoar.pretrain.model import VideoAR, init_weights
 from videoar.tokenizer.scales import ScaleSchedule
 
@@ -34,7 +41,12 @@ def test_counts_and_accuracy_by_hand() -> None:
     same = np.mean([sample.bits[2, first] == sample.bits[1, first] for sample in samples])
     assert tables.accuracy.value[2, 1] == pytest.approx(same)
     assert np.isnan(tables.accuracy.value[0]).all()
-    majority = majority_tables(samples, bit_frequencies(samples))
+    ones = count_ones(samples)
+    frequency = np.mean([sample.bits[:, first] for sample in samples], axis=(0, 1, 2))
+    np.testing.assert_allclose(bit_frequencies(ones, SCHEDULE)[1], frequency)
+    majority = majority_tables(ones, bit_frequencies(ones, SCHEDULE), SCHEDULE)
+    right = np.mean([sample.bits[1, first] == (frequency > 0.5) for sample in samples])
+    assert majority.accuracy.value[1, 1] == pytest.approx(right)
     assert majority.bits.sum() == sum(sample.bits.size for sample in samples)
     np.testing.assert_array_equal(majority.bits[0, 1], np.array(SCHEDULE.tokens) * K)
 
@@ -44,9 +56,10 @@ def test_a_still_video_is_copied_and_a_biased_one_guessed() -> None:
     still = [_sample(index, sample.bits[:1].repeat(3, axis=0)) for index, sample in enumerate(_samples(4))]
     assert copy_tables(still).overall(after_first=True).value == 1.0
     biased = _samples(50, probability=0.2)
-    frequency = bit_frequencies(biased)
+    ones = count_ones(biased)
+    frequency = bit_frequencies(ones, SCHEDULE)
     np.testing.assert_allclose(frequency, 0.2, atol=0.1)
-    tables = majority_tables(biased, frequency)
+    tables = majority_tables(ones, frequency, SCHEDULE)
     assert tables.overall().value == pytest.approx(0.8, abs=0.02)
     entropy = -(0.2 * np.log(0.2) + 0.8 * np.log(0.8))
     np.testing.assert_allclose(tables.cross_entropy.value, entropy, atol=0.06)

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videoar.cluster.cli.arguments import only_with, typed_as
+from videoar.cluster.cli.commands.evaluate.bits import EvaluateBits
 from videoar.cluster.cli.commands.evaluate.class_samples import ClassSamples, class_videos_of
+from videoar.cluster.cli.commands.evaluate.drift import EvaluateDrift
 from videoar.cluster.cli.commands.evaluate.fvd import EvaluateFvd, protocol_of
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut
+from videoar.cluster.cli.commands.evaluate.keeping import Keeping, check_keeping
 from videoar.cluster.cli.commands.evaluate.recovery import EvaluateRecovery, check_ratios
 from videoar.cluster.cli.commands.evaluate.vbench_export import VbenchExport, refuse_labels, wanted_of
-from videoar.cluster.cli.commands.evaluate.world import EvaluateWorld
+from videoar.cluster.cli.commands.evaluate.world import EvaluateWorld, plan_of
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.finding import Finding
 
@@ -33,6 +37,8 @@ def check_options(options: Any, array: int | None) -> None:
         protocol_of(options)
         if array is not None and options.features is None:
             raise InputError("array", array, "shares the features that a folder keeps", "add --features FOLDER")
+    if isinstance(options, Keeping):
+        check_keeping(options, array)
     if isinstance(options, EvaluateWorld):
         only_with(options, "out", "force")
     if isinstance(options, EvaluateRecovery):
@@ -56,18 +62,19 @@ def check_files(options: Any, array: int | None, *, is_here: bool) -> Finding:
 
 
 def _of_weights(options: Any, array: int | None) -> str:
-    """How many videos are made of weights, if the command makes a folder of them. InputError for the wrong weights."""
+    """How much work there is to share. InputError for the wrong weights, and for more jobs than that."""
     from videoar.pretrain.model.pretrained import find_export, read_config
 
     config = read_config(find_export(options.weights))
     with typed_as(schedule="size"):
         config.shape(options.size)
-    count = _count(options, config)
-    if count is None:
+    found = _to_share(options, config)
+    if found is None:
         return ""
+    count, what = found
     if array is not None and array > count:
-        raise InputError("array", array, f"is more than the {count} videos", "use fewer jobs")
-    return f"; {count} videos" + (f" in {array} parts" if array else "")
+        raise InputError("array", array, f"is more than the {count} {what}", "use fewer jobs")
+    return f"; {count} {what}" + (f" in {array} parts" if array else "")
 
 
 def _files(options: Any) -> Iterator[tuple[str, Path]]:
@@ -83,11 +90,26 @@ def _files(options: Any) -> Iterator[tuple[str, Path]]:
                 yield field, Path(path)
 
 
-def _count(options: Any, config: ExportConfig) -> int | None:
-    """Videos of all parts. InputError for weights of the other kind of text, and for prompts that are none."""
+def _to_share(options: Any, config: ExportConfig) -> tuple[int, str] | None:
+    """Units of work that parts are made of: videos, or groups of clips. InputError for weights of the other kind of
+    text, and for prompts that are none."""
     if isinstance(options, ClassSamples):
-        return len(class_videos_of(options, config))
+        return len(class_videos_of(options, config)), "videos"
     if isinstance(options, VbenchExport):
         refuse_labels(config)
-        return len(wanted_of(options))
+        return len(wanted_of(options)), "videos"
+    if isinstance(options, Keeping) and options.keep is not None:
+        return _groups_at_most(options), "groups of clips"
     return None
+
+
+def _groups_at_most(options: Keeping) -> int:
+    """As many as there are if there are enough clips."""
+    from videoar.pretrain.evaluate.robustness.clips import GROUP
+    from videoar.pretrain.evaluate.world.evaluate import num_groups
+
+    if isinstance(options, EvaluateWorld):
+        return num_groups(plan_of(options))
+    assert isinstance(options, OnHeldOut)
+    kinds = 2 if isinstance(options, EvaluateBits) and options.reference is not None else 1
+    return kinds * -(-options.max_clips // (options.batch if isinstance(options, EvaluateDrift) else GROUP))

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
-from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, facts, read_held_out, shape_of
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
+from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, resumable, say_part
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.files import refuse_existing
 
 if TYPE_CHECKING:
-    from videoar.pretrain.evaluate.robustness.clips import HeldClips
+    from videoar.pretrain.evaluate.kept import KeptRows, Measured, Row
+    from videoar.pretrain.evaluate.robustness.clips import HeldClips, HeldOut
     from videoar.pretrain.generate import VideoPipeline
     from videoar.pretrain.model.pretrained import ClipShape
 
@@ -32,6 +36,8 @@ class EvaluateBits(OnHeldOut):
     `videoar evaluate bits weights/ucf101_l shards/ucf101/ucf101_test --picture bits.png`
 
     Figures with equal signatures may be compared. Prints one JSON line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
 
     reference: Annotated[str | None, arg(metavar="CLIPS")] = None
@@ -45,35 +51,82 @@ class EvaluateBits(OnHeldOut):
 
 def bits(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateBits, words, prog)
+    check_keeping(options)
     if options.picture:
         _check_picture(options.picture, force=options.force)
-    from videoar.cluster.ground.progress import ProgressLine
-    from videoar.pretrain.evaluate.bits import evaluate_bits
+    return resumable(_run, options, ["evaluate", "bits", *words])
+
+
+def _run(options: EvaluateBits) -> int:
+    from videoar.pretrain.evaluate.bits import VERSION
+    from videoar.pretrain.evaluate.robustness.clips import GROUP, keys_signature
     from videoar.pretrain.evaluate.signature import device_signature, weights_signature
     from videoar.pretrain.generate import VideoPipeline
-    from videoar.tokenizer.scales import ScaleSchedule
 
     pipeline = VideoPipeline.from_pretrained(options.weights)
     shape, num_frames = shape_of(options, pipeline)
     left_out = Counter[str]()
-    held = read_held_out(options, pipeline, shape, num_frames, left_out)
-    reference = _reference(options, pipeline, shape, num_frames) or held
-    window = pipeline.config.window
-    with ProgressLine("bits") as progress:
-        report = evaluate_bits(
-            pipeline.model, held.samples, reference.samples, window, lambda done, total: progress(done, total, {})
-        ).to_dict()
+
+    def line(clips: str, of_majority: str) -> str:
+        return (
+            f"bits|{weights_signature(pipeline)}|{clips}|majority of {of_majority}|{shape.schedule}"
+            f"|T{num_frames}@{shape.fps:g}fps|window{pipeline.config.window}|{device_signature(pipeline)}|v{VERSION}"
+        )
+
+    with ExitStack() as opened:
+        held = opened.enter_context(choose_held_out(options, pipeline, shape, num_frames, left_out))
+        reference = _reference(options, pipeline, shape, num_frames)
+        others = held if reference is None else opened.enter_context(reference)
+        groups = sum(clips.num_groups(GROUP) for clips in (held, reference) if clips is not None)
+        kept = open_kept(options, line(held.signature, others.signature), groups)
+        found = _measured("bits", kept, held, partial(_rows, pipeline))
+        of_reference = found if reference is None else _measured("reference", kept, reference, _ones)
+    tell_left_out(found, left_out)
+    if options.part is not None:
+        counts = {"reference": 0 if reference is None else len(of_reference.rows)}
+        return say_part(options, len(found.rows), len(held.states), **counts, left_out=left_out)
+    report = _report(options, found.rows, of_reference.rows, shape)
+    signature = line(keys_signature(found.rows), keys_signature(of_reference.rows))
+    say(json.dumps({**report, **facts(held, shape, num_frames, left_out), "signature": signature}))
+    return 0
+
+
+def _measured(task: str, kept: KeptRows, clips: HeldOut, measure: Callable[[HeldClips], Sequence[Row]]) -> Measured:
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.pretrain.evaluate.robustness.clips import GROUP
+
+    with ProgressLine(task) as progress:
+        return clips.measured(kept, task, GROUP, measure, progress.counting("clips/s"))
+
+
+def _rows(pipeline: VideoPipeline, some: HeldClips) -> list[Row]:
+    from videoar.pretrain.evaluate.bits import bit_row
+
+    return [bit_row(pipeline.model, sample, pipeline.config.window) for sample in some.samples]
+
+
+def _ones(some: HeldClips) -> list[Row]:
+    from videoar.pretrain.evaluate.bits import count_ones
+
+    return [{"ones": ones.tolist()} for ones in count_ones(some.samples)]
+
+
+def _report(
+    options: EvaluateBits, rows: Sequence[Row], of_reference: Sequence[Row], shape: ClipShape
+) -> dict[str, Any]:
+    """The figures; and the heat maps, if they are asked for."""
+    import numpy as np
+
+    from videoar.pretrain.evaluate.bits import bit_report
+    from videoar.tokenizer.scales import ScaleSchedule
+
+    schedule = ScaleSchedule.named(shape.schedule)
+    report = bit_report(rows, np.array([row["ones"] for row in of_reference]), schedule).to_dict()
     if options.picture:
         from videoar.cluster.cli.bits_picture import draw_bits
 
-        grids = ScaleSchedule.named(shape.schedule).grids
-        draw_bits(options.picture, report, [f"{height}x{width}" for height, width in grids])
-    line = (
-        f"bits|{weights_signature(pipeline)}|{held.signature}|majority of {reference.signature}|{shape.schedule}"
-        f"|T{num_frames}@{shape.fps:g}fps|window{window}|{device_signature(pipeline)}|v1"
-    )
-    say(json.dumps({**report, **facts(held, shape, num_frames, left_out), "signature": line}))
-    return 0
+        draw_bits(options.picture, report, [f"{height}x{width}" for height, width in schedule.grids])
+    return report
 
 
 def _check_picture(path: Path, *, force: bool) -> None:
@@ -84,10 +137,10 @@ def _check_picture(path: Path, *, force: bool) -> None:
     refuse_existing("picture", path, force=force)
 
 
-def _reference(options: EvaluateBits, pipeline: VideoPipeline, shape: ClipShape, num_frames: int) -> HeldClips | None:
+def _reference(options: EvaluateBits, pipeline: VideoPipeline, shape: ClipShape, num_frames: int) -> HeldOut | None:
     """The clips for the majority; None if there are no others than the held-out ones."""
     if options.reference is None:
         return None
     chosen = replace(options, clips=options.reference, captions=None, start_fraction=None)
     with typed_as(clips="reference"):
-        return read_held_out(chosen, pipeline, shape, num_frames, Counter())
+        return choose_held_out(chosen, pipeline, shape, num_frames, Counter())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse
-from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, facts, read_held_out, shape_of
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
+from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, resumable, say_part
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import OneOrMore, PixelFrames, Temperature, TopP
@@ -30,6 +30,8 @@ class EvaluateDrift(OnHeldOut):
 
     Shards hold bits alone: the true future is then what the tokenizer shows of them. Figures with equal signatures may
     be compared. Prints one JSON line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
 
     given_frames: Annotated[PixelFrames | None, arg(metavar="N")] = None
@@ -46,9 +48,14 @@ class EvaluateDrift(OnHeldOut):
 
 def drift(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateDrift, words, prog)
+    check_keeping(options)
+    return resumable(_run, options, ["evaluate", "drift", *words])
+
+
+def _run(options: EvaluateDrift) -> int:
     from videoar.cluster.ground.progress import ProgressLine
-    from videoar.pretrain.evaluate.robustness.drift import VERSION
-    from videoar.pretrain.evaluate.robustness.drift import drift as measured
+    from videoar.pretrain.evaluate.robustness.clips import keys_signature
+    from videoar.pretrain.evaluate.robustness.drift import VERSION, drift_report, drift_rows
     from videoar.pretrain.evaluate.signature import device_signature, sampling_signature, weights_signature
     from videoar.pretrain.generate import VideoPipeline
 
@@ -56,22 +63,22 @@ def drift(words: Sequence[str], prog: str) -> int:
     shape, num_frames = shape_of(options, pipeline)
     plan, left_out = _plan(options, num_frames), Counter[str]()
     how = sampling_signature(pipeline, plan.temperature, plan.top_p, plan.guidance)  # a wrong ramp is refused here
-    held = read_held_out(options, pipeline, shape, num_frames, left_out)
-    began = time.monotonic()
-    with ProgressLine("drift", len(held.samples)) as progress:
-        found = measured(
-            pipeline,
-            held,
-            plan,
-            lambda done, total: progress(done, total, {"clips/s": round(done / (time.monotonic() - began), 3)}),
+    with choose_held_out(options, pipeline, shape, num_frames, left_out) as held, ProgressLine("drift") as progress:
+        before = f"drift|{weights_signature(pipeline)}|"
+        after = (
+            f"|{'pixels' if held.has_pixels else 'shards'}|{shape.schedule}|T{num_frames}@{shape.fps:g}fps"
+            f"|window{pipeline.config.window}|given{plan.given_frames}|{how}|batch{plan.batch}"
+            f"|{device_signature(pipeline)}|seed{plan.seed}|v{VERSION}"
         )
-    about = facts(held, shape, num_frames, left_out)
-    line = (
-        f"drift|{weights_signature(pipeline)}|{held.signature}|{about['from']}|{shape.schedule}"
-        f"|T{num_frames}@{shape.fps:g}fps|window{pipeline.config.window}|given{plan.given_frames}|{how}"
-        f"|batch{plan.batch}|{device_signature(pipeline)}|seed{plan.seed}|v{VERSION}"
-    )
-    say(json.dumps({**found, "given_frames": plan.given_frames, **about, "signature": line}))
+        kept = open_kept(options, before + held.signature + after, held.num_groups(plan.batch))
+        on_done = progress.counting("clips/s")
+        found = held.measured(kept, "clips", plan.batch, lambda some: drift_rows(pipeline, some, plan), on_done)
+    tell_left_out(found, left_out)
+    if options.part is not None:
+        return say_part(options, len(found.rows), len(held.states), left_out=left_out)
+    report = drift_report(found.rows, has_pixels=held.has_pixels)
+    about = {"given_frames": plan.given_frames, **facts(held, shape, num_frames, left_out)}
+    say(json.dumps({**report, **about, "signature": before + keys_signature(found.rows) + after}))
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +47,8 @@ def make_folder(
     `suite` begins the signature that OUT.json records.
     """
     from videoar.cluster.ground.surroundings import explain_full_disk
-    from videoar.pretrain.evaluate.made_videos.folder import claim_folder, in_part, list_signature
+    from videoar.pretrain.evaluate.claim import claim_folder
+    from videoar.pretrain.evaluate.made_videos.folder import in_part, list_signature
     from videoar.pretrain.evaluate.signature import sampling_signature, weights_signature
 
     wanted, sampled = in_part(everything, options.part), _sampled(pipeline, options)
@@ -85,9 +85,7 @@ def _make(pipeline: VideoPipeline, wanted: Sequence[Wanted], sampled: Request, o
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.pretrain.evaluate.made_videos.folder import make_videos
 
-    began, first = time.monotonic(), None
     with ProgressLine("videos", len(wanted)) as progress:
+        on_done = progress.counting("videos/s")
         for done in make_videos(pipeline, wanted, out, sampled, batch):
-            first = done if first is None else first
-            rate = (done - first) / max(time.monotonic() - began, 1e-9)
-            progress(done, len(wanted), {"videos/s": round(rate, 3)})
+            on_done(done, len(wanted))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from videoar.cluster.ground.limits import DrawingSeed, FramesPerSecond, OneOrMor
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.decoding.client import VideoDecoder
-    from videoar.data_pipeline.preparing.part import Part
     from videoar.pretrain.evaluate.folder_features import FolderFeatures
     from videoar.pretrain.evaluate.fvd.detector import ClipFeatures
     from videoar.pretrain.evaluate.fvd.protocol import Protocol
@@ -113,8 +111,8 @@ def _run(options: EvaluateFvd) -> int:
     left_out: dict[str, Counter[str]] = {"real": Counter(), "generated": Counter()}
     with VideoDecoder(DecodeLimits()) as decoder:
         chosen = {kind: _chosen(options, kind, protocol, decoder, left_out[kind]) for kind in left_out}
-        computing = FolderFeatures(detector, protocol, decoder, batch=options.batch, kept=options.features)
-        found = {kind: _features(computing, kind, chosen[kind], part, left_out[kind]) for kind in left_out}
+        computing = FolderFeatures(detector, protocol, decoder, batch=options.batch, kept=options.features, part=part)
+        found = {kind: _features(computing, kind, chosen[kind], left_out[kind]) for kind in left_out}
     if options.part is not None:
         counts = {kind: sum(map(len, features)) for kind, features in found.items()}
         say(json.dumps({**counts, "part": options.part, "features": str(options.features), "left_out": left_out}))
@@ -178,10 +176,10 @@ def _chosen(
 
 
 def _features(
-    computing: FolderFeatures, kind: str, clips: Sequence[FolderClip], part: Part, left_out: Counter[str]
+    computing: FolderFeatures, kind: str, clips: Sequence[FolderClip], left_out: Counter[str]
 ) -> list[ClipFeatures]:
     with _progress(f"features of {kind} clips") as on_done:
-        return list(computing.of(clips, part, on_done=on_done, on_left_out=telling(left_out)))
+        return computing.of(clips, on_done=on_done, on_left_out=telling(left_out))
 
 
 @contextmanager
@@ -189,6 +187,5 @@ def _progress(title: str) -> Iterator[OnDone]:
     """Shows how many of the files or clips are done, and at which rate."""
     from videoar.cluster.ground.progress import ProgressLine
 
-    began = time.monotonic()
     with ProgressLine(title) as line:
-        yield lambda done, total: line(done, total, {"per_s": round(done / max(time.monotonic() - began, 1e-9), 1)})
+        yield line.counting("per_s")

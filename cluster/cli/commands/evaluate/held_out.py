@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import Weights, typed_as
+from videoar.cluster.cli.commands.evaluate.keeping import Keeping
 from videoar.cluster.cli.output import telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, Limits, OneOrMore, PixelFrames
 
 if TYPE_CHECKING:
-    from videoar.pretrain.evaluate.robustness.clips import HeldClips
+    from videoar.pretrain.evaluate.kept import Measured
+    from videoar.pretrain.evaluate.robustness.clips import HeldOut
     from videoar.pretrain.generate import VideoPipeline
     from videoar.pretrain.model.pretrained import ClipShape
 
@@ -22,7 +24,7 @@ _Fraction = Annotated[float, Limits(0, 1, below=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnHeldOut:
+class OnHeldOut(Keeping):
     """Weights, and the clips that they are measured on."""
 
     weights: Weights
@@ -57,9 +59,9 @@ def shape_of(options: OnHeldOut, pipeline: VideoPipeline) -> tuple[ClipShape, in
     return shape, num_frames
 
 
-def read_held_out(
+def choose_held_out(
     options: OnHeldOut, pipeline: VideoPipeline, shape: ClipShape, num_frames: int, left_out: Counter[str]
-) -> HeldClips:
+) -> HeldOut:
     """The clips, with progress; reasons why others are left out are counted, and each is told once."""
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.config.datasets import SourceConfig
@@ -84,13 +86,20 @@ def read_held_out(
             )
 
 
-def facts(held: HeldClips, shape: ClipShape, num_frames: int, left_out: Counter[str]) -> dict[str, Any]:
+def tell_left_out(found: Measured, left_out: Counter[str]) -> None:
+    """Count the clips that could not be read, now or before, by reason."""
+    tell = telling(left_out)
+    for name, reason in found.left_out:
+        tell(name, reason)
+
+
+def facts(held: HeldOut, shape: ClipShape, num_frames: int, left_out: Counter[str]) -> dict[str, Any]:
     """What every report on held-out clips says about them."""
     return {
         "size": shape.schedule,
         "num_frames": num_frames,
         "fps": shape.fps,
-        "from": "shards" if held.frames is None else "pixels",
+        "from": "pixels" if held.has_pixels else "shards",
         "left_out": dict(left_out),
     }
 

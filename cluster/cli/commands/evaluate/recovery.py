@@ -11,7 +11,8 @@ from typing import Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse
-from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, facts, read_held_out, shape_of
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
+from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, resumable, say_part
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits
@@ -29,6 +30,8 @@ class EvaluateRecovery(OnHeldOut):
 
     A scale is guessed from the true coarser scales of its frame. Figures with equal signatures may be compared. Prints
     one JSON line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
 
     flip_ratios: Annotated[tuple[FlipRatio, ...], arg(metavar="Q...")] = (0.05, 0.1, 0.2, 0.3)
@@ -38,31 +41,41 @@ class EvaluateRecovery(OnHeldOut):
 def recovery(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateRecovery, words, prog)
     check_ratios(options)
+    check_keeping(options)
+    return resumable(_run, options, ["evaluate", "recovery", *words])
+
+
+def _run(options: EvaluateRecovery) -> int:
     from videoar.cluster.ground.progress import ProgressLine
-    from videoar.pretrain.evaluate.robustness.recovery import VERSION
-    from videoar.pretrain.evaluate.robustness.recovery import recovery as measured
+    from videoar.pretrain.evaluate.robustness.clips import GROUP, keys_signature
+    from videoar.pretrain.evaluate.robustness.recovery import VERSION, bits_of_a_frame, recovery_report, recovery_rows
     from videoar.pretrain.evaluate.signature import device_signature, weights_signature
     from videoar.pretrain.generate import VideoPipeline
 
     pipeline = VideoPipeline.from_pretrained(options.weights)
     shape, num_frames = shape_of(options, pipeline)
-    left_out = Counter[str]()
-    held = read_held_out(options, pipeline, shape, num_frames, left_out)
-    window = pipeline.config.window
-    with ProgressLine("recovery") as progress:
-        found = measured(
-            pipeline.model,
-            held.samples,
-            window,
-            options.flip_ratios,
-            options.seed,
-            lambda done, total: progress(done, total, {}),
+    left_out, model, window = Counter[str](), pipeline.model, pipeline.config.window
+    with choose_held_out(options, pipeline, shape, num_frames, left_out) as held, ProgressLine("recovery") as progress:
+        before = f"recovery|{weights_signature(pipeline)}|"
+        after = (
+            f"|{shape.schedule}|T{num_frames}@{shape.fps:g}fps|window{window}"
+            f"|{device_signature(pipeline)}|seed{options.seed}|v{VERSION}"
         )
-    line = (
-        f"recovery|{weights_signature(pipeline)}|{held.signature}|{shape.schedule}|T{num_frames}@{shape.fps:g}fps"
-        f"|window{window}|{device_signature(pipeline)}|seed{options.seed}|v{VERSION}"
-    )
-    say(json.dumps({**found, **facts(held, shape, num_frames, left_out), "signature": line}))
+        flips = ",".join(f"{ratio:g}" for ratio in options.flip_ratios)
+        kept = open_kept(options, f"{before}{held.signature}{after}|flips={flips}", held.num_groups(GROUP))
+        found = held.measured(
+            kept,
+            "clips",
+            GROUP,
+            lambda some: recovery_rows(model, some.samples, window, options.flip_ratios, options.seed),
+            progress.counting("clips/s"),
+        )
+    tell_left_out(found, left_out)
+    if options.part is not None:
+        return say_part(options, len(found.rows), len(held.states), left_out=left_out)
+    report = recovery_report(found.rows, bits_of_a_frame(shape.schedule, model.config.latent_dim))
+    about = facts(held, shape, num_frames, left_out)
+    say(json.dumps({**report, **about, "signature": before + keys_signature(found.rows) + after}))
     return 0
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
+from videoar.cluster.cli.commands.evaluate.keeping import Keeping, check_keeping, open_kept, resumable, say_part
 from videoar.cluster.cli.output import in_json, say, told_command
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
@@ -20,13 +21,14 @@ from videoar.cluster.ground.limits import Limits, OneOrMore, Scenes, Temperature
 if TYPE_CHECKING:
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.pretrain.evaluate.world.evaluate import Tell, WorldEvaluation
+    from videoar.pretrain.evaluate.world.plan import WorldPlan
 
 REPORT, CARD, PROMPTS, CONTINUED, FILM = "report.json", "card.md", "prompts.png", "continued.png", "continued.mp4"
 WRITTEN = (REPORT, CARD, PROMPTS, CONTINUED, FILM)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateWorld:
+class EvaluateWorld(Keeping):
     """Measure a generator on held-out scenes of the small world (source.kind=world), whose future is known.
 
     From sentences: how often colour, shape, size, direction, speed, number of objects and the camera are right, as
@@ -35,6 +37,8 @@ class EvaluateWorld:
     Bits by scale, next to copying and to the majority. All figures have intervals of 95 %.
 
     Prints tables on a terminal, and otherwise one JSON line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
 
     weights: Weights
@@ -68,39 +72,51 @@ class EvaluateWorld:
 def world(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateWorld, words, prog)
     only_with(options, "out", "force")
+    check_keeping(options)
     if options.out is not None:
         _check_out(options.out, force=options.force)
+    return resumable(partial(_run, command=told_command(prog, words)), options, ["evaluate", "world", *words])
+
+
+def _run(options: EvaluateWorld, command: str) -> int:
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.pretrain.evaluate.world.card import card
-    from videoar.pretrain.evaluate.world.evaluate import evaluate_world
-    from videoar.pretrain.evaluate.world.plan import WorldPlan
+    from videoar.pretrain.evaluate.world.evaluate import WorldEvaluation, WorldWork, num_groups
     from videoar.pretrain.generate import VideoPipeline
 
-    plan = WorldPlan(**{name: getattr(options, name) for name in WorldPlan.__dataclass_fields__})
+    plan = plan_of(options)
     with typed_as(schedule="size"):
         pipeline = VideoPipeline.from_pretrained(options.weights)
-        with ProgressLine("evaluate world") as progress:
-            found = evaluate_world(pipeline, plan, _teller(progress))
-    section = card(found.report, told_command(prog, words))
+        work = WorldWork(pipeline, plan)
+    kept = open_kept(options, work.signature, num_groups(plan))
+    with ProgressLine("evaluate world") as progress:
+        rows = work.measured(kept, _teller(progress))
+    if options.part is not None:
+        return say_part(options, sum(map(len, rows.values())), sum(len(task.scenes) for task in work.tasks()))
+    report = work.report(rows)
+    section = card(report, command)
     if options.out is not None:
-        _write(options.out, found, section)
-    say(json.dumps(found.report) if in_json(options.json) else section)
+        _write(options.out, WorldEvaluation(report, work.examples(), work.shape.fps), section)
+    say(json.dumps(report) if in_json(options.json) else section)
     return 0
 
 
+def plan_of(options: EvaluateWorld) -> WorldPlan:
+    """What is measured, and how videos are sampled."""
+    from videoar.pretrain.evaluate.world.plan import WorldPlan
+
+    return WorldPlan(**{name: getattr(options, name) for name in WorldPlan.__dataclass_fields__})
+
+
 def _teller(progress: ProgressLine) -> Tell:
-    """Shows what is being done, and its rate."""
-    began: dict[str, float] = {}
+    """Shows what is being done, and its rate since it began."""
+    counting: dict[str, Callable[[int, int | None], None]] = {}
 
-    def tell(name: str, done: int, total: int) -> None:
-        began.setdefault(name, last[0])
-        last[0] = time.monotonic()
-        rate = done / max(last[0] - began[name], 1e-9)
-        figures = {"clips/s": round(rate, 2)}
-        told = f"{figures['clips/s']} clips/s"
-        progress.show(name, done, total, told, {"task": name, "done": done, "total": total, **figures})
+    def tell(title: str, done: int, total: int) -> None:
+        if title not in counting:
+            counting[title] = progress.counting("clips/s", title)
+        counting[title](done, total)
 
-    last = [time.monotonic()]
     return tell
 
 

@@ -61,6 +61,7 @@ def test_one_line_and_nothing_sent(
 
 FVD = ("small-world", "x", "--command", "evaluate fvd", "--detector", "rf-fvd")
 SAMPLES = ("small-world", "out", "--command", "evaluate class-samples")
+WORLD = ("small-world", "--command", "evaluate world", "--batch", "32", "--keep", "kept")
 
 
 @pytest.mark.parametrize(
@@ -98,8 +99,13 @@ SAMPLES = ("small-world", "out", "--command", "evaluate class-samples")
         ((*FVD,), "generated=x: is not there"),
         (
             ("small-world", "x", "--command", "evaluate drift", "--array", "2"),
-            "array=2: cannot share the work of `evalu",
+            "array=2: shares what a folder keeps of each clip; add --keep FOLDER",
         ),
+        (
+            (*WORLD, "--array", "2", "--out", "x"),
+            "out=x: is made of the figures of all clips, and a part has none; leave it out here",
+        ),
+        ((*WORLD, "--array", "21"), "array=21: is more than the 20 groups of clips; use fewer jobs"),
         (
             ("small-world", "x", "--command", "evaluate recovery", "--flip-ratios", ".1", ".1"),
             "flip_ratios=0.1 0.1: are",

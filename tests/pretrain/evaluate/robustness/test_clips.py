@@ -60,9 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(pipeline: VideoPipeline, folder: Path, max_clips: int, captions: str = "captions.csv") -> HeldClips:
     source = SourceConfig(path=str(folder), captions=str(folder / captions) if captions else "")
-    return clips_of_folder(
-        pipeline, source, SHAPE, 5, max_clips, on_left_out=lambda *left: None, on_progress=lambda accounts: None
-    )
+    tell = {"on_left_out": lambda *left: None, "on_progress": lambda accounts: None}
+    with clips_of_folder(pipeline, source, SHAPE, 5, max_clips, **tell) as held:
+        return held.read(range(len(held.states)))
 
 
 def test_shards_are_read_at_even_distances_and_cut(pipeline: VideoPipeline, shards: Path) -> None:
@@ -70,14 +70,16 @@ def test_shards_are_read_at_even_distances_and_cut(pipeline: VideoPipeline, shar
     url = str(shards / "shapes")
     assert is_dataset(url)
     assert is_dataset(str(shards)), "the folder of several, which is refused with their names"
-    held = clips_of_shards(pipeline, url, SHAPE, 5, 2)
+    chosen = clips_of_shards(pipeline, url, SHAPE, 5, 2)
+    held = chosen.read([0, 1])
     assert [sample.entry.key for sample in held.samples] == ["shape_00000000", "shape_00000005"]
     assert held.frames is None
     first = draw_clip(0, 0, ClipBucket(schedule="32x32", num_frames=5))
     (made,) = tokenize(pipeline, [first], 1)
     np.testing.assert_array_equal(held.samples[0].bits, made.bits)
     np.testing.assert_array_equal(decode_bits(pipeline, held.samples)[0], rebuild(pipeline, first))
-    assert held.signature != clips_of_shards(pipeline, url, SHAPE, 5, 3).signature
+    assert chosen.signature != clips_of_shards(pipeline, url, SHAPE, 5, 3).signature
+    np.testing.assert_array_equal(chosen.read([1]).samples[0].bits, held.samples[1].bits)
 
 
 def test_shards_that_do_not_fit_are_refused(

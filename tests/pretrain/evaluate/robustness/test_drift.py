@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,16 @@ from videoar.pretrain.evaluate.continuation import psnr, rebuild
 from videoar.pretrain.evaluate.made_videos.folder import seed_of
 from videoar.pretrain.evaluate.robustness import drift as module
 from videoar.pretrain.evaluate.robustness.clips import HeldClips, decode_bits
-from videoar.pretrain.evaluate.robustness.drift import DriftPlan, continue_bits, drift
+from videoar.pretrain.evaluate.robustness.drift import DriftPlan, continue_bits, drift_report, drift_rows
 from videoar.pretrain.evaluate.tokenized import tokenize
 from videoar.pretrain.generate import VideoPipeline
 
 PLAN = DriftPlan(given_frames=5, temperature=0.7, guidance="2", seed=4, batch=2)
+
+
+def drift(pipeline: VideoPipeline, held: HeldClips, plan: DriftPlan) -> dict[str, Any]:
+    """The figures of a few clips that are continued at once."""
+    return drift_report(drift_rows(pipeline, held, plan), has_pixels=held.frames is not None)
 
 
 @pytest.fixture(scope="module")

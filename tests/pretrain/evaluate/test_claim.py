@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.pretrain.evaluate.made_videos.folder import claim_folder
+from videoar.pretrain.evaluate.claim import claim_folder
 
 
 def test_parts_that_begin_at_the_same_moment_all_claim_the_folder(tmp_path: Path) -> None:

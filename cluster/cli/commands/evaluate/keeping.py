@@ -1,0 +1,86 @@
+"""What the evaluations that print figures have in common to resume and to share their work: a folder, and a part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from tyro.conf import arg
+
+from videoar.cluster.cli.arguments import only_with
+from videoar.cluster.cli.output import resume_line, say
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import check_folder
+
+if TYPE_CHECKING:
+    from videoar.data_pipeline.preparing.part import Part
+    from videoar.pretrain.evaluate.kept import KeptRows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """What is kept of the work, and how much of it is done."""
+
+    keep: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Folder that keeps what is measured of each clip, a few numbers: rerunning the command resumes. FOLDER.json, next
+    to it, records weights, clips and settings; others are refused there."""
+    part: Annotated[str | None, arg(metavar="N/COUNT")] = None
+    """With --keep: measure only this part of the clips, 1/COUNT to COUNT/COUNT; then run without it for the figures."""
+
+
+SomeKeeping = TypeVar("SomeKeeping", bound=Keeping)
+
+
+OF_FIGURES = ("out", "picture")
+"""Options that are about the figures of all clips, and so not about a part."""
+
+
+def check_keeping(options: Keeping, array: int | None = None) -> None:
+    """InputError for parts without a folder that keeps them, or with an option that is about the figures."""
+    only_with(options, "keep", "part")
+    _part(options)
+    if options.keep is not None:
+        check_folder("keep", options.keep)
+    elif array is not None:
+        raise InputError("array", array, "shares what a folder keeps of each clip", "add --keep FOLDER")
+    for name in OF_FIGURES if options.part is not None or array is not None else ():
+        if value := getattr(options, name, None):
+            problem = "is made of the figures of all clips, and a part has none"
+            raise InputError(name, value, problem, "leave it out here, and give it when all parts are done")
+
+
+def resumable(run: Callable[[SomeKeeping], int], options: SomeKeeping, words: Sequence[str]) -> int:
+    """Run a command; with --keep a signal ends it with 75, because a rerun resumes."""
+    if options.keep is None:
+        return run(options)
+    from videoar.cluster.ground.preemption import leaving_at_once
+
+    with leaving_at_once(resume_line(words)):
+        return run(options)
+
+
+def open_kept(options: Keeping, signature: str, groups: int) -> KeptRows:
+    """Where measurements are kept. InputError for a folder of others, and for a part with none of the groups."""
+    from videoar.pretrain.evaluate.claim import claim_folder
+    from videoar.pretrain.evaluate.kept import KeptRows, check_part
+
+    if (part := _part(options)) is not None:
+        check_part(part, groups)
+    if options.keep is not None:
+        claim_folder(options.keep, signature, field="keep", holds="figures")
+    return KeptRows(options.keep, part)
+
+
+def _part(options: Keeping) -> Part | None:
+    from videoar.data_pipeline.preparing.part import Part
+
+    return None if options.part is None else Part.of(options.part)
+
+
+def say_part(options: Keeping, clips: int, of: int, **facts: Any) -> int:
+    """Print what a part has measured; exit code 0."""
+    say(json.dumps({"clips": clips, "of": of, "part": options.part, "keep": str(options.keep), **facts}))
+    return 0

@@ -1,0 +1,36 @@
+"""Folders that several processes fill in turn or together: a record next to each says of what, and refuses others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.files import write_atomically
+
+
+def claim_folder(out: Path, signature: str, *, field: str = "out", holds: str = "videos") -> None:
+    """Make the folder, and OUT.json with the signature next to it: what judges reads every file inside as a video.
+
+    InputError, about the option `field`, if the folder has what other weights, clips or settings gave.
+    """
+    record = out.absolute().with_name(f"{out.absolute().name}.json")
+    if record.exists():
+        before = _signature(field, record, holds)
+        if before != signature:
+            problem = f"has {holds} of {before}, and these are of {signature}"
+            raise InputError(field, out, problem, "name another folder, or remove this one and its .json")
+        out.mkdir(exist_ok=True)
+        return
+    if out.exists() and any(out.iterdir()):
+        raise InputError(field, out, f"has files, and no {record.name} is next to it", "name a new or an empty folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(record, json.dumps({"signature": signature}) + "\n")  # other parts may begin at the same moment
+
+
+def _signature(field: str, record: Path, holds: str) -> str:
+    try:
+        return str(json.loads(record.read_text())["signature"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f"is not the record of a folder of {holds}"
+        raise InputError(field, record, problem, "move it away, or name another folder") from error
