@@ -123,7 +123,7 @@ def bit_report(rows: Sequence[Row], reference: Ones, schedule: ScaleSchedule) ->
     """The report of such rows."""
     model, copied, ones = (np.array([row[name] for row in rows], np.float64) for name in ("model", "copied", "ones"))
     majority = majority_tables(ones, bit_frequencies(reference, schedule), schedule)
-    return BitReport(_stack(model), majority, _stack(copied))
+    return BitReport(_stack([*model]), majority, _stack([*copied]))
 
 
 def read_samples(manifest: Manifest, text: TextTokens, max_samples: int | None = None) -> list[Sample]:
@@ -211,6 +211,6 @@ def _by_scale(
     return np.add.reduceat(of_token, starts, axis=2)
 
 
-def _stack(tables: Sequence[Float64[np.ndarray, "3 t s"]] | Float64[np.ndarray, "n 3 t s"]) -> BitTables:
+def _stack(tables: Sequence[Float64[np.ndarray, "3 t s"]]) -> BitTables:
     loss, correct, bits = np.stack(tables, axis=1)
     return BitTables(loss, correct, bits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,15 @@ from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.pretrain.config import TextConfig
 from videoar.pretrain.evaluate.continuation import rebuild
+from videoar.pretrain.evaluate.kept import KeptRows, Row
 from videoar.pretrain.evaluate.robustness.clips import (
     HeldClips,
     clips_of_folder,
     clips_of_shards,
+    clips_signature,
     decode_bits,
     is_dataset,
+    keys_signature,
 )
 from videoar.pretrain.evaluate.tokenized import tokenize
 from videoar.pretrain.generate import VideoPipeline
@@ -106,6 +110,38 @@ def test_videos_of_a_folder_have_pixels_bits_and_captions(pipeline: VideoPipelin
         (made,) = tokenize(pipeline, [frames], 1)
         np.testing.assert_array_equal(sample.bits, made.bits)
         np.testing.assert_array_equal(sample.text, pipeline.condition(sample.entry.caption))
+
+
+def test_clips_are_read_a_few_at_a_time(pipeline: VideoPipeline, shards: Path) -> None:
+    """All pixels and bits at once would be gigabytes of a test set of some size."""
+    chosen, sizes = clips_of_shards(pipeline, str(shards / "shapes"), SHAPE, 5, 7), list[int]()
+
+    def measure(some: HeldClips) -> list[Row]:
+        sizes.append(len(some.samples))
+        return [{"ones": int(sample.bits.sum())} for sample in some.samples]
+
+    found = chosen.measured(KeptRows(), "clips", 3, measure)
+    assert sizes == [3, 3, 1]
+    whole = chosen.read(range(7)).samples
+    assert found.rows == [{"key": one.entry.key, "ones": int(one.bits.sum())} for one in whole]
+    assert keys_signature(found.rows) == clips_signature([one.entry.key for one in whole])
+
+
+@pytest.mark.slow
+def test_a_video_that_cannot_be_read_is_kept_as_left_out(pipeline: VideoPipeline, folder: Path, tmp_path: Path) -> None:
+    """A resumed evaluation reports it as the one that was stopped would have."""
+    shutil.copytree(folder, tmp_path / "clips")
+    source = SourceConfig(path=str(tmp_path / "clips"), captions=str(tmp_path / "clips/captions.csv"))
+    tell = {"on_left_out": lambda *left: None, "on_progress": lambda accounts: None}
+    with clips_of_folder(pipeline, source, SHAPE, 5, 5, **tell) as held:
+        (tmp_path / "clips/3.mp4").write_bytes(b"cut off")
+        found = [
+            held.measured(KeptRows(tmp_path / "kept"), "clips", 2, lambda some: [{} for _ in some.samples])
+            for _ in range(2)
+        ]
+    assert found[0] == found[1]
+    assert len(found[0].rows) == 4
+    assert found[0].left_out == [["3.mp4", "the file has changed since the plan was made"]]
 
 
 @pytest.mark.slow
