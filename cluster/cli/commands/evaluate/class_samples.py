@@ -60,7 +60,7 @@ def _run(words: Sequence[str], prog: str) -> int:
     from videoar.pretrain.generate import VideoPipeline
 
     with typed_as(schedule="size"):
-        pipeline = VideoPipeline.from_pretrained(options.weights)
+        pipeline = VideoPipeline.from_pretrained(options.weights, graphs=options.graphs)
         videos = class_videos_of(options, pipeline.config)
         report = make_folder(pipeline, options, videos, options.out, "classes")
     classes = pipeline.config.model.text.num_classes

@@ -37,6 +37,9 @@ class FolderSampling:
     """Of the sampling; each video has a seed that follows from this, what it is made from, and its index."""
     batch: Annotated[OneOrMore, arg(metavar="N")] = 4
     """Videos that are made at once."""
+    graphs: bool = False
+    """On a GPU: record the passes of the first videos as CUDA graphs, which launch faster, and repeat them for later
+    ones of the same batch and length of text: labels have one, and prompts many. Not run on a GPU yet."""
 
 
 def make_folder(

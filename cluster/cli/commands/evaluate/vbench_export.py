@@ -63,7 +63,7 @@ def _run(words: Sequence[str], prog: str) -> int:
 
     wanted = wanted_of(options)
     with typed_as(schedule="size"):
-        pipeline = VideoPipeline.from_pretrained(options.weights)
+        pipeline = VideoPipeline.from_pretrained(options.weights, graphs=options.graphs)
         refuse_labels(pipeline.config)
         suite = "vbench" if options.images is None else f"vbench-i2v|images={options.images.resolve().name}"
         report = make_folder(pipeline, options, wanted, options.out, suite)

@@ -86,12 +86,19 @@ def test_a_signal_ends_it_with_75_and_a_rerun_makes_the_rest(
         (("--per-class", "50000"), "per_class=50000: of 3 classes are 150000 videos, and at most 100000 are made"),
         (("--per-class", "1", "--part", "4/4"), "part=4/4: has none of the 3 videos; use fewer parts"),
         (("--size", "64x64"), "size=64x64: is not a frame size"),
+        (("--graphs",), "graphs=True: has no effect on the device cpu: graphs are CUDA's; leave it out, or use a GPU"),
     ],
 )
 def test_what_cannot_be_made_is_refused(
-    weights: str, tmp_path: Path, words: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]
+    weights: str,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before a folder exists, in a line that names the option."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert main(["evaluate", "class-samples", weights, str(tmp_path / "out"), *words]) == 2
     said = capsys.readouterr().err
     assert line in said

@@ -53,7 +53,7 @@ def test_drift_of_a_folder_and_of_shards(
     assert (found["num_clips"], found["size"], found["num_frames"], found["from"]) == (3, "32x32", 9, "pixels")
     assert len(found["psnr_db"]["generated"]["by_frame"]["low"]) == 8
     assert (
-        "|T9@8fps|window2|given1|temperature1|top_p1|guidance=5,4,4,3|batch8|cpu,float32|seed2|v1" in found["signature"]
+        "|T9@8fps|window2|given1|temperature1|top_p1|guidance=5,4,4,3|batch8|cpu,float32|seed2|v2" in found["signature"]
     )
     of_shards = _found(capsys, "drift", weights, str(shards / "shapes"), "--max-clips", "2")
     assert (of_shards["num_clips"], of_shards["from"], of_shards["given_frames"]) == (2, "shards", 5)

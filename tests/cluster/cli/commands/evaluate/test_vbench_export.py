@@ -76,12 +76,20 @@ def test_parts_and_a_rerun_make_what_is_missing(
         ("a cat", ("--part", "6/6"), "part=6/6: has none of the 5 videos; use fewer parts"),
         ("a cat", ("--size", "64x64"), "size=64x64: is not a frame size"),
         ("a cat", ("--top-p", "2"), "top_p=2.0: is above 1"),
+        ("a cat", ("--graphs",), "graphs=True: has no effect on the device cpu: graphs are CUDA's; leave it out"),
     ],
 )
 def test_what_cannot_be_made_is_refused(
-    weights: str, tmp_path: Path, content: str, words: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]
+    weights: str,
+    tmp_path: Path,
+    content: str,
+    words: tuple[str, ...],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before a folder exists, in a line that names the option."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     prompts = tmp_path / "prompts"
     prompts.write_text(content)
     assert main(["evaluate", "vbench-export", weights, str(prompts), str(tmp_path / "out"), *words]) == 2
