@@ -15,7 +15,10 @@ from videoar.pretrain.evaluate.fvd.frechet import RESAMPLES, Features, bootstrap
 from videoar.pretrain.evaluate.fvd.protocol import ENOUGH, Protocol
 from videoar.pretrain.evaluate.intervals import Interval
 
-NAMES = {"rf-fvd": "on random features: no FVD, and not comparable with any"}
+NAMES = {
+    "rf-fvd": "on random features: no FVD, and not comparable with any",
+    "script-fvd": "on the features of a TorchScript file, and comparable with distances of the same file alone",
+}
 """What is printed next to distances of detectors other than I3D."""
 
 

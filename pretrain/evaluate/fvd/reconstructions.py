@@ -12,11 +12,14 @@ from videoar.pretrain.evaluate.fvd.detector import ClipFeatures, Clips, Detector
 from videoar.pretrain.evaluate.fvd.fvd import FvdResult, check_shape, compare
 from videoar.pretrain.evaluate.fvd.protocol import Protocol, split_named
 from videoar.pretrain.evaluate.fvd.random_features import RandomFeatures
+from videoar.pretrain.evaluate.fvd.script import ScriptDetector, is_script
 
 
 def open_detector(name: str, device: torch.device | str) -> Detector:
-    """`rf-fvd`, or I3D with the weights in a file."""
-    return RandomFeatures(device) if name == RandomFeatures.name else I3dDetector.load(Path(name), device)
+    """`rf-fvd`, a TorchScript file, or I3D with the weights in a file."""
+    if name == RandomFeatures.name:
+        return RandomFeatures(device)
+    return ScriptDetector(Path(name), device) if is_script(Path(name)) else I3dDetector.load(Path(name), device)
 
 
 class ReconstructionDistance:

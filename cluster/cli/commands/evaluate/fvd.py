@@ -47,7 +47,8 @@ class EvaluateFvd:
     generated: Positional[Annotated[Path, arg(metavar="GENERATED")]]
     """Folder of generated videos."""
     detector: Annotated[str, arg(metavar="PATH|rf-fvd")]
-    """File with I3D's weights (i3d_pretrained_400.pt, or its safetensors), or `rf-fvd`: random features, no FVD."""
+    """File with I3D's weights (i3d_pretrained_400.pt, or its safetensors); a TorchScript file (i3d_torchscript.pt), a
+    program, which is run; or `rf-fvd`: random features, no FVD."""
     protocol: Literal["tats", "styleganv", "magvit", "omni17", "custom"] = "custom"
     """Published choice of frames, size and counts; or `custom`, by the options below."""
     split: Annotated[str | None, arg(metavar="NAME")] = None
