@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.process import variable
 from videoar.pretrain.evaluate.fvd.detector import I3D_SIDE, ClipFeatures, Clips, Detector
 from videoar.pretrain.evaluate.fvd.script_process import receive, send
 
@@ -75,7 +76,7 @@ class ScriptDetector(Detector):
 
 
 def _started(path: Path, device: torch.device | str) -> subprocess.Popen[bytes]:
-    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    passed_on = {name: value for name in _PASSED_ON if (value := variable(name)) is not None}
     return subprocess.Popen(
         [sys.executable, "-m", "videoar.pretrain.evaluate.fvd.script_process", str(path.resolve()), str(device)],
         env={"PYTHONPATH": os.pathsep.join(sys.path), **passed_on},

@@ -105,7 +105,7 @@ WORLD = ("small-world", "--command", "evaluate world", "--batch", "32", "--keep"
             (*WORLD, "--array", "2", "--out", "x"),
             "out=x: is made of the figures of all clips, and a part has none; leave it out here",
         ),
-        ((*WORLD, "--array", "21"), "array=21: is more than the 20 groups of clips; use fewer jobs"),
+        ((*WORLD, "--array", "21"), "array=21: is more than the 16 groups of clips; use fewer jobs"),
         (
             ("small-world", "x", "--command", "evaluate recovery", "--flip-ratios", ".1", ".1"),
             "flip_ratios=0.1 0.1: are",

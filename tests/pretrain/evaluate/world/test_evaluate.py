@@ -14,7 +14,9 @@ from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.config import TextConfig
-from videoar.pretrain.evaluate.continuation import Generator, continue_clips
+from videoar.pretrain.evaluate.continuation import ClipFrames, Generator, continue_clips
+from videoar.pretrain.evaluate.tokenized import Tokenized, tokenize
+from videoar.pretrain.evaluate.world import evaluate as module
 from videoar.pretrain.evaluate.world.card import card
 from videoar.pretrain.evaluate.world.evaluate import evaluate_world
 from videoar.pretrain.evaluate.world.held_out import drawn, held_out, reference
@@ -81,11 +83,18 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> VideoPipeline:
 
 
 @pytest.mark.slow
-def test_weights_that_learned_nothing_are_near_chance(pipeline: VideoPipeline) -> None:
-    """And the same seed gives the same figures; the section of the card has them all."""
+def test_weights_that_learned_nothing_are_near_chance(pipeline: VideoPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the same seed gives the same figures; the section of the card has them all. Each clip is tokenized once."""
     plan = WorldPlan(prompts=10, clips=2, batch=10, guidance="1")
-    heard = []
+    heard, coded = [], list[bytes]()
+
+    def counted(pipeline: VideoPipeline, clips: Sequence[ClipFrames], batch: int) -> list[Tokenized]:
+        coded.extend(clip.tobytes() for clip in clips)
+        return tokenize(pipeline, clips, batch)
+
+    monkeypatch.setattr(module, "tokenize", counted)
     found = evaluate_world(pipeline, plan, lambda name, done, total: heard.append((name, done, total)))
+    assert len(coded) == len(set(coded)) == 2 * 10 + 3 * 2
     prompts = found.report["prompts"]["one_object"]
     for measure in ("colour", "shape", "direction"):
         assert prompts[measure]["low"] <= prompts[measure]["chance"], measure
