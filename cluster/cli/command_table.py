@@ -66,6 +66,7 @@ COMMANDS = {
     "tokenizer train": Command("tokenizer.train", "TrainTokenizer"),
     "tokenizer import": Command("tokenizer.import_weights", "ImportTokenizer"),
     "tokenizer evaluate": Command("tokenizer.evaluate", "EvaluateTokenizer"),
+    "tokenizer scenes": Command("tokenizer.scenes", "MeasureScenes"),
     "tokenizer reconstruct": Command("tokenizer.reconstruct", "Reconstruct"),
     "train": Command("train", "Train"),
     "diagnose": Command("diagnose", "Diagnose"),

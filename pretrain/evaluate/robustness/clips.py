@@ -101,7 +101,7 @@ def clips_of_folder(
     if not seen:
         raise InputError("clips", source.path, "has no clip that can be decoded", "give other videos")
     frames = [shown for _, _, shown in seen]
-    made = tokenize(pipeline, frames, _TOKENIZED_AT_ONCE)
+    made = tokenize(pipeline.tokenizer, frames, _TOKENIZED_AT_ONCE)
     samples = [
         Sample(entry, PackedBits.of(of_one.bits), None, text)
         for (entry, text, _), of_one in zip(seen, made, strict=True)

@@ -14,27 +14,19 @@ from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.evaluate.bits import evaluate_bits
-from videoar.pretrain.evaluate.continuation import (
-    ClipFrames,
-    Generator,
-    compare,
-    continue_clips,
-    make_clips,
-    mean,
-    psnr,
-)
+from videoar.pretrain.evaluate.continuation import ClipFrames, Generator, compare, continue_clips, make_clips
 from videoar.pretrain.evaluate.signature import weights_hash
 from videoar.pretrain.evaluate.tokenized import Tokenized, tokenize
-from videoar.pretrain.evaluate.world.held_out import drawn, held_out, reference
+from videoar.pretrain.evaluate.world.held_out import NUMBERS, drawn, held_out, reference
 from videoar.pretrain.evaluate.world.places import compared, place_errors
 from videoar.pretrain.evaluate.world.plan import GIVEN, WorldPlan, lengths, signature, world_shape
-from videoar.pretrain.evaluate.world.score import Verdict, look, score, verdicts
+from videoar.pretrain.evaluate.world.score import judge
+from videoar.pretrain.evaluate.world.tokenizer_alone import kept
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import ClipShape
 
 SHOWN = 4
 """Clips of each kind that are kept to be looked at."""
-NUMBERS = {1: "one_object", 2: "two_objects"}
 
 Tell = Callable[[str, int, int], None]
 """Hears what is being done, how much of it is done, and of how much; in clips."""
@@ -82,7 +74,9 @@ def evaluate_world(
         made = follow_prompts(pipeline, scenes, shape, plan, partial(tell, name))
         report["prompts"][name] = judge(made, scenes, shape.fps)
         examples.prompts += [(caption(what), clip) for what, clip in zip(scenes, made, strict=True)][: SHOWN // 2]
-        report["tokenizer_alone"][name] = tokenizer_alone(pipeline, scenes, shape, plan)
+        true = drawn(scenes, shape, shape.num_frames)
+        through = [clip.decoded for clip in tokenize(pipeline.tokenizer, true, plan.batch)]
+        report["tokenizer_alone"][name] = kept(scenes, true, through, shape.fps)
     report["continuations"] = [
         continuations(pipeline, shape, num_frames, plan, tell, examples) for num_frames in lengths(shape)
     ]
@@ -104,34 +98,13 @@ def follow_prompts(
     return make_clips(generator, requests, plan.batch, tell)
 
 
-def judge(clips: Sequence[ClipFrames], scenes: Sequence[Scene], fps: float) -> dict[str, Any]:
-    """What the reader says of clips, compared with the sentences about scenes with equally many objects."""
-    found: list[Verdict] = []
-    for what, clip in zip(scenes, clips, strict=True):
-        found += verdicts(what, look(clip, fps))
-    return score(found, len(scenes[0].things))
-
-
-def tokenizer_alone(
-    pipeline: VideoPipeline, scenes: Sequence[Scene], shape: ClipShape, plan: WorldPlan
-) -> dict[str, Any]:
-    """The reader on true clips, and on the same through the tokenizer: no generator can do better; and PSNR."""
-    true = drawn(scenes, shape, shape.num_frames)
-    through = [clip.decoded for clip in tokenize(pipeline, true, plan.batch)]
-    return {
-        "drawn": judge(true, scenes, shape.fps),
-        "through": judge(through, scenes, shape.fps),
-        "psnr_db": mean(np.array([psnr(a, b).mean() for a, b in zip(through, true, strict=True)])).to_dict(),
-    }
-
-
 def continuations(
     pipeline: VideoPipeline, shape: ClipShape, num_frames: int, plan: WorldPlan, tell: Tell, examples: Examples
 ) -> dict[str, Any]:
     """Held-out clips, continued to a length, and compared with the true future."""
     scenes = held_out(plan.seed, plan.clips)
     true = drawn(scenes, shape, num_frames)
-    through = [clip.decoded for clip in tokenize(pipeline, true, plan.batch)]
+    through = [clip.decoded for clip in tokenize(pipeline.tokenizer, true, plan.batch)]
     requests = [plan.request(caption(what), i, shape.schedule, num_frames) for i, what in enumerate(scenes)]
     made = continue_clips(
         pipeline, true, GIVEN, requests, plan.batch, partial(tell, f"continuation to {num_frames} frames")
@@ -163,7 +136,7 @@ def bits(pipeline: VideoPipeline, shape: ClipShape, plan: WorldPlan) -> dict[str
     """Bits of held-out clips guessed from the true ones before them, next to copying and to the majority."""
 
     def tokenized(scenes: Sequence[Scene]) -> list[Sample]:
-        clips = tokenize(pipeline, drawn(scenes, shape, shape.num_frames), plan.batch)
+        clips = tokenize(pipeline.tokenizer, drawn(scenes, shape, shape.num_frames), plan.batch)
         return samples(pipeline, scenes, clips, shape.schedule)
 
     held, others = (tokenized(choose(plan.seed, plan.clips)) for choose in (held_out, reference))

@@ -87,6 +87,14 @@ def _verdict(measure: str, wanted: str, seen: str) -> Verdict:
     return Verdict(measure, wanted, seen, wanted == seen)
 
 
+def judge(clips: Sequence[UInt8[np.ndarray, "f h w 3"]], scenes: Sequence[Scene], fps: float) -> dict[str, Any]:
+    """What the reader says of clips, compared with the sentences about scenes with equally many objects."""
+    found: list[Verdict] = []
+    for what, clip in zip(scenes, clips, strict=True):
+        found += verdicts(what, look(clip, fps))
+    return score(found, len(scenes[0].things))
+
+
 def chances(num_things: int) -> dict[str, float | None]:
     """What a generator scores that draws scenes of this world without reading the sentence.
 

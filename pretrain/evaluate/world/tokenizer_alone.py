@@ -1,0 +1,76 @@
+"""What a tokenizer keeps of the small world: the reader on true clips, and on the same clips through the bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from videoar.cluster.ground.errors import InputError
+from videoar.data_pipeline.world.scene import Scene
+from videoar.pretrain.evaluate.continuation import ClipFrames, mean, psnr
+from videoar.pretrain.evaluate.tokenized import tokenize
+from videoar.pretrain.evaluate.world.held_out import NUMBERS, drawn, held_out
+from videoar.pretrain.evaluate.world.plan import FRAME_RATES, GIVEN
+from videoar.pretrain.evaluate.world.score import judge
+from videoar.tokenizer import VideoTokenizer
+from videoar.tokenizer.config import ClipBucket
+
+VERSION = 1
+"""Raised whenever a change here changes a figure."""
+
+
+def evaluate_scenes(
+    tokenizer: VideoTokenizer,
+    bucket: ClipBucket,
+    *,
+    scenes: int,
+    seed: int,
+    batch: int,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measure a tokenizer on held-out scenes, as many with one object as with two; `tell` hears of clips.
+
+    InputError for an image tokenizer, and for clips in which no motion can be read.
+    """
+    _check(tokenizer, bucket)
+    report: dict[str, Any] = {"size": bucket.schedule, "num_frames": bucket.num_frames, "fps": bucket.fps}
+    for number, name in NUMBERS.items():
+        chosen = held_out(seed, scenes, number)
+        true = drawn(chosen, bucket, bucket.num_frames)
+        through: list[ClipFrames] = []
+        for start in range(0, scenes, batch):
+            through += [clip.decoded for clip in tokenize(tokenizer, true[start : start + batch], batch)]
+            tell((number - 1) * scenes + len(through), len(NUMBERS) * scenes)
+        report[name] = kept(chosen, true, through, bucket.fps)
+    return {**report, "signature": _signature(tokenizer, bucket, scenes, seed)}
+
+
+def kept(
+    scenes: Sequence[Scene], true: Sequence[ClipFrames], through: Sequence[ClipFrames], fps: float
+) -> dict[str, Any]:
+    """The reader on true clips, and on the same through the tokenizer: no generator can do better; and PSNR."""
+    return {
+        "drawn": judge(true, scenes, fps),
+        "through": judge(through, scenes, fps),
+        "psnr_db": mean(np.array([psnr(a, b).mean() for a, b in zip(through, true, strict=True)])).to_dict(),
+    }
+
+
+def _check(tokenizer: VideoTokenizer, bucket: ClipBucket) -> None:
+    low, high = FRAME_RATES
+    if tokenizer.config.temporal_kernel == 1:
+        raise InputError("weights", "an image tokenizer", "codes no motion", "give a video tokenizer")
+    if bucket.num_frames < GIVEN:
+        raise InputError("num_frames", bucket.num_frames, "shows no motion to read", f"use at least {GIVEN}")
+    if not low <= bucket.fps <= high:
+        problem = f"is outside of the {low:g} to {high:g} frames per second at which {GIVEN} frames show the motion"
+        raise InputError("fps", bucket.fps, problem, "use a rate between them")
+
+
+def _signature(tokenizer: VideoTokenizer, bucket: ClipBucket, scenes: int, seed: int) -> str:
+    return (
+        f"scenes|tokenizer={tokenizer.weights_hash[:8]}|{bucket.schedule}|T{bucket.num_frames}@{bucket.fps:g}fps"
+        f"|{scenes}+{scenes}|seed{seed}|v{VERSION}"
+    )
