@@ -69,7 +69,7 @@ NOT_TYPED: dict[str, dict[str, str]] = {
         "videoar doctor": RAY,
         "videoar submit t2v_4b --to ray": RAY,
     },
-    "ray_and_kubernetes.md": {"--wait": RAY, '--to kubernetes --command "data run"': KUBERNETES},
+    "ray_and_kubernetes.md": {"--wait": RAY, "--to kubernetes --command": KUBERNETES},
     "recipes.md": {"ucf101_l --output": HOURS, "--data.url shards/ucf101": HOURS},
     "scale.md": {"videoar.benchmarks.scale": "tests/benchmarks/test_scale.py"},
     "study.md": {"videoar study": "hours on a core"},
