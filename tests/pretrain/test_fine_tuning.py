@@ -158,7 +158,9 @@ def begun_from(run: Path) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name != "time"}
 
 
-def test_another_text_side_is_new(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
+def test_another_text_side_is_new(
+    weights: Path, tuned: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Captions may become labels, or longer; everything that reads pixels is taken over."""
     longer = with_more_tokens(tuned)
     start = find_weights(weights, longer, tmp_path / "longer")
@@ -169,7 +171,12 @@ def test_another_text_side_is_new(weights: Path, tuned: Recipe, tmp_path: Path) 
     start = find_weights(weights, labels, tmp_path / "labels")
     assert start is not None
     assert {name.split(".")[0] for name in start.new} == {"text"}
-    train(longer, tmp_path / "longer", init=weights)
+    assert {name.split(".")[0] for name in start.unused} == {"text"}
+    assert {*start.loaded, *start.unused} == VideoAR.from_pretrained(weights).state_dict().keys()
+    with caplog.at_level(logging.INFO):
+        train(longer, tmp_path / "longer", init=weights)
+    assert "init: text.null.weight (32, 16) is new" in caplog.text
+    assert "init: text.null.weight of the export is not used" in caplog.text
     assert saved(tmp_path / "longer", 0).shape("text.null.weight") == (32, 16)
 
 
