@@ -27,7 +27,7 @@ class Answer:
 
     @property
     def line(self) -> str:
-        """The messages as one line, without the program's name in front of each, and without kubectl's log of itself."""
+        """The messages as one line, without the program's name in front of each, or kubectl's log of itself."""
         lines = [line for whole in (self.err or self.out).splitlines() if (line := _PREFIX.sub("", whole).strip())]
         return "; ".join([line for line in lines if not _LOG.match(line)] or lines)
 

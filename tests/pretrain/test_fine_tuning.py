@@ -120,8 +120,10 @@ def test_a_download_of_the_hub_is_begun_with(weights: Path, tuned: Recipe, tmp_p
 
 
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.drill)])
-def test_every_layout_begins_with_the_same_weights(weights: Path, tuned: Recipe, tmp_path: Path, processes: int) -> None:
-    """Processes that each hold a part of the weights have all of them between them, and all learn as one process does."""
+def test_every_layout_begins_with_the_same_weights(
+    weights: Path, tuned: Recipe, tmp_path: Path, processes: int
+) -> None:
+    """Processes that each hold a part have all weights between them, and learn as one process does."""
     mine = with_more_tokens(replace(tuned, text_dropout=0.5))
     train(mine, tmp_path / "one", init=weights)
     names = {"tuned": mine, "folder": str(tmp_path), "weights": str(weights), "layouts": LAYOUTS[processes]}
