@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -59,20 +60,22 @@ def list_signature(everything: Sequence[Wanted]) -> str:
     return f"videos{len(everything)}:{digest.hexdigest()[:12]}"
 
 
-def claim_folder(out: Path, signature: str) -> None:
-    """Make the folder, and OUT.json with the signature next to it: what judges reads every file inside as a video.
+def claim_folder(out: Path, everything: Sequence[Wanted], sign: Callable[[Sequence[Wanted]], str]) -> None:
+    """Make the folder, and OUT.json with the signature of its videos next to it: what judges reads every file inside.
 
-    InputError if the folder has videos of other weights, prompts, counts or sampling.
+    A folder of the first videos of the list is completed: more of each class, or prompts that were added at the end.
+    InputError if it has videos of other weights, prompts or sampling, or more videos.
     """
-    record = out.with_name(f"{out.name}.json")
+    record, signature = out.with_name(f"{out.name}.json"), sign(everything)
     if record.exists():
         before = _signature(record)
-        if before != signature:
+        if before not in (signature, sign(everything[: _count(before)])):
             problem = f"has videos of {before}, and these are of {signature}"
             raise InputError("out", out, problem, "name another folder, or remove this one and its .json")
         out.mkdir(exist_ok=True)
-        return
-    if out.exists() and any(out.iterdir()):
+        if before == signature:
+            return
+    elif out.exists() and any(out.iterdir()):
         raise InputError("out", out, f"has files, and no {record.name} is next to it", "name a new or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(record, json.dumps({"signature": signature}) + "\n")  # other parts may begin at the same moment
@@ -92,6 +95,12 @@ def make_videos(
             made.save(out / video.name)
         done += len(part)
         yield done
+
+
+def _count(signature: str) -> int:
+    """How many videos a signature is of, as `list_signature` says it."""
+    found = re.search(r"\bvideos(\d+):", signature)
+    return int(found[1]) if found else 0
 
 
 def _signature(record: Path) -> str:
