@@ -14,7 +14,7 @@ from videoar.cluster.cli.arguments import CONFIG, NOT_GIVEN
 from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.ground.errors import InputError
 
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh", "fish")
 
 
 def completion(words: Sequence[str]) -> str:
@@ -27,7 +27,7 @@ def completion(words: Sequence[str]) -> str:
         arguments = ["--tyro-print-completion", shell]
         tyro.cli(_all_commands(), args=arguments, prog="videoar", config=CONFIG, registry=NOT_GIVEN)
     # The table of options is Python in one line. A description of several lines would be read as several completions.
-    return re.sub(r"^COMPLETION_SPEC = .*$", lambda line: line[0].replace("\\n", " "), written.getvalue(), flags=re.M)
+    return re.sub(r"^COMPLETION_SPEC = .*$", lambda line: re.sub(r"\\+n", " ", line[0]), written.getvalue(), flags=re.M)
 
 
 def _all_commands() -> Any:
