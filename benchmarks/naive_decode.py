@@ -16,9 +16,10 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
+from videoar.pretrain.batch.draws import Stream, draw
 from videoar.pretrain.batch.frame_mask import window_mask
 from videoar.pretrain.batch.pack import model_inputs
-from videoar.pretrain.generate.sampler import Accumulation, Sampling, guided, sample_bits, uniform
+from videoar.pretrain.generate.sampler import Accumulation, Sampling, guided, sample_bits
 from videoar.pretrain.model import ModelInputs, VideoAR
 from videoar.pretrain.model.attention.layout import PackLayout, Segment
 from videoar.pretrain.model.layers import Attend
@@ -46,7 +47,9 @@ def naive_bits(
             logits = forward.logits(frame, scale, state.feature(scale))
             gamma = sampling.guidance.gamma(frame, scale, num_frames=num_frames, num_scales=schedule.num_scales)
             logits = guided(logits, gamma)
-            sampled.append(sample_bits(logits, uniform(logits, keys, frame, scale), sampling))
+            tokens, bits = (torch.arange(count, device=keys.device) for count in logits.shape[1:])
+            uniform = draw(0, Stream.SAMPLE, frame, scale, keys[:, None, None], tokens[:, None], bits)
+            sampled.append(sample_bits(logits, uniform, sampling))
             state.add(sampled[-1], scale)
         state.advance()
     return torch.cat(sampled, dim=1).unflatten(1, (num_frames, -1))

@@ -51,6 +51,8 @@ class ExportedStart:
     new: Mapping[str, tuple[int, ...]]
     """Parameters that the export lacks, or has in another shape, with their shapes: they begin as the recipe's seed
     draws them."""
+    unused: tuple[str, ...]
+    """Parameters of the export that the run does not begin with: those of another text side or shape."""
 
 
 def find_weights(weights: Path, recipe: Recipe, folder: Path) -> ExportedStart | None:
@@ -69,7 +71,8 @@ def find_weights(weights: Path, recipe: Recipe, folder: Path) -> ExportedStart |
     same_text = all(getattr(config.model.text, name) == getattr(recipe.model.text, name) for name in ("kind", "words"))
     loaded = [name for name in ours if ours[name] == theirs.get(name) and (same_text or not name.startswith("text."))]
     new = {name: shape for name, shape in ours.items() if name not in set(loaded)}
-    return ExportedStart(weights=weights, config=config, loaded=tuple(loaded), new=new)
+    unused = tuple(name for name in theirs if name not in set(loaded))
+    return ExportedStart(weights=weights, config=config, loaded=tuple(loaded), new=new, unused=unused)
 
 
 def _check_model(config: ExportConfig, recipe: Recipe, weights: Path) -> None:
@@ -99,8 +102,9 @@ def begin_with(start: ExportedStart, recipe: Recipe, folder: Path, datasets: dic
     root, progress = checkpoints(folder, recipe), RunProgress()
     origin = start.config.provenance
     kind = "moving average" if origin.ema else "trained weights"
+    taken = {"loaded": [*start.loaded], "new": [*start.new], "unused": [*start.unused]}
     facts: dict[str, Any] = {"of": origin.run, "of_step": origin.step, "average": origin.ema}
-    record_event(folder, "begun_from", origin=str(start.weights), loaded=list(start.loaded), new=[*start.new], **facts)
+    record_event(folder, "begun_from", origin=str(start.weights), **taken, **facts)
     write_checkpoint(root, list(_shares(start, recipe)), meta(recipe, 0, datasets, progress))
     count = sum(math.prod(shape) for name, shape in _shapes(recipe).items() if name not in start.new)
     log.info(
@@ -109,6 +113,8 @@ def begin_with(start: ExportedStart, recipe: Recipe, folder: Path, datasets: dic
     )
     for name, shape in start.new.items():
         log.info("init: %s %s is new", name, tuple(shape))
+    for name in start.unused:
+        log.info("init: %s of the export is not used", name)
     average = "; the moving average begins with these weights" if recipe.optimizer.ema_decay else ""
     log.info("init: the optimizer's state is new%s", average)
 

@@ -15,7 +15,7 @@ from tyro.conf import Positional
 
 from videoar.cluster.cli.optional_values import optional_values
 from videoar.cluster.cli.output import HELP
-from videoar.cluster.ground.checks import check_fields, for_an_option, short
+from videoar.cluster.ground.checks import LEFT_OUT, check_fields, short
 from videoar.cluster.ground.errors import InputError, InputErrors
 from videoar.cluster.ground.overrides import Flags, override, split_flags, unknown_flag
 
@@ -32,7 +32,7 @@ OutFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="OUT")]]
 Weights = Positional[Annotated[Path, tyro.conf.arg(metavar="WEIGHTS")]]
 
 CONFIG = (tyro.conf.FlagCreatePairsOff,)
-LEFT_OUT = optional_values("not given")
+NOT_GIVEN = optional_values("not given")
 """How tyro reads and shows the options of every command."""
 
 MAY_BE_EMPTY = ("prompt",)
@@ -196,21 +196,13 @@ def _parse_quietly(command: type[Command], words: Sequence[str], prog: str, flag
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            options = tyro.cli(command, args=list(words), prog=prog, config=CONFIG, registry=LEFT_OUT)
-        _check(options)
+            options = tyro.cli(command, args=list(words), prog=prog, config=CONFIG, registry=NOT_GIVEN)
+        check_fields(options, "", absent=LEFT_OUT)
         return options
     except SystemExit as stop:
         if not stop.code:
             raise
     raise _one_line(errors.getvalue(), words, flags, prog)
-
-
-def _check(options: object) -> None:
-    """InputError for a value outside its limits."""
-    try:
-        check_fields(options, "")
-    except InputError as error:
-        raise InputError(error.field, error.value, error.problem, for_an_option(error.remedy)) from error
 
 
 def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputError:

@@ -66,6 +66,7 @@ COMMANDS = {
     "tokenizer train": Command("tokenizer.train", "TrainTokenizer"),
     "tokenizer import": Command("tokenizer.import_weights", "ImportTokenizer"),
     "tokenizer evaluate": Command("tokenizer.evaluate", "EvaluateTokenizer"),
+    "tokenizer scenes": Command("tokenizer.scenes", "MeasureScenes"),
     "tokenizer reconstruct": Command("tokenizer.reconstruct", "Reconstruct"),
     "train": Command("train", "Train"),
     "diagnose": Command("diagnose", "Diagnose"),
@@ -126,7 +127,7 @@ def overview(group: Sequence[str] = ()) -> str:
             "",
             f"`{usage} --help` explains a command.",
             "--quiet after any command leaves warnings and errors; --log-level debug, info, warning or error chooses.",
-            "--version prints the version, --print-completion bash (or zsh, tcsh) a script that completes commands.",
+            "--version prints the version, --print-completion bash (or zsh, fish) a script that completes commands.",
             "Exit codes: 0 done, 1 failed, 2 wrong input, 75 saved after a signal (run it again).",
             "",
         ]

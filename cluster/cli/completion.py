@@ -10,11 +10,11 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from videoar.cluster.cli.arguments import CONFIG, LEFT_OUT
+from videoar.cluster.cli.arguments import CONFIG, NOT_GIVEN
 from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.ground.errors import InputError
 
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh", "fish")
 
 
 def completion(words: Sequence[str]) -> str:
@@ -25,9 +25,9 @@ def completion(words: Sequence[str]) -> str:
     written = io.StringIO()
     with contextlib.redirect_stdout(written), contextlib.suppress(SystemExit):
         arguments = ["--tyro-print-completion", shell]
-        tyro.cli(_all_commands(), args=arguments, prog="videoar", config=CONFIG, registry=LEFT_OUT)
+        tyro.cli(_all_commands(), args=arguments, prog="videoar", config=CONFIG, registry=NOT_GIVEN)
     # The table of options is Python in one line. A description of several lines would be read as several completions.
-    return re.sub(r"^COMPLETION_SPEC = .*$", lambda line: line[0].replace("\\n", " "), written.getvalue(), flags=re.M)
+    return re.sub(r"^COMPLETION_SPEC = .*$", lambda line: re.sub(r"\\+n", " ", line[0]), written.getvalue(), flags=re.M)
 
 
 def _all_commands() -> Any:

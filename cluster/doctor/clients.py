@@ -12,8 +12,10 @@ from pathlib import Path
 from videoar.cluster.doctor.check import failed, ok, warned
 from videoar.cluster.doctor.libraries import version
 from videoar.cluster.doctor.programs import answer_of
+from videoar.cluster.ground.extras import install
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.process import variable
+from videoar.cluster.ground.surroundings import home
 from videoar.cluster.submit.ray_jobs.api import OPENER, authorization
 
 _ANSWER_S = 8.0
@@ -42,7 +44,7 @@ def ray_jobs() -> Finding:
     """The Ray cluster of RAY_ADDRESS. Ray itself is a check of its own."""
     address = variable("RAY_ADDRESS") or variable("RAY_API_SERVER_ADDRESS")
     if version("ray") == "absent":
-        return warned("Ray cluster", "Ray is not installed", "pip install -c constraints.txt -e '.[data]'")
+        return warned("Ray cluster", "Ray is not installed", install("data"))
     if address is None:
         return ok("Ray cluster", "RAY_ADDRESS is not set: none is used")
     try:
@@ -74,7 +76,7 @@ def kubernetes() -> Finding:
 def _has_cluster() -> bool:
     """Whether kubectl knows a cluster."""
     configured = variable("KUBECONFIG") or variable("KUBERNETES_SERVICE_HOST")
-    return configured is not None or (Path.home() / ".kube" / "config").exists()
+    return configured is not None or (home() / ".kube" / "config").exists()
 
 
 def _said(*command: str) -> tuple[int, str]:

@@ -9,14 +9,13 @@ import time
 from collections.abc import Sequence
 
 from videoar.cluster.doctor.check import failed, ok
+from videoar.cluster.ground.extras import install
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.process import variable, without_job
 from videoar.cluster.ground.versions import installed_version
 
 STEP_S = 300.0
 """Seconds that a step of Megatron-core or DeepSpeed, and the import before it, may take on a busy machine."""
-
-_INSTALL = "pip install -c constraints.txt -e '.[{}]'"
 
 
 def version(distribution: str) -> str:
@@ -49,7 +48,7 @@ class Trial:
             )
         if self._process.returncode:
             lines = complained.strip().splitlines() or [f"exit code {self._process.returncode}"]
-            return failed(name, lines[-1].removeprefix("[rank0]: ")[:160], _INSTALL.format(self._extra))
+            return failed(name, lines[-1].removeprefix("[rank0]: ")[:160], install(self._extra))
         facts = json.loads(said.strip().splitlines()[-1]) if said.strip() else {}
         took = time.monotonic() - self._begun
         step = f": a step on {facts['device']}, as PyTorch computes it ({facts['communication']})" if facts else ""

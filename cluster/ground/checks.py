@@ -18,23 +18,26 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits
 
+NULL, LEFT_OUT = "null", "leave it out"
+"""How a person gives no value: in a configuration, and for an option or an argument."""
 _SIMPLE = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
-def check_fields(config: Any, place: str | None = None) -> None:
+def check_fields(config: Any, place: str | None = None, *, absent: str = NULL) -> None:
     """InputError for the first field with a value that is of another type or outside the field's limits.
 
-    `place` precedes the field's name in the message; without it, the name of the class does.
+    `place` precedes the field's name in the message; without it, the name of the class does. `absent` says how a field
+    that needs no value is given none: NULL in a configuration, LEFT_OUT where fields are options or arguments.
     """
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    check_values(type(config), values, label(type(config), values) if place is None else place)
+    check_values(type(config), values, label(type(config), values) if place is None else place, absent=absent)
 
 
-def check_values(cls: type, values: Mapping[str, Any], place: str) -> None:
-    """The same for values that a dataclass is about to be made of; absent ones are not checked."""
+def check_values(cls: type, values: Mapping[str, Any], place: str, *, absent: str = NULL) -> None:
+    """The same for values that a dataclass is about to be made of; those that are not there are not checked."""
     for name, kind in types_of(cls).items():
         if name in values:
-            check_value(kind, values[name], dotted(place, name))
+            check_value(kind, values[name], dotted(place, name), absent=absent)
 
 
 def is_utf8(text: str) -> bool:
@@ -77,30 +80,26 @@ def types_of(cls: type, *, limits: bool = True) -> dict[str, Any]:
     return typing.get_type_hints(cls, include_extras=limits)
 
 
-_OR_NULL = ", or null"
+def check_value(kind: Any, value: Any, field: str, *, absent: str = NULL, is_optional: bool = False) -> None:
+    """InputError unless a value is of a type and inside its limits; items of tuples are checked one by one.
 
-
-def for_an_option(remedy: str) -> str:
-    """The remedy of a field as that of an option: files say null for no value, a person leaves the option out."""
-    return remedy.replace(_OR_NULL, ", or leave it out")
-
-
-def check_value(kind: Any, value: Any, field: str, or_null: str = "") -> None:
-    """InputError unless a value is of a type and inside its limits; items of tuples are checked one by one."""
+    The remedy for an optional value also says how to give none: `absent`, as in `check_fields`.
+    """
     if get_origin(kind) is Annotated:
         base, *rules = get_args(kind)
-        check_value(base, value, field, or_null)
+        check_value(base, value, field, absent=absent, is_optional=is_optional)
         for rule in rules:
             if isinstance(rule, Limits) and (found := rule.broken_by(value)):
-                raise InputError(field, short(value), found[0], found[1] + or_null)
+                problem, remedy = found
+                raise InputError(field, short(value), problem, f"{remedy}, or {absent}" if is_optional else remedy)
     elif not fits(kind, value):
-        raise InputError(field, short(value), *_wrong_type(kind, value))
+        raise InputError(field, short(value), *_wrong_type(kind, value, absent))
     elif is_union(kind) and value is not None:
         choices = [part for part in get_args(kind) if part is not types.NoneType and fits(part, value)]
-        check_value(choices[0], value, field, _OR_NULL if types.NoneType in get_args(kind) else "")
+        check_value(choices[0], value, field, absent=absent, is_optional=types.NoneType in get_args(kind))
     elif get_origin(kind) is tuple:
         for index, (part, item) in enumerate(zip(parts_of(kind, len(value)), value, strict=True)):
-            check_value(part, item, f"{field}.{index}")
+            check_value(part, item, f"{field}.{index}", absent=absent)
 
 
 def fits(kind: Any, value: Any) -> bool:
@@ -162,7 +161,10 @@ def short(value: object) -> object:
     return text[:37] + "..." if len(text) > 40 else text if isinstance(value, str) else value
 
 
-def _wrong_type(kind: Any, value: Any) -> tuple[str, str]:
+def _wrong_type(kind: Any, value: Any, absent: str) -> tuple[str, str]:
     if get_origin(kind) is tuple and isinstance(value, list) and fits(kind, tuple(value)):
         return "is a list, and configurations hold tuples", "write (a, b) for [a, b]"
+    if absent != NULL and is_union(kind) and types.NoneType in get_args(kind):
+        given = " or ".join(describe(part) for part in get_args(kind) if part is not types.NoneType)
+        return f"is not {given}", f"correct the value, or {absent}"
     return f"is not {describe(kind)}", "correct the value"

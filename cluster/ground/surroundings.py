@@ -52,6 +52,11 @@ def explained(error: Exception, place: str = "") -> InputError | StoreError | No
     return None
 
 
+def home() -> Path:
+    """The home folder. In a container a user may have none: then `~`, below which no file is found."""
+    return Path(os.path.expanduser("~"))  # Path.home() would raise
+
+
 def read_text(path: Path) -> str:
     """The text of a file of ours; InputError if a damaged disk left other bytes."""
     try:

@@ -14,7 +14,6 @@ from uuid import uuid4
 import numpy as np
 from jaxtyping import UInt8
 
-from videoar.cluster.ground.checks import for_an_option
 from videoar.cluster.ground.errors import InputError, Stopped, StoreError
 from videoar.cluster.ground.surroundings import explained
 from videoar.pretrain.generate import Request, VideoPipeline
@@ -134,7 +133,7 @@ def polite(error: Exception) -> str:
         return str(error)
     field = "size" if error.field == "schedule" else error.field
     value = Path(str(error.value)).name if field in UPLOADS else error.value
-    return str(InputError(field, value, error.problem, for_an_option(error.remedy)))
+    return str(InputError(field, value, error.problem, error.remedy))
 
 
 def _with(values: tuple[Any, ...], number: int, value: Any) -> tuple[Any, ...]:

@@ -13,6 +13,8 @@ from videoar.cluster.ground.programs import run_program
 
 _PATIENCE_S = 120.0
 _PREFIX = re.compile(r"^\w+: (error: )?")
+_LOG = re.compile(r"[EFIW]\d{4} \d\d:\d\d:\d\d\.")
+"""How kubectl logs where in its code an error was met; what it then says to a person says the same in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,9 @@ class Answer:
 
     @property
     def line(self) -> str:
-        """The messages as one line, without the program's name in front of each."""
-        lines = (_PREFIX.sub("", line).strip() for line in (self.err or self.out).splitlines())
-        return "; ".join(line for line in lines if line)
+        """The messages as one line, without the program's name in front of each, or kubectl's log of itself."""
+        lines = [line for whole in (self.err or self.out).splitlines() if (line := _PREFIX.sub("", whole).strip())]
+        return "; ".join([line for line in lines if not _LOG.match(line)] or lines)
 
 
 def is_there(program: str) -> bool:

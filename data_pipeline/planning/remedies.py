@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from videoar.data_pipeline.config.datasets import DatasetConfig
+from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.decoding.frame_sampling import clip_span_s
 from videoar.data_pipeline.planning.filters import IS_IMAGE, TOO_SHORT, TOO_SLOW
 from videoar.tokenizer.config import ClipBucket
@@ -33,13 +33,20 @@ def _remedy_of(dataset: DatasetConfig, reason: str) -> str:
     if TOO_SLOW in reason:
         return f"lower bucket.fps={shortest.fps:g}"
     if reason == TOO_SHORT:
-        return (
-            f"lower bucket.num_frames={shortest.num_frames} or raise bucket.fps={shortest.fps:g} ({_lasts(shortest)})"
-        )
+        lasts = f"bucket.num_frames={shortest.num_frames} or raise bucket.fps={shortest.fps:g} ({_lasts(shortest)})"
+        return f"lower {lasts}{_or_more_of_each(dataset.source)}"
     if reason == IS_IMAGE:
         return "set bucket.num_frames=1, or add a bucket of one frame to more_buckets"
     field = _FIELD.search(reason)
     return f"change {field[1]}" if field else "use other clips or a smaller bucket"
+
+
+def _or_more_of_each(source: SourceConfig) -> str:
+    """What else gives longer clips, if only a part of each video is used."""
+    if (source.start_fraction, source.end_fraction) == (0.0, 1.0):
+        return ""
+    part = f"source.start_fraction={source.start_fraction:g} to source.end_fraction={source.end_fraction:g}"
+    return f", or use more of each video than {part}"
 
 
 def _lasts(bucket: ClipBucket) -> str:

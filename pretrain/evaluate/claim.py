@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import write_atomically
 
 
-def claim_folder(out: Path, signature: str, *, field: str = "out", holds: str = "videos") -> None:
-    """Make the folder, and OUT.json with the signature next to it: what judges reads every file inside as a video.
+def claim(
+    out: Path,
+    signature: str,
+    *,
+    field: str = "out",
+    holds: str = "videos",
+    completes: Callable[[str], bool] = lambda before: False,
+) -> None:
+    """Make the folder, and OUT.json with the signature of what it holds next to it.
 
-    InputError, about the option `field`, if the folder has what other weights, clips or settings gave.
+    InputError, about the option `field`, if it has what other weights, clips or settings gave, unless this `completes`
+    what the signature there stands for.
     """
     record = out.absolute().with_name(f"{out.absolute().name}.json")
     if record.exists():
         before = _signature(field, record, holds)
-        if before != signature:
+        if before != signature and not completes(before):
             problem = f"has {holds} of {before}, and these are of {signature}"
             raise InputError(field, out, problem, "name another folder, or remove this one and its .json")
         out.mkdir(exist_ok=True)
-        return
-    if out.exists() and any(out.iterdir()):
+        if before == signature:
+            return
+    elif out.exists() and any(out.iterdir()):
         raise InputError(field, out, f"has files, and no {record.name} is next to it", "name a new or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(record, json.dumps({"signature": signature}) + "\n")  # other parts may begin at the same moment

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool
 
 from videoar.pretrain.evaluate.continuation import ClipFrames
-from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.video import to_frames
+from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.evaluation.evaluate import through_bits
 from videoar.tokenizer.pixels import from_bytes
 
@@ -25,11 +25,11 @@ class Tokenized:
 
 
 @torch.inference_mode()
-def tokenize(pipeline: VideoPipeline, clips: Sequence[ClipFrames], batch: int) -> list[Tokenized]:
+def tokenize(tokenizer: VideoTokenizer, clips: Sequence[ClipFrames], batch: int) -> list[Tokenized]:
     """Encode, quantise and decode clips of one shape, as the preparation of data and a generator do it."""
-    device, found = pipeline.model.input.weight.device, list[Tokenized]()
+    device, found = next(tokenizer.parameters()).device, list[Tokenized]()
     for start in range(0, len(clips), batch):
         frames = torch.from_numpy(np.stack(clips[start : start + batch]))
-        made = through_bits(pipeline.tokenizer, from_bytes(frames.to(device)))
+        made = through_bits(tokenizer, from_bytes(frames.to(device)))
         found += map(Tokenized, made.bits.cpu().numpy(), to_frames(made.decoded))
     return found

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
@@ -180,12 +179,12 @@ class FrameCache:
             values[:, :, write : write + count] = self._by_head(v)
             query = self._by_head(q).to(keys.dtype)
             out = F.scaled_dot_product_attention(query, keys[:, :, start:end], values[:, :, start:end], mask)
-            return rearrange(out, "b n l c -> (b l) n c").to(v.dtype)
+            return out.transpose(1, 2).flatten(0, 1).to(v.dtype)
 
         return attend
 
     def _by_head(self, x: Shaped[Tensor, "l n c"]) -> Shaped[Tensor, "b n tokens c"]:
-        return rearrange(x, "(b l) n c -> b n l c", b=self.keys.shape[1])
+        return x.unflatten(0, (self.keys.shape[1], -1)).transpose(1, 2)
 
     def _seen_keys(
         self, text_lengths: Sequence[int], capacity: int, device: torch.device | str

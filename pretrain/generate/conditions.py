@@ -44,6 +44,11 @@ def _or_empty(request: Request) -> str:
     return f' that says what the {given} shows, or "" to go on from the {given} alone'
 
 
+def _some(words: Sequence[str], most: int = 10) -> str:
+    """Words as in a sentence, and how many more there are."""
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more words" if len(words) > most else "")
+
+
 class TextSide:
     """Turns requests into conditions, for the weights of one export."""
 
@@ -60,6 +65,7 @@ class TextSide:
         """The tokens of all requests, which are sampled as the first one says."""
         first = requests[0]
         guidance = self._guidance(first)
+        self.tell_unknown_words(requests)
         return Conditions(
             [self.tokens(request) for request in requests],
             [self._negative(request, guidance) for request in requests],
@@ -71,6 +77,20 @@ class TextSide:
         if (line, about) not in self._told:
             self._told.add((line, about))
             log.warning("%s", line)
+
+    def tell_unknown_words(self, requests: Sequence[Request]) -> None:
+        """Log which words the model was not trained on, in one line for all requests, each word once."""
+        if self._config.model.text.kind != "words":
+            return
+        assert isinstance(self._text, WordsText)
+        prompts = [text for one in requests for text in (one.prompt, one.negative_prompt) if text is not None]
+        found = dict.fromkeys(word.lower() for prompt in prompts for word in self._text.unknown(prompt))
+        if unknown := [word for word in found if word not in self._told]:
+            known = ", ".join(sorted(word for word in self._text.words if word[0].isalnum()))
+            log.warning(
+                "prompt: the model was not trained on %s; the words it was trained on: %s", _some(unknown), known
+            )
+            self._told.update(unknown)
 
     def tokens(self, request: Request) -> Shaped[np.ndarray, "m ..."]:
         """The condition as token ids or states. InputError if it is of the wrong kind."""
@@ -106,9 +126,6 @@ class TextSide:
         if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):
             line = f"{field}: the model reads the first {len(tokens)} of its {whole} tokens; the rest is ignored"
             self.tell(line, value)
-        if isinstance(text, WordsText) and (unknown := text.unknown(value)):
-            shown = f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}"
-            self.tell(f"{field}: the model was trained on other words than {shown}; it knows {' '.join(text.words)}")
         return tokens
 
     def _guidance(self, request: Request) -> Guidance:

@@ -166,6 +166,10 @@ class VideoPipeline:
         if request.image is not None:
             check_image(request.image, self.num_frames(request))
 
+    def remark(self, requests: Sequence[Request]) -> None:
+        """Log, once for all requests, which of their words the model was not trained on."""
+        self._text.tell_unknown_words(requests)
+
     def untrained(self, request: Request) -> str | None:
         """What is untrained about a length or a frame size, and what to use; None if nothing is."""
         return untrained(self.shape(request.schedule), self.config.shapes, self.num_frames(request), request.long)

@@ -3,7 +3,7 @@
 prompts.txt     one caption a line; empty lines do not count
 prompts.jsonl   one object a line: {"prompt": "a boat", "seed": 7, "num_frames": 17}
 
-OUT/0000.mp4    the video of the first line
+OUT/0000.mp4    the video of the first prompt
 OUT/0000.json   what it was made from; a video whose line has changed since is refused, not kept
 """
 
@@ -48,7 +48,7 @@ class PromptLine:
     temperature: Temperature | None = None
     top_p: TopP | None = None
     seed: DrawingSeed | None = None
-    """If not given: the seed of all lines plus the number of the line, from 0."""
+    """If not given: the seed of all lines plus the number of the prompt, from 0."""
 
     def __post_init__(self) -> None:
         check_fields(self, "")
@@ -60,16 +60,18 @@ class Job:
 
     request: Request
     out: Path
+    line: int | None = None
+    """The line of the file of prompts that asks for it, from 1."""
 
 
-def read_prompts(path: Path, common: Mapping[str, Any]) -> list[Request]:
-    """The requests of the lines of a file; `common` has the fields that a line does not give."""
-    requests = []
-    for number, line in enumerate(lines_of(read_text(path))):
-        with in_line(number + 1):
+def read_prompts(path: Path, common: Mapping[str, Any]) -> dict[int, Request]:
+    """The request of each line of a file, by its number; `common` has the fields that a line does not give."""
+    requests = {}
+    for prompt, (number, line) in enumerate(lines_of(read_text(path)).items()):
+        with in_line(number):
             given = _given(line, path)
-            seed = {"seed": common.get("seed", 0) + number}
-            requests.append(Request(**{**common, **seed, **given}))
+            seed = {"seed": common.get("seed", 0) + prompt}
+            requests[number] = Request(**{**common, **seed, **given})
     if not requests:
         raise InputError("prompts", path, "holds no prompt", "write one on each line")
     return requests
@@ -85,9 +87,9 @@ def read_text(path: Path) -> str:
         raise InputError("prompts", path, f"cannot be read ({error.strerror})", "give a file of prompts") from error
 
 
-def lines_of(text: str) -> list[str]:
-    """The lines that hold something; JSON may hold other ends of lines than these."""
-    return [line.strip() for line in text.split("\n") if line.strip()]
+def lines_of(text: str) -> dict[int, str]:
+    """The lines that hold something, by their numbers, from 1; JSON may hold other ends of lines than these."""
+    return {number: line.strip() for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
 
 
 def _given(line: str, path: Path) -> dict[str, Any]:
@@ -119,15 +121,15 @@ def in_line(number: int) -> Iterator[None]:
 
 
 def jobs(
-    requests: Sequence[Request], folder: Path, kind: Kind, weights: Mapping[str, object], *, force: bool
+    requests: Mapping[int, Request], folder: Path, kind: Kind, weights: Mapping[str, object], *, force: bool
 ) -> tuple[list[Job], int]:
-    """The videos that are not there yet, all of them with `force`, and how many are.
+    """The videos that are not there yet, all of them with `force`, and how many are; requests are those of lines.
 
     InputError for one that is there and was made from another line, or with other weights.
     """
     wanted, done = [], 0
-    for number, request in enumerate(requests):
-        job = Job(request, folder / f"{number:04d}{ENDS[kind]}")
+    for number, (line, request) in enumerate(requests.items()):
+        job = Job(request, folder / f"{number:04d}{ENDS[kind]}", line)
         if force or not job.out.exists():
             wanted.append(job)
         elif _recorded(job) == json.loads(json.dumps(described(request, weights))):

@@ -3,7 +3,7 @@
 A pass over a scale has few tokens and a dozen kernels a layer: a GPU waits for their launches. A graph launches all
 kernels of a pass at once. It repeats them on the same memory with the same numbers, so what they read and write stays
 in one place, and what differs between videos and frames is on the device: the texts' keys, sums, positions, the
-strength of guidance, and the state of the random numbers. Videos are those of passes that are not recorded.
+strength of guidance, and the random numbers. Videos are those of passes that are not recorded.
 
 A pass is recorded before the first video of its shape begins, on memory that holds nothing of it yet.
 """
@@ -24,12 +24,12 @@ from videoar.pretrain.generate.cache import alike
 from videoar.pretrain.generate.decoder import sequence_lengths
 from videoar.pretrain.generate.sampler import (
     Accumulation,
+    BitNumbers,
     LatentFrame,
     OnScale,
     Passes,
     VideoPlan,
     enqueued,
-    random_state,
 )
 from videoar.pretrain.model import VideoAR
 from videoar.tokenizer.scales import ScaleSchedule
@@ -138,11 +138,11 @@ class RecordedPasses(Passes):
         super().__init__(plan)
         schedule, device = plan.schedule, self._state.total.device
         self._sums = self._state = StaticSums(plan.model, schedule, len(plan.text))
-        self._bits = torch.zeros(
-            len(plan.text), schedule.tokens_per_frame, plan.model.config.latent_dim, dtype=torch.bool, device=device
+        self._uniform = torch.zeros(
+            len(plan.text), schedule.tokens_per_frame, plan.model.config.latent_dim, device=device
         )
+        self._bits = self._uniform.bool()
         self._gamma = torch.zeros(schedule.num_scales, device=device)
-        self._drawn = torch.zeros(schedule.num_scales, len(plan.text), dtype=torch.int64, device=device)
         self._repeats: dict[tuple[int, int], Work] = {}
         for frame in range(shape.frames):
             self._record(frame, record)
@@ -156,10 +156,7 @@ class RecordedPasses(Passes):
         device, scales = self._gamma.device, range(plan.schedule.num_scales)
         strengths = [[plan.gamma(frame, scale) for scale in scales] for frame in range(plan.num_frames)]
         self._gammas = torch.tensor(strengths, dtype=torch.float32, device=device)
-        frames = plan.start + torch.arange(plan.num_frames, device=device)
-        keys = torch.tensor(list(plan.seeds), device=device)
-        numbers = torch.arange(len(scales), device=device)
-        self._states = random_state(frames[:, None, None], numbers[:, None], keys)
+        self._numbers = BitNumbers(plan)
 
     def read(self, bits: Tensor) -> LatentFrame:
         """The next frame, whose bits are known. Its pass is not recorded: it comes once a video."""
@@ -170,7 +167,7 @@ class RecordedPasses(Passes):
     def sample(self, frame: int, on_scale: OnScale | None) -> LatentFrame:
         """The next frame, by the recorded pass of each scale."""
         self._gamma.copy_(self._gammas[frame])
-        self._drawn.copy_(self._states[frame])
+        self._uniform.copy_(self._numbers.of_frame(self._plan.start + frame))
         recorded = alike(frame, self._decoder.cache.ring_slots, self._plan.model.config.history)
         for scale in range(self._plan.schedule.num_scales):
             self._repeats[recorded, scale]()
@@ -187,8 +184,8 @@ class RecordedPasses(Passes):
 
     def _run(self, scale: int) -> None:
         """One pass: everything that it reads and writes is in memory that stays."""
-        first, end = self._plan.schedule.offsets[scale : scale + 2]
-        self._bits[:, first:end] = self._sample_scale(scale, self._gamma[scale], self._drawn[scale])
+        tokens = slice(*self._plan.schedule.offsets[scale : scale + 2])
+        self._bits[:, tokens] = self._sample_scale(scale, self._gamma[scale], self._uniform[:, tokens])
         self._sums.settle()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from videoar.cluster.ground.checks import check_fields, is_utf8
+from videoar.cluster.ground.checks import LEFT_OUT, check_fields, is_utf8
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP, ZeroOrMore
 from videoar.pretrain.generate.continuation import GivenClip, Picture
@@ -51,7 +51,7 @@ class Request:
     """Past latent frames a frame sees; None: as in training. A video can have any length: the window moves along."""
 
     def __post_init__(self) -> None:
-        check_fields(self, "")
+        check_fields(self, "", absent=LEFT_OUT)
         for field in ("prompt", "negative_prompt"):
             text = getattr(self, field)
             if text is not None and not is_utf8(text):

@@ -9,13 +9,13 @@ from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int64, Shaped
+from jaxtyping import Bool, Float, Float32, Shaped
 from torch import Tensor
 
 from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.limits import Temperature, TopP
 from videoar.pretrain.batch import draws
-from videoar.pretrain.batch.draws import Counter, Stream, folded
+from videoar.pretrain.batch.draws import Stream, folded
 from videoar.pretrain.generate.decoder import CachedDecoder
 from videoar.pretrain.guidance import Guidance
 from videoar.pretrain.model import VideoAR
@@ -134,13 +134,30 @@ class VideoPlan:
         return self.sampling.guidance.gamma(frame, scale, num_frames=self.num_frames, num_scales=scales)
 
 
+class BitNumbers:
+    """The random numbers of a video's bits."""
+
+    def __init__(self, plan: VideoPlan) -> None:
+        schedule, device = plan.schedule, plan.model.input.weight.device
+        scale = np.repeat(np.arange(schedule.num_scales), schedule.tokens)
+        token = np.arange(schedule.tokens_per_frame) - np.array(schedule.offsets)[scale]
+        self._scale, self._token = torch.from_numpy(scale).to(device), torch.from_numpy(token).to(device)
+        self._bit = torch.arange(plan.model.config.latent_dim, device=device)
+        self._seeds = torch.tensor(list(plan.seeds), device=device)[:, None]
+
+    def of_frame(self, frame: int) -> Float32[Tensor, "b tokens k"]:
+        """Uniform numbers by (seed, frame of the whole video, scale, token of the scale, bit)."""
+        state = folded(0, Stream.SAMPLE, frame, self._scale, self._seeds, self._token)
+        return draws.uniform(cast(Tensor, state)[..., None], self._bit)
+
+
 class Passes:
     """The passes of a video, frame by frame, each of which the host enqueues."""
 
     def __init__(self, plan: VideoPlan) -> None:
         self._plan = plan
         self._decoder, self._state = plan.decoder(), Accumulation(plan.model, plan.schedule, len(plan.text))
-        self._keys = torch.tensor(list(plan.seeds), device=self._state.total.device)
+        self._numbers = BitNumbers(plan)
 
     def read(self, bits: Bool[Tensor, "b tokens k"]) -> LatentFrame:
         """The next frame, whose bits are known."""
@@ -151,9 +168,9 @@ class Passes:
     def sample(self, frame: int, on_scale: OnScale | None) -> LatentFrame:
         """The next frame, sampled scale by scale."""
         in_video, sampled = self._plan.start + frame, []
-        for scale in range(self._plan.schedule.num_scales):
-            drawn = random_state(in_video, scale, self._keys)
-            sampled.append(self._sample_scale(scale, self._plan.gamma(frame, scale), drawn))
+        numbers = self._numbers.of_frame(in_video).split(list(self._plan.schedule.tokens), dim=1)
+        for scale, uniform in enumerate(numbers):
+            sampled.append(self._sample_scale(scale, self._plan.gamma(frame, scale), uniform))
             if on_scale is not None:
                 on_scale(in_video, scale)
         return LatentFrame(torch.cat(sampled, dim=1), self._state.total)
@@ -163,10 +180,10 @@ class Passes:
         self._decoder.advance()
         self._state.advance()
 
-    def _sample_scale(self, scale: int, gamma: Gamma, drawn: Int64[Tensor, " b"]) -> Bool[Tensor, "b n k"]:
-        """The bits of the next scale; `drawn` is the state of the random numbers after seed, frame and scale."""
+    def _sample_scale(self, scale: int, gamma: Gamma, uniform: Float32[Tensor, "b n k"]) -> Bool[Tensor, "b n k"]:
+        """The bits of the next scale."""
         logits = guided(self._decoder.scale_logits(scale, self._state.feature(scale)), gamma)
-        bits = sample_bits(logits, _numbers(logits, drawn), self._plan.sampling)
+        bits = sample_bits(logits, uniform, self._plan.sampling)
         self._state.add(bits, scale)
         return bits
 
@@ -230,27 +247,10 @@ def sample_bits(
     if sampling.temperature == 0:
         return logits > 0
     p = (logits / sampling.temperature).sigmoid()
+    if sampling.top_p == 1:
+        return uniform < p
     certain = torch.maximum(p, 1 - p) >= sampling.top_p
     return torch.where(certain, p > 0.5, uniform < p)
-
-
-def uniform(
-    like: Float32[Tensor, "b tokens k"], keys: Int64[Tensor, " b"], frame: int, scale: int
-) -> Float32[Tensor, "b tokens k"]:
-    """Uniform numbers by (seed, frame, scale, token, bit)."""
-    return _numbers(like, random_state(frame, scale, keys))
-
-
-def random_state(frame: Counter, scale: Counter, keys: Int64[Tensor, " b"]) -> Int64[Tensor, "*places b"]:
-    """The state of the random numbers after frame, scale and seed; frames and scales may be tensors."""
-    return cast(Tensor, folded(0, Stream.SAMPLE, frame, scale, keys))
-
-
-def _numbers(like: Float32[Tensor, "b tokens k"], drawn: Int64[Tensor, " b"]) -> Float32[Tensor, "b tokens k"]:
-    """The same, from their state."""
-    token = torch.arange(like.shape[1], device=like.device)[:, None]
-    bit = torch.arange(like.shape[2], device=like.device)
-    return draws.uniform(draws.fold(drawn[:, None, None], token), bit)
 
 
 def guided(logits: Float[Tensor, "branches b l k"], gamma: Gamma) -> Float[Tensor, "b l k"]:

@@ -48,8 +48,9 @@ def test_every_file_that_is_no_python_ships() -> None:
         (r"pickle\.loads?\(|Unpickler\(|allow_pickle=True|torch\.load\((?!.*weights_only=True)", set()),
         (r"yaml\.(unsafe_load|full_load|load)\(", {"cluster/ground/serialize.py"}),
         (r"trust_remote_code", set()),
+        (r"Path\.home\(|\.expanduser\(", {"cluster/ground/surroundings.py"}),
     ],
-    ids=["environment", "pickle", "yaml", "remote code"],
+    ids=["environment", "pickle", "yaml", "remote code", "home"],
 )
 def test_what_only_one_file_may_do(pattern: str, allowed: set[str]) -> None:
     """State read from the environment, and loaders that run code, are how a run does what its recipe does not say."""
@@ -69,3 +70,25 @@ def test_every_dependency_is_pinned() -> None:
         wanted += PROJECT["project"]["optional-dependencies"][extra]
     names = {re.split(r"[\[<>=!~ ]", line)[0].lower().replace("_", "-") for line in wanted}
     assert names <= pinned
+
+
+def test_the_image_is_built_from_all_that_installs_and_nothing_else() -> None:
+    """A package that is not sent to the builder is missing from the image; a folder of clips or runs ends up in it."""
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert lines[0] == "*"
+    assert lines[-1] == "**/__pycache__"  # the last line that matches decides
+    sent = {line.removeprefix("!") for line in lines[1:-1]}
+    folders = {package.split(".")[1] for package in PACKAGES}
+    about = {PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]}
+    assert sent == folders | about | {"__main__.py", "py.typed", "pyproject.toml", "constraints.txt"}
+
+
+def test_the_dockerfile_names_what_there_is() -> None:
+    """An extra or a file that was renamed would end the build after minutes."""
+    text = (ROOT / "Dockerfile").read_text()
+    copied = [name for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE) for name in line.split()]
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    extras = set(re.findall(r"extras\['(\w+)'\]", text))
+    assert {"data", "train"} <= extras <= PROJECT["project"]["optional-dependencies"].keys()
+    installs = [line for line in text.splitlines() if "pip install" in line]
+    assert [line for line in installs if "--constraint constraints.txt" not in line and "/wheel/*" not in line] == []

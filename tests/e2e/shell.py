@@ -45,12 +45,22 @@ def typed(line: str, folder: Path) -> None:
     assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
+def _listen_to_ctrl_c() -> None:
+    """A shell that runs the tests behind it has its processes ignore the signal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _shown(line: str, said: str, folder: Path, words: dict[str, str]) -> None:
     """A command that shows a page, until it has said so."""
     log, begun = folder / "page.log", time.monotonic()
     with log.open("w") as output:
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {line}"], cwd=folder, env=words, stdout=output, stderr=subprocess.STDOUT
+            ["bash", "-c", f"exec {line}"],
+            cwd=folder,
+            env=words,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_listen_to_ctrl_c,
         )
     while process.poll() is None and said not in log.read_text() and time.monotonic() - begun < PATIENCE_S:
         time.sleep(0.1)

@@ -33,6 +33,7 @@ NOT_TYPED: dict[str, dict[str, str]] = {
     "clusters.md": {
         "--run runs/4b      ": SLURM,
         "videoar submit tokenizer_ucf101": SLURM,
+        '--to slurm --command "evaluate': SLURM,
         "videoar status": SLURM,
         "videoar logs": SLURM,
         "videoar cancel": SLURM,
@@ -51,6 +52,7 @@ NOT_TYPED: dict[str, dict[str, str]] = {
     },
     "generation.md": {
         "pip install": NETWORK,
+        "weights/ucf101_l": HOURS,
         "hf auth login": "a token of the Hugging Face Hub",
         "videoar push weights/my me/my-videos --private": "a token of the Hugging Face Hub",
         "hf download": NETWORK,
@@ -67,7 +69,7 @@ NOT_TYPED: dict[str, dict[str, str]] = {
         "videoar doctor": RAY,
         "videoar submit t2v_4b --to ray": RAY,
     },
-    "ray_and_kubernetes.md": {"--wait": RAY, '--to kubernetes --command "data run"': KUBERNETES},
+    "ray_and_kubernetes.md": {"--wait": RAY, "--to kubernetes --command": KUBERNETES},
     "recipes.md": {"ucf101_l --output": HOURS, "--data.url shards/ucf101": HOURS},
     "scale.md": {"videoar.benchmarks.scale": "tests/benchmarks/test_scale.py"},
     "study.md": {"videoar study": "hours on a core"},
@@ -98,7 +100,7 @@ SNIPPETS: dict[str, list[str]] = {
 """For each snippet of Python of a page: what a reader has typed before, or the test that runs it."""
 
 IN_FRONT: dict[str, Callable[[Path], object]] = {
-    "evaluation.md": lambda folder: shutil.copytree(folder / "clips", folder / "videos"),
+    "evaluation.md": lambda folder: _two_folders(folder),
     "own_recipes.md": lambda folder: _titled(PAGES["own_recipes.md"], folder),
 }
 """What a page needs besides a home (see `home`)."""
@@ -163,6 +165,13 @@ def test_every_snippet_of_a_page_runs(page: str, home: Path, tmp_path: Path) -> 
         (tmp_path / "snippet.py").write_text(before + snippet)
         shutil.copytree(home / "weights", tmp_path / "weights", dirs_exist_ok=True)
         typed("python snippet.py", tmp_path)
+
+
+def _two_folders(folder: Path) -> None:
+    """Real clips, of which the last fifth is long enough to be held out, and generated ones."""
+    for name in ("clips", "videos"):
+        for number in range(2):
+            write_frames(folder / name / f"{'xy'[number]}.mp4", scene(number, 25 * 12))
 
 
 def _titled(text: str, folder: Path) -> None:

@@ -18,6 +18,7 @@ BEFORE = {
     "make docs": "tests/scripts/test_site.py",
     "pip install": "a network; tests/e2e/test_wheel.py installs the wheel",
     "docker build": "Docker",
+    "docker run": "the image of that line",
     "--print-completion": "tests/cluster/cli/test_completion.py",
 }
 """Parts of the lines before the quick tour, which install the package, and what they need or which test does it."""

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from videoar.benchmarks.processes import run_processes
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.process import World
 from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import Checkpoint, step_name
-from videoar.pretrain.config import LogConfig, Recipe
+from videoar.pretrain.config import LogConfig, ParallelConfig, Recipe
 from videoar.pretrain.export.convert import export
 from videoar.pretrain.fine_tuning import find_weights
 from videoar.pretrain.generate import Video
@@ -27,9 +29,23 @@ from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.train import train
 
 from ..exported import as_in_the_hubs_cache
-from ..forked import workers
 
 pytestmark = pytest.mark.slow
+
+
+LAYOUTS: dict[int, dict[str, dict[str, Any]]] = {
+    2: {
+        "zero1": {"zero_stage": 1},
+        "zero2": {"zero_stage": 2},
+        "zero3": {"zero_stage": 3},
+        "tensor2": {"tensor": 2},
+        "pipeline2": {"pipeline": 2},
+    },
+    4: {
+        "tensor2-pipeline2-zero1": {"tensor": 2, "pipeline": 2, "zero_stage": 1},
+        "tensor2-zero3": {"tensor": 2, "zero_stage": 3},
+    },
+}
 
 
 def small(url: str, **fields: Any) -> Recipe:
@@ -103,19 +119,52 @@ def test_a_download_of_the_hub_is_begun_with(weights: Path, tuned: Recipe, tmp_p
     assert len(losses(tmp_path / "run")) == 3
 
 
-@pytest.mark.drill  # engines read any checkpoint: tests/parity has the layouts
-def test_a_cut_model_begins_with_the_same_weights(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
-    """Through the command, in two processes that each hold half of every matrix."""
-    train(tuned, tmp_path / "one", init=weights)
-    (tmp_path / "tuned.yaml").write_text(to_yaml(tuned))
-    words = ["train", str(tmp_path / "tuned.yaml"), "--run", str(tmp_path / "two"), "--init", str(weights)]
-    workers(2, main, [*words, "--parallel.tensor", "2"])
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.drill)])
+def test_every_layout_begins_with_the_same_weights(
+    weights: Path, tuned: Recipe, tmp_path: Path, processes: int
+) -> None:
+    """Processes that each hold a part have all weights between them, and learn as one process does."""
+    mine = with_more_tokens(replace(tuned, text_dropout=0.5))
+    train(mine, tmp_path / "one", init=weights)
+    names = {"tuned": mine, "folder": str(tmp_path), "weights": str(weights), "layouts": LAYOUTS[processes]}
+    run_processes(processes, tune, names)
+    exported, one = VideoAR.from_pretrained(weights).state_dict(), tmp_path / "one"
+    assert set(begun_from(one)["loaded"]) == exported.keys() - {"text.null.weight"}
+    assert all(torch.equal(saved(one, 0).read(name, "master"), exported[name]) for name in begun_from(one)["loaded"])
+    for layout in LAYOUTS[processes]:
+        run = tmp_path / layout
+        assert begun_from(run) == begun_from(one)
+        assert losses(run) == pytest.approx(losses(one), rel=1e-5), layout
+        for step, tolerance in ((0, 0.0), (3, 1e-4)):
+            expected, found = saved(one, step), saved(run, step)
+            for name in expected.parameters:
+                error = (found.read(name, "master") - expected.read(name, "master")).abs().max()
+                assert error <= tolerance, f"{layout}, step {step}: {name}"
 
 
-def test_another_text_side_is_new(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
+def tune(world: World, tuned: Recipe, folder: str, weights: str, layouts: dict[str, dict[str, Any]]) -> None:
+    """Work of one process: begin with the weights under each layout."""
+    for name, fields in layouts.items():
+        cut = replace(tuned, parallel=ParallelConfig(**fields))
+        train(cut, Path(folder) / name, world, init=Path(weights))
+
+
+def with_more_tokens(tuned: Recipe) -> Recipe:
+    """Longer texts: one parameter, which stands for no text, is new."""
+    return replace(tuned, model=replace(tuned.model, text=replace(tuned.model.text, max_tokens=32)))
+
+
+def begun_from(run: Path) -> dict[str, Any]:
+    """What the run says of its weights."""
+    (event,) = [line for line in read_lines(run / "events.jsonl") if line["event"] == "begun_from"]
+    return {name: value for name, value in event.items() if name != "time"}
+
+
+def test_another_text_side_is_new(
+    weights: Path, tuned: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Captions may become labels, or longer; everything that reads pixels is taken over."""
-    longer = replace(tuned, model=replace(tuned.model, text=replace(tuned.model.text, max_tokens=32)))
+    longer = with_more_tokens(tuned)
     start = find_weights(weights, longer, tmp_path / "longer")
     assert start is not None
     assert dict(start.new) == {"text.null.weight": (32, 16)}
@@ -124,7 +173,12 @@ def test_another_text_side_is_new(weights: Path, tuned: Recipe, tmp_path: Path) 
     start = find_weights(weights, labels, tmp_path / "labels")
     assert start is not None
     assert {name.split(".")[0] for name in start.new} == {"text"}
-    train(longer, tmp_path / "longer", init=weights)
+    assert {name.split(".")[0] for name in start.unused} == {"text"}
+    assert {*start.loaded, *start.unused} == VideoAR.from_pretrained(weights).state_dict().keys()
+    with caplog.at_level(logging.INFO):
+        train(longer, tmp_path / "longer", init=weights)
+    assert "init: text.null.weight (32, 16) is new" in caplog.text
+    assert "init: text.null.weight of the export is not used" in caplog.text
     assert saved(tmp_path / "longer", 0).shape("text.null.weight") == (32, 16)
 
 

@@ -19,7 +19,8 @@ from videoar.pretrain.evaluate.signature import weights_hash
 from videoar.pretrain.evaluate.world.evaluate import WorldWork
 from videoar.pretrain.evaluate.world.held_out import held_out
 from videoar.pretrain.evaluate.world.plan import WorldPlan, world_shape
-from videoar.pretrain.evaluate.world.rows import follow_prompts, judge, judge_continuations, seen
+from videoar.pretrain.evaluate.world.rows import follow_prompts, judge_continuations
+from videoar.pretrain.evaluate.world.score import judge
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import find_export, shipped_exports
 from videoar.pretrain.run_folder import read_lines
@@ -77,7 +78,7 @@ def test_videos_show_what_sentences_say(pipeline: VideoPipeline) -> None:
     shape = world_shape(pipeline, None)
     scenes: Sequence[Scene] = held_out(PLAN.seed, 32, 1)
     made = follow_prompts(pipeline, list(enumerate(scenes)), shape, PLAN)
-    found = judge([seen(what, clip, shape.fps) for what, clip in zip(scenes, made, strict=True)], 1)
+    found = judge(made, scenes, shape.fps)
     for measure, share in CARD.items():
         least = share - 3 * sqrt(share * (1 - share) / found[measure]["of"])
         assert found[measure]["value"] > least, (measure, found[measure])

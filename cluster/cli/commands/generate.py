@@ -102,7 +102,7 @@ class Generate:
     """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
     seed: DrawingSeed = 0
     """Seed of the sampling: the same seed gives the same video on the same device. With --prompts, that of the first
-    line; each further line adds 1."""
+    prompt; each further one adds 1."""
     dtype: Literal["float32", "bf16"] | None = None
     """What the model computes in; bf16 on a GPU and float32 on a CPU if not given."""
     graphs: bool = False
@@ -136,7 +136,8 @@ def dtype_named(name: str | None) -> torch.dtype | None:
     return {None: None, "float32": torch.float32, "bf16": torch.bfloat16}[name]
 
 
-def _requests(options: Generate) -> list[Request]:
+def _requests(options: Generate) -> dict[int, Request]:
+    """What is asked for, by the line of the file of prompts; without one, a single request."""
     from videoar.pretrain.generate import Request
     from videoar.pretrain.generate.prompts import read_prompts
 
@@ -146,15 +147,15 @@ def _requests(options: Generate) -> list[Request]:
     if options.prompts is not None:
         return read_prompts(options.prompts, common)
     with typed_as(schedule="size"):
-        return [Request(prompt=options.prompt, label=options.label, **common)]
+        return {1: Request(prompt=options.prompt, label=options.label, **common)}
 
 
-def _jobs(options: Generate, requests: list[Request], pipeline: VideoPipeline, kind: Kind) -> list[list[Job]]:
+def _jobs(options: Generate, requests: dict[int, Request], pipeline: VideoPipeline, kind: Kind) -> list[list[Job]]:
     """The videos that are still to be made, in batches."""
     from videoar.pretrain.generate.prompts import Job, batches, jobs
 
     if options.prompts is None:
-        return [[Job(requests[0], _out(options))]]
+        return [[Job(requests[1], _out(options))]]
     wanted, done = jobs(requests, _out(options), kind, _weights(pipeline), force=options.force)
     if done:
         warn(f"{done} of {len(requests)} videos are there already")
@@ -194,7 +195,7 @@ def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options
 
 @contextmanager
 def _naming_the_line(batch: list[Job]) -> Iterator[None]:
-    """A picture or clip that cannot be read is reported with the line that gives it; files have its number less one."""
+    """A picture or clip that cannot be read is reported with the line that gives it."""
     from videoar.pretrain.generate.prompts import in_line
 
     try:
@@ -202,7 +203,8 @@ def _naming_the_line(batch: list[Job]) -> Iterator[None]:
     except InputError as error:
         for job in batch:
             if error.value is not None and error.value in (job.request.image, job.request.video):
-                with in_line(int(job.out.stem) + 1):
+                assert job.line is not None
+                with in_line(job.line):
                     raise
         raise
 
@@ -215,15 +217,16 @@ def _show(line: ProgressLine, passes: list[int], number: int, progress: Progress
     line.show("generate", done, total, figures, {"task": "generate", "done": done, "total": total, **place})
 
 
-def _checked(options: Generate, requests: list[Request], pipeline: VideoPipeline) -> list[Request]:
+def _checked(options: Generate, requests: dict[int, Request], pipeline: VideoPipeline) -> dict[int, Request]:
     """The requests with their lengths; InputError if the weights cannot make one of them, before any is made."""
     from videoar.pretrain.generate.prompts import in_line
 
-    checked = []
-    for number, request in enumerate(requests):
-        with in_line(number + 1) if options.prompts is not None else nullcontext():
-            checked.append(_with_length(request, options.seconds, pipeline))
-            pipeline.check(checked[-1])
+    checked = {}
+    for number, request in requests.items():
+        with in_line(number) if options.prompts is not None else nullcontext():
+            checked[number] = _with_length(request, options.seconds, pipeline)
+            pipeline.check(checked[number])
+    pipeline.remark(list(checked.values()))
     return checked
 
 

@@ -18,11 +18,10 @@ from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.credentials import MASK, refuse_credentials
 from videoar.cluster.ground.errors import InputError, Stopped
 from videoar.cluster.ground.process import variable
-from videoar.cluster.ground.surroundings import read_text
+from videoar.cluster.ground.surroundings import home, read_text
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+(/[A-Za-z0-9_./-]*)?")
 _PATIENCE_S = 60.0
-_TOKEN_FILE = Path.home() / ".ray/auth_token"
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -95,7 +94,7 @@ def _token() -> str:
     if token := variable("RAY_AUTH_TOKEN"):
         return token.strip()
     named = variable("RAY_AUTH_TOKEN_PATH")
-    path = Path(named) if named else _TOKEN_FILE
+    path = Path(named) if named else home() / ".ray/auth_token"
     remedy = "set RAY_AUTH_TOKEN_PATH to the file that holds the token of the cluster"
     if not path.is_file():
         raise InputError("RAY_AUTH_TOKEN_PATH", path, "is not a file", remedy)

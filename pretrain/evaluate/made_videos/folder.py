@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.preparing.part import Part
+from videoar.pretrain.evaluate.claim import claim
 from videoar.pretrain.evaluate.continuation import Generator
 from videoar.pretrain.generate import Request
 
@@ -58,6 +60,15 @@ def list_signature(everything: Sequence[Wanted]) -> str:
     return f"videos{len(everything)}:{digest.hexdigest()[:12]}"
 
 
+def claim_folder(out: Path, everything: Sequence[Wanted], sign: Callable[[Sequence[Wanted]], str]) -> None:
+    """Make the folder, and OUT.json with the signature of its videos next to it: what judges reads every file inside.
+
+    A folder of the first videos of the list is completed: more of each class, or prompts that were added at the end.
+    InputError if it has videos of other weights, prompts or sampling, or more videos.
+    """
+    claim(out, sign(everything), completes=lambda before: before == sign(everything[: _count(before)]))
+
+
 def make_videos(
     generator: Generator, wanted: Sequence[Wanted], out: Path, sampled: Request, batch: int
 ) -> Iterator[int]:
@@ -72,3 +83,9 @@ def make_videos(
             made.save(out / video.name)
         done += len(part)
         yield done
+
+
+def _count(signature: str) -> int:
+    """How many videos a signature is of, as `list_signature` says it."""
+    found = re.search(r"\bvideos(\d+):", signature)
+    return int(found[1]) if found else 0

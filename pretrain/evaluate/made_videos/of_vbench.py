@@ -49,7 +49,7 @@ class WantedVideo:
 def read_prompts(path: Path) -> dict[str, int]:
     """Each prompt once, with its number of videos. InputError for a file of another kind, or an impossible name."""
     text = read_text(path)
-    found = _from_json(path, text) if _is_json(path, text) else dict.fromkeys(lines_of(text), SAMPLES)
+    found = _from_json(path, text) if _is_json(path, text) else dict.fromkeys(lines_of(text).values(), SAMPLES)
     if not found:
         raise InputError("prompts", path, "has no prompt", _REMEDY)
     for prompt in found:

@@ -181,7 +181,7 @@ def _tokenized(pipeline: VideoPipeline, entries: Sequence[SampleEntry], footage:
     frames = tuple(shown for _, shown in seen)
     samples = tuple(
         Sample(entry, PackedBits.of(made.bits), None, _condition(pipeline, entry))
-        for (entry, _), made in zip(seen, tokenize(pipeline, frames, _TOKENIZED_AT_ONCE), strict=True)
+        for (entry, _), made in zip(seen, tokenize(pipeline.tokenizer, frames, _TOKENIZED_AT_ONCE), strict=True)
     )
     return HeldClips(samples, frames, tuple(left_out))
 

@@ -51,6 +51,26 @@ def card(report: Mapping[str, Any], command: str = "") -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def tokenizer_card(report: Mapping[str, Any], command: str = "") -> str:
+    """What a tokenizer alone keeps of scenes, as `evaluate_scenes` reports it."""
+    parts = [
+        f"Held-out scenes through the tokenizer, {report['size']}, {report['num_frames']} frames at {report['fps']:g} "
+        "per second: what the reader sees rightly, and PSNR. Intervals are of 95 %.",
+        f"`{report['signature']}`",
+        *([f"Measured by `{command}`."] if command else []),
+    ]
+    for name, title in _GROUPS.items():
+        found = report[name]
+        rows: Table = [(title, "through the tokenizer", "of", "true clips")]
+        for measure in MEASURES:
+            if count := found["through"][measure]["of"]:
+                cells = (_shares(found["through"][measure]), str(count), _shares(found["drawn"][measure]))
+                rows.append((_NAMES.get(measure, measure), *cells))
+        rows.append(("PSNR, dB", _figure(found["psnr_db"], ".1f"), "", ""))
+        parts.append(_markdown(rows))
+    return "\n\n".join(parts) + "\n"
+
+
 def _prompts(report: Mapping[str, Any], name: str, title: str) -> Table:
     rows: Table = [(title, "right", "of", "chance", "tokenizer alone")]
     for measure in MEASURES:

@@ -18,7 +18,7 @@ from videoar.pretrain.evaluate.continuation import ClipFrames, continue_clips
 from videoar.pretrain.evaluate.kept import KeptRows, Measured, OnDone, Row, in_groups
 from videoar.pretrain.evaluate.signature import weights_hash
 from videoar.pretrain.evaluate.tokenized import Tokenized, tokenize
-from videoar.pretrain.evaluate.world.held_out import drawn, held_out, reference
+from videoar.pretrain.evaluate.world.held_out import NUMBERS, drawn, held_out, reference
 from videoar.pretrain.evaluate.world.plan import GIVEN, WorldPlan, lengths, signature, world_shape
 from videoar.pretrain.evaluate.world.rows import (
     Numbered,
@@ -26,17 +26,14 @@ from videoar.pretrain.evaluate.world.rows import (
     continuation_row,
     follow_prompts,
     judge_continuations,
-    judge_prompts,
-    judge_tokenizer,
-    prompt_row,
 )
+from videoar.pretrain.evaluate.world.score import judge_seen, seen
+from videoar.pretrain.evaluate.world.tokenizer_alone import judge_kept, kept_row
 from videoar.pretrain.generate import VideoPipeline
 from videoar.tokenizer.scales import ScaleSchedule
 
 SHOWN = 2
 """Clips of each task that are kept to be looked at."""
-NUMBERS = {"one_object": 1, "two_objects": 2}
-"""Objects of the scenes of the tasks that are about sentences."""
 REFERENCE = "reference"
 
 Tell = Callable[[str, int, int], object]
@@ -110,7 +107,7 @@ class WorldWork:
     def tasks(self) -> Iterator[Task]:
         """In the order in which they are done."""
         plan = self._plan
-        for name, count in NUMBERS.items():
+        for count, name in NUMBERS.items():
             yield Task(name, name, held_out(plan.seed, plan.prompts, count), partial(self._follow, name))
         clips = held_out(plan.seed, plan.clips)
         for length in lengths(self.shape):
@@ -141,8 +138,10 @@ class WorldWork:
             "given_frames": GIVEN,
             "fps": shape.fps,
             "plan": to_dict(self._plan),
-            "prompts": {name: judge_prompts(rows[name], count) for name, count in NUMBERS.items()},
-            "tokenizer_alone": {name: judge_tokenizer(rows[name], count) for name, count in NUMBERS.items()},
+            "prompts": {
+                name: judge_seen((row["generated"] for row in rows[name]), count) for count, name in NUMBERS.items()
+            },
+            "tokenizer_alone": {name: judge_kept(rows[name], count) for count, name in NUMBERS.items()},
             "continuations": [judge_continuations(rows[_to(length)]) for length in lengths(shape)],
             "bits": self.bits(rows),
         }
@@ -174,8 +173,11 @@ class WorldWork:
         true, through = self._tokenized(scenes, self.shape.num_frames)
         told = zip(scenes, made, strict=True)
         self._prompts |= {(name, i): (caption(what), clip) for (i, what), clip in told if i < SHOWN}
-        clips = zip(scenes, made, true, through, strict=True)
-        return [prompt_row(what, clip, real, code.decoded, self.shape.fps) for (_, what), clip, real, code in clips]
+        fps, clips = self.shape.fps, zip(scenes, made, true, through, strict=True)
+        return [
+            {"generated": seen(what, clip, fps), **kept_row(what, real, code.decoded, fps)}
+            for (_, what), clip, real, code in clips
+        ]
 
     def _continue(self, length: int, scenes: Numbered) -> list[Row]:
         """Of continuations to a length; at that of training of the clips' bits, too."""
@@ -205,7 +207,7 @@ class WorldWork:
     def _tokenized(self, scenes: Numbered, length: int) -> tuple[list[ClipFrames], list[Tokenized]]:
         """Clips of scenes, and the same through the tokenizer."""
         true = drawn([what for _, what in scenes], self.shape, length)
-        return true, tokenize(self._pipeline, true, self._plan.batch)
+        return true, tokenize(self._pipeline.tokenizer, true, self._plan.batch)
 
 
 def _to(length: int) -> str:

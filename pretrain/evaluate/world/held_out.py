@@ -11,11 +11,14 @@ from jaxtyping import UInt8
 from videoar.data_pipeline.world.drawing import draw
 from videoar.data_pipeline.world.scene import Scene, scene
 from videoar.pretrain.model.pretrained import ClipShape
+from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule
 
 FIRST_SEED = 10**12
 """Seeds of the world from here on belong to evaluations: recipes draw their clips from smaller ones."""
 MOST_SEEDS = 10**6
+NUMBERS = {1: "one_object", 2: "two_objects"}
+"""Numbers of objects that are measured apart, with the names of their figures."""
 
 
 def held_out(seed: int, count: int, num_things: int | None = None) -> list[Scene]:
@@ -33,7 +36,9 @@ def _scenes(seed: int, num_things: int | None) -> Iterator[Scene]:
     return (what for what in scenes if num_things in (None, len(what.things)))
 
 
-def drawn(scenes: Sequence[Scene], shape: ClipShape, num_frames: int) -> list[UInt8[np.ndarray, "f h w 3"]]:
-    """The clips of scenes, in a size and at the frame rate of the weights."""
+def drawn(
+    scenes: Sequence[Scene], shape: ClipShape | ClipBucket, num_frames: int
+) -> list[UInt8[np.ndarray, "f h w 3"]]:
+    """The clips of scenes, in the size and at the frame rate of a shape."""
     pixels = ScaleSchedule.named(shape.schedule).pixels
     return [draw(what, num_frames, pixels, shape.fps) for what in scenes]

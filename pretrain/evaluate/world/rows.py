@@ -11,20 +11,11 @@ import numpy as np
 from videoar.data_pipeline.shards.sample import PackedBits, Sample, SampleEntry
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene
-from videoar.pretrain.evaluate.continuation import (
-    ClipFrames,
-    ContinuationReport,
-    Generator,
-    compare,
-    make_clips,
-    mean,
-    psnr,
-)
+from videoar.pretrain.evaluate.continuation import ClipFrames, ContinuationReport, Generator, compare, make_clips
 from videoar.pretrain.evaluate.kept import Row
 from videoar.pretrain.evaluate.tokenized import Tokenized
 from videoar.pretrain.evaluate.world.places import PlaceErrors, compared, place_errors
 from videoar.pretrain.evaluate.world.plan import GIVEN, WorldPlan
-from videoar.pretrain.evaluate.world.score import Verdict, look, score, verdicts
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import ClipShape
 
@@ -36,35 +27,6 @@ def follow_prompts(generator: Generator, scenes: Numbered, shape: ClipShape, pla
     """A video from the sentence about each scene."""
     requests = [plan.request(caption(what), number, shape.schedule, shape.num_frames) for number, what in scenes]
     return make_clips(generator, requests, plan.batch)
-
-
-def seen(what: Scene, clip: ClipFrames, fps: float) -> list[tuple[Any, ...]]:
-    """What the reader says of a clip, compared with the sentence about a scene."""
-    return [astuple(verdict) for verdict in verdicts(what, look(clip, fps))]
-
-
-def judge(found: Sequence[Sequence[Sequence[Any]]], num_things: int) -> dict[str, Any]:
-    """The scores of what is seen in clips of scenes with so many objects."""
-    return score([Verdict(*verdict) for of_clip in found for verdict in of_clip], num_things)
-
-
-def prompt_row(what: Scene, made: ClipFrames, true: ClipFrames, through: ClipFrames, fps: float) -> Row:
-    """What is seen in a generated clip, in the true one, and in that after the tokenizer; and the tokenizer's PSNR."""
-    clips = {"generated": made, "drawn": true, "through": through}
-    return {**{kind: seen(what, clip, fps) for kind, clip in clips.items()}, "psnr": float(psnr(through, true).mean())}
-
-
-def judge_prompts(rows: Sequence[Row], num_things: int) -> dict[str, Any]:
-    """The scores of generated clips."""
-    return judge([row["generated"] for row in rows], num_things)
-
-
-def judge_tokenizer(rows: Sequence[Row], num_things: int) -> dict[str, Any]:
-    """The reader on true clips, and on the same through the tokenizer: no generator can do better; and PSNR."""
-    return {
-        **{kind: judge([row[kind] for row in rows], num_things) for kind in ("drawn", "through")},
-        "psnr_db": mean(np.array([row["psnr"] for row in rows])).to_dict(),
-    }
 
 
 def continuation_row(what: Scene, true: ClipFrames, through: ClipFrames, made: ClipFrames) -> Row:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,22 @@ def _matched(what: Scene, shown: Shown) -> list[Mapping[str, str]]:
 
 def _verdict(measure: str, wanted: str, seen: str) -> Verdict:
     return Verdict(measure, wanted, seen, wanted == seen)
+
+
+def seen(what: Scene, clip: UInt8[np.ndarray, "f h w 3"], fps: float) -> list[tuple[Any, ...]]:
+    """What the reader says of a clip, compared with the sentence about a scene: the fields of verdicts."""
+    return [astuple(verdict) for verdict in verdicts(what, look(clip, fps))]
+
+
+def judge_seen(found: Iterable[Iterable[Sequence[Any]]], num_things: int) -> dict[str, Any]:
+    """The scores of what is seen in clips of scenes with so many objects."""
+    return score([Verdict(*verdict) for of_clip in found for verdict in of_clip], num_things)
+
+
+def judge(clips: Sequence[UInt8[np.ndarray, "f h w 3"]], scenes: Sequence[Scene], fps: float) -> dict[str, Any]:
+    """What the reader says of clips, compared with the sentences about scenes with equally many objects."""
+    found = [seen(what, clip, fps) for what, clip in zip(scenes, clips, strict=True)]
+    return judge_seen(found, len(scenes[0].things))
 
 
 def chances(num_things: int) -> dict[str, float | None]:

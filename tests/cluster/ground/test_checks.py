@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
 
-from videoar.cluster.ground.checks import check_fields, wrong_field
+from videoar.cluster.ground.checks import LEFT_OUT, check_fields, wrong_field
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits
 
@@ -57,6 +57,27 @@ def test_a_wrong_value_is_one_line(values: dict[str, object], message: str) -> N
     with pytest.raises(InputError) as caught:
         Settings(**values)  # type: ignore[arg-type]
     assert str(caught.value).startswith(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    share: Low | None = None
+    place: Path | None = None
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"share": 0.6}, "share=0.6: is above 0.5; use 0.5 or less, or leave it out"),
+        ({"share": "x"}, "share=x: is not a number; correct the value, or leave it out"),
+        ({"place": 3}, "place=3: is not a mapping (Path); correct the value, or leave it out"),
+    ],
+)
+def test_an_option_is_left_out(values: dict[str, Any], message: str) -> None:
+    """Nobody can type the null of a file as the value of `--share`."""
+    with pytest.raises(InputError) as caught:
+        check_fields(Options(**values), "", absent=LEFT_OUT)
+    assert str(caught.value) == message
 
 
 def test_right_values_pass() -> None:

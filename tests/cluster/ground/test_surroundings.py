@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import pwd
 import resource
 import socket
 
@@ -9,7 +10,7 @@ from safetensors import SafetensorError
 from torch.distributed import DistBackendError
 
 from videoar.cluster.ground.errors import InputError, Stopped, StoreError
-from videoar.cluster.ground.surroundings import check_loopback, check_open_files, explained
+from videoar.cluster.ground.surroundings import check_loopback, check_open_files, explained, home
 
 
 def of_system(number: int, *names: str) -> OSError:
@@ -80,3 +81,14 @@ def test_a_low_limit_of_files_is_raised_or_named() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     with pytest.raises(Stopped, match=rf"{highest + 1} are needed; raise the limit \(`ulimit -n {highest + 1}`\)"):
         check_open_files(highest + 1)
+
+
+def test_a_user_without_a_home_folder_has_no_files_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`docker run --user 1000` with an empty environment: no HOME, and no line in /etc/passwd."""
+
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert not (home() / ".kube" / "config").exists()

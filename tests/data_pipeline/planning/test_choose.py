@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,8 @@ def test_nothing_to_do_is_an_error_with_the_reasons(tmp_path: Path) -> None:
     write_video(tmp_path / "one" / "short.mp4", num_frames=10)
     with pytest.raises(InputError, match="1 x is shorter than one clip"):
         plan_clips(dataset(tmp_path / "one"), LIMITS)
+    held_out = dataset(tmp_path / "one")
+    held_out = replace(held_out, source=replace(held_out.source, start_fraction=0.8))
+    part = r"or use more of each video than source.start_fraction=0.8 to source.end_fraction=1$"
+    with pytest.raises(InputError, match=part):
+        plan_clips(held_out, LIMITS)

@@ -232,13 +232,18 @@ def test_a_clip_that_is_continued_has_its_own_guidance(pipeline: VideoPipeline) 
 
 def test_words_that_were_never_trained_on_are_told(pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture) -> None:
     """A zebra comes out as something else; who asked for it should know why."""
-    text = TextConfig(kind="words", words=("a", "red", "square"), max_tokens=8)
+    text = TextConfig(kind="words", words=("a", ",", "square", "red"), max_tokens=32)
     config = replace(pipeline.config, model=replace(pipeline.config.model, text=text))
-    TextSide(config, None, torch.device("cpu")).tokens(Request(prompt="a Red zebra, a red square"))
-    assert "prompt: the model was trained on other words than zebra; it knows a red square" in caplog.text
+    side = TextSide(config, None, torch.device("cpu"))
+    prompts = ("a Red zebra, a red square!", "A Zebra", "a red boat")
+    for _ in range(2):  # a batch, and the next one with the same prompts
+        side.conditions([Request(prompt=prompt) for prompt in prompts])
+    assert caplog.messages == [
+        "prompt: the model was not trained on zebra, boat; the words it was trained on: a, red, square"
+    ]
     caplog.clear()
-    TextSide(config, None, torch.device("cpu")).tokens(Request(prompt="A red square"))
-    assert not caplog.text
+    side.conditions([Request(prompt="A red square, a boat", negative_prompt="fog", guidance=3.0)])
+    assert [line.partition(";")[0] for line in caplog.messages] == ["prompt: the model was not trained on fog"]
 
 
 def test_what_is_cut_off_a_picture_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

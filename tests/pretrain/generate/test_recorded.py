@@ -130,7 +130,7 @@ def buffers(passes: RecordedPasses) -> list[int]:
     """Where the memory of the passes is."""
     decoder = passes._decoder
     tables = (decoder._positions, decoder._places, decoder._is_start, decoder.cache.keys, decoder.cache.values)
-    return [storage(held) for held in (*tables, passes._state.total, passes._bits, passes._gamma, passes._drawn)]
+    return [storage(held) for held in (*tables, passes._state.total, passes._bits, passes._gamma, passes._uniform)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=repr)

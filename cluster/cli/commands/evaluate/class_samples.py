@@ -30,7 +30,8 @@ class ClassSamples(FolderSampling):
     Rerunning the command makes what is missing. Processes that share the work each take a part:
     `videoar evaluate class-samples WEIGHTS OUT --part 1/8`
 
-    OUT.json, next to the folder, records weights, sampling and counts; others are refused there. Prints one JSON line.
+    OUT.json, next to the folder, records weights, sampling and counts; others are refused there, but a larger number of
+    videos keeps those that are there. Prints one JSON line.
 
     Exit codes: 0 done, 1 failed, 2 wrong input, 75 stopped by a signal (run it again).
     """
@@ -38,7 +39,7 @@ class ClassSamples(FolderSampling):
     weights: Weights
     """Folder that `videoar export` wrote, of weights that were trained on labels (model.text.kind=label)."""
     out: OutFolder
-    """Folder of the videos: a new or an empty one, or that of an interrupted run of this command."""
+    """Folder of the videos: a new or an empty one, or one that this command has filled."""
     per_class: Annotated[Videos | None, arg(metavar="N")] = None
     """Videos of each class; by --total if not given."""
     total: Annotated[Videos | None, arg(metavar="N")] = None

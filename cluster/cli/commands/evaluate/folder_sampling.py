@@ -50,19 +50,22 @@ def make_folder(
     `suite` begins the signature that OUT.json records.
     """
     from videoar.cluster.ground.surroundings import explain_full_disk
-    from videoar.pretrain.evaluate.claim import claim_folder
-    from videoar.pretrain.evaluate.made_videos.folder import in_part, list_signature
+    from videoar.pretrain.evaluate.made_videos.folder import claim_folder, in_part, list_signature
     from videoar.pretrain.evaluate.signature import sampling_signature, weights_signature
 
     wanted, sampled = in_part(everything, options.part), _sampled(pipeline, options)
     pipeline.check(wanted[0].request(sampled))
     how = sampling_signature(pipeline, options.temperature, options.top_p, options.guidance)
     shape = f"{sampled.schedule}|T{sampled.num_frames}"
-    line = f"{suite}|{list_signature(everything)}|{weights_signature(pipeline)}|{shape}|{how}|seed{options.seed}"
+    rest = f"{weights_signature(pipeline)}|{shape}|{how}|seed{options.seed}"
+
+    def sign(videos: Sequence[Wanted]) -> str:
+        return f"{suite}|{list_signature(videos)}|{rest}"
+
     with explain_full_disk(str(out)):
-        claim_folder(out, line)
+        claim_folder(out, everything, sign)
         _make(pipeline, wanted, sampled, out, options.batch)
-    return {"videos": len(wanted), "of": len(everything), "out": str(out), "signature": line}
+    return {"videos": len(wanted), "of": len(everything), "out": str(out), "signature": sign(everything)}
 
 
 def _sampled(pipeline: VideoPipeline, options: FolderSampling) -> Request:

@@ -64,13 +64,13 @@ def resumable(run: Callable[[SomeKeeping], int], options: SomeKeeping, words: Se
 
 def open_kept(options: Keeping, signature: str, groups: int) -> KeptRows:
     """Where measurements are kept. InputError for a folder of others, and for a part with none of the groups."""
-    from videoar.pretrain.evaluate.claim import claim_folder
+    from videoar.pretrain.evaluate.claim import claim
     from videoar.pretrain.evaluate.kept import KeptRows, check_part
 
     if (part := _part(options)) is not None:
         check_part(part, groups)
     if options.keep is not None:
-        claim_folder(options.keep, signature, field="keep", holds="figures")
+        claim(options.keep, signature, field="keep", holds="figures")
     return KeptRows(options.keep, part)
 
 

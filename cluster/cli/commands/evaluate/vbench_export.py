@@ -31,8 +31,8 @@ class VbenchExport(FolderSampling):
     Those of VBench-I2V, which animate its pictures:
     `videoar evaluate vbench-export WEIGHTS vbench2_i2v_full_info.json OUT --images crop/16-9`
 
-    OUT.json, next to the folder, records weights, sampling, prompts and pictures; others are refused there. Prints one
-    JSON line.
+    OUT.json, next to the folder, records weights, sampling, prompts and pictures; others are refused there, but prompts
+    that are added at the end of PROMPTS add their videos. Prints one JSON line.
 
     Exit codes: 0 done, 1 failed, 2 wrong input, 75 stopped by a signal (run it again).
     """

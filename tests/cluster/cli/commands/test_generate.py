@@ -168,9 +168,9 @@ def test_a_line_that_the_weights_cannot_make_is_named_first(
 ) -> None:
     """Not after the videos of the 799 lines before it."""
     prompts = tmp_path / "prompts.jsonl"
-    prompts.write_text(f'{{"prompt": "a"}}\n{{"prompt": "a", {given}}}\n')
+    prompts.write_text(f'{{"prompt": "a"}}\n\n{{"prompt": "a", {given}}}\n')
     assert main(["generate", weights, "--prompts", str(prompts), "--out", str(tmp_path / "videos")]) == 2
-    assert capsys.readouterr().err.startswith(f"prompts (line 2): {message}")
+    assert capsys.readouterr().err.startswith(f"prompts (line 3): {message}")
     assert not (tmp_path / "videos").exists()
 
 
@@ -180,10 +180,10 @@ def test_a_picture_that_is_none_is_reported_with_its_line(
     """Which of 800 lines gives it is not found by hand."""
     prompts, picture = tmp_path / "prompts.jsonl", tmp_path / "a.png"
     picture.write_text("this is text")
-    prompts.write_text('{"prompt": "a", "size": "48x48", "num_frames": 5}\n{"prompt": "a", "image": "a.png"}\n')
+    prompts.write_text('{"prompt": "a", "size": "48x48", "num_frames": 5}\n\n{"prompt": "a", "image": "a.png"}\n')
     assert main(["generate", weights, "--prompts", str(prompts), "--out", str(tmp_path / "videos")]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith(f"prompts (line 2): image={picture}: cannot be read (")
+    assert last.startswith(f"prompts (line 3): image={picture}: cannot be read (")
 
 
 def test_a_full_disk_is_reported_with_the_folder(

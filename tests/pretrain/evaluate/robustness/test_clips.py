@@ -79,7 +79,7 @@ def test_shards_are_read_at_even_distances_and_cut(pipeline: VideoPipeline, shar
     assert [sample.entry.key for sample in held.samples] == ["shape_00000000", "shape_00000005"]
     assert held.frames is None
     first = draw_clip(0, 0, ClipBucket(schedule="32x32", num_frames=5))
-    (made,) = tokenize(pipeline, [first], 1)
+    (made,) = tokenize(pipeline.tokenizer, [first], 1)
     np.testing.assert_array_equal(held.samples[0].bits, made.bits)
     np.testing.assert_array_equal(decode_bits(pipeline, held.samples)[0], rebuild(pipeline, first))
     assert chosen.signature != clips_of_shards(pipeline, url, SHAPE, 5, 3).signature
@@ -107,7 +107,7 @@ def test_videos_of_a_folder_have_pixels_bits_and_captions(pipeline: VideoPipelin
         name = sample.entry.caption.removeprefix("number ")
         film = np.stack(decoded(folder / f"{name}.mp4"))
         assert any(np.abs(frames.astype(int) - film[i : i + 5]).mean() < 2 for i in range(5))
-        (made,) = tokenize(pipeline, [frames], 1)
+        (made,) = tokenize(pipeline.tokenizer, [frames], 1)
         np.testing.assert_array_equal(sample.bits, made.bits)
         np.testing.assert_array_equal(sample.text, pipeline.condition(sample.entry.caption))
 

@@ -47,7 +47,7 @@ def held(pipeline: VideoPipeline) -> HeldClips:
             None,
             pipeline.condition("cat" * i),
         )
-        for i, made in enumerate(tokenize(pipeline, clips, 3))
+        for i, made in enumerate(tokenize(pipeline.tokenizer, clips, 3))
     )
     return HeldClips(samples, clips)
 

@@ -21,9 +21,11 @@ from videoar.pretrain.evaluate.world.card import card
 from videoar.pretrain.evaluate.world.evaluate import evaluate_world
 from videoar.pretrain.evaluate.world.held_out import drawn, held_out, reference
 from videoar.pretrain.evaluate.world.plan import GIVEN, WorldPlan, lengths, signature, world_shape
-from videoar.pretrain.evaluate.world.rows import continuation_row, follow_prompts, judge, judge_continuations, seen
+from videoar.pretrain.evaluate.world.rows import continuation_row, follow_prompts, judge_continuations
+from videoar.pretrain.evaluate.world.score import judge
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.generate.shots import untrained
+from videoar.tokenizer import VideoTokenizer
 
 from .generators import Perfect, Still
 
@@ -34,7 +36,7 @@ PLAN = WorldPlan(prompts=6, clips=4, batch=4)
 def _judged(generator: Generator, scenes: Sequence[Scene]) -> dict[str, Any]:
     """Its scores on sentences about scenes with equally many objects."""
     made = follow_prompts(generator, list(enumerate(scenes)), SHAPE, PLAN)
-    return judge([seen(what, clip, 8.0) for what, clip in zip(scenes, made, strict=True)], len(scenes[0].things))
+    return judge(made, scenes, 8.0)
 
 
 def _continued(generator: Generator, scenes: Sequence[Scene], num_frames: int) -> dict[str, Any]:
@@ -91,9 +93,9 @@ def test_weights_that_learned_nothing_are_near_chance(pipeline: VideoPipeline, m
     plan = WorldPlan(prompts=10, clips=2, batch=10, guidance="1")
     heard, coded = [], []
 
-    def counted(pipeline: VideoPipeline, clips: Sequence[ClipFrames], batch: int) -> list[Tokenized]:
+    def counted(tokenizer: VideoTokenizer, clips: Sequence[ClipFrames], batch: int) -> list[Tokenized]:
         coded.extend(map(len, clips))
-        return tokenize(pipeline, clips, batch)
+        return tokenize(tokenizer, clips, batch)
 
     monkeypatch.setattr(module, "tokenize", counted)
     found = evaluate_world(pipeline, plan, lambda name, done, total: heard.append((name, done, total)))
