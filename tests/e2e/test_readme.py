@@ -25,6 +25,7 @@ BEFORE = {
 NOT_HERE = {
     ". .venv/bin/activate": "the tests run in it",
     "videoar study small_world": "hours on a core",
+    "videoar train my.yaml": "a quarter of an hour on a core; tests/cluster/test_your_folder.py, with fewer steps",
     "s3://bucket": "a store of one's own",
     "videoar submit": "a cluster",
     "videoar tokenizer train tokenizer_demo": "an hour on a core",
