@@ -9,6 +9,9 @@ TREE := build/tree
 # file, whose tests share what they prepare.
 MANY := -n 3 --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
+# Containers often forbid Python to keep what it has compiled. The tests start hundreds of processes, each of which would
+# compile the package again, and rewrite its assertions and annotations.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help venv demo test test-fast test-all check format docs gpu-bundle clean
 

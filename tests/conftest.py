@@ -11,6 +11,9 @@ import pytest
 import torch
 from filelock import FileLock
 
+from . import checked_calls  # noqa: F401  # before the package is imported
+
+# isort: split
 from videoar.configs.debug import recipe
 
 from .forked import name_modules

@@ -1,4 +1,4 @@
-"""Every layout of processes trains as one process does: first-step gradients, and the curve of the debug recipe.
+"""Every layout of processes trains as one process does: first-step gradients, and curves through the three stages.
 
 Gradients are read where every layout writes them alike, in the checkpoint after one step: Adam's first moment is then
 (1 - beta_1) times the (clipped) gradient.
@@ -89,7 +89,7 @@ class Runs:
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder, self._url = folder, url
-        self.of, self.with_extremes = cache(self._of), cache(self._with_extremes)
+        self.of, self.with_extremes, self.whole = cache(self._of), cache(self._with_extremes), cache(self._whole)
 
     def _of(self, processes: int, name: str, packs: int | None = None) -> Path:
         fields = ({"plain": {}} | LAYOUTS[processes] | BF16.get(processes, {}))[name]
@@ -97,6 +97,11 @@ class Runs:
         return self.train(
             processes, self._folder / f"{name}-{packs}", fields, packs, extremes=name in ("plain", *OFTEN_EXTREME)
         )
+
+    def _whole(self, processes: int, name: str, packs: int) -> Path:
+        """The run of a layout through every step of the debug recipe."""
+        fields = ({"plain": {}} | LAYOUTS[processes])[name]
+        return self.train(processes, self._folder / f"{name}-{packs}-whole", fields, packs, whole=True)
 
     def _with_extremes(self, name: str) -> Path:
         """The run of a layout of two processes; those with extreme settings are next to it."""
@@ -114,11 +119,11 @@ class Runs:
         broken: dict[str, str | None] | None = None,
         *,
         extremes: bool = False,
+        whole: bool = False,
     ) -> Path:
         """The run directory of a layout."""
         arguments = {"run": str(run), "url": self._url, "packs": packs, "fields": fields, "broken": broken}
-        arguments["extremes"] = extremes
-        run_processes(processes, train_layout, arguments)
+        run_processes(processes, train_layout, arguments | {"extremes": extremes, "whole": whole})
         return run
 
 
@@ -137,6 +142,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory, debug_data: str) -> Runs:
 
 def curve(run: Path, field: str) -> torch.Tensor:
     return torch.tensor([record[field] for record in read_lines(run / "metrics.jsonl")], dtype=torch.float64)
+
+
+def assert_equal_curves(sharded: Path, plain: Path) -> None:
+    assert torch.allclose(curve(sharded, "loss")[0], curve(plain, "loss")[0], rtol=1e-5, atol=0)
+    assert torch.allclose(curve(sharded, "loss"), curve(plain, "loss"), rtol=1e-4, atol=0)
+    assert torch.equal(curve(sharded, "flip_ratio"), curve(plain, "flip_ratio"))
+    assert torch.equal(curve(sharded, "tokens"), curve(plain, "tokens"))
+    assert (curve(plain, "grad_norm") > 0.05).all(), "clipping is meant to be part of this test"
 
 
 def gradients(run: Path) -> dict[str, torch.Tensor]:
@@ -162,11 +175,15 @@ def test_layout_equals_one_process(runs: Runs, processes: int, name: str) -> Non
     for parameter, gradient in expected.items():
         error = (found[parameter] - gradient).norm() / gradient.norm()
         assert error <= 1e-5, f"{parameter}: {error:.1e}"
-    assert torch.allclose(curve(sharded, "loss")[0], curve(plain, "loss")[0], rtol=1e-5, atol=0)
-    assert torch.allclose(curve(sharded, "loss"), curve(plain, "loss"), rtol=1e-4, atol=0)
-    assert torch.equal(curve(sharded, "flip_ratio"), curve(plain, "flip_ratio"))
-    assert torch.equal(curve(sharded, "tokens"), curve(plain, "tokens"))
-    assert (curve(plain, "grad_norm") > 0.05).all(), "clipping is meant to be part of this test"
+    assert_equal_curves(sharded, plain)
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize(("processes", "name"), CASES, ids=[name for _, name in CASES])
+def test_the_whole_curve_is_that_of_one_process(runs: Runs, processes: int, name: str) -> None:
+    """Twenty steps of the debug recipe, where the others take eight: what differs by little has longer to grow."""
+    packs = num_packs(processes, LAYOUTS[processes][name])
+    assert_equal_curves(runs.whole(processes, name, packs), runs.whole(1, "plain", packs))
 
 
 @pytest.mark.parametrize("extreme", EXTREMES)

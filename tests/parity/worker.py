@@ -13,15 +13,19 @@ from videoar.pretrain.parallel import cuts
 from videoar.pretrain.parallel.cuts import Role
 from videoar.pretrain.train import train
 
+FEW = (3, 2, 3)
+"""Steps of the stages, where all 20 are not needed: past the warm-up, and some at every size."""
 
-def parity_recipe(url: str, packs: int, fields: dict[str, object]) -> Recipe:
+
+def parity_recipe(url: str, packs: int, fields: dict[str, object], *, whole: bool = False) -> Recipe:
     """The debug recipe with `packs` packs a step, gradients that are clipped, and a checkpoint after the first step.
 
-    A stage ends with a checkpoint, so the first stage is split after its first step.
+    A stage ends with a checkpoint, so the first stage is split after its first step. Stages are short unless `whole`.
     """
     base, parallel = recipe(), dict(fields)
     precision = parallel.pop("precision", "float32")
-    stages = [replace(stage, batch=packs) for stage in base.stages]
+    steps = [stage.steps for stage in base.stages] if whole else FEW
+    stages = [replace(stage, batch=packs, steps=count) for stage, count in zip(base.stages, steps, strict=True)]
     first, rest = replace(stages[0], name="first", steps=1), replace(stages[0], steps=stages[0].steps - 1)
     return replace(
         base,
@@ -82,6 +86,7 @@ def train_layout(
     fields: dict[str, object],
     broken: dict[str, Role | None] | None = None,
     extremes: bool = False,
+    whole: bool = False,
 ) -> None:
     """Work of one process: train under the layout of `fields`, with the entries of `broken` in the tensor plan.
 
@@ -92,6 +97,6 @@ def train_layout(
             del cuts.PLAN[pattern]
         else:
             cuts.PLAN[pattern] = role
-    train(parity_recipe(url, packs, fields), Path(run), world)
+    train(parity_recipe(url, packs, fields, whole=whole), Path(run), world)
     for extreme in EXTREMES if extremes else ():
         train(extreme_recipe(url, packs, fields, extreme), Path(f"{run}-{extreme}"), world)

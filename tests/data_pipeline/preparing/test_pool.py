@@ -25,7 +25,7 @@ from videoar.tokenizer import VideoTokenizer, open_tokenizer
 from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.pixels import from_bytes
 
-from ..jobs import config, contents, is_whole, keys, shapes
+from ..jobs import config, contents, is_whole, keys, make_shards, shapes
 from ..processes import actors
 
 pytestmark = pytest.mark.slow
@@ -102,15 +102,14 @@ def test_an_actor_that_cannot_start_is_the_jobs_failure(cluster: None, tmp_path:
 
 
 def test_killed_actors_cost_nothing_and_three_give_the_bytes_of_one(cluster: None, tmp_path: Path) -> None:
-    """kill -9 of every actor in the middle of a run; the shards are those of an undisturbed one."""
-    one = prepare(config(shapes(num_clips=48)), str(tmp_path / "one"))["shapes"]
-    due = [2, 6]
+    """kill -9 of every actor in the middle of a run, then of one again; the shards are those of an undisturbed one."""
+    make_shards(config(shapes(num_clips=48)), tmp_path / "one")
+    due = [(2, 3), (6, 1)]
 
     def kill(now: DataProgress) -> None:
         """At the first report of this many units or more: on a busy machine one report may count several."""
-        if due and now.num_units_done >= due[0] and (pids := actors(os.getpid())):
-            due.pop(0)
-            for pid in pids:
+        if due and now.num_units_done >= due[0][0] and (pids := actors(os.getpid())):
+            for pid in sorted(pids)[-due.pop(0)[1] :]:  # the newest, which were not killed before
                 os.kill(pid, signal.SIGKILL)
 
     three = prepare(config(shapes(num_clips=48), actors=3), str(tmp_path / "three"), progress=kill)["shapes"]
@@ -118,7 +117,7 @@ def test_killed_actors_cost_nothing_and_three_give_the_bytes_of_one(cluster: Non
     assert is_whole(three, 48)
     assert stats(three).failed == {}
     gc(three, min_age_s=0.0)
-    assert contents(three) == contents(one)
+    assert contents(three) == contents(str(tmp_path / "one" / "shapes"))
 
 
 def hanging(marker: Path, times: int) -> Callable[[TokenizerSource], VideoTokenizer]:
