@@ -48,7 +48,7 @@ def test_every_shipped_export_is_small_and_has_a_card(pipeline: VideoPipeline) -
     folder = find_export(NAME)
     assert sum(file.stat().st_size for file in folder.iterdir()) < MAX_BYTES
     card = (folder / "README.md").read_text()
-    assert f"weights={weights_hash(pipeline.model)[:8]}|tokenizer={pipeline.tokenizer.hash[:8]}" in card
+    assert f"weights={weights_hash(pipeline.model)[:8]}|tokenizer={pipeline.tokenizer.weights_hash[:8]}" in card
     assert f'from_pretrained("{NAME}")' in card
     assert f"Measured by `videoar evaluate world {NAME} --out " in card
     assert "Exported by `videoar export runs/small_world " in card
