@@ -71,7 +71,7 @@ def open_kept(options: Keeping, signature: str, groups: int) -> KeptRows:
         check_part(part, groups)
     if options.keep is not None:
         claim(options.keep, signature, field="keep", holds="figures")
-    return KeptRows(options.keep, part)
+    return KeptRows(options.keep, part, signature)
 
 
 def _part(options: Keeping) -> Part | None:
