@@ -89,8 +89,10 @@ def written_aside(path: Path) -> Iterator[Path]:
         try:
             yield aside
             os.replace(aside, path)
-        except BaseException:
+        except BaseException as error:
             discard(aside)
+            if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+                error.filename = str(path)  # the write that finds the disk full does not know it
             raise
 
 

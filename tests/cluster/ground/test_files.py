@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from videoar.cluster.ground.files import (
     write_atomically,
     written_aside,
 )
+from videoar.cluster.ground.surroundings import explained
 
 
 def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
@@ -167,3 +169,12 @@ def test_a_name_that_the_system_does_not_take_is_the_field_s(tmp_path: Path) -> 
     for check in (lambda: check_folder("run", long), lambda: refuse_existing("run", long, force=True)):
         with pytest.raises(InputError, match=r"run=.*File name too long"):
             check()
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
+    """Python's error of a write has no name, and there may be several disks."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OSError) as said, written_aside(tmp_path / "rows.json"):
+        raise full
+    assert str(explained(said.value)).startswith(f"{tmp_path / 'rows.json'}: the disk is full")
+    assert not list(tmp_path.iterdir())
