@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.files import (
     check_folder,
     filled_folder,
@@ -178,3 +178,11 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
         raise full
     assert str(explained(said.value)).startswith(f"{tmp_path / 'rows.json'}: the disk is full")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    """Somebody cleans up while an evaluation runs, or the file is a link to where nothing is."""
+    (tmp_path / "link").symlink_to("absent/rows.json")
+    for path in (tmp_path / "absent" / "rows.json", tmp_path / "link"):
+        with pytest.raises(StoreError, match=r"absent/rows.json: cannot be written, its folder is gone; make it"):
+            write_atomically(path, "text")
