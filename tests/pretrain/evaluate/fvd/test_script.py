@@ -64,6 +64,20 @@ class OfFrames(nn.Module):
         return x.mean((1, 3, 4))
 
 
+class OfNothing(nn.Module):
+    """No feature."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3, 4))[:, :0]
+
+
+class OfPhases(nn.Module):
+    """Complex features."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.fft(x.mean((2, 3, 4)))
+
+
 def saved(module: nn.Module, path: Path) -> Path:
     torch.jit.script(module).save(str(path))
     return path
@@ -111,6 +125,14 @@ def test_a_module_that_fails_is_one_line(tmp_path: Path) -> None:
     os.kill(detector._process.pid, 9)
     with pytest.raises(InputError, match=r"fails on clips of 5 frames \(its process ended\)"):
         detector.features(CLIPS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", [OfNothing(), OfPhases()])
+def test_a_module_without_real_features_is_refused(module: nn.Module, tmp_path: Path) -> None:
+    """A distance of none failed deep inside, and half of each complex one was dropped."""
+    with pytest.raises(InputError, match="it gives no tensor with a row of real features for each clip"):
+        ScriptDetector(saved(module, tmp_path / "odd.pt"))
 
 
 @pytest.mark.slow
