@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Generic, TypeVar
 
 from videoar.cluster.ground.errors import InputError
@@ -29,7 +30,7 @@ Group = tuple[str, Sequence[Unit]]
 OnDone = Callable[[int, int], object]
 """Called with how many units are done, and of how many; at first with those whose results were there before."""
 
-_DAMAGED = (ValueError, EOFError, MemoryError, RecursionError)
+_DAMAGED = (ValueError, EOFError, MemoryError, RecursionError, TokenError)
 """What is raised by reading a file that was cut off, or holds other bytes."""
 
 
