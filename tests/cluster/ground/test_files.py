@@ -174,7 +174,7 @@ def test_a_name_that_the_system_does_not_take_is_the_field_s(tmp_path: Path) -> 
 def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
     """Python's error of a write has no name, and there may be several disks."""
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(OSError) as said, written_aside(tmp_path / "rows.json"):
+    with pytest.raises(OSError, match="No space left") as said, written_aside(tmp_path / "rows.json"):
         raise full
     assert str(explained(said.value)).startswith(f"{tmp_path / 'rows.json'}: the disk is full")
     assert not list(tmp_path.iterdir())
