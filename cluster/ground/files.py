@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, StoreError
 
 WRITING = ".writing"
 """Folder, and end of the names of files, that are not complete yet."""
@@ -83,14 +83,19 @@ def written_aside(path: Path) -> Iterator[Path]:
     """A temporary file next to a file, whose place it takes after the block; removed if the block fails.
 
     Of several processes that write the same file at once each has its own, and the last one that ends wins.
+    StoreError if the folder is gone.
     """
     path = path.resolve()  # what is at the end of a link is replaced, and the link stays
+    if not path.parent.exists():
+        raise StoreError(str(path), "cannot be written, its folder is gone", "make it, and run the same command again")
     with _own_file(path) as aside:
         try:
             yield aside
             os.replace(aside, path)
-        except BaseException:
+        except BaseException as error:
             discard(aside)
+            if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+                error.filename = str(path)  # the write that finds the disk full does not know it
             raise
 
 

@@ -23,7 +23,9 @@ def claim(
     InputError, about the option `field`, if it has what other weights, clips or settings gave, unless this `completes`
     what the signature there stands for.
     """
-    record = out.absolute().with_name(f"{out.absolute().name}.json")
+    if (name := out.absolute().name) in ("", ".."):
+        raise InputError(field, out, "has no name that its record could have, too", "name a new or an empty folder")
+    record = out.absolute().with_name(f"{name}.json")
     if record.exists():
         before = _signature(field, record, holds)
         if before != signature and not completes(before):
@@ -41,6 +43,6 @@ def claim(
 def _signature(field: str, record: Path, holds: str) -> str:
     try:
         return str(json.loads(record.read_text())["signature"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = f"is not the record of a folder of {holds}"
         raise InputError(field, record, problem, "move it away, or name another folder") from error

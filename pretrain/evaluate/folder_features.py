@@ -76,8 +76,9 @@ class _Features(Form[ClipFeatures]):
             np.save(file, result)
 
     def read(self, path: Path, count: int) -> ClipFeatures | None:
-        found = np.load(path)
-        is_ours = isinstance(found, np.ndarray) and found.dtype == np.float64
+        with path.open("rb") as file:
+            found = np.lib.format.read_array(file, allow_pickle=False)  # np.load would open archives, too
+        is_ours = found.dtype == np.float64
         return found if is_ours and found.shape == (count, self._num_features) and np.isfinite(found).all() else None
 
     def is_whole(self, result: ClipFeatures, count: int) -> bool:

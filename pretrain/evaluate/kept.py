@@ -5,12 +5,14 @@ A group's file appears complete or not at all. Two processes with the same group
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Generic, TypeVar
 
 from videoar.cluster.ground.errors import InputError
@@ -28,7 +30,7 @@ Group = tuple[str, Sequence[Unit]]
 OnDone = Callable[[int, int], object]
 """Called with how many units are done, and of how many; at first with those whose results were there before."""
 
-_DAMAGED = (ValueError, EOFError, MemoryError, RecursionError)
+_DAMAGED = (ValueError, EOFError, MemoryError, RecursionError, TokenError)
 """What is raised by reading a file that was cut off, or holds other bytes."""
 
 
@@ -126,28 +128,37 @@ class Measured:
 
 
 class Rows(Form[Measured]):
-    """Rows as JSON."""
+    """Rows as JSON, with a hash: what it does not fit was changed, or copied from elsewhere."""
 
     ending = ".json"
 
+    def __init__(self, signature: str) -> None:
+        self._signature = signature
+        """Of what is measured, and how."""
+
     def write(self, path: Path, result: Measured) -> None:
-        write_atomically(path, json.dumps(asdict(result)) + "\n")
+        content = asdict(result)
+        write_atomically(path, json.dumps({**content, "hash": self._hash(path, content)}) + "\n")
 
     def read(self, path: Path, count: int) -> Measured | None:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or found.keys() != {"rows", "left_out"}:
+        if not isinstance(found, dict) or found.pop("hash", None) != self._hash(path, found):
             return None
         measured = Measured(**found)
         return measured if len(measured.rows) + len(measured.left_out) == count else None
+
+    def _hash(self, path: Path, content: Mapping[str, Any]) -> str:
+        """Of the content, and of the group that it is of."""
+        return hashlib.sha256(json.dumps([self._signature, path.name, content]).encode()).hexdigest()[:16]
 
 
 class KeptRows:
     """Measures clips in groups, of several tasks; see KeptGroups."""
 
-    def __init__(self, folder: Path | None = None, part: Part | None = None) -> None:
+    def __init__(self, folder: Path | None = None, part: Part | None = None, signature: str = "") -> None:
         self.part = part
         """None: all of it."""
-        self._groups = KeptGroups(folder, part or Part(), Rows())
+        self._groups = KeptGroups(folder, part or Part(), Rows(signature))
 
     def of(
         self,

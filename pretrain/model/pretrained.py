@@ -243,8 +243,17 @@ def write_shards(
 
 
 def load_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """An exported folder's tensors: exactly the names and shapes of `expected`, whose values are not used."""
-    return {name: read() for name, read in _entries(Path(folder), expected)}
+    """An exported folder's tensors: exactly the names and shapes of `expected`, whose values are not used.
+
+    InputError for others, and for values that are not finite: bits drawn from them look like those of other weights.
+    """
+    loaded: dict[str, Tensor] = {}
+    for name, read in _entries(Path(folder), expected):
+        loaded[name] = read()
+        if not loaded[name].isfinite().all():
+            problem, remedy = f"has values in {name} that are not finite", "export an earlier step"
+            raise InputError("weights", folder, problem, remedy)
+    return loaded
 
 
 def check_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> None:

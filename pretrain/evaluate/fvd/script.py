@@ -54,9 +54,16 @@ class ScriptDetector(Detector):
         self._path = path
         self._process = _started(path, device)
         weakref.finalize(self, _end, self._process)
-        self.num_features = self.features(np.zeros(_PROBE, np.uint8)).shape[1]
+        self.num_features = self._answered(np.zeros(_PROBE, np.uint8)).shape[1]
 
     def features(self, clips: Clips) -> ClipFeatures:
+        found = self._answered(clips)
+        if (count := found.shape[1]) != self.num_features:
+            problem = f"it gives {count} features, and {self.num_features} of clips of {_PROBE[1]} frames"
+            raise self._failed(clips, problem)
+        return found
+
+    def _answered(self, clips: Clips) -> ClipFeatures:
         try:
             assert self._process.stdin is not None
             assert self._process.stdout is not None

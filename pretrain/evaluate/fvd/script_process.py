@@ -78,8 +78,8 @@ def _opened(path: str, device: torch.device) -> Callable[[Clips], ClipFeatures]:
     def features(clips: Clips) -> ClipFeatures:
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             found = model(to_i3d(clips, device), **flags)
-        if not isinstance(found, Tensor) or found.shape[:1] != (len(clips),):
-            raise ValueError("it gives no tensor with a row of features for each clip")
+        if not isinstance(found, Tensor) or found.shape[:1] != (len(clips),) or not found.numel() or found.is_complex():
+            raise ValueError("it gives no tensor with a row of real features for each clip")
         return found.flatten(1).double().cpu().numpy()
 
     return features

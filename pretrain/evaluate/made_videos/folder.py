@@ -73,7 +73,7 @@ def make_videos(
     generator: Generator, wanted: Sequence[Wanted], out: Path, sampled: Request, batch: int
 ) -> Iterator[int]:
     """Make the videos that the folder lacks; yields how many of the wanted ones are there."""
-    missing = [video for video in wanted if not (out / video.name).exists()]
+    missing = [video for video in wanted if not _is_made(out / video.name)]
     done = len(wanted) - len(missing)
     yield done
     for start in range(0, len(missing), batch):
@@ -83,6 +83,11 @@ def make_videos(
             made.save(out / video.name)
         done += len(part)
         yield done
+
+
+def _is_made(video: Path) -> bool:
+    """Whether a video is there. An empty file is what a power cut leaves of one."""
+    return video.is_file() and video.stat().st_size > 0
 
 
 def _count(signature: str) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.files import (
     check_folder,
     filled_folder,
@@ -16,6 +17,7 @@ from videoar.cluster.ground.files import (
     write_atomically,
     written_aside,
 )
+from videoar.cluster.ground.surroundings import explained
 
 
 def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
@@ -167,3 +169,20 @@ def test_a_name_that_the_system_does_not_take_is_the_field_s(tmp_path: Path) -> 
     for check in (lambda: check_folder("run", long), lambda: refuse_existing("run", long, force=True)):
         with pytest.raises(InputError, match=r"run=.*File name too long"):
             check()
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
+    """Python's error of a write has no name, and there may be several disks."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left") as said, written_aside(tmp_path / "rows.json"):
+        raise full
+    assert str(explained(said.value)).startswith(f"{tmp_path / 'rows.json'}: the disk is full")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    """Somebody cleans up while an evaluation runs, or the file is a link to where nothing is."""
+    (tmp_path / "link").symlink_to("absent/rows.json")
+    for path in (tmp_path / "absent" / "rows.json", tmp_path / "link"):
+        with pytest.raises(StoreError, match=r"absent/rows.json: cannot be written, its folder is gone; make it"):
+            write_atomically(path, "text")

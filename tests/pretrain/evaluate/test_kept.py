@@ -87,6 +87,9 @@ def test_a_part_without_groups_is_refused() -> None:
         '{"rows": [1, 2, 3]}',
         "[1, 2, 3]",
         "[" * 100_000,
+        '{"rows": 3, "left_out": 0}',
+        '{"rows": [1, 2], "left_out": [3]}',
+        '{"rows": [{}, {}], "left_out": [["5", "reason"]]}',
     ],
 )
 def test_a_file_that_is_not_whole_is_measured_again(
@@ -112,3 +115,17 @@ def test_processes_with_the_same_part_do_no_harm(tmp_path: Path) -> None:
         asked = [pool.submit(lambda: KeptRows(tmp_path).of("clips", CLIPS, 3, at_once)) for _ in range(4)]
     assert all(one.result() == WHOLE for one in asked)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"clips-{number:05d}.json" for number in range(3)]
+
+
+@pytest.mark.parametrize("how", ["another group", "another evaluation", "another digit"])
+def test_a_file_of_something_else_is_measured_again(how: str, tmp_path: Path) -> None:
+    """It has the right form, and its figures would be counted in place of the group's."""
+    here, there = (KeptRows(tmp_path / name, signature=name) for name in ("here", "there"))
+    for kept in (here, there):
+        kept.of("clips", CLIPS, 3, measured)
+    file = tmp_path / "here" / "clips-00000.json"
+    others = {"another group": file.with_name("clips-00001.json"), "another evaluation": tmp_path / "there" / file.name}
+    text = others[how].read_text() if how in others else file.read_text().replace("0.33", "0.34")
+    assert text != file.read_text()
+    file.write_text(text)
+    assert KeptRows(tmp_path / "here", signature="here").of("clips", CLIPS, 3, measured) == WHOLE

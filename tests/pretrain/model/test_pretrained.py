@@ -122,6 +122,17 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
         load_weights(folder, _module().state_dict())
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    """A training that diverged leaves them; bits were drawn, and figures printed, as from any others."""
+    state = _module().state_dict()
+    name = sorted(state)[-1]
+    state[name].view(-1)[-1] = value
+    folder = write_export(tmp_path / "export", CONFIG, state.items())
+    with pytest.raises(InputError, match=f"weights=.*: has values in {name} that are not finite; export an earlier"):
+        load_weights(folder, _module().state_dict())
+
+
 def test_an_altered_configuration_is_refused(tmp_path: Path) -> None:
     """An unknown key or another version's grids would otherwise load as something else."""
     mapping = json.loads((_write(tmp_path) / "config.json").read_text())

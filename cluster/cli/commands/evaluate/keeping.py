@@ -50,6 +50,14 @@ def check_keeping(options: Keeping, array: int | None = None) -> None:
         if value := getattr(options, name, None):
             problem = "is made of the figures of all clips, and a part has none"
             raise InputError(name, value, problem, "leave it out here, and give it when all parts are done")
+    _check_apart(options)
+
+
+def _check_apart(options: Keeping) -> None:
+    """InputError for a folder in that of the figures, which holds nothing else: a rerun would be refused there."""
+    out = getattr(options, "out", None)
+    if options.keep is not None and out is not None and options.keep.resolve().is_relative_to(out.resolve()):
+        raise InputError("keep", options.keep, f"is in --out {out}, which holds figures alone", "name another folder")
 
 
 def resumable(run: Callable[[SomeKeeping], int], options: SomeKeeping, words: Sequence[str]) -> int:
@@ -71,7 +79,7 @@ def open_kept(options: Keeping, signature: str, groups: int) -> KeptRows:
         check_part(part, groups)
     if options.keep is not None:
         claim(options.keep, signature, field="keep", holds="figures")
-    return KeptRows(options.keep, part)
+    return KeptRows(options.keep, part, signature)
 
 
 def _part(options: Keeping) -> Part | None:

@@ -57,6 +57,27 @@ class OfLongClips(nn.Module):
         return x.mean((2, 3, 4))
 
 
+class OfFrames(nn.Module):
+    """As many features as frames."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((1, 3, 4))
+
+
+class OfNothing(nn.Module):
+    """No feature."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3, 4))[:, :0]
+
+
+class OfPhases(nn.Module):
+    """Complex features."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.fft(x.mean((2, 3, 4)))
+
+
 def saved(module: nn.Module, path: Path) -> Path:
     torch.jit.script(module).save(str(path))
     return path
@@ -103,6 +124,22 @@ def test_a_module_that_fails_is_one_line(tmp_path: Path) -> None:
     assert detector.features(CLIPS.repeat(2, axis=1)).shape == (3, 3)
     os.kill(detector._process.pid, 9)
     with pytest.raises(InputError, match=r"fails on clips of 5 frames \(its process ended\)"):
+        detector.features(CLIPS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", [OfNothing(), OfPhases()])
+def test_a_module_without_real_features_is_refused(module: nn.Module, tmp_path: Path) -> None:
+    """A distance of none failed deep inside, and half of each complex one was dropped."""
+    with pytest.raises(InputError, match="it gives no tensor with a row of real features for each clip"):
+        ScriptDetector(saved(module, tmp_path / "odd.pt"))
+
+
+@pytest.mark.slow
+def test_a_module_without_a_number_of_features_is_refused(tmp_path: Path) -> None:
+    """Features that are kept are known by their number, and those of two batches are joined."""
+    detector = ScriptDetector(saved(OfFrames(), tmp_path / "frames.pt"))
+    with pytest.raises(InputError, match=r"fails on clips of 5 frames \(it gives 5 features, and 16 of clips of 16"):
         detector.features(CLIPS)
 
 

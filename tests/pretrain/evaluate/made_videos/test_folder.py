@@ -11,6 +11,7 @@ from threading import Barrier
 import pytest
 
 from videoar.cluster.ground.errors import InputError
+from videoar.pretrain.evaluate.claim import claim
 from videoar.pretrain.evaluate.made_videos.folder import Wanted, claim_folder, list_signature
 from videoar.pretrain.evaluate.made_videos.of_classes import class_videos
 from videoar.pretrain.evaluate.made_videos.of_vbench import wanted_videos
@@ -68,3 +69,17 @@ def test_prompts_are_added_at_the_end(tmp_path: Path) -> None:
     for prompts in ({"a dog": 2, "a bird": 2, "a cow": 2}, {"a cat": 2}):
         with pytest.raises(InputError, match="name another folder"):
             claim_folder(tmp_path / "out", wanted_videos(prompts), signed("v1"))
+
+
+@pytest.mark.parametrize("place", ["/", ".."])
+def test_a_folder_without_a_name_is_refused(place: str) -> None:
+    """Its record would be `/.json`, which is no name, or `...json`, in whichever folder it is asked from."""
+    with pytest.raises(InputError, match=f"keep={place}: has no name that its record could have"):
+        claim(Path(place), "signature", field="keep", holds="figures")
+
+
+def test_a_record_of_something_else_is_refused(tmp_path: Path) -> None:
+    """One line, also where reading it goes deeper than Python does."""
+    (tmp_path / "kept.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="is not the record of a folder of figures"):
+        claim(tmp_path / "kept", "signature", field="keep", holds="figures")

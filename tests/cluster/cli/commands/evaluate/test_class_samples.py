@@ -42,7 +42,10 @@ def test_parts_and_a_rerun_make_what_is_missing_and_fvd_reads_them(
     assert len(list(two.iterdir())) == 3
     kept = two / "000-000.mp4"
     kept.write_bytes(b"kept")
+    empty = two / "002-000.mp4"
+    empty.write_bytes(b"")
     assert main([*asked, str(two), "--per-class", "2"]) == 0
+    assert empty.stat().st_size > 0, "a power cut left it"
     assert kept.read_bytes() == b"kept"
     assert {path.name for path in two.iterdir()} == names
     capsys.readouterr()

@@ -110,7 +110,10 @@ def test_damaged_features_are_computed_again(
     assert all("is damaged: its " in message for message in caplog.messages)
     assert [path.read_bytes() for path in kept] == content, "and kept"
     np.save(kept[3], np.ones((4, 96), np.float32))
+    kept[2].write_bytes(b"PK\x03\x04 of no archive")
+    kept[1].write_bytes(content[1].replace(b"(2, 96)", b"(2, 96`"))
     assert _found(capsys, words) == whole
+    assert [path.read_bytes() for path in kept] == content, "and kept"
 
 
 @pytest.mark.slow

@@ -147,6 +147,8 @@ def test_the_world_keeps_numbers_and_makes_its_examples_again(
         ("drift", ("--keep", "KEPT", "--part", "4/4"), "part=4/4: has none of the 3 groups of clips; use fewer parts"),
         ("world", ("--keep", "KEPT", "--part", "1/2", "--out", "KEPT"), "out=KEPT: is made of the figures of all"),
         ("bits", ("--keep", "KEPT", "--part", "1/2", "--picture", "x.svg"), "picture=x.svg: is made of the figures of"),
+        ("world", ("--keep", "KEPT", "--out", "KEPT"), "keep=KEPT: is in --out KEPT, which holds figures alone"),
+        ("world", ("--keep", "ROWS", "--out", "KEPT"), "keep=ROWS: is in --out KEPT, which holds figures alone"),
         ("bits", ("--keep", "WEIGHTS"), "keep=WEIGHTS: has files, and no "),
     ],
 )
@@ -160,7 +162,7 @@ def test_what_cannot_be_kept_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """In one line, and nothing is written."""
-    there = {"KEPT": str(tmp_path / "kept"), "WEIGHTS": weights}
+    there = {"KEPT": str(tmp_path / "kept"), "ROWS": str(tmp_path / "kept" / "rows"), "WEIGHTS": weights}
     assert main([*asked(name), *(there.get(word, word) for word in words)]) == 2
     said = [one for one in capsys.readouterr().err.splitlines() if not one.startswith("{")]
     for word, path in there.items():
