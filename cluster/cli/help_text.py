@@ -1,4 +1,4 @@
-"""Makes whole paragraphs of docstrings, so that help wraps at the width of the terminal and not where the source does."""
+"""Joins the lines of docstrings, so that help wraps at the width of the terminal and not where the source does."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ import inspect
 import re
 from collections.abc import Callable
 
-from tyro.constructors import (
-    ConstructorRegistry,
-    StructConstructorSpec,
-    StructFieldSpec,
-    StructTypeInfo,
-)
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 # A line break inside a paragraph: no empty line is next to it, and no item of a list begins after it.
 _INSIDE = re.compile(r"(?<!\n)[ \t]*\n(?!\s*\n|[ \t]*[-*] )[ \t]*")
