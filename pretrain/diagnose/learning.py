@@ -71,7 +71,7 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding]:
             name=name,
             state="warn",
             figures=figures,
-            found=f"the warm-up ({warmup} steps) is as long as the run ({of}), or longer; the rate rose to {highest:.1e}",
+            found=f"the warm-up ({warmup} steps) is as long as the run ({of}) or longer; rate up to {highest:.1e}",
             remedy="lower optimizer.warmup_steps to a tenth of the steps or less, and train again",
         )
         return
