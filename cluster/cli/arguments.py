@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import tyro
 from tyro.conf import Positional
 
+from videoar.cluster.cli.help_text import description, join_lines
 from videoar.cluster.cli.optional_values import optional_values
 from videoar.cluster.cli.output import HELP
 from videoar.cluster.ground.checks import LEFT_OUT, check_fields, short
@@ -32,7 +33,7 @@ OutFolder = Positional[Annotated[Path, tyro.conf.arg(metavar="OUT")]]
 Weights = Positional[Annotated[Path, tyro.conf.arg(metavar="WEIGHTS")]]
 
 CONFIG = (tyro.conf.FlagCreatePairsOff,)
-NOT_GIVEN = optional_values("not given")
+NOT_GIVEN = join_lines(optional_values("not given"))
 """How tyro reads and shows the options of every command."""
 
 MAY_BE_EMPTY = ("prompt",)
@@ -196,7 +197,14 @@ def _parse_quietly(command: type[Command], words: Sequence[str], prog: str, flag
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            options = tyro.cli(command, args=list(words), prog=prog, config=CONFIG, registry=NOT_GIVEN)
+            options = tyro.cli(
+                command,
+                args=list(words),
+                prog=prog,
+                description=description(command),
+                config=CONFIG,
+                registry=NOT_GIVEN,
+            )
         check_fields(options, "", absent=LEFT_OUT)
         return options
     except SystemExit as stop:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from videoar.cluster.cli.help_text import description, join_lines
 from videoar.cluster.cli.optional_values import optional_values
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
@@ -87,5 +88,6 @@ def _print_help(kind: type, default: object, prog: str) -> None:
             args=["--help"],
             prog=prog,
             config=(tyro.conf.FlagConversionOff,),
-            registry=optional_values("null"),
+            description=description(kind),
+            registry=join_lines(optional_values("null")),
         )

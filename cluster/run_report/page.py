@@ -34,7 +34,13 @@ def render(run: Path) -> str:
         raise InputError("run", run, problem, "wait, or see `videoar diagnose`")
     template = importlib.resources.files(report).joinpath("page.html").read_text(encoding="utf-8")
     title = f"Run {evidence.recipe.name}"
-    body = [f"<h1>{escape(title)}</h1>", _lead(evidence), _curves(evidence), _samples(run), _findings([*diagnose(run)])]
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        _lead(evidence),
+        _curves(evidence),
+        _samples(evidence),
+        _findings([*diagnose(run)]),
+    ]
     return string.Template(template).substitute(title=escape(f"VideoAR: {title}"), body="\n".join(body))
 
 
@@ -122,11 +128,20 @@ def _held_out(lines: Sequence[Record], name: str) -> list[Series]:
     ]
 
 
-def _samples(run: Path) -> str:
+def _why_no_samples(every: int, num_steps: int) -> str:
+    if not every:
+        return "There are none: log.sample_every asks for them"
+    if every > num_steps:
+        return f"There are none: log.sample_every is {every:,}, more than the {num_steps:,} steps of the run"
+    return f"There are none yet: they are made every {every:,} steps (log.sample_every)"
+
+
+def _samples(evidence: Evidence) -> str:
     """The videos of the newest sampling."""
+    run, every = evidence.run, evidence.recipe.log.sample_every
     videos = sorted((run / SAMPLES).glob("step-*/all.mp4"))
     if not videos:
-        return '<h2>Samples</h2><p class="note">There are none: log.sample_every asks for them.</p>'
+        return f'<h2>Samples</h2><p class="note">{_why_no_samples(every, evidence.recipe.num_steps)}.</p>'
     place = escape(videos[-1].relative_to(run).as_posix())
     others = ", ".join(
         f'<a href="{escape(path.relative_to(run).as_posix())}">{escape(path.parent.name)}</a>' for path in videos

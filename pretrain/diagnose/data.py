@@ -133,7 +133,7 @@ def text(evidence: Evidence) -> Iterator[Finding]:
                 state="warn",
                 found=found,
                 figures=figures,
-                remedy="the model cannot learn from such texts: check the captions of the source",
+                remedy="the model cannot learn from such texts: give captions (in a folder: x.txt next to x.mp4)",
             )
         else:
             yield Finding(

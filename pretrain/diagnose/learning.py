@@ -43,7 +43,7 @@ def first_loss(evidence: Evidence) -> Iterator[Finding]:
 
 
 def learning_rate(evidence: Evidence) -> Iterator[Finding]:
-    """A rate of zero trains nothing; with a rate that is too high the loss rises again."""
+    """A rate of zero trains nothing, a warm-up as long as the run little; with too high a rate the loss rises again."""
     name, highest = "learning rate", max(record["learning_rate"] for record in evidence.records)
     if highest == 0:
         yield Finding(
@@ -63,6 +63,16 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding]:
             figures=figures,
             found=f"the loss rose from {lowest:.3f} to {now:.3f} at a rate of up to {highest:.1e}",
             remedy="halve the learning rate or raise optimizer.warmup_steps; resume from a checkpoint before the rise",
+        )
+        return
+    warmup, of = evidence.recipe.optimizer.warmup_steps, evidence.recipe.num_steps
+    if warmup >= of:
+        yield Finding(
+            name=name,
+            state="warn",
+            figures=figures,
+            found=f"the warm-up ({warmup} steps) is as long as the run ({of}) or longer; rate up to {highest:.1e}",
+            remedy="lower optimizer.warmup_steps to a tenth of the steps or less, and train again",
         )
         return
     yield Finding(name=name, state="ok", found=f"up to {highest:.1e}; the loss does not rise", figures=figures)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_TOLD = 3
+"""Texts of which it is said that they are too long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
@@ -55,6 +58,7 @@ class TextSide:
     def __init__(self, config: ExportConfig, text_encoder: str | Path | None, device: torch.device) -> None:
         self._config, self._text_encoder, self._device = config, text_encoder, device
         self._told: set[object] = set()
+        self._too_long: set[str] = set()
         kind = config.model.text.kind
         if text_encoder is not None and kind != "t5":
             raise InputError(
@@ -124,9 +128,18 @@ class TextSide:
         """Token ids or states; text that is longer than the model reads is told."""
         tokens, text = self._text.encode(value), self._text
         if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):
-            line = f"{field}: the model reads the first {len(tokens)} of its {whole} tokens; the rest is ignored"
-            self.tell(line, value)
+            self._tell_too_long(value, f"{field}: the model reads the first {len(tokens)} of its {whole} tokens")
         return tokens
+
+    def _tell_too_long(self, text: str, line: str) -> None:
+        """Log the line for the first few texts: an evaluation has hundreds of prompts."""
+        if text in self._too_long:
+            return
+        self._too_long.add(text)
+        if len(self._too_long) <= MOST_TOLD:
+            log.warning("%s; the rest is ignored", line)
+        elif len(self._too_long) == MOST_TOLD + 1:
+            log.warning("%s; the rest is ignored, as of others from here on, which are not named", line)
 
     def _guidance(self, request: Request) -> Guidance:
         """The ramp that is asked for, or that of the export."""

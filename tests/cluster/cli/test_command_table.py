@@ -15,6 +15,7 @@ def test_an_entry_of_the_table_leads_to_its_command(name: str) -> None:
     command = COMMANDS[name]
     documented = (inspect.getdoc(command.options) or "").split("\n")[0]
     assert command.summary
+    assert command.summary[-1] not in ":,;", "a sentence that goes on in the next line"
     assert documented.startswith(command.summary)
     module = inspect.getmodule(command.options)
     assert callable(getattr(module, command.module.rpartition(".")[2]))

@@ -4,13 +4,16 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from videoar.cluster.entry import main
+from videoar.cluster.ground.serialize import to_yaml
 from videoar.cluster.run_report.page import render
+from videoar.configs.debug import recipe
 
 from ...pretrain.diagnose.curves import all_of, healthy, late, write
 
@@ -35,6 +38,22 @@ def test_the_page_has_curves_samples_and_findings(tmp_path: Path, capsys: pytest
     assert '<video src="samples/step-00000010/all.mp4"' in page
     assert "first loss" in page
     assert "<script" not in page
+
+
+@pytest.mark.parametrize(
+    ("every", "said"),
+    [
+        (0, "log.sample_every asks for them"),
+        (10, "every 10 steps"),
+        (1100, "is 1,100, more than the 20 steps of the run"),
+    ],
+)
+def test_the_page_says_why_there_are_no_samples(tmp_path: Path, every: int, said: str) -> None:
+    """Who lowered the steps of a recipe looks for the videos that its interval no longer reaches."""
+    run = write(tmp_path / "run", healthy())
+    base = recipe()
+    (run / "config.yaml").write_text(to_yaml(replace(base, log=replace(base.log, sample_every=every))))
+    assert said in render(run)
 
 
 def _line(number: int, **fields: Any) -> Callable[[list[dict[str, Any]]], None]:

@@ -61,6 +61,17 @@ def test_validation_on_clips_that_are_trained_on_is_a_finding(tmp_path: Path) ->
     assert (first.state, first.found) == ("warn", "log.validation=clips32: is not held out, stage images trains on it")
 
 
+@pytest.mark.parametrize(("warmup", "state"), [(19, "ok"), (20, "warn"), (110, "warn")])
+def test_a_warm_up_as_long_as_the_run_is_a_finding(tmp_path: Path, warmup: int, state: str) -> None:
+    """Who lowers the steps of a recipe forgets its warm-up; the loss falls, only much more slowly."""
+    run = write(tmp_path / "run", healthy())
+    base = recipe()
+    assert base.num_steps == 20
+    slow = replace(base, optimizer=replace(base.optimizer, warmup_steps=warmup))
+    (run / "config.yaml").write_text(to_yaml(slow))
+    assert next(finding for finding in findings(run) if finding.name == "learning rate").state == state
+
+
 def test_weights_that_the_run_began_with_may_know_something(tmp_path: Path) -> None:
     """A fine-tuned model does not begin at chance; that is no fault of the run."""
     records = healthy()

@@ -168,6 +168,17 @@ def test_a_prompt_that_is_too_long_is_said(pipeline: VideoPipeline, caplog: pyte
     assert caplog.messages == ["prompt: the model reads the first 8 of its 9 tokens; the rest is ignored"]
 
 
+def test_many_prompts_that_are_too_long_are_said_in_a_few_lines(
+    pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file of hundreds of captions would bury every other line."""
+    requests = [Request(prompt=f"{index:09}", num_frames=1, guidance=1.0) for index in range(9)]
+    VideoPipeline(pipeline.model, pipeline.tokenizer, pipeline.config).batch(requests)
+    assert len(caplog.messages) == 4
+    assert all(line.startswith("prompt: the model reads the first 8 of its 9 tokens") for line in caplog.messages)
+    assert "others from here on" in caplog.messages[-1]
+
+
 def test_guidance_of_weights_that_have_none_is_said(pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture) -> None:
     """By default it is off; who asks for it learns why the video is noise."""
     config = replace(pipeline.config, guidance="1")

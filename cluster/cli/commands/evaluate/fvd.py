@@ -170,6 +170,10 @@ def _chosen(
         clips = choose_clips(
             folder, protocol, decoder, captions=captions, on_done=on_done, on_left_out=telling(left_out)
         )
+    if len(clips) < 2:
+        reasons = "; ".join(f"{count} left out: {reason}" for reason, count in left_out.most_common(3))
+        problem = f"has {len(clips)} videos that a clip can be taken from" + (f" ({reasons})" if reasons else "")
+        raise InputError(kind, folder, problem, "give others, or with protocol custom a smaller --num-frames")
     if len(clips) < ENOUGH and not options.few_clips:
         problem = f"has {len(clips)} clips, and the distance of fewer than {ENOUGH} is mostly a bias"
         raise InputError(kind, folder, problem, "give more, or add --few-clips for an interval with a warning")
