@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable
+from typing import Any
 
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
@@ -31,7 +32,7 @@ def join_lines(registry: ConstructorRegistry) -> ConstructorRegistry:
     inside: set[type] = set()
 
     @registry.struct_rule
-    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+    def rule(info: StructTypeInfo) -> Any:
         if not dataclasses.is_dataclass(info.type) or info.type in inside:
             return None
         inside.add(info.type)  # tyro's own rule for the same type is asked for
