@@ -4,8 +4,8 @@ Alternately with the passes through the model alone: `overhead` is the share of 
 bits are sampled, looked up, summed and made the next input (goal: at most 0.05). Some cases also decode without a
 cache: `over_naive` is how much of that time the cache takes. On a GPU passes are also repeated as CUDA graphs:
 `graphs_over_eager` is how much of the time that takes. Some have a tokenizer, which decodes next to the passes or after
-them: `hidden` is the share of its time by which that is sooner done. Throughput is measured at batch 1, 2, 4, ... until
-the clips per second grow by less than a tenth.
+them: `hidden` is the share of the shorter of both times by which that is sooner done. Throughput is measured at batch
+1, 2, 4, ... until the clips per second grow by less than a tenth.
 
 The floor is the sum over the passes, each of which reads all weights, and the keys and values that its tokens see.
 """
@@ -186,7 +186,8 @@ def _compared(costs: Mapping[str, Sequence[Cost]]) -> Row:
         found |= {"graphs_s": graphs_s, "graphs_over_eager": graphs_s / decode}
     if "after" in costs:
         after_s, beside_s = middle["after"]["wall_s"], middle["beside"]["wall_s"]
-        found |= {"after_s": after_s, "beside_s": beside_s, "hidden": (after_s - beside_s) / (after_s - decode)}
+        shorter = min(decode, after_s - decode)
+        found |= {"after_s": after_s, "beside_s": beside_s, "hidden": (after_s - beside_s) / shorter}
     return found
 
 

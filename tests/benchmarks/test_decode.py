@@ -71,10 +71,12 @@ def test_throughput_ends_where_a_larger_batch_gives_hardly_more(monkeypatch: pyt
     ]
 
 
-@pytest.mark.parametrize(("beside_s", "hidden"), [(3.0, 0.0), (2.0, 1.0), (2.25, 0.75)])
-def test_shares_are_of_what_they_say(beside_s: float, hidden: float) -> None:
-    """Two seconds of passes and one of the tokenizer: side by side they take three to two."""
-    seconds = {"decode": 2.0, "model": 1.9, "after": 3.0, "beside": beside_s}
+@pytest.mark.parametrize(
+    ("decode_s", "beside_s", "hidden"), [(2.0, 3.0, 0.0), (2.0, 2.0, 1.0), (2.0, 2.25, 0.75), (1.0, 2.25, 0.75)]
+)
+def test_shares_are_of_what_they_say(decode_s: float, beside_s: float, hidden: float) -> None:
+    """Three seconds of passes and of the tokenizer: side by side they take as long as the longer at least."""
+    seconds = {"decode": decode_s, "model": 0.95 * decode_s, "after": 3.0, "beside": beside_s}
     found = decode._compared({name: [Cost(value, value, value)] for name, value in seconds.items()})
     assert found["hidden"] == pytest.approx(hidden)
     assert found["overhead"] == found["process_overhead"] == pytest.approx(0.05)
@@ -84,7 +86,8 @@ def test_shares_are_of_what_they_say(beside_s: float, hidden: float) -> None:
 def test_a_tokenizer_decodes_beside_and_after() -> None:
     """Both ways are whole: the pixels of all latent frames."""
     (row,) = rows(Options(size="toy", patterns=("*tiny",), repeats=1, device=torch.device("cpu")))
-    assert row["hidden"] == pytest.approx((row["after_s"] - row["beside_s"]) / (row["after_s"] - row["wall_s"]))
+    shorter = min(row["wall_s"], row["after_s"] - row["wall_s"])
+    assert row["hidden"] == pytest.approx((row["after_s"] - row["beside_s"]) / shorter)
     assert row["overhead"] < 1
 
 
