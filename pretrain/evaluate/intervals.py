@@ -65,7 +65,8 @@ def wilson(right: int, of: int) -> Interval:
     centre = share + z**2 / (2 * of)
     half = z * (share * (1 - share) / of + z**2 / (4 * of**2)) ** 0.5
     low, high = ((centre + sign * half) / (1 + z**2 / of) for sign in (-1, 1))
-    return Interval(np.asarray(share), np.asarray(max(0.0, low)), np.asarray(min(1.0, high)))
+    # The bounds of none and of all are 0 and 1 but for rounding.
+    return Interval(np.asarray(share), np.asarray(low if right else 0.0), np.asarray(high if right < of else 1.0))
 
 
 def _draws(num_samples: int, seed: int) -> Float64[np.ndarray, "resamples n"]:

@@ -47,6 +47,12 @@ def test_the_interval_of_a_share_is_wilsons(right: int, of: int, low: float, hig
     np.testing.assert_allclose([1 - other.high, 1 - other.low], [low, high], atol=5e-5)
 
 
+def test_all_and_none_have_a_bound_without_rounding() -> None:
+    """A share of 0.9999999999999999 at most would be told of 128 of 128."""
+    assert {float(wilson(count, count).high) for count in range(1, 200)} == {1.0}
+    assert {float(wilson(0, count).low) for count in range(1, 200)} == {0.0}
+
+
 def test_no_trial_has_no_share() -> None:
     """A pan that no sentence asks for is not 0 % right."""
     assert wilson(0, 0).to_dict() == {"value": None, "low": None, "high": None}
