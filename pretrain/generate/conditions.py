@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 MOST_TOLD = 3
 """Texts of which it is said that they are too long."""
+_KNOWN = "the words it was trained on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,15 @@ class TextSide:
         prompts = [text for one in requests for text in (one.prompt, one.negative_prompt) if text is not None]
         found = dict.fromkeys(word.lower() for prompt in prompts for word in self._text.unknown(prompt))
         if unknown := [word for word in found if word not in self._told]:
-            known = ", ".join(sorted(word for word in self._text.words if word[0].isalnum()))
-            log.warning(
-                "prompt: the model was not trained on %s; the words it was trained on: %s", _some(unknown), known
-            )
+            log.warning("prompt: the model was not trained on %s%s", _some(unknown), self._known_words())
             self._told.update(unknown)
+
+    def _known_words(self) -> str:
+        """The words that it was trained on, the first time that somebody used others."""
+        if _KNOWN in self._told:
+            return ""
+        self._told.add(_KNOWN)
+        return f"; {_KNOWN}: " + ", ".join(sorted(word for word in self._text.words if word[0].isalnum()))
 
     def tokens(self, request: Request) -> Shaped[np.ndarray, "m ..."]:
         """The condition as token ids or states. InputError if it is of the wrong kind."""

@@ -254,7 +254,7 @@ def test_words_that_were_never_trained_on_are_told(pipeline: VideoPipeline, capl
     ]
     caplog.clear()
     side.conditions([Request(prompt="A red square, a boat", negative_prompt="fog", guidance=3.0)])
-    assert [line.partition(";")[0] for line in caplog.messages] == ["prompt: the model was not trained on fog"]
+    assert caplog.messages == ["prompt: the model was not trained on fog"], "the words it knows were listed before"
 
 
 def test_what_is_cut_off_a_picture_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
