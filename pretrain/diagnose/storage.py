@@ -59,10 +59,14 @@ def lines(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(name="lines", state="warn", found=found, remedy=remedy)
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def events(evidence: Evidence) -> Iterator[Finding]:
     """Failed saves and samplings, and how often the run was started."""
     counts = Counter(event["event"] for event in evidence.events)
-    found = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()) or "none"
+    found = ", ".join(f"{name.replace('_', ' ')} {_times(count)}" for name, count in counts.items()) or "none"
     failed = [event for event in evidence.events if event["event"] in ("save_failed", "sampling_failed")]
     if failed:
         why = failed[-1].get("error") or failed[-1].get("reason") or "no reason recorded"
