@@ -64,6 +64,8 @@ def first_stranger(folder: Path, own: Collection[str]) -> str | None:
     return None
 
 
+LIBRARY_LOGS = "logs"
+"""Folder of a run with a file for each process, which is there before the run has begun."""
 LOGS = (".log", ".out", ".err", ".txt")
 """Ends of names of files that a scheduler or shell may have put into the folder of a run before it begins."""
 
@@ -73,7 +75,7 @@ def check_run_folder(run: Path, own: Collection[str], config: str) -> None:
     if not run.is_dir() or (run / config).exists():
         return
     for path in sorted(run.iterdir()):
-        is_ours = path.name in own or path.name.startswith(".nfs") or path.name.endswith(WRITING)
+        is_ours = path.name in (*own, LIBRARY_LOGS) or path.name.startswith(".nfs") or path.name.endswith(WRITING)
         if not is_ours and not (path.is_file() and path.suffix in LOGS):
             raise InputError("run", run, f"holds {path.name} and is not a run", "give a new or an empty folder")
 

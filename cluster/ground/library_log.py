@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from videoar.cluster.ground.credentials import guard_output
-
-FOLDER = "logs"
-"""Folder of a run with a file for each process."""
+from videoar.cluster.ground.files import LIBRARY_LOGS
 
 _OURS = ("videoar", "__main__")
 
@@ -24,7 +22,7 @@ def leave_to_the_program(library: str) -> None:
 
 def process_log(run: Path, rank: int) -> Path:
     """The file of a process of a run."""
-    return run / FOLDER / f"process-{rank}.log"
+    return run / LIBRARY_LOGS / f"process-{rank}.log"
 
 
 @contextmanager

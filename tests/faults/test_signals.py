@@ -115,7 +115,7 @@ def test_a_process_that_waits_for_the_others_listens(debug_data: str, tmp_path: 
 
 
 PHASES: dict[str, Callable[[Forked, Path, int], bool]] = {
-    "starting": lambda process, run, before: catches(process.pid, signal.SIGTERM),
+    "starting": lambda process, run, before: catches(process.pid, signal.SIGUSR1),
     "preparing": lambda process, run, before: prepares(process),
     "training": lambda process, run, before: steps(run) > before + 4,
 }

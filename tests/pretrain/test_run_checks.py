@@ -119,6 +119,7 @@ def test_a_folder_with_the_scheduler_s_log_is_free(tmp_path: Path) -> None:
     """`sbatch --output RUN/slurm.out` writes before the run begins; so does a run that prepares its data first."""
     (tmp_path / "slurm-7.out").touch()
     (tmp_path / "data").mkdir()
+    (tmp_path / "logs").mkdir()  # what libraries of a run that was killed early had to say
     check_run(tmp_path, recipe())
     (tmp_path / "logs.out").mkdir()
     with pytest.raises(InputError, match=r"holds logs\.out"):
