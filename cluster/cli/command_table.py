@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from videoar.cluster.cli.output import HELP
+from videoar.cluster.cli.output import HELP, resume_line
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.preemption import leaving_at_once
 
 _PACKAGE = "videoar.cluster.cli.commands"
 
@@ -27,9 +28,18 @@ class Command:
     """Module below `commands`; the function that runs the command has the name of its last part."""
     options_class: str
     """Dataclass of the options in that module; its docstring describes the command."""
+    resumes: bool = False
+    """Whether the same command, given again, always goes on where it was stopped: a signal ends it with 75, from the
+    moment on at which its module is imported."""
 
     def run(self, words: Sequence[str], prog: str) -> int:
         """Run the command on the words after its name; the exit code. `prog` is its name in messages."""
+        if not self.resumes:
+            return self._run(words, prog)
+        with leaving_at_once(resume_line([*prog.split()[1:], *words])):
+            return self._run(words, prog)
+
+    def _run(self, words: Sequence[str], prog: str) -> int:
         module = importlib.import_module(f"{_PACKAGE}.{self.module}")
         code: int = getattr(module, self.module.rpartition(".")[2])(words, prog)
         return code
@@ -57,18 +67,18 @@ COMMANDS = {
     "config": Command("config", "Config"),
     "plan": Command("plan", "PlanRecipe"),
     "data plan": Command("data.plan", "PlanData"),
-    "data run": Command("data.run", "RunData"),
+    "data run": Command("data.run", "RunData", resumes=True),
     "data text": Command("data.text", "TextOfData"),
     "data stats": Command("data.stats", "StatsData"),
     "data verify": Command("data.verify", "VerifyData"),
     "data gc": Command("data.gc", "GcData"),
     "data inspect": Command("data.inspect", "InspectData"),
-    "tokenizer train": Command("tokenizer.train", "TrainTokenizer"),
+    "tokenizer train": Command("tokenizer.train", "TrainTokenizer", resumes=True),
     "tokenizer import": Command("tokenizer.import_weights", "ImportTokenizer"),
     "tokenizer evaluate": Command("tokenizer.evaluate", "EvaluateTokenizer"),
     "tokenizer scenes": Command("tokenizer.scenes", "MeasureScenes"),
     "tokenizer reconstruct": Command("tokenizer.reconstruct", "Reconstruct"),
-    "train": Command("train", "Train"),
+    "train": Command("train", "Train", resumes=True),
     "diagnose": Command("diagnose", "Diagnose"),
     "report": Command("report", "Report"),
     "export": Command("export", "Export"),
@@ -80,10 +90,10 @@ COMMANDS = {
     "evaluate drift": Command("evaluate.drift", "EvaluateDrift"),
     "evaluate recovery": Command("evaluate.recovery", "EvaluateRecovery"),
     "evaluate fvd": Command("evaluate.fvd", "EvaluateFvd"),
-    "evaluate class-samples": Command("evaluate.class_samples", "ClassSamples"),
-    "evaluate vbench-export": Command("evaluate.vbench_export", "VbenchExport"),
+    "evaluate class-samples": Command("evaluate.class_samples", "ClassSamples", resumes=True),
+    "evaluate vbench-export": Command("evaluate.vbench_export", "VbenchExport", resumes=True),
     "evaluate vbench-score": Command("evaluate.vbench_score", "VbenchScore"),
-    "study": Command("study", "RunStudy"),
+    "study": Command("study", "RunStudy", resumes=True),
     "bench": Command("bench", "Bench"),
     "submit": Command("submit", "Submit"),
     "status": Command("status", "JobStatus"),

@@ -11,7 +11,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import parse
-from videoar.cluster.cli.output import resume_line, say
+from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits, OneOrMore
 
@@ -48,13 +48,6 @@ class RunStudy:
 
 def study(words: Sequence[str], prog: str) -> int:
     options = parse(RunStudy, words, prog)
-    from videoar.cluster.ground.preemption import leaving_at_once
-
-    with leaving_at_once(resume_line(["study", *words])):
-        return _study(options)
-
-
-def _study(options: RunStudy) -> int:
     from videoar.cluster.study.study import Chosen, run_study
     from videoar.configs.studies.find import find_study
 

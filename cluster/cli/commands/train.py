@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, flag_words, for_pretraining, parse_with_recipe, typed_as
-from videoar.cluster.cli.output import resume_line, say, warn
+from videoar.cluster.cli.output import say, warn
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.limits import Limits
 
@@ -54,13 +54,6 @@ class Train:
 
 
 def train(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.preemption import leaving_at_once
-
-    with leaving_at_once(resume_line(["train", *words])):
-        return _train(words, prog)
-
-
-def _train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.launch import launch, starts_processes
     from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
     from videoar.cluster.ground.process import World, is_launched, mark_preempted

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import signal
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,3 +61,24 @@ def test_summaries_are_read_and_not_imported() -> None:
     tree = ast.parse(inspect.getsource(inspect.getmodule(find_command)))  # type: ignore[arg-type]
     imported = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert not [name for name in imported if name and name.startswith("videoar.cluster.cli.commands")]
+
+
+def test_a_command_that_resumes_listens_before_its_module_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told to stop in its first tenths of a second, `train` ended with 143, after which no scheduler queues it again."""
+    heard = dict.fromkeys(COMMANDS, False)
+
+    def module_of(name: str) -> Callable[[str], SimpleNamespace]:
+        def imported(module: str) -> SimpleNamespace:
+            heard[name] = getattr(signal.getsignal(signal.SIGTERM), "__name__", "") == "leave"
+            return SimpleNamespace(**{module.rpartition(".")[2]: lambda words, prog: 0})
+
+        return imported
+
+    before = signal.getsignal(signal.SIGTERM)
+    for name, command in COMMANDS.items():
+        monkeypatch.setattr("importlib.import_module", module_of(name))
+        assert command.run([], f"videoar {name}") == 0
+    assert {name for name in heard if heard[name]} == {name for name in COMMANDS if COMMANDS[name].resumes}
+    assert heard["train"]
+    assert not heard["generate"]
+    assert signal.getsignal(signal.SIGTERM) is before

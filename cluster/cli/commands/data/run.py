@@ -15,7 +15,7 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.commands.data.urls import Output, output_url
-from videoar.cluster.cli.output import resume_line, say, say_facts, warn
+from videoar.cluster.cli.output import say, say_facts, warn
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.preparing.prepare import DataProgress
@@ -54,13 +54,6 @@ class RunData:
 
 
 def run(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.preemption import leaving_at_once
-
-    with leaving_at_once(resume_line(["data", "run", *words])):
-        return _run(words, prog)
-
-
-def _run(words: Sequence[str], prog: str) -> int:
     options, named, _ = parse_with_recipe(RunData, words, prog)
     recipe = for_pretraining(named)
     from videoar.cluster.cli.plan_summary import tokenizer_warning

@@ -11,7 +11,7 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import OutFolder, Weights, parse, typed_as
 from videoar.cluster.cli.commands.evaluate.folder_sampling import FolderSampling, make_folder
-from videoar.cluster.cli.output import resume_line, say
+from videoar.cluster.cli.output import say
 from videoar.cluster.ground.files import check_folder
 from videoar.cluster.ground.limits import OneOrMore, Videos
 
@@ -49,13 +49,6 @@ class ClassSamples(FolderSampling):
 
 
 def class_samples(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.preemption import leaving_at_once
-
-    with leaving_at_once(resume_line(["evaluate", "class-samples", *words])):
-        return _run(words, prog)
-
-
-def _run(words: Sequence[str], prog: str) -> int:
     options = parse(ClassSamples, words, prog)
     check_folder("out", options.out)
     from videoar.pretrain.generate import VideoPipeline

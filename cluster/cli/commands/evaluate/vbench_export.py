@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import OutFolder, Weights, parse, typed_as
 from videoar.cluster.cli.commands.evaluate.folder_sampling import FolderSampling, make_folder
-from videoar.cluster.cli.output import resume_line, say
+from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder
 
@@ -50,13 +50,6 @@ class VbenchExport(FolderSampling):
 
 
 def vbench_export(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.preemption import leaving_at_once
-
-    with leaving_at_once(resume_line(["evaluate", "vbench-export", *words])):
-        return _run(words, prog)
-
-
-def _run(words: Sequence[str], prog: str) -> int:
     options = parse(VbenchExport, words, prog)
     check_folder("out", options.out)
     from videoar.pretrain.generate import VideoPipeline

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, flag_words, for_a_tokenizer, parse_with_recipe
-from videoar.cluster.cli.output import resume_line, say
+from videoar.cluster.cli.output import say
 from videoar.cluster.ground.limits import Limits
 
 if TYPE_CHECKING:
@@ -45,13 +45,6 @@ class TrainTokenizer:
 
 
 def train(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.preemption import leaving_at_once
-
-    with leaving_at_once(resume_line(["tokenizer", "train", *words])):
-        return _train(words, prog)
-
-
-def _train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.cli.commands.tokenizer.start_checks import check_start
     from videoar.cluster.ground.launch import starts_processes
     from videoar.cluster.ground.process import World
