@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 MOST_TOLD = 3
 """Texts of which it is said that they are too long."""
-_KNOWN = "the words it was trained on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ class TextSide:
     def __init__(self, config: ExportConfig, text_encoder: str | Path | None, device: torch.device) -> None:
         self._config, self._text_encoder, self._device = config, text_encoder, device
         self._told: set[object] = set()
+        self._unknown: set[str] = set()
         self._too_long: set[str] = set()
         kind = config.model.text.kind
         if text_encoder is not None and kind != "t5":
@@ -90,16 +90,11 @@ class TextSide:
         assert isinstance(self._text, WordsText)
         prompts = [text for one in requests for text in (one.prompt, one.negative_prompt) if text is not None]
         found = dict.fromkeys(word.lower() for prompt in prompts for word in self._text.unknown(prompt))
-        if unknown := [word for word in found if word not in self._told]:
-            log.warning("prompt: the model was not trained on %s%s", _some(unknown), self._known_words())
-            self._told.update(unknown)
-
-    def _known_words(self) -> str:
-        """The words that it was trained on, the first time that somebody used others."""
-        if _KNOWN in self._told:
-            return ""
-        self._told.add(_KNOWN)
-        return f"; {_KNOWN}: " + ", ".join(sorted(word for word in self._text.words if word[0].isalnum()))
+        if unknown := [word for word in found if word not in self._unknown]:
+            known = ", ".join(sorted(word for word in self._text.words if word[0].isalnum()))
+            listed = "" if self._unknown else f"; the words it was trained on: {known}"  # the first time
+            log.warning("prompt: the model was not trained on %s%s", _some(unknown), listed)
+            self._unknown.update(unknown)
 
     def tokens(self, request: Request) -> Shaped[np.ndarray, "m ..."]:
         """The condition as token ids or states. InputError if it is of the wrong kind."""
