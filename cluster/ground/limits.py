@@ -48,7 +48,7 @@ MOST_VIDEOS = 100_000
 thousand."""
 Videos = Annotated[int, Limits(1, MOST_VIDEOS)]
 Scenes = Annotated[int, Limits(1, 10_000)]
-"""Drawn scenes that are measured together: their clips are held in memory."""
+"""Drawn scenes that are measured together."""
 ZeroOrMore = Annotated[int, Limits(0, MOST)]
 Seed = Annotated[int, Limits(-(2**63), 2**63 - 1)]
 """Random numbers are made from 64 bits, with a sign."""

@@ -88,6 +88,17 @@ class ProgressLine:
 
         return on_done
 
+    def counting_each(self, unit: str) -> Callable[[str, int, int | None], None]:
+        """What shows several pieces of work by their titles, each with a rate of its own."""
+        counters: dict[str, Callable[[int, int | None], None]] = {}
+
+        def tell(title: str, done: int, total: int | None) -> None:
+            if title not in counters:
+                counters[title] = self.counting(unit, title)
+            counters[title](done, total)
+
+        return tell
+
     def show(self, title: str, done: int, total: int | None, figures: str, line: Mapping[str, object]) -> None:
         """Show the title and figures on a terminal; elsewhere write `line` if it is time for one.
 

@@ -68,12 +68,18 @@ def world_shape(pipeline: VideoPipeline, size: str | None) -> ClipShape:
         told = ", ".join(f"{shape.schedule} with {shape.num_frames} frames" for shape in shapes)
         problem = f"leaves nothing to continue after {GIVEN} frames"
         raise InputError("size", told, problem, "give weights that were trained on longer clips, or another size")
-    low, high = FRAME_RATES
-    if not low <= long[0].fps <= high:
+    if problem := unreadable_rate(long[0].fps):
         told = f"{long[0].schedule} at {long[0].fps:g} frames per second"
-        problem = f"is outside of the {low:g} to {high:g} frames per second at which {GIVEN} frames show the motion"
         raise InputError("size", told, problem, "give weights that were trained at such a rate")
     return long[0]
+
+
+def unreadable_rate(fps: float) -> str:
+    """What is wrong with a frame rate at which the first frames do not show the motion; empty for others."""
+    low, high = FRAME_RATES
+    if low <= fps <= high:
+        return ""
+    return f"is outside of the {low:g} to {high:g} frames per second at which {GIVEN} frames show the motion"
 
 
 def lengths(shape: ClipShape) -> tuple[int, int]:

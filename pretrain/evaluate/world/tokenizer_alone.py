@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ import numpy as np
 from videoar.cluster.ground.errors import InputError
 from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.evaluate.continuation import ClipFrames, mean, psnr
-from videoar.pretrain.evaluate.kept import Row
+from videoar.pretrain.evaluate.kept import KeptRows, Measured, Row
 from videoar.pretrain.evaluate.tokenized import tokenize
 from videoar.pretrain.evaluate.world.held_out import NUMBERS, drawn, held_out
-from videoar.pretrain.evaluate.world.plan import FRAME_RATES, GIVEN
+from videoar.pretrain.evaluate.world.plan import GIVEN, unreadable_rate
 from videoar.pretrain.evaluate.world.score import judge_seen, seen
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.config import ClipBucket
@@ -29,23 +30,23 @@ def evaluate_scenes(
     scenes: int,
     seed: int,
     batch: int,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    tell: Callable[[str, int, int], object] = lambda name, done, total: None,
 ) -> dict[str, Any]:
-    """Measure a tokenizer on held-out scenes, as many with one object as with two; `tell` hears of clips.
+    """Measure a tokenizer on held-out scenes, as many with one object as with two; `tell` hears which, and how many.
 
     InputError for an image tokenizer, and for clips in which no motion can be read.
     """
     _check(tokenizer, bucket)
     report: dict[str, Any] = {"size": bucket.schedule, "num_frames": bucket.num_frames, "fps": bucket.fps}
+
+    def measure(some: Sequence[Scene]) -> Measured:
+        true = drawn(some, bucket, bucket.num_frames)
+        through = (clip.decoded for clip in tokenize(tokenizer, true, batch))
+        return Measured([kept_row(*clip, bucket.fps) for clip in zip(some, true, through, strict=True)], [])
+
     for number, name in NUMBERS.items():
-        chosen = held_out(seed, scenes, number)
-        true = drawn(chosen, bucket, bucket.num_frames)
-        through: list[ClipFrames] = []
-        for start in range(0, scenes, batch):
-            through += [clip.decoded for clip in tokenize(tokenizer, true[start : start + batch], batch)]
-            tell((number - 1) * scenes + len(through), len(NUMBERS) * scenes)
-        rows = [kept_row(*clip, bucket.fps) for clip in zip(chosen, true, through, strict=True)]
-        report[name] = judge_kept(rows, number)
+        found = KeptRows().of(name, held_out(seed, scenes, number), batch, measure, partial(tell, name))
+        report[name] = judge_kept(found.rows, number)
     return {**report, "signature": _signature(tokenizer, bucket, scenes, seed)}
 
 
@@ -64,13 +65,11 @@ def judge_kept(rows: Sequence[Row], num_things: int) -> dict[str, Any]:
 
 
 def _check(tokenizer: VideoTokenizer, bucket: ClipBucket) -> None:
-    low, high = FRAME_RATES
     if tokenizer.config.temporal_kernel == 1:
         raise InputError("weights", "an image tokenizer", "codes no motion", "give a video tokenizer")
     if bucket.num_frames < GIVEN:
         raise InputError("num_frames", bucket.num_frames, "shows no motion to read", f"use at least {GIVEN}")
-    if not low <= bucket.fps <= high:
-        problem = f"is outside of the {low:g} to {high:g} frames per second at which {GIVEN} frames show the motion"
+    if problem := unreadable_rate(bucket.fps):
         raise InputError("fps", bucket.fps, problem, "use a rate between them")
 
 

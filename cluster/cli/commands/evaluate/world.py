@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,7 @@ from videoar.cluster.ground.files import check_folder, filled_folder, first_stra
 from videoar.cluster.ground.limits import Limits, OneOrMore, Scenes, Temperature, TopP
 
 if TYPE_CHECKING:
-    from videoar.cluster.ground.progress import ProgressLine
-    from videoar.pretrain.evaluate.world.evaluate import Tell, WorldEvaluation
+    from videoar.pretrain.evaluate.world.evaluate import WorldEvaluation
     from videoar.pretrain.evaluate.world.plan import WorldPlan
 
 REPORT, CARD, PROMPTS, CONTINUED, FILM = "report.json", "card.md", "prompts.png", "continued.png", "continued.mp4"
@@ -90,7 +89,7 @@ def _run(options: EvaluateWorld, command: str) -> int:
         work = WorldWork(pipeline, plan)
     kept = open_kept(options, work.signature, num_groups(plan))
     with ProgressLine("evaluate world") as progress:
-        rows = work.measured(kept, _teller(progress))
+        rows = work.measured(kept, progress.counting_each("clips/s"))
     if options.part is not None:
         return say_part(options, sum(map(len, rows.values())), sum(len(task.scenes) for task in work.tasks()))
     report = work.report(rows)
@@ -106,18 +105,6 @@ def plan_of(options: EvaluateWorld) -> WorldPlan:
     from videoar.pretrain.evaluate.world.plan import WorldPlan
 
     return WorldPlan(**{name: getattr(options, name) for name in WorldPlan.__dataclass_fields__})
-
-
-def _teller(progress: ProgressLine) -> Tell:
-    """Shows what is being done, and its rate since it began."""
-    counting: dict[str, Callable[[int, int | None], None]] = {}
-
-    def tell(title: str, done: int, total: int) -> None:
-        if title not in counting:
-            counting[title] = progress.counting("clips/s", title)
-        counting[title](done, total)
-
-    return tell
 
 
 def _check_out(folder: Path, *, force: bool) -> None:

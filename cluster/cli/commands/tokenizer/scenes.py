@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -56,7 +55,6 @@ def scenes(words: Sequence[str], prog: str) -> int:
     with typed_as(schedule="size"):
         bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
     tokenizer = open_weights(options.weights)
-    began = time.monotonic()
     with ProgressLine("tokenizer scenes") as progress:
         report = evaluate_scenes(
             tokenizer,
@@ -64,7 +62,7 @@ def scenes(words: Sequence[str], prog: str) -> int:
             scenes=options.scenes,
             seed=options.seed,
             batch=options.batch,
-            tell=lambda done, total: progress(done, total, {"clips/s": round(done / (time.monotonic() - began), 2)}),
+            tell=progress.counting_each("clips/s"),
         )
     say(json.dumps(report) if in_json(options.json) else tokenizer_card(report, told_command(prog, words)))
     return 0
