@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import signal
 from collections.abc import Callable
@@ -64,7 +65,7 @@ def test_summaries_are_read_and_not_imported() -> None:
 
 
 def test_a_command_that_resumes_listens_before_its_module_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Told to stop in its first tenths of a second, `train` ended with 143, after which no scheduler queues it again."""
+    """Told to stop in its first tenths of a second, `train` ended with 143, and no scheduler queued it again."""
     heard = dict.fromkeys(COMMANDS, False)
 
     def module_of(name: str) -> Callable[[str], SimpleNamespace]:
@@ -76,7 +77,7 @@ def test_a_command_that_resumes_listens_before_its_module_is_imported(monkeypatc
 
     before = signal.getsignal(signal.SIGTERM)
     for name, command in COMMANDS.items():
-        monkeypatch.setattr("importlib.import_module", module_of(name))
+        monkeypatch.setattr(importlib, "import_module", module_of(name))
         assert command.run([], f"videoar {name}") == 0
     assert {name for name in heard if heard[name]} == {name for name in COMMANDS if COMMANDS[name].resumes}
     assert heard["train"]
