@@ -27,8 +27,7 @@ RUN if [ "$DEVICE" = cpu ]; then \
 # The requirements have a layer of their own, which stays when only the source changes.
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; extras = project['optional-dependencies']; \
 print(*project['dependencies'], *extras['data'], *extras['train'], *extras['tensorboard'], *extras['plot'], sep='\n')" > requirements.txt \
- && pip install --no-cache-dir --constraint constraints.txt --requirement requirements.txt \
- && pip install --no-cache-dir --no-deps --constraint constraints.txt scenedetect
+ && pip install --no-cache-dir --constraint constraints.txt --requirement requirements.txt
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel pip install --no-cache-dir --no-deps /wheel/*.whl
 # Libraries keep caches in the home folder, and a user of `docker run --user` has none.
 ENV HOME=/tmp

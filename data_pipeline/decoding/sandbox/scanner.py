@@ -210,7 +210,7 @@ def scenedetect() -> Any:
             "shots.detector",
             "PySceneDetect",
             f"cannot be imported ({error})",
-            "run: pip install opencv-python-headless platformdirs tqdm && pip install --no-deps scenedetect",
+            "run: pip install scenedetect-headless",
         ) from error
     return library
 
