@@ -17,7 +17,7 @@ from torch import Tensor
 from videoar.cluster.ground.errors import InputError
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.infinity_file import another_network, read_network
-from videoar.tokenizer.inflate import inflate
+from videoar.tokenizer.inflate import inflate, new_layers
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
 RENAMES = (
@@ -29,9 +29,6 @@ RENAMES = (
     (r"\.nin_shortcut\.", ".shortcut."),
 )
 """Replacements that turn public names into ours, applied in order."""
-
-LATENT_LAYERS = ("encoder.conv_out", "decoder.conv_in")
-"""Layers whose shape depends on the number of bits per token."""
 
 LEVELS = 5
 """Resolutions of the public networks of stride 16."""
@@ -75,10 +72,10 @@ def import_infinity(
     weights = {rename(name): value for name, value in network.weights.items()}
     public = _config(weights, path)
     _check_places(weights, public, path)
-    is_new = latent_dim is not None and latent_dim != public.latent_dim
-    reinitialised = LATENT_LAYERS if is_new else ()
+    wanted = replace(public, latent_dim=latent_dim or public.latent_dim)
+    reinitialised = new_layers(wanted, public)
     kept = {name: value for name, value in weights.items() if name.rpartition(".")[0] not in reinitialised}
-    tokenizer = _image_tokenizer(kept, replace(public, latent_dim=latent_dim or public.latent_dim), seed)
+    tokenizer = _image_tokenizer(kept, wanted, seed)
     if temporal_kernel > 1:
         tokenizer = inflate(tokenizer, temporal_kernel=temporal_kernel, temporal_layers=temporal_layers, seed=seed)
     return Imported(

@@ -18,6 +18,9 @@ from videoar.cluster.ground.overrides import differences
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
+LATENT_LAYERS = ("encoder.conv_out", "decoder.conv_in")
+"""The two layers whose weights have another shape with another number of bits."""
+
 
 def inflate(
     image: VideoTokenizer,
@@ -46,28 +49,43 @@ def inflate(
 def fill_last_slices(video: VideoTokenizer, source: VideoTokenizer) -> None:
     """Copy every weight of an image tokenizer into `video`: kernels into the temporally last slice, the rest as it is.
 
-    A `source` of the same configuration is copied whole: it has been inflated before.
+    A `source` of the same configuration is copied whole: it has been inflated before. With another `latent_dim` than
+    the source's, the two layers at the latent stay as they are.
     """
     check_origin(video.config, source.config, "a tokenizer")
-    weights = dict(video.named_parameters())
+    weights, anew = dict(video.named_parameters()), new_layers(video.config, source.config)
     for name, value in source.named_parameters():
+        if name.rpartition(".")[0] in anew:
+            continue
         target = weights[name]
         (target[:, :, -value.shape[2] :] if target.ndim == 5 else target).copy_(value)
+
+
+def new_layers(config: TokenizerConfig, origin: TokenizerConfig) -> tuple[str, ...]:
+    """Layers of a tokenizer that cannot have the weights of `origin`: it has another number of bits a token."""
+    return () if config.latent_dim == origin.latent_dim else LATENT_LAYERS
 
 
 def check_origin(config: TokenizerConfig, origin: TokenizerConfig, named: str) -> None:
     """InputError, which names the fields that differ, unless a tokenizer can begin with the weights of `origin`."""
     is_image = origin.temporal_kernel == 1
-    changed = differences(image_config(config) if is_image else config, origin)
+    needed = dataclasses.replace(image_config(config) if is_image else config, latent_dim=origin.latent_dim)
+    changed = differences(needed, origin)
     if origin == config or not changed:
         return
     found = ", ".join(f"{field}={short(theirs)} (not {short(ours)})" for field, (ours, theirs) in changed.items())
-    except_for = " except for temporal_kernel and temporal_layers" if is_image else ""
+    except_for = " except for latent_dim" + (", temporal_kernel and temporal_layers" if is_image else "")
     raise InputError("train.inflate_from", named, f"has {found}", f"make both tokenizers equal{except_for}")
 
 
 def check_same_bits(config: TokenizerConfig, origin: TokenizerConfig, named: str) -> None:
-    """InputError unless a tokenizer that keeps the encoder of `origin` keeps its bits: an inflated one has others."""
+    """InputError unless a tokenizer that keeps the encoder of `origin` keeps its bits.
+
+    An inflated one has others, and so has one with another number of them.
+    """
+    if config.latent_dim != origin.latent_dim:
+        problem = f"cannot keep the bits of {named}: it has {origin.latent_dim} a token, not {config.latent_dim}"
+        raise InputError("train.parts", "decoder", problem, "use its tokenizer.latent_dim, or train.parts=all")
     if origin != config:
         problem = f"cannot keep the bits of {named}: clips are none of an image tokenizer"
         raise InputError("train.parts", "decoder", problem, "begin with a video tokenizer, or use train.parts=all")

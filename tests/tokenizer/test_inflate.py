@@ -55,13 +55,27 @@ def test_what_is_inflated_already_is_copied_whole(image_tokenizer: VideoTokenize
     assert started.hash == inflated.hash
 
 
+def test_another_number_of_bits_keeps_all_but_the_two_layers_at_the_latent(image_tokenizer: VideoTokenizer) -> None:
+    """A tokenizer of more bits goes on from one that has learned; its own random layers are those of its seed."""
+    inflated = inflate(image_tokenizer, seed=5)
+    more = VideoTokenizer(dataclasses.replace(inflated.config, latent_dim=64))
+    before = {name: value.clone() for name, value in more.named_parameters()}
+    fill_last_slices(more, inflated)
+    source = dict(inflated.named_parameters())
+    kept = {name for name, value in more.named_parameters() if torch.equal(value, before[name])}
+    assert {name.rpartition(".")[0] for name in kept} >= {"encoder.conv_out", "decoder.conv_in"}
+    others = [name for name in source if name.rpartition(".")[0] not in {"encoder.conv_out", "decoder.conv_in"}]
+    assert all(torch.equal(dict(more.named_parameters())[name], source[name]) for name in others)
+
+
 def test_only_matching_configurations_are_inflated(image_tokenizer: VideoTokenizer) -> None:
     """Weights of another width cannot be copied, and a video tokenizer has nothing to be inflated."""
     with pytest.raises(InputError, match="video tokenizer already"):
         inflate(inflate(image_tokenizer))
-    with pytest.raises(InputError, match=r"has latent_dim=48 \(not 16\); .* equal except for temporal_kernel"):
-        fill_last_slices(VideoTokenizer.preset("tiny", latent_dim=16), image_tokenizer)
-    with pytest.raises(InputError, match=r"has temporal_layers=all \(not resampling\); make both tokenizers equal$"):
+    wider = dataclasses.replace(PRESETS["tiny"], base_channels=2 * PRESETS["tiny"].base_channels)
+    with pytest.raises(InputError, match=r"has base_channels=\d+ \(not \d+\); .* except for latent_dim, temporal_kernel"):
+        fill_last_slices(VideoTokenizer(wider), image_tokenizer)
+    with pytest.raises(InputError, match=r"\(not resampling\); make both tokenizers equal except for latent_dim$"):
         fill_last_slices(inflate(image_tokenizer, temporal_layers="resampling"), inflate(image_tokenizer))
 
 

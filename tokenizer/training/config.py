@@ -149,7 +149,8 @@ class TokenizerTrainConfig:
     generators stay valid, while pictures get better."""
     inflate_from: str = ""
     """Folder of a tokenizer to begin with. An image tokenizer's weights fill the temporally last slices (VideoAR §4.1),
-    those of a video tokenizer of this configuration are taken whole; empty: random weights."""
+    those of a video tokenizer of this configuration are taken whole; with another number of bits a token
+    (`tokenizer.latent_dim`) its two layers at the latent begin at random. Empty: random weights."""
 
     def __post_init__(self) -> None:
         check_fields(self)

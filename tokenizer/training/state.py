@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from videoar.tokenizer.autoencoder import ResidualBlock
 from videoar.tokenizer.causal_conv import CausalConv3d
 from videoar.tokenizer.config import TokenizerConfig
-from videoar.tokenizer.inflate import check_same_bits, fill_last_slices
+from videoar.tokenizer.inflate import check_same_bits, fill_last_slices, new_layers
 from videoar.tokenizer.perceptual import Perceptual
 from videoar.tokenizer.training.bit_usage import RunningBitUsage
 from videoar.tokenizer.training.config import TokenizerTrainConfig
@@ -21,6 +22,8 @@ from videoar.tokenizer.training.losses import Distance, open_distance
 from videoar.tokenizer.training.moving_average import MovingAverage
 from videoar.tokenizer.training.recompute import prepare
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -86,6 +89,9 @@ def start(
 def begin_with(tokenizer: VideoTokenizer, source: VideoTokenizer, recipe: TokenizerTrainConfig) -> None:
     """Take the weights of another tokenizer; and its bits, if only the decoder will learn."""
     fill_last_slices(tokenizer, source)
+    if anew := new_layers(tokenizer.config, source.config):
+        bits, before = tokenizer.config.latent_dim, source.config.latent_dim
+        log.info("%d bits a token instead of %d: %s begin at random", bits, before, " and ".join(anew))
     if recipe.parts == "decoder":
         check_same_bits(tokenizer.config, source.config, recipe.inflate_from)
         tokenizer.bits_of = source.hash

@@ -92,6 +92,8 @@ def test_an_encoder_must_be_there_to_be_kept(recipe: TokenizerTrainConfig, tmp_p
         InputError, match=r"train\.parts=decoder: cannot keep the bits of .*image: clips are none of an"
     ):
         start(CONFIG, replace(recipe, inflate_from=str(tmp_path / "image")), "cpu")
+    with pytest.raises(InputError, match=r"cannot keep the bits of .*origin: it has 16 a token, not 32; use its"):
+        start(replace(CONFIG, latent_dim=32), recipe, "cpu")
 
 
 def test_a_generator_takes_the_better_decoder(recipe: TokenizerTrainConfig, tmp_path: Path) -> None:

@@ -131,10 +131,10 @@ def test_a_run_that_cannot_start_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
-def _described(folder: Path, latent_dim: int) -> None:
+def _described(folder: Path, base_channels: int) -> None:
     """What is read first of a tokenizer."""
     folder.mkdir(parents=True)
-    config = to_dict(replace(preset_config("tiny", latent_dim), temporal_kernel=1))
+    config = to_dict(replace(preset_config("tiny"), base_channels=base_channels, temporal_kernel=1))
     (folder / "config.json").write_text(json.dumps({"kind": "tokenizer", "weights_sha256": "", "config": config}))
 
 
@@ -155,11 +155,11 @@ def test_the_tokenizer_to_begin_with_is_looked_for_first(
         "train.inflate_from=runs/tokenizer_demo_images/tokenizer: is not the folder of a tokenizer; "
         "run `videoar tokenizer train tokenizer_demo_images` first, or name a folder that it wrote\n"
     )
-    _described(Path("other/tokenizer"), 16)
+    _described(Path("other/tokenizer"), 24)
     assert "did you mean other/tokenizer?" in refused(str(recipe), "--train.inflate-from", "other")
     assert refused(str(recipe), "--train.inflate-from", "other/tokenizer") == (
-        "train.inflate_from=other/tokenizer: has latent_dim=16 (not 8); "
-        "make both tokenizers equal except for temporal_kernel and temporal_layers\n"
+        "train.inflate_from=other/tokenizer: has base_channels=24 (not 8); "
+        "make both tokenizers equal except for latent_dim, temporal_kernel and temporal_layers\n"
     )
 
 
