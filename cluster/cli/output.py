@@ -13,6 +13,7 @@ from typing import Any
 
 from videoar.cluster.ground.credentials import redact
 from videoar.cluster.ground.errors import InputErrors
+from videoar.cluster.ground.log_level import shows_progress
 from videoar.cluster.ground.process import World, is_launched
 
 HELP = ("-h", "--help")
@@ -87,6 +88,12 @@ def complain(error: Exception) -> None:
 def warn(line: str) -> None:
     """Write a remark for people to stderr; nothing if it is empty."""
     sys.stderr.write(f"{line}\n" if line else "")
+
+
+def warn_next(*words: str) -> None:
+    """Write to stderr which command of `videoar` a person would type next; nothing under `--quiet`."""
+    if shows_progress():
+        warn(f"next: {shlex.join(['videoar', *words])}")
 
 
 def telling(left_out: Counter[str]) -> Callable[[str, str], None]:

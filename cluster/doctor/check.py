@@ -29,6 +29,8 @@ class Asked:
     folder: Path = Path()
     """Folder on the disk that must have space."""
     groups: frozenset[Group] = ALL
+    extras_needed: bool = True
+    """Whether a library of an extra that is not installed is a failure, as in a job that needs it, or a remark."""
 
 
 @dataclass(frozen=True, slots=True)

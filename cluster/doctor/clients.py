@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import urllib.error
@@ -19,8 +20,8 @@ from videoar.cluster.ground.surroundings import home
 from videoar.cluster.submit.ray_jobs.api import OPENER, authorization
 
 _ANSWER_S = 8.0
-_CLIENT_VERSION = "Client Version"
-"""What every kubectl prints."""
+_CLIENT_VERSION = re.compile(r"Client Version: v?(\d+(?:\.\d+)*)")
+"""What every kubectl prints, with the number; some clouds add words of their own to it."""
 SLURM_CONF = Path("/etc/slurm/slurm.conf")
 
 
@@ -60,11 +61,12 @@ def kubernetes() -> Finding:
     if shutil.which("kubectl") is None:
         return warned("Kubernetes", "kubectl is not installed", "needed only for `videoar submit --to kubernetes`")
     code, client = _said("kubectl", "version", "--client")
-    if code or _CLIENT_VERSION not in client:
+    number = _CLIENT_VERSION.search(client)
+    if code or number is None:
         tell = failed if _has_cluster() else warned
         remedy = "install kubectl again; only `videoar submit --to kubernetes` needs it"
         return tell("Kubernetes", f"kubectl does not work: {client[:120] or 'no answer'}", remedy)
-    named = client.split(" Kustomize")[0]
+    named = f"kubectl {number[1]}"
     if not _has_cluster():
         return warned("Kubernetes", f"{named}, not configured", "set KUBECONFIG")
     code, answer = _said("kubectl", "version", f"--request-timeout={_ANSWER_S:.0f}s")

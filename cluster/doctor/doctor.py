@@ -32,7 +32,7 @@ def examine(
             trial.end()
 
 
-class _Trials(dict[Check, libraries.Trial]):
+class _Trials(dict[Check, libraries.Trial | libraries.Absent]):
     """Libraries that are being tried in processes of their own, by the check that waits for each."""
 
 
@@ -40,14 +40,14 @@ def _trials(asked: Asked) -> _Trials:
     """Start them first: they take the longest, and the other checks are made meanwhile."""
     trials = _Trials()
 
-    def start(name: str, group: str, trial: libraries.Trial) -> None:
+    def start(name: str, group: str, trial: libraries.Trial | libraries.Absent) -> None:
         trials[Check(name, group, trial.finding, libraries.STEP_S + LIMIT_S)] = trial  # type: ignore[arg-type]
 
     if "engines" in asked.groups:
         for name in ("megatron-core", "deepspeed"):
-            start(name, "engines", libraries.step_of(name))
+            start(name, "engines", libraries.step_of(name, needed=asked.extras_needed))
     if "data" in asked.groups:
-        start("ray", "data", libraries.ray())
+        start("ray", "data", libraries.ray(needed=asked.extras_needed))
     return trials
 
 

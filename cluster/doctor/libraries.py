@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from videoar.cluster.doctor.check import failed, ok
+from videoar.cluster.doctor.check import failed, ok, warned
 from videoar.cluster.ground.extras import install
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.process import variable, without_job
@@ -61,17 +62,43 @@ class Trial:
         self._process.communicate()
 
 
-def step_of(distribution: str) -> Trial:
-    """A step of Megatron-core or DeepSpeed, needed to train in several processes, or under ZeRO in one."""
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A library of an extra that is not installed: there is nothing to try."""
+
+    distribution: str
+    extra: str
+    use: str
+    """What needs it."""
+
+    def finding(self) -> Finding:
+        """A remark with what to install, and for what."""
+        return warned(self.distribution, "not installed", f"only {self.use} needs it: {install(self.extra)}")
+
+    def end(self) -> None:
+        """Nothing runs."""
+
+
+def step_of(distribution: str, *, needed: bool = True) -> Trial | Absent:
+    """A step of Megatron-core or DeepSpeed, needed to train in several processes, or under ZeRO in one.
+
+    Unless it is `needed`, that it is not installed is only remarked on.
+    """
+    if not needed and installed_version(distribution) is None:
+        return Absent(distribution, "train", "training in several processes or under ZeRO")
     return Trial(distribution, "train", ["-m", "videoar.pretrain.parallel.selfcheck", distribution])
 
 
-def ray() -> Trial:
+def ray(*, needed: bool = True) -> Trial | Absent:
     """The import of Ray, needed by `videoar data run`."""
+    if not needed and installed_version("ray") is None:
+        return Absent("ray", "data", "preparing data")
     return Trial("ray", "data", ["-c", "import ray"])
 
 
 def wandb() -> Finding:
     """The mode that log.wandb=online would use; the key itself is not shown."""
+    if installed_version("wandb") is None:
+        return Absent("wandb", "train", "log.wandb").finding()
     mode = variable("WANDB_MODE") or ("online" if variable("WANDB_API_KEY") else "offline: no key")
     return ok("wandb", f"{version('wandb')}, {mode}")

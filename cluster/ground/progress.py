@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -39,7 +41,11 @@ class ProgressLine:
     INTERVAL_S = 10.0
     """Without a terminal: seconds between two lines; the last one is written at the end of the work."""
 
-    def __init__(self, title: str, total: int | None = None, done: int = 0) -> None:
+    BRIEF_S = 2.0
+    """Seconds of brief work in which nothing is written."""
+
+    def __init__(self, title: str, total: int | None = None, done: int = 0, *, brief: bool = False) -> None:
+        """`brief` work mostly ends before a person wonders: its bar does not stay, and elsewhere it begins silently."""
         self._title, self._last_line, self._left = title, 0.0, TimeLeft()
         self._waiting: Mapping[str, object] | None = None
         self._silent = not shows_progress()
@@ -52,17 +58,25 @@ class ProgressLine:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             disable=not self._terminal,
+            transient=brief,
         )
+        self._begins = threading.Timer(self.BRIEF_S, self._begin) if brief and not self._terminal else None
         self._task = self._bar.add_task(title, total=total, completed=done, figures="")
 
     def __enter__(self) -> ProgressLine:
         self._bar.start()
+        if self._begins is not None:
+            self._begins.daemon = True
+            self._begins.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        if self._begins is not None:  # it was brief
+            self._begins.cancel()
+            return
         self._write()
 
     def __call__(self, done: int, total: int | None, metrics: Mapping[str, object]) -> None:
@@ -99,6 +113,10 @@ class ProgressLine:
 
         return tell
 
+    def naming(self, field: str) -> Callable[[int, int, str], None]:
+        """What shows how much is done, and the name of what is being done as the figure `field`."""
+        return lambda done, total, name: self(done, total, {field: name})
+
     def show(self, title: str, done: int, total: int | None, figures: str, line: Mapping[str, object]) -> None:
         """Show the title and figures on a terminal; elsewhere write `line` if it is time for one.
 
@@ -110,14 +128,26 @@ class ProgressLine:
         left_s = self._left(title, done, total)
         eta = {} if left_s is None or "eta_s" in line else {"eta_s": round(left_s, 1)}
         self._waiting = None if self._silent else {**line, **eta}
-        if time.monotonic() - self._last_line >= self.INTERVAL_S:
+        if self._begins is None and time.monotonic() - self._last_line >= self.INTERVAL_S:
             self._write()
+
+    def _begin(self) -> None:
+        """Brief work was not: write what it does now, which may take long, and from then on as for other work."""
+        self._begins = None
+        self._write()
 
     def _write(self) -> None:
         """Write the line that was shown last, if that was not done."""
         if self._waiting is not None:
             print(json.dumps(self._waiting), file=sys.stderr, flush=True)
             self._last_line, self._waiting = time.monotonic(), None
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take a brief bar off the terminal while results are written to stdout, which may be the same terminal."""
+        self._bar.stop()
+        yield
+        self._bar.start()
 
     def go_back(self, done: int) -> None:
         """Show that only this amount is done, less than was shown before."""

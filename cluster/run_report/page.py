@@ -15,7 +15,7 @@ from videoar.cluster.demo.report.curves import POINTS, smooth
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.finding import Finding
 from videoar.configs.sizes import parameter_summary
-from videoar.pretrain.diagnose import diagnose
+from videoar.pretrain.diagnose import OnCheck, diagnose
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.pretrain.record.lines import Record, finite
 from videoar.pretrain.run_folder import SAMPLES
@@ -26,8 +26,11 @@ _MARKED = {"ok": "better", "warn": "worse", "fail": "worse", "skip": "undecided"
 """Classes of the template for the states of findings."""
 
 
-def render(run: Path) -> str:
-    """The whole page as text. InputError if the folder is not that of a run that has taken a step."""
+def render(run: Path, on_check: OnCheck = lambda done, total, name: None) -> str:
+    """The whole page as text. InputError if the folder is not that of a run that has taken a step.
+
+    `on_check` is told which check of `diagnose` begins.
+    """
     evidence = Evidence.read(run)
     if not evidence.records:
         problem = "has no record of a step in metrics.jsonl" if evidence.left_out else "has not taken a step yet"
@@ -39,7 +42,7 @@ def render(run: Path) -> str:
         _lead(evidence),
         _curves(evidence),
         _samples(evidence),
-        _findings([*diagnose(run)]),
+        _findings([*diagnose(run, on_check=on_check)]),
     ]
     return string.Template(template).substitute(title=escape(f"VideoAR: {title}"), body="\n".join(body))
 

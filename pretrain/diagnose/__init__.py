@@ -51,15 +51,34 @@ OF_SPEED: tuple[Check, ...] = (
 )
 
 
-def diagnose(run: Path, *, everything: bool = False, weights: Path | None = None) -> Iterator[Finding]:
+OnCheck = Callable[[int, int, str], object]
+"""Gets the number of checks that are made, that of all, and which one begins."""
+
+
+def diagnose(
+    run: Path,
+    *,
+    everything: bool = False,
+    weights: Path | None = None,
+    on_check: OnCheck = lambda done, total, name: None,
+) -> Iterator[Finding]:
     """Yield what each check finds; nothing is changed.
 
     `everything` also hashes all checkpoints and compares training with inference, which loads the weights; `weights` is
     an export of the run. InputError if a folder is not a run or not an export.
     """
     evidence, exported = Evidence.read(run), read_config(weights) if weights is not None else None
-    for check in checks(evidence, everything=everything, exported=exported):
+    made = checks(evidence, everything=everything, exported=exported)
+    for done, check in enumerate(made):
+        on_check(done, len(made), _name(check))
         yield from check(evidence)
+    on_check(len(made), len(made), "")
+
+
+def _name(check: Check) -> str:
+    """What a check is about, in words."""
+    name: str = (check.func if isinstance(check, partial) else check).__name__  # type: ignore[attr-defined]
+    return name.replace("_", " ")
 
 
 def checks(evidence: Evidence, *, everything: bool, exported: ExportConfig | None) -> list[Check]:

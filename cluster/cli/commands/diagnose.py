@@ -13,6 +13,7 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import RunFolder, parse
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.finding import Finding, as_json, as_text
+from videoar.cluster.ground.progress import ProgressLine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +41,12 @@ def diagnose(words: Sequence[str], prog: str) -> int:
     from videoar.pretrain.diagnose import diagnose as look
 
     found = []
-    for finding in look(options.run, everything=options.deep, weights=options.weights):
-        say(as_json(finding) if options.json else as_text(finding))
-        found.append(finding)
+    with ProgressLine("diagnose", brief=True) as line:
+        on_check = line.naming("check")
+        for finding in look(options.run, everything=options.deep, weights=options.weights, on_check=on_check):
+            with line.aside():
+                say(as_json(finding) if options.json else as_text(finding))
+            found.append(finding)
     if not options.json:
         say(_summary(found))
     return 1 if any(finding.state == "fail" for finding in found) else 0

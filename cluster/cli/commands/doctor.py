@@ -47,7 +47,7 @@ def doctor(words: Sequence[str], prog: str) -> int:
 
     options, world = parse(Doctor, words, prog), World.here()
     groups = ALL - {"attention", "engines", "data"} if options.quick else ALL
-    asked = Asked(url=options.store or "", gpus=options.gpus, folder=Path.cwd(), groups=groups)
+    asked = Asked(url=options.store or "", gpus=options.gpus, folder=Path.cwd(), groups=groups, extras_needed=False)
     if world.world_size > 1:
         return _together(asked, world, options.json)
     failed = False

@@ -9,8 +9,11 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import OutFolder, RunFolder, parse
-from videoar.cluster.cli.output import say, told_command, warn
+from videoar.cluster.cli.output import say, told_command, warn, warn_next
 from videoar.cluster.ground.limits import ZeroOrMore
+
+_PROMPT = "a caption like those in training"
+"""In the line about what to type next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Export:
 def export(words: Sequence[str], prog: str) -> int:
     options = parse(Export, words, prog)
     from videoar.pretrain.export.convert import export as write_export
-    from videoar.pretrain.model.pretrained import TOKENIZER
+    from videoar.pretrain.model.pretrained import TOKENIZER, read_config
     from videoar.tokenizer.files import untrained_warning, was_trained
 
     out = write_export(
@@ -60,4 +63,6 @@ def export(words: Sequence[str], prog: str) -> int:
     )
     warn(untrained_warning(is_trained=was_trained(out / TOKENIZER)))
     say(str(out))
+    wanted = ("--prompt", _PROMPT) if read_config(out).model.text.kind != "label" else ("--label", "0")
+    warn_next("generate", str(out), *wanted, "--out", f"{out.resolve().name}.mp4")
     return 0

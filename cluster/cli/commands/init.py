@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import only_with, parse, typed_as
-from videoar.cluster.cli.output import say, warn
+from videoar.cluster.cli.output import say, warn, warn_next
 from videoar.cluster.ground.checks import check_name
 from videoar.cluster.ground.errors import InputError, raise_all
 from videoar.cluster.ground.files import refuse_existing, write_atomically
@@ -79,9 +78,8 @@ def init(words: Sequence[str], prog: str) -> int:
         return 0
     write_atomically(options.out, text)
     say(str(options.out))
-    init = f" --init {shlex.quote(start.weights)}" if start else ""
-    run = Path("runs") / choice.recipe.name
-    warn(f"next: videoar train {shlex.quote(str(options.out))}{init} --run {shlex.quote(str(run))}")
+    init = ["--init", start.weights] if start else []
+    warn_next("train", str(options.out), *init, "--run", str(Path("runs") / choice.recipe.name))
     return 0
 
 

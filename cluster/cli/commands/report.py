@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from videoar.cluster.cli.arguments import RunFolder, parse
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.files import check_folder, write_atomically
+from videoar.cluster.ground.progress import ProgressLine
 
 _NAME = "report.html"
 
@@ -29,7 +30,8 @@ def report(words: Sequence[str], prog: str) -> int:
     options = parse(Report, words, prog)
     from videoar.cluster.run_report.page import render
 
-    page = render(options.run)
+    with ProgressLine("report", brief=True) as line:
+        page = render(options.run, line.naming("check"))
     check_folder("run", options.run)
     write_atomically(options.run / _NAME, page)
     say(str(options.run / _NAME))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, flag_words, for_pretraining, parse_with_recipe, typed_as
-from videoar.cluster.cli.output import say, warn
+from videoar.cluster.cli.output import say, warn, warn_next
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.limits import Limits
 
@@ -91,6 +91,7 @@ def train(words: Sequence[str], prog: str) -> int:
     del met
     if world.is_first:
         say(str(run))
+        warn_next("export", str(run), str(Path("weights") / run.resolve().name))
     return 0
 
 

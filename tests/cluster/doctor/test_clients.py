@@ -37,12 +37,9 @@ def test_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert clients.kubernetes().state == "warn"
-    says = 'test "$2" = --client && echo "Client Version: v1.33.1 Kustomize Version: v5" && exit 0\n'
+    says = 'test "$2" = --client && echo "Client Version: v1.33.1-dispatcher Kustomize Version: v5" && exit 0\n'
     install(tmp_path / "bin", monkeypatch, kubectl=says + "echo 'Client Version: v1.33.1 Server Version: v1.33.0'")
-    assert (clients.kubernetes().state, clients.kubernetes().found) == (
-        "warn",
-        "Client Version: v1.33.1, not configured",
-    )
+    assert (clients.kubernetes().state, clients.kubernetes().found) == ("warn", "kubectl 1.33.1, not configured")
     monkeypatch.setenv("KUBECONFIG", "config")
     assert (clients.kubernetes().state, "Server Version" in clients.kubernetes().found) == ("ok", True)
     install(tmp_path / "bin", monkeypatch, kubectl=says + "echo 'connection refused' >&2; exit 1")

@@ -18,6 +18,20 @@ def test_a_library_that_crashes_is_a_failing_line(monkeypatch: pytest.MonkeyPatc
     assert libraries.ray().finding().state == "fail"
 
 
+def test_a_library_that_is_not_installed_is_a_remark_unless_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package alone generates: `doctor` there must not fail for extras that nobody asked for."""
+    monkeypatch.setattr(libraries, "installed_version", lambda distribution: None)
+    for tried, extra in (
+        (libraries.step_of("deepspeed", needed=False), "train"),
+        (libraries.ray(needed=False), "data"),
+    ):
+        found = tried.finding()
+        assert (found.state, found.found, f"videoar[{extra}]" in found.remedy) == ("warn", "not installed", True)
+    assert libraries.wandb().state == "warn"
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert libraries.step_of("deepspeed").finding().state == "fail"
+
+
 def test_its_last_words_are_the_reason() -> None:
     code = "import sys; sys.exit('Traceback\\n[rank0]: computes another gradient than PyTorch')"
     found = Trial("deepspeed", "train", ["-c", code]).finding()

@@ -38,3 +38,22 @@ def test_the_time_left_is_that_of_the_rest(monkeypatch: pytest.MonkeyPatch) -> N
     assert left("b", 950, 1000) is None, "other work"
     assert left("b", 10, 1000) is None, "sent back"
     assert left("b", 20, None) is None
+
+
+def test_brief_work_says_nothing_unless_it_takes_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done before a person wonders needs no line; what blocks in its first part must not block in silence."""
+    with ProgressLine("checks", brief=True) as line:
+        line.naming("check")(0, 2, "disk")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(ProgressLine, "BRIEF_S", 0.0)
+    line = ProgressLine("checks", brief=True)
+    timer = line._begins
+    assert timer is not None
+    with line:
+        line.naming("check")(0, 2, "disk")
+        timer.join()
+        assert json.loads(capsys.readouterr().err)["check"] == "disk"
+        line.naming("check")(2, 2, "")
+    assert json.loads(capsys.readouterr().err)["done"] == 2

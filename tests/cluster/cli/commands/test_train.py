@@ -34,8 +34,10 @@ def test_a_layout_that_does_not_fit_starts_no_process(tmp_path: Path, capsys: py
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_what_libraries_log_is_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines of eight processes' libraries bury the one that says why a run stopped."""
+def test_what_libraries_log_is_in_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines of eight processes' libraries bury the one that says why a run stopped; the last one says what is next."""
 
     def train(recipe: object, folder: Path, *_: object, **__: object) -> None:
         folder.mkdir()
@@ -45,3 +47,7 @@ def test_what_libraries_log_is_in_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert main(["train", "debug", "--run", str(tmp_path / "run")]) == 0
     (line,) = (tmp_path / "run" / "logs" / "process-0.log").read_text().splitlines()
     assert line.endswith("WARNING loud.library: fused kernels are missing")
+    run = tmp_path / "run"
+    assert capsys.readouterr() == (f"{run}\n", f"next: videoar export {run} weights/run\n")
+    assert main(["train", "debug", "--run", str(tmp_path / "again"), "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
