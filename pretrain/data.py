@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
+from videoar.cluster.ground.progress import ProgressLine
 from videoar.cluster.ground.sign_of_life import alive, wait_for
 from videoar.data_pipeline.loading.loader import Content, StepLoader
 from videoar.data_pipeline.loading.online import open_plans
 from videoar.data_pipeline.loading.pack_reader import PackReader, Packs
 from videoar.data_pipeline.loading.packing import LoaderState, PackSampler, StepPlan
-from videoar.data_pipeline.planning.all_datasets import plan_all
+from videoar.data_pipeline.planning.all_datasets import check_paths as check_data_paths
+from videoar.data_pipeline.planning.all_datasets import plan_all, shown_on
 from videoar.data_pipeline.shards.manifest import Manifest, open_manifest
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.data_pipeline.text.protocol import TextTokens
@@ -53,14 +56,33 @@ def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
 
 
 def _prepare(recipe: Recipe, output: Path) -> None:
-    if recipe.data.online:
-        plan_all(recipe.data, str(output))
-    else:
-        from videoar.data_pipeline.preparing.prepare import prepare  # needs Ray, which reading shards does not
+    """Plan, make shards and encode captions, as far as the recipe asks for it, with their progress."""
+    with ProgressLine("data") as line:
+        if recipe.data.online:
+            plan_all(recipe.data, str(output), progress=shown_on(line))
+        else:
+            _prepare_shards(recipe, output, line)
+        if recipe.model.text.kind == "t5":
+            prepare_text(recipe, str(output), lambda done, total: line(done, total, {}, "captions"))
 
-        prepare(recipe.data, str(output))
-    if recipe.model.text.kind == "t5":
-        prepare_text(recipe, str(output))
+
+def _prepare_shards(recipe: Recipe, output: Path, line: ProgressLine) -> None:
+    from videoar.data_pipeline.preparing.prepare import (
+        DataProgress,
+        prepare,
+    )  # needs Ray, which reading shards does not
+
+    def on_progress(now: DataProgress) -> None:
+        line(now.num_done, now.num_clips, now.figures)
+
+    with redirect_stdout(sys.stderr):  # Ray prints messages about dead workers
+        prepare(recipe.data, str(output), planning=shown_on(line), progress=on_progress)
+
+
+def check_paths(recipe: Recipe, run: Path) -> None:
+    """InputErrors that name every wrong path of data which the run is to prepare; nothing is written."""
+    if not recipe.data.url:
+        check_data_paths(recipe.data, str(run / DATA))
 
 
 def open_datasets(recipe: Recipe, device: torch.device | None = None) -> dict[str, Manifest]:

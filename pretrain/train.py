@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.errors import InputError, raise_all
 from videoar.cluster.ground.grace import grace_s
 from videoar.cluster.ground.health import Health
 from videoar.cluster.ground.preemption import Preemption
@@ -22,7 +23,7 @@ from videoar.pretrain.changes import Source, apply, find_change, find_origin, wa
 from videoar.pretrain.checkpoint.format import saved_steps
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
-from videoar.pretrain.data import check_tokenizer, open_datasets, prepare_data, with_encoder
+from videoar.pretrain.data import check_paths, check_tokenizer, open_datasets, prepare_data, with_encoder
 from videoar.pretrain.engine.learning_rate import learning_rate
 from videoar.pretrain.engine.profile import measured_communication
 from videoar.pretrain.engine.protocol import training_device
@@ -133,7 +134,8 @@ def check_start(
     if origin:
         return find_origin(origin, recipe, folder)
     if init is not None:
-        return find_weights(init, recipe, folder)
+        weights, _ = raise_all(partial(find_weights, init, recipe, folder), partial(check_paths, recipe, folder))
+        return weights
     return find_change(recipe, folder) if change else None
 
 

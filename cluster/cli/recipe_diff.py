@@ -27,9 +27,15 @@ def _pairs(ours: Any, theirs: Any) -> Iterator[tuple[str, tuple[Any, Any]]]:
     """What two parts have under the same name, or two lists at the same place."""
     if isinstance(ours, tuple) and isinstance(theirs, tuple):
         both = zip_longest(ours, theirs, fillvalue=_ABSENT)
-        return ((str(index), pair) for index, pair in enumerate(both))
+        return ((_name(index, *pair), pair) for index, pair in enumerate(both))
     names = dict.fromkeys(field.name for side in (ours, theirs) for field in dataclasses.fields(side))
     return ((name, (getattr(ours, name, _ABSENT), getattr(theirs, name, _ABSENT))) for name in names)
+
+
+def _name(index: int, one: Any, other: Any) -> str:
+    """What people type for an item of both lists: its name; its place if it has none, or another in each."""
+    names = {getattr(item, "name", "") for item in (one, other) if item is not _ABSENT}
+    return (names.pop() if len(names) == 1 else "") or str(index)
 
 
 def _is_part(value: object) -> bool:

@@ -154,7 +154,9 @@ def is_union(kind: Any) -> bool:
 
 
 def short(value: object) -> object:
-    """A value as a message shows it; Python does not print whole numbers of thousands of digits."""
+    """A value as a message shows it, in the words of a file; Python does not print numbers of thousands of digits."""
+    if value is None:
+        return NULL
     if isinstance(value, int) and value.bit_length() > 100:
         return f"{'-' if value < 0 else ''}2^{value.bit_length() - 1}"
     text = "''" if value == "" else str(value)

@@ -13,13 +13,18 @@ class InputError(ValueError):
     """
 
     def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
-        """`problem` completes the sentence "field=value ..."; `remedy` is an imperative."""
-        self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
-        super().__init__(f"{field}={value}: {problem}; {remedy}")
+        """`problem` completes the sentence "field=value ..."; `remedy` is an imperative.
 
-    def __reduce__(self) -> tuple[type[InputError], tuple[str, object, str, str]]:
+        The field is named alone if there is no value (None): nobody has typed that word.
+        """
+        self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
+        given = field if value is None else f"{field}={value}"
+        super().__init__(f"{given}: {problem}; {remedy}")
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str | None, str, str]]:
         """Keep the fields when the error is pickled (Ray and multiprocessing pickle exceptions)."""
-        return type(self), (self.field, str(self.value), self.problem, self.remedy)
+        value = None if self.value is None else str(self.value)
+        return type(self), (self.field, value, self.problem, self.remedy)
 
 
 class InputErrors(InputError):
@@ -38,7 +43,10 @@ class InputErrors(InputError):
 
 
 def raise_all(*checks: Callable[[], Any]) -> list[Any]:
-    """The results of checks that do not depend on each other. All are made: one error is raised for all that fail."""
+    """The results of checks that do not depend on each other. All are made: one error is raised for all that fail.
+
+    What two checks find is there once.
+    """
     results: list[Any] = []
     errors: list[InputError] = []
     for check in checks:
@@ -47,7 +55,8 @@ def raise_all(*checks: Callable[[], Any]) -> list[Any]:
         except InputError as error:
             errors += error.errors if isinstance(error, InputErrors) else [error]
     if errors:
-        raise errors[0] if len(errors) == 1 else InputErrors(errors)
+        different = list({str(error): error for error in errors}.values())
+        raise different[0] if len(different) == 1 else InputErrors(different)
     return results
 
 

@@ -79,12 +79,15 @@ class ProgressLine:
             return
         self._write()
 
-    def __call__(self, done: int, total: int | None, metrics: Mapping[str, object]) -> None:
-        """Show how much is done, of a total or of an amount not known yet (None), with metrics as they are."""
-        figures = ""
+    def __call__(self, done: int, total: int | None, metrics: Mapping[str, object], title: str | None = None) -> None:
+        """Show how much is done, of a total or of an amount not known yet (None), with metrics as they are.
+
+        `title` is that of one of several pieces of work.
+        """
+        name, figures = title or self._title, ""
         if self._terminal:
             figures = "  ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:4])
-        self.show(self._title, done, total, figures, {"task": self._title, "done": done, "total": total, **metrics})
+        self.show(name, done, total, figures, {"task": name, "done": done, "total": total, **metrics})
 
     def counting(self, unit: str, title: str | None = None) -> Callable[[int, int | None], None]:
         """What shows how much is done, and the rate since its first call: what was done before that does not count.

@@ -12,6 +12,7 @@ from functools import partial
 
 from videoar.cluster.ground.errors import InputError, raise_all
 from videoar.cluster.ground.overrides import ALL
+from videoar.cluster.ground.progress import ProgressLine
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits
@@ -62,6 +63,19 @@ class PlanProgress:
     eta_s: float | None
     """Seconds to the end at that rate; None if the end is not known."""
 
+    @property
+    def figures(self) -> dict[str, object]:
+        """What is shown of it besides the inputs, the most important first."""
+        known = {"already_examined": self.num_recalled} if self.num_recalled else {}
+        eta_s = None if self.eta_s is None else round(self.eta_s)
+        rates = {"inputs_per_s": round(self.inputs_per_s, 2), "eta_s": eta_s}
+        return {"dataset": self.dataset, "clips": self.num_clips, **known, **rates}
+
+
+def shown_on(line: ProgressLine) -> Callable[[PlanProgress], None]:
+    """What shows the progress of a planning on a line, as work of its own."""
+    return lambda now: line(now.num_done, now.num_inputs, now.figures, "plan")
+
 
 def plan_all(
     config: DataConfig,
@@ -71,8 +85,7 @@ def plan_all(
     progress: Callable[[PlanProgress], None] | None = None,
 ) -> tuple[PlannedDataset, ...]:
     """The plan of every dataset under OUTPUT/<name>; a missing plan is made."""
-    root = Storage.open(output)
-    tokenizer, _ = raise_all(partial(opener, config.tokenizer), partial(_check_sources, config, root))
+    root, tokenizer = Storage.open(output), check_paths(config, output, opener)
     tokenizer_hash = tokenizer.hash
     formats = [sample_format(dataset, config, tokenizer, tokenizer_hash) for dataset in config.datasets]
     for dataset, form in zip(config.datasets, formats, strict=True):  # all are checked before anything is written
@@ -97,6 +110,12 @@ def plan_all(
             log.warning(line)
         planned.append(PlannedDataset(dataset=dataset, storage=storage, sample_format=form, plan=plan))
     return tuple(planned)
+
+
+def check_paths(config: DataConfig, output: str, opener: OpenTokenizer = open_tokenizer) -> VideoTokenizer:
+    """The tokenizer. InputErrors that name every wrong path of it and of the sources; nothing is written."""
+    tokenizer, _ = raise_all(partial(opener, config.tokenizer), partial(_check_sources, config, Storage.open(output)))
+    return tokenizer
 
 
 def _check_sources(config: DataConfig, root: Storage) -> None:

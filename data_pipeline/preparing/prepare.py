@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.process import store_variables
 from videoar.data_pipeline.config.data import DataConfig
-from videoar.data_pipeline.planning.all_datasets import PlannedDataset, plan_all, require_plans
+from videoar.data_pipeline.planning.all_datasets import PlannedDataset, PlanProgress, plan_all, require_plans
 from videoar.data_pipeline.preparing.finish import check_failures, finish_dataset, forget, is_finished, standing_commits
 from videoar.data_pipeline.preparing.part import Part
 from videoar.data_pipeline.preparing.pool import (
@@ -64,6 +64,17 @@ class DataProgress:
         """The number of clips that failed in this run."""
         return sum(self.failed.values())
 
+    @property
+    def figures(self) -> dict[str, object]:
+        """What is shown of it besides the clips, the most important first."""
+        return {
+            "clips_per_s": round(self.clips_per_s, 2),
+            "shards": f"{self.num_units_done}/{self.num_units}",
+            "failed": self.failed,
+            "size_bytes": self.size_bytes,
+            "eta_s": None if self.eta_s is None else round(self.eta_s),
+        }
+
 
 def prepare(
     config: DataConfig,
@@ -72,6 +83,7 @@ def prepare(
     address: str = "",
     retry_failed: bool = False,
     part: Part | None = None,
+    planning: Callable[[PlanProgress], None] | None = None,
     progress: Callable[[DataProgress], None] | None = None,
     opener: OpenTokenizer = open_tokenizer,
     runner: OpenRunner = UnitWorker,
@@ -80,11 +92,12 @@ def prepare(
 
     `address` is that of a running Ray cluster. If it is empty, the cluster that this process belongs to is used, or a
     new one on this machine. `retry_failed` makes the units with failed clips again. With `part` only that part of the
-    units is made, of plans that exist already; the part that ends last finishes the datasets.
+    units is made, of plans that exist already; the part that ends last finishes the datasets. `planning` is told of the
+    plans' progress, then `progress` of the shards'.
     """
     if part is not None:
         require_plans(config, output)
-    mine, planned = part or Part(), plan_all(config, output, opener=opener)
+    mine, planned = part or Part(), plan_all(config, output, opener=opener, progress=planning)
     if retry_failed:
         for item in planned:
             commits = standing_commits(item.storage, item.plan)

@@ -144,7 +144,7 @@ def test_what_cannot_change_is_refused(run: Path, debug_data: str) -> None:
         (with_stage(same, 0, steps=5), r"stages\.images\.steps=5: belongs to a stage that has ended"),
         (with_stage(same, 1, batch=1, steps=9), r"stages\.video\.batch=1: cannot change after the first step"),
         (with_stage(same, 1, steps=2), r"stages\.video\.steps=2: is less than the 3 steps"),
-        (replace(same, stages=same.stages[:1]), r"stages\.video\.name=None: cannot change after the first step"),
+        (replace(same, stages=same.stages[:1]), r"stages\.video\.name: cannot change after the first step"),
         (with_stage(same, 1, learning_rate=0.5), r"change=True: leaves no step to train"),
     ):
         with pytest.raises(InputError, match=message):

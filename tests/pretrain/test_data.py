@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.s3_server import S3Store
+from videoar.cluster.ground.process import World
+from videoar.cluster.ground.progress import ProgressLine
 from videoar.configs.debug import recipe
+from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.loader import LoaderConfig
+from videoar.data_pipeline.planning.all_datasets import PlanProgress, plan_all
+from videoar.data_pipeline.preparing import prepare as preparing
+from videoar.data_pipeline.preparing.prepare import DataProgress
 from videoar.data_pipeline.shards.manifest import open_manifest
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.pretrain.data import open_datasets, open_steps
+from videoar.pretrain.data import open_datasets, open_steps, prepare_data
 from videoar.pretrain.resume import RunProgress
 from videoar.pretrain.train import train
 
 pytestmark = pytest.mark.slow
+
+Planning = Callable[[PlanProgress], None]
+Making = Callable[[DataProgress], None]
 
 
 def copy(source: str, target: str) -> None:
@@ -25,6 +35,32 @@ def copy(source: str, target: str) -> None:
     origin, store = Storage.open(source), Storage.open(target)
     for key in origin.keys(""):
         store.write(key, origin.read(key))
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_preparing_shows_its_progress(
+    online: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`train` prepares for minutes to hours before its first step; Ray's words must not reach the result on stdout."""
+
+    def prepare(config: DataConfig, output: str, *, planning: Planning, progress: Making) -> None:
+        print("a worker died")
+        plan_all(config, output, progress=planning)
+        progress(making)
+
+    making = DataProgress(
+        num_clips=8, num_done=4, num_units=2, num_units_done=1, failed={}, size_bytes=9, clips_per_s=2.0, eta_s=2.0
+    )
+    monkeypatch.setattr(preparing, "prepare", prepare)
+    monkeypatch.setattr(ProgressLine, "INTERVAL_S", 0.0)
+    base = recipe()
+    prepare_data(replace(base, data=replace(base.data, online=online)), tmp_path, World())
+    said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.err.splitlines() if line.startswith("{")]
+    plans = [line for line in lines if line["task"] == "plan"]
+    assert {line["dataset"] for line in plans} == {dataset.name for dataset in base.data.datasets}
+    assert [line["shards"] for line in lines if line["task"] == "data"] == ([] if online else ["1/2"])
+    assert said.out == ""
 
 
 def test_a_run_on_object_storage_has_the_golden_losses(debug_data: str, s3: S3Store, tmp_path: Path) -> None:

@@ -210,6 +210,27 @@ def test_weights_that_do_not_fit_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_every_wrong_path_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One a try, each after the imports, is how a first minute becomes ten; what two checks find is said once."""
+    words = ["--data.datasets.all.source.kind", "folder", "--data.datasets.clips64.source.path", "a"]
+    words += [
+        word
+        for name in ("clips32", "images64", "images32", "long64")
+        for word in (f"--data.datasets.{name}.source.path", str(tmp_path))
+    ]
+    words += ["--data.tokenizer.path", "nix", "--run", str(tmp_path / "run")]
+    assert main(["train", "debug", "--init", "nowhere", *words]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition("=")[0] for line in said if "source.path=/" not in line] == [
+        "init",
+        "data.tokenizer.path",
+        "data.datasets.clips64.source.path",
+    ]
+    assert main(["train", "debug", "--init", "small-world", *words]) == 2
+    assert next(line.partition("=")[0] for line in capsys.readouterr().err.splitlines()) == "model.num_layers"
+    assert not (tmp_path / "run").exists()
+
+
 def test_shards_of_another_tokenizer_are_refused(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
     """Their bits would be noise to these weights, and the loss of a fine-tuning would begin at chance."""
     copy = tmp_path / "weights"

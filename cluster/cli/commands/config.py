@@ -13,7 +13,7 @@ from videoar.cluster.cli.arguments import RecipeName, parse_with_recipe
 from videoar.cluster.cli.output import say
 from videoar.cluster.cli.recipe_diff import recipe_diff
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import as_option
+from videoar.cluster.ground.overrides import as_option, with_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def config(words: Sequence[str], prog: str) -> int:
             say(line)
     elif options.overrides:
         for path, _, value in leaves(recipe):
-            say(as_option(path, value))
+            say(as_option(with_names(recipe, path), value))
     else:
         sys.stdout.write(to_yaml(recipe))
     return 0

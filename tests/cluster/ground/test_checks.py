@@ -38,7 +38,7 @@ class Settings:
         ({"count": 10**5000}, "Settings(a).count=2^16609: is above 9; use 9 or less"),
         ({"count": True}, "Settings(a).count=True: is not a whole number; correct the value"),
         ({"count": np.int64(3)}, "Settings(a).count=3: is not a whole number; correct the value"),
-        ({"count": None}, "Settings(a).count=None: is not a whole number; correct the value"),
+        ({"count": None}, "Settings(a).count=null: is not a whole number; correct the value"),
         ({"share": 0.6}, "Settings(a).share=0.6: is above 0.5; use 0.5 or less, or null"),
         ({"share": float("nan")}, "Settings(a).share=nan: is not a number or null; correct the value"),
         ({"share": float("inf")}, "Settings(a).share=inf: is not a number or null; correct the value"),

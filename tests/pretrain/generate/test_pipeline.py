@@ -124,7 +124,7 @@ def test_a_label_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "prompt=None: must be given: the model was trained on captions; give a prompt$"),
+        ({}, "^prompt: must be given: the model was trained on captions; give a prompt$"),
         ({"video": _clip(5)}, 'give a prompt that says what the video shows, or "" to go on from the video alone$'),
         ({"image": _clip(1)[0]}, 'give a prompt that says what the image shows, or "" to go on from the image alone$'),
         ({"prompt": "a", "label": 1}, "the model was trained on captions"),

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from videoar.cluster.cli.arguments import RecipeName, for_pretraining, parse_with_recipe
 from videoar.cluster.cli.commands.data.urls import Output, output_url
 from videoar.cluster.cli.output import say, warn
-
-if TYPE_CHECKING:
-    from videoar.data_pipeline.planning.all_datasets import PlanProgress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +34,12 @@ def plan(words: Sequence[str], prog: str) -> int:
     recipe = for_pretraining(named)
     from videoar.cluster.cli.plan_summary import facts, tables, text_warning, tokenizer_warning
     from videoar.cluster.ground.progress import ProgressLine
-    from videoar.data_pipeline.planning.all_datasets import plan_all
+    from videoar.data_pipeline.planning.all_datasets import plan_all, shown_on
 
     output = output_url(recipe, options.output)
     warn(tokenizer_warning(recipe.data))
     with ProgressLine("plan") as line:
-        planned = plan_all(recipe.data, output, progress=lambda now: line(now.num_done, now.num_inputs, _figures(now)))
+        planned = plan_all(recipe.data, output, progress=shown_on(line))
     if options.json:
         for item in planned:
             say(json.dumps(facts(item)))
@@ -51,10 +47,3 @@ def plan(words: Sequence[str], prog: str) -> int:
     else:
         say(tables(planned))
     return 0
-
-
-def _figures(now: PlanProgress) -> dict[str, object]:
-    eta_s = None if now.eta_s is None else round(now.eta_s)
-    rates = {"inputs_per_s": round(now.inputs_per_s, 2), "eta_s": eta_s}
-    known = {"already_examined": now.num_recalled} if now.num_recalled else {}
-    return {"dataset": now.dataset, "clips": now.num_clips, **known, **rates}

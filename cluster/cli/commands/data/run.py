@@ -60,6 +60,7 @@ def run(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.library_log import libraries_logged, process_log
     from videoar.cluster.ground.preemption import Preemption
     from videoar.cluster.ground.progress import ProgressLine
+    from videoar.data_pipeline.planning.all_datasets import shown_on
     from videoar.data_pipeline.preparing.part import Part
     from videoar.data_pipeline.preparing.prepare import prepare
 
@@ -74,8 +75,8 @@ def run(words: Sequence[str], prog: str) -> int:
     with ProgressLine("data") as line:
 
         def on_progress(now: DataProgress) -> None:
-            last.update(_figures(now))
-            line(now.num_done, now.num_clips, _figures(now))
+            last.update(now.figures)
+            line(now.num_done, now.num_clips, now.figures)
 
         # Ray prints messages about dead workers to stdout. After a signal, committed shards are kept.
         with redirect_stdout(sys.stderr), Preemption(_STOP_WITHIN_S), libraries_logged(log):
@@ -85,6 +86,7 @@ def run(words: Sequence[str], prog: str) -> int:
                 address=options.address,
                 retry_failed=options.retry_failed,
                 part=part,
+                planning=shown_on(line),
                 progress=on_progress,
             )
     if options.json:
@@ -104,14 +106,3 @@ def _examine(output: str) -> None:
     folder = Path() if "://" in output else Path(output)
     url = output if "://" in output else ""
     examine_job(Asked(url=url, folder=folder, groups=frozenset({"machine", "data"})), World())
-
-
-def _figures(now: DataProgress) -> dict[str, object]:
-    """What this run has done so far, the most important figures first."""
-    return {
-        "clips_per_s": round(now.clips_per_s, 2),
-        "shards": f"{now.num_units_done}/{now.num_units}",
-        "failed": now.failed,
-        "size_bytes": now.size_bytes,
-        "eta_s": None if now.eta_s is None else round(now.eta_s),
-    }

@@ -95,7 +95,7 @@ WORLD = ("small-world", "--command", "evaluate world", "--batch", "32", "--keep"
         ((*FVD, "--array", "8"), "array=8: shares the features that a folder keeps; add --features FOLDER"),
         ((*FVD, "--part", "1/2"), "part=1/2: has no effect without --features"),
         ((*FVD, "--size", "33x33"), "size=33x33: is not in the table of scale schedules"),
-        ((*FVD, "--protocol", "omni17"), "split=None: is not fixed by protocol omni17"),
+        ((*FVD, "--protocol", "omni17"), "split: is not fixed by protocol omni17"),
         ((*FVD,), "generated=x: is not there"),
         (
             ("small-world", "x", "--command", "evaluate drift", "--array", "2"),

@@ -51,7 +51,7 @@ def test_the_signature_has_all_that_moves_a_number() -> None:
 @pytest.mark.parametrize(
     ("name", "split", "message"),
     [
-        ("omni17", None, "split=None: is not fixed by protocol omni17"),
+        ("omni17", None, "split: is not fixed by protocol omni17"),
         ("tats", "test", "split=test: is not the real set of protocol tats"),
         ("custom", "test", "protocol=custom: has no fixed values"),
         ("styleganv", "a|b", "split=a|b: does not fit into a signature"),

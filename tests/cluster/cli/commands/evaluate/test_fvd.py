@@ -178,7 +178,7 @@ def test_a_published_protocol_is_measured_as_published(
             "real=0: is fewer than the 2048 of protocol tats, and a repeated video is no new sample",
         ),
         (("--protocol", "tats", "--split", "test01"), "split=test01: is not the real set of protocol tats"),
-        (("--protocol", "omni17"), "split=None: is not fixed by protocol omni17"),
+        (("--protocol", "omni17"), "split: is not fixed by protocol omni17"),
         (("--protocol", "magvit", "--fps", "8"), "fps=8.0: is fixed by protocol magvit"),
         (("--protocol", "paper"), "protocol=paper: is not accepted; use one of: custom, magvit"),
     ],
