@@ -13,10 +13,15 @@ from typing import Any
 
 from videoar.cluster.ground.credentials import redact
 from videoar.cluster.ground.errors import InputErrors
+from videoar.cluster.ground.finding import Finding, State, as_json, as_text
 from videoar.cluster.ground.log_level import shows_progress
-from videoar.cluster.ground.process import World, is_launched
+from videoar.cluster.ground.process import World, is_launched, variable
 
 HELP = ("-h", "--help")
+_NAME = 36
+"""Number of the colour of a figure's name on a terminal: cyan."""
+_STATES: Mapping[State, int] = {"ok": 32, "warn": 33, "fail": 31, "skip": 90}
+"""Of the state of a finding: green, yellow, red and grey."""
 
 
 def open_closed_streams() -> None:
@@ -59,7 +64,20 @@ def say_facts(facts: Mapping[str, Any], *, asked_json: bool = False) -> None:
         return
     rows = list(_rows(facts))
     width = max((len(name) for name, _ in rows), default=0)
-    say("".join(f"{name:<{width}}  {value}\n" for name, value in rows))
+    say("".join(f"{_coloured(f'{name:<{width}}', _NAME)}  {value}\n" for name, value in rows))
+
+
+def say_finding(finding: Finding, *, asked_json: bool) -> None:
+    """Write a finding to stdout, at once: a line of words, its state in colour on a terminal, or JSON if asked for."""
+    text, state = as_text(finding), finding.state
+    say(as_json(finding) if asked_json else text.replace(state, _coloured(state, _STATES[state]), 1))
+    sys.stdout.flush()
+
+
+def _coloured(text: str, number: int) -> str:
+    """A text in a colour if stdout is a terminal that has colours and a person who wants them (NO_COLOR)."""
+    wanted = sys.stdout.isatty() and variable("NO_COLOR") is None and variable("TERM") not in (None, "dumb")
+    return f"\x1b[{number}m{text}\x1b[0m" if wanted else text
 
 
 def _rows(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -11,8 +11,8 @@ from typing import Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RunFolder, parse
-from videoar.cluster.cli.output import say
-from videoar.cluster.ground.finding import Finding, as_json, as_text
+from videoar.cluster.cli.output import say, say_finding
+from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.progress import ProgressLine
 
 
@@ -45,7 +45,7 @@ def diagnose(words: Sequence[str], prog: str) -> int:
         on_check = line.naming("check")
         for finding in look(options.run, everything=options.deep, weights=options.weights, on_check=on_check):
             with line.aside():
-                say(as_json(finding) if options.json else as_text(finding))
+                say_finding(finding, asked_json=options.json)
             found.append(finding)
     if not options.json:
         say(_summary(found))

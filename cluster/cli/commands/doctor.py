@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse
-from videoar.cluster.cli.output import say
-from videoar.cluster.ground.finding import Finding, as_json, as_text
+from videoar.cluster.cli.output import say_finding
+from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.limits import Limits
 
 if TYPE_CHECKING:
@@ -79,5 +79,4 @@ def _show(finding: Finding, json: bool) -> None:
     if sys.stderr.isatty():
         sys.stderr.write("\r\x1b[K")
         sys.stderr.flush()
-    say(as_json(finding) if json else as_text(finding))
-    sys.stdout.flush()
+    say_finding(finding, asked_json=json)

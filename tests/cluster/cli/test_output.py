@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from videoar.cluster.cli.output import complain, say, say_facts, told_command
+from videoar.cluster.cli.output import complain, say, say_facts, say_finding, told_command
+from videoar.cluster.ground.finding import Finding
 
 
 def test_results_and_errors_are_apart(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,10 +51,34 @@ def test_figures_are_rows_on_a_terminal_and_json_elsewhere(
     say_facts(FACTS)
     assert json.loads(capsys.readouterr().out) == FACTS
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
     say_facts(FACTS)
     assert capsys.readouterr().out == SHOWN
+    monkeypatch.setenv("TERM", "xterm")
+    say_facts(FACTS)
+    assert capsys.readouterr().out.startswith("\x1b[36m")
     say_facts(FACTS, asked_json=True)
     assert json.loads(capsys.readouterr().out) == FACTS
+
+
+def test_the_state_of_a_finding_has_a_colour_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one failure among forty lines is what is looked for; a file and a person without colours get none."""
+    found = Finding(name="disk", state="fail", found="no room; fail", remedy="make room")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    plain = "fail  disk            no room; fail; make room\n"
+    say_finding(found, asked_json=False)
+    assert capsys.readouterr().out == plain
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    say_finding(found, asked_json=False)
+    assert capsys.readouterr().out == plain.replace("fail", "\x1b[31mfail\x1b[0m", 1)
+    say_finding(found, asked_json=True)
+    assert json.loads(capsys.readouterr().out)["state"] == "fail"
+    monkeypatch.setenv("NO_COLOR", "1")
+    say_finding(found, asked_json=False)
+    assert capsys.readouterr().out == plain
 
 
 def test_a_name_that_is_not_utf8_is_written_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
