@@ -73,7 +73,7 @@ class Absent:
 
     def finding(self) -> Finding:
         """A remark with what to install, and for what."""
-        return warned(self.distribution, "not installed", f"only {self.use} needs it: {install(self.extra)}")
+        return warned(self.distribution, "not installed", f"only {self.use} needs it; {install(self.extra)}")
 
     def end(self) -> None:
         """Nothing runs."""
