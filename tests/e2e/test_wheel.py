@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ..data_pipeline.videos import scene, write_frames
 from ..exported import export_folder
 from ..pretrain.blocked import hiding
 
@@ -60,6 +61,23 @@ NEEDS = {
 """The extra that each command asks for first, where there is none."""
 
 
+FOLDER = "--data.datasets.all.source.kind folder --data.datasets.all.source.path clips"
+WHOLE = {
+    "data": (
+        f"data plan debug --output plans {FOLDER} --data.datasets.all.shots.detector adaptive",
+        "data stats plans",
+    ),
+    "train": (
+        "train debug --run run --data.online true --stages.all.steps 1",
+        "diagnose run",
+        "report run",
+        "export run weights",
+        "train debug --run tuned --data.online true --stages.all.steps 1 --init weights",
+    ),
+}
+"""What an extra is for, as far as it needs no other."""
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that pip has installed the wheel into, from a copy: a build leaves files next to the source."""
@@ -71,27 +89,34 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def beyond_the_core(installed: Path) -> set[str]:
-    """Every importable name of this environment that the core requirements do not bring, directly or indirectly."""
+def beyond(installed: Path, extra: str) -> set[str]:
+    """Every importable name of this environment that neither the core requirements nor one extra brings, directly or
+    indirectly."""
     (own,) = installed.glob("videoar-*.dist-info")
-    core: set[str] = set()
-    waiting = list(importlib.metadata.Distribution.at(own).requires or ())
+    brought: set[tuple[str, str]] = set()
+    waiting = [
+        (word, wanted) for wanted in {"", extra} for word in importlib.metadata.Distribution.at(own).requires or ()
+    ]
     while waiting:
-        requirement = Requirement(waiting.pop())
-        name = canonicalize_name(requirement.name)
-        if name in core or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        word, wanted = waiting.pop()
+        requirement = Requirement(word)
+        if requirement.marker and not requirement.marker.evaluate({"extra": wanted}):
             continue
-        core.add(name)
-        waiting += importlib.metadata.requires(name) or []
-    known = importlib.metadata.packages_distributions()
-    return {name for name, dists in known.items() if not {canonicalize_name(dist) for dist in dists} & core} - {
+        name = canonicalize_name(requirement.name)
+        for part in {"", *requirement.extras}:
+            if (name, part) not in brought:
+                brought.add((name, part))
+                waiting += [(needed, part) for needed in importlib.metadata.requires(name) or ()]
+    names, known = {name for name, _ in brought}, importlib.metadata.packages_distributions()
+    return {name for name, dists in known.items() if not {canonicalize_name(dist) for dist in dists} & names} - {
         "videoar"
     }
 
 
-def run(installed: Path, folder: Path, *commands: str) -> list[tuple[int, str, str]]:
-    """Exit code, stdout and stderr of commands in a process that finds the wheel and the core requirements only."""
-    program = hiding(beyond_the_core(installed)) + COMMANDS
+def run(installed: Path, folder: Path, *commands: str, extra: str = "") -> list[tuple[int, str, str]]:
+    """Exit code, stdout and stderr of commands in a process that finds the wheel and the requirements of the core, and
+    those of one extra."""
+    program = hiding(beyond(installed, extra)) + COMMANDS
     words = json.dumps([command.split() for command in commands])
     environment = {"PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -120,6 +145,14 @@ def test_the_core_generates_and_a_missing_extra_is_named(installed: Path, tmp_pa
     for (command, extra), (code, _, err) in zip(NEEDS.items(), results[len(core) :], strict=True):
         assert (code, err.count("\n")) == (2, 1), f"{command}: {err}"
         assert f"pip install 'videoar[{extra}]'" in err, f"{command}: {err}"
+
+
+@pytest.mark.parametrize("extra", WHOLE)
+def test_an_extra_is_whole_by_itself(installed: Path, extra: str, tmp_path: Path) -> None:
+    """Who has typed the pip command of one line must not meet a second line with another."""
+    write_frames(tmp_path / "clips/x.mp4", scene(0, 60))
+    for command, (code, _, err) in zip(WHOLE[extra], run(installed, tmp_path, *WHOLE[extra], extra=extra), strict=True):
+        assert code == 0, f"{command}: {err}"
 
 
 def test_what_else_is_in_the_wheel(installed: Path, tmp_path: Path) -> None:
