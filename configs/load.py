@@ -103,7 +103,7 @@ def load_recipe(path: Path) -> AnyRecipe:
     """The recipe in a file, saved or written by hand; for a folder, in its config.yaml."""
     file = path / "config.yaml" if path.is_dir() else path
     if not file.is_file():
-        raise InputError("RECIPE", path, "is not a file", "give a name in configs/ or the path of a saved config.yaml")
+        raise InputError("RECIPE", path, "is not a file", "give a name in configs/ or the path of a .yaml or .py file")
     if file.stat().st_size > MAX_BYTES:
         raise InputError("RECIPE", path, f"is longer than {MAX_BYTES} bytes", "give a recipe")
     try:

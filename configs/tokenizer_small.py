@@ -8,7 +8,7 @@ adapts, and it learns slowly: at this learning rate a fixed weight let it overpo
 Should reach: nothing is published of this size.
 Needs: a folder of videos and pictures:
 
-    videoar tokenizer train tokenizer_small --clips.0.source.path DIR
+    videoar tokenizer train tokenizer_small --clips.all.source.path DIR
     videoar tokenizer evaluate runs/tokenizer_small/tokenizer DIR --start-fraction 0.9
 
 It trains on the first 90 % of each file, and the second line measures the rest, in films of 22 s or more.

@@ -12,7 +12,7 @@ Needs: the folder of UCF-101 with its split files, and the public weights, impor
 (torchvision's VGG16 and LPIPS's linear heads), without which a simpler perceptual term takes their place:
 
     videoar tokenizer import infinity_vae_d32.pth weights/infinity_d48 --latent-dim 48
-    videoar tokenizer train tokenizer_ucf101 --clips.0.source.path DIR --processes 8 \\
+    videoar tokenizer train tokenizer_ucf101 --clips.all.source.path DIR --processes 8 \\
         --train.loss.perceptual-weights vgg16.pth lpips_vgg.pth
 
 Cost:

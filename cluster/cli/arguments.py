@@ -42,7 +42,7 @@ MAY_BE_EMPTY = ("prompt",)
 # What tyro reports about a value, inside a box; the groups become the parts of an InputError.
 _PATTERNS = (
     re.compile(r"invalid choice '(?P<value>[^']*)' for argument '(?P<field>[^']*)'\. Expected one of (?P<words>.*)"),
-    re.compile(r"Missing value for argument '(?P<field>[^']*)'\. (?P<remedy>Expected .*)"),
+    re.compile(r"Missing value for argument '(?P<field>[^']*)'\. Expected (?P<count>[^.]*)"),
     re.compile(r"Error parsing (?P<field>[^\s:]+): (?P<problem>.*)"),
 )
 
@@ -65,7 +65,7 @@ def parse(command: type[Command], words: Sequence[str], prog: str) -> Command:
     known = own_flags(command)
     for flag in flags:
         if flag.replace("-", "_") not in known and f"--{flag}" not in HELP:
-            raise unknown_flag(flag, flags[flag], known)
+            raise unknown_flag(flag, flags[flag], known, "an option")
     _refuse_empty(command, positional, flags)
     # tyro's usage line would lack the positional arguments that are given beside --help.
     asked = ["--help"] if any(word in HELP for word in words) else words
@@ -223,12 +223,16 @@ def _one_line(box: str, words: Sequence[str], flags: Flags, prog: str) -> InputE
         if match := pattern.search(text):
             part: dict[str, Any] = match.groupdict()
             name = part["field"].removeprefix("--")
-            value = part.get("value") or " ".join(flags.get(name, flags.get(name.replace("_", "-"), []))) or "''"
-            remedy = _one_of(part.get("words")) or part.get("remedy") or remedy
+            given = flags.get(name, flags.get(name.replace("_", "-"), []))
+            if "count" in part:
+                needs = "a value" if part["count"].startswith("1 ") else part["count"]
+                return InputError(name, short(" ".join(given)) if given else None, f"needs {needs}", remedy)
+            value = part.get("value") or " ".join(given) or "''"
+            remedy = _one_of(part.get("words")) or remedy
             return InputError(name, short(value), _plainly(part.get("problem")), remedy)
     if missing := _MISSING.match(text):
         names = missing["option"] or missing["name"]
-        return InputError(names, "''", "is missing", f"{_choices(missing['choices'])}{remedy}")
+        return InputError(names, None, "is missing", f"{_choices(missing['choices'])}{remedy}")
     return InputError("arguments", " ".join(words) or "''", text or "are not accepted", remedy)
 
 

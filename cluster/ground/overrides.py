@@ -73,15 +73,16 @@ def with_names(value: Value, path: str) -> str:
     return ".".join(parts)
 
 
-def unknown_flag(flag: str, words: Sequence[str], known: Iterable[str]) -> InputError:
-    """The error for a flag that is not a field, with the nearest field as remedy."""
+def unknown_flag(flag: str, words: Sequence[str], known: Iterable[str], kind: str = "a field") -> InputError:
+    """The error for a flag that is not a field, with the nearest field as remedy; `kind` is what could be given."""
     names = [name.replace("_", "-") for name in known]
     wanted = flag.replace("_", "-")
     below = [name for name in names if name.startswith(f"{wanted}.")]
     ending = [name for name in names if name.endswith(f".{wanted}")]
     close = below or difflib.get_close_matches(wanted, names, n=1) or ending
     remedy = f"did you mean --{close[0]}?" if close else "see --help"
-    return InputError(f"--{flag}", " ".join(words) or "''", "is not a field", remedy)
+    given = (" ".join(words) or "''") if words else None
+    return InputError(f"--{flag}", given, f"is not {kind}", remedy)
 
 
 def differences(value: object, other: object) -> dict[str, tuple[Any, Any]]:

@@ -77,7 +77,7 @@ def diagnose(
 
 def _name(check: Check) -> str:
     """What a check is about, in words."""
-    name: str = (check.func if isinstance(check, partial) else check).__name__  # type: ignore[attr-defined]
+    name: str = (check.func if isinstance(check, partial) else check).__name__
     return name.replace("_", " ")
 
 

@@ -41,7 +41,7 @@ NEEDS = {
     "init .": "train",
     "plan debug": "train",
     "evaluate world weights": "train",
-    "tokenizer train tokenizer_small --clips.0.source.path .": "train",
+    "tokenizer train tokenizer_small --clips.all.source.path .": "train",
     "tokenizer evaluate demo .": "train",
     "selfcheck": "train",
     "demo": "train",

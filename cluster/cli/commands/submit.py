@@ -106,7 +106,7 @@ def submit(words: Sequence[str], prog: str) -> int:
     own, rest = split_own(Submit, words)
     options = parse(Submit, [*own, *(["--help"] if any(word in HELP for word in words) else [])], prog)
     if not options.given:
-        raise InputError("RECIPE", "''", "is missing", f"see {prog} --help")
+        raise InputError("RECIPE", None, "is missing", f"see {prog} --help")
     asked = Asked(gpus=options.gpus, nodes=options.nodes, array=options.array)
     checked = check_words(options.command, options.given, flag_words(rest), asked)
     job, engine = _job(options, checked), find_engine(options.to)

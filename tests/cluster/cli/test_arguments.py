@@ -36,8 +36,8 @@ def test_hyphens_and_underscores_are_the_same() -> None:
     ("words", "message"),
     [
         (["x", "--num-clips", "many"], "num-clips=many: is not a whole number; see videoar test --help"),
-        (["x", "--num-clip", "5"], "--num-clip=5: is not a field; did you mean --num-clips?"),
-        ([], "RUN='': is missing; see videoar test --help"),
+        (["x", "--num-clip", "5"], "--num-clip=5: is not an option; did you mean --num-clips?"),
+        ([], "RUN: is missing; see videoar test --help"),
         (["x", "y"], "arguments=x y: Unrecognized options: y"),
     ],
 )

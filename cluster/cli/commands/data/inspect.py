@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.data.urls import Prepared
 from videoar.cluster.cli.output import say_facts, warn
 from videoar.cluster.ground.errors import InputError
@@ -61,7 +61,8 @@ def inspect(words: Sequence[str], prog: str) -> int:
     from videoar.data_pipeline.preparing.inspect import check_tokenizer, header_of, origins
     from videoar.data_pipeline.shards.manifest import open_manifest
 
-    manifest = open_manifest(options.url)
+    with typed_as(url="URL"):
+        manifest = open_manifest(options.url)
     entries = _inspected(manifest, options)
     _check_out(options, entries[: options.clips])
     tokenizer = _tokenizer(options)

@@ -81,7 +81,7 @@ def _next(out: Path, config: TokenizerConfig) -> str:
     for name, value in wanted.items():
         given = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
         words.append(f"--tokenizer.{name.replace('_', '-')} {given}")
-    return f"to train it: videoar tokenizer train tokenizer_ucf101 --clips.0.source.path DIR {' '.join(words)}"
+    return f"to train it: videoar tokenizer train tokenizer_ucf101 --clips.all.source.path DIR {' '.join(words)}"
 
 
 def _lines(file: Path, found: Imported) -> Iterator[str]:

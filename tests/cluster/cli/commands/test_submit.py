@@ -71,11 +71,8 @@ WORLD = ("small-world", "--command", "evaluate world", "--batch", "32", "--keep"
             ("small-world", "--command", "evaluate"),
             "command=evaluate: cannot be submitted; use one of: train, data plan",
         ),
-        (
-            ("small-world", "--command", "evaluate class-samples"),
-            "OUT='': is missing; see videoar evaluate class-samples",
-        ),
-        ((*SAMPLES, "--temprature", "1"), "--temprature=1: is not a field; did you mean --temperature?"),
+        (("small-world", "--command", "evaluate class-samples"), "OUT: is missing; see videoar evaluate class-samples"),
+        ((*SAMPLES, "--temprature", "1"), "--temprature=1: is not an option; did you mean --temperature?"),
         ((*SAMPLES, "--per-class", "0"), "per_class=0: is below 1"),
         ((*SAMPLES, "--part", "3/2"), "part='3/2': is not a part"),
         ((*SAMPLES, "--part", "1/2", "--array", "2"), "array=2: gives each of its jobs its own --part"),

@@ -12,7 +12,7 @@ from videoar.cluster.entry import main
     [
         (("--clips", "0"), "clips=0: is below 1; use 1 or more"),
         (("3", "--sample", "a"), "sample=a: is given with the shard 3; give one of the two"),
-        ((), "holds no finished dataset"),
+        ((), "URL="),
     ],
 )
 def test_wrong_input_is_one_line(
