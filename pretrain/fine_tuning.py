@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from videoar.cluster.ground.overrides import as_option, differences, plain_word
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.pretrain.checkpoint.fragment import Fragment, Place
 from videoar.pretrain.checkpoint.saver import write_checkpoint
-from videoar.pretrain.config import Recipe
+from videoar.pretrain.config import ModelConfig, Recipe
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.model.pretrained import ExportConfig, find_export, load_weights, read_config
@@ -71,7 +71,7 @@ def find_weights(weights: Path, recipe: Recipe, folder: Path, *, other_tokenizer
     _check_model(config, recipe, weights, other_tokenizer)
     if not recipe.data.url:
         _check_tokenizer(weights, config, open_tokenizer(recipe.tokenizer).hash, other_tokenizer)
-    theirs, ours = _shapes(replace(recipe, model=config.model)), _shapes(recipe)
+    theirs, ours = _shapes(config.model), _shapes(recipe.model)
     same_text = all(getattr(config.model.text, name) == getattr(recipe.model.text, name) for name in ("kind", "words"))
     loaded = [name for name in ours if ours[name] == theirs.get(name) and (same_text or not name.startswith("text."))]
     if other_tokenizer:
@@ -115,7 +115,7 @@ def begin_with(start: ExportedStart, recipe: Recipe, folder: Path, datasets: dic
     facts: dict[str, Any] = {"of": origin.run, "of_step": origin.step, "average": origin.ema}
     record_event(folder, "begun_from", origin=str(start.weights), **taken, **facts)
     write_checkpoint(root, list(_shares(start, recipe)), meta(recipe, 0, datasets, progress))
-    count = sum(math.prod(shape) for name, shape in _shapes(recipe).items() if name not in start.new)
+    count = sum(math.prod(shape) for name, shape in _shapes(recipe.model).items() if name not in start.new)
     log.info(
         "init: %d tensors (%s parameters) are loaded from %s: the %s of run %s, step %d",
         *(len(start.loaded), f"{count:,}", start.weights, kind, origin.run or "unknown", origin.step),
@@ -135,7 +135,7 @@ def _shares(start: ExportedStart, recipe: Recipe) -> Iterator[list[Fragment]]:
     weights = load_weights(start.weights, expected)
     group: list[Fragment] = []
     size = 0
-    for name, shape in _shapes(recipe).items():
+    for name, shape in _shapes(recipe.model).items():
         value = initial_weight(name, shape, recipe.model, recipe.seed) if name in start.new else weights.pop(name)
         group.append(_fragment(name, value.float(), average=recipe.optimizer.ema_decay > 0))
         size += 4 * value.numel()
@@ -153,9 +153,9 @@ def _fragment(name: str, value: Tensor, *, average: bool) -> Fragment:
     return Fragment(Place(name, tuple(value.shape), None, 0, flat.numel()), states)
 
 
-def _shapes(recipe: Recipe) -> dict[str, tuple[int, ...]]:
+def _shapes(model: ModelConfig) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        return {name: tuple(value.shape) for name, value in VideoAR(recipe.model).named_parameters()}
+        return {name: tuple(value.shape) for name, value in VideoAR(model).named_parameters()}
 
 
 def _check_tokenizer(weights: Path, config: ExportConfig, found: str, other_tokenizer: bool) -> None:
