@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from videoar.cluster.ground.overrides import as_option, differences, plain_word
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.pretrain.checkpoint.fragment import Fragment, Place
 from videoar.pretrain.checkpoint.saver import write_checkpoint
-from videoar.pretrain.config import Recipe
+from videoar.pretrain.config import ModelConfig, Recipe
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.model.pretrained import ExportConfig, find_export, load_weights, read_config
@@ -34,6 +34,8 @@ _MAY_DIFFER = tuple(
     f"text.{name}" for name in ("kind", "max_tokens", "words", "num_classes", "width", "path", "encoder_hash")
 )
 """Fields of the model that a fine-tuned one may have of its own: what it reads of a sample's description."""
+_BIT_LAYERS = ("input.weight", "head.out.weight")
+"""The parameters that read and predict bits: they know one tokenizer."""
 _GROUP_BYTES = 1 << 30
 """About this many bytes of weights are written at a time."""
 
@@ -53,32 +55,39 @@ class ExportedStart:
     draws them."""
     unused: tuple[str, ...]
     """Parameters of the export that the run does not begin with: those of another text side or shape."""
+    other_tokenizer: bool
+    """Whether the data has bits of another tokenizer: the layers that read and predict them are new."""
 
 
-def find_weights(weights: Path, recipe: Recipe, folder: Path) -> ExportedStart | None:
+def find_weights(weights: Path, recipe: Recipe, folder: Path, *, other_tokenizer: bool = False) -> ExportedStart | None:
     """The export that a new run begins with; None if the run has begun with it already.
 
-    InputError if it is another model than the recipe's, or of another tokenizer.
+    InputError if it is another model than the recipe's, or of another tokenizer without `other_tokenizer`.
     """
     weights = find_export(weights).resolve()
     if not check_beginning(folder, recipe, str(weights), "init"):
         return None
     config = read_config(weights)
-    _check_model(config, recipe, weights)
+    _check_model(config, recipe, weights, other_tokenizer)
     if not recipe.data.url:
-        _check_tokenizer(weights, config, open_tokenizer(recipe.tokenizer).hash)
-    theirs, ours = _shapes(replace(recipe, model=config.model)), _shapes(recipe)
+        _check_tokenizer(weights, config, open_tokenizer(recipe.tokenizer).hash, other_tokenizer)
+    theirs, ours = _shapes(config.model), _shapes(recipe.model)
     same_text = all(getattr(config.model.text, name) == getattr(recipe.model.text, name) for name in ("kind", "words"))
     loaded = [name for name in ours if ours[name] == theirs.get(name) and (same_text or not name.startswith("text."))]
+    if other_tokenizer:
+        loaded = [name for name in loaded if name not in _BIT_LAYERS]
     new = {name: shape for name, shape in ours.items() if name not in set(loaded)}
     unused = tuple(name for name in theirs if name not in set(loaded))
-    return ExportedStart(weights=weights, config=config, loaded=tuple(loaded), new=new, unused=unused)
+    return ExportedStart(
+        weights=weights, config=config, loaded=tuple(loaded), new=new, unused=unused, other_tokenizer=other_tokenizer
+    )
 
 
-def _check_model(config: ExportConfig, recipe: Recipe, weights: Path) -> None:
+def _check_model(config: ExportConfig, recipe: Recipe, weights: Path, other_tokenizer: bool) -> None:
     """InputError that names every field in which the recipe's model is another one than that of the weights."""
+    may_differ = (*_MAY_DIFFER, "latent_dim") if other_tokenizer else _MAY_DIFFER
     found = differences(config.model, recipe.model)
-    changed = {f"model.{path}": values for path, values in found.items() if path not in _MAY_DIFFER}
+    changed = {f"model.{path}": values for path, values in found.items() if path not in may_differ}
     if not changed:
         return
     (field, (theirs, ours)), *others = changed.items()
@@ -89,7 +98,7 @@ def _check_model(config: ExportConfig, recipe: Recipe, weights: Path) -> None:
 
 def check_data(start: ExportedStart, recipe: Recipe, datasets: dict[str, Manifest]) -> None:
     """InputError for data of another tokenizer, or captions of another encoder, than those of the weights."""
-    _check_tokenizer(start.weights, start.config, next(iter(datasets.values())).tokenizer_hash)
+    _check_tokenizer(start.weights, start.config, next(iter(datasets.values())).tokenizer_hash, start.other_tokenizer)
     theirs, ours = start.config.model.text, recipe.model.text
     if theirs.kind == ours.kind == "t5" and theirs.encoder_hash != ours.encoder_hash:
         problem = f"is not the {theirs.encoder_hash} of {start.weights}"
@@ -106,7 +115,7 @@ def begin_with(start: ExportedStart, recipe: Recipe, folder: Path, datasets: dic
     facts: dict[str, Any] = {"of": origin.run, "of_step": origin.step, "average": origin.ema}
     record_event(folder, "begun_from", origin=str(start.weights), **taken, **facts)
     write_checkpoint(root, list(_shares(start, recipe)), meta(recipe, 0, datasets, progress))
-    count = sum(math.prod(shape) for name, shape in _shapes(recipe).items() if name not in start.new)
+    count = sum(math.prod(shape) for name, shape in _shapes(recipe.model).items() if name not in start.new)
     log.info(
         "init: %d tensors (%s parameters) are loaded from %s: the %s of run %s, step %d",
         *(len(start.loaded), f"{count:,}", start.weights, kind, origin.run or "unknown", origin.step),
@@ -126,7 +135,7 @@ def _shares(start: ExportedStart, recipe: Recipe) -> Iterator[list[Fragment]]:
     weights = load_weights(start.weights, expected)
     group: list[Fragment] = []
     size = 0
-    for name, shape in _shapes(recipe).items():
+    for name, shape in _shapes(recipe.model).items():
         value = initial_weight(name, shape, recipe.model, recipe.seed) if name in start.new else weights.pop(name)
         group.append(_fragment(name, value.float(), average=recipe.optimizer.ema_decay > 0))
         size += 4 * value.numel()
@@ -144,14 +153,16 @@ def _fragment(name: str, value: Tensor, *, average: bool) -> Fragment:
     return Fragment(Place(name, tuple(value.shape), None, 0, flat.numel()), states)
 
 
-def _shapes(recipe: Recipe) -> dict[str, tuple[int, ...]]:
+def _shapes(model: ModelConfig) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        return {name: tuple(value.shape) for name, value in VideoAR(recipe.model).named_parameters()}
+        return {name: tuple(value.shape) for name, value in VideoAR(model).named_parameters()}
 
 
-def _check_tokenizer(weights: Path, config: ExportConfig, found: str) -> None:
-    """InputError if the data has bits of another tokenizer: they would be noise to these weights."""
-    if found != config.tokenizer_hash:
+def _check_tokenizer(weights: Path, config: ExportConfig, found: str, other_tokenizer: bool) -> None:
+    """InputError if the data has bits of another tokenizer and nobody said so: they would be noise to these weights."""
+    if other_tokenizer and found == config.tokenizer_hash:
+        raise InputError("other_tokenizer", True, f"is not so: the data has bits of {weights} itself", "leave it out")
+    if not other_tokenizer and found != config.tokenizer_hash:
         problem = f"reads bits of tokenizer {config.tokenizer_hash or 'none'}, and the data has those of {found}"
-        remedy = f"prepare the data with its tokenizer: --data.tokenizer.path {weights / 'tokenizer'}"
-        raise InputError("init", weights, problem, remedy)
+        own = f"prepare the data with its tokenizer: --data.tokenizer.path {weights / 'tokenizer'}"
+        raise InputError("init", weights, problem, f"{own}; to learn these bits anew: --other-tokenizer")

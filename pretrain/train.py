@@ -49,18 +49,22 @@ def train(
     change: bool = False,
     origin: str = "",
     init: Path | None = None,
+    other_tokenizer: bool = False,
 ) -> None:
     """Train a recipe into a run directory, from its newest whole checkpoint on; raises Preempted after a signal.
 
     With `change` the run continues under a recipe that differs where it may. A new run begins from a step of another
-    with `origin` (RUN@STEP), or with the weights of an export with `init`.
+    with `origin` (RUN@STEP), or with the weights of an export with `init`; with
+    `other_tokenizer` these are to learn the bits of another tokenizer than their own.
 
     Under torchrun every process calls this; the number of processes changes only the order of sums.
     """
     world, recipe = world or World.here(), anchored(recipe)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    source = check_start(recipe, folder, change=change, origin=origin, init=init) if world.is_first else None
+    source = None
+    if world.is_first:
+        source = check_start(recipe, folder, change=change, origin=origin, init=init, other_tokenizer=other_tokenizer)
     with (
         Preemption(grace_s(recipe.faults.stop_within_s), lambda: mark_preempted(folder)) as preemption,
         sole_writer(folder) if world.is_first else contextlib.nullcontext(),
@@ -121,7 +125,13 @@ def _loop(
 
 
 def check_start(
-    recipe: Recipe, folder: Path, *, change: bool = False, origin: str = "", init: Path | None = None
+    recipe: Recipe,
+    folder: Path,
+    *,
+    change: bool = False,
+    origin: str = "",
+    init: Path | None = None,
+    other_tokenizer: bool = False,
 ) -> Source | ExportedStart | None:
     """All checks of a run directory, before the first write; the checkpoint or export to start from, if any."""
     if change and origin:
@@ -129,12 +139,17 @@ def check_start(
     if init is not None and (change or origin):
         other = "change" if change else "from"
         raise InputError("init", init, f"is given with --{other}: it begins a new run", "give one of them")
+    if other_tokenizer and init is None:
+        raise InputError("other_tokenizer", True, "is given without --init, whose weights it speaks of", "leave it out")
     check_tensorboard(recipe.log)
     check_run(folder, recipe, change=change)
     if origin:
         return find_origin(origin, recipe, folder)
     if init is not None:
-        weights, _ = raise_all(partial(find_weights, init, recipe, folder), partial(check_paths, recipe, folder))
+        weights, _ = raise_all(
+            partial(find_weights, init, recipe, folder, other_tokenizer=other_tokenizer),
+            partial(check_paths, recipe, folder),
+        )
         return weights
     return find_change(recipe, folder) if change else None
 

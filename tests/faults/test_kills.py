@@ -25,20 +25,15 @@ pytestmark = pytest.mark.slow
 
 PHASES = (
     "data wait",
-    "step",
     "reduction",
-    "step over",
     "copy off the device",
-    "first file of a save",
     "last file of a save",
     "before the manifest",
-    "after the manifest",
     "before the pointer",
-    "tidying",
     "stage ends",
-    "stage ended",
-    "validation",
 )
+BETWEEN = ("step", "step over", "first file of a save", "after the manifest", "tidying", "stage ended", "validation")
+EVERY_PHASE = [*PHASES, *(pytest.param(phase, marks=pytest.mark.drill) for phase in BETWEEN)]
 NOTICES = tuple(
     f"{name} in {phase}"
     for name, phase in (
@@ -80,6 +75,18 @@ def killed(debug_data: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.fixture(scope="module")
+def killed_between(debug_data: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return trained(short(debug_data), tmp_path_factory.mktemp("killed-between"), BETWEEN)
+
+
+@pytest.fixture
+def runs(phase: str, request: pytest.FixtureRequest) -> dict[str, Path]:
+    """The run that was killed in a phase and resumed, and one that was not, `none`."""
+    found: dict[str, Path] = request.getfixturevalue("killed" if phase in PHASES else "killed_between")
+    return found
+
+
+@pytest.fixture(scope="module")
 def noticed(debug_data: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return trained(short(debug_data), tmp_path_factory.mktemp("noticed"), NOTICES)
 
@@ -109,10 +116,10 @@ def assert_equal(found: Path, expected: Path) -> None:
     assert steps[0] == steps[1]
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_killed_and_gone_on_with(killed: dict[str, Path], phase: str) -> None:
+@pytest.mark.parametrize("phase", EVERY_PHASE)
+def test_killed_and_gone_on_with(runs: dict[str, Path], phase: str) -> None:
     """Digit for digit: loader, moments, average, stage, and the files of a half-written checkpoint."""
-    assert_equal(killed[phase], killed["none"])
+    assert_equal(runs[phase], runs["none"])
 
 
 @pytest.mark.drill
@@ -122,10 +129,10 @@ def test_a_notice_in_any_phase(noticed: dict[str, Path], notice: str) -> None:
     assert_equal(noticed[notice], noticed["none"])
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_nothing_of_a_broken_save_stays(killed: dict[str, Path], phase: str) -> None:
+@pytest.mark.parametrize("phase", EVERY_PHASE)
+def test_nothing_of_a_broken_save_stays(runs: dict[str, Path], phase: str) -> None:
     """Half checkpoints of weeks would fill the disk."""
-    folders = sorted((killed[phase] / "checkpoints").glob("step-*"))
+    folders = sorted((runs[phase] / "checkpoints").glob("step-*"))
     assert len(folders) == 2
     for folder in folders:
         named = json.loads((folder / "manifest.json").read_text())["files"]

@@ -231,17 +231,55 @@ def test_every_wrong_path_is_said_at_once(tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / "run").exists()
 
 
-def test_shards_of_another_tokenizer_are_refused(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
-    """Their bits would be noise to these weights, and the loss of a fine-tuning would begin at chance."""
+@pytest.fixture
+def weights_of_other_bits(weights: Path, tmp_path: Path) -> Path:
+    """The same weights, which name another tokenizer."""
     copy = tmp_path / "weights"
     copy.mkdir()
     for path in weights.glob("*.*"):
         (copy / path.name).write_bytes(path.read_bytes())
     wrong = (copy / "config.json").read_text().replace(read_config(weights).tokenizer_hash, "f" * 16)
     (copy / "config.json").write_text(wrong)
+    return copy
+
+
+def test_shards_of_another_tokenizer_are_refused(weights_of_other_bits: Path, tuned: Recipe, tmp_path: Path) -> None:
+    """Their bits would be noise to these weights, and the loss of a fine-tuning would begin at chance."""
     with pytest.raises(InputError, match=f"init=.*reads bits of tokenizer {'f' * 16}, and the data has those of"):
-        train(tuned, tmp_path / "run", init=copy)
+        train(tuned, tmp_path / "run", init=weights_of_other_bits)
     assert not (tmp_path / "run").exists()
+
+
+def test_bits_of_another_tokenizer_are_learned_when_asked_for(
+    weights: Path, weights_of_other_bits: Path, tuned: Recipe, tmp_path: Path
+) -> None:
+    """All that knows no bits is taken over: motion and sentences need not be learned again."""
+    train(tuned, tmp_path / "run", init=weights_of_other_bits, other_tokenizer=True)
+    begun, exported = saved(tmp_path / "run", 0), VideoAR.from_pretrained(weights).state_dict()
+    new = {name for name, value in exported.items() if not torch.equal(begun.read(name, "master"), value)}
+    assert new == {"input.weight", "head.out.weight"}
+    (event,) = [line for line in read_lines(tmp_path / "run" / "events.jsonl") if line["event"] == "begun_from"]
+    assert (set(event["new"]), set(event["unused"])) == (new, new)
+    before = losses(tmp_path / "run")
+    train(tuned, tmp_path / "run", init=weights_of_other_bits)  # it has begun: how no longer matters
+    assert losses(tmp_path / "run") == before
+    with pytest.raises(InputError, match=r"other_tokenizer=.*the data has bits of .* itself; leave it out"):
+        train(tuned, tmp_path / "same", init=weights, other_tokenizer=True)
+    with pytest.raises(InputError, match=r"other_tokenizer=.*without --init"):
+        train(tuned, tmp_path / "same", other_tokenizer=True)
+    assert not (tmp_path / "same").exists()
+
+
+def test_another_tokenizer_may_have_another_number_of_bits(weights: Path, tuned: Recipe, tmp_path: Path) -> None:
+    """Only the two layers at the bits have other shapes; without being asked for, the number of bits is refused."""
+    bits = 2 * tuned.model.latent_dim
+    data = replace(tuned.data, tokenizer=replace(tuned.data.tokenizer, latent_dim=bits))
+    more = replace(tuned, model=replace(tuned.model, latent_dim=bits), data=data)
+    start = find_weights(weights, more, tmp_path / "run", other_tokenizer=True)
+    assert start is not None
+    assert set(start.new) == {"input.weight", "head.out.weight"}
+    with pytest.raises(InputError, match=r"model\.latent_dim=.* is not the"):
+        find_weights(weights, more, tmp_path / "run")
 
 
 def test_a_folder_of_ones_own_clips(weights: Path, tmp_path: Path) -> None:

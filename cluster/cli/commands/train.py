@@ -51,6 +51,9 @@ class Train:
     """Fine-tune: begin a new run with the weights of a folder that `videoar export` wrote. The model and the tokenizer
     must be those of the export; data, stages, rates and what the text is read as may differ. What is loaded and what is
     new is listed."""
+    other_tokenizer: bool = False
+    """With --init: the data has bits of another tokenizer than the export, perhaps another number of them. The layers
+    that read and predict bits begin at random; everything else is loaded."""
 
 
 def train(words: Sequence[str], prog: str) -> int:
@@ -71,7 +74,14 @@ def train(words: Sequence[str], prog: str) -> int:
 
         check_parallel(recipe, options.processes * machines.world_size)
         with typed_as(weights="init"):
-            check_start(recipe, run, change=options.change, origin=options.from_ or "", init=options.init)
+            check_start(
+                recipe,
+                run,
+                change=options.change,
+                origin=options.from_ or "",
+                init=options.init,
+                other_tokenizer=options.other_tokenizer,
+            )
         _examined(options, recipe, world)
         words = ["train", options.recipe, "--run", str(run), *_going_further(options), *flag_words(flags)]
         code = launch(words, options.processes, run, recipe.faults.stop_within_s, machines)
@@ -84,7 +94,15 @@ def train(words: Sequence[str], prog: str) -> int:
     met = _examined(options, recipe, world)
     try:
         with typed_as(weights="init"), libraries_logged(process_log(run, world.rank)):
-            train_recipe(recipe, run, world, change=options.change, origin=options.from_ or "", init=options.init)
+            train_recipe(
+                recipe,
+                run,
+                world,
+                change=options.change,
+                origin=options.from_ or "",
+                init=options.init,
+                other_tokenizer=options.other_tokenizer,
+            )
     except Preempted:
         mark_preempted(run)
         raise
@@ -131,4 +149,5 @@ def _saved(recipe: Recipe, run: Path) -> str:
 
 def _going_further(options: Train) -> list[str]:
     origin = ["--from", options.from_] if options.from_ else []
-    return ["--change"] * options.change + origin + (["--init", str(options.init)] if options.init else [])
+    weights = ["--init", str(options.init)] if options.init else []
+    return ["--change"] * options.change + origin + weights + ["--other-tokenizer"] * options.other_tokenizer
