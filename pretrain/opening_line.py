@@ -28,7 +28,7 @@ def log_opening(recipe: Recipe, resumed: Resumed) -> None:
 def opening_line(recipe: Recipe, parallel: ParallelConfig, devices: Sequence[str], step: int) -> str:
     """The line of a training whose next step is `step`; `devices` are those of its processes.
 
-    The time that it takes is not known before the first steps: the progress lines give it.
+    The time that it takes is not known before the first steps: `expected_time` tells it after them.
     """
     parameters, cut = sum(parameter_sizes(recipe.model).values()), cut_words(parallel, len(devices))
     return in_a_line(recipe.name, cut, devices, recipe.precision, parameters, step, recipe.num_steps)

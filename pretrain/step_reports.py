@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.engine.loss import Tally
 from videoar.pretrain.engine.protocol import Engine
 from videoar.pretrain.engine.readback import Readback
+from videoar.pretrain.expected_time import ExpectedTime
 from videoar.pretrain.loss_spikes import LossHistory
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, step_record
@@ -30,6 +31,10 @@ class StepReports:
     blocked_s: float | None = None
     """Seconds that the loop waited for a checkpoint since the last record."""
     _unread: tuple[StepReport, Readback] | None = None
+    _tell_time: ExpectedTime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tell_time = ExpectedTime(self.recipe)
 
     def push(self, report: StepReport) -> None:
         """Queue the report of a step that the device may still compute, and write the report of the step before it.
@@ -58,7 +63,9 @@ class StepReports:
         if self.reporter is not None:
             seconds = {"checkpoint_blocked_s": self.blocked_s, "checkpoint_s": self.saver.seconds}
             self.blocked_s = self.saver.seconds = None
-            self.reporter.record(step_record(self.recipe, report, tally, self.engine.num_processes, seconds))
+            record = step_record(self.recipe, report, tally, self.engine.num_processes, seconds)
+            self.reporter.record(record)
+            self._tell_time(record)
         if self.recipe.faults.spike_factor:
             self.spiked |= self.losses.add(float(tally.loss_sum) / report.plan.num_frames)
 

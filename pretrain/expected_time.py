@@ -1,0 +1,56 @@
+"""How long the rest of a training takes, told once after its first steps: a bar that moves daily tells it too late."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from videoar.pretrain.config import Recipe
+from videoar.pretrain.planner.report import duration
+
+STEPS = 5
+"""Steps of this process after which it is told. The first is slow, and does not count."""
+LEAST_S = 60.0
+"""Shorter trainings end before a person wonders."""
+
+log = logging.getLogger(__name__)
+
+
+class ExpectedTime:
+    """Call it with the record of each step."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._seconds: list[float] | None = []
+
+    def __call__(self, record: Mapping[str, Any]) -> None:
+        """After the first steps, log the time of the others at their pace, by their tokens."""
+        if self._seconds is None:
+            return
+        self._seconds.append(record["step_s"])
+        if len(self._seconds) < STEPS:
+            return
+        done = record["step"] + 1
+        of_a_step, self._seconds = statistics.median(self._seconds[1:]), None
+        left_s = of_a_step * tokens_after(self._recipe, done) / tokens_of_step(self._recipe, record["stage"])
+        if left_s >= LEAST_S:
+            left = self._recipe.num_steps - done
+            log.info("%s: about %s for the other %s steps", self._recipe.name, duration(left_s / 3600), f"{left:,}")
+
+
+def tokens_after(recipe: Recipe, step: int) -> int:
+    """Tokens of full packs of all steps from `step` on."""
+    tokens, begin = 0, 0
+    for stage in recipe.stages:
+        end = begin + stage.steps
+        tokens += max(0, end - max(step, begin)) * stage.tokens_per_pack * stage.batch
+        begin = end
+    return tokens
+
+
+def tokens_of_step(recipe: Recipe, stage: str) -> int:
+    """Tokens of the full packs of a step of a stage."""
+    (found,) = (each for each in recipe.stages if each.name == stage)
+    return found.tokens_per_pack * found.batch
