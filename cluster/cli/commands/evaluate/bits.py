@@ -15,7 +15,7 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
-from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, resumable, say_part
+from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, say_part
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.files import refuse_existing
 
@@ -54,7 +54,7 @@ def bits(words: Sequence[str], prog: str) -> int:
     check_keeping(options)
     if options.picture:
         _check_picture(options.picture, force=options.force)
-    return resumable(_run, options, ["evaluate", "bits", *words])
+    return _run(options)
 
 
 def _run(options: EvaluateBits) -> int:

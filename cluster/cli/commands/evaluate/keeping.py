@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import only_with
-from videoar.cluster.cli.output import resume_line, say
+from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder
 
@@ -29,9 +28,6 @@ class Keeping:
     to it, records weights, clips and settings; others are refused there."""
     part: Annotated[str | None, arg(metavar="N/COUNT")] = None
     """With --keep: measure only this part of the clips, 1/COUNT to COUNT/COUNT; then run without it for the figures."""
-
-
-SomeKeeping = TypeVar("SomeKeeping", bound=Keeping)
 
 
 OF_FIGURES = ("out", "picture")
@@ -58,16 +54,6 @@ def _check_apart(options: Keeping) -> None:
     out = getattr(options, "out", None)
     if options.keep is not None and out is not None and options.keep.resolve().is_relative_to(out.resolve()):
         raise InputError("keep", options.keep, f"is in --out {out}, which holds figures alone", "name another folder")
-
-
-def resumable(run: Callable[[SomeKeeping], int], options: SomeKeeping, words: Sequence[str]) -> int:
-    """Run a command; with --keep a signal ends it with 75, because a rerun resumes."""
-    if options.keep is None:
-        return run(options)
-    from videoar.cluster.ground.preemption import leaving_at_once
-
-    with leaving_at_once(resume_line(words)):
-        return run(options)
 
 
 def open_kept(options: Keeping, signature: str, groups: int) -> KeptRows:

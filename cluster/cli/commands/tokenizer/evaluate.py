@@ -52,8 +52,8 @@ class EvaluateTokenizer:
     """Pixel frames per clip, 1 + 4n; 1 for pictures."""
     fps: FramesPerSecond = 8.0
     """Frames per second that clips are sampled at."""
-    max_clips: Annotated[OneOrMore, arg(metavar="N")] = 16
-    """Use at most N clips of each file."""
+    max_clips_per_source: Annotated[OneOrMore, arg(metavar="N")] = 16
+    """Use at most N clips of each file, at even distances over it."""
     start_fraction: Annotated[float, Limits(0, 1, below=True)] = 0.0
     """Skip this share of each file's duration: 0.8 leaves what `tokenizer_demo` held out, 0.9 what
     `tokenizer_small` did."""
@@ -154,7 +154,7 @@ def _choose(options: EvaluateTokenizer, bucket: ClipBucket, left_out: Counter[st
         return open_clips(
             source,
             bucket,
-            max_clips_per_source=options.max_clips,
+            max_clips_per_source=options.max_clips_per_source,
             on_left_out=telling(left_out),
             on_progress=lambda accounts: progress(accounts.num_clips, None, {}),
         )

@@ -95,7 +95,7 @@ def test_an_image_tokenizer_measures_pictures_only(
     problem = "does not fit an image tokenizer, which codes one frame at a time"
     remedy = "add --num-frames 1, or use a video tokenizer"
     assert capsys.readouterr().err == f"num_frames=5: {problem}; {remedy}\n"
-    assert main([*words, "--num-frames", "1", "--max-clips", "1", "--skip-scales"]) == 0
+    assert main([*words, "--num-frames", "1", "--max-clips-per-source", "1", "--skip-scales"]) == 0
 
 
 def test_a_file_in_place_of_the_folder(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
