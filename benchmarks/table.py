@@ -41,6 +41,8 @@ COLUMNS = (
     Column("x plain", "over_plain"),
     Column("x plain CPU", "process_over_plain"),
     Column("x naive", "over_naive"),
+    Column("x growing", "over_growing"),
+    Column("x growing CPU", "process_over_growing"),
     Column("ms/pass", "pass_s", 1e3),
     Column("clips/s", "clips_per_s"),
     Column("beside model %", "overhead", 100.0),
