@@ -181,13 +181,11 @@ def _compared(costs: Mapping[str, Sequence[Cost]]) -> Row:
     decode = medians(costs["decode"])["wall_s"]
     alone, middle = median_ratios(costs["model"], costs["decode"]), {name: medians(costs[name]) for name in costs}
     found = {"overhead": 1 - alone["wall_s"], "process_overhead": 1 - alone["process_s"]}
-    if "naive" in costs:
-        naive_s = middle["naive"]["wall_s"]
-        found |= {"naive_s": naive_s, "over_naive": decode / naive_s}
-    if "growing" in costs:
-        growing_s, ratio = middle["growing"]["wall_s"], median_ratios(costs["decode"], costs["growing"])
-        found |= {"growing_s": growing_s, "over_growing": decode / growing_s}
-        found |= {"process_over_growing": ratio["process_s"]}
+    for other in ("naive", "growing"):
+        if other in costs:
+            other_s, ratio = middle[other]["wall_s"], median_ratios(costs["decode"], costs[other])
+            found |= {f"{other}_s": other_s, f"over_{other}": decode / other_s}
+            found |= {f"process_over_{other}": ratio["process_s"]}
     if "graphs" in costs:
         graphs_s = middle["graphs"]["wall_s"]
         found |= {"graphs_s": graphs_s, "graphs_over_eager": graphs_s / decode}

@@ -41,6 +41,7 @@ COLUMNS = (
     Column("x plain", "over_plain"),
     Column("x plain CPU", "process_over_plain"),
     Column("x naive", "over_naive"),
+    Column("x naive CPU", "process_over_naive"),
     Column("x growing", "over_growing"),
     Column("x growing CPU", "process_over_growing"),
     Column("ms/pass", "pass_s", 1e3),

@@ -81,7 +81,7 @@ COMMANDS = {
     "data inspect": Command("data.inspect", "InspectData"),
     "tokenizer train": Command("tokenizer.train", "TrainTokenizer", resumes=True),
     "tokenizer import": Command("tokenizer.import_weights", "ImportTokenizer"),
-    "tokenizer evaluate": Command("tokenizer.evaluate", "EvaluateTokenizer"),
+    "tokenizer evaluate": Command("tokenizer.evaluate", "EvaluateTokenizer", resumes_with="--keep"),
     "tokenizer scenes": Command("tokenizer.scenes", "MeasureScenes"),
     "tokenizer reconstruct": Command("tokenizer.reconstruct", "Reconstruct"),
     "train": Command("train", "Train", resumes=True),

@@ -32,7 +32,7 @@ def test_a_clip_is_sampled_in_frames_times_scales_passes() -> None:
     assert row["pass_s"] == row["wall_s"] / 8
     assert row["over_naive"] == row["wall_s"] / row["naive_s"]
     assert row["over_growing"] == row["wall_s"] / row["growing_s"]
-    assert row["process_over_growing"] > 0
+    assert min(row["process_over_naive"], row["process_over_growing"]) > 0
     weights = 4 * (2 * 16 * 64**2 + 2 * 64 * case.model.latent_dim)
     # Keys and values of two layers and branches: of the text, then those seen by each scale of each frame.
     seen = 8 + sum(8 + past + end for past in (0, 30) for end in (1, 5, 14, 30))

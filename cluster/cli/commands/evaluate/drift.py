@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
 from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, say_part
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import say_facts
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import OneOrMore, PixelFrames, Temperature, TopP
 
@@ -29,7 +28,7 @@ class EvaluateDrift(OnHeldOut):
     intervals of 95 % over clips: `videoar evaluate drift weights/ucf101_l shards/ucf101/ucf101_test`
 
     Shards hold bits alone: the true future is then what the tokenizer shows of them. Figures with equal signatures may
-    be compared. Prints one JSON line.
+    be compared. Prints rows on a terminal, and otherwise one JSON line, with all intervals.
 
     Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
@@ -81,7 +80,7 @@ def _run(options: EvaluateDrift) -> int:
         return say_part(options, len(found.rows), len(held.states), left_out=left_out)
     report = drift_report(found.rows, has_pixels=held.has_pixels)
     about = {"given_frames": plan.given_frames, **facts(held, shape, num_frames, left_out)}
-    say(json.dumps({**report, **about, "signature": line(keys_signature(found.rows))}))
+    say_facts({**report, **about, "signature": line(keys_signature(found.rows))}, asked_json=options.json)
     return 0
 
 
