@@ -53,7 +53,8 @@ def iter_plan(
 ) -> Generator[Clip | Skipped, None, None]:
     """Clips and left-out inputs in a fixed order, as they are found; `accounts` counts them.
 
-    The number of processes and what a journal knows already change only the time. NoClips, at the end, if there is none.
+    The number of processes and what a journal knows already change only the time. NoClips, at the end, if there is
+    none.
     """
     reasons: Counter[str] = Counter()
     for item in _items(dataset, limits, accounts, processes, journal):

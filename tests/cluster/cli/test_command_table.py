@@ -12,7 +12,6 @@ import pytest
 from videoar.cluster.cli.command_table import COMMANDS, find_command, is_group, overview
 from videoar.cluster.ground.errors import InputError
 
-
 KEEPS = {"evaluate world", "evaluate bits", "evaluate drift", "evaluate recovery", "tokenizer evaluate"}
 
 

@@ -78,7 +78,7 @@ def test_what_is_left_out_is_told(clips: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_folder_without_clips_of_that_length_is_one_line(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Means over no clips would be NaN, which is not JSON. The remedy is options of this command, which has no bucket."""
+    """Means over no clips would be NaN, which is not JSON. The remedy names options: this command has no bucket."""
     assert main(["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "17"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"clips={clips}: gives no clip of 17 frames at 8 frames/s (1 x is shorter than one clip); "
