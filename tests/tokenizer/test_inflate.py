@@ -73,7 +73,9 @@ def test_only_matching_configurations_are_inflated(image_tokenizer: VideoTokeniz
     with pytest.raises(InputError, match="video tokenizer already"):
         inflate(inflate(image_tokenizer))
     wider = dataclasses.replace(PRESETS["tiny"], base_channels=2 * PRESETS["tiny"].base_channels)
-    with pytest.raises(InputError, match=r"has base_channels=\d+ \(not \d+\); .* except for latent_dim, temporal_kernel"):
+    with pytest.raises(
+        InputError, match=r"has base_channels=\d+ \(not \d+\); .* except for latent_dim, temporal_kernel"
+    ):
         fill_last_slices(VideoTokenizer(wider), image_tokenizer)
     with pytest.raises(InputError, match=r"\(not resampling\); make both tokenizers equal except for latent_dim$"):
         fill_last_slices(inflate(image_tokenizer, temporal_layers="resampling"), inflate(image_tokenizer))

@@ -207,10 +207,7 @@ def scenedetect() -> Any:
         import scenedetect as library
     except ImportError as error:
         raise InputError(
-            "shots.detector",
-            "PySceneDetect",
-            f"cannot be imported ({error})",
-            "run: pip install scenedetect-headless",
+            "shots.detector", "PySceneDetect", f"cannot be imported ({error})", "run: pip install scenedetect-headless"
         ) from error
     return library
 
