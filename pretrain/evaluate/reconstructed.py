@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
 from videoar.data_pipeline.encoding.footage import ChosenClips, FootageReader, clip_name
+from videoar.pretrain.evaluate.fvd.fvd import FvdResult
 from videoar.pretrain.evaluate.fvd.reconstructions import ReconstructionDistance
 from videoar.pretrain.evaluate.kept import KeptRows, Measured, OnDone, Row
 from videoar.pretrain.evaluate.robustness.clips import GROUP
 from videoar.pretrain.generate.video import to_frames, to_tensor
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.evaluation.evaluate import Distance, Evaluator, Reconstruction, through_bits
+from videoar.tokenizer.evaluation.evaluate import Distance, Evaluation, Evaluator, Reconstruction, through_bits
 from videoar.tokenizer.scales import ScaleSchedule
 
 ClipFrames = UInt8[np.ndarray, "f h w 3"]
@@ -68,15 +68,14 @@ class Reconstructions:
         features = self.distance.features(frames[None], to_frames(made.decoded))
         return {"sums": evaluator.sums, "features": [of_one[0].tolist() for of_one in features]}
 
-    def report(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """The figures over all clips. InputError if there are none, or too few for the distance."""
+    def figures(self, rows: Sequence[Row]) -> tuple[Evaluation, FvdResult | None]:
+        """Over all clips; the distance if it was asked for. InputError if there are none, or too few for that."""
         evaluator = self._evaluator()
         for row in rows:
             evaluator.take(row["sums"], self.schedule)
             if self.distance is not None:
                 self.distance.take(*(np.array([of_one]) for of_one in row["features"]))
-        rfvd = self.distance.result.to_dict() if self.distance is not None else None
-        return {**asdict(evaluator.result), "rfvd": rfvd}
+        return evaluator.result, self.distance.result if self.distance is not None else None
 
     @torch.inference_mode()
     def examples(self, numbers: Sequence[int]) -> Iterator[tuple[ClipFrames, Reconstruction]]:

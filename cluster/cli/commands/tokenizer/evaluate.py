@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -15,7 +15,7 @@ from videoar.cluster.cli.arguments import if_no_clips, parse, typed_as
 from videoar.cluster.cli.commands.evaluate.held_out import tell_left_out
 from videoar.cluster.cli.commands.evaluate.keeping import Keeping, check_keeping, open_kept, say_part
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
-from videoar.cluster.cli.output import say_facts, telling
+from videoar.cluster.cli.output import in_json, say_facts, telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from videoar.data_pipeline.encoding.footage import ChosenClips
+    from videoar.pretrain.evaluate.fvd.fvd import FvdResult
     from videoar.pretrain.evaluate.fvd.reconstructions import ReconstructionDistance
     from videoar.pretrain.evaluate.reconstructed import Reconstructions
     from videoar.tokenizer import VideoTokenizer
@@ -101,13 +102,19 @@ def evaluate(words: Sequence[str], prog: str) -> int:
     tell_left_out(found, left_out)
     if options.part is not None:
         return say_part(options, len(found.rows), len(work.clips), left_out=left_out)
-    report = work.report(found.rows)
+    figures, rfvd = work.figures(found.rows)
     if options.picture:
         _draw(work, options.picture_clips, options.picture)
     shape = {"size": options.size, "num_frames": bucket.num_frames, "fps": bucket.fps}
     about = {"left_out": dict(left_out), "signature": line([row["key"] for row in found.rows])}
+    report = {**asdict(figures), "rfvd": rfvd and _told(rfvd, as_json=in_json(options.json))}
     say_facts({**report, **shape, **about}, asked_json=options.json)
     return 0
+
+
+def _told(rfvd: FvdResult, *, as_json: bool) -> dict[str, Any] | list[str]:
+    """The distance as people read it: of few clips an interval and no number, which would be mostly bias."""
+    return rfvd.to_dict() if as_json else str(rfvd).splitlines()
 
 
 def _open(options: EvaluateTokenizer, left_out: Counter[str]) -> tuple[Reconstructions, ClipBucket]:

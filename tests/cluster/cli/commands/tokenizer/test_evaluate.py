@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,11 @@ def test_distances_that_need_other_networks(
     assert (found["rfvd"]["name"], found["rfvd"]["num_real"]) == ("rf-fvd", 2)
     assert "rf-fvd|det=" in found["rfvd"]["signature"]
     assert any("no FVD" in warning for warning in found["rfvd"]["warnings"])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stdout, "isatty", lambda: True)
+        assert main([*words, "--detector", "rf-fvd"]) == 0
+    (told,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("rfvd"))
+    assert re.match(r"rfvd +rf-fvd between \S+ and \S+  rf-fvd\|det=.*; warning: ", told), "of two clips no number"
     assert main([*words, "--detector", str(tmp_path / "i3d.pt")]) == 2
     assert "i3d.pt: is not a file" in capsys.readouterr().err
 
