@@ -12,10 +12,10 @@ from videoar.cluster.cli.commands.evaluate.class_samples import ClassSamples, cl
 from videoar.cluster.cli.commands.evaluate.drift import EvaluateDrift
 from videoar.cluster.cli.commands.evaluate.fvd import EvaluateFvd, protocol_of
 from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut
-from videoar.cluster.cli.commands.evaluate.keeping import Keeping, check_keeping
 from videoar.cluster.cli.commands.evaluate.recovery import EvaluateRecovery, check_ratios
 from videoar.cluster.cli.commands.evaluate.vbench_export import VbenchExport, refuse_labels, wanted_of
 from videoar.cluster.cli.commands.evaluate.world import EvaluateWorld, plan_of
+from videoar.cluster.cli.commands.keeping import Keeping, check_keeping
 from videoar.cluster.cli.commands.tokenizer.evaluate import EvaluateTokenizer
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.finding import Finding

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
-from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
-from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, say_part
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of
+from videoar.cluster.cli.commands.keeping import check_keeping, open_kept, say_part, tell_left_out
 from videoar.cluster.cli.output import say_facts
 from videoar.cluster.ground.files import refuse_existing
 

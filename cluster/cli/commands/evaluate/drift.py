@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse
-from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
-from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, say_part
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of
+from videoar.cluster.cli.commands.keeping import check_keeping, open_kept, say_part, tell_left_out
 from videoar.cluster.cli.output import say_facts
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import OneOrMore, PixelFrames, Temperature, TopP

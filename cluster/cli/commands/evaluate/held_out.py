@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import Weights, if_no_clips, typed_as
-from videoar.cluster.cli.commands.evaluate.keeping import Keeping
+from videoar.cluster.cli.commands.keeping import Keeping
 from videoar.cluster.cli.output import telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, Limits, OneOrMore, PixelFrames
 
 if TYPE_CHECKING:
-    from videoar.pretrain.evaluate.kept import Measured
     from videoar.pretrain.evaluate.robustness.clips import HeldOut
     from videoar.pretrain.generate import VideoPipeline
     from videoar.pretrain.model.pretrained import ClipShape
@@ -88,13 +87,6 @@ def choose_held_out(
                 on_left_out=telling(left_out),
                 on_progress=lambda accounts: line(accounts.num_clips, None, {}),
             )
-
-
-def tell_left_out(found: Measured, left_out: Counter[str]) -> None:
-    """Count the clips that could not be read, now or before, by reason."""
-    tell = telling(left_out)
-    for name, reason in found.left_out:
-        tell(name, reason)
 
 
 def facts(held: HeldOut, shape: ClipShape, num_frames: int, left_out: Counter[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
-from videoar.cluster.cli.commands.evaluate.keeping import Keeping, check_keeping, open_kept, say_part
+from videoar.cluster.cli.commands.keeping import Keeping, check_keeping, open_kept, say_part
 from videoar.cluster.cli.output import in_json, say, told_command
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger

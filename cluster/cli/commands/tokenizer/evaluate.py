@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import if_no_clips, parse, typed_as
-from videoar.cluster.cli.commands.evaluate.held_out import tell_left_out
-from videoar.cluster.cli.commands.evaluate.keeping import Keeping, check_keeping, open_kept, say_part
+from videoar.cluster.cli.commands.keeping import Keeping, check_keeping, open_kept, say_part, tell_left_out
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
 from videoar.cluster.cli.output import in_json, say_facts, telling
 from videoar.cluster.ground.errors import InputError

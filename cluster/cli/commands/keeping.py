@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import only_with
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.output import say, telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.preparing.part import Part
-    from videoar.pretrain.evaluate.kept import KeptRows
+    from videoar.pretrain.evaluate.kept import KeptRows, Measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +79,10 @@ def say_part(options: Keeping, clips: int, of: int, **facts: Any) -> int:
     """Print what a part has measured; exit code 0."""
     say(json.dumps({"clips": clips, "of": of, "part": options.part, "keep": str(options.keep), **facts}))
     return 0
+
+
+def tell_left_out(found: Measured, left_out: Counter[str]) -> None:
+    """Count the clips that could not be read, now or before, by reason."""
+    tell = telling(left_out)
+    for name, reason in found.left_out:
+        tell(name, reason)
