@@ -2,7 +2,8 @@
 
 Alternately with the passes through the model alone: `overhead` is the share of the time that they do not take, in which
 bits are sampled, looked up, summed and made the next input (goal: at most 0.05). Some cases also decode without a
-cache: `over_naive` is how much of that time the cache takes. On a GPU passes are also repeated as CUDA graphs:
+cache, and with one that grows in every pass: `over_naive` and `over_growing` are the static cache's time divided by
+theirs. On a GPU passes are also repeated as CUDA graphs:
 `graphs_over_eager` is how much of the time that takes. Some have a tokenizer, which decodes next to the passes or after
 them: `hidden` is the share of the shorter of both times by which that is sooner done. Throughput is measured at batch
 1, 2, 4, ... until the clips per second grow by less than a tenth.
@@ -24,6 +25,7 @@ from jaxtyping import Int64
 from videoar.benchmarks.cases import Options, Row, Size, dtype_of, figures
 from videoar.benchmarks.decode_parts import decode_after, decode_beside, run_model_alone
 from videoar.benchmarks.floor import Work, peaks
+from videoar.benchmarks.growing_cache import growing
 from videoar.benchmarks.material import NUM_TEXT, model_of
 from videoar.benchmarks.measure import Call, Cost, alternate, median_ratios, medians
 from videoar.benchmarks.naive_decode import naive_bits
@@ -59,7 +61,7 @@ class DecodeCase:
     window: int = 16
     precision: str = "bf16"
     with_naive: bool = False
-    """Whether decoding without a cache is measured, too."""
+    """Whether decoding without a cache, and with one that grows, is measured, too."""
     tokenizer: str = ""
     """Preset of a tokenizer that decodes the latent frames, next to the passes and after them."""
     is_swept: bool = False
@@ -89,7 +91,7 @@ class DecodeCase:
 
 
 def _batches(name: str, case: DecodeCase) -> dict[str, DecodeCase]:
-    """A case at batch 1, compared with decoding without a cache, and at batch 8."""
+    """A case at batch 1, compared with decoding without a cache and with one that grows, and at batch 8."""
     return {f"{name} batch {batch}": replace(case, batch=batch, with_naive=batch == 1) for batch in (1, 8)}
 
 
@@ -147,6 +149,7 @@ def _row(name: str, case: DecodeCase, options: Options) -> Row:
     others: dict[str, Call] = {"model": partial(_run_model, case, model)}
     if case.with_naive:
         others["naive"] = partial(_decode_naively, case, model)
+        others["growing"] = partial(_decode, case, model, growing)
     if (recordings := _recordings(options.device)) is not None:
         others["graphs"] = partial(_decode, case, model, open_passes=recordings.open)
     if case.tokenizer:
@@ -178,9 +181,11 @@ def _compared(costs: Mapping[str, Sequence[Cost]]) -> Row:
     decode = medians(costs["decode"])["wall_s"]
     alone, middle = median_ratios(costs["model"], costs["decode"]), {name: medians(costs[name]) for name in costs}
     found = {"overhead": 1 - alone["wall_s"], "process_overhead": 1 - alone["process_s"]}
-    if "naive" in costs:
-        naive_s = middle["naive"]["wall_s"]
-        found |= {"naive_s": naive_s, "over_naive": decode / naive_s}
+    for other in ("naive", "growing"):
+        if other in costs:
+            other_s, ratio = middle[other]["wall_s"], median_ratios(costs["decode"], costs[other])
+            found |= {f"{other}_s": other_s, f"over_{other}": decode / other_s}
+            found |= {f"process_over_{other}": ratio["process_s"]}
     if "graphs" in costs:
         graphs_s = middle["graphs"]["wall_s"]
         found |= {"graphs_s": graphs_s, "graphs_over_eager": graphs_s / decode}

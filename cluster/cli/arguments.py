@@ -145,6 +145,17 @@ def typed_as(**options: str) -> Iterator[None]:
         raise named from error
 
 
+@contextlib.contextmanager
+def if_no_clips(remedy: str) -> Iterator[None]:
+    """For a folder that gives no clip, the remedy of a command that has options in place of a recipe's fields."""
+    from videoar.data_pipeline.planning.choose import NoClips
+
+    try:
+        yield
+    except NoClips as error:
+        raise InputError(error.field, error.value, error.problem, remedy) from error
+
+
 def _typed(error: InputError, options: Mapping[str, str]) -> InputError:
     option = options.get(error.field.rpartition(".")[2])
     return error if option is None else InputError(option, error.value, error.problem, error.remedy)

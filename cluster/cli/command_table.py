@@ -31,13 +31,19 @@ class Command:
     resumes: bool = False
     """Whether the same command, given again, always goes on where it was stopped: a signal ends it with 75, from the
     moment on at which its module is imported."""
+    resumes_with: str = ""
+    """The option with which it resumes, such as `--keep`, if it does not always."""
 
     def run(self, words: Sequence[str], prog: str) -> int:
         """Run the command on the words after its name; the exit code. `prog` is its name in messages."""
-        if not self.resumes:
+        if not self._resumes_on(words):
             return self._run(words, prog)
         with leaving_at_once(resume_line([*prog.split()[1:], *words])):
             return self._run(words, prog)
+
+    def _resumes_on(self, words: Sequence[str]) -> bool:
+        """Whether it resumes with these words, which are not parsed yet: that would import its module."""
+        return self.resumes or any(word.partition("=")[0] == self.resumes_with for word in words if self.resumes_with)
 
     def _run(self, words: Sequence[str], prog: str) -> int:
         module = importlib.import_module(f"{_PACKAGE}.{self.module}")
@@ -75,7 +81,7 @@ COMMANDS = {
     "data inspect": Command("data.inspect", "InspectData"),
     "tokenizer train": Command("tokenizer.train", "TrainTokenizer", resumes=True),
     "tokenizer import": Command("tokenizer.import_weights", "ImportTokenizer"),
-    "tokenizer evaluate": Command("tokenizer.evaluate", "EvaluateTokenizer"),
+    "tokenizer evaluate": Command("tokenizer.evaluate", "EvaluateTokenizer", resumes_with="--keep"),
     "tokenizer scenes": Command("tokenizer.scenes", "MeasureScenes"),
     "tokenizer reconstruct": Command("tokenizer.reconstruct", "Reconstruct"),
     "train": Command("train", "Train", resumes=True),
@@ -85,11 +91,11 @@ COMMANDS = {
     "push": Command("push", "Push"),
     "generate": Command("generate", "Generate"),
     "serve": Command("serve", "Serve"),
-    "evaluate world": Command("evaluate.world", "EvaluateWorld"),
-    "evaluate bits": Command("evaluate.bits", "EvaluateBits"),
-    "evaluate drift": Command("evaluate.drift", "EvaluateDrift"),
-    "evaluate recovery": Command("evaluate.recovery", "EvaluateRecovery"),
-    "evaluate fvd": Command("evaluate.fvd", "EvaluateFvd"),
+    "evaluate world": Command("evaluate.world", "EvaluateWorld", resumes_with="--keep"),
+    "evaluate bits": Command("evaluate.bits", "EvaluateBits", resumes_with="--keep"),
+    "evaluate drift": Command("evaluate.drift", "EvaluateDrift", resumes_with="--keep"),
+    "evaluate recovery": Command("evaluate.recovery", "EvaluateRecovery", resumes_with="--keep"),
+    "evaluate fvd": Command("evaluate.fvd", "EvaluateFvd", resumes_with="--features"),
     "evaluate class-samples": Command("evaluate.class_samples", "ClassSamples", resumes=True),
     "evaluate vbench-export": Command("evaluate.vbench_export", "VbenchExport", resumes=True),
     "evaluate vbench-score": Command("evaluate.vbench_score", "VbenchScore"),

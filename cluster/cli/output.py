@@ -57,8 +57,15 @@ def in_json(asked: bool) -> bool:
     return asked or not sys.stdout.isatty()
 
 
+_INTERVAL = {"value", "low", "high"}
+"""Names of what a figure with its interval consists of."""
+
+
 def say_facts(facts: Mapping[str, Any], *, asked_json: bool = False) -> None:
-    """Write figures to stdout: a row each on a terminal, one JSON line elsewhere or if asked for."""
+    """Write figures to stdout: a row each on a terminal, one JSON line elsewhere or if asked for.
+
+    Of several figures with intervals, the rows have the values alone.
+    """
     if in_json(asked_json):
         say(json.dumps(facts))
         return
@@ -83,10 +90,23 @@ def _coloured(text: str, number: int) -> str:
 def _rows(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     """Names and values as people read them; those of a table within have its name before theirs."""
     for name, value in facts.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and set(value) == _INTERVAL:
+            yield from _interval_rows(f"{above}{name}".replace("_", " "), value)
+        elif isinstance(value, Mapping) and value:
             yield from _rows(value, f"{above}{name}.")
         else:
             yield f"{above}{name}".replace("_", " "), _shown(value)
+
+
+def _interval_rows(name: str, interval: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A figure with its interval; of several figures the values alone, of a table a row for each of its lines."""
+    value = interval["value"]
+    if not isinstance(value, Sequence):
+        yield name, f"{_shown(value)} ({_shown(interval['low'])} to {_shown(interval['high'])})"
+    elif value and isinstance(value[0], Sequence):
+        yield from ((f"{name} {number}", _shown(line)) for number, line in enumerate(value, 1))
+    else:
+        yield name, _shown(value)
 
 
 def _shown(value: Any) -> str:

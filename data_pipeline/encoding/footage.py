@@ -57,13 +57,21 @@ class ChosenClips:
 
     def named(self) -> Iterator[tuple[str, UInt8[np.ndarray, "f h w 3"]]]:
         """(what a clip is cut from, its frames)."""
-        with FootageReader(self.source, self.limits, self.processes) as reader:
+        with self.reader() as reader:
             for footage in reader.read(self.clips):
                 if footage.frames is not None:
-                    clip = footage.clip
-                    yield f"{clip.path}!{clip.member}@{clip.start_s:.6f}", footage.frames
+                    yield clip_name(footage.clip), footage.frames
                 else:
                     self.on_left_out(footage.clip.path, footage.reason)
+
+    def reader(self) -> FootageReader:
+        """What reads any of the clips."""
+        return FootageReader(self.source, self.limits, self.processes)
+
+
+def clip_name(clip: Clip) -> str:
+    """What a clip is cut from."""
+    return f"{clip.path}!{clip.member}@{clip.start_s:.6f}"
 
 
 def open_clips(

@@ -38,6 +38,10 @@ def plan_clips(dataset: DatasetConfig, limits: DecodeLimits) -> tuple[list[Clip]
     return [item for item in found if isinstance(item, Clip)], [item for item in found if isinstance(item, Skipped)]
 
 
+class NoClips(InputError):
+    """No input gives a clip; the remedy names fields of a dataset, which a command without a recipe has not."""
+
+
 def iter_plan(
     dataset: DatasetConfig,
     limits: DecodeLimits,
@@ -49,8 +53,8 @@ def iter_plan(
 ) -> Generator[Clip | Skipped, None, None]:
     """Clips and left-out inputs in a fixed order, as they are found; `accounts` counts them.
 
-    The number of processes and what a journal knows already change only the time. InputError, at the end, if there is
-    no clip.
+    The number of processes and what a journal knows already change only the time. NoClips, at the end, if there is
+    none.
     """
     reasons: Counter[str] = Counter()
     for item in _items(dataset, limits, accounts, processes, journal):
@@ -65,7 +69,7 @@ def iter_plan(
             on_progress(accounts)
     assert accounts.is_balanced, f"inputs or clips are not accounted for: {accounts}"
     if not accounts.num_clips:
-        raise InputError(
+        raise NoClips(
             "source.path",
             dataset.source.path,
             f"gives no clip of {dataset.bucket.num_frames} frames at {dataset.bucket.fps:g} frames/s "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.errors import InputError
 
-_WORD = re.compile(r"(\d{1,6})/(\d{1,6})")
+_WORD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import astuple
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from videoar.pretrain.evaluate.video_folder import FolderClip, OnDone, OnLeftOut
 GROUP = 64
 """Clips whose features are in one file."""
 
+_HASH_BYTES = hashlib.sha256().digest_size
+
 
 class FolderFeatures:
     """Computes features by one detector and protocol; with `kept`, a folder, those that are there are read."""
@@ -37,7 +40,7 @@ class FolderFeatures:
         part: Part,
     ) -> None:
         self._detector, self._protocol, self._decoder, self._batch = detector, protocol, decoder, batch
-        self._kept = KeptGroups(kept, part, _Features(detector.num_features))
+        self._kept = KeptGroups(kept, part, _Features())
 
     def of(self, clips: Sequence[FolderClip], *, on_done: OnDone, on_left_out: OnLeftOut) -> list[ClipFeatures]:
         """Features of the groups of clips that belong to the part, in order; clips that cannot be read are missing."""
@@ -55,31 +58,36 @@ class FolderFeatures:
         """Changes with everything that the features depend on."""
         protocol, detector = self._protocol, self._detector
         frames = [protocol.frames, protocol.height, protocol.width, protocol.fit, protocol.resize]
-        how = [*frames, detector.name, detector.sha256, VERSION]
+        how = [*frames, detector.name, detector.sha256, VERSION, _Features.name]
         clips = [astuple(clip) for clip in group]
         return hashlib.sha256(json.dumps([how, clips]).encode()).hexdigest()[:32]
 
 
 class _Features(Form[ClipFeatures]):
-    """An array of float64 in NumPy's format; of groups whose clips could all be read.
-
-    What was left out is read again by a rerun, and reported again.
+    """An array of float64 in NumPy's format, and behind it a hash: what it does not fit was changed, or copied from
+    elsewhere. Of groups whose clips could all be read: what was left out is read again by a rerun, and reported again.
     """
 
     ending = ".npy"
-
-    def __init__(self, num_features: int) -> None:
-        self._num_features = num_features
+    name = "npy+sha256"
 
     def write(self, path: Path, result: ClipFeatures) -> None:
-        with written_aside(path) as aside, aside.open("wb") as file:
-            np.save(file, result)
+        array = BytesIO()
+        np.save(array, result)
+        with written_aside(path) as aside:
+            aside.write_bytes(array.getvalue() + self._hash(path, array.getvalue()))
 
     def read(self, path: Path, count: int) -> ClipFeatures | None:
-        with path.open("rb") as file:
-            found = np.lib.format.read_array(file, allow_pickle=False)  # np.load would open archives, too
-        is_ours = found.dtype == np.float64
-        return found if is_ours and found.shape == (count, self._num_features) and np.isfinite(found).all() else None
+        content = path.read_bytes()
+        array, hashed = content[:-_HASH_BYTES], content[-_HASH_BYTES:]
+        if hashed != self._hash(path, array):
+            return None
+        found: ClipFeatures = np.lib.format.read_array(BytesIO(array), allow_pickle=False)
+        return found
 
     def is_whole(self, result: ClipFeatures, count: int) -> bool:
         return len(result) == count
+
+    def _hash(self, path: Path, array: bytes) -> bytes:
+        """Of the array, and of the group that it is of."""
+        return hashlib.sha256(path.name.encode() + array).digest()

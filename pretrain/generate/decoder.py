@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ class CachedDecoder:
     of the next one, before its own tokens.
     """
 
+    cache_class: ClassVar[type[FrameCache]] = FrameCache
+    """What keeps keys and values; a benchmark compares it with another."""
+
     def __init__(
         self,
         model: VideoAR,
@@ -40,7 +44,7 @@ class CachedDecoder:
         self._model, self._schedule, self._branches = model, schedule, branches
         prefixes = _prefixes(text, negative, branches)
         lengths = [len(tokens) for tokens, _ in prefixes]
-        self.cache = FrameCache(
+        self.cache = self.cache_class(
             schedule,
             lengths,
             num_layers=config.num_layers,

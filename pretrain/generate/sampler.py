@@ -154,9 +154,9 @@ class BitNumbers:
 class Passes:
     """The passes of a video, frame by frame, each of which the host enqueues."""
 
-    def __init__(self, plan: VideoPlan) -> None:
-        self._plan = plan
-        self._decoder, self._state = plan.decoder(), Accumulation(plan.model, plan.schedule, len(plan.text))
+    def __init__(self, plan: VideoPlan, decoder: CachedDecoder | None = None) -> None:
+        self._plan, self._decoder = plan, decoder or plan.decoder()
+        self._state = Accumulation(plan.model, plan.schedule, len(plan.text))
         self._numbers = BitNumbers(plan)
 
     def read(self, bits: Bool[Tensor, "b tokens k"]) -> LatentFrame:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from videoar.benchmarks import decode
 from videoar.benchmarks.cases import Options
 from videoar.benchmarks.decode import CASES, rows
+from videoar.benchmarks.growing_cache import growing
 from videoar.benchmarks.material import model_of
 from videoar.benchmarks.measure import Cost
 from videoar.benchmarks.naive_decode import naive_bits
@@ -29,6 +31,8 @@ def test_a_clip_is_sampled_in_frames_times_scales_passes() -> None:
     assert row["passes"] == 8
     assert row["pass_s"] == row["wall_s"] / 8
     assert row["over_naive"] == row["wall_s"] / row["naive_s"]
+    assert row["over_growing"] == row["wall_s"] / row["growing_s"]
+    assert min(row["process_over_naive"], row["process_over_growing"]) > 0
     weights = 4 * (2 * 16 * 64**2 + 2 * 64 * case.model.latent_dim)
     # Keys and values of two layers and branches: of the text, then those seen by each scale of each frame.
     seen = 8 + sum(8 + past + end for past in (0, 30) for end in (1, 5, 14, 30))
@@ -93,8 +97,8 @@ def test_a_tokenizer_decodes_beside_and_after() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
-def test_without_a_cache_the_bits_are_the_same(guidance: float) -> None:
-    """A naive forward that computed something else would be no baseline."""
+def test_without_the_static_cache_the_bits_are_the_same(guidance: float) -> None:
+    """A naive forward, or a growing cache, that computed something else would be no baseline."""
     model = VideoAR(model_of(2, 32, 2)).eval()
     init_weights(model, 0)
     with torch.no_grad():
@@ -104,8 +108,15 @@ def test_without_a_cache_the_bits_are_the_same(guidance: float) -> None:
     schedule, sampling = ScaleSchedule.named("48x48"), Sampling(guidance=Guidance.constant(guidance))
     text = np.arange(12).reshape(2, 6)
     how: dict[str, Any] = {"num_frames": 4, "window": 2, "seeds": (0, 1)}
-    cached = [frame.bits for frame in sample_frames(model, schedule, list(text), sampling, **how)]
-    assert torch.equal(naive_bits(model, schedule, text, sampling, **how), torch.stack(cached, dim=1))
+
+    def cached(**how: Any) -> Tensor:
+        frames = sample_frames(model, schedule, list(text), sampling, **how)
+        return torch.stack([frame.bits for frame in frames], dim=1)
+
+    assert torch.equal(naive_bits(model, schedule, text, sampling, **how), cached(**how))
+    whole = {**how, "window": 4}
+    assert torch.equal(cached(**whole, open_passes=growing), cached(**whole))
+    assert not torch.equal(cached(**whole), cached(**how)), "a model that sees nothing of its past would show nothing"
 
 
 @pytest.mark.parametrize("name", CASES["gpu"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -80,6 +82,21 @@ class BitCounter:
         same = (bits[:, 1:] == bits[:, :-1]).flatten(2).all(dim=2)
         self._repeated += int(same.sum())
         self._followers += same.numel()
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What was counted, as plain values, for `take`."""
+        assert self._ones is not None, "nothing was counted"
+        counts = {"frames": self._frames, "repeated": self._repeated, "followers": self._followers}
+        return {"ones": self._ones.tolist(), **counts}
+
+    def take(self, counts: Mapping[str, Any]) -> None:
+        """Add what another counter has counted."""
+        ones = torch.tensor(counts["ones"], dtype=torch.int64)
+        self._ones = ones if self._ones is None else self._ones + ones
+        self._frames += counts["frames"]
+        self._repeated += counts["repeated"]
+        self._followers += counts["followers"]
 
     @property
     def usage(self) -> BitUsage:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
@@ -101,8 +101,25 @@ class Evaluator:
         self.num_clips += len(video)
         return made
 
+    @property
+    def sums(self) -> dict[str, Any]:
+        """What was added up, as plain values, which JSON keeps digit for digit, for `take`."""
+        assert self._counter is not None, "no clip was added"
+        of_measures = {name: total.tolist() for name, total in self._sums.items()}
+        return {"num_clips": self.num_clips, "measures": of_measures, "bits": self._counter.counts}
+
+    def take(self, sums: Mapping[str, Any], schedule: ScaleSchedule) -> None:
+        """Add what another evaluator of the same measures has added up."""
+        self._counter = self._counter or BitCounter(schedule)
+        self._counter.take(sums["bits"])
+        for name, total in sums["measures"].items():
+            self._add_total(name, torch.tensor(total, dtype=torch.float64))
+        self.num_clips += sums["num_clips"]
+
     def _add(self, name: str, values: Float[Tensor, "b n"]) -> None:
-        total = values.double().sum(dim=0).cpu()
+        self._add_total(name, values.double().sum(dim=0).cpu())
+
+    def _add_total(self, name: str, total: Float64[Tensor, " n"]) -> None:
         self._sums[name] = self._sums[name] + total if name in self._sums else total
 
     def _means(self, name: str) -> tuple[float, ...] | None:

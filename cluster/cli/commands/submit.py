@@ -42,8 +42,8 @@ class Submit:
     to: Literal["slurm", "ray", "kubernetes"]
     """The engine."""
     command: str = "train"
-    """The command that runs: `train`, `"tokenizer train"`, `"data plan"`, `"data run"`, `"data text"`, or one of
-    `evaluate`: `"evaluate class-samples"`."""
+    """The command that runs: `train`, `"tokenizer train"`, `"tokenizer evaluate"`, `"data plan"`, `"data run"`,
+    `"data text"`, or one of `evaluate`: `"evaluate class-samples"`."""
     name: str | None = None
     """Name of the job; that of the recipe (or weights) and the command if not given."""
     nodes: Nodes = 1

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from videoar.configs.load import AnyRecipe
 
 _OF_RECIPES = ("train", "data plan", "data run", "data text", "tokenizer train")
-SUBMITTABLE = (*_OF_RECIPES, *(name for name in COMMANDS if name.startswith("evaluate ")))
+SUBMITTABLE = (*_OF_RECIPES, "tokenizer evaluate", *(name for name in COMMANDS if name.startswith("evaluate ")))
 
 _MARGIN_S = 60
 """Seconds for a signal to reach all processes, and for them to exit when they have saved."""
@@ -80,7 +80,7 @@ class OfRecipe(Checked):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OfEvaluation(Checked):
-    """A command of `evaluate`."""
+    """A command of `evaluate`, or `tokenizer evaluate`."""
 
     options: Any
 
@@ -105,7 +105,7 @@ def check_words(command: str, given: Sequence[str], flags: Sequence[str], asked:
 
 
 def _of_evaluation(command: str, words: tuple[str, ...], given: Sequence[str], asked: Asked) -> OfEvaluation:
-    """Named by its first argument: weights, or the folder of real videos."""
+    """Named by its first argument: weights, a tokenizer, or the folder of real videos."""
     from videoar.cluster.cli.commands.evaluate.ahead import check_options
 
     options: Any = parse(COMMANDS[command].options, words, f"videoar {command}")

@@ -38,13 +38,19 @@ class ReconstructionDistance:
         )
         check_shape(detector, self._protocol)
         self._detector = detector
+        self.signature = f"{detector.name}={detector.sha256[:8]}"
+        """The detector and its weights."""
         self._real: list[ClipFeatures] = []
         self._rebuilt: list[ClipFeatures] = []
 
-    def add(self, originals: Clips, rebuilt: Clips) -> None:
-        """Take clips and their reconstructions."""
-        self._real.append(self._detector.features(originals))
-        self._rebuilt.append(self._detector.features(rebuilt))
+    def features(self, originals: Clips, rebuilt: Clips) -> tuple[ClipFeatures, ClipFeatures]:
+        """Those of clips, and of their reconstructions."""
+        return self._detector.features(originals), self._detector.features(rebuilt)
+
+    def take(self, real: ClipFeatures, rebuilt: ClipFeatures) -> None:
+        """Add features of clips, and of their reconstructions."""
+        self._real.append(real)
+        self._rebuilt.append(rebuilt)
 
     @property
     def result(self) -> FvdResult:

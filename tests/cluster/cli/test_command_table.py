@@ -12,6 +12,8 @@ import pytest
 from videoar.cluster.cli.command_table import COMMANDS, find_command, is_group, overview
 from videoar.cluster.ground.errors import InputError
 
+KEEPS = {"evaluate world", "evaluate bits", "evaluate drift", "evaluate recovery", "tokenizer evaluate"}
+
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_entry_of_the_table_leads_to_its_command(name: str) -> None:
@@ -64,7 +66,18 @@ def test_summaries_are_read_and_not_imported() -> None:
     assert not [name for name in imported if name and name.startswith("videoar.cluster.cli.commands")]
 
 
-def test_a_command_that_resumes_listens_before_its_module_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        ([], set()),
+        (["--keep", "rows"], KEEPS),
+        (["weights", "--keep=rows"], KEEPS),
+        (["real", "made", "--features", "kept"], {"evaluate fvd"}),
+    ],
+)
+def test_a_command_that_resumes_listens_before_its_module_is_imported(
+    words: list[str], extra: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Told to stop in its first tenths of a second, `train` ended with 143, and no scheduler queued it again."""
     heard = dict.fromkeys(COMMANDS, False)
 
@@ -78,8 +91,17 @@ def test_a_command_that_resumes_listens_before_its_module_is_imported(monkeypatc
     before = signal.getsignal(signal.SIGTERM)
     for name, command in COMMANDS.items():
         monkeypatch.setattr(importlib, "import_module", module_of(name))
-        assert command.run([], f"videoar {name}") == 0
-    assert {name for name in heard if heard[name]} == {name for name in COMMANDS if COMMANDS[name].resumes}
+        assert command.run(words, f"videoar {name}") == 0
+    always = {name for name in COMMANDS if COMMANDS[name].resumes}
+    assert {name for name in heard if heard[name]} == always | extra
     assert heard["train"]
     assert not heard["generate"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_option_with_which_a_command_resumes_is_one_of_its_own() -> None:
+    """An option that was renamed would leave the command without handlers."""
+    named = {name: command for name, command in COMMANDS.items() if command.resumes_with}
+    assert len(named) == len(KEEPS) + 1
+    for command in named.values():
+        assert command.resumes_with.removeprefix("--") in command.options.__dataclass_fields__

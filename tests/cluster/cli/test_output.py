@@ -32,14 +32,23 @@ FACTS = {
     "by": {"scale": [0.5, 1.0], "left_out": {}},
     "problems": ["x", "y"],
     "rfvd": None,
+    "drop": {
+        "overall": {"value": 0.25, "low": None, "high": 0.5},
+        "by_scale": {"value": [0.1, 0.2], "low": [0.0, 0.1], "high": [0.2, 0.3]},
+        "table": {"value": [[0.1, 0.2], [0.3, None]], "low": [[0, 0], [0, None]], "high": [[1, 1], [1, None]]},
+    },
 }
 SHOWN = """\
-url          /a
-psnr db      29.8
-by.scale     0.5 1
-by.left out  none
-problems     x; y
-rfvd         none
+url            /a
+psnr db        29.8
+by.scale       0.5 1
+by.left out    none
+problems       x; y
+rfvd           none
+drop.overall   0.25 (none to 0.5)
+drop.by scale  0.1 0.2
+drop.table 1   0.1 0.2
+drop.table 2   0.3 none
 
 """
 

@@ -13,7 +13,7 @@ def test_parts_cover_every_shard_once() -> None:
     assert Part().has(7)
 
 
-@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "", "-1/3", "1/3/3"])
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "", "-1/3", "1/3/3", "١/٣", "1/３", "1/8\n"])
 def test_what_is_no_part_is_refused(text: str) -> None:
     """`--part 0/3`, as an array that counts from 0 would say, made the last part twice and the first never."""
     with pytest.raises(InputError, match=r"part=.*: is not a part; write NUMBER/COUNT"):

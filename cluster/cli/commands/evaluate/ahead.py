@@ -12,17 +12,30 @@ from videoar.cluster.cli.commands.evaluate.class_samples import ClassSamples, cl
 from videoar.cluster.cli.commands.evaluate.drift import EvaluateDrift
 from videoar.cluster.cli.commands.evaluate.fvd import EvaluateFvd, protocol_of
 from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut
-from videoar.cluster.cli.commands.evaluate.keeping import Keeping, check_keeping
 from videoar.cluster.cli.commands.evaluate.recovery import EvaluateRecovery, check_ratios
 from videoar.cluster.cli.commands.evaluate.vbench_export import VbenchExport, refuse_labels, wanted_of
 from videoar.cluster.cli.commands.evaluate.world import EvaluateWorld, plan_of
+from videoar.cluster.cli.commands.keeping import Keeping, check_keeping
+from videoar.cluster.cli.commands.tokenizer.evaluate import EvaluateTokenizer
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.finding import Finding
 
 if TYPE_CHECKING:
     from videoar.pretrain.model.pretrained import ExportConfig
 
-_FILES = ("weights", "prompts", "images", "clips", "real", "generated", "detector", "captions", "results", "reference")
+_FILES = (
+    "weights",
+    "prompts",
+    "images",
+    "clips",
+    "real",
+    "generated",
+    "detector",
+    "captions",
+    "results",
+    "reference",
+    "lpips",
+)
 """Options that name a file or folder which is read."""
 
 
@@ -56,7 +69,7 @@ def check_files(options: Any, array: int | None, *, is_here: bool) -> Finding:
             raise InputError(field, path, "is not there", "give a path that the machines of the job see, too")
         return Finding(name="files", state="skip", found=f"{path} is not here, and was not looked at")
     found = "those that are read are there"
-    if hasattr(options, "weights"):
+    if hasattr(options, "weights") and not isinstance(options, EvaluateTokenizer):
         found += _of_weights(options, array)
     return Finding(name="files", state="ok", found=found)
 
@@ -78,11 +91,14 @@ def _of_weights(options: Any, array: int | None) -> str:
 
 
 def _files(options: Any) -> Iterator[tuple[str, Path]]:
-    """Those that are named, by option. Weights that ship, `rf-fvd` and URLs are no files of the user's."""
+    """Those that are named, by option. What ships, presets, `rf-fvd` and URLs are no files of the user's."""
     from videoar.pretrain.evaluate.fvd.random_features import RandomFeatures
     from videoar.pretrain.model.pretrained import shipped_exports
+    from videoar.tokenizer.files import shipped_names
+    from videoar.tokenizer.presets import PRESETS
 
-    others = (None, "", RandomFeatures.name, *shipped_exports())
+    known = (*shipped_names(), *PRESETS) if isinstance(options, EvaluateTokenizer) else shipped_exports()
+    others = (None, "", RandomFeatures.name, *known)
     for field in _FILES:
         given = getattr(options, field, None)
         for path in given if isinstance(given, tuple) else (given,):

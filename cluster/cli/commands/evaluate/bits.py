@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse, typed_as
-from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
-from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, resumable, say_part
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of
+from videoar.cluster.cli.commands.keeping import check_keeping, open_kept, say_part, tell_left_out
+from videoar.cluster.cli.output import say_facts
 from videoar.cluster.ground.files import refuse_existing
 
 if TYPE_CHECKING:
@@ -35,7 +34,8 @@ class EvaluateBits(OnHeldOut):
     clips. A model that does not beat both has not learned motion:
     `videoar evaluate bits weights/ucf101_l shards/ucf101/ucf101_test --picture bits.png`
 
-    Figures with equal signatures may be compared. Prints one JSON line.
+    Figures with equal signatures may be compared. Prints rows on a terminal, and otherwise one JSON line, with all
+    intervals.
 
     Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
@@ -54,7 +54,7 @@ def bits(words: Sequence[str], prog: str) -> int:
     check_keeping(options)
     if options.picture:
         _check_picture(options.picture, force=options.force)
-    return resumable(_run, options, ["evaluate", "bits", *words])
+    return _run(options)
 
 
 def _run(options: EvaluateBits) -> int:
@@ -87,7 +87,7 @@ def _run(options: EvaluateBits) -> int:
         return say_part(options, len(found.rows), len(held.states), **counts, left_out=left_out)
     report = _report(options, found.rows, of_reference.rows, shape)
     signature = line(keys_signature(found.rows), keys_signature(of_reference.rows))
-    say(json.dumps({**report, **facts(held, shape, num_frames, left_out), "signature": signature}))
+    say_facts({**report, **facts(held, shape, num_frames, left_out), "signature": signature}, asked_json=options.json)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse
-from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
-from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, resumable, say_part
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of
+from videoar.cluster.cli.commands.keeping import check_keeping, open_kept, say_part, tell_left_out
+from videoar.cluster.cli.output import say_facts
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import OneOrMore, PixelFrames, Temperature, TopP
 
@@ -29,7 +28,7 @@ class EvaluateDrift(OnHeldOut):
     intervals of 95 % over clips: `videoar evaluate drift weights/ucf101_l shards/ucf101/ucf101_test`
 
     Shards hold bits alone: the true future is then what the tokenizer shows of them. Figures with equal signatures may
-    be compared. Prints one JSON line.
+    be compared. Prints rows on a terminal, and otherwise one JSON line, with all intervals.
 
     Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
@@ -49,7 +48,7 @@ class EvaluateDrift(OnHeldOut):
 def drift(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateDrift, words, prog)
     check_keeping(options)
-    return resumable(_run, options, ["evaluate", "drift", *words])
+    return _run(options)
 
 
 def _run(options: EvaluateDrift) -> int:
@@ -64,13 +63,16 @@ def _run(options: EvaluateDrift) -> int:
     plan, left_out = _plan(options, num_frames), Counter[str]()
     how = sampling_signature(pipeline, plan.temperature, plan.top_p, plan.guidance)  # a wrong ramp is refused here
     with choose_held_out(options, pipeline, shape, num_frames, left_out) as held, ProgressLine("drift") as progress:
-        before = f"drift|{weights_signature(pipeline)}|"
-        after = (
-            f"|{'pixels' if held.has_pixels else 'shards'}|{shape.schedule}|T{num_frames}@{shape.fps:g}fps"
-            f"|window{pipeline.config.window}|given{plan.given_frames}|{how}|batch{plan.batch}"
-            f"|{device_signature(pipeline)}|seed{plan.seed}|v{VERSION}"
-        )
-        kept = open_kept(options, before + held.signature + after, held.num_groups(plan.batch))
+
+        def line(clips: str) -> str:
+            return (
+                f"drift|{weights_signature(pipeline)}|{clips}|{'pixels' if held.has_pixels else 'shards'}"
+                f"|{shape.schedule}|T{num_frames}@{shape.fps:g}fps|window{pipeline.config.window}"
+                f"|given{plan.given_frames}|{how}|batch{plan.batch}"
+                f"|{device_signature(pipeline)}|seed{plan.seed}|v{VERSION}"
+            )
+
+        kept = open_kept(options, line(held.signature), held.num_groups(plan.batch))
         on_done = progress.counting("clips/s")
         found = held.measured(kept, "clips", plan.batch, lambda some: drift_rows(pipeline, some, plan), on_done)
     tell_left_out(found, left_out)
@@ -78,7 +80,7 @@ def _run(options: EvaluateDrift) -> int:
         return say_part(options, len(found.rows), len(held.states), left_out=left_out)
     report = drift_report(found.rows, has_pixels=held.has_pixels)
     about = {"given_frames": plan.given_frames, **facts(held, shape, num_frames, left_out)}
-    say(json.dumps({**report, **about, "signature": before + keys_signature(found.rows) + after}))
+    say_facts({**report, **about, "signature": line(keys_signature(found.rows))}, asked_json=options.json)
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import only_with, parse, typed_as
-from videoar.cluster.cli.output import in_json, resume_line, say, telling
+from videoar.cluster.cli.output import in_json, say, telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder
 from videoar.cluster.ground.limits import DrawingSeed, FramesPerSecond, OneOrMore
@@ -86,13 +86,9 @@ class EvaluateFvd:
 def fvd(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateFvd, words, prog)
     only_with(options, "features", "part")
-    if options.features is None:
-        return _run(options)
-    from videoar.cluster.ground.preemption import leaving_at_once
-
-    check_folder("features", options.features)
-    with leaving_at_once(resume_line(["evaluate", "fvd", *words])):
-        return _run(options)
+    if options.features is not None:
+        check_folder("features", options.features)
+    return _run(options)
 
 
 def _run(options: EvaluateFvd) -> int:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.cli.arguments import Weights, typed_as
-from videoar.cluster.cli.commands.evaluate.keeping import Keeping
+from videoar.cluster.cli.arguments import Weights, if_no_clips, typed_as
+from videoar.cluster.cli.commands.keeping import Keeping
 from videoar.cluster.cli.output import telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import DrawingSeed, Limits, OneOrMore, PixelFrames
 
 if TYPE_CHECKING:
-    from videoar.pretrain.evaluate.kept import Measured
     from videoar.pretrain.evaluate.robustness.clips import HeldOut
     from videoar.pretrain.generate import VideoPipeline
     from videoar.pretrain.model.pretrained import ClipShape
@@ -44,6 +43,8 @@ class OnHeldOut(Keeping):
     """For a folder: skip this share of each video's duration; 0.8 leaves what training up to 0.8 held out."""
     seed: DrawingSeed = 0
     """Of everything that is drawn; the clips do not depend on it."""
+    json: bool = False
+    """Print the JSON line on a terminal, too."""
 
 
 def shape_of(options: OnHeldOut, pipeline: VideoPipeline) -> tuple[ClipShape, int]:
@@ -67,7 +68,9 @@ def choose_held_out(
     from videoar.data_pipeline.config.datasets import SourceConfig
     from videoar.pretrain.evaluate.robustness.clips import clips_of_folder, clips_of_shards, is_dataset
 
-    with typed_as(path="clips", url="clips"):
+    smaller = "--num-frames or --start-fraction" if options.start_fraction else "--num-frames"
+    remedy = f"give longer videos, of at least {shape.fps:g} frames/s, or a smaller {smaller}"
+    with typed_as(path="clips", url="clips"), if_no_clips(remedy):
         if is_dataset(options.clips):
             _refuse_for_shards(options)
             return clips_of_shards(pipeline, options.clips, shape, num_frames, options.max_clips)
@@ -84,13 +87,6 @@ def choose_held_out(
                 on_left_out=telling(left_out),
                 on_progress=lambda accounts: line(accounts.num_clips, None, {}),
             )
-
-
-def tell_left_out(found: Measured, left_out: Counter[str]) -> None:
-    """Count the clips that could not be read, now or before, by reason."""
-    tell = telling(left_out)
-    for name, reason in found.left_out:
-        tell(name, reason)
 
 
 def facts(held: HeldOut, shape: ClipShape, num_frames: int, left_out: Counter[str]) -> dict[str, Any]:

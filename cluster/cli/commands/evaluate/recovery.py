@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from typing import Annotated
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse
-from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of, tell_left_out
-from videoar.cluster.cli.commands.evaluate.keeping import check_keeping, open_kept, resumable, say_part
-from videoar.cluster.cli.output import say
+from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_held_out, facts, shape_of
+from videoar.cluster.cli.commands.keeping import check_keeping, open_kept, say_part, tell_left_out
+from videoar.cluster.cli.output import say_facts
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.limits import Limits
 
@@ -29,7 +28,7 @@ class EvaluateRecovery(OnHeldOut):
     `videoar evaluate recovery weights/ucf101_l shards/ucf101/ucf101_test`
 
     A scale is guessed from the true coarser scales of its frame. Figures with equal signatures may be compared. Prints
-    one JSON line.
+    rows on a terminal, and otherwise one JSON line, with all intervals.
 
     Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
@@ -42,7 +41,7 @@ def recovery(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateRecovery, words, prog)
     check_ratios(options)
     check_keeping(options)
-    return resumable(_run, options, ["evaluate", "recovery", *words])
+    return _run(options)
 
 
 def _run(options: EvaluateRecovery) -> int:
@@ -55,14 +54,16 @@ def _run(options: EvaluateRecovery) -> int:
     pipeline = VideoPipeline.from_pretrained(options.weights)
     shape, num_frames = shape_of(options, pipeline)
     left_out, model, window = Counter[str](), pipeline.model, pipeline.config.window
-    with choose_held_out(options, pipeline, shape, num_frames, left_out) as held, ProgressLine("recovery") as progress:
-        before = f"recovery|{weights_signature(pipeline)}|"
-        after = (
-            f"|{shape.schedule}|T{num_frames}@{shape.fps:g}fps|window{window}"
-            f"|{device_signature(pipeline)}|seed{options.seed}|v{VERSION}"
+
+    def line(clips: str) -> str:
+        return (
+            f"recovery|{weights_signature(pipeline)}|{clips}|{shape.schedule}|T{num_frames}@{shape.fps:g}fps"
+            f"|window{window}|{device_signature(pipeline)}|seed{options.seed}|v{VERSION}"
         )
+
+    with choose_held_out(options, pipeline, shape, num_frames, left_out) as held, ProgressLine("recovery") as progress:
         flips = ",".join(f"{ratio:g}" for ratio in options.flip_ratios)
-        kept = open_kept(options, f"{before}{held.signature}{after}|flips={flips}", held.num_groups(GROUP))
+        kept = open_kept(options, f"{line(held.signature)}|flips={flips}", held.num_groups(GROUP))
         found = held.measured(
             kept,
             "clips",
@@ -75,7 +76,7 @@ def _run(options: EvaluateRecovery) -> int:
         return say_part(options, len(found.rows), len(held.states), left_out=left_out)
     report = recovery_report(found.rows, bits_of_a_frame(shape.schedule, model.config.latent_dim))
     about = facts(held, shape, num_frames, left_out)
-    say(json.dumps({**report, **about, "signature": before + keys_signature(found.rows) + after}))
+    say_facts({**report, **about, "signature": line(keys_signature(found.rows))}, asked_json=options.json)
     return 0
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
-from videoar.cluster.cli.commands.evaluate.keeping import Keeping, check_keeping, open_kept, resumable, say_part
+from videoar.cluster.cli.commands.keeping import Keeping, check_keeping, open_kept, say_part
 from videoar.cluster.cli.output import in_json, say, told_command
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
@@ -74,7 +73,7 @@ def world(words: Sequence[str], prog: str) -> int:
     check_keeping(options)
     if options.out is not None:
         _check_out(options.out, force=options.force)
-    return resumable(partial(_run, command=told_command(prog, words)), options, ["evaluate", "world", *words])
+    return _run(options, told_command(prog, words))
 
 
 def _run(options: EvaluateWorld, command: str) -> int:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from videoar.cluster.cli.arguments import parse, typed_as
+from videoar.cluster.cli.arguments import if_no_clips, parse, typed_as
+from videoar.cluster.cli.commands.keeping import Keeping, check_keeping, open_kept, say_part, tell_left_out
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
-from videoar.cluster.cli.output import say_facts, telling
+from videoar.cluster.cli.output import in_json, say_facts, telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, refuse_existing
 from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames
@@ -23,21 +24,25 @@ if TYPE_CHECKING:
     import torch
 
     from videoar.data_pipeline.encoding.footage import ChosenClips
+    from videoar.pretrain.evaluate.fvd.fvd import FvdResult
     from videoar.pretrain.evaluate.fvd.reconstructions import ReconstructionDistance
+    from videoar.pretrain.evaluate.reconstructed import Reconstructions
     from videoar.tokenizer import VideoTokenizer
     from videoar.tokenizer.config import ClipBucket
-    from videoar.tokenizer.evaluation.evaluate import Evaluator, Reconstruction
+    from videoar.tokenizer.evaluation.evaluate import Reconstruction
     from videoar.tokenizer.perceptual import Perceptual
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateTokenizer:
+class EvaluateTokenizer(Keeping):
     """Measure what a tokenizer keeps of the clips in a folder, as one JSON line if it does not go to a terminal.
 
     It reports PSNR and SSIM between each clip and its reconstruction from bits: of whole clips, by frame, of the
     motion, and after each scale; the entropy of a bit at each scale (1: a fair coin, 0: constant), a histogram over
     bits and the share of dead ones; and the share of latent frames that repeat the previous one. Figures with equal
     signatures may be compared. An untrained preset is a lower bound: `videoar tokenizer evaluate tiny clips/`.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
 
     weights: TokenizerName
@@ -52,8 +57,8 @@ class EvaluateTokenizer:
     """Pixel frames per clip, 1 + 4n; 1 for pictures."""
     fps: FramesPerSecond = 8.0
     """Frames per second that clips are sampled at."""
-    max_clips: Annotated[OneOrMore, arg(metavar="N")] = 16
-    """Use at most N clips of each file."""
+    max_clips_per_source: Annotated[OneOrMore, arg(metavar="N")] = 16
+    """Use at most N clips of each file, at even distances over it."""
     start_fraction: Annotated[float, Limits(0, 1, below=True)] = 0.0
     """Skip this share of each file's duration: 0.8 leaves what `tokenizer_demo` held out, 0.9 what
     `tokenizer_small` did."""
@@ -79,29 +84,67 @@ class EvaluateTokenizer:
 
 def evaluate(words: Sequence[str], prog: str) -> int:
     options = parse(EvaluateTokenizer, words, prog)
+    check_keeping(options)
     _check_picture(options)
-    import torch
+    from videoar.cluster.ground.progress import ProgressLine
+    from videoar.tokenizer.evaluation.evaluate import signature
 
+    left_out: Counter[str] = Counter()
+    work, bucket = _open(options, left_out)
+
+    def line(names: Sequence[str]) -> str:
+        return signature(work.tokenizer, names, options.size, bucket.num_frames, bucket.fps)
+
+    kept = open_kept(options, line(work.states) + _measures(options, work), work.num_groups)
+    with ProgressLine("evaluate") as progress:
+        found = work.measured(kept, progress.counting("clips/s"))
+    tell_left_out(found, left_out)
+    if options.part is not None:
+        return say_part(options, len(found.rows), len(work.clips), left_out=left_out)
+    figures, rfvd = work.figures(found.rows)
+    if options.picture:
+        _draw(work, options.picture_clips, options.picture)
+    shape = {"size": options.size, "num_frames": bucket.num_frames, "fps": bucket.fps}
+    about = {"left_out": dict(left_out), "signature": line([row["key"] for row in found.rows])}
+    report = {**asdict(figures), "rfvd": rfvd and _told(rfvd, as_json=in_json(options.json))}
+    say_facts({**report, **shape, **about}, asked_json=options.json)
+    return 0
+
+
+def _told(rfvd: FvdResult, *, as_json: bool) -> dict[str, Any] | list[str]:
+    """The distance as people read it: of few clips an interval and no number, which would be mostly bias."""
+    return rfvd.to_dict() if as_json else str(rfvd).splitlines()
+
+
+def _open(options: EvaluateTokenizer, left_out: Counter[str]) -> tuple[Reconstructions, ClipBucket]:
+    """The tokenizer, the clips in their shape, and what is measured."""
+    from videoar.pretrain.evaluate.reconstructed import Reconstructions
     from videoar.tokenizer.config import ClipBucket
-    from videoar.tokenizer.evaluation.evaluate import Evaluator, signature
+    from videoar.tokenizer.scales import ScaleSchedule
 
     tokenizer = open_weights(options.weights)
     with typed_as(schedule="size"):
         bucket = ClipBucket(schedule=options.size, num_frames=options.num_frames, fps=options.fps)
     _check_frames(tokenizer, bucket)
-    left_out: Counter[str] = Counter()
-    evaluator = Evaluator(tokenizer, by_scale=not options.skip_scales, lpips=_open_lpips(options, device_of(tokenizer)))
-    distance = _open_distance(options, bucket, device_of(tokenizer))
-    clips = _choose(options, bucket, left_out)
-    with torch.inference_mode():
-        names, rows = _measure(evaluator, tokenizer, clips, options, distance)
-    found = {**asdict(evaluator.result), "rfvd": distance.result.to_dict() if distance else None}
-    if options.picture:
-        _draw(rows, options.picture)
-    shape = {"size": options.size, "num_frames": bucket.num_frames, "fps": bucket.fps}
-    line = signature(tokenizer, names, options.size, bucket.num_frames, bucket.fps)
-    say_facts({**found, **shape, "left_out": dict(left_out), "signature": line}, asked_json=options.json)
-    return 0
+    lpips, distance = _open_lpips(options, device_of(tokenizer)), _open_distance(options, bucket, device_of(tokenizer))
+    work = Reconstructions(
+        tokenizer=tokenizer,
+        clips=_choose(options, bucket, left_out),
+        schedule=ScaleSchedule.named(bucket.schedule),
+        by_scale=not options.skip_scales,
+        lpips=lpips,
+        distance=distance,
+    )
+    return work, bucket
+
+
+def _measures(options: EvaluateTokenizer, work: Reconstructions) -> str:
+    """What is measured of each clip, for the record of a folder that keeps it."""
+    if options.keep is None:
+        return ""
+    networks = [hashlib.sha256(path.read_bytes()).hexdigest()[:8] for path in options.lpips]
+    told = "|by scale" * work.by_scale + f"|lpips={','.join(networks)}" * bool(networks)
+    return told + (f"|{work.distance.signature}" if work.distance is not None else "")
 
 
 def _check_frames(tokenizer: VideoTokenizer, bucket: ClipBucket) -> None:
@@ -150,60 +193,37 @@ def _choose(options: EvaluateTokenizer, bucket: ClipBucket, left_out: Counter[st
     from videoar.data_pipeline.encoding.footage import open_clips
 
     source = SourceConfig(path=str(options.clips), captions=options.captions, start_fraction=options.start_fraction)
-    with typed_as(path="clips", captions="captions"), ProgressLine("choosing clips") as progress:
+    remedy = "give other files, or change --num-frames, --fps or --start-fraction"
+    with typed_as(path="clips", captions="captions"), if_no_clips(remedy), ProgressLine("choosing clips") as progress:
         return open_clips(
             source,
             bucket,
-            max_clips_per_source=options.max_clips,
+            max_clips_per_source=options.max_clips_per_source,
             on_left_out=telling(left_out),
             on_progress=lambda accounts: progress(accounts.num_clips, None, {}),
         )
 
 
-def _measure(
-    evaluator: Evaluator,
-    tokenizer: VideoTokenizer,
-    clips: ChosenClips,
-    options: EvaluateTokenizer,
-    distance: ReconstructionDistance | None,
-) -> tuple[list[str], list[np.ndarray]]:
-    """Measure every clip; returns what they were cut from, and the rows of the picture."""
-    from videoar.cluster.ground.progress import ProgressLine
-    from videoar.data_pipeline.encoding.pictures import spread
-    from videoar.pretrain.generate.video import to_frames, to_tensor
+def _draw(work: Reconstructions, count: int, path: Path) -> None:
+    """A picture of some clips, evenly spread over all."""
+    from videoar.data_pipeline.encoding.pictures import COLUMNS, contact_sheet, save_png, spread
 
-    names: list[str] = []
-    rows: list[np.ndarray] = []
-    shown = spread(len(clips), options.picture_clips) if options.picture else ()
-    began = time.monotonic()
-    with ProgressLine("evaluate", len(clips)) as progress:
-        for name, frames in clips.named():
-            made = evaluator.add(to_tensor(frames).to(device_of(tokenizer)))
-            names.append(name)
-            if distance is not None:
-                distance.add(frames[None], to_frames(made.decoded))
-            if len(names) - 1 in shown:
-                rows += _rows(tokenizer, made, frames)
-            rate = len(names) / (time.monotonic() - began)
-            progress(len(names), len(clips), {"clips/s": round(rate, 2), "psnr_db": round(evaluator.psnr_db, 2)})
-    return names, rows
+    examples = work.examples(spread(len(work.clips), count))
+    rows = [row for frames, made in examples for row in _rows(work.tokenizer, made, frames)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = max(COLUMNS, *(len(row) for row in rows[2::3]))  # every scale is shown
+    save_png(contact_sheet(rows, columns), path)
 
 
 def _rows(tokenizer: VideoTokenizer, made: Reconstruction, frames: np.ndarray) -> list[np.ndarray]:
     """Frames of a clip, the same frames from its bits, and the middle frame after each scale."""
     import numpy as np
+    import torch
 
     from videoar.pretrain.generate.video import to_frames
     from videoar.tokenizer.evaluation.evaluate import after_each_scale
 
     middle = len(frames) // 2
-    steps = [to_frames(video[:, :, middle : middle + 1])[0, 0] for video in after_each_scale(tokenizer, made)]
+    with torch.inference_mode():
+        steps = [to_frames(video[:, :, middle : middle + 1])[0, 0] for video in after_each_scale(tokenizer, made)]
     return [frames, to_frames(made.decoded)[0], np.stack(steps)]
-
-
-def _draw(rows: list[np.ndarray], path: Path) -> None:
-    from videoar.data_pipeline.encoding.pictures import COLUMNS, contact_sheet, save_png
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = max(COLUMNS, *(len(row) for row in rows[2::3]))  # every scale is shown
-    save_png(contact_sheet(rows, columns), path)

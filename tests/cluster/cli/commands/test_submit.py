@@ -61,6 +61,7 @@ def test_one_line_and_nothing_sent(
 
 FVD = ("small-world", "x", "--command", "evaluate fvd", "--detector", "rf-fvd")
 SAMPLES = ("small-world", "out", "--command", "evaluate class-samples")
+KEEPS = ("demo", "x", "--command", "tokenizer evaluate")
 WORLD = ("small-world", "--command", "evaluate world", "--batch", "32", "--keep", "kept")
 
 
@@ -110,6 +111,9 @@ WORLD = ("small-world", "--command", "evaluate world", "--batch", "32", "--keep"
         (("small-world", "--command", "evaluate world", "--force"), "force=True: has no effect without --out"),
         (("small-world", "--command", "evaluate world", "--size", "1x1"), "size=1x1: is not a frame size that"),
         (("small-world", "--command", "evaluate world", "--gpus", "1"), "PATH=sbatch: is not installed here"),
+        ((*KEEPS, "--array", "2"), "array=2: shares what a folder keeps of each clip; add --keep FOLDER"),
+        ((*KEEPS,), "clips=x: is not there"),
+        (("demmo", *KEEPS[1:]), "weights=demmo: is not there"),
     ],
 )
 def test_an_evaluation_is_refused_as_its_command_refuses_it(

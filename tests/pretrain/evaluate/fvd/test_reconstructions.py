@@ -25,21 +25,21 @@ def test_clip_by_clip_equals_both_sets_at_once() -> None:
     """Originals and reconstructions come in pairs, and the distance is between the sets."""
     spoilt, gathered = CLIPS // 2, distance()
     for clip, other in zip(CLIPS, spoilt, strict=True):
-        gathered.add(clip[None], other[None])
+        gathered.take(*gathered.features(clip[None], other[None]))
     protocol = Protocol(frames=5, fps=8.0, height=32, width=32, split="my_films", clip="first", repeats_videos=True)
     whole = fvd([CLIPS], [spoilt], RandomFeatures(), protocol)
     found = gathered.result
     assert found.signature == whole.signature
     assert float(found.distance.value) == pytest.approx(float(whole.distance.value), rel=1e-4)
     same = distance()
-    same.add(CLIPS, CLIPS)
+    same.take(*same.features(CLIPS, CLIPS))
     assert float(same.result.distance.value) < 1e-3 * float(whole.distance.value)
 
 
 def test_too_few_clips_and_too_short_ones_are_refused() -> None:
     """One clip has no covariance; an image has no motion."""
     gathered = distance()
-    gathered.add(CLIPS[:1], CLIPS[:1])
+    gathered.take(*gathered.features(CLIPS[:1], CLIPS[:1]))
     with pytest.raises(InputError, match="clips=1: is too few"):
         _ = gathered.result
     with pytest.raises(InputError, match="is too short for rf-fvd"):

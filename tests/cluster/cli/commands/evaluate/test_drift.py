@@ -108,6 +108,11 @@ def test_bits_of_a_folder_and_of_shards(
         (("recovery", "CLIPS", "--flip-ratios", "0.1", "0.1"), "flip_ratios=0.1 0.1: are not distinct"),
         (("recovery", "CLIPS", "--flip-ratios", "0.7"), "flip_ratios.0=0.7: is above 0.5"),
         (("recovery", "no/folder"), "clips=no/folder: "),
+        (
+            ("recovery", "CLIPS", "--num-frames", "17"),
+            "; give longer videos, of at least 8 frames/s, or a smaller --num-frames",
+        ),
+        (("bits", "CLIPS", "--start-fraction", "0.9"), "or a smaller --num-frames or --start-fraction"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(
@@ -119,4 +124,5 @@ def test_what_cannot_be_measured_is_refused(
     assert main(["evaluate", command, weights, place, *rest]) == 2
     said = capsys.readouterr().err.splitlines()
     assert line in said[-1]
-    assert [one for one in said if not one.startswith("{")] == said[-1:]
+    assert "bucket." not in said[-1], "a field of recipes"
+    assert [one for one in said if not one.startswith(("{", "left out, for example "))] == said[-1:]

@@ -109,9 +109,10 @@ def test_damaged_features_are_computed_again(
     assert sorted(message.partition(" is ")[0] for message in caplog.messages) == sorted(map(str, kept))
     assert all("is damaged: its " in message for message in caplog.messages)
     assert [path.read_bytes() for path in kept] == content, "and kept"
-    np.save(kept[3], np.ones((4, 96), np.float32))
-    kept[2].write_bytes(b"PK\x03\x04 of no archive")
+    np.save(kept[0], np.load(kept[1]))  # features alone, as another program would write them
     kept[1].write_bytes(content[1].replace(b"(2, 96)", b"(2, 96`"))
+    kept[2].write_bytes(content[3])  # those of other clips
+    kept[3].write_bytes(content[3][:1000] + bytes([content[3][1000] ^ 1]) + content[3][1001:])
     assert _found(capsys, words) == whole
     assert [path.read_bytes() for path in kept] == content, "and kept"
 

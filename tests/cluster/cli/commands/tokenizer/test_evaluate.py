@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +17,10 @@ from videoar.cluster.entry import main
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.encoding.footage import open_clips
 from videoar.data_pipeline.sources.shapes import draw_clip
+from videoar.pretrain.evaluate import reconstructed
 from videoar.pretrain.generate.video import save_mp4, to_frames, to_tensor
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.evaluation.evaluate import through_bits
+from videoar.tokenizer.evaluation.evaluate import Evaluator, through_bits
 from videoar.tokenizer.perceptual import Perceptual
 from videoar.tokenizer.presets import PRESETS
 
@@ -76,12 +80,11 @@ def test_what_is_left_out_is_told(clips: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_folder_without_clips_of_that_length_is_one_line(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Means over no clips would be NaN, which is not JSON."""
+    """Means over no clips would be NaN, which is not JSON. The remedy names options: this command has no bucket."""
     assert main(["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "17"]) == 2
-    assert (
-        capsys.readouterr()
-        .err.splitlines()[-1]
-        .endswith("lower bucket.num_frames=17 or raise bucket.fps=8 (a clip lasts 2 s)")
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"clips={clips}: gives no clip of 17 frames at 8 frames/s (1 x is shorter than one clip); "
+        "give other files, or change --num-frames, --fps or --start-fraction"
     )
 
 
@@ -95,7 +98,7 @@ def test_an_image_tokenizer_measures_pictures_only(
     problem = "does not fit an image tokenizer, which codes one frame at a time"
     remedy = "add --num-frames 1, or use a video tokenizer"
     assert capsys.readouterr().err == f"num_frames=5: {problem}; {remedy}\n"
-    assert main([*words, "--num-frames", "1", "--max-clips", "1", "--skip-scales"]) == 0
+    assert main([*words, "--num-frames", "1", "--max-clips-per-source", "1", "--skip-scales"]) == 0
 
 
 def test_a_file_in_place_of_the_folder(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,5 +125,39 @@ def test_distances_that_need_other_networks(
     assert (found["rfvd"]["name"], found["rfvd"]["num_real"]) == ("rf-fvd", 2)
     assert "rf-fvd|det=" in found["rfvd"]["signature"]
     assert any("no FVD" in warning for warning in found["rfvd"]["warnings"])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stdout, "isatty", lambda: True)
+        assert main([*words, "--detector", "rf-fvd"]) == 0
+    (told,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("rfvd"))
+    assert re.match(r"rfvd +rf-fvd between \S+ and \S+  rf-fvd\|det=.*; warning: ", told), "of two clips no number"
     assert main([*words, "--detector", str(tmp_path / "i3d.pt")]) == 2
     assert "i3d.pt: is not a file" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_parts_give_the_figures_of_one_process(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rerun measures nothing again, and makes the same picture; rows of other measures are refused."""
+    monkeypatch.setattr(reconstructed, "GROUP", 2)
+    for number in range(1, 5):
+        save_mp4(draw_clip(0, number, BUCKET), clips / f"{number}.mp4", BUCKET.fps)
+    words = ["tokenizer", "evaluate", "tiny", str(clips), "--size", "32x32", "--num-frames", "5"]
+    words += ["--detector", "rf-fvd"]
+
+    def found(*more: str) -> dict[str, Any]:
+        assert main([*words, *more]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    whole = found("--picture", str(tmp_path / "whole.png"))
+    keep = ["--keep", str(tmp_path / "kept")]
+    parts = [found(*keep, "--part", f"{number}/2") for number in (1, 2)]
+    assert [(part["clips"], part["of"]) for part in parts] == [(3, 5), (2, 5)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "add", None)  # whoever measures a clip fails
+        assert found(*keep, "--picture", str(tmp_path / "kept.png")) == whole
+    assert (tmp_path / "kept.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
+    assert main([*words, *keep, "--skip-scales"]) == 2
+    assert f"keep={tmp_path / 'kept'}: has figures of rec|weights=" in capsys.readouterr().err
+    assert main([*words, *keep, "--part", "1/2", "--picture", str(tmp_path / "part.png")]) == 2
+    assert "is made of the figures of all clips" in capsys.readouterr().err

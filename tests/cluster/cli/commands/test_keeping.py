@@ -23,7 +23,7 @@ from videoar.pretrain.evaluate.world.plan import WorldPlan
 from videoar.pretrain.generate.video import save_mp4
 from videoar.tokenizer.config import ClipBucket
 
-from .....forked import Forked
+from ....forked import Forked
 
 OF_WORLD = ["--prompts", "3", "--clips", "3", "--batch", "2"]
 ASKED = {

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import only_with
-from videoar.cluster.cli.output import resume_line, say
+from videoar.cluster.cli.output import say, telling
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.preparing.part import Part
-    from videoar.pretrain.evaluate.kept import KeptRows
+    from videoar.pretrain.evaluate.kept import KeptRows, Measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,6 @@ class Keeping:
     to it, records weights, clips and settings; others are refused there."""
     part: Annotated[str | None, arg(metavar="N/COUNT")] = None
     """With --keep: measure only this part of the clips, 1/COUNT to COUNT/COUNT; then run without it for the figures."""
-
-
-SomeKeeping = TypeVar("SomeKeeping", bound=Keeping)
 
 
 OF_FIGURES = ("out", "picture")
@@ -60,16 +57,6 @@ def _check_apart(options: Keeping) -> None:
         raise InputError("keep", options.keep, f"is in --out {out}, which holds figures alone", "name another folder")
 
 
-def resumable(run: Callable[[SomeKeeping], int], options: SomeKeeping, words: Sequence[str]) -> int:
-    """Run a command; with --keep a signal ends it with 75, because a rerun resumes."""
-    if options.keep is None:
-        return run(options)
-    from videoar.cluster.ground.preemption import leaving_at_once
-
-    with leaving_at_once(resume_line(words)):
-        return run(options)
-
-
 def open_kept(options: Keeping, signature: str, groups: int) -> KeptRows:
     """Where measurements are kept. InputError for a folder of others, and for a part with none of the groups."""
     from videoar.pretrain.evaluate.claim import claim
@@ -92,3 +79,10 @@ def say_part(options: Keeping, clips: int, of: int, **facts: Any) -> int:
     """Print what a part has measured; exit code 0."""
     say(json.dumps({"clips": clips, "of": of, "part": options.part, "keep": str(options.keep), **facts}))
     return 0
+
+
+def tell_left_out(found: Measured, left_out: Counter[str]) -> None:
+    """Count the clips that could not be read, now or before, by reason."""
+    tell = telling(left_out)
+    for name, reason in found.left_out:
+        tell(name, reason)
