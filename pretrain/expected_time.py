@@ -1,4 +1,4 @@
-"""How long the rest of a training takes, told once after its first steps: a bar that moves daily tells it too late."""
+"""How long the rest of a training takes: told once, after its first steps."""
 
 from __future__ import annotations
 
