@@ -78,6 +78,7 @@ NOT_TYPED: dict[str, dict[str, str]] = {
         "ucf101": HOURS,
         "vgg16.pth": "the files of LPIPS",
         "--train.parts decoder": "hours on a core; tests/tokenizer/training/test_decoder_alone.py",
+        "runs/more-bits": "hours on a core; tests/tokenizer/test_inflate.py",
     },
     "watching.md": {},
     "your_folder.md": {"videoar": "tests/cluster/test_your_folder.py"},
