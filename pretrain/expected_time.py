@@ -37,7 +37,7 @@ class ExpectedTime:
         left_s = of_a_step * tokens_after(self._recipe, done) / tokens_of_step(self._recipe, record["stage"])
         if left_s >= LEAST_S:
             left = self._recipe.num_steps - done
-            log.info("%s: about %s for the other %s steps", self._recipe.name, duration(left_s / 3600), f"{left:,}")
+            log.info("about %s for the other %s steps", duration(left_s / 3600), f"{left:,}")
 
 
 def tokens_after(recipe: Recipe, step: int) -> int:

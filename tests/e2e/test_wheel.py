@@ -147,7 +147,7 @@ def test_the_core_generates_and_a_missing_extra_is_named(installed: Path, tmp_pa
         assert f"pip install 'videoar[{extra}]'" in err, f"{command}: {err}"
 
 
-@pytest.mark.parametrize("extra", WHOLE)
+@pytest.mark.parametrize("extra", ["data", pytest.param("train", marks=pytest.mark.drill)])
 def test_an_extra_is_whole_by_itself(installed: Path, extra: str, tmp_path: Path) -> None:
     """Who has typed the pip command of one line must not meet a second line with another."""
     write_frames(tmp_path / "clips/x.mp4", scene(0, 60))

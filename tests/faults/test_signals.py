@@ -70,6 +70,7 @@ def test_a_signal_while_data_is_prepared(number: signal.Signals, words: tuple[st
     gone(below)
 
 
+@pytest.mark.drill
 def test_a_run_that_prepared_its_own_data_saves(tmp_path: Path) -> None:
     """Ray's handler stayed after Ray: the next SIGTERM ended the run without a save. Ctrl-C is a signal as well."""
     process = start("--run", tmp_path, *FEW, *ENDLESS)

@@ -26,11 +26,11 @@ def told(caplog: pytest.LogCaptureFixture, seconds: float, first: int = 0, steps
 
 def test_it_is_told_once_without_the_slow_first_step(caplog: pytest.LogCaptureFixture) -> None:
     """995 steps of 3.6 s: what a person plans the day by."""
-    assert told(caplog, 3.6) == ["debug: about 59.7 min for the other 995 steps"]
+    assert told(caplog, 3.6) == ["about 59.7 min for the other 995 steps"]
 
 
 def test_a_resumed_run_tells_its_own_rest(caplog: pytest.LogCaptureFixture) -> None:
-    assert told(caplog, 36.0, first=500) == ["debug: about 5.0 h for the other 495 steps"]
+    assert told(caplog, 36.0, first=500) == ["about 5.0 h for the other 495 steps"]
 
 
 def test_a_short_one_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -127,6 +127,7 @@ def test_distances_that_need_other_networks(
     assert any("no FVD" in warning for warning in found["rfvd"]["warnings"])
     with monkeypatch.context() as patch:
         patch.setattr(sys.stdout, "isatty", lambda: True)
+        patch.setenv("NO_COLOR", "1")
         assert main([*words, "--detector", "rf-fvd"]) == 0
     (told,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("rfvd"))
     assert re.match(r"rfvd +rf-fvd between \S+ and \S+  rf-fvd\|det=.*; warning: ", told), "of two clips no number"
