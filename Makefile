@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FILMS := $(VENV)/.films
 TREE := build/tree
-# Four processes run the tests on two cores, as many of them wait for others: longest files first. Each takes a whole
+# Three processes run the tests on two cores, as many of them wait for others: longest files first. Each takes a whole
 # file, whose tests share what they prepare.
-MANY := -n 4 --dist loadfile --no-loadscope-reorder
+MANY := -n 3 --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 # Containers often forbid Python to keep what it has compiled. The tests start hundreds of processes, each of which would
 # compile the package again, and rewrite its assertions and annotations.

@@ -134,7 +134,7 @@ def test_the_limit_of_requeues(either: SlurmCluster, tmp_path: Path, capsys: pyt
 def test_a_machine_that_fails_is_not_hidden_by_one_that_saves(job: Submit, capsys: pytest.CaptureFixture[str]) -> None:
     """srun returns the highest code, and 75 is above 1: the failure was queued again and again."""
     fails = "until [ -e began ]; do sleep 0.1; done; exit 1"  # once the other can hear a signal
-    saves = "trap 'exit 75' TERM; : >began; for _ in {1..300}; do sleep 0.1; done"
+    saves = "trap 'exit 75' TERM USR1; : >began; for _ in {1..300}; do sleep 0.1; done"
     lines = f'if [ "$SLURM_NODEID" -eq 1 ]; then {fails}; fi; {saves}'
     number = job(lines, "--nodes", "2", "--parallel.tensor", "2", "--wait", code=1)
     assert status(number, capsys)["state"] == "failed"
@@ -162,7 +162,7 @@ def test_cancel(
     ends: str, job: Submit, slurm: SlurmCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A job that saves when it is cancelled must not come back: Slurm queues again what is still completing."""
-    number = job("trap 'exit 75' TERM; : >began; for _ in {1..600}; do sleep 0.1; done")
+    number = job("trap 'exit 75' TERM USR1; : >began; for _ in {1..600}; do sleep 0.1; done")
     slurm.wait_for((tmp_path / "began").exists)
     assert status(number, capsys)["state"] == "running"
     if ends == "videoar":
