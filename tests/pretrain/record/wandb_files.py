@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
+
+PATIENCE_S = 60.0
 
 
 def steps_of(records: list[Any]) -> list[int]:
@@ -13,13 +16,24 @@ def steps_of(records: list[Any]) -> list[int]:
 
 
 def wandb_records(path: Path) -> list[Any]:
-    """The records in a W&B file, as `wandb sync` would send them: a log of LevelDB's, after seven bytes."""
+    """The records in the W&B file of a run that ended. W&B's process writes the last of them a moment later."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (records := _read(path)) or not records[-1].HasField("exit"):
+        assert time.monotonic() < deadline, "the file has no end"
+        time.sleep(0.05)
+    return records
+
+
+def _read(path: Path) -> list[Any]:
+    """The whole records so far, as `wandb sync` would send them: a log of LevelDB's, after seven bytes."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     raw, place, records = path.read_bytes(), 7, list[Any]()
     assert len(raw) < 32_768, "more than one block"
-    while place < len(raw):
-        size = int.from_bytes(raw[place + 4 : place + 6], "little")
-        records.append(Record.FromString(raw[place + 7 : place + 7 + size]))
-        place += 7 + size
+    while place + 7 < len(raw):
+        end = place + 7 + int.from_bytes(raw[place + 4 : place + 6], "little")
+        if end > len(raw):
+            break
+        records.append(Record.FromString(raw[place + 7 : end]))
+        place = end
     return records
