@@ -14,11 +14,19 @@ from filelock import FileLock
 from . import checked_calls  # noqa: F401  # before the package is imported
 
 # isort: split
+from videoar.cluster.ground.log_level import take_log_level
 from videoar.configs.debug import recipe
 
 from .forked import name_modules
 from .s3_server import BUCKET, S3Server, S3Store
 from .slurm_cluster import PACKAGES, missing
+
+
+@pytest.fixture(autouse=True)
+def default_log_level() -> Iterator[None]:
+    """A command with `--quiet` sets the level of the whole process: other tests of it see the default."""
+    yield
+    take_log_level([])
 
 
 @pytest.fixture(autouse=True, scope="session")

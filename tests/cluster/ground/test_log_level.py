@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ import pytest
 from videoar.cluster.entry import main
 from videoar.cluster.ground import launch as launching
 from videoar.cluster.ground.log_level import shows_progress, take_log_level
-
-
-@pytest.fixture(autouse=True)
-def default_afterwards() -> Iterator[None]:
-    """Other tests of this process see the default."""
-    yield
-    take_log_level([])
 
 
 def test_quiet_leaves_results_and_no_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
