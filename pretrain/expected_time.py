@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from videoar.pretrain.config import Recipe
+from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.planner.report import duration
 
 STEPS = 5
@@ -34,7 +34,8 @@ class ExpectedTime:
             return
         done = record["step"] + 1
         of_a_step, self._seconds = statistics.median(self._seconds[1:]), None
-        left_s = of_a_step * tokens_after(self._recipe, done) / tokens_of_step(self._recipe, record["stage"])
+        (stage,) = (stage for stage in self._recipe.stages if stage.name == record["stage"])
+        left_s = of_a_step * tokens_after(self._recipe, done) / _tokens(stage)
         if left_s >= LEAST_S:
             left = self._recipe.num_steps - done
             log.info("about %s for the other %s steps", duration(left_s / 3600), f"{left:,}")
@@ -45,12 +46,11 @@ def tokens_after(recipe: Recipe, step: int) -> int:
     tokens, begin = 0, 0
     for stage in recipe.stages:
         end = begin + stage.steps
-        tokens += max(0, end - max(step, begin)) * stage.tokens_per_pack * stage.batch
+        tokens += max(0, end - max(step, begin)) * _tokens(stage)
         begin = end
     return tokens
 
 
-def tokens_of_step(recipe: Recipe, stage: str) -> int:
-    """Tokens of the full packs of a step of a stage."""
-    (found,) = (each for each in recipe.stages if each.name == stage)
-    return found.tokens_per_pack * found.batch
+def _tokens(stage: StageConfig) -> int:
+    """Of the full packs of a step."""
+    return stage.tokens_per_pack * stage.batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from tyro.conf import arg
 
@@ -74,14 +74,7 @@ def train(words: Sequence[str], prog: str) -> int:
 
         check_parallel(recipe, options.processes * machines.world_size)
         with typed_as(weights="init"):
-            check_start(
-                recipe,
-                run,
-                change=options.change,
-                origin=options.from_ or "",
-                init=options.init,
-                other_tokenizer=options.other_tokenizer,
-            )
+            check_start(recipe, run, **_beginning(options))
         _examined(options, recipe, world)
         words = ["train", options.recipe, "--run", str(run), *_going_further(options), *flag_words(flags)]
         code = launch(words, options.processes, run, recipe.faults.stop_within_s, machines)
@@ -94,15 +87,7 @@ def train(words: Sequence[str], prog: str) -> int:
     met = _examined(options, recipe, world)
     try:
         with typed_as(weights="init"), libraries_logged(process_log(run, world.rank)):
-            train_recipe(
-                recipe,
-                run,
-                world,
-                change=options.change,
-                origin=options.from_ or "",
-                init=options.init,
-                other_tokenizer=options.other_tokenizer,
-            )
+            train_recipe(recipe, run, world, **_beginning(options))
     except Preempted:
         mark_preempted(run)
         raise
@@ -145,6 +130,24 @@ def _saved(recipe: Recipe, run: Path) -> str:
     except (InputError, StoreError):  # the store does not answer: the run was stopped all the same
         return "stopped after a signal"
     return f"step {steps[-1]} of {recipe.num_steps} is saved in {run}" if steps else f"nothing is saved yet in {run}"
+
+
+class _Beginning(TypedDict):
+    """What a run goes on from, as the functions of training take it."""
+
+    change: bool
+    origin: str
+    init: Path | None
+    other_tokenizer: bool
+
+
+def _beginning(options: Train) -> _Beginning:
+    return {
+        "change": options.change,
+        "origin": options.from_ or "",
+        "init": options.init,
+        "other_tokenizer": options.other_tokenizer,
+    }
 
 
 def _going_further(options: Train) -> list[str]:
