@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from videoar.data_pipeline.encoding.footage import ChosenClips, FootageReader, clip_name
 from videoar.pretrain.evaluate.fvd.fvd import FvdResult
 from videoar.pretrain.evaluate.fvd.reconstructions import ReconstructionDistance
+from videoar.pretrain.evaluate.intervals import Interval, ratio_interval
 from videoar.pretrain.evaluate.kept import KeptRows, Measured, OnDone, Row
 from videoar.pretrain.evaluate.robustness.clips import GROUP
 from videoar.pretrain.generate.video import to_frames, to_tensor
@@ -20,6 +21,8 @@ from videoar.tokenizer.evaluation.evaluate import Distance, Evaluation, Evaluato
 from videoar.tokenizer.scales import ScaleSchedule
 
 ClipFrames = UInt8[np.ndarray, "f h w 3"]
+MEASURES = {"psnr_db": "psnr", "ssim": "ssim_by_frame", "psnr_of_motion_db": "psnr_of_motion", "lpips": "lpips"}
+"""Of each figure that is one number for a clip, the sums that it is the mean of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,13 @@ class Reconstructions:
             if self.distance is not None:
                 self.distance.take(*(np.array([of_one]) for of_one in row["features"]))
         return evaluator.result, self.distance.result if self.distance is not None else None
+
+    def intervals(self, rows: Sequence[Row]) -> dict[str, Interval]:
+        """Those figures of `MEASURES` that were measured, with intervals over the clips."""
+        sums = [row["sums"]["measures"] for row in rows]
+        measured = {figure: name for figure, name in MEASURES.items() if name in sums[0]}
+        of_clips = {figure: np.array([np.mean(of_one[name]) for of_one in sums]) for figure, name in measured.items()}
+        return {figure: ratio_interval(values, np.ones(len(values))) for figure, values in of_clips.items()}
 
     @torch.inference_mode()
     def examples(self, numbers: Sequence[int]) -> Iterator[tuple[ClipFrames, Reconstruction]]:

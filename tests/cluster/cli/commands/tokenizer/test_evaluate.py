@@ -20,7 +20,7 @@ from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.pretrain.evaluate import reconstructed
 from videoar.pretrain.generate.video import save_mp4, to_frames, to_tensor
 from videoar.tokenizer import VideoTokenizer
-from videoar.tokenizer.evaluation.evaluate import Evaluator, through_bits
+from videoar.tokenizer.evaluation.evaluate import Evaluator, evaluate, through_bits
 from videoar.tokenizer.perceptual import Perceptual
 from videoar.tokenizer.presets import PRESETS
 
@@ -121,7 +121,7 @@ def test_distances_that_need_other_networks(
     weights = ["--lpips", str(tmp_path / "vgg16.pth"), str(tmp_path / "lpips.pth")]
     assert main([*words, "--detector", "rf-fvd", *weights]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["lpips"] > 0
+    assert 0 < found["lpips"]["low"] <= found["lpips"]["value"] <= found["lpips"]["high"]
     assert (found["rfvd"]["name"], found["rfvd"]["num_real"]) == ("rf-fvd", 2)
     assert "rf-fvd|det=" in found["rfvd"]["signature"]
     assert any("no FVD" in warning for warning in found["rfvd"]["warnings"])
@@ -151,6 +151,12 @@ def test_parts_give_the_figures_of_one_process(
         return json.loads(capsys.readouterr().out)
 
     whole = found("--picture", str(tmp_path / "whole.png"))
+    tokenizer = VideoTokenizer.preset("tiny")
+    alone = [evaluate(tokenizer, [to_tensor(clip)]) for clip in open_clips(SourceConfig(path=str(clips)), BUCKET)]
+    for name in ("psnr_db", "ssim", "psnr_of_motion_db"):
+        of_clips = sorted(getattr(of_one, name) for of_one in alone)
+        assert whole[name]["value"] == pytest.approx(np.mean(of_clips), rel=1e-4)
+        assert of_clips[0] < whole[name]["low"] < whole[name]["value"] < whole[name]["high"] < of_clips[-1]
     keep = ["--keep", str(tmp_path / "kept")]
     parts = [found(*keep, "--part", f"{number}/2") for number in (1, 2)]
     assert [(part["clips"], part["of"]) for part in parts] == [(3, 5), (2, 5)]
