@@ -89,7 +89,7 @@ COMMANDS = {
     "report": Command("report", "Report"),
     "export": Command("export", "Export"),
     "push": Command("push", "Push"),
-    "generate": Command("generate", "Generate"),
+    "generate": Command("generate", "Generate", resumes_with="--prompts"),
     "serve": Command("serve", "Serve"),
     "evaluate world": Command("evaluate.world", "EvaluateWorld", resumes_with="--keep"),
     "evaluate bits": Command("evaluate.bits", "EvaluateBits", resumes_with="--keep"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from videoar.cluster.ground.limits import (
     TopP,
     ZeroOrMore,
 )
+from videoar.cluster.ground.preemption import Preemption
 from videoar.cluster.ground.progress import ProgressLine
 from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from videoar.pretrain.generate.files import Progress
     from videoar.pretrain.generate.prompts import Job
     from videoar.pretrain.generate.writers import Kind
+
+_CLEAN_UP_S = 20.0
+"""Seconds after a signal in which a half-written video has to be removed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,8 @@ class Generate:
 
     The result has the size and frame rate of training. Of a clip it holds the last frames that are continued, as the
     tokenizer shows them, and what follows. The path is printed on stdout; progress and time are on stderr.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input; with --prompts 75 if a signal stopped it (run it again).
     """
 
     weights: Weights
@@ -123,10 +129,15 @@ def generate(words: Sequence[str], prog: str) -> int:
         options.weights, text_encoder=options.text_encoder, dtype=dtype_named(options.dtype), graphs=options.graphs
     )
     encoder = {"path": "text_encoder"} if options.text_encoder else {}
-    with typed_as(schedule="size", **encoder):
+    with typed_as(schedule="size", **encoder), _stopped_to_resume(options):
         requests = _checked(options, requests, pipeline)
         _make(_jobs(options, requests, pipeline, kind), pipeline, kind, options)
     return 0
+
+
+def _stopped_to_resume(options: Generate) -> AbstractContextManager[object]:
+    """With a file of prompts a signal means 75: the same command makes the videos that are missing."""
+    return nullcontext() if options.prompts is None else Preemption(within_s=_CLEAN_UP_S)
 
 
 def dtype_named(name: str | None) -> torch.dtype | None:

@@ -73,6 +73,7 @@ def test_summaries_are_read_and_not_imported() -> None:
         (["--keep", "rows"], KEEPS),
         (["weights", "--keep=rows"], KEEPS),
         (["real", "made", "--features", "kept"], {"evaluate fvd"}),
+        (["weights", "--prompts", "prompts.txt"], {"generate"}),
     ],
 )
 def test_a_command_that_resumes_listens_before_its_module_is_imported(
@@ -95,13 +96,13 @@ def test_a_command_that_resumes_listens_before_its_module_is_imported(
     always = {name for name in COMMANDS if COMMANDS[name].resumes}
     assert {name for name in heard if heard[name]} == always | extra
     assert heard["train"]
-    assert not heard["generate"]
+    assert not heard["export"]
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_the_option_with_which_a_command_resumes_is_one_of_its_own() -> None:
     """An option that was renamed would leave the command without handlers."""
     named = {name: command for name, command in COMMANDS.items() if command.resumes_with}
-    assert len(named) == len(KEEPS) + 1
+    assert len(named) == len(KEEPS) + 2
     for command in named.values():
         assert command.resumes_with.removeprefix("--") in command.options.__dataclass_fields__
