@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.arguments import if_no_clips, parse, typed_as
 from videoar.cluster.cli.output import say
 
 
@@ -35,5 +35,6 @@ def demo(words: Sequence[str], prog: str) -> int:
     options = parse(Demo, words, prog)
     from videoar.cluster.demo.demo import demo as run_demo
 
-    run_demo(options.out, options.clips, say, is_from_scratch=options.from_scratch)
+    with typed_as(path="clips"), if_no_clips("give videos of four seconds or more: the last fifth of each is held out"):
+        run_demo(options.out, options.clips, say, is_from_scratch=options.from_scratch)
     return 0

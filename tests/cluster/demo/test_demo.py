@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.demo.demo import RECIPE, Folders, Spent, keep_recipe, own_films, stage_costs
+from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
 from videoar.configs.debug import recipe
+from videoar.data_pipeline.planning.choose import NoClips
 
 
 def test_costs_survive_an_interruption(tmp_path: Path) -> None:
@@ -63,3 +65,17 @@ def test_stages_share_out_all_steps() -> None:
     assert [(stage.first_step, stage.end_step) for stage in found] == [(0, 8), (8, 14), (14, 20)]
     assert [(stage.tokens, stage.seconds) for stage in found] == [(20, 1.0), (10, 0.5), (0, 0.0)]
     assert found[0].about == "images of 32x32 and clips of 5 frames of 32x32"
+
+
+def test_too_short_videos_are_told_in_words_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error of the plan names fields of a dataset, which `demo` has no options for."""
+
+    def refuses(*_args: object, **_options: object) -> None:
+        raise NoClips("source.path", tmp_path, "gives no clip of 9 frames", "lower bucket.num_frames=9")
+
+    monkeypatch.setattr("videoar.cluster.demo.demo.demo", refuses)
+    assert main(["demo", "--clips", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"clips={tmp_path}: gives no clip of 9 frames; give videos of four seconds")
