@@ -21,7 +21,7 @@ TABLE = "films.jsonl"
 
 def own_films(folder: Path, out: Path) -> Films:
     """The videos below a folder, of more than `MOST` an even choice; InputError if there are none."""
-    videos = _videos(folder) if folder.is_dir() else []
+    videos = _videos(folder)
     if not videos:
         raise InputError(
             "clips", folder, "holds no video", "give a folder of videos, with captions next to them as .txt files"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.demo.demo import FIGURES, PAGE, demo, run_demo
+from videoar.cluster.demo.demo import FIGURES, PAGE, run_demo
 from videoar.cluster.demo.first_videos import SENTENCES
 from videoar.cluster.ground.errors import InputError
 from videoar.configs.demo import Films, recipe
@@ -68,13 +68,3 @@ def test_the_whole_path_ends_in_a_page(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="another recipe"):
         run_demo(replace(small(tmp_path), seed=1), tmp_path / "out", said.append)
-
-
-def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
-    """Before anything is made."""
-    (tmp_path / "notes.txt").write_text("no video")
-    with pytest.raises(InputError, match="holds no video"):
-        demo(tmp_path / "out", tmp_path, print)
-    with pytest.raises(InputError, match="holds no video"):
-        demo(tmp_path / "out", tmp_path / "nowhere", print)
-    assert not (tmp_path / "out").exists()

@@ -37,7 +37,7 @@ def test_a_tokenizer_is_trained_and_measured(
     assert main(["tokenizer", "evaluate", *asked]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["num_clips"] == 1
-    assert 0 < found["psnr_db"] < 60
+    assert 0 < found["psnr_db"]["value"] < 60
 
 
 def test_a_second_writer_is_refused(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
