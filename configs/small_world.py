@@ -43,7 +43,7 @@ def recipe() -> Recipe:
             num_layers=6,
             width=256,
             num_heads=4,
-            latent_dim=32,
+            latent_dim=64,
             rope_base=50.0,
             text=TextConfig(kind="words", words=WORDS, max_tokens=160),
         ),
