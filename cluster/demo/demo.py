@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ import torch
 from videoar.cluster.demo.cost import Cost, measured
 from videoar.cluster.demo.first_videos import first_videos
 from videoar.cluster.demo.held_out import Rows, judge, play, show
+from videoar.cluster.demo.own_films import choose_films, own_films
 from videoar.cluster.demo.report import Findings, Judged, StageCost, TokenizerFacts, headline, render, to_json
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import check_folder, first_stranger, write_atomically
@@ -27,7 +29,6 @@ from videoar.configs.load import load_recipe, save_recipe
 from videoar.configs.sizes import parameter_count
 from videoar.data_pipeline.preparing.prepare import DataProgress, prepare
 from videoar.data_pipeline.shards.manifest import open_manifest
-from videoar.data_pipeline.sources.source import VIDEO_SUFFIXES
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.export.convert import export
 from videoar.pretrain.generate import VideoPipeline
@@ -72,10 +73,12 @@ def demo(out: Path, clips: Path | None, say: Say, *, is_from_scratch: bool = Fal
 
     It goes on from the weights that ship, or begins with random ones. Calling it again resumes a call that stopped.
     """
-    films = None if clips is None else own_films(clips)
-    if is_from_scratch:
-        return run_demo(from_scratch(films), out, say)
-    return run_demo(recipe(films), out, say, start=Path(START))
+    films = Films() if clips is None else own_films(clips, out)
+    chosen = (from_scratch if is_from_scratch else recipe)(films)
+    keep_recipe(chosen, out)
+    if told := choose_films(films):
+        say(told)
+    return run_demo(chosen, out, say, start=None if is_from_scratch else Path(START))
 
 
 def run_demo(chosen: Recipe, out: Path, say: Say, *, start: Path | None = None) -> Path:
@@ -108,17 +111,6 @@ def run_demo(chosen: Recipe, out: Path, say: Say, *, start: Path | None = None) 
     for line in (*headline(found), f"report: {out / PAGE}"):
         say(line)
     return out / PAGE
-
-
-def own_films(folder: Path) -> Films:
-    """The user's videos; InputError if there are none."""
-    names = [path.name for path in folder.rglob("*")] if folder.is_dir() else []
-    count = sum(name.rpartition(".")[2].lower() in VIDEO_SUFFIXES for name in names)
-    if not count:
-        raise InputError(
-            "clips", folder, "holds no video", "give a folder of videos, with captions next to them as .txt files"
-        )
-    return Films(path=str(folder.resolve()), count=count)
 
 
 def keep_recipe(chosen: Recipe, out: Path) -> None:
@@ -206,8 +198,18 @@ def findings(
         judged=judged,
         rows=rows,
         commands=(
-            f"videoar generate {folders.weights} --prompt 'a red square moving left' --out square.mp4",
-            f"videoar config {folders.out / RECIPE}",
+            shlex.join(
+                [
+                    "videoar",
+                    "generate",
+                    str(folders.weights),
+                    "--prompt",
+                    "a red square moving left",
+                    "--out",
+                    "square.mp4",
+                ]
+            ),
+            shlex.join(["videoar", "config", str(folders.out / RECIPE)]),
         ),
     )
 

@@ -90,6 +90,8 @@ def run_study(study: Study, chosen: Chosen, out: Path, say: Say, *, again: bool 
     """
     folders = Folders(out)
     check_study(study, out)
+    if again:
+        remaining(folders, chosen, again=True)  # before anything is written
     with sole_writer(out, "out", "study"):
         write_atomically(out / DEFINITION, to_yaml(study))
         todo = remaining(folders, chosen, again=again)

@@ -51,7 +51,8 @@ def study(tokenizer: str = "") -> Study:
 def recipe(tokenizer: str) -> Recipe:
     """The full method without the frame mask: the base that arms are made from."""
     source = TokenizerSource(path=tokenizer)
-    latent_dim = open_tokenizer(source, field="tokenizer").config.latent_dim
+    remedy = "give one that `videoar tokenizer train` or `import` wrote, or the name of one that ships"
+    latent_dim = open_tokenizer(source, field="tokenizer", remedy=remedy).config.latent_dim
     return Recipe(
         name="small_world",
         model=ModelConfig(

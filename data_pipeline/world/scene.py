@@ -1,5 +1,7 @@
 """What a clip of the small world shows. It depends only on (seed, index), its future on its first two latent frames.
 
+Only which of two objects is in front when they meet is not seen in those frames: the caption says it.
+
 Lengths are relative to the shorter side of the frame, times are seconds. One or two objects of different colours move
 straight at constant speed and bounce at the frame's edges; the first passes in front of the second. The camera may pan:
 then the background moves, and the motion of objects is that on the screen.

@@ -92,7 +92,7 @@ A_TOKENIZER = (
     "tokenizer, chunks = VideoTokenizer.preset('tiny', latent_dim=16), [torch.zeros(1, 3, n, 32, 32) for n in (5, 4)]\n"
 )
 SNIPPETS: dict[str, list[str]] = {
-    "data.md": [TYPES_PLANS],
+    "data.md": ["", TYPES_PLANS],
     "evaluation.md": ["tests/pretrain/evaluate/fvd/test_fvd.py"],
     "generation.md": [""],
     "own_recipes.md": ["tests/scripts/test_site.py", "tests/scripts/test_site.py"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Sequence
 from math import sqrt
@@ -18,7 +19,7 @@ from videoar.pretrain.evaluate.kept import KeptRows
 from videoar.pretrain.evaluate.signature import weights_hash
 from videoar.pretrain.evaluate.world.evaluate import WorldWork
 from videoar.pretrain.evaluate.world.held_out import held_out
-from videoar.pretrain.evaluate.world.plan import WorldPlan, world_shape
+from videoar.pretrain.evaluate.world.plan import WorldPlan, lengths, world_shape
 from videoar.pretrain.evaluate.world.rows import follow_prompts, judge_continuations
 from videoar.pretrain.evaluate.world.score import judge
 from videoar.pretrain.generate import VideoPipeline
@@ -31,8 +32,8 @@ from ..forked import command
 
 NAME = "small-world"
 MAX_BYTES = 15_000_000
-CARD = {"colour": 0.98, "shape": 0.90, "direction": 0.90, "number": 0.98}
-"""Shares of the card, of sentences about one object."""
+GOALS = {"colour": 0.95, "shape": 0.90, "direction": 0.90}
+"""Shares of sentences about one object that the reader should see."""
 PLAN = WorldPlan(clips=16, seed=7)
 """Of scenes that neither training nor the card has seen."""
 
@@ -79,23 +80,28 @@ def test_videos_show_what_sentences_say(pipeline: VideoPipeline) -> None:
     scenes: Sequence[Scene] = held_out(PLAN.seed, 32, 1)
     made = follow_prompts(pipeline, list(enumerate(scenes)), shape, PLAN)
     found = judge(made, scenes, shape.fps)
-    for measure, share in CARD.items():
+    card = (find_export(NAME) / "README.md").read_text()
+    for measure, goal in GOALS.items():
+        on_card = float(re.findall(rf"^\| {measure} +\| ([\d.]+) %", card, re.MULTILINE)[0]) / 100
+        assert on_card >= goal
+        share = min(on_card, 0.98)  # of some who never failed, one may
         least = share - 3 * sqrt(share * (1 - share) / found[measure]["of"])
         assert found[measure]["value"] > least, (measure, found[measure])
 
 
 @pytest.mark.drill
 def test_continuations_are_nearer_to_the_future_than_a_still_picture(pipeline: VideoPipeline) -> None:
-    """In pixels, to twice the length of training; and the bits of every scale are guessed better than by copying."""
+    """In pixels and places, and the bits of every scale are guessed better than by copying; to twice the length, too."""
     work = WorldWork(pipeline, PLAN)
     *_, as_trained, to_twice, reference = work.tasks()
     rows = {task.name: work.rows(task, KeptRows()) for task in (as_trained, to_twice, reference)}
-    found = judge_continuations(rows[to_twice.name])
-    assert found["psnr_db"]["gain_over_repeated"]["overall"]["value"] > 0
-    assert found["psnr_db"]["gain_over_repeated_rebuilt"]["overall"]["value"] > 0
-    guessed = work.bits(rows)
-    for baseline in ("copy", "majority"):
-        assert min(guessed[f"gain_over_{baseline}"]["value"]) > 0
+    for task, length in zip((as_trained, to_twice), lengths(work.shape), strict=True):
+        found, guessed = judge_continuations(rows[task.name]), work.bits(rows, length)
+        for still in ("repeated", "repeated_rebuilt"):
+            assert found["psnr_db"][f"gain_over_{still}"]["overall"]["low"] > 0
+            assert found["position_error"][f"gain_over_{still}"]["overall"]["value"] > 0
+        for baseline in ("copy", "majority"):
+            assert min(guessed[f"gain_over_{baseline}"]["low"]) > 0
 
 
 @pytest.mark.drill

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from videoar.cluster.cli.arguments import parse
+from videoar.cluster.cli.arguments import if_no_clips, parse, typed_as
 from videoar.cluster.cli.output import say
 
 
@@ -26,7 +26,8 @@ class Demo:
     out: Annotated[Path, arg(metavar="DIR")] = Path("runs/demo")
     """Folder to write, called OUT above."""
     clips: Annotated[Path | None, arg(metavar="DIR")] = None
-    """Folder of your own videos, each of four seconds or more, with captions next to them as .txt files."""
+    """Folder of your own videos, each of four seconds or more, with captions next to them as .txt files; of more than
+    fifteen, as many are chosen."""
     from_scratch: bool = False
     """Begin with random weights of a smaller model instead of going on from those that ship."""
 
@@ -35,5 +36,6 @@ def demo(words: Sequence[str], prog: str) -> int:
     options = parse(Demo, words, prog)
     from videoar.cluster.demo.demo import demo as run_demo
 
-    run_demo(options.out, options.clips, say, is_from_scratch=options.from_scratch)
+    with typed_as(path="clips"), if_no_clips("give videos of four seconds or more: the last fifth of each is held out"):
+        run_demo(options.out, options.clips, say, is_from_scratch=options.from_scratch)
     return 0

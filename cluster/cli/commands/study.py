@@ -23,7 +23,8 @@ class RunStudy:
     """Train and measure the arms of a study with several seeds, and make a page of effects; rerunning resumes.
 
     OUT gets data/ (the shards of all arms), runs/ and weights/ (a folder for each arm and seed), results.jsonl (a line
-    for each), page.html, and results.md, its tables as Markdown. Studies are in configs/studies/:
+    for each), page.html, and results.md, its tables as Markdown. Studies are `small_world`, the ablations of the paper
+    in small, and `debug`, the same in a minute, which shows nothing; they are defined in configs/studies/.
 
     `videoar study small_world --arms learned rope --seeds 0 1 2`
 

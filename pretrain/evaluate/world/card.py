@@ -46,8 +46,9 @@ def card(report: Mapping[str, Any], command: str = "") -> str:
         parts.append(instead)
     for found in report["continuations"]:
         parts += _continued(report, found)
-    parts += ["### Bits", "Share of bits guessed right from the true ones before them, after the first latent frame."]
-    parts.append(_markdown(_bits(report)))
+    about = "Share of bits of true clips guessed right from the true ones before them, after the first latent frame."
+    for bits in report["bits"]:
+        parts += [f"### Bits of {_length(report, bits)}", about, _markdown(_bits(bits))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -110,9 +111,9 @@ def _instead(report: Mapping[str, Any]) -> str:
 
 
 def _continued(report: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    count, given, length = found["psnr_db"]["num_clips"], report["given_frames"], found["num_frames"]
+    count, given = found["psnr_db"]["num_clips"], report["given_frames"]
     about = (
-        f"{count} clips, continued after {given} frames, which determine the future. Position errors are in shorter "
+        f"{count} clips, continued after {given} frames, which show where each object goes. Position errors are in shorter "
         f"sides of the frame; an object that is not found counts as {LARGEST_ERROR:g}, and no error as more. Gains are "
         "paired by clip."
     )
@@ -126,8 +127,13 @@ def _continued(report: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]
         gains = (psnr[f"gain_over_{kind}"]["overall"], places[f"gain_over_{kind}"]["overall"])
         cells = (_figure(gains[0], "+.1f"), _figure(gains[1], "+.3f"))
         rows.append((f"gain over {_KINDS[kind]}", *cells, ""))
-    twice = "" if length == report["num_frames"] else ", twice the length of training"
-    return [f"### Continued to {length} frames{twice}", about, _markdown(rows), _markdown(_by_frame(report, found))]
+    return [f"### Continued to {_length(report, found)}", about, _markdown(rows), _markdown(_by_frame(report, found))]
+
+
+def _length(report: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """The frames of the clips of a table."""
+    length = found["num_frames"]
+    return f"{length} frames" + ("" if length == report["num_frames"] else ", twice the length of training")
 
 
 def _by_frame(report: Mapping[str, Any], found: Mapping[str, Any]) -> Table:
@@ -144,8 +150,7 @@ def _by_frame(report: Mapping[str, Any], found: Mapping[str, Any]) -> Table:
     return rows
 
 
-def _bits(report: Mapping[str, Any]) -> Table:
-    found = report["bits"]
+def _bits(found: Mapping[str, Any]) -> Table:
     rows: Table = [("scale", "model", "copy of the last frame", "majority", "gain over copy", "gain over majority")]
     names = ("model_after_first", "copy_after_first", "majority_after_first", "gain_over_copy", "gain_over_majority")
     for scale in range(len(found["model_after_first"]["value"])):

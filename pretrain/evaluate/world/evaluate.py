@@ -143,12 +143,13 @@ class WorldWork:
             },
             "tokenizer_alone": {name: judge_kept(rows[name], count) for count, name in NUMBERS.items()},
             "continuations": [judge_continuations(rows[_to(length)]) for length in lengths(shape)],
-            "bits": self.bits(rows),
+            "bits": [{"num_frames": length} | self.bits(rows, length) for length in lengths(shape)],
         }
 
-    def bits(self, rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-        """Bits of the continued clips guessed from the true ones before them, next to copying and to the majority."""
-        of_clips = [row["bits"] for row in rows[_to(self.shape.num_frames)]]
+    def bits(self, rows: Mapping[str, Sequence[Row]], length: int) -> dict[str, Any]:
+        """Bits of the clips that are continued to a length, guessed from the true ones before them, next to copying and
+        to the majority."""
+        of_clips = [row["bits"] for row in rows[_to(length)]]
         ones = np.array([row["ones"] for row in rows[REFERENCE]])
         return bit_report(of_clips, ones, ScaleSchedule.named(self.shape.schedule)).to_dict()
 
@@ -180,7 +181,7 @@ class WorldWork:
         ]
 
     def _continue(self, length: int, scenes: Numbered) -> list[Row]:
-        """Of continuations to a length; at that of training of the clips' bits, too."""
+        """Of continuations to a length, and of the bits of the true clips."""
         true, through = self._tokenized(scenes, length)
         decoded = [clip.decoded for clip in through]
         requests = [self._plan.request(caption(what), i, self.shape.schedule, length) for i, what in scenes]
@@ -188,8 +189,6 @@ class WorldWork:
         clips = list(zip(true, decoded, made, strict=True))
         self._continued |= {(_to(length), i): three for (i, _), three in zip(scenes, clips, strict=True) if i < SHOWN}
         rows = [continuation_row(what, *three) for (_, what), three in zip(scenes, clips, strict=True)]
-        if length != self.shape.num_frames:
-            return rows
         return [row | {"bits": of_bits} for row, of_bits in zip(rows, self._bits(scenes, through), strict=True)]
 
     def _bits(self, scenes: Numbered, clips: Sequence[Tokenized]) -> Iterator[Row]:

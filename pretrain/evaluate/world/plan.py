@@ -14,11 +14,11 @@ from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.model.pretrained import ClipShape
 from videoar.tokenizer.scales import latent_frames, pixel_frames
 
-VERSION = 1
-"""Raised whenever a change here changes a figure."""
+VERSION = 2
+"""Raised whenever a change here changes a figure, or what is kept of a clip."""
 
 GIVEN = pixel_frames(2)
-"""Frames that are continued: two latent frames, which determine the future."""
+"""Frames that are continued: two latent frames, which show where each object goes."""
 FRAME_RATES = ((GIVEN - 1) / FIRST_STRAIGHT_S, 32.0)
 """Frames per second at which the given frames show each direction: no object bounces yet, and each moves visibly."""
 

@@ -117,6 +117,18 @@ def test_wrong_options_are_refused(
     assert message in line
 
 
+def test_a_refused_study_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that it made would look like a study; a remedy must name options of this command."""
+    out = str(tmp_path / "out")
+    assert main(["study", "debug", "--out", out, "--again"]) == 2
+    assert main(["study", "small_world", "--out", out, "--tokenizer", str(tmp_path)]) == 2
+    nothing, folder = capsys.readouterr().err.splitlines()
+    assert "finds nothing trained" in nothing
+    assert folder.startswith(f"tokenizer={tmp_path}: is not the folder of a tokenizer")
+    assert "--data" not in folder
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_process_at_a_time(finished: tuple[Path, Counter[str]], capsys: pytest.CaptureFixture[str]) -> None:
     """Two would train the same runs, and one would drop the lines of the other."""
     with sole_writer(finished[0]):
