@@ -91,7 +91,7 @@ def test_videos_show_what_sentences_say(pipeline: VideoPipeline) -> None:
 
 @pytest.mark.drill
 def test_continuations_are_nearer_to_the_future_than_a_still_picture(pipeline: VideoPipeline) -> None:
-    """In pixels and places, and the bits of every scale are guessed better than by copying; to twice the length, too."""
+    """In pixels and places, to both lengths; and the bits of every scale are guessed better than by copying."""
     work = WorldWork(pipeline, PLAN)
     *_, as_trained, to_twice, reference = work.tasks()
     rows = {task.name: work.rows(task, KeptRows()) for task in (as_trained, to_twice, reference)}

@@ -113,9 +113,9 @@ def _instead(report: Mapping[str, Any]) -> str:
 def _continued(report: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     count, given = found["psnr_db"]["num_clips"], report["given_frames"]
     about = (
-        f"{count} clips, continued after {given} frames, which show where each object goes. Position errors are in shorter "
-        f"sides of the frame; an object that is not found counts as {LARGEST_ERROR:g}, and no error as more. Gains are "
-        "paired by clip."
+        f"{count} clips, continued after {given} frames, which show where each object goes. Position errors are in "
+        f"shorter sides of the frame; an object that is not found counts as {LARGEST_ERROR:g}, and no error as more. "
+        "Gains are paired by clip."
     )
     psnr, places = found["psnr_db"], found["position_error"]
     rows: Table = [("", "PSNR, dB", "position error", "objects not found")]
