@@ -8,7 +8,7 @@ What it can do is on its card, pretrain/weights/small-world/README.md.
     videoar train small_world
     videoar export runs/small_world weights/small-world --dtype bf16
 
-Cost: 80 minutes on two CPU cores with `--threads 2`, ten of them for the shards; twice that on one.
+Cost: 140 minutes on two CPU cores with `--threads 2`, ten of them for the shards; twice that on one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def recipe() -> Recipe:
             num_layers=6,
             width=256,
             num_heads=4,
-            latent_dim=32,
+            latent_dim=64,
             rope_base=50.0,
             text=TextConfig(kind="words", words=WORDS, max_tokens=160),
         ),
@@ -63,7 +63,7 @@ def recipe() -> Recipe:
         stages=(
             _stage("I", {"images128": 1.0, "short64": 1.0}, steps=400),
             _stage("II", {"clips64": 1.0}, steps=400),
-            _stage("III", {"clips64": 1.0, "clips128": 3.0}, steps=3000),
+            _stage("III", {"clips64": 1.0, "clips128": 3.0}, steps=6000),
         ),
         correction=CorrectionConfig(p_max=0.1),
         optimizer=OptimizerConfig(warmup_steps=100, ema_decay=0.995),
