@@ -18,8 +18,10 @@ def start(*words: object) -> Forked:
     return command(*TRAIN, *words)
 
 
-def until(condition: Callable[[], object], process: Forked | subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def until(
+    condition: Callable[[], object], process: Forked | subprocess.Popen[str], within_s: float = PATIENCE_S
+) -> None:
+    deadline = time.monotonic() + within_s
     while not condition():
         assert process.poll() is None, process.communicate()[1][-5000:]
         assert time.monotonic() < deadline

@@ -108,8 +108,9 @@ def test_continuations_are_nearer_to_the_future_than_a_still_picture(pipeline: V
 def test_the_recipe_follows_the_recorded_curve(tmp_path: Path) -> None:
     """Its first twentieth: weights that nobody can make again would be a riddle. Machines round differently."""
     run, last = tmp_path / "run", small_world.recipe().num_steps // 20
-    process = command("train", "small_world", "--run", run, "--data.online", "true", "--log.validate-every", "0")
-    until(lambda: steps(run) > last, process)
+    words = ("--data.online", "true", "--log.validate-every", "0", "--threads", "2")
+    process = command("train", "small_world", "--run", run, *words)
+    until(lambda: steps(run) > last, process, within_s=3600.0)
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait() == EXIT_PREEMPTED
     again = {line["step"]: line["loss"] for line in read_lines(run / "metrics.jsonl")}
