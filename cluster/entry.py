@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from videoar.cluster.cli.command_table import COMMANDS, find_command, overview
 from videoar.cluster.cli.output import complain, open_closed_streams, say, say_how_to_resume
 from videoar.cluster.ground.credentials import guard_output
-from videoar.cluster.ground.ending import Ended, Ending
 from videoar.cluster.ground.errors import CorruptShard, InputError, Stopped, StoreError
 from videoar.cluster.ground.extras import missing_extra
 from videoar.cluster.ground.log_level import take_log_level
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, SIGNALS, Preempted
 from videoar.cluster.ground.process import EXIT_STOPPED, end_with_parent, is_launched, is_worker
-from videoar.cluster.ground.surroundings import explained
+from videoar.cluster.ground.processes.ending import Ended, Ending
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, SIGNALS, Preempted
+from videoar.cluster.ground.processes.surroundings import explained
 from videoar.cluster.ground.versions import installed_version
 
 EXIT_UNREAD = 128 + signal.SIGPIPE

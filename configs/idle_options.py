@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import paths_of
+from videoar.cluster.ground.fields.overrides import paths_of
 from videoar.data_pipeline.config.datasets import DatasetConfig, DuplicateConfig, ShotConfig, SourceConfig
 from videoar.pretrain.config import (
     CorrectionConfig,

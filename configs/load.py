@@ -12,8 +12,8 @@ from types import ModuleType
 
 import videoar.configs
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.serialize import MAX_BYTES, from_dict, parse_yaml, to_yaml
 from videoar.cluster.ground.files import write_atomically
-from videoar.cluster.ground.serialize import MAX_BYTES, from_dict, parse_yaml, to_yaml
 from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.pretrain.config import Recipe
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences, with_names
-from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.cluster.ground.fields.overrides import differences, with_names
+from videoar.cluster.ground.fields.serialize import from_dict, to_dict
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.storage.objects import Storage

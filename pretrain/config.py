@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields, check_name, wrong_field
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import (
+from videoar.cluster.ground.fields.checks import check_fields, check_name, wrong_field
+from videoar.cluster.ground.fields.limits import (
     ClipNorm,
     Decay,
     LearningRate,

@@ -12,8 +12,8 @@ import torch
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import World
+from videoar.cluster.ground.processes.sign_of_life import alive, wait_for
 from videoar.cluster.ground.progress import ProgressLine
-from videoar.cluster.ground.sign_of_life import alive, wait_for
 from videoar.data_pipeline.loading.loader import Content, StepLoader
 from videoar.data_pipeline.loading.online import open_plans
 from videoar.data_pipeline.loading.pack_reader import PackReader, Packs

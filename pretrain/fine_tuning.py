@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import as_option, differences, plain_word
+from videoar.cluster.ground.fields.overrides import as_option, differences, plain_word
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.pretrain.checkpoint.fragment import Fragment, Place
 from videoar.pretrain.checkpoint.saver import write_checkpoint

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits
+from videoar.cluster.ground.fields.checks import check_fields
+from videoar.cluster.ground.fields.limits import Limits
 
 Gamma = Annotated[float, Limits(0, 1000)]
 """1 turns guidance off, 0 ignores the condition."""

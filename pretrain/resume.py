@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.serialize import from_dict, to_dict, to_yaml
 from videoar.cluster.ground.process import World
-from videoar.cluster.ground.serialize import from_dict, to_dict, to_yaml
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.storage.objects import Storage

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from videoar.cluster.ground.errors import Stopped
-from videoar.cluster.ground.health import Health
-from videoar.cluster.ground.preemption import Preempted, Preemption
+from videoar.cluster.ground.fields.serialize import from_dict, to_dict
 from videoar.cluster.ground.process import World, mark_preempted
-from videoar.cluster.ground.serialize import from_dict, to_dict
-from videoar.cluster.ground.stragglers import Straggler
+from videoar.cluster.ground.processes.health import Health
+from videoar.cluster.ground.processes.preemption import Preempted, Preemption
+from videoar.cluster.ground.processes.stragglers import Straggler
 from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.packing import LoaderState, StepPlan, deal
 from videoar.data_pipeline.shards.manifest import Manifest

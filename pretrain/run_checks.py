@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.overrides import also_changed, differences, with_names
+from videoar.cluster.ground.fields.serialize import from_yaml
 from videoar.cluster.ground.files import check_folder, check_run_folder
-from videoar.cluster.ground.overrides import also_changed, differences, with_names
 from videoar.cluster.ground.process import PREEMPTED_MARKER
-from videoar.cluster.ground.serialize import from_yaml
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import saved_steps

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.fields.serialize import from_yaml, parse_yaml, to_yaml
 from videoar.cluster.ground.files import write_atomically, written_aside
 from videoar.cluster.ground.process import PREEMPTED_MARKER, World
-from videoar.cluster.ground.serialize import from_yaml, parse_yaml, to_yaml
-from videoar.cluster.ground.surroundings import explain_full_disk, read_text
+from videoar.cluster.ground.processes.surroundings import explain_full_disk, read_text
 from videoar.cluster.ground.versions import installed_version
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.config import Recipe

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from videoar.cluster.ground.errors import InputError, raise_all
-from videoar.cluster.ground.grace import grace_s
-from videoar.cluster.ground.health import Health
-from videoar.cluster.ground.preemption import Preemption
+from videoar.cluster.ground.fields.serialize import to_dict
 from videoar.cluster.ground.process import World, mark_preempted
-from videoar.cluster.ground.serialize import to_dict
+from videoar.cluster.ground.processes.grace import grace_s
+from videoar.cluster.ground.processes.health import Health
+from videoar.cluster.ground.processes.preemption import Preemption
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.anchored import anchored

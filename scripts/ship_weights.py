@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from videoar.cluster.demo.first_videos import SENTENCES
-from videoar.cluster.ground.serialize import to_dict
+from videoar.cluster.ground.fields.serialize import to_dict
 from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.model.pretrained import CARD, CONFIG, INDEX, SHIPPED, read_config
 from videoar.pretrain.run_folder import METRICS, read_lines

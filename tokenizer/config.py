@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
-from videoar.cluster.ground.limits import BitsPerToken, FramesPerSecond, Limits, PixelFrames, Seed
+from videoar.cluster.ground.fields.checks import check_fields, wrong_field
+from videoar.cluster.ground.fields.limits import BitsPerToken, FramesPerSecond, Limits, PixelFrames, Seed
 from videoar.tokenizer.scales import ScaleSchedule
 
 

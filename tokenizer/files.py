@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.serialize import from_dict, to_dict
 from videoar.cluster.ground.files import check_folder, first_stranger, written_aside
-from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.cluster.ground.shipped import Shipped
 from videoar.tokenizer.config import TokenizerConfig
 

@@ -12,9 +12,9 @@ from typing import Literal
 
 import torch
 
-from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.fields.checks import short
+from videoar.cluster.ground.fields.overrides import differences
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 

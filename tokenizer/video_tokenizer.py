@@ -12,10 +12,10 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 
-from videoar.cluster.ground.checks import check_value
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import OneOrMore
-from videoar.cluster.ground.serialize import to_dict
+from videoar.cluster.ground.fields.checks import check_value
+from videoar.cluster.ground.fields.limits import OneOrMore
+from videoar.cluster.ground.fields.serialize import to_dict
 from videoar.tokenizer import residual
 from videoar.tokenizer.autoencoder import Decoder, Encoder
 from videoar.tokenizer.causal_conv import Memory

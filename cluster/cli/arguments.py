@@ -16,9 +16,9 @@ from tyro.conf import Positional
 from videoar.cluster.cli.help_text import description, join_lines
 from videoar.cluster.cli.optional_values import optional_values
 from videoar.cluster.cli.output import HELP
-from videoar.cluster.ground.checks import LEFT_OUT, check_fields, short
 from videoar.cluster.ground.errors import InputError, InputErrors
-from videoar.cluster.ground.overrides import Flags, override, split_flags, unknown_flag
+from videoar.cluster.ground.fields.checks import LEFT_OUT, check_fields, short
+from videoar.cluster.ground.fields.overrides import Flags, override, split_flags, unknown_flag
 
 if TYPE_CHECKING:
     from videoar.configs.load import AnyRecipe

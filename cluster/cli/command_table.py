@@ -15,7 +15,7 @@ from pathlib import Path
 
 from videoar.cluster.cli.output import HELP, resume_line
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.preemption import leaving_at_once
+from videoar.cluster.ground.processes.preemption import leaving_at_once
 
 _PACKAGE = "videoar.cluster.cli.commands"
 

@@ -12,7 +12,7 @@ from tyro.constructors import (
     UnsupportedTypeAnnotationError,
 )
 
-from videoar.cluster.ground.checks import is_union
+from videoar.cluster.ground.fields.checks import is_union
 
 Spec = PrimitiveConstructorSpec[Any] | UnsupportedTypeAnnotationError | None
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from videoar.cluster.ground.overrides import plain_word
-from videoar.cluster.ground.serialize import flow
+from videoar.cluster.ground.fields.overrides import plain_word
+from videoar.cluster.ground.fields.serialize import flow
 
 _ABSENT = object()
 

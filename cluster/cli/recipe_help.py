@@ -13,8 +13,8 @@ from videoar.cluster.cli.help_text import description, join_lines
 from videoar.cluster.cli.optional_values import optional_values
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import paths_of, with_names
-from videoar.cluster.ground.serialize import leaves
+from videoar.cluster.ground.fields.overrides import paths_of, with_names
+from videoar.cluster.ground.fields.serialize import leaves
 
 
 def show_fields(recipe: object, prog: str) -> None:

@@ -16,7 +16,7 @@ from videoar.cluster.doctor.programs import answer_of
 from videoar.cluster.ground.extras import install
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.process import variable
-from videoar.cluster.ground.surroundings import home
+from videoar.cluster.ground.processes.surroundings import home
 from videoar.cluster.submit.ray_jobs.api import OPENER, authorization
 
 _ANSWER_S = 8.0

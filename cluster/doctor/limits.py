@@ -9,7 +9,7 @@ from pathlib import Path
 
 from videoar.cluster.doctor.check import failed, ok, warned
 from videoar.cluster.ground.finding import Finding
-from videoar.cluster.ground.surroundings import LEAST_FILES
+from videoar.cluster.ground.processes.surroundings import LEAST_FILES
 
 GIB = 1 << 30
 LEAST_DISK = 1 * GIB

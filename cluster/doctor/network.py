@@ -11,7 +11,7 @@ from pathlib import Path
 from videoar.cluster.doctor.check import failed, ok, warned
 from videoar.cluster.ground.errors import Stopped
 from videoar.cluster.ground.finding import Finding
-from videoar.cluster.ground.surroundings import check_loopback
+from videoar.cluster.ground.processes.surroundings import check_loopback
 
 _RAY = ("raylet", "gcs_server", "ray::", "ray/dashboard", "ray/_private")
 _PYTHON = ("python", "jupyter", "tensorboard", "torchrun")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from videoar.cluster.ground.programs import run_program
+from videoar.cluster.ground.processes.programs import run_program
 
 
 def answer_of(*command: str, limit_s: float) -> subprocess.CompletedProcess[str]:

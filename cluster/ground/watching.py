@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from videoar.cluster.ground.checks import check_fields
+from videoar.cluster.ground.fields.checks import check_fields
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from videoar.cluster.ground.checks import is_utf8
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import is_utf8
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeError, DecodeLimits, Probe, VideoDecoder, reason_of
 from videoar.data_pipeline.sources.listing import list_sources

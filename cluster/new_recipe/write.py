@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from videoar.cluster.ground.serialize import flow, to_dict
+from videoar.cluster.ground.fields.serialize import flow, to_dict
 from videoar.cluster.new_recipe.choose import Choice
 from videoar.cluster.new_recipe.clips import Clips, described
 from videoar.cluster.new_recipe.machine import ThisMachine

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.preemption import install, restore
 from videoar.cluster.ground.process import environment
+from videoar.cluster.ground.processes.preemption import install, restore
 
 LOOPBACK = ("127.0.0.1", "localhost")
 

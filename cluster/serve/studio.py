@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from videoar.cluster.ground.errors import InputError, Stopped, StoreError
-from videoar.cluster.ground.surroundings import explained
+from videoar.cluster.ground.processes.surroundings import explained
 from videoar.pretrain.generate import Request, VideoPipeline
 from videoar.pretrain.generate.files import Progress, made_of, making
 from videoar.pretrain.generate.prompts import Job

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.cluster.ground.files import check_folder, first_stranger, write_atomically
-from videoar.cluster.ground.preemption import Preemption
+from videoar.cluster.ground.processes.preemption import Preemption
 from videoar.cluster.ground.progress import ProgressLine
-from videoar.cluster.ground.serialize import to_yaml
 from videoar.cluster.study.page import render
 from videoar.cluster.study.results import Key, keep_result, read_results
 from videoar.cluster.study.table import markdown

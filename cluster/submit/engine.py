@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videoar.cluster.ground.finding import Finding
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.cluster.submit.job import Job
 from videoar.cluster.submit.record import Submitted
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields, short
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits, OneOrMore, ZeroOrMore
+from videoar.cluster.ground.fields.checks import check_fields, short
+from videoar.cluster.ground.fields.limits import Limits, OneOrMore, ZeroOrMore
 from videoar.cluster.submit.variables import Variable
 
 Container = Literal["pyxis", "apptainer"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videoar.cluster.ground.errors import InputError, Stopped
-from videoar.cluster.ground.programs import run_program
+from videoar.cluster.ground.processes.programs import run_program
 
 _PATIENCE_S = 120.0
 _PREFIX = re.compile(r"^\w+: (error: )?")

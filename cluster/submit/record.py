@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.serialize import from_yaml, to_yaml
 from videoar.cluster.ground.files import write_atomically
-from videoar.cluster.ground.serialize import from_yaml, to_yaml
-from videoar.cluster.ground.surroundings import read_text
+from videoar.cluster.ground.processes.surroundings import read_text
 
 _SHOWN = 5
 

@@ -6,9 +6,9 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.credentials import MASK, is_secret_name, looks_secret, refuse_credentials
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import short
 from videoar.cluster.ground.process import variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import short
 
 _WITH_UNIT = re.compile(r"(\d{1,6})\s*([mhd])")
 _CLOCK = re.compile(r"(?:(\d{1,4})-)?(\d{1,5}):([0-5]\d)(?::([0-5]\d))?")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits, Seconds, Share, SizeBytes
+from videoar.cluster.ground.fields.checks import check_fields, wrong_field
+from videoar.cluster.ground.fields.limits import Limits, Seconds, Share, SizeBytes
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.tokenizer.config import TokenizerSource
 

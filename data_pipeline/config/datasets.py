@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import DrawingSeed, Limits, Share, ZeroOrMore
+from videoar.cluster.ground.fields.checks import check_fields, wrong_field
+from videoar.cluster.ground.fields.limits import DrawingSeed, Limits, Share, ZeroOrMore
 from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import same_area

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields
-from videoar.cluster.ground.limits import Limits, SizeBytes, ZeroOrMore
+from videoar.cluster.ground.fields.checks import check_fields
+from videoar.cluster.ground.fields.limits import Limits, SizeBytes, ZeroOrMore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields
-from videoar.cluster.ground.limits import Limits
+from videoar.cluster.ground.fields.checks import check_fields
+from videoar.cluster.ground.fields.limits import Limits
 
 GROUNDS = {"white": 255, "grey": 128, "black": 0}
 """Colours behind transparent pixels."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields, check_name, wrong_field
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits, Share, Threads
+from videoar.cluster.ground.fields.checks import check_fields, check_name, wrong_field
+from videoar.cluster.ground.fields.limits import Limits, Share, Threads
 from videoar.cluster.ground.watching import WatchConfig
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.tokenizer.config import TokenizerConfig

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from videoar.cluster.ground.errors import InputError, raise_all
-from videoar.cluster.ground.overrides import ALL
+from videoar.cluster.ground.fields.overrides import ALL
 from videoar.cluster.ground.progress import ProgressLine
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from videoar.cluster.ground.surroundings import explain_full_disk
+from videoar.cluster.ground.processes.surroundings import explain_full_disk
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeError
 from videoar.data_pipeline.planning.examine import Examined

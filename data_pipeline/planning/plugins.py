@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.plugin_class import plugin_class
+from videoar.cluster.ground.fields.plugin_class import plugin_class
 from videoar.data_pipeline.config.datasets import PluginConfig
 
 FRAMES = 8

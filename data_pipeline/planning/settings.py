@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from videoar.cluster.ground.checks import short
-from videoar.cluster.ground.serialize import to_dict
+from videoar.cluster.ground.fields.checks import short
+from videoar.cluster.ground.fields.serialize import to_dict
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.data_pipeline.decoding.frame_sampling import RULES_VERSION

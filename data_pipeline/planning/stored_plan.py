@@ -18,7 +18,7 @@ import pyarrow
 from pyarrow import parquet
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.cluster.ground.fields.serialize import from_dict, to_dict
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.planning.accounts import ADDED_LATER, Accounts

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.serialize import to_dict
+from videoar.cluster.ground.fields.serialize import to_dict
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.encoding.encode import sample_entry
 from videoar.data_pipeline.planning.choose import summary

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from videoar.cluster.ground.errors import CorruptShard, InputError
-from videoar.cluster.ground.serialize import from_dict
+from videoar.cluster.ground.fields.serialize import from_dict
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.planning.clip import Clip
 from videoar.data_pipeline.planning.stored_plan import HEAD_KEY, read_plan

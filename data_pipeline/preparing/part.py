@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import short
 
 _WORD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 

@@ -13,9 +13,9 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.library_log import leave_to_the_program
-from videoar.cluster.ground.preemption import signals_held
 from videoar.cluster.ground.process import environment, variable
-from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
+from videoar.cluster.ground.processes.preemption import signals_held
+from videoar.cluster.ground.processes.surroundings import LEAST_FILES, check_loopback, check_open_files
 
 leave_to_the_program("ray")
 

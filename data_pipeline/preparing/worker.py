@@ -11,7 +11,7 @@ from typing import IO
 
 import torch
 
-from videoar.cluster.ground.surroundings import explain_full_disk
+from videoar.cluster.ground.processes.surroundings import explain_full_disk
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.decoding.client import limits

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from videoar.cluster.ground.errors import CorruptShard, InputError
-from videoar.cluster.ground.surroundings import explain_full_disk
+from videoar.cluster.ground.processes.surroundings import explain_full_disk
 from videoar.data_pipeline.config.loader import LoaderConfig
 from videoar.data_pipeline.shards.commits import CommittedTar
 from videoar.data_pipeline.storage.objects import Storage

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.plugin_class import plugin_class
+from videoar.cluster.ground.fields.plugin_class import plugin_class
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.sources.source import Skipped, Source
 from videoar.data_pipeline.sources.table import BadRows, Row, uri_source

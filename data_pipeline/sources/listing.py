@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from videoar.cluster.ground.checks import is_utf8
 from videoar.cluster.ground.credentials import redact
 from videoar.cluster.ground.errors import InputError, InputErrors
+from videoar.cluster.ground.fields.checks import is_utf8
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.sources.drawn import drawn_sources

@@ -13,9 +13,9 @@ from typing import Any
 
 from pyarrow import lib, parquet
 
-from videoar.cluster.ground.checks import is_utf8
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import is_utf8
 from videoar.data_pipeline.config.datasets import SourceConfig
 from videoar.data_pipeline.sources.captions import caption_of, encoding_of, is_missing, json_object, label_of
 from videoar.data_pipeline.sources.source import Skipped, Source, is_absolute, suffix

@@ -16,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from videoar.cluster.ground.credentials import refuse_credentials
 from videoar.cluster.ground.errors import InputError, StoreError
 from videoar.cluster.ground.extras import install
-from videoar.cluster.ground.surroundings import explain_full_disk
+from videoar.cluster.ground.processes.surroundings import explain_full_disk
 from videoar.data_pipeline.storage import s3
 from videoar.data_pipeline.storage.local import UNFINISHED_NAME, write_local
 

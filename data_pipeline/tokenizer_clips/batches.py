@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError, raise_all
-from videoar.cluster.ground.overrides import ALL
+from videoar.cluster.ground.fields.overrides import ALL
 from videoar.data_pipeline.config.tokenizer_recipe import ClipShare, TokenizerRecipe
 from videoar.data_pipeline.decoding.client import DecodeLimits
 from videoar.data_pipeline.sources.listing import naming_all

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 
 from videoar.cluster.ground.finding import Finding
-from videoar.cluster.ground.health import read_standings
-from videoar.cluster.ground.stragglers import SLOWER, slowest
+from videoar.cluster.ground.processes.health import read_standings
+from videoar.cluster.ground.processes.stragglers import SLOWER, slowest
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
 from videoar.pretrain.run_folder import HEALTH
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from videoar.cluster.ground.finding import Finding
-from videoar.cluster.ground.health import read_standings, to_blame
+from videoar.cluster.ground.processes.health import read_standings, to_blame
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
 from videoar.pretrain.run_checks import has_saved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from videoar.cluster.ground.serialize import to_dict
+from videoar.cluster.ground.fields.serialize import to_dict
 from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.guidance import parse_guidance
 from videoar.pretrain.model import VideoAR

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.files import filled_folder
-from videoar.cluster.ground.surroundings import explained
+from videoar.cluster.ground.processes.surroundings import explained
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.export.model_card import check_license, write_card

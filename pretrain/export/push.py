@@ -16,7 +16,7 @@ from huggingface_hub.utils import validate_repo_id
 from yaml import YAMLError
 
 from videoar.cluster.ground.errors import InputError, StoreError
-from videoar.cluster.ground.surroundings import read_text
+from videoar.cluster.ground.processes.surroundings import read_text
 from videoar.cluster.ground.versions import installed_version
 from videoar.pretrain.export.model_card import LIBRARY
 from videoar.pretrain.generate.pipeline import check_pair

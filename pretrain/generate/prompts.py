@@ -17,11 +17,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import check_fields
+from videoar.cluster.ground.fields.limits import DrawingSeed, PixelFrames, Temperature, TopP, ZeroOrMore
+from videoar.cluster.ground.fields.serialize import from_dict
 from videoar.cluster.ground.files import write_atomically
-from videoar.cluster.ground.limits import DrawingSeed, PixelFrames, Temperature, TopP, ZeroOrMore
-from videoar.cluster.ground.serialize import from_dict
 from videoar.pretrain.generate.request import LongVideo, Request, batch_key
 from videoar.pretrain.generate.writers import ENDS, Kind, remove
 

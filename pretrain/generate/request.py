@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from videoar.cluster.ground.checks import LEFT_OUT, check_fields, is_utf8
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP, ZeroOrMore
+from videoar.cluster.ground.fields.checks import LEFT_OUT, check_fields, is_utf8
+from videoar.cluster.ground.fields.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP, ZeroOrMore
 from videoar.pretrain.generate.continuation import GivenClip, Picture
 from videoar.pretrain.guidance import Guidance, parse_guidance
 

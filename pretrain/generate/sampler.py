@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Shaped
 from torch import Tensor
 
-from videoar.cluster.ground.checks import check_fields
-from videoar.cluster.ground.limits import Temperature, TopP
+from videoar.cluster.ground.fields.checks import check_fields
+from videoar.cluster.ground.fields.limits import Temperature, TopP
 from videoar.pretrain.batch import draws
 from videoar.pretrain.batch.draws import Stream, folded
 from videoar.pretrain.generate.decoder import CachedDecoder

@@ -24,11 +24,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from videoar.cluster.ground.checks import check_name, short
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import check_name, short
+from videoar.cluster.ground.fields.limits import FramesPerSecond, OneOrMore, PixelFrames, ZeroOrMore
+from videoar.cluster.ground.fields.serialize import from_dict, to_dict
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
-from videoar.cluster.ground.limits import FramesPerSecond, OneOrMore, PixelFrames, ZeroOrMore
-from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.cluster.ground.shipped import Shipped
 from videoar.pretrain.config import ModelConfig
 from videoar.tokenizer.files import shipped_folder

@@ -12,9 +12,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int64
 
-from videoar.cluster.ground.checks import check_fields
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import OneOrMore
+from videoar.cluster.ground.fields.checks import check_fields
+from videoar.cluster.ground.fields.limits import OneOrMore
 from videoar.data_pipeline.shards.sample import SampleEntry
 from videoar.pretrain.config import TextConfig
 

@@ -9,9 +9,9 @@ import functools
 import math
 from dataclasses import dataclass, replace
 
-from videoar.cluster.ground.checks import check_value
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Devices, Utilisation
+from videoar.cluster.ground.fields.checks import check_value
+from videoar.cluster.ground.fields.limits import Devices, Utilisation
 from videoar.pretrain.budget.activations import chunk_layers
 from videoar.pretrain.budget.cache_bytes import cache_bytes
 from videoar.pretrain.budget.flops import Shape

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.fields.overrides import differences
 from videoar.pretrain.budget.machine import GPUS, Machine, known_gpu
 from videoar.pretrain.budget.memory import rank_memory
 from videoar.pretrain.config import ParallelConfig, Recipe, StageConfig

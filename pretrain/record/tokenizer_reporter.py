@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from videoar.cluster.ground.preemption import Preempted
+from videoar.cluster.ground.processes.preemption import Preempted
 from videoar.cluster.ground.progress import ProgressLine
 from videoar.cluster.ground.watching import WatchConfig
 from videoar.pretrain.record.viewer import SAMPLES, Picture

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videoar.cluster.ground.errors import Stopped
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, Preempted
 from videoar.cluster.ground.watching import WatchConfig
 from videoar.pretrain.record.held import HeldRows
 from videoar.pretrain.record.viewer import TRAIN, Picture, Viewer

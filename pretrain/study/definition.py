@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import DrawingSeed, Limits, OneOrMore, PixelFrames, Seed, Temperature
+from videoar.cluster.ground.fields.checks import check_fields, wrong_field
+from videoar.cluster.ground.fields.limits import DrawingSeed, Limits, OneOrMore, PixelFrames, Seed, Temperature
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.pretrain.config import FlipRatio, Recipe
 from videoar.pretrain.study.figures import METRICS

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from tyro.conf import Positional
 
-from videoar.cluster.ground.checks import is_union
-from videoar.cluster.ground.limits import MOST, Limits
+from videoar.cluster.ground.fields.checks import is_union
+from videoar.cluster.ground.fields.limits import MOST, Limits
 
 _SIMPLE = {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "path"}
 _LARGE = 1e6

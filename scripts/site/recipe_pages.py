@@ -8,7 +8,7 @@ import re
 from cost_tables import costs, variants
 from docstrings import from_docstring, table
 
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.configs.load import AnyRecipe, find_recipe, recipe_names
 from videoar.pretrain.config import Recipe
 from videoar.tokenizer.config import ClipBucket

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from videoar.cluster.ground.serialize import to_dict
+from videoar.cluster.ground.fields.serialize import to_dict
 from videoar.configs.load import find_recipe
 from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe

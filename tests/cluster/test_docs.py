@@ -16,7 +16,7 @@ from videoar.cluster.cli.arguments import own_flags, parse
 from videoar.cluster.cli.command_table import COMMANDS, Command, find_command
 from videoar.cluster.cli.commands.bench import Name
 from videoar.cluster.cli.output import HELP
-from videoar.cluster.ground.overrides import override, split_flags
+from videoar.cluster.ground.fields.overrides import override, split_flags
 from videoar.configs.load import find_recipe, recipe_names
 
 ROOT = Path(__file__).parents[2]

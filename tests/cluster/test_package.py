@@ -46,9 +46,9 @@ def test_every_file_that_is_no_python_ships() -> None:
     [
         (r"os\.environ|os\.getenv|\bgetenv\(", {"cluster/ground/process.py"}),
         (r"pickle\.loads?\(|Unpickler\(|allow_pickle=True|torch\.load\((?!.*weights_only=True)", set()),
-        (r"yaml\.(unsafe_load|full_load|load)\(", {"cluster/ground/serialize.py"}),
+        (r"yaml\.(unsafe_load|full_load|load)\(", {"cluster/ground/fields/serialize.py"}),
         (r"trust_remote_code", set()),
-        (r"Path\.home\(|\.expanduser\(", {"cluster/ground/surroundings.py"}),
+        (r"Path\.home\(|\.expanduser\(", {"cluster/ground/processes/surroundings.py"}),
     ],
     ids=["environment", "pickle", "yaml", "remote code", "home"],
 )

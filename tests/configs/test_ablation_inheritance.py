@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.fields.overrides import differences
 from videoar.configs import ablation_corruption, ablation_inheritance
 
 

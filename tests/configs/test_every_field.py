@@ -17,10 +17,10 @@ import pytest
 from videoar.cluster.cli.arguments import own_flags
 from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.entry import main
-from videoar.cluster.ground.checks import check_values, is_union, types_of
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits
-from videoar.cluster.ground.overrides import override
+from videoar.cluster.ground.fields.checks import check_values, is_union, types_of
+from videoar.cluster.ground.fields.limits import Limits
+from videoar.cluster.ground.fields.overrides import override
 from videoar.configs import debug, tokenizer_demo
 from videoar.data_pipeline.config.datasets import (
     DatasetConfig,

@@ -10,7 +10,7 @@ import pytest
 
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import override, split_flags
+from videoar.cluster.ground.fields.overrides import override, split_flags
 from videoar.configs import tokenizer_demo
 from videoar.configs.debug import recipe
 from videoar.configs.idle_options import DEPENDENCES, refuse_idle_options

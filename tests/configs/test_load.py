@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import override
+from videoar.cluster.ground.fields.overrides import override
 from videoar.configs.load import find_recipe, load_recipe, recipe_names, save_recipe
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import differences
+from videoar.cluster.ground.fields.overrides import differences
 from videoar.configs.t2v_4b import LAYOUTS, recipe
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.data_pipeline import open_manifest
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
@@ -30,7 +30,7 @@ DRIVER = """
 import logging, sys
 from pathlib import Path
 from videoar.cluster.ground.credentials import guard_output
-from videoar.cluster.ground.serialize import from_yaml
+from videoar.cluster.ground.fields.serialize import from_yaml
 from videoar.data_pipeline.config.data import DataConfig
 from videoar.data_pipeline.preparing.prepare import prepare
 logging.basicConfig(level=logging.DEBUG if "-v" in sys.argv else logging.WARNING)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.pretrain.run_folder import read_lines
 
 from ..forked import PATIENCE_S, command, run_command, workers

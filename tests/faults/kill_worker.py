@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
-from videoar.cluster.ground.serialize import from_yaml
+from videoar.cluster.ground.fields.serialize import from_yaml
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, Preempted
 from videoar.data_pipeline.loading.loader import StepLoader
 from videoar.data_pipeline.loading.packing import LoaderState
 from videoar.data_pipeline.storage import objects as storage

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import STATES, Checkpoint, saved_steps, step_name

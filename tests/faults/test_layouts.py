@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import FaultConfig, LogConfig, ParallelConfig, Recipe, StageConfig
 from videoar.pretrain.run_folder import read_lines

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain import run, validate
 from videoar.pretrain.checkpoint.format import Checkpoint, saved_steps, step_name

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import saved_steps
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from videoar.cluster.ground.preemption import Preempted
+from videoar.cluster.ground.processes.preemption import Preempted
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.engine.plain import PlainEngine
 from videoar.pretrain.train import train

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import override, split_flags
+from videoar.cluster.ground.fields.overrides import override, split_flags
 from videoar.configs import t2v_4b
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import ParallelConfig

@@ -14,8 +14,8 @@ import torch
 from videoar.benchmarks.processes import run_processes
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.cluster.ground.process import World
-from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import Checkpoint, step_name

@@ -11,7 +11,7 @@ import pytest
 
 from tests.s3_server import S3Store
 from videoar.cluster.ground.errors import InputError, StoreError
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import amend, saved_steps, step_name
@@ -110,7 +110,7 @@ def test_a_manifest_that_does_not_record_where_the_run_was(debug_data: str, tmp_
 
 PEAK = """
 import sys
-from videoar.cluster.ground.serialize import from_yaml
+from videoar.cluster.ground.fields.serialize import from_yaml
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.engine.profile import peak_memory
 from videoar.pretrain.train import train

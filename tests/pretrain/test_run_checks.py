@@ -11,8 +11,8 @@ import pytest
 
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.cluster.ground.process import World
-from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.run_checks import check_run
 from videoar.pretrain.run_folder import open_run, record_event

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.ground.errors import InputError, StoreError
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.cluster.ground.process import World
-from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.run_folder import append_line, keep_lines, open_run, read_lines, record_event, sole_writer
 

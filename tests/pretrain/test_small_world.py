@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.demo.first_videos import SENTENCES
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.configs import small_world
 from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.evaluate.kept import KeptRows

@@ -12,8 +12,8 @@ import pytest
 from tests.data_pipeline.encoders import WIDTH, make_encoder
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.cluster.ground.process import World
-from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.text.t5 import T5Encoder
 from videoar.pretrain.config import Recipe, TextConfig

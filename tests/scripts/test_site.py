@@ -16,7 +16,7 @@ import pytest
 
 from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.entry import main
-from videoar.cluster.ground.serialize import leaves
+from videoar.cluster.ground.fields.serialize import leaves
 from videoar.configs.load import find_recipe, layout_counts, recipe_names
 from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe
 from videoar.pretrain.config import Recipe

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.serialize import from_dict, to_dict
 from videoar.cluster.ground.files import WRITING, discard, filled_folder
-from videoar.cluster.ground.serialize import from_dict, to_dict
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.files import kept_bits, load_weights
 from videoar.tokenizer.training.config import TokenizerTrainConfig

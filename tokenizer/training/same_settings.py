@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any, TypeVar
 
-from videoar.cluster.ground.checks import dotted, short
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import also_changed, differences
+from videoar.cluster.ground.fields.checks import dotted, short
+from videoar.cluster.ground.fields.overrides import also_changed, differences
 from videoar.tokenizer.files import CONFIG
 from videoar.tokenizer.training.config import TokenizerTrainConfig
 

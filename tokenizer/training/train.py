@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from videoar.cluster.ground.grace import grace_s
-from videoar.cluster.ground.preemption import Preempted, Preemption
 from videoar.cluster.ground.process import PREEMPTED_MARKER, mark_preempted
+from videoar.cluster.ground.processes.grace import grace_s
+from videoar.cluster.ground.processes.preemption import Preempted, Preemption
 from videoar.tokenizer.config import TokenizerConfig
 from videoar.tokenizer.training.checkpoint import restore, save, saved_folders
 from videoar.tokenizer.training.config import TokenizerTrainConfig

@@ -15,8 +15,8 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import only_with, parse
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.limits import Limits
 from videoar.cluster.ground.files import check_folder, refuse_existing
-from videoar.cluster.ground.limits import Limits
 
 Name = Literal[
     "attention",

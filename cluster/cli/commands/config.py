@@ -13,7 +13,7 @@ from videoar.cluster.cli.arguments import RecipeName, parse_with_recipe
 from videoar.cluster.cli.output import say
 from videoar.cluster.cli.recipe_diff import recipe_diff
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import as_option, with_names
+from videoar.cluster.ground.fields.overrides import as_option, with_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Config:
 
 
 def config(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.serialize import leaves, to_yaml
+    from videoar.cluster.ground.fields.serialize import leaves, to_yaml
     from videoar.configs.load import find_recipe
 
     if "--budget" in words:

@@ -12,8 +12,8 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.output import say_finding
+from videoar.cluster.ground.fields.limits import Limits
 from videoar.cluster.ground.finding import Finding
-from videoar.cluster.ground.limits import Limits
 
 if TYPE_CHECKING:
     from videoar.cluster.doctor.check import Asked

@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import OutFolder, RunFolder, parse
 from videoar.cluster.cli.output import say, told_command, warn, warn_next
-from videoar.cluster.ground.limits import ZeroOrMore
+from videoar.cluster.ground.fields.limits import ZeroOrMore
 
 _PROMPT = "a caption like those in training"
 """In the line about what to type next."""

@@ -16,8 +16,7 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
 from videoar.cluster.cli.output import say, warn
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.files import check_folder
-from videoar.cluster.ground.limits import (
+from videoar.cluster.ground.fields.limits import (
     MAX_FRAMES,
     DrawingSeed,
     OneOrMore,
@@ -27,7 +26,8 @@ from videoar.cluster.ground.limits import (
     TopP,
     ZeroOrMore,
 )
-from videoar.cluster.ground.preemption import Preemption
+from videoar.cluster.ground.files import check_folder
+from videoar.cluster.ground.processes.preemption import Preemption
 from videoar.cluster.ground.progress import ProgressLine
 from videoar.tokenizer.scales import FRAMES_PER_LATENT, pixel_frames
 
@@ -181,7 +181,7 @@ def _weights(pipeline: VideoPipeline) -> dict[str, object]:
 
 def _make(planned: list[list[Job]], pipeline: VideoPipeline, kind: Kind, options: Generate) -> None:
     """Make one batch after another, with progress over all of them; then the paths, and how long it took."""
-    from videoar.cluster.ground.surroundings import explain_full_disk
+    from videoar.cluster.ground.processes.surroundings import explain_full_disk
     from videoar.pretrain.generate.files import made_of, make, total_passes
     from videoar.pretrain.generate.prompts import record
 

@@ -12,10 +12,10 @@ from tyro.conf import Positional, arg
 
 from videoar.cluster.cli.arguments import only_with, parse, typed_as
 from videoar.cluster.cli.output import say, warn, warn_next
-from videoar.cluster.ground.checks import check_name
 from videoar.cluster.ground.errors import InputError, raise_all
+from videoar.cluster.ground.fields.checks import check_name
+from videoar.cluster.ground.fields.limits import Hours
 from videoar.cluster.ground.files import refuse_existing, write_atomically
-from videoar.cluster.ground.limits import Hours
 
 _SHOWN = 5
 """Files with a problem that are named; the plan of the data has all."""

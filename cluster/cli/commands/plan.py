@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from videoar.cluster.cli.arguments import RecipeName, only_with, parse_with_recipe
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.limits import Devices, OneOrMore, Utilisation
 from videoar.cluster.ground.files import refuse_existing
-from videoar.cluster.ground.limits import Devices, OneOrMore, Utilisation
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.config.tokenizer_recipe import TokenizerRecipe

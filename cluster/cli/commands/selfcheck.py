@@ -13,9 +13,9 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import Stopped
+from videoar.cluster.ground.fields.limits import Limits, OneOrMore
 from videoar.cluster.ground.files import check_folder
-from videoar.cluster.ground.limits import Limits, OneOrMore
-from videoar.cluster.ground.preemption import Preempted, temporary_folder
+from videoar.cluster.ground.processes.preemption import Preempted, temporary_folder
 
 
 @dataclass(frozen=True, kw_only=True)

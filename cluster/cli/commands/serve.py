@@ -14,7 +14,7 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import Weights, parse, typed_as
 from videoar.cluster.cli.commands.generate import dtype_named
 from videoar.cluster.cli.output import say, warn
-from videoar.cluster.ground.limits import Limits, OneOrMore, PixelFrames
+from videoar.cluster.ground.fields.limits import Limits, OneOrMore, PixelFrames
 
 if TYPE_CHECKING:
     from videoar.cluster.serve.studio import Checkpoint

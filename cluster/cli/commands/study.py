@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits, OneOrMore
+from videoar.cluster.ground.fields.limits import Limits, OneOrMore
 
 StudySeed = Annotated[int, Limits(0, 1_000_000)]
 

@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import flag_words, parse, split_own
 from videoar.cluster.cli.output import HELP, say, warn
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import ZeroOrMore
+from videoar.cluster.ground.fields.limits import ZeroOrMore
 from videoar.cluster.submit.job import Container, Cpus, Gpus, Nodes, Tasks
 
 if TYPE_CHECKING:

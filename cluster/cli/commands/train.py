@@ -12,7 +12,7 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import RecipeName, flag_words, for_pretraining, parse_with_recipe, typed_as
 from videoar.cluster.cli.output import say, warn, warn_next
 from videoar.cluster.ground.errors import InputError, StoreError
-from videoar.cluster.ground.limits import Limits
+from videoar.cluster.ground.fields.limits import Limits
 
 if TYPE_CHECKING:
     from videoar.cluster.ground.process import World
@@ -57,9 +57,9 @@ class Train:
 
 
 def train(words: Sequence[str], prog: str) -> int:
-    from videoar.cluster.ground.launch import launch, starts_processes
-    from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
     from videoar.cluster.ground.process import World, is_launched, mark_preempted
+    from videoar.cluster.ground.processes.launch import launch, starts_processes
+    from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, Preempted
     from videoar.pretrain.held_out import not_held_out
     from videoar.pretrain.parallel.check import check_parallel
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.cluster.ground.versions import installed_version
 from videoar.cluster.submit.job import ON_RAY, Job
 from videoar.cluster.submit.kubernetes.pod import CONTAINER, pod, work_folder

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import short
 from videoar.cluster.submit.job import Job
 from videoar.cluster.submit.variables import Variable, value_here
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, code_of_all
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, code_of_all
 from videoar.cluster.submit.engine import State, Status
 
 _RAY_STATES: dict[str, State] = {"SUCCEEDED": "done", "FAILED": "failed", "STOPPED": "cancelled", "RUNNING": "running"}

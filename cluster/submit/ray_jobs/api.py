@@ -14,11 +14,11 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.credentials import MASK, refuse_credentials
 from videoar.cluster.ground.errors import InputError, Stopped
+from videoar.cluster.ground.fields.checks import short
 from videoar.cluster.ground.process import variable
-from videoar.cluster.ground.surroundings import home, read_text
+from videoar.cluster.ground.processes.surroundings import home, read_text
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+(/[A-Za-z0-9_./-]*)?")
 _PATIENCE_S = 60.0

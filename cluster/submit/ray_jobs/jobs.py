@@ -10,7 +10,7 @@ from typing import Any
 from videoar.cluster.ground.errors import InputError, Stopped
 from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.finding import State as FindingState
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.cluster.ground.versions import installed_version
 from videoar.cluster.submit.engine import ENDED, Check, Engine, Rendered, State, Status
 from videoar.cluster.submit.follow import POLL_S

@@ -25,8 +25,8 @@ import tyro
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, code_of_all, install
 from videoar.cluster.ground.process import child_environment, variable
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, code_of_all, install
 from videoar.data_pipeline.preparing.ray_cluster import ray_cluster
 
 _POLL_S = 1.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.credentials import MASK, is_secret_name, looks_secret
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import short
 
 _NO_USE = "leave it out"
 _SET = {

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.cluster.submit.engine import State, Status
 from videoar.cluster.submit.programs import ask, is_there
 from videoar.cluster.submit.record import Submitted

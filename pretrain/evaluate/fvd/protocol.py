@@ -23,9 +23,9 @@ from typing import Literal
 
 import numpy as np
 
-from videoar.cluster.ground.checks import check_fields, wrong_field
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import DrawingSeed, FramesPerSecond, OneOrMore
+from videoar.cluster.ground.fields.checks import check_fields, wrong_field
+from videoar.cluster.ground.fields.limits import DrawingSeed, FramesPerSecond, OneOrMore
 from videoar.data_pipeline.decoding.frame_sampling import Resize
 from videoar.pretrain.evaluate.fvd.detector import UNCHANGED, Detector
 

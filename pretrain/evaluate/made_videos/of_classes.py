@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import MOST_VIDEOS
+from videoar.cluster.ground.fields.limits import MOST_VIDEOS
 from videoar.pretrain.config import TextConfig
 from videoar.pretrain.evaluate.fvd.protocol import ENOUGH
 from videoar.pretrain.evaluate.made_videos.folder import seed_of

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from videoar.cluster.ground.checks import short
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import short
 from videoar.cluster.ground.files import WRITING
 from videoar.pretrain.evaluate.made_videos.folder import seed_of
 from videoar.pretrain.generate import Request

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP
+from videoar.cluster.ground.fields.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP
 from videoar.data_pipeline.shards.sample import Sample
 from videoar.pretrain.evaluate.continuation import ClipFrames, ContinuationReport, compare, mean, psnr_report, slopes
 from videoar.pretrain.evaluate.kept import Row

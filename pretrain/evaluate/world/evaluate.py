@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from videoar.cluster.ground.serialize import to_dict
+from videoar.cluster.ground.fields.serialize import to_dict
 from videoar.data_pipeline.world.captions import caption
 from videoar.data_pipeline.world.scene import Scene
 from videoar.pretrain.evaluate.bits import bit_report, bit_row, count_ones

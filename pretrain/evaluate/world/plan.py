@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits, OneOrMore, Scenes, Temperature, TopP
+from videoar.cluster.ground.fields.limits import Limits, OneOrMore, Scenes, Temperature, TopP
 from videoar.data_pipeline.world.scene import FIRST_STRAIGHT_S
 from videoar.pretrain.evaluate.signature import device_signature, sampling_signature, weights_signature
 from videoar.pretrain.evaluate.world.held_out import MOST_SEEDS

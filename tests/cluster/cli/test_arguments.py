@@ -11,7 +11,7 @@ from videoar.cluster.cli.arguments import RunFolder, for_a_tokenizer, for_pretra
 from videoar.cluster.cli.command_table import COMMANDS
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import OneOrMore
+from videoar.cluster.ground.fields.limits import OneOrMore
 from videoar.configs import debug, tokenizer_demo
 
 

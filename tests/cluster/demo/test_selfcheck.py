@@ -9,7 +9,7 @@ import pytest
 from videoar.cluster.demo import selfcheck
 from videoar.cluster.demo.selfcheck import SelfCheck
 from videoar.cluster.entry import main
-from videoar.cluster.ground.preemption import Preempted
+from videoar.cluster.ground.processes.preemption import Preempted
 from videoar.pretrain.generate.decoder import CachedDecoder
 
 from ...forked import run_command

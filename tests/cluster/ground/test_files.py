@@ -17,7 +17,7 @@ from videoar.cluster.ground.files import (
     write_atomically,
     written_aside,
 )
-from videoar.cluster.ground.surroundings import explained
+from videoar.cluster.ground.processes.surroundings import explained
 
 
 def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:

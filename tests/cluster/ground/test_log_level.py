@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground import launch as launching
 from videoar.cluster.ground.log_level import shows_progress, take_log_level
+from videoar.cluster.ground.processes import launch as launching
 
 
 def test_quiet_leaves_results_and_no_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

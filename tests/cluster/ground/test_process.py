@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.launch import launch
 from videoar.cluster.ground.process import PREEMPTED_MARKER, World
+from videoar.cluster.ground.processes.launch import launch
 from videoar.pretrain.generate.video import save_mp4
 
 

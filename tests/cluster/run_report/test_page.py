@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.cluster.run_report.page import render
 from videoar.configs.debug import recipe
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.serialize import from_yaml, leaves, to_yaml
+from videoar.cluster.ground.fields.serialize import from_yaml, leaves, to_yaml
 from videoar.configs.studies.find import find_study, study_names
 from videoar.pretrain.study.definition import Contrast, Prediction, Study
 from videoar.tokenizer.files import find_weights, read_config

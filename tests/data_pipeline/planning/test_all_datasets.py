@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.configs.debug import recipe as debug_recipe
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.data_pipeline.planning.all_datasets import plan_all

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground.serialize import from_dict, to_dict
+from videoar.cluster.ground.fields.serialize import from_dict, to_dict
 from videoar.data_pipeline.config.datasets import DatasetConfig, FilterConfig, SourceConfig
 from videoar.data_pipeline.config.pictures import PictureConfig
 from videoar.data_pipeline.planning.plan_writer import ShardLimits

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.configs.debug import recipe as debug_recipe
 from videoar.data_pipeline.config.datasets import (
     DatasetConfig,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.serialize import from_dict
+from videoar.cluster.ground.fields.serialize import from_dict
 from videoar.data_pipeline import ShardReader, open_manifest
 from videoar.data_pipeline.config.datasets import DatasetConfig
 from videoar.data_pipeline.preparing.inspect import decoded

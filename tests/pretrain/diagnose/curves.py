@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.cluster.ground.finding import Finding
-from videoar.cluster.ground.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.diagnose import OF_CURVES, OF_PROGRESS, OF_SPEED
 from videoar.pretrain.diagnose.evidence import Evidence

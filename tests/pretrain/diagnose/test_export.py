@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.pretrain.diagnose.export import exported, guidance

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground.health import Standing
+from videoar.cluster.ground.processes.health import Standing
 from videoar.pretrain.run_folder import HEALTH
 
 from .curves import Records, all_of, findings, healthy, state_after, write

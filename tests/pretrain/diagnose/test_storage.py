@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground.health import Standing
+from videoar.cluster.ground.processes.health import Standing
 from videoar.pretrain.diagnose.evidence import Evidence
 from videoar.pretrain.diagnose.storage import checkpoints
 from videoar.pretrain.run_folder import sole_writer

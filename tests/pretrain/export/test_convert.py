@@ -14,7 +14,7 @@ from safetensors import safe_open
 from tests.ended import default_handler, signalled
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.configs import debug
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import Checkpoint, step_name

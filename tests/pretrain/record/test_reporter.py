@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, Preempted
 from videoar.pretrain.config import LogConfig
 from videoar.pretrain.record import wandb_run
 from videoar.pretrain.record.reporter import MetricsFile, Reporter

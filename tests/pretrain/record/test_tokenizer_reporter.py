@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videoar.cluster.ground.preemption import Preempted
+from videoar.cluster.ground.processes.preemption import Preempted
 from videoar.cluster.ground.watching import WatchConfig
 from videoar.data_pipeline.encoding.pictures import save_png
 from videoar.pretrain.generate.video import save_mp4

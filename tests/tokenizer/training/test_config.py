@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import override
+from videoar.cluster.ground.fields.overrides import override
 from videoar.configs import tokenizer_demo
 from videoar.tokenizer.training.config import AdversarialConfig
 from videoar.tokenizer.training.peers import Peers, check_shares

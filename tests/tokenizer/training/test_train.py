@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.preemption import Preempted
+from videoar.cluster.ground.processes.preemption import Preempted
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.training.config import (

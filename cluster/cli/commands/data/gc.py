@@ -9,7 +9,7 @@ from typing import Annotated
 from videoar.cluster.cli.arguments import parse
 from videoar.cluster.cli.commands.data.urls import Prepared, each_dataset
 from videoar.cluster.cli.output import say_facts
-from videoar.cluster.ground.limits import Limits
+from videoar.cluster.ground.fields.limits import Limits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.data.urls import Prepared
 from videoar.cluster.cli.output import say_facts, warn
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.limits import OneOrMore
 from videoar.cluster.ground.files import check_folder, refuse_existing
-from videoar.cluster.ground.limits import OneOrMore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +94,7 @@ def _inspected(manifest: Manifest, options: InspectData) -> tuple[SampleEntry, .
 
 
 def _tokenizer(options: InspectData) -> VideoTokenizer:
-    from videoar.cluster.ground.serialize import from_dict
+    from videoar.cluster.ground.fields.serialize import from_dict
     from videoar.data_pipeline.shards.manifest import read_dataset
     from videoar.data_pipeline.storage.objects import Storage
     from videoar.tokenizer import open_tokenizer

@@ -58,7 +58,7 @@ def run(words: Sequence[str], prog: str) -> int:
     recipe = for_pretraining(named)
     from videoar.cluster.cli.plan_summary import tokenizer_warning
     from videoar.cluster.ground.library_log import libraries_logged, process_log
-    from videoar.cluster.ground.preemption import Preemption
+    from videoar.cluster.ground.processes.preemption import Preemption
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.planning.all_datasets import shown_on
     from videoar.data_pipeline.preparing.part import Part

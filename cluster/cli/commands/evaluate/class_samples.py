@@ -12,8 +12,8 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import OutFolder, Weights, parse, typed_as
 from videoar.cluster.cli.commands.evaluate.folder_sampling import FolderSampling, make_folder
 from videoar.cluster.cli.output import say
+from videoar.cluster.ground.fields.limits import OneOrMore, Videos
 from videoar.cluster.ground.files import check_folder
-from videoar.cluster.ground.limits import OneOrMore, Videos
 
 if TYPE_CHECKING:
     from videoar.pretrain.evaluate.made_videos.of_classes import ClassVideo

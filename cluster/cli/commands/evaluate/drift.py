@@ -14,7 +14,7 @@ from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_hel
 from videoar.cluster.cli.commands.keeping import check_keeping, open_kept, say_part, tell_left_out
 from videoar.cluster.cli.output import say_facts
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import OneOrMore, PixelFrames, Temperature, TopP
+from videoar.cluster.ground.fields.limits import OneOrMore, PixelFrames, Temperature, TopP
 
 if TYPE_CHECKING:
     from videoar.pretrain.evaluate.robustness.drift import DriftPlan

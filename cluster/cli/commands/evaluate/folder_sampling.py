@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from videoar.cluster.cli.output import warn
-from videoar.cluster.ground.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP
+from videoar.cluster.ground.fields.limits import DrawingSeed, OneOrMore, PixelFrames, Temperature, TopP
 
 if TYPE_CHECKING:
     from videoar.pretrain.evaluate.made_videos.folder import Wanted
@@ -49,7 +49,7 @@ def make_folder(
 
     `suite` begins the signature that OUT.json records.
     """
-    from videoar.cluster.ground.surroundings import explain_full_disk
+    from videoar.cluster.ground.processes.surroundings import explain_full_disk
     from videoar.pretrain.evaluate.made_videos.folder import claim_folder, in_part, list_signature
     from videoar.pretrain.evaluate.signature import sampling_signature, weights_signature
 

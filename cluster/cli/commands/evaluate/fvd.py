@@ -15,8 +15,8 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import only_with, parse, typed_as
 from videoar.cluster.cli.output import in_json, say, telling
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.limits import DrawingSeed, FramesPerSecond, OneOrMore
 from videoar.cluster.ground.files import check_folder
-from videoar.cluster.ground.limits import DrawingSeed, FramesPerSecond, OneOrMore
 
 if TYPE_CHECKING:
     from videoar.data_pipeline.decoding.client import VideoDecoder

@@ -12,7 +12,7 @@ from videoar.cluster.cli.arguments import Weights, if_no_clips, typed_as
 from videoar.cluster.cli.commands.keeping import Keeping
 from videoar.cluster.cli.output import telling
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import DrawingSeed, Limits, OneOrMore, PixelFrames
+from videoar.cluster.ground.fields.limits import DrawingSeed, Limits, OneOrMore, PixelFrames
 
 if TYPE_CHECKING:
     from videoar.pretrain.evaluate.robustness.clips import HeldOut

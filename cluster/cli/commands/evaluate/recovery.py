@@ -14,7 +14,7 @@ from videoar.cluster.cli.commands.evaluate.held_out import OnHeldOut, choose_hel
 from videoar.cluster.cli.commands.keeping import check_keeping, open_kept, say_part, tell_left_out
 from videoar.cluster.cli.output import say_facts
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits
+from videoar.cluster.ground.fields.limits import Limits
 
 FlipRatio = Annotated[float, Limits(0, 0.5, above=True)]
 

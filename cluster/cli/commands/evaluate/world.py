@@ -14,8 +14,8 @@ from videoar.cluster.cli.arguments import Weights, only_with, parse, typed_as
 from videoar.cluster.cli.commands.keeping import Keeping, check_keeping, open_kept, say_part
 from videoar.cluster.cli.output import in_json, say, told_command
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.limits import Limits, OneOrMore, Scenes, Temperature, TopP
 from videoar.cluster.ground.files import check_folder, filled_folder, first_stranger
-from videoar.cluster.ground.limits import Limits, OneOrMore, Scenes, Temperature, TopP
 
 if TYPE_CHECKING:
     from videoar.pretrain.evaluate.world.evaluate import WorldEvaluation

@@ -16,8 +16,8 @@ from videoar.cluster.cli.commands.keeping import Keeping, check_keeping, open_ke
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
 from videoar.cluster.cli.output import in_json, say_facts, telling
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames
 from videoar.cluster.ground.files import check_folder, refuse_existing
-from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from videoar.cluster.cli.arguments import OutFolder, parse
 from videoar.cluster.cli.output import say_facts, warn
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import BitsPerToken, Limits
+from videoar.cluster.ground.fields.limits import BitsPerToken, Limits
 
 if TYPE_CHECKING:
     from videoar.tokenizer.config import TokenizerConfig
@@ -71,7 +71,7 @@ def import_weights(words: Sequence[str], prog: str) -> int:
 
 def _next(out: Path, config: TokenizerConfig) -> str:
     """The command that trains the result, with every field in which it is not the tokenizer of the paper's recipes."""
-    from videoar.cluster.ground.serialize import to_dict
+    from videoar.cluster.ground.fields.serialize import to_dict
     from videoar.tokenizer.presets import PRESETS
 
     wanted = {name: value for name, value in to_dict(config).items() if value != to_dict(PRESETS["paper"])[name]}

@@ -16,8 +16,8 @@ from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, device_of, open_weights
 from videoar.cluster.cli.output import say
 from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.limits import FramesPerSecond, Limits
 from videoar.cluster.ground.files import check_folder, refuse_existing
-from videoar.cluster.ground.limits import FramesPerSecond, Limits
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from tyro.conf import arg
 from videoar.cluster.cli.arguments import parse, typed_as
 from videoar.cluster.cli.commands.tokenizer.weights import TokenizerName, open_weights
 from videoar.cluster.cli.output import in_json, say, told_command
-from videoar.cluster.ground.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames, Scenes
+from videoar.cluster.ground.fields.limits import FramesPerSecond, Limits, OneOrMore, PixelFrames, Scenes
 
 
 @dataclass(frozen=True, kw_only=True)

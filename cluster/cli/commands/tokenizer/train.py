@@ -13,7 +13,7 @@ from tyro.conf import arg
 
 from videoar.cluster.cli.arguments import RecipeName, flag_words, for_a_tokenizer, parse_with_recipe
 from videoar.cluster.cli.output import say
-from videoar.cluster.ground.limits import Limits
+from videoar.cluster.ground.fields.limits import Limits
 
 if TYPE_CHECKING:
     from videoar.cluster.ground.process import World
@@ -46,8 +46,8 @@ class TrainTokenizer:
 
 def train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.cli.commands.tokenizer.start_checks import check_start
-    from videoar.cluster.ground.launch import starts_processes
     from videoar.cluster.ground.process import World
+    from videoar.cluster.ground.processes.launch import starts_processes
     from videoar.tokenizer.training.peers import check_shares
 
     options, named, flags = parse_with_recipe(TrainTokenizer, words, prog)
@@ -63,8 +63,8 @@ def train(words: Sequence[str], prog: str) -> int:
 
 def _launch(words: Sequence[str], processes: int, run: Path, machines: World, steps: int) -> int:
     """Start the processes of this machine; their exit code."""
-    from videoar.cluster.ground.launch import launch
-    from videoar.cluster.ground.preemption import EXIT_PREEMPTED, Preempted
+    from videoar.cluster.ground.processes.launch import launch
+    from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, Preempted
     from videoar.tokenizer.training.checkpoint import saved_folders
     from videoar.tokenizer.training.train import STOP_WITHIN_S
 
@@ -81,10 +81,10 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     import torch
 
     from videoar.cluster.cli.commands.tokenizer.start_checks import recorded
+    from videoar.cluster.ground.fields.serialize import to_dict
     from videoar.cluster.ground.library_log import libraries_logged, process_log
-    from videoar.cluster.ground.preemption import Preempted
     from videoar.cluster.ground.process import mark_preempted
-    from videoar.cluster.ground.serialize import to_dict
+    from videoar.cluster.ground.processes.preemption import Preempted
     from videoar.data_pipeline.tokenizer_clips.batches import open_random_clips
     from videoar.pretrain.opening_line import device_words
     from videoar.pretrain.parallel.cpu import device_of, host_group, join

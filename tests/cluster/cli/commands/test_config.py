@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.overrides import override, split_flags
-from videoar.cluster.ground.serialize import from_yaml
+from videoar.cluster.ground.fields.overrides import override, split_flags
+from videoar.cluster.ground.fields.serialize import from_yaml
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import Recipe
 

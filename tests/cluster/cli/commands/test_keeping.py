@@ -15,7 +15,7 @@ import pytest
 from tests.data_pipeline.jobs import config, make_shards, shapes
 from tests.exported import MODEL, clip_shape, export_folder
 from videoar.cluster.entry import main
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.data_pipeline.sources.shapes import draw_clip
 from videoar.pretrain.evaluate.robustness import clips as held_out
 from videoar.pretrain.evaluate.world.evaluate import num_groups

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground import launch as launching
 from videoar.cluster.ground.process import World
+from videoar.cluster.ground.processes import launch as launching
 from videoar.pretrain import train as training
 
 

@@ -111,7 +111,7 @@ def test_two_machines_train_and_resume_after_75(videoar: Videoar, debug_data: st
     code, job, said = videoar("submit", "debug", "--to", "ray", "--nodes", 2, "--run", "runs/a", *words)
     assert code == 0, said
     until(lambda: Path("runs/a/metrics.jsonl").exists() and len(losses(Path("runs/a"))) > 5)
-    agents = processes("runs/a", "videoar.cluster.ground.workers")
+    agents = processes("runs/a", "videoar.cluster.ground.processes.workers")
     assert len(agents) == 2, "one a machine"
     os.kill(parent(agents[0]), signal.SIGTERM)
     code, log, said = videoar("logs", job.strip(), "--follow")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground.serialize import to_yaml
+from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.configs.debug import recipe as debug_recipe
 from videoar.data_pipeline.config.datasets import ShotConfig
 from videoar.data_pipeline.decoding.client import ClipCut, DecodeLimits, VideoDecoder

@@ -12,7 +12,7 @@ import pytest
 
 from tests.exported import MODEL, clip_shape, export_folder
 from videoar.cluster.entry import main
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.pretrain.config import TextConfig
 
 from .....forked import Forked

@@ -8,7 +8,7 @@ import torch
 
 from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import override, split_flags
+from videoar.cluster.ground.fields.overrides import override, split_flags
 from videoar.configs import tokenizer_ucf101
 from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.inflate import image_config

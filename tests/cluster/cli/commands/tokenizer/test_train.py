@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster.entry import main
-from videoar.cluster.ground import launch as launching
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED
+from videoar.cluster.ground.fields.serialize import to_dict, to_yaml
 from videoar.cluster.ground.process import World
-from videoar.cluster.ground.serialize import to_dict, to_yaml
+from videoar.cluster.ground.processes import launch as launching
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED
 from videoar.configs import debug
 from videoar.pretrain.run_folder import sole_writer
 from videoar.tokenizer.presets import preset_config

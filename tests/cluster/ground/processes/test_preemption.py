@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from videoar.cluster.ground import preemption as module
-from videoar.cluster.ground.preemption import (
+from videoar.cluster.ground.processes import preemption as module
+from videoar.cluster.ground.processes.preemption import (
     EXIT_PREEMPTED,
     SIGNALS,
     Preempted,

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from videoar.cluster import entry
-from videoar.cluster.ground import launch as launching
 from videoar.cluster.ground.errors import Stopped
-from videoar.cluster.ground.launch import RESTARTS, launch
 from videoar.cluster.ground.process import EXIT_LOST, EXIT_STOPPED, World
+from videoar.cluster.ground.processes import launch as launching
+from videoar.cluster.ground.processes.launch import RESTARTS, launch
 
 TWO = World(rank=1, world_size=2, rendezvous="tcp://10.0.0.1:29500")
 

@@ -1,4 +1,4 @@
-"""torchrun's agent: `python -m videoar.cluster.ground.workers PROCESSES MACHINES MACHINE HOST:PORT ARGUMENTS`.
+"""torchrun's agent, `python -m videoar.cluster.ground.processes.workers PROCESSES MACHINES MACHINE HOST:PORT ARGS`.
 
 torchrun itself returns 1 for every exit code, and prints its own traceback below a worker's one line.
 """

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground import health as module
-from videoar.cluster.ground.health import Health, Standing, read_standings, stack_file, to_blame
-from videoar.cluster.ground.stragglers import Straggler
+from videoar.cluster.ground.processes import health as module
+from videoar.cluster.ground.processes.health import Health, Standing, read_standings, stack_file, to_blame
+from videoar.cluster.ground.processes.stragglers import Straggler
 
 NOW = 1_000_000.0
 AT = Standing(rank=0, host="a", pid=1, step=7, phase="step", entered=NOW - 900, refreshed=NOW - 1)
@@ -70,7 +70,7 @@ def test_a_process_tells_where_it_is(tmp_path: Path) -> None:
 WATCH = """
 import sys, time
 from pathlib import Path
-from videoar.cluster.ground.health import Health
+from videoar.cluster.ground.processes.health import Health
 with Health(Path(sys.argv[1]), rank=0, world_size=2, timeout_s=0.4):
     time.sleep(60)
 """
@@ -79,7 +79,7 @@ with Health(Path(sys.argv[1]), rank=0, world_size=2, timeout_s=0.4):
 HANGS = """
 import ctypes, sys, time
 from pathlib import Path
-from videoar.cluster.ground.health import Health
+from videoar.cluster.ground.processes.health import Health
 def reads_forever():
     time.sleep(60)
 def holds_the_interpreter():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.overrides import also_changed, as_option, differences, override, split_flags
+from videoar.cluster.ground.fields.overrides import also_changed, as_option, differences, override, split_flags
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import ParallelConfig
 

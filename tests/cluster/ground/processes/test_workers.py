@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
-from videoar.cluster.ground import workers as agent
 from videoar.cluster.ground.process import EXIT_LOST, EXIT_STOPPED
-from videoar.cluster.ground.workers import _outcome, _patiently, _reach
+from videoar.cluster.ground.processes import workers as agent
+from videoar.cluster.ground.processes.workers import _outcome, _patiently, _reach
 
 
 def failure(rank: int, code: int) -> ProcessFailure:

@@ -25,8 +25,8 @@ from pathlib import Path
 from types import TracebackType
 
 from videoar.cluster.ground.files import write_atomically
-from videoar.cluster.ground.stacks import StackFile, state_of, where
-from videoar.cluster.ground.stragglers import MEASURES, SLOWER, Straggler, Work, slowest
+from videoar.cluster.ground.processes.stacks import StackFile, state_of, where
+from videoar.cluster.ground.processes.stragglers import MEASURES, SLOWER, Straggler, Work, slowest
 
 PHASES = ("start", "save", "samples", "validation", "data wait", "step")
 """Phases of a step, in order. What happens after step 7 counts as a phase of step 8."""

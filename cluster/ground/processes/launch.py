@@ -12,7 +12,6 @@ from types import FrameType
 
 from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.log_level import level_for_children
-from videoar.cluster.ground.preemption import EXIT_PREEMPTED, answered, install, restore
 from videoar.cluster.ground.process import (
     EXIT_LOST,
     PREEMPTED_MARKER,
@@ -22,7 +21,8 @@ from videoar.cluster.ground.process import (
     is_launched,
     mark_preempted,
 )
-from videoar.cluster.ground.surroundings import LEAST_FILES, check_loopback, check_open_files
+from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, answered, install, restore
+from videoar.cluster.ground.processes.surroundings import LEAST_FILES, check_loopback, check_open_files
 
 SHUTDOWN_S = 300.0
 """Seconds that workers have to save after a signal before they are killed (torch 2.11 always waits 30)."""
@@ -106,7 +106,7 @@ def _start(words: Sequence[str], shutdown_s: float) -> subprocess.Popen[bytes]:
     """
     defaults = {"OMP_NUM_THREADS": "1", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(int(shutdown_s))}
     variables = child_environment(defaults) | level_for_children()
-    command = [sys.executable, "-m", "videoar.cluster.ground.workers", *words]
+    command = [sys.executable, "-m", "videoar.cluster.ground.processes.workers", *words]
     return subprocess.Popen(command, env=variables, start_new_session=True)
 
 

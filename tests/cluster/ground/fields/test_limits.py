@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from videoar.cluster.ground.limits import Limits
+from videoar.cluster.ground.fields.limits import Limits
 
 
 @pytest.mark.parametrize(

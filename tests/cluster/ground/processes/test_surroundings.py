@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from torch.distributed import DistBackendError
 
 from videoar.cluster.ground.errors import InputError, Stopped, StoreError
-from videoar.cluster.ground.surroundings import check_loopback, check_open_files, explained, home
+from videoar.cluster.ground.processes.surroundings import check_loopback, check_open_files, explained, home
 
 
 def of_system(number: int, *names: str) -> OSError:

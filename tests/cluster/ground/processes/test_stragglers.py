@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from videoar.cluster.ground.stragglers import Work, slowest
+from videoar.cluster.ground.processes.stragglers import Work, slowest
 
 STEPS = (100, 200, 300)
 

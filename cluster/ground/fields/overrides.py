@@ -13,9 +13,9 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
-from videoar.cluster.ground.checks import types_of
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.serialize import from_dict, leaves, optional_part, parse_scalar, to_dict
+from videoar.cluster.ground.fields.checks import types_of
+from videoar.cluster.ground.fields.serialize import from_dict, leaves, optional_part, parse_scalar, to_dict
 
 Value = TypeVar("Value")
 

@@ -5,11 +5,12 @@ import sys
 
 import pytest
 
-from videoar.cluster.ground.grace import grace_s
+from videoar.cluster.ground.processes.grace import grace_s
 
 CODE = """
 import subprocess, sys
-subprocess.run([sys.executable, "-c", "from videoar.cluster.ground.grace import grace_s; print(grace_s(240.0))"])
+asks = "from videoar.cluster.ground.processes.grace import grace_s; print(grace_s(240.0))"
+subprocess.run([sys.executable, "-c", asks])
 """
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pytest
 
-from videoar.cluster.ground.checks import LEFT_OUT, check_fields, wrong_field
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits
+from videoar.cluster.ground.fields.checks import LEFT_OUT, check_fields, wrong_field
+from videoar.cluster.ground.fields.limits import Limits
 
 Low = Annotated[float, Limits(0, 0.5)]
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from videoar.cluster.ground.preemption import Preempted, answered, restore
+from videoar.cluster.ground.processes.preemption import Preempted, answered, restore
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 """Signals of a scheduler and of a terminal that is closed; Ctrl-C is Python's KeyboardInterrupt."""

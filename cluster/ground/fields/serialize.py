@@ -14,7 +14,8 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
 
-from videoar.cluster.ground.checks import (
+from videoar.cluster.ground.errors import InputError
+from videoar.cluster.ground.fields.checks import (
     check_values,
     describe,
     dotted,
@@ -25,7 +26,6 @@ from videoar.cluster.ground.checks import (
     short,
     types_of,
 )
-from videoar.cluster.ground.errors import InputError
 
 Value = TypeVar("Value")
 

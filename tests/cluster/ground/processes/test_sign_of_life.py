@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from videoar.cluster.ground import sign_of_life
 from videoar.cluster.ground.errors import Stopped
-from videoar.cluster.ground.sign_of_life import alive, wait_for
+from videoar.cluster.ground.processes import sign_of_life
+from videoar.cluster.ground.processes.sign_of_life import alive, wait_for
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from videoar.cluster.ground.stacks import StackFile, state_of, where
+from videoar.cluster.ground.processes.stacks import StackFile, state_of, where
 
 
 def test_the_innermost_calls_of_the_main_thread(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from videoar.cluster.ground.ending import Ending
-from videoar.cluster.ground.preemption import Preempted
+from videoar.cluster.ground.processes.ending import Ending
+from videoar.cluster.ground.processes.preemption import Preempted
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -71,7 +71,7 @@ def test_what_was_saved_is_75_whatever_comes_after(work: str) -> None:
 import os, sys
 from signal import SIGTERM, raise_signal
 from videoar.cluster import entry
-from videoar.cluster.ground.preemption import Preemption
+from videoar.cluster.ground.processes.preemption import Preemption
 class Late:
     def __del__(self, end=os.kill, process=os.getpid(), number=SIGTERM):
         end(process, number)
@@ -89,7 +89,7 @@ def test_a_second_signal_ends_at_once() -> None:
     """Cleaning up may hang, on a disk that does not answer."""
     code = """
 import signal, time
-from videoar.cluster.ground.ending import Ending
+from videoar.cluster.ground.processes.ending import Ending
 def command():
     try:
         signal.raise_signal(signal.SIGTERM)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.serialize import (
+from videoar.cluster.ground.fields.serialize import (
     MAX_BYTES,
     from_dict,
     from_yaml,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from videoar.cluster.ground.errors import InputError
-from videoar.cluster.ground.limits import Limits
+from videoar.cluster.ground.fields.limits import Limits
 
 NULL, LEFT_OUT = "null", "leave it out"
 """How a person gives no value: in a configuration, and for an option or an argument."""
