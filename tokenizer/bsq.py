@@ -1,7 +1,7 @@
 """Binary spherical quantisation: a vector becomes k bits, the signs of its entries.
 
 Zhao et al. 2024 (arXiv:2406.07548); the entropy terms in O(k) follow Infinity (arXiv:2412.04431). Everything here is
-float32: a sign taken from bfloat16 is another bit.
+float32: a sign taken in bfloat16 may be a different bit.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def entropy_penalty(
 
     With p_j = sigmoid(-4 u_j / sqrt(k) * 100): mean over vectors of sum_j H(p_j), minus sum_j H(mean of p_j), in nats.
     Bits are treated as independent, which makes it O(k) instead of O(2^k). (Infinity, section 3.2.)
-    `over_processes` is the differentiable mean over those that share the batch: the mean of p is that of the whole.
+    `over_processes` is the differentiable mean over the processes that share a batch: the mean of p covers all of it.
     """
     logits = -4.0 / math.sqrt(z.shape[-1]) * inverse_temperature * normalized(z).flatten(0, -2)
     p = logits.sigmoid()

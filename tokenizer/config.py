@@ -39,7 +39,7 @@ class TokenizerConfig:
 
     @property
     def plain_kernel(self) -> int:
-        """Frames that a convolution spans which neither changes the number of frames nor is in the middle."""
+        """Frames that a convolution outside the temporal resampling and the middle blocks spans."""
         return self.temporal_kernel if self.temporal_layers == "all" else 1
 
     def __post_init__(self) -> None:

@@ -24,16 +24,16 @@ WEIGHTS = "model.safetensors"
 TRAINED = "trained"
 """Field of config.json, false for random weights of a preset."""
 BITS_OF = "bits_of"
-"""Field of config.json: hash of the tokenizer whose encoder these weights have, if only the decoder was trained on."""
+"""Field of config.json: hash of the tokenizer whose encoder was kept, if only the decoder was trained further."""
 UNTRAINED = "is untrained: pictures are noise"
-"""What is reported about a tokenizer with random weights, which serves tests and nothing that people look at."""
+"""Warning about a tokenizer with random weights, which is useful for tests only."""
 USE_TRAINED = "prepare and train with a trained one: --data.tokenizer.path demo, or the folder of another"
-"""What to do about it."""
+"""Remedy for an untrained tokenizer."""
 
 
 SHIPPED = Shipped(Path(__file__).parent / "weights", CONFIG)
 find_weights, shipped_folder, shipped_names = SHIPPED.find, SHIPPED.folder, SHIPPED.names
-"""Tokenizers by path or by name (`demo`); where one is that ships; and their names."""
+"""Find a tokenizer by path or by name (`demo`); the folder of a shipped tokenizer; the names of all shipped ones."""
 
 
 def save_weights(
@@ -62,7 +62,7 @@ def save_weights(
 
 
 def check_free(folder: Path, *, alone: bool = False) -> None:
-    """InputError if files with the names of a tokenizer's are something else; with `alone`, if there is any other."""
+    """InputError if config.json or model.safetensors is not a tokenizer's; with `alone`, also for any other file."""
     check_folder("out", folder)
     is_ours = False
     with suppress(InputError):
@@ -81,7 +81,7 @@ def read_config(folder: Path) -> TokenizerConfig:
 
 
 def untrained_warning(*, is_trained: bool) -> str:
-    """A line for people if weights are random; empty otherwise."""
+    """A warning for the user if the weights are random; empty otherwise."""
     return "" if is_trained else f"the tokenizer {UNTRAINED}; {USE_TRAINED}"
 
 
@@ -91,7 +91,7 @@ def was_trained(folder: Path) -> bool:
 
 
 def kept_bits(folder: Path) -> str:
-    """Hash of the tokenizer whose bits the saved one makes, if that is another; empty otherwise."""
+    """Hash of the earlier tokenizer whose bits the saved one still makes; empty if it makes its own."""
     return str(_description(folder).get(BITS_OF, ""))
 
 

@@ -42,7 +42,7 @@ class Imported:
     key: str
     """Entry of the file that held the network: `vae` or `ema`; empty if the file is the network itself."""
     loaded: int
-    """Number of tensors that were taken from the file; the network has no others but those of `reinitialised`."""
+    """Number of tensors taken from the file; all other tensors of the network belong to the layers `reinitialised`."""
     loaded_parameters: int
     """Number of values in them."""
     file_latent_dim: int
@@ -101,7 +101,7 @@ def _config(weights: dict[str, Tensor], path: Path) -> TokenizerConfig:
     """The image tokenizer's configuration, which follows from the shapes of its weights."""
     levels = {found[1] for name in weights if (found := re.match(r"encoder\.levels\.(\d)\.", name))}
     if len(levels) == LEVELS - 1:
-        raise another_network(path, "has four resolutions, as the tokenizer of patches of Infinity-8B")
+        raise another_network(path, "has four resolutions, like the patch tokenizer of Infinity-8B")
     try:
         base = weights["encoder.conv_in.weight"].shape[0]
         widths = [weights[f"encoder.levels.{level}.blocks.0.conv2.weight"].shape[0] for level in range(LEVELS)]
@@ -113,9 +113,9 @@ def _config(weights: dict[str, Tensor], path: Path) -> TokenizerConfig:
             temporal_kernel=1,
         )
     except KeyError as error:
-        raise another_network(path, f"has no {error}") from error
+        raise another_network(path, f"lacks {error}") from error
     except (InputError, ZeroDivisionError, IndexError) as error:
-        raise another_network(path, f"describes no such network ({error})") from error
+        raise another_network(path, f"does not describe such a network ({error})") from error
 
 
 def _check_places(weights: dict[str, Tensor], public: TokenizerConfig, path: Path) -> None:

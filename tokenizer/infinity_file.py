@@ -66,7 +66,7 @@ def _load(path: Path) -> dict[Any, Any]:
     _check_beginning(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # torch's text recommends to run the code in the file
+    except pickle.UnpicklingError as error:  # torch's message recommends running the code in the file
         raise damaged(path, "cannot be read (it is damaged, or holds more than tensors)") from error
     except Exception as error:  # damaged files raise whatever the parser stumbles over: IndexError, AssertionError, ...
         sentence = " ".join(str(error).split()).partition(". ")[0]
@@ -78,7 +78,7 @@ def _load(path: Path) -> dict[Any, Any]:
 
 
 def _check_beginning(path: Path) -> None:
-    """InputError unless the path is a file that begins as those of torch.save do."""
+    """InputError unless the path is a file that begins like a file of torch.save."""
     if not path.is_file():
         raise another_network(path, "is a folder" if path.is_dir() else "does not exist")
     try:
@@ -87,11 +87,11 @@ def _check_beginning(path: Path) -> None:
     except OSError as error:
         raise InputError("FILE", path, f"cannot be read ({error.strerror})", "make it readable") from error
     if not beginning.startswith(BEGINNINGS):
-        raise another_network(path, "cannot be read (it is no file of PyTorch, or is damaged)")
+        raise another_network(path, "cannot be read (it is not a PyTorch file, or is damaged)")
 
 
 def _check_tensors(weights: dict[str, Any], path: Path) -> None:
-    """InputError unless all are finite floating-point tensors whose values are in the file one by one."""
+    """InputError unless all are finite floating-point tensors whose values are all stored in the file."""
     for name, value in weights.items():
         if not is_plain(value):
             raise another_network(path, f"has no numbers in {name}")

@@ -81,13 +81,13 @@ def check_origin(config: TokenizerConfig, origin: TokenizerConfig, named: str) -
 def check_same_bits(config: TokenizerConfig, origin: TokenizerConfig, named: str) -> None:
     """InputError unless a tokenizer that keeps the encoder of `origin` keeps its bits.
 
-    An inflated one has others, and so has one with another number of them.
+    Inflating an image tokenizer or changing the number of bits per token changes the bits.
     """
     if config.latent_dim != origin.latent_dim:
-        problem = f"cannot keep the bits of {named}: it has {origin.latent_dim} a token, not {config.latent_dim}"
+        problem = f"cannot keep the bits of {named}: it has {origin.latent_dim} bits per token, not {config.latent_dim}"
         raise InputError("train.parts", "decoder", problem, "use its tokenizer.latent_dim, or train.parts=all")
     if origin != config:
-        problem = f"cannot keep the bits of {named}: clips are none of an image tokenizer"
+        problem = f"cannot keep the bits of {named}: it is an image tokenizer, which does not encode clips"
         raise InputError("train.parts", "decoder", problem, "begin with a video tokenizer, or use train.parts=all")
 
 

@@ -42,7 +42,7 @@ class Perceptual(nn.Module):
 
     @staticmethod
     def from_files(files: Sequence[str | Path], field: str = "perceptual_weights") -> Perceptual:
-        """With the weights in these files (.pth or .safetensors): vgg16 and the heads `lin0.model.1.weight` to 4.
+        """The network with the weights in these files (.pth or .safetensors): vgg16 and heads `lin0.model.1.weight` to 4.
 
         InputError, which names `field`, for a file that cannot be read, and for a weight that is missing, unknown or of
         another shape. vgg16's classifier is not used.
@@ -117,4 +117,4 @@ def _check_names(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], show
         remedy = "give torchvision's vgg16 and LPIPS's heads, both: two files, or one"
         raise InputError(field, shown, f"lacks {missing[0]} and {len(missing) - 1} others", remedy)
     if unknown := [name for name in found if name not in wanted]:
-        raise InputError(field, shown, f"has {unknown[0]}, which LPIPS has not", "give LPIPS alone")
+        raise InputError(field, shown, f"has {unknown[0]}, which is not part of LPIPS", "give LPIPS's weights only")

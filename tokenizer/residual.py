@@ -75,7 +75,7 @@ def accumulate(bits: Bool[Tensor, "n tokens k"], schedule: ScaleSchedule) -> Flo
 
 @torch.no_grad()
 def partial_sums(bits: Bool[Tensor, "n tokens k"], schedule: ScaleSchedule) -> Iterator[Float32[Tensor, "n k h w"]]:
-    """The quantised latent after each scale, coarse to fine; the last is that of `accumulate`."""
+    """The quantised latent after each scale, coarse to fine; the last equals the result of `accumulate`."""
     scales = bsq.codes(bits).split(list(schedule.tokens), dim=1)
     terms = (up(as_grid(code, grid), schedule.grid) for grid, code in zip(schedule.grids, scales, strict=True))
     return itertools.accumulate(terms)

@@ -77,7 +77,7 @@ class ScaleSchedule:
 
     @property
     def grid(self) -> Grid:
-        """The full latent grid (h, w): that of the last scale."""
+        """The full latent grid (h, w), which is the grid of the last scale."""
         return self.grids[-1]
 
     @property
@@ -143,7 +143,7 @@ def _area(name: str) -> int:
 
 
 def _nearest(name: str) -> list[str]:
-    """The names of the nearest sizes, nearest first; the smallest if it is no size."""
+    """The names of the nearest sizes, nearest first; of the smallest sizes if `name` is not a size."""
     sides = re.fullmatch(r"0*([1-9]\d{0,5})(?:\D+0*([1-9]\d{0,5}))?", name, re.ASCII)
     if sides is None:
         return list(ScaleSchedule.names()[:8])

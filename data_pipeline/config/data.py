@@ -45,7 +45,7 @@ class DataConfig:
     decode_timeout_s: Seconds = 120.0
     """Seconds a decoder may spend on one source before it is killed and its clips are recorded as failed."""
     decode_max_pixels: Annotated[int, Limits(1, 2**40)] = 1 << 27
-    """Most pixels of a picture or frame; larger ones are left out."""
+    """Largest number of pixels of a picture or frame; larger ones are left out."""
     max_source_bytes: SizeBytes = 64 << 30
     """Largest source that is copied to this machine to be opened, from another store or out of a tar; larger ones are
     left out."""
@@ -54,7 +54,7 @@ class DataConfig:
     max_failed_fraction: Share = 0.5
     """The job stops when more than this fraction of a dataset's clips has failed, counted over all runs."""
     max_attempts: Annotated[int, Limits(1, 1000)] = 3
-    """Worker deaths on the same clips before they are halved; a single clip is quarantined instead."""
+    """Number of worker deaths on the same unit of clips before the unit is halved; a single clip is quarantined."""
 
     def __post_init__(self) -> None:
         check_fields(self)

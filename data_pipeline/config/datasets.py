@@ -56,11 +56,11 @@ class SourceConfig:
     end_fraction: Share = 1.0
     """Use each source up to this fraction of its duration."""
     pictures: PictureConfig = field(default_factory=PictureConfig)
-    """What is done with pictures of kinds that need a decision."""
+    """How high dynamic range, wide gamut, transparency, interlacing and files with several videos are handled."""
 
     @property
     def is_drawn(self) -> bool:
-        """Whether its clips are drawn, and there are no files."""
+        """Whether its clips are drawn rather than read from files."""
         return self.kind in ("shapes", "world")
 
     def __post_init__(self) -> None:
@@ -92,7 +92,7 @@ class VariantConfig:
     """
 
     windows: Annotated[int, Limits(1, 1000)] = 1
-    """Overlapping clips: n times as many, which start at every 1/n of the distance between two clips."""
+    """Number n of overlapping clips per clip: n times the clips, which start 1/n of the usual distance apart."""
     strides: tuple[Annotated[int, Limits(1, 10_000)], ...] = (1,)
     """Take every n-th frame of the bucket's frame rate: 2 shows twice the time at double speed."""
     crops: tuple[CropPlace, ...] = ("centre",)
@@ -109,7 +109,7 @@ class VariantConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShotConfig:
-    """How a film is cut into shots (PySceneDetect), so that no clip shows two."""
+    """How a film is cut into shots (PySceneDetect), so that no clip spans two shots."""
 
     detector: Literal["off", "content", "adaptive"] = "off"
     """`content`: a new shot begins at a large change between two frames; `adaptive`: at a change that is large compared
@@ -151,11 +151,11 @@ class FilterConfig:
     """Which clips are left out; the reason of each is recorded. The defaults leave nothing out."""
 
     min_duration_s: Measure = 0.0
-    """Shortest source, or shortest shot if films are cut into shots."""
+    """Minimum duration of a source, or of a shot if films are cut into shots."""
     max_duration_s: Measure | None = None
-    """Longest source or shot."""
+    """Maximum duration of a source or shot; null: no limit."""
     min_side: ZeroOrMore = 0
-    """Fewest pixels of the source's shorter side."""
+    """Minimum length of the source's shorter side, in pixels."""
     max_enlarge: Measure | None = None
     """Largest factor by which a bucket may enlarge a source; 1: never."""
     min_fps: Measure = 0.0
@@ -163,10 +163,10 @@ class FilterConfig:
     max_fps: Measure | None = None
     """Highest frame rate of the source."""
     min_motion: Measure | None = None
-    """Least motion, in shorter sides of the frame per second: optical flow, averaged over pixels, then the median over
-    pairs of frames. 0.01 leaves out still pictures."""
+    """Minimum motion of a clip, in shorter sides of the frame per second: the mean optical flow over pixels, then the
+    median over pairs of frames. 0.01 leaves out still pictures."""
     max_motion: Measure | None = None
-    """Most motion, in the same unit."""
+    """Maximum motion of a clip, in the unit of `min_motion`."""
     scores: tuple[PluginConfig, ...] = ()
     """Models that score clips: aesthetics, overlaid text, ..."""
     score_only: bool = False
@@ -190,7 +190,7 @@ class FilterConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DuplicateConfig:
-    """How near-duplicates are found: the same clip of another source, encoding or size. The first one stays."""
+    """How near-duplicates are found: the same clip of another source, encoding or size. The first one is kept."""
 
     method: Literal["off", "hash", "embedding"] = "off"
     """`hash`: compares difference hashes of three frames; `embedding`: compares the vectors of a model."""
@@ -230,7 +230,7 @@ class DatasetConfig:
     stride_s: Measure = 0.0
     """Seconds from the start of one clip of a source to the start of the next; 0: the length of a clip."""
     max_clips_per_source: ZeroOrMore = 0
-    """Most clips of one source; 0: no limit."""
+    """Maximum number of clips from one source; 0: no limit."""
     flip: bool = False
     """Whether every clip is also added mirrored."""
     variants: VariantConfig = field(default_factory=VariantConfig)
@@ -261,7 +261,7 @@ class DatasetConfig:
             raise wrong_field(self, "stride_s", f"is below {_LEAST_STRIDE_S}", f"use {_LEAST_STRIDE_S} or more, or 0")
         rates = sorted({bucket.fps for bucket in (self.bucket, *self.more_buckets)})
         if len(rates) > 1:
-            raise InputError("more_buckets", rates, "are different frame rates", "make a dataset of each")
+            raise InputError("more_buckets", rates, "are different frame rates", "make one dataset for each rate")
         if self.source.is_drawn and not self._is_plain():
             raise wrong_field(
                 self,

@@ -1,4 +1,4 @@
-"""What is done with pictures of kinds that need a decision: high dynamic range, transparency, interlaced films."""
+"""How special kinds of pictures are handled: high dynamic range, wide gamut, transparency, interlaced films."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GROUNDS = {"white": 255, "grey": 128, "black": 0}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PictureConfig:
-    """Plans count the inputs of each kind. `leave_out` records them with the reason instead."""
+    """How special kinds of pictures are handled. Plans count the inputs of each kind; `leave_out` excludes them."""
 
     hdr: Literal["convert", "leave_out"] = "convert"
     """High dynamic range (PQ, HLG): tone-mapped to BT.709 by FFmpeg's swscale."""
@@ -22,11 +22,11 @@ class PictureConfig:
     """Colours of BT.2020 or Display P3 without high dynamic range: converted to BT.709. Pictures with the colour
     profile of a phone or camera (Display P3, Adobe RGB, ...): converted to sRGB."""
     alpha: Literal["white", "grey", "black", "leave_out"] = "white"
-    """Transparent pixels: what they stand on. Transparent VP8 and VP9 films are always left out."""
+    """Background colour behind transparent pixels. Transparent VP8 and VP9 films are always left out."""
     interlaced: Literal["deinterlace", "leave_out"] = "deinterlace"
     """Interlaced films: deinterlaced (bwdif), frames that are not interlaced stay as they are."""
     stream: Annotated[int, Limits(0, 10_000)] | None = None
-    """Which video of a file with several, from 0, not counting cover art; null: the default one, else the largest."""
+    """Index of the video in a file with several, from 0, not counting cover art; null: the default or the largest."""
 
     def __post_init__(self) -> None:
         check_fields(self)

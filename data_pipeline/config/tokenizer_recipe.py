@@ -19,7 +19,7 @@ class AugmentConfig:
     """How training clips of a tokenizer are varied."""
 
     zoom: Annotated[float, Limits(1, 1000)] = 2.0
-    """Crops show between the whole shorter side of a video and 1/zoom of it."""
+    """Crops cover between 1/zoom of a video's shorter side and all of it."""
     max_stride: Annotated[int, Limits(1, 1000)] = 1
     """A clip takes every n-th frame of the video, where n is drawn from 1 to this number."""
     flip: bool = True
@@ -43,15 +43,15 @@ class ClipShare:
     """How often clips of this source are drawn, relative to the other sources. Clips of several frames are drawn from
     videos only, single frames from videos and pictures."""
     hold: Literal["auto", "memory", "files"] = "auto"
-    """`memory`: every file is read once, at the start (of a film at most 2,000 frames), and a clip takes every frame of
-    it, or every n-th; `files`: what a clip shows is decoded when it is needed, at the bucket's frame rate, or at the
-    film's if that is lower; `auto`: memory for at most 4 files and frames of at most 128 pixels, else files. The two
-    ways do not give the same clips."""
+    """`memory`: every file is read once, at the start (at most 2,000 frames of a film), and a clip takes every frame or
+    every n-th frame; `files`: only the frames of a clip are decoded, when it is needed, at the bucket's frame rate, or
+    at the film's if that is lower; `auto`: memory for at most 4 files and frames of at most 128 pixels, else files.
+    The two ways give different clips."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.source.is_drawn and self.hold != "auto":
-            raise wrong_field(self, "hold", "belongs to files, and these clips are drawn", "leave it out")
+            raise wrong_field(self, "hold", "applies to files only, and these clips are drawn", "leave it out")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,27 +65,27 @@ class TokenizerRecipe:
     train: TokenizerTrainConfig
     """Steps, batch and loss."""
     clips: tuple[ClipShare, ...]
-    """Sources of the clips: films and pictures of any kind of source, and drawings."""
+    """Sources of the training clips: films, pictures or drawings."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """How the clips are varied."""
     log: WatchConfig = field(default_factory=WatchConfig)
-    """Where figures and pictures go besides the folder of the run."""
+    """Where metrics and pictures are logged in addition to the run's folder."""
     decode_processes: Annotated[int, Limits(1, 1024)] = 4
-    """Decoders of each training process, which make the clips of coming steps."""
+    """Number of decoders of each training process; they prepare the clips of coming steps."""
     threads: Threads = 0
     """Intra-op threads of torch; 0: torch chooses."""
 
     def __post_init__(self) -> None:
         check_fields(self, "")
         if not self.name:
-            raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
+            raise InputError("name", "''", "is empty", "give the recipe a name; its runs have the same name")
         check_name("name", self.name)
         if not self.clips:
             raise InputError("clips", "[]", "names no source", "name at least one")
         self._check_lengths()
 
     def _check_lengths(self) -> None:
-        """An image tokenizer has no weights between frames."""
+        """InputError if an image tokenizer, which has no weights between frames, would train on videos."""
         for index, bucket in enumerate(self.train.buckets):
             if self.tokenizer.temporal_kernel == 1 and bucket.num_frames > 1:
                 raise InputError(

@@ -126,10 +126,10 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
         lambda: {"vae": changed(encoder__conv_in__conv__bias=torch.zeros(1, BASE))},
         "has encoder.conv_in.bias of shape (1, 32) instead of (32,)",
     ),
-    "8B": (lambda: {"vae": patches()}, "has four resolutions, as the tokenizer of patches of Infinity-8B"),
+    "8B": (lambda: {"vae": patches()}, "has four resolutions, like the patch tokenizer of Infinity-8B"),
     "odd bits": (
         lambda: {"vae": changed(encoder__conv_out__conv__weight=torch.zeros(9, 128, 3, 3))},
-        "describes no such network (TokenizerConfig.latent_dim=9: is not a multiple of 8",
+        "does not describe such a network (TokenizerConfig.latent_dim=9: is not a multiple of 8",
     ),
     "NaN": (
         lambda: {"ema": changed(encoder__conv_in__conv__bias=torch.full((BASE,), torch.nan))},
@@ -175,7 +175,7 @@ def test_a_damaged_file_is_named(checkpoint: Path, tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"x\.pth: cannot be read \(.*[^.]\); download it again"):
             import_infinity(path)
-    other = r"x\.pth: cannot be read \(it is no file of PyTorch, or is damaged\); give infinity_vae_d16\.pth"
+    other = r"x\.pth: cannot be read \(it is not a PyTorch file, or is damaged\); give infinity_vae_d16\.pth"
     film = b"\0\0\0\x20ftypisom" + b"\1" * 100
     for content in (whole[-5000:], b"", b"<html>404</html>", b"version https://git-lfs", film):
         path.write_bytes(content)

@@ -88,7 +88,7 @@ def test_files_that_are_not_the_weights_are_one_line(tmp_path: Path, state: dict
     """Weights that are half random would be a loss like any other, only a wrong one."""
     cases = {
         "lacks lin4.model.1.weight and 0 others": {name: value for name, value in state.items() if name[:4] != "lin4"},
-        "has fc.weight, which LPIPS has not": {**state, "fc.weight": torch.zeros(1)},
+        "has fc.weight, which is not part of LPIPS": {**state, "fc.weight": torch.zeros(1)},
         r"has features.0.bias of shape \(63,\), not \(64,\)": {**state, "features.0.bias": torch.zeros(63)},
         "is not a table of tensors": {"model": {"features.0.bias": torch.zeros(1)}},
     }

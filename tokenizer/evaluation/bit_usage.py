@@ -14,7 +14,7 @@ from torch import Tensor
 from videoar.tokenizer.scales import ScaleSchedule
 
 DEAD_BELOW = 0.1
-"""A bit with less entropy than this, in bits, is dead: it has the same value 99 times of 100."""
+"""A bit with less entropy than this, in bits, is dead: it has the same value 99 times out of 100."""
 
 LIVELY_ABOVE = 0.9
 """A bit with more entropy than this, in bits, is lively: its rarer value has a share of at least 32 %."""

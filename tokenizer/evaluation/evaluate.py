@@ -25,7 +25,7 @@ PROTOCOL_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """What one pass through the bits gave for clips of one shape."""
+    """The result of encoding clips of one shape to bits and decoding these bits."""
 
     video: Float[Tensor, "b 3 f h w"]
     decoded: Float32[Tensor, "b 3 f h w"]
@@ -57,8 +57,8 @@ class Evaluation:
     psnr_of_motion_db: float | None
     """PSNR of the changes from frame to frame, which flicker lowers; None for images."""
     psnr_by_scale_db: tuple[float, ...] | None
-    """PSNR after each scale, coarse to fine, if it was asked for: of what is decoded from that scale and those before
-    it. A tokenizer is trained for that by dropping scales."""
+    """PSNR after each scale, coarse to fine, if requested: the video is decoded from this scale and the scales before
+    it. Scale dropout trains a tokenizer for this."""
     lpips: float | None
     """Perceptual distance, if its weights were given."""
     bit_entropy: tuple[float, ...]
@@ -174,7 +174,7 @@ def evaluate(
 
 
 def through_bits(tokenizer: VideoTokenizer, video: Float[Tensor, "b 3 f h w"]) -> Reconstruction:
-    """What the generator and the viewer will see of clips."""
+    """Encode clips to bits, which the generator models, and decode them to the pixels that a viewer sees."""
     schedule = ScaleSchedule.named(f"{video.shape[-2]}x{video.shape[-1]}")
     bits = tokenizer.quantize(tokenizer.encode(video), schedule)
     return Reconstruction(video, tokenizer.decode(tokenizer.dequantize(bits, schedule)), bits, schedule)

@@ -25,7 +25,7 @@ def frame_psnr(video: Float[Tensor, "b 3 f h w"], decoded: Float[Tensor, "b 3 f 
 def motion_psnr(video: Float[Tensor, "b 3 f h w"], decoded: Float[Tensor, "b 3 f h w"]) -> Float64[Tensor, " b"]:
     """PSNR of each clip's changes from frame to frame, in dB: the error that is seen as flicker. It needs two frames.
 
-    An error that stands still does not count: it is the same in both frames of a difference.
+    An error that is the same in two consecutive frames does not count, because it cancels in their difference.
     """
     return psnr(video.double().diff(dim=2), decoded.double().diff(dim=2))
 

@@ -32,19 +32,19 @@ class TokenizerLossConfig:
     gradient: Weight = 0.0
     """Weight of L1 between differences of neighbouring pixels, which keeps edges without a perceptual network."""
     squared: Weight = 0.0
-    """Weight of the mean squared error. L1 is content with a plain background where a small object is; this is not."""
+    """Weight of the mean squared error. Unlike L1, it strongly penalises losing a small object on a plain ground."""
     chroma: Weight = 0.0
-    """Weight of the mean squared error of the differences between colour channels: without it a small tokenizer first
-    gives up the colours of small objects."""
+    """Weight of the mean squared error of the differences between colour channels. Without it, a small tokenizer loses
+    the colours of small objects first."""
     perceptual: Weight = 0.0
     """Weight of the perceptual distance (LPIPS) between frames and their reconstructions; 1 in the release."""
     perceptual_weights: tuple[str, ...] = ()
     """Files with the weights of LPIPS: torchvision's vgg16 and LPIPS's linear heads, or one file with both. Without
-    them the perceptual distance is that of pixel differences at several resolutions, and the log says so."""
+    them, the perceptual term compares pixel differences at several resolutions instead, which is logged."""
     commitment: Weight = 0.25
     """Weight of the commitment term, which pulls the encoder towards its codes."""
     entropy: Weight = 0.001
-    """Weight of the entropy penalty: bits clear for each sample, diverse over the batch."""
+    """Weight of the entropy penalty, which makes bits confident for each sample and diverse over the batch."""
     quantizer: Weight = 4.0
     """Common factor of the commitment and entropy terms."""
     scale_dropout: Share = 0.5
@@ -56,18 +56,18 @@ class TokenizerLossConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdversarialConfig:
-    """A second network, the discriminator, learns to tell real patches from decoded ones; the decoder learns to deceive
-    it, which sharpens textures that L1 averages away (Eq. 4)."""
+    """A second network, the discriminator, learns to distinguish real patches from decoded ones. The decoder learns to
+    fool it, which sharpens textures that L1 averages away (Eq. 4)."""
 
     weight: Weight = 0.0
-    """Weight of the decoder's term; 0: there is no discriminator. 0.3 in the release."""
+    """Weight of the decoder's adversarial term; 0: no discriminator. The release uses 0.3."""
     balance: Literal["fixed", "adaptive"] = "fixed"
     """`fixed` uses the weight as it is; `adaptive` multiplies it by the ratio of the gradient norms of the other terms
     and of this one at the decoder's last layer (VQGAN), so that neither outweighs the other."""
     start_step: ZeroOrMore = 0
     """First step with the discriminator: before it the decoder learns from the other terms alone."""
     lecam: Weight = 0.05
-    """Weight of LeCAM, which keeps the discriminator's scores near their own averages and so from overfitting."""
+    """Weight of LeCAM, which reduces overfitting by keeping the discriminator's scores near their moving averages."""
     lecam_decay: Decay = 0.999
     """Decay rate of LeCAM's averages."""
     discriminator: Literal["frame", "video"] = "frame"
@@ -104,7 +104,7 @@ class TokenizerTrainConfig:
     steps: OneOrMore
     """Number of updates in the whole run."""
     batch_size: Annotated[int, Limits(1, 1_000_000)]
-    """Clips per step, over all processes, of a bucket that names no number of its own."""
+    """Clips per step, over all processes, for buckets that do not set their own `batch_size`."""
     learning_rate: LearningRate = 1e-4
     """Peak learning rate of AdamW."""
     warmup_steps: ZeroOrMore = 0
@@ -112,13 +112,13 @@ class TokenizerTrainConfig:
     final_fraction: Share = 1.0
     """Learning rate at the last step as a share of the peak, reached by a cosine; 1 keeps it constant."""
     milestones: tuple[ZeroOrMore, ...] = ()
-    """Steps from which on the learning rate is a tenth of what it would be, once more at each of them."""
+    """Steps at which the learning rate is divided by ten, cumulatively."""
     betas: tuple[Decay, Decay] = (0.9, 0.95)
     """AdamW's decay rates of the first and second moment."""
     weight_decay: WeightDecay = 0.01
     """AdamW's weight decay."""
     ema_decay: Decay = 0.0
-    """Decay rate of the moving average of the weights, which the saved tokenizer then has; 0: it has the last
+    """Decay rate of the moving average of the weights. The saved tokenizer contains the average; 0: the last
     weights."""
     clip_norm: ClipNorm | None = 1.0
     """Largest gradient norm; longer gradients are scaled down to it; null: gradients are never scaled."""
@@ -134,8 +134,8 @@ class TokenizerTrainConfig:
     compile: bool = False
     """Compile encoder and decoder by torch.compile, once for each shape of clips."""
     initial: Literal["pytorch", "residual"] = "pytorch"
-    """Random weights to begin with: `pytorch` are those of its convolutions; `residual` keep the variance through each
-    convolution, and each residual block begins as the identity, which learns faster from nothing."""
+    """Initialisation of random weights. `pytorch`: the default of PyTorch's convolutions; `residual`: each convolution
+    keeps the variance and each residual block starts as the identity, which learns faster from scratch."""
     seed: DrawingSeed = 0
     """Seed of the initial weights and of the scale dropout."""
     log_every: OneOrMore = 10
@@ -143,14 +143,14 @@ class TokenizerTrainConfig:
     save_every: OneOrMore = 500
     """Steps between two checkpoints."""
     show_every: OneOrMore = 500
-    """Steps between two looks at the tokenizer: reconstructions and their measures."""
+    """Steps between two evaluations of the tokenizer: reconstructions and their metrics."""
     parts: Literal["all", "decoder"] = "all"
-    """What learns. `decoder` leaves the encoder of `inflate_from` as it is: bits stay the same, so shards and
-    generators stay valid, while pictures get better."""
+    """Which networks are trained. `decoder` freezes the encoder of `inflate_from`: the bits stay the same, so shards
+    and generators stay valid, while pictures get better."""
     inflate_from: str = ""
-    """Folder of a tokenizer to begin with. An image tokenizer's weights fill the temporally last slices (VideoAR §4.1),
-    those of a video tokenizer of this configuration are taken whole; with another number of bits a token
-    (`tokenizer.latent_dim`) its two layers at the latent begin at random. Empty: random weights."""
+    """Folder of a tokenizer to start from. An image tokenizer's weights fill the temporally last slices (VideoAR §4.1);
+    all weights of a video tokenizer of this configuration are copied. If the number of bits per token
+    (`tokenizer.latent_dim`) differs, the two layers at the latent start from random weights. Empty: random weights."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -160,12 +160,12 @@ class TokenizerTrainConfig:
             remedy = f"use at most {self.steps}, or more steps"
             raise wrong_field(self, "warmup_steps", f"is more than the run has, train.steps={self.steps}", remedy)
         if self.parts == "decoder" and not self.inflate_from:
-            raise wrong_field(self, "parts", "has no encoder to keep", "name its tokenizer by train.inflate_from")
+            raise wrong_field(self, "parts", "has no encoder to keep", "set train.inflate_from to its tokenizer")
         if self.adversarial.weight:
             self._check_adversarial()
 
     def _check_adversarial(self) -> None:
-        """The discriminator must have its steps, and a score for each bucket: two layers take one row off each."""
+        """InputError if the discriminator never starts, or is too deep for a bucket: two layers take one row off each."""
         start, layers = self.adversarial.start_step, self.adversarial.layers
         if start >= self.steps:
             raise InputError(
