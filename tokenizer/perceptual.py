@@ -42,7 +42,7 @@ class Perceptual(nn.Module):
 
     @staticmethod
     def from_files(files: Sequence[str | Path], field: str = "perceptual_weights") -> Perceptual:
-        """The network with the weights in these files (.pth or .safetensors): vgg16 and heads `lin0.model.1.weight` to 4.
+        """The network with the weights of these files (.pth, .safetensors): vgg16 and heads `lin0.model.1.weight` to 4.
 
         InputError, which names `field`, for a file that cannot be read, and for a weight that is missing, unknown or of
         another shape. vgg16's classifier is not used.

@@ -37,7 +37,7 @@ ADDED_FIELDS = {"temporal_layers": "all"}
 """Fields younger than the first shards, with the value they had before: left out of the hash that shards carry."""
 
 LATENTS_PER_CALL = 2
-"""Latents of a stream that are computed at once; on a CPU fewer and more are slower (`videoar bench tokenizer`)."""
+"""Latents of a stream that are computed at once; on a CPU, fewer or more are slower (`videoar bench tokenizer`)."""
 
 
 class VideoTokenizer(nn.Module):
@@ -81,13 +81,13 @@ class VideoTokenizer(nn.Module):
 
     @property
     def warning(self) -> str:
-        """A line for people if the weights are random; empty otherwise."""
+        """A warning for the user if the weights are random; empty otherwise."""
         return untrained_warning(is_trained=self.is_trained)
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits by which shards and generators name the tokenizer of their bits: `weights_hash`, or that
-        of the tokenizer whose bits these still are."""
+        """Sixteen hex digits by which shards and generators name the tokenizer of their bits: `weights_hash`, or if
+        only the decoder was trained further, the hash of the tokenizer that the encoder is from."""
         return self.bits_of or self.weights_hash
 
     @property
@@ -154,7 +154,7 @@ class VideoTokenizer(nn.Module):
     def encode_stream(
         self, chunks: Iterable[Float[Tensor, "b 3 _f h w"]], latents_per_call: int = LATENTS_PER_CALL
     ) -> Iterator[Float32[Tensor, "b k _t h_16 w_16"]]:
-        """`encode` of a video that arrives in chunks of any lengths: the same latents, each when its frames are there.
+        """`encode` of a video that arrives in chunks of any lengths: the same latents, each as soon as possible.
 
         At most `latents_per_call` latents are computed at once, so memory does not grow with the length of the video or
         of a chunk. The video must end after 1 + 4n frames.
@@ -222,7 +222,8 @@ def open_tokenizer(
 ) -> VideoTokenizer:
     """The tokenizer of a source: saved weights, or an untrained preset.
 
-    InputError for another folder names `field`, and the weights in it if it is the folder of a run, otherwise `remedy`.
+    InputError, which names `field`, if the folder is not a tokenizer's. Its remedy names the weights inside if it is
+    the folder of a run; otherwise it is `remedy`.
     """
     if source.path:
         if not (find_weights(source.path) / CONFIG).is_file():
@@ -236,7 +237,7 @@ def open_tokenizer(
 def _regroup(
     chunks: Iterable[Float[Tensor, "b c _f h w"]], frames_per_latent: int, latents_per_call: int
 ) -> Iterator[Float[Tensor, "b c _g h w"]]:
-    """The first frame, then the frames of whole latents: as many as are there, up to `latents_per_call`."""
+    """The first frame, then frames of whole latents as they arrive, at most `latents_per_call` latents at a time."""
     check_value(OneOrMore, latents_per_call, "latents_per_call")
     waiting: Tensor | None = None
     is_first = True

@@ -15,7 +15,7 @@ _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def read_tensors(path: Path, field: str, remedy: str) -> dict[str, Any]:
-    """What a file has under each name; InputError, which names `field`, if it is no table. Code in it is never run."""
+    """The tensors of a file by name. InputError, which names `field`, for other contents. Code in it is never run."""
     try:
         loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except FileNotFoundError as error:

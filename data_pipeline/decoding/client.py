@@ -39,21 +39,21 @@ def reason_of(error: DecodeError, path: str) -> str:
 
 
 class DecoderDied(DecodeError):
-    """The decoder ended while it decoded: the source is the cause, or somebody ended the process."""
+    """The decoder died while it decoded: because of the source, or because something else ended the process."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecodeLimits:
-    """What decoding one source may cost."""
+    """Limits on decoding one source."""
 
     wall_s: float = 120.0
     """Seconds that the owner waits for the decoder on one request, in total."""
     memory_bytes: int = 4 << 30
     """Address space of the decoder."""
     max_pixels: int = 1 << 27
-    """Most pixels of one frame."""
+    """Maximum number of pixels of one frame."""
     max_frames: int = 1_000_000
-    """Most frames of one source."""
+    """Maximum number of frames of one source."""
     max_duration_s: float = 6 * 3600.0
     """Longest source that is accepted."""
     max_bytes: int = 64 << 30
@@ -91,13 +91,13 @@ class ClipCut:
     schedule: str
     """Name of the scale schedule: its pixels are the clip's height and width."""
     crop: CropPlace | Literal["stretch"] | tuple[float, float] = "centre"
-    """Part of the frame that is kept if the aspect ratios differ; or its place, as shares of the room (down, right); or
-    `stretch`, which keeps all of it and not its aspect."""
+    """Part of the frame that is kept if the aspect ratios differ; or its offset (down, right), as fractions of what is
+    cut off; or `stretch`, which keeps the whole frame but not its aspect ratio."""
     zoom: float = 1.0
-    """How many times the frame covers the clip's height and width before it is cropped."""
+    """Scale of the frame before it is cropped, relative to the smallest size that covers the clip."""
     resize: Resize = "bicubic"
-    """How frames get their size: FFmpeg's `bicubic`, as those of training, or its `lanczos`, which both average what a
-    smaller frame has no room for; or `bilinear`, of the four nearest pixels alone, as PyTorch and TensorFlow do."""
+    """Filter for resizing: FFmpeg's `bicubic`, which training uses, or `lanczos`, both with antialiasing when a frame
+    shrinks; or `bilinear` from the four nearest pixels without antialiasing, as in PyTorch and TensorFlow."""
 
 
 class VideoDecoder:
@@ -133,8 +133,8 @@ class VideoDecoder:
     ) -> Iterator[tuple[int, UInt8[np.ndarray, "f h w 3"]]]:
         """(index of the cut, frames) of the clips of a local file, in order of their ends, from one pass.
 
-        DecodeError ends it early; clips already yielded are valid. A clip that ends after the source is left out, as is
-        one of whose frames any is damaged: `on_damaged(index)` hears of it.
+        DecodeError ends it early; clips already yielded are valid. A clip that ends after the source is left out. So is
+        a clip with a damaged frame, for which `on_damaged(index)` is called.
         """
         shapes = [(cut.num_frames, *ScaleSchedule.named(cut.schedule).pixels, 3) for cut in cuts]
         wanted = [

@@ -1,13 +1,13 @@
-"""What a file is by its first bytes: names lie, and many files have none."""
+"""Detects what a file is from its first bytes, because suffixes can be wrong or missing."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 NUM_BYTES = 16
-"""How many bytes of a file tell which picture it is."""
+"""Number of first bytes that identify the format of a picture."""
 LOOK_BYTES = 400
-"""How many bytes of a file tell whether it is a picture or a film: a transport stream repeats its mark."""
+"""Number of first bytes that distinguish pictures, films and other files: a transport stream repeats its mark."""
 
 _IMAGES = {b"\x89PNG\r\n": "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
 _FILMS = (b"\x1aE\xdf\xa3", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3")  # Matroska and WebM; program stream; MPEG video
@@ -20,15 +20,15 @@ _PACKETS = ((0, 188), (4, 192))
 
 
 def image_kind(beginning: bytes) -> str:
-    """`png`, `jpeg`, `webp` or `bmp`; empty if it is none of them."""
+    """`png`, `jpeg`, `webp` or `bmp`; empty for any other file."""
     if beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP":
         return "webp"
     return next((kind for mark, kind in _IMAGES.items() if beginning.startswith(mark)), "")
 
 
 def media_kind(beginning: bytes) -> Literal["read", "other", ""]:
-    """Of a file of any name, by its first LOOK_BYTES: a picture or film of a kind that is read, one of another kind, or
-    neither."""
+    """Classify a file by its first LOOK_BYTES: a picture or film in a supported format (`read`), in another format
+    (`other`), or neither (empty)."""
     if beginning[4:8] == b"ftyp" and beginning[8:12] in _OTHER_BRANDS:
         return "other"
     is_film = beginning.startswith(_FILMS) or beginning[4:8] in _BOXES or beginning[8:12] == b"AVI "

@@ -1,4 +1,4 @@
-"""Single files that a person gives: cut by the decoder and the rules that cut the clips of training."""
+"""Single files given by the user, cut by the same decoder and rules as training clips."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from videoar.data_pipeline.decoding.frame_sampling import Window, clip_starts
 from videoar.tokenizer.scales import FRAMES_PER_LATENT
 
 _SLOWEST = 8.0
-"""Seconds of decoding that a second of film may take, at most."""
+"""Maximum decoding time per second of film, in seconds."""
 _EPSILON_S = 1e-6
 _REMEDY = "give a video or picture file"
 Frames = UInt8[np.ndarray, "f h w 3"]
 
 
 OnProbe = Callable[[Probe], object]
-"""Called with what a file says about itself, for example its size."""
+"""Called with the properties in a file's header, for example its size."""
 
 
 def last_frames(

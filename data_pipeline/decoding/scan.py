@@ -14,7 +14,7 @@ from videoar.data_pipeline.decoding.frame_sampling import Window
 from videoar.data_pipeline.decoding.sandbox.scanner import GRID_S, opencv, scenedetect
 
 LEAST_DETAIL = 32
-"""Bits of a hash that must say something before it is compared: half of them."""
+"""Minimum number of informative bits for a hash to be compared: half of its bits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class Scan:
     hashes: UInt64[np.ndarray, " i"]
     """Difference hash of each of those frames."""
     details: Int64[np.ndarray, " i"]
-    """How many of the 64 bits of each hash say something."""
+    """Number of informative bits of each 64-bit hash."""
 
     def shots(self, window: Window) -> list[Window]:
         """The parts of a window between cuts and damage."""
@@ -48,7 +48,7 @@ class Scan:
         return [Window(start_s=start, end_s=end) for start, end in inside if start < end]
 
     def motion_of(self, start_s: float, end_s: float) -> float | None:
-        """Median over the pairs of frames within a clip; None if there is no pair."""
+        """Median motion over the pairs of frames within a clip; None if there is no pair."""
         inside = self.motion[(self.times_s > start_s) & (self.times_s <= end_s + GRID_S / 2)]
         inside = inside[np.isfinite(inside)]
         return round(float(np.median(inside)), 6) if inside.size else None
@@ -95,7 +95,7 @@ def scan_source(dataset: DatasetConfig, decoder: VideoDecoder, path: str, probe:
 
 
 def check_libraries(dataset: DatasetConfig) -> None:
-    """InputError if a library that the scan needs is missing: in the decoder it would look like a bad film."""
+    """InputError if a library that the scan needs is missing: in the decoder, the error would look like a bad film."""
     if dataset.shots.detector != "off":
         scenedetect()
     if dataset.filters.needs_motion:

@@ -40,7 +40,7 @@ class Footage:
 class ChosenClips:
     """The clips of a source in one shape; iterating decodes them, in a fixed order, each source once.
 
-    Clips that cannot be decoded are left out: `on_left_out(name, reason)` hears of them.
+    Clips that cannot be decoded are left out: `on_left_out(name, reason)` is called for each.
     """
 
     clips: Sequence[Clip]
@@ -88,7 +88,7 @@ def open_clips(
 ) -> ChosenClips:
     """The clips of a source in one shape, for uses that need pixels rather than shards (training a tokenizer).
 
-    They are chosen now, and decoded by whoever iterates. `on_left_out(name, reason)` hears of files that give no clip.
+    They are chosen now, and decoded during iteration. `on_left_out(name, reason)` is called for files without a clip.
     InputError if no clip fits the bucket.
     """
     limits = limits or DecodeLimits()
@@ -193,7 +193,7 @@ def _ready_clips(
 
 
 def _footage(clip: Clip, frames: UInt8[np.ndarray, "f h w 3"] | None) -> Footage:
-    """A clip with its frames, or None for those of a damaged clip."""
+    """The footage of a clip; it has no frames if the clip is damaged."""
     if frames is None:
         return Footage(clip, None, _DAMAGED)
     return Footage(clip, mirrored(frames) if clip.mirrored else frames)

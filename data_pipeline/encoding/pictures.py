@@ -18,7 +18,7 @@ _GAP = 4
 def contact_sheet(
     clips: Sequence[UInt8[np.ndarray, "_f _h _w 3"]], columns: int = COLUMNS
 ) -> UInt8[np.ndarray, "i j 3"]:
-    """One row for each clip with at most so many of its frames, evenly spaced from the first to the last."""
+    """One row for each clip, with at most `columns` of its frames, evenly spaced from the first to the last."""
     rows = [np.concatenate([_framed(clip[index]) for index in spread(len(clip), columns)], axis=1) for clip in clips]
     width = max(row.shape[1] for row in rows)
     return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])

@@ -1,7 +1,7 @@
 """Training on a plan without shards: its clips are decoded and tokenized on the training device when they are needed.
 
-Keys, order, text, bits and latents are those of the shards that `data run` would make of the plan. Clips are tokenized
-in the same batches as for a shard, because rounding depends on which clips are tokenized together. Here a sample's
+Keys, order, text, bits and latents equal those in the shards that `data run` makes of the plan. Clips are tokenized in
+the same batches as for a shard, because rounding depends on which clips are tokenized together. Here a sample's
 `shard` is its batch ("SHARD.NUMBER": shard of the plan, number of the batch in it), and its `offset` is its row in the
 plan's table. The latent comes with the bits and has no separate place.
 """
@@ -161,8 +161,8 @@ class ClipReader:
         return read_bits(self.manifest.format(entry), entry.num_frames, self._members(entry).bits)
 
     def read_latent(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> StoredLatent | None:
-        """The latent, as a shard would give it; None if the plan stores bits only. Arguments and errors are those of
-        `read`."""
+        """The latent, as a shard would give it; None if the plan stores bits only. Arguments and errors are the same
+        as for `read`."""
         latent = self._members(entry).latent
         return None if latent is None else read_latent(self.manifest.format(entry), entry.num_frames, latent)
 

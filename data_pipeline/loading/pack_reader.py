@@ -152,7 +152,7 @@ class PackReader:
             self.missing.add(place)
         if len(self.missing) > self._config.max_missing_shards:
             raise error
-        log.warning("passed over (%d of at most %d): %s", len(self.missing), self._config.max_missing_shards, error)
+        log.warning("skipped (%d of at most %d): %s", len(self.missing), self._config.max_missing_shards, error)
 
     def _read(self, entry: SampleEntry, room: memoryview, wait: bool = True) -> Sample:
         reader = self._readers[entry.dataset]

@@ -39,16 +39,16 @@ class Accounts:
     num_unmeasured: int = 0
     """Inputs of unknown length: they were not opened, or could not be."""
     length_us: int = 0
-    """Microseconds of all files that were opened; parts of a file that are several inputs count once."""
+    """Microseconds of all files that were opened; a file that is several inputs counts once."""
     shown_us: int = 0
-    """Of these, what clips of the plan show, each moment once."""
+    """Microseconds of these that clips of the plan show; overlaps count once."""
     time_out: Counter[Reason] = field(default_factory=Counter)
-    """The rest, by reason."""
+    """Microseconds of these that no clip of the plan shows, by reason."""
 
     num_expected: int | None = None
-    """Inputs in all, if all are listed before the first one is examined; not part of the plan."""
+    """Total number of inputs, if all are listed before the first one is examined; not part of the plan."""
     num_recalled: int = 0
-    """Inputs that a planning which was stopped had examined already; not part of the plan."""
+    """Inputs that an interrupted planning run had already examined; not part of the plan."""
 
     @property
     def num_done(self) -> int:

@@ -46,18 +46,18 @@ class PlannedDataset:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanProgress:
-    """How far the planning of one dataset is."""
+    """Progress of planning one dataset."""
 
     dataset: str
     """Name of the dataset."""
     num_inputs: int | None
-    """Inputs in all; None if they are known only at the end."""
+    """Total number of inputs; None if it is known only at the end."""
     num_done: int
     """Inputs that are planned or left out."""
     num_clips: int
     """Clips so far."""
     num_recalled: int
-    """Of the inputs that are done, those that a planning which was stopped had examined already."""
+    """Of the inputs that are done, those that an interrupted planning run had already examined."""
     inputs_per_s: float
     """Average rate since the start, of inputs that were examined since then."""
     eta_s: float | None
@@ -65,7 +65,7 @@ class PlanProgress:
 
     @property
     def figures(self) -> dict[str, object]:
-        """What is shown of it besides the inputs, the most important first."""
+        """Figures that are displayed in addition to the inputs, the most important first."""
         known = {"already_examined": self.num_recalled} if self.num_recalled else {}
         eta_s = None if self.eta_s is None else round(self.eta_s)
         rates = {"inputs_per_s": round(self.inputs_per_s, 2), "eta_s": eta_s}
@@ -73,7 +73,7 @@ class PlanProgress:
 
 
 def shown_on(line: ProgressLine) -> Callable[[PlanProgress], None]:
-    """What shows the progress of a planning on a line, as work of its own."""
+    """A callback that displays the progress of planning on a progress line, as a task named "plan"."""
     return lambda now: line(now.num_done, now.num_inputs, now.figures, "plan")
 
 
@@ -119,9 +119,9 @@ def check_paths(config: DataConfig, output: str, opener: OpenTokenizer = open_to
 
 
 def _check_sources(config: DataConfig, root: Storage) -> None:
-    """Begin to list the source of each dataset without a plan, which shows a wrong path.
+    """Begin to list the source of each dataset without a plan, so that a wrong path is reported at once.
 
-    A single source elsewhere is not listed twice: that may take minutes.
+    A single remote source is not checked, because listing it a second time may take minutes.
     """
     missing = [dataset for dataset in config.datasets if not root.child(dataset.name).exists(HEAD_KEY)]
     if len(missing) == 1 and "://" in missing[0].source.path:

@@ -39,7 +39,7 @@ def plan_clips(dataset: DatasetConfig, limits: DecodeLimits) -> tuple[list[Clip]
 
 
 class NoClips(InputError):
-    """No input gives a clip; the remedy names fields of a dataset, which a command without a recipe has not."""
+    """No input gives a clip; the remedy names fields of a dataset, which a command without a recipe does not have."""
 
 
 def iter_plan(
@@ -53,7 +53,7 @@ def iter_plan(
 ) -> Generator[Clip | Skipped, None, None]:
     """Clips and left-out inputs in a fixed order, as they are found; `accounts` counts them.
 
-    The number of processes and what a journal knows already change only the time. NoClips, at the end, if there is
+    The number of processes and the findings in a journal affect only the time. NoClips, at the end, if there is
     none.
     """
     reasons: Counter[str] = Counter()

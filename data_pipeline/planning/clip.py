@@ -55,7 +55,7 @@ class Clip:
     remark: str = ""
     """Why it would have been left out, with filters.score_only."""
     new_s: float = 0.0
-    """Seconds of its source that no clip before it shows."""
+    """Seconds of its source that no earlier clip shows."""
 
     @property
     def end_s(self) -> float:
@@ -69,13 +69,13 @@ class Clip:
 
     @property
     def place(self) -> str:
-        """File (and member) for people, and for a video the time of the first frame: `films/a.mp4 at 2.25 s`."""
+        """File (and member) for messages, and for a video the time of the first frame: `films/a.mp4 at 2.25 s`."""
         name = f"{self.path}!{self.member}" if self.member else self.path
         return f"{name} at {round(self.start_s, 3):g} s" if self.num_frames > 1 else name
 
     @property
     def cut(self) -> ClipCut:
-        """What the decoder is asked for; a clip and its mirror image share it."""
+        """The request to the decoder; it is the same for a clip and its mirror image."""
         return ClipCut(
             start_s=self.start_s, num_frames=self.num_frames, fps=self.fps, schedule=self.schedule, crop=self.crop
         )

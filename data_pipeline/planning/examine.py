@@ -27,12 +27,12 @@ class Candidate:
 
     clips: tuple[Clip, ...]
     look: Look | None
-    """For finding duplicates; None if they are not looked for."""
+    """Used to find duplicates; None if duplicates are not searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An input, a shot or some clips that are left out, and the parts of the file that were meant."""
+    """An input, a shot or some clips that are left out, and the parts of the file that they cover."""
 
     record: Skipped
     parts: tuple[Window, ...] = ()
@@ -40,7 +40,7 @@ class LeftOut:
 
 @dataclass(slots=True)
 class Examined:
-    """What one input gives before it is compared with others."""
+    """The result of examining one input, before it is compared with others."""
 
     source: Source
     duration_s: float | None = None
@@ -54,7 +54,7 @@ class Examined:
     num_candidates: int = 0
     """Clips that could be cut from it."""
     kinds: tuple[str, ...] = ()
-    """Kinds of its pictures that need a decision."""
+    """Special kinds of its pictures: fields of `PictureConfig`."""
     remarks: tuple[str, ...] = ()
     """Why the whole input would have been left out, with filters.score_only."""
 
@@ -112,7 +112,7 @@ class Examiner:
 
     @property
     def pictures(self) -> PictureConfig:
-        """What decoders do with kinds of pictures that need a decision."""
+        """How decoders handle special kinds of pictures."""
         return self._dataset.source.pictures
 
     def examine(self, sources: Sequence[Source], decoder: VideoDecoder) -> list[Examined]:
@@ -137,7 +137,7 @@ class Examiner:
         return group
 
     def _begun(self, source: Source, probe: Probe | None) -> Examined:
-        """The input with what its header says; None: it could not be read."""
+        """The input with the facts of its header; `probe` is None if it could not be read."""
         if probe is None:
             return Examined(source)
         if probe.is_image:

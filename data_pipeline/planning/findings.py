@@ -1,4 +1,4 @@
-"""What was found in a file as JSON, and back: the same plan follows from it, byte for byte."""
+"""Converts the findings about a file to JSON and back; they give the same plan, byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a planning has found so far, so that one that was stopped does not examine the same files again.
+"""The findings of planning so far, so that an interrupted run does not examine the same files again.
 
 A file of records that is only appended to: a key of the inputs and their state, sizes, a checksum, and the findings. A
 record that was not written to its end is cut off. It is next to the plan on a local disk, otherwise below TMPDIR.
@@ -32,7 +32,7 @@ _RECORD = struct.Struct("<16sII")
 
 
 class Journal:
-    """The findings of one dataset's planning. Threads may share it; a second planner does without."""
+    """The findings of planning one dataset. Threads may share it; a second planning process works without it."""
 
     def __init__(self, storage: Storage, settings: str) -> None:
         self._path, self._settings = _path(storage), settings
@@ -41,12 +41,12 @@ class Journal:
         self._is_open, self._made_folder = False, False
         self._places: dict[bytes, int] = {}
         self.num_recalled = 0
-        """Inputs whose findings were known from a planning that was stopped."""
+        """Inputs whose findings were known from an interrupted planning run."""
 
     def recall_or(
         self, config: SourceConfig, sources: Sequence[Source], examine: Callable[[], list[Examined]]
     ) -> list[Examined]:
-        """What is known about the inputs of one file, which has not changed since; otherwise what `examine` finds."""
+        """The recorded findings about the inputs of one file, if it has not changed; otherwise those of `examine`."""
         self._open()
         key = _digest(json.dumps([fields_of(source) for source in sources]))
         if (found := self._recall(key)) is not None and _is_current(config, sources[0], found[0].source):
@@ -54,7 +54,7 @@ class Journal:
                 self.num_recalled += len(sources)
             return found
         found = examine()
-        # What could not be read may be repaired until the next start, and nothing about the file says so.
+        # An unreadable file may become readable before the next start without a change that its etag shows.
         if not any(item.record.kind == "unreadable" for examined in found for item in examined.left_out):
             self._append(key, zlib.compress(json.dumps(to_json(found)).encode(), 1))
         return found
@@ -84,7 +84,7 @@ class Journal:
         self.close()
 
     def _open(self) -> None:
-        """Open the file when the first input is examined, read what it holds, and cut off what is not whole."""
+        """Open the file when the first input is examined, read its records, and cut off an incomplete one."""
         with self._lock:
             if self._is_open:
                 return
@@ -99,15 +99,15 @@ class Journal:
             os.ftruncate(self._file, self._index(len(head)))
 
     def _locked(self) -> int | None:
-        """The file, if no other planner has it and it can be written."""
+        """The locked file; None if another planning process has it or it cannot be written."""
         try:
             self._made_folder = not self._path.parent.exists()
             self._path.parent.mkdir(mode=0o777 if self._path.name == _NAME else 0o700, parents=True, exist_ok=True)
             if self._path.name != _NAME and self._path.parent.lstat().st_uid != os.getuid():
-                return None  # anybody may make a folder below TMPDIR
+                return None  # another user may have made this folder below TMPDIR
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError:
-            return None  # the plan's own writes say what is wrong with its folder
+            return None  # writing the plan will report what is wrong with its folder
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -150,7 +150,7 @@ def _path(storage: Storage) -> Path:
 
 
 def _is_current(config: SourceConfig, listed: Source, known: Source) -> bool:
-    """Whether a file is as it was when it was examined; listings of folders say it, those of tables do not."""
+    """Whether a file is unchanged since it was examined. Listings of folders include the etag; tables do not."""
     try:
         return listed.etag == known.etag or (not listed.etag and current_etag(config, listed) == known.etag)
     except DecodeError:

@@ -82,7 +82,7 @@ class ShardLimits:
 
 @dataclass(slots=True)
 class _Shape:
-    """A shape of clips: what each of them takes, and how many there are so far."""
+    """A shape of clips: the bytes of each clip, and the number of clips so far."""
 
     num_tokens: int
     size: _Bytes

@@ -1,4 +1,4 @@
-"""Which field leaves inputs out, and shapes that no clip has: said while there is still time to correct the recipe."""
+"""Warns about fields that leave most inputs out and shapes without clips, in time to correct the recipe."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"\b((?:filters|shots|source)\.[\w.]*\w)=")
 _MOST_LEFT_OUT = 0.5
-"""Share of inputs without a clip from which on it is said."""
+"""A warning is given if at least this share of the inputs gives no clip."""
 
 
 def remedy(dataset: DatasetConfig, reasons: Mapping[str, int]) -> str:
-    """What to change about the reason that leaves most inputs out: the field that decides, with its value."""
+    """What to change about the reason that leaves most inputs out: the responsible field, with its value."""
     fields: Counter[str] = Counter()
     for reason, count in reasons.items():
         fields[_remedy_of(dataset, reason)] += count
@@ -42,7 +42,7 @@ def _remedy_of(dataset: DatasetConfig, reason: str) -> str:
 
 
 def _or_more_of_each(source: SourceConfig) -> str:
-    """What else gives longer clips, if only a part of each video is used."""
+    """A further remedy for videos that are too short, if only a part of each is used."""
     if (source.start_fraction, source.end_fraction) == (0.0, 1.0):
         return ""
     part = f"source.start_fraction={source.start_fraction:g} to source.end_fraction={source.end_fraction:g}"
@@ -54,7 +54,7 @@ def _lasts(bucket: ClipBucket) -> str:
 
 
 def warnings_of(dataset: DatasetConfig, plan: Plan) -> Iterator[str]:
-    """Lines about a plan that was probably not meant: inputs that are mostly left out, and shapes without a clip."""
+    """Warnings about a plan that is probably not intended: most inputs are left out, or a shape has no clip."""
     inputs, planned = plan.accounts["num_inputs"], plan.accounts["num_planned_inputs"]
     if inputs - planned >= _MOST_LEFT_OUT * inputs:
         reasons: Counter[str] = Counter()
@@ -71,7 +71,7 @@ def warnings_of(dataset: DatasetConfig, plan: Plan) -> Iterator[str]:
         shape = f"{dataset.name}: no clip is {bucket.num_frames} frames of {bucket.schedule}"
         if bucket.num_frames not in has_length:
             why = (
-                "what it takes is longer"
+                "sources that fit it also fit a longer bucket"
                 if bucket.num_frames < max(has_length)
                 else f"films are shorter: {_lasts(bucket)}"
             )

@@ -1,4 +1,4 @@
-"""Which second of a file went where: each is claimed once, so that sums over clips and reasons are its length."""
+"""Assigns each second of a file to one clip or reason, so that their sum is the length of the file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from videoar.data_pipeline.decoding.frame_sampling import Window
 
 _PER_S = 1_000_000
 _SLACK = 2
-"""Microseconds between two claims that are a rounding error, and no time of its own."""
+"""Gaps between two claims of up to this number of microseconds are rounding errors."""
 
 
 def microseconds(seconds: float) -> int:
@@ -17,7 +17,7 @@ def microseconds(seconds: float) -> int:
 
 
 def in_seconds(time: int) -> float:
-    """The seconds of so many microseconds."""
+    """This number of microseconds in seconds."""
     return time / _PER_S
 
 
@@ -30,7 +30,7 @@ class Unclaimed:
         self._starts, self._ends = ([0], [self.length]) if self.length > 0 else ([], [])
 
     def claim(self, part: Window) -> int:
-        """Take what is left of a part; returns how much that is."""
+        """Claim the unclaimed rest of a part; returns its length."""
         if not self._starts:
             return 0
         start, end = microseconds(part.start_s), microseconds(part.end_s)
@@ -48,7 +48,7 @@ class Unclaimed:
         return taken
 
     def end_of(self, part: Window) -> Window | None:
-        """What is left at the end of a part, without a break; None if its end is claimed."""
+        """The unclaimed stretch at the end of a part; None if its end is claimed."""
         start, end = microseconds(part.start_s), min(microseconds(part.end_s), self.length)
         first, last = self._touched(start, end)
         if first >= last or self._ends[last - 1] < end:

@@ -1,4 +1,4 @@
-"""The settings that a plan is made for: their hash, and in which of them two plans differ."""
+"""The settings that a plan is made for: their hash, and the differences between two plans."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMES = {
     "latent_dim": "bits per token",
     "versions": "versions of the rules and formats",
 }
-"""How settings are called that are no field of the dataset."""
+"""Names in messages of settings that are not fields of the dataset."""
 _SHOWN = 4
 """Number of settings that a message names."""
 
@@ -61,7 +61,7 @@ def known_before(dataset: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """The settings that differ, each with its former and its present value, as many as fit into a line.
+    """The settings that differ, at most four of them, each with its former and its present value.
 
     A plan of an earlier version holds only the settings of its dataset: then the others are named without values.
     """

@@ -81,7 +81,7 @@ class Plan:
     num_skipped: int
     """Inputs that give no clip."""
     accounts: dict[str, Any]
-    """Where every input and every clip went; see `Accounts.to_dict`."""
+    """Counts of all inputs and clips, planned or left out; see `Accounts.to_dict`."""
     buckets: tuple[BucketTotal, ...]
     """Totals of each shape."""
     size_bytes: int
@@ -89,7 +89,7 @@ class Plan:
     parts: tuple[PlanPart, ...]
     """The tables, in order."""
     settings: dict[str, Any]
-    """What it was made for; of a plan of an earlier version, the settings of the dataset only."""
+    """Settings that it was made for; a plan of an earlier version holds only the settings of the dataset."""
     storage: Storage
     """The dataset's folder."""
     _read: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -168,7 +168,7 @@ def ensure_plan(
 
 @contextmanager
 def _forgetting(journal: Journal, accounts: Accounts) -> Iterator[None]:
-    """Leave nothing behind if the settings or the sources are wrong: they will be others next time."""
+    """Remove the journal if the settings or the sources are wrong, because the next run will use others."""
     try:
         yield
     except InputError:
@@ -178,8 +178,10 @@ def _forgetting(journal: Journal, accounts: Accounts) -> Iterator[None]:
 
 
 def find_plan(storage: Storage, settings: dict[str, Any]) -> Plan | None:
-    """The stored plan, None where there is none yet. InputError, with nothing written, if it is of other settings (of
-    `settings_of`), or if a folder without a plan holds more than what a planning that was stopped has left.
+    """The stored plan; None if there is none yet.
+
+    InputError, with nothing written, if it was made for other settings (of `settings_of`), or if a folder without a
+    plan holds files that an interrupted planning run does not leave.
     """
     if storage.exists(HEAD_KEY):
         plan = read_plan(storage)
@@ -215,7 +217,7 @@ def _plan(storage: Storage, head: dict[str, Any]) -> Plan:
         raise InputError(
             "output",
             storage.url,
-            f"holds a plan of version {head['version']}, this one reads {PLAN_VERSION}",
+            f"holds a plan of version {head['version']}, but this VideoAR reads {PLAN_VERSION}",
             "choose another output, or remove that folder",
         )
     accounts, where = head["accounts"], f"{storage.url}/{HEAD_KEY}"

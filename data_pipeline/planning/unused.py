@@ -30,7 +30,7 @@ class FileSeconds:
         """Microseconds of the whole file."""
 
     def claim(self, part: Window) -> int:
-        """Give what is left of a part to a clip or a reason; returns how many microseconds that is."""
+        """Assign the unclaimed rest of a part to a clip or a reason; returns its length in microseconds."""
         return self._time.claim(part)
 
     def unused(self) -> Iterator[tuple[Reason, int]]:

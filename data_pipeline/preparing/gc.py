@@ -1,4 +1,4 @@
-"""Removes files from a dataset that no commit names: those of attempts that were never completed."""
+"""Removes a dataset's files that no commit names, which incomplete attempts have left."""
 
 from __future__ import annotations
 

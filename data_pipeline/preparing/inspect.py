@@ -70,7 +70,7 @@ def _uri(source: SourceConfig, clip: Clip) -> str:
 
 
 def header_of(manifest: Manifest, entry: SampleEntry) -> dict[str, object]:
-    """The fields of the header of a sample's bits in the shard, and those of its latent if there is one."""
+    """The header fields of a sample's bits in the shard, and of its latent if there is one."""
     found = _header(manifest, entry.shard, entry.offset, entry.size_bytes)
     if entry.latent_shard is None or entry.latent_offset is None or entry.latent_bytes is None:
         return found

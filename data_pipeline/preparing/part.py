@@ -21,7 +21,7 @@ class Part:
 
     @staticmethod
     def of(text: str) -> Part:
-        """The part that `2/8` means; InputError if there is none."""
+        """Parse a part such as `2/8`; InputError for any other text."""
         found = _WORD.fullmatch(text)
         if found is None or not 1 <= int(found[1]) <= int(found[2]):
             raise InputError("part", short(repr(text)), "is not a part", "write NUMBER/COUNT, such as 1/8 ... 8/8")

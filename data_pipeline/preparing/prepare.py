@@ -66,7 +66,7 @@ class DataProgress:
 
     @property
     def figures(self) -> dict[str, object]:
-        """What is shown of it besides the clips, the most important first."""
+        """Figures that are displayed in addition to the clips, the most important first."""
         return {
             "clips_per_s": round(self.clips_per_s, 2),
             "shards": f"{self.num_units_done}/{self.num_units}",
@@ -90,10 +90,10 @@ def prepare(
 ) -> dict[str, str]:
     """Plan and make every dataset under OUTPUT/<name>; returns the URL of each by name. Committed units are not redone.
 
-    `address` is that of a running Ray cluster. If it is empty, the cluster that this process belongs to is used, or a
+    `address` is the address of a Ray cluster. If it is empty, the cluster that this process belongs to is used, or a
     new one on this machine. `retry_failed` makes the units with failed clips again. With `part` only that part of the
-    units is made, of plans that exist already; the part that ends last finishes the datasets. `planning` is told of the
-    plans' progress, then `progress` of the shards'.
+    units is made, of plans that exist already; the part that ends last finishes the datasets. `planning` receives
+    the progress of the plans, then `progress` that of the shards.
     """
     if part is not None:
         require_plans(config, output)

@@ -33,8 +33,8 @@ CUDA_VISIBLE_DEVICES stays as it is in workers without a GPU."""
 
 @contextmanager
 def ray_cluster(num_actors: int, gpus_per_actor: float, address: str = "") -> Iterator[None]:
-    """Connect to Ray inside the block: to the cluster at `address`, to that of the Ray Job that this process runs in,
-    or to a new one. A cluster that was there before is left running."""
+    """Connect to Ray inside the block: to the cluster at `address`, to the cluster of the Ray Job that this process
+    runs in, or to a new one. An existing cluster is left running."""
     address = address or variable("RAY_ADDRESS") or ""
     if ray.is_initialized():
         _check_room(num_actors, gpus_per_actor)
@@ -101,7 +101,7 @@ def _leave() -> None:
 
 @contextmanager
 def _no_handlers() -> Iterator[None]:
-    """Keep Ray from handling SIGTERM: it would end this process, also long after Ray is shut down."""
+    """Keep Ray from handling SIGTERM: it would end this process, even long after Ray is shut down."""
     before = ray._private.utils.set_sigterm_handler
     ray._private.utils.set_sigterm_handler = lambda handler: None
     try:

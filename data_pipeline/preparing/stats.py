@@ -25,8 +25,8 @@ _ROUNDING_S = 1e-3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seconds:
-    """Where the seconds of the files went: their length is the sum of the rest. Each is counted once: what several
-    clips show belongs to the first of them."""
+    """Accounts for each second of the files: the fields after `length_s` sum to it. A second that several clips show
+    counts once, for the first of them."""
 
     num_unmeasured: int
     """Inputs of unknown length: they were not opened, or could not be."""
@@ -82,7 +82,7 @@ class DatasetStats:
     num_remaining: int
     """Clips that are still to be made."""
     seconds: Seconds | None
-    """Where the seconds of the files went; None for a plan of an earlier version."""
+    """Accounting of the files' seconds; None for a plan of an earlier version."""
     is_balanced: bool
     """Whether every input, clip and second is counted exactly once, and a finished dataset lacks nothing."""
     num_tokens: int
@@ -153,7 +153,7 @@ def stats(url: str) -> DatasetStats:
 
 
 def _seconds(plan: Plan, made_us: int, failed_us: Counter[str], left: Sequence[Unit]) -> Seconds | None:
-    """Where the seconds went; None if the plan does not know its clips' own seconds."""
+    """Accounting of the seconds; None if the plan does not record the seconds of each clip."""
     facts: dict[str, Any] = plan.accounts
     if facts.keys().isdisjoint(SECONDS):
         return None

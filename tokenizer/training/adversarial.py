@@ -36,7 +36,7 @@ def lecam(
 ) -> Float32[Tensor, ""]:
     """mean relu(D(real) - average of D(fake))² + mean relu(average of D(real) - D(fake))² (Tseng et al., Eq. 4).
 
-    `averages` are those of D(real) and D(fake), in this order.
+    `averages` holds the moving averages of D(real) and D(fake), in this order.
     """
     of_real, of_fake = averages.unbind()
     return F.relu(real.float() - of_fake).square().mean() + F.relu(of_real - fake.float()).square().mean()
@@ -62,7 +62,7 @@ def adaptive_balance(
 ) -> Float32[Tensor, ""]:
     """|gradient of the other terms| / (|gradient of the adversarial term| + 1e-4) at the decoder's last layer.
 
-    Clamped to [0, 10,000]; a constant for the gradient. The gradients are those of the whole batch.
+    Clamped to [0, 10,000] and treated as a constant in the backward pass. Both gradients cover the whole batch.
     """
     norms = []
     for term in (others, adversarial):

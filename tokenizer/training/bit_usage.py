@@ -15,7 +15,7 @@ from videoar.tokenizer.training.peers import Peers
 
 
 class RunningBitUsage:
-    """Counts of ones since the last report, on the device: nothing waits for it before the report."""
+    """Counts of ones since the last report, on the device, without synchronisation before the report."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Int64[Tensor, " k1"]] = {}
@@ -31,7 +31,7 @@ class RunningBitUsage:
             self.counts[name] = self.counts[name] + found if name in self.counts else found
 
     def clear(self) -> None:
-        """Begin to count anew."""
+        """Reset all counts."""
         self.counts = {name: torch.zeros_like(count) for name, count in self.counts.items()}
 
     def gather(self, peers: Peers) -> None:
@@ -43,8 +43,8 @@ class RunningBitUsage:
             self.clear()
 
     def report(self) -> dict[str, float]:
-        """Entropy of a bit in bits (1: a fair coin), by grid and over all tokens, and the share of dead bits; then
-        counting begins anew."""
+        """Entropy of a bit in bits (1: a fair coin), by grid and over all tokens, and the share of dead bits. The
+        counts are reset afterwards."""
         entropies = {name: entropy(count) for name, count in self.counts.items() if count[-1] > 0}
         total = entropy(torch.stack([*self.counts.values()]).sum(dim=0))
         self.clear()

@@ -1,8 +1,8 @@
 """Checkpoints of tokenizer training: a folder that is complete or absent.
 
 The folder is written under a temporary name and renamed. It is a tokenizer that `from_pretrained` reads, with the
-moving average of the weights if the recipe has one. It also holds what training continues from: the last weights then,
-the moments, the discriminator, the counts of bits, and a JSON file with the step and the settings.
+moving average of the weights if the recipe has one. It also holds what a run resumes from: in that case the last
+weights; the moments, the discriminator, the counts of bits, and a JSON file with the step and the settings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from videoar.tokenizer.training.state import Adversary, TrainState, moments, set
 STATE = "state.json"
 MOMENTS = "optimizer.safetensors"
 RAW = "weights.safetensors"
-"""The last weights, where model.safetensors holds their moving average."""
+"""File of the last weights, written if model.safetensors holds their moving average."""
 ADVERSARY = "discriminator.safetensors"
 USAGE = "bits.safetensors"
 KEEP_LAST = 2
@@ -80,7 +80,7 @@ def restore(state: TrainState, config: TokenizerConfig, recipe: TokenizerTrainCo
 
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
-    """InputError for a checkpoint that a disk or a person has damaged; it was written whole."""
+    """InputError for a checkpoint that was damaged after it was written."""
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

@@ -165,7 +165,7 @@ class TokenizerTrainConfig:
             self._check_adversarial()
 
     def _check_adversarial(self) -> None:
-        """InputError if the discriminator never starts, or is too deep for a bucket: two layers take one row off each."""
+        """InputError if the discriminator never starts or is too deep for a bucket: two layers lose one row each."""
         start, layers = self.adversarial.start_step, self.adversarial.layers
         if start >= self.steps:
             raise InputError(

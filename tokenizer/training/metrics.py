@@ -34,7 +34,7 @@ def last_step(path: Path) -> int:
 
 
 def drop_metrics(path: Path, step: int) -> None:
-    """Remove lines of updates after the checkpoint, and what is no line: the part that a killed process has written."""
+    """Remove lines of updates after the checkpoint, and a partial line that a killed process has written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         write_atomically(path, "".join(line + "\n" for at, line in _lines(path) if at <= step))

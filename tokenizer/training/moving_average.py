@@ -1,4 +1,4 @@
-"""The moving average of a network's weights, in float32: what is saved for use, while training goes on with its own."""
+"""The moving average of a network's weights, in float32. It is saved for use; training continues with the weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 
 class MovingAverage:
-    """Exponential moving average of the parameters of a network. With decay 0 there is none, and nothing is kept."""
+    """Exponential moving average of the parameters of a network. With decay 0, no average is kept."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self._network, self._decay = network, decay

@@ -20,12 +20,12 @@ from videoar.tokenizer.training.config import TokenizerTrainConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Peers:
-    """This process among those of the job; collectives use torch.distributed's default group."""
+    """This process and the others of the job; collectives use torch.distributed's default group."""
 
     rank: int = 0
     size: int = 1
     host: distributed.ProcessGroup | None = None
-    """Group for numbers on the host, where the default group is one of GPUs."""
+    """Group for collectives in host memory, if the default group communicates between GPUs."""
 
     @property
     def is_first(self) -> bool:
@@ -81,9 +81,9 @@ class Peers:
         self._largest(0)
 
     def check_same(self, step: int) -> None:
-        """Stopped unless every process has found the checkpoint of the same step."""
+        """Raise Stopped unless every process has found the checkpoint of the same step."""
         if self._largest(step) != -self._largest(-step):
-            raise Stopped(f"process {self.rank} resumes from step {step} and others do not; keep RUN where all see it")
+            raise Stopped(f"process {self.rank} resumes from step {step}, but others do not; keep RUN on a shared disk")
 
     def _largest(self, value: int) -> int:
         if self.size == 1:

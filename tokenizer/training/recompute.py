@@ -14,7 +14,7 @@ from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
 
 def prepare(tokenizer: VideoTokenizer, others: Iterable[nn.Module], recipe: TokenizerTrainConfig) -> None:
-    """What the recipe asks for: recomputed levels (and `others`), a compiled encoder and decoder."""
+    """Apply the recipe's settings: recompute the levels (and `others`), compile the encoder and the decoder."""
     if recipe.recompute:
         for part in (*tokenizer.encoder.levels, *tokenizer.decoder.levels, *others):
             recompute(part)

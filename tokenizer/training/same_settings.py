@@ -1,4 +1,4 @@
-"""A resumed run goes on with the settings that it was started with: what is compared, and what is said."""
+"""Checks that a resumed run has the settings that it was started with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that a training step changes, and how it begins."""
+"""Everything that a training step changes, and its initialisation."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TrainState:
 
     @property
     def device(self) -> torch.device:
-        """Where everything is."""
+        """Device of the weights and of the training state."""
         return next(self.tokenizer.parameters()).device
 
 
@@ -60,7 +60,7 @@ def start(
 ) -> TrainState:
     """Initial weights from the seed, inflated if asked for (VideoAR §4.1), and new optimizers.
 
-    A run that is not new has its weights in a checkpoint, and no longer needs the folder that it began with.
+    A resumed run takes its weights from a checkpoint and no longer needs the folder that it started from.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -87,11 +87,11 @@ def start(
 
 
 def begin_with(tokenizer: VideoTokenizer, source: VideoTokenizer, recipe: TokenizerTrainConfig) -> None:
-    """Take the weights of another tokenizer; and its bits, if only the decoder will learn."""
+    """Copy the weights of another tokenizer, and keep its bits if only the decoder will be trained."""
     fill_last_slices(tokenizer, source)
     if anew := new_layers(tokenizer.config, source.config):
         bits, before = tokenizer.config.latent_dim, source.config.latent_dim
-        log.info("%d bits a token instead of %d: %s begin at random", bits, before, " and ".join(anew))
+        log.info("%d bits per token instead of %d: %s start from random weights", bits, before, " and ".join(anew))
     if recipe.parts == "decoder":
         check_same_bits(tokenizer.config, source.config, recipe.inflate_from)
         tokenizer.bits_of = source.hash
@@ -99,7 +99,7 @@ def begin_with(tokenizer: VideoTokenizer, source: VideoTokenizer, recipe: Tokeni
 
 @torch.no_grad()
 def keep_variance(tokenizer: VideoTokenizer) -> None:
-    """Draw weights anew: each convolution keeps the variance of its input, and each residual block adds nothing."""
+    """Draw new weights: each convolution keeps the variance of its input, and each residual block adds nothing."""
     for layer in tokenizer.modules():
         if isinstance(layer, CausalConv3d):
             assert layer.bias is not None

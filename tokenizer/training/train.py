@@ -1,4 +1,4 @@
-"""Training a tokenizer: one loop, in one or several processes, resumable to the digit.
+"""Training a tokenizer: one loop, in one or several processes; a resumed run gives identical results.
 
 Clips come from a function of the step (`ClipBatches`), so that a resumed run equals an uninterrupted one.
 """
@@ -29,7 +29,7 @@ from videoar.tokenizer.training.step import ALONE, Terms, learning_rate, train_s
 from videoar.tokenizer.video_tokenizer import VideoTokenizer
 
 OWN = (METRICS, WEIGHTS, "checkpoints", "samples", "wandb", "tensorboard", ".lock", PREEMPTED_MARKER)
-"""What a run writes, and those who watch it."""
+"""Files and folders that a run and its loggers write."""
 
 STOP_WITHIN_S = 240.0
 """Seconds after a signal to finish the step and save."""
@@ -54,8 +54,8 @@ class OnProgress(Protocol):
 
 @runtime_checkable
 class Show(Protocol):
-    """Called every `show_every` steps and at the end, with the tokenizer as it would be saved; returns its figures,
-    which join the metrics of that step."""
+    """Called every `show_every` steps and at the end, with the tokenizer as it would be saved; returns metrics, which
+    are added to the metrics of that step."""
 
     def __call__(self, step: int, tokenizer: VideoTokenizer) -> Mapping[str, float]: ...
 
@@ -115,7 +115,7 @@ class _Loop:
         return self.state.step >= self.recipe.steps
 
     def is_due(self, every: int) -> bool:
-        """Whether something that happens at an interval, and at the end, happens now."""
+        """Whether an action that is repeated every `every` steps and at the end is due now."""
         return self.state.step % every == 0 or self.is_over
 
     @property
@@ -168,5 +168,5 @@ class _Loop:
 
 
 def has_saved(run: Path, save_every: int) -> bool:
-    """Whether a run has had a checkpoint, by its lines: one is saved every `save_every` steps, and at the end."""
+    """Whether a run has saved a checkpoint, judged by its metrics: it does every `save_every` steps and at the end."""
     return (run / WEIGHTS).exists() or last_step(run / METRICS) > save_every

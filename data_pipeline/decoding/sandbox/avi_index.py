@@ -1,4 +1,4 @@
-"""The times of an AVI's packets. The demuxer counts packets, and does not count those that it passes over."""
+"""Corrects the times of an AVI's packets, which the demuxer counts without the packets that it skips."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _HEADER = 8
 def at_their_times(packets: Iterator[Any], stream: Any) -> Iterator[Any]:
     """The packets with the times that the file's index gives to their places; None where some are missing before.
 
-    What lies between places of the index is no packet. If the index is missing, or does not know the first packet, all
-    packets are as they are.
+    Packets that are not in the index are replaced by None. If the index is missing or lacks the first packet, all
+    packets are yielded unchanged.
     """
     number, index = 0, stream.index_entries
     places, known = dict[int, int](), 0
@@ -28,7 +28,7 @@ def at_their_times(packets: Iterator[Any], stream: Any) -> Iterator[Any]:
             known += 1
         at = len(index) if is_end(packet) and number else places.get(packet.pos)
         if at is not None and at < number:
-            at = None  # a place before those that have been
+            at = None  # it is before packets that were already read
         if at is None and not number:
             yield packet
             break

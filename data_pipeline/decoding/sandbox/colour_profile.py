@@ -14,14 +14,14 @@ from jaxtyping import Float32, Float64, UInt8
 from videoar.data_pipeline.decoding.sandbox.side_data import attached
 
 _SRGB_TO_XYZ = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
-"""Of linear sRGB, at the white of profiles (D50)."""
+"""From linear sRGB to XYZ, at the white point of ICC profiles (D50)."""
 _USED = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
 _SAME = 2
-"""A profile that changes no colour by more than so many levels of 255 is sRGB, written by another hand."""
+"""A profile that changes every colour by at most this number of levels (of 255) counts as sRGB."""
 _LARGEST = 1 << 20
-"""Bytes of a profile. Those of cameras have at most some thousand; a hostile one would fill the memory."""
+"""Maximum size of a profile in bytes. Profiles of cameras have a few thousand; a hostile one would fill the memory."""
 _NUM_PARAMETERS = (1, 3, 4, 5, 7)
-"""Of each type of parametric curve (ICC.1:2022, table 68)."""
+"""Number of parameters of each type of parametric curve (ICC.1:2022, table 68)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ToSrgb:
     curves: Float32[np.ndarray, "3 256"]
     """Linear light of each level."""
     matrix: Float32[np.ndarray, "3 3"]
-    """Linear light in sRGB from it."""
+    """From this linear light to linear sRGB."""
 
     def __call__(self, pixels: UInt8[np.ndarray, "*shape 3"]) -> UInt8[np.ndarray, "*shape 3"]:
         """The same colours in sRGB; those outside it are clipped."""
@@ -42,7 +42,7 @@ class ToSrgb:
 
 
 def to_srgb(frame: Any) -> ToSrgb | None:
-    """How a frame becomes sRGB; None if it has no profile, or that of sRGB, or one that is no matrix and curves."""
+    """The conversion of a frame to sRGB; None if its profile is missing, is sRGB, or is not a matrix with curves."""
     profile = attached(frame, "ICC_PROFILE")
     return None if profile is None or profile.buffer_size > _LARGEST else _parsed(bytes(profile))
 

@@ -1,4 +1,4 @@
-"""A file's packets, and what FFmpeg says while it reads them."""
+"""Reads a file's packets, and FFmpeg's log messages about them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import av
 
 _MOST_FAILURES = 1000
-"""Failures to read a packet, one after the other, after which the rest of a film is given up."""
+"""Number of consecutive failures to read a packet after which the rest of a film is abandoned."""
 _MARKED_EARLY = 2
-"""A packet is marked as torn at most so far before the fault: it is cut out of the stream when the next one begins."""
+"""A mark "torn" is at most this number of packets early: a packet is completed only when the next one begins."""
 _SYNC, _UNIT = 0x47, 188
 """The byte with which each unit of a transport stream begins, and its length."""
 _DISTANCES = (_UNIT, 192, 204)
@@ -21,7 +21,7 @@ _NUM_UNITS = 16
 """Units at the end of a file by which their distance is found."""
 
 Log = list[tuple[int, str, str]]
-"""FFmpeg's messages: level, name of the speaker, text."""
+"""FFmpeg's messages: level, name of the component, text."""
 
 
 def read_packets(container: Any, stream: Any) -> Iterator[Any]:
@@ -51,7 +51,7 @@ def read_packets(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def is_picture(container: Any) -> bool:
-    """Whether the file is a picture and no film."""
+    """Whether the file is a picture rather than a film."""
     return bool(container.format.name.endswith("_pipe"))
 
 
@@ -61,12 +61,12 @@ def is_end(packet: Any) -> bool:
 
 
 def _is_joint(last: Any, first: Any) -> bool:
-    """Whether two packets are the ends of joined streams: the counter of packets begins anew, as the clock does."""
+    """Whether two packets meet where streams were joined: the packet counter restarts there, as does the clock."""
     return first.is_keyframe and None not in (last.dts, first.dts) and first.dts < last.dts
 
 
 def _breaks_off(container: Any) -> bool:
-    """Whether a transport stream's last unit is torn, or not at the file's end: its packet passes as whole."""
+    """Whether a transport stream ends within a unit: FFmpeg would return the last packet as if it were complete."""
     if container.format.name != "mpegts":
         return False
     with open(container.name.removeprefix("file:"), "rb") as file:
@@ -82,13 +82,13 @@ def _breaks_off(container: Any) -> bool:
 
 
 def has_lost_place(container: Any, log: Log) -> bool:
-    """Whether the demuxer had to search for the next packet: it does not say what it passes over."""
+    """Whether the demuxer had to search for the next packet: it does not report what it skips."""
     return any(level <= av.logging.ERROR and name == container.format.name for level, name, _ in log)
 
 
 @contextmanager
 def heard() -> Iterator[Log]:
-    """What FFmpeg says from now on. Equal messages count: the next may be about another picture."""
+    """FFmpeg's messages from now on. Repeated messages are kept: the next one may be about another picture."""
     before = av.logging.get_level()
     av.logging.set_skip_repeated(False)
     av.logging.set_level(av.logging.INFO)

@@ -50,7 +50,7 @@ def open_film(request: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _open_at_start(request: dict[str, Any]) -> Any:
-    """Packets are read ahead to learn about the streams, and read again if that met damage: nobody heard where."""
+    """Opening reads packets ahead to detect the streams; they are read again if there was damage, to locate it."""
     with heard() as log:
         container = _open(request)
     if not has_lost_place(container, log):
@@ -72,14 +72,14 @@ def _open(request: dict[str, Any]) -> Any:
         if image == "jpeg" and not is_whole(file):
             raise RefusedSource("is truncated: its last part is missing")
     if image == "jpeg":
-        options["fflags"] = "+noparse"  # the file is one picture: nobody needs to look where it ends
+        options["fflags"] = "+noparse"  # the file is one picture, so its end need not be searched
     if image:
         return av.open(f"file:{path}", format=f"{image}_pipe", options=options)
     return av.open(f"file:{path}", options={**options, "format_whitelist": _VIDEO_FORMATS})
 
 
 def main_stream(container: Any, index: int | None = None) -> Any:
-    """The video of this index; else the default one, else the largest, else the first. Cover art is no video."""
+    """The video with this index; else the default one, else the largest, else the first. Cover art is not a video."""
     videos = [stream for stream in container.streams.video if not stream.disposition & _NO_VIDEO]
     if not videos:
         raise RefusedSource("holds no video" if not container.streams.video else "holds no video besides cover art")
@@ -95,7 +95,7 @@ def main_stream(container: Any, index: int | None = None) -> Any:
 
 
 def _readable(stream: Any) -> Any:
-    """RefusedSource for a film in which the decoder would show what is hidden."""
+    """RefusedSource for a film with transparency, in which the decoder would show hidden pixels."""
     if any(key.lower() == "alpha_mode" and value != "0" for key, value in stream.metadata.items()):
         raise RefusedSource("is a film with transparent pixels, which are not read")
     return stream

@@ -1,4 +1,4 @@
-"""Whether a JPEG is whole: FFmpeg fills what is missing with grey and says nothing."""
+"""Whether a JPEG is complete: FFmpeg fills missing parts with grey without an error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from os import SEEK_END
 from typing import BinaryIO
 
 _MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")
-"""A segment begins. The others are stuffed bytes and restarts within compressed data, or filling."""
+"""The start of a segment. Other pairs are stuffed bytes and restart markers in compressed data, or padding."""
 _END = 0xD9
 
 

@@ -1,4 +1,4 @@
-"""Kinds of frames that need a decision: which a frame is of, and what is done with it."""
+"""Detects frames of special kinds (`PictureConfig`) and converts them: wide gamut, transparent, interlaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from videoar.data_pipeline.decoding.sandbox.timestamps import Missing
 _HDR = {ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67}
 _WIDE = {ColorPrimaries.BT2020, ColorPrimaries.SMPTE431, ColorPrimaries.SMPTE432}
 TO_BT709 = {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
-"""What makes swscale convert and tone-map."""
+"""Options with which swscale converts and tone-maps."""
 
 
 def kinds_of(frame: Any) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def _format_has_alpha(name: str) -> bool:
 
 
 def on_ground(frame: Any, grey: int) -> VideoFrame:
-    """The frame in RGB, with what is transparent on a plain ground: before a resize, which would mix hidden colours."""
+    """The frame in RGB, blended onto a plain ground before it is resized, which would mix in hidden colours."""
     pixels = VideoReformatter().reformat(frame, format="rgba").to_ndarray().astype(np.uint16)
     alpha = pixels[..., 3:]
     mixed = (pixels[..., :3] * alpha + grey * (255 - alpha) + 127) // 255
@@ -61,7 +61,7 @@ def is_wide(frame: Any) -> bool:
 
 
 def deinterlaced(frames: Iterator[Any], stream: Any) -> Iterator[Any]:
-    """The same frames; from the first interlaced one on, those that are interlaced get whole lines."""
+    """The same frames; from the first interlaced one on, interlaced frames are deinterlaced."""
     is_after_gap = False
     for frame in frames:
         if isinstance(frame, Missing):
@@ -73,7 +73,7 @@ def deinterlaced(frames: Iterator[Any], stream: Any) -> Iterator[Any]:
 
 
 def _filtered(frames: Iterator[Any], stream: Any, is_after_gap: bool) -> Iterator[Any]:
-    """The filter looks at the frames before and after: next to a gap it would give others than without the gap."""
+    """Deinterlaced frames. The filter uses both neighbours: next to a gap, results would be wrong and are dropped."""
     graph: Graph | None = None
     for frame in itertools.chain(frames, [None]):
         is_missing = isinstance(frame, Missing)

@@ -1,4 +1,4 @@
-"""The decoder's own process: opens files that nobody has checked, under limits, and returns pixels.
+"""The decoder's own process: opens untrusted files under limits and returns pixels.
 
 It reads one JSON request per line and answers with messages: length, JSON, then pixels. It imports neither torch nor
 anything that could reach a network, and opens local files only, with demuxers that read a single file. The kernel kills
@@ -94,7 +94,7 @@ def _answers(request: dict[str, Any]) -> Iterator[Answer]:
             from videoar.data_pipeline.decoding.sandbox.scanner import scan
 
             found = scan(container, stream, request)
-    yield {"kind": request["kind"], **found}, None  # nothing can fail after it, and send an error that nobody expects
+    yield {"kind": request["kind"], **found}, None  # last: the owner expects no error after it
 
 
 def _send(out: BinaryIO, message: dict[str, Any], pixels: memoryview | None = None) -> None:

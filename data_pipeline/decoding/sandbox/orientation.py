@@ -15,14 +15,14 @@ Length = TypeVar("Length", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """The picture is transposed if at all, and then its columns and rows are reversed: all eight cases of EXIF."""
+    """Transposes the picture, then reverses its columns and rows; each step is optional: all eight cases of EXIF."""
 
     is_transposed: bool = False
     reverses_columns: bool = False
     reverses_rows: bool = False
 
     def size(self, height: Length, width: Length) -> tuple[Length, Length]:
-        """(height, width) of the shown picture from those of the stored one, and the reverse."""
+        """(height, width) of the shown picture, given the stored picture's; also the other way round."""
         return (width, height) if self.is_transposed else (height, width)
 
     def upright(self, pixels: Shaped[np.ndarray, "_h _w ..."]) -> Shaped[np.ndarray, "_h2 _w2 ..."]:

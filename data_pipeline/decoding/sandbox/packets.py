@@ -1,7 +1,7 @@
-"""A stream's packets as frames. A fault costs the frames from it to the next key frame, and no other.
+"""Decodes a stream's packets to frames. A fault loses the frames from the fault to the next key frame, and no others.
 
-A decoder conceals what it cannot read: it shows a picture that nobody filmed, and builds the next ones upon it. It says
-so at once in its log, and on the picture itself only later, after others that depend on it.
+A decoder conceals damage: it invents a picture and predicts the next ones from it. Its log reports this at once, but
+the picture itself is marked only later, after others that depend on it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from videoar.data_pipeline.decoding.sandbox.timestamps import RESTART_S, RESTART
 _ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "vp9", "av1"})
 """Codecs in which a packet that shows no frame is damaged, unless the film is interlaced: then it may be a field."""
 _HARMLESS = ("SEI", "mmco:", "number of reference frames")
-"""Errors in what is not needed for the pictures, which many encoders make."""
+"""Messages about errors in data that pictures do not need; many encoders cause them."""
 _CONCEALED = ("concealing", "NALU")
 """Parts of messages that a decoder does not count as errors, although a picture is lost or invented."""
 
@@ -38,7 +38,7 @@ class Packets:
         self._number = 0
         self._sent: dict[int, int] = {}  # timestamp: number, of packets whose frames were not yet shown
         self._gap: list[Any] = []  # since the last fault, in the order of packets: what is lost, and frames before it
-        self._has_unknown = False  # whether something was lost in the gap and nobody knows its time
+        self._has_unknown = False  # whether something with an unknown time was lost in the gap
         self._is_waiting = self._has_shown = False
         self._start: int | None = None
         self._is_entering = True  # until a frame is shown whole: some refer to what comes before the key frame
@@ -50,7 +50,7 @@ class Packets:
 
     def frames(self) -> Iterator[Any]:
         """Frames in the order of display, and in their places `Missing` for those that are lost."""
-        self._codec.flags |= int(Flags.output_corrupt)  # shows, marked, what would be left out in silence
+        self._codec.flags |= int(Flags.output_corrupt)  # damaged frames are returned and marked, not dropped silently
         held: list[Any] = []  # the last packet's: its end is lost, too, if the next one cannot be read
         packets = read_packets(self._container, self._stream)
         with heard() as log:
@@ -75,16 +75,16 @@ class Packets:
         yield from self._shown(held)
         if self._reason and not self._has_shown:
             raise ValueError(f"no frame can be decoded: {self._reason}")
-        self._has_unknown |= bool(self._gap)  # nobody knows what else there was
+        self._has_unknown |= bool(self._gap)  # unknown frames may have been lost, too
         yield from self._rest(None)
 
     def _is_wanted(self, packet: Any) -> bool:
         """Whether to decode a packet: after a fault, from the next key frame on."""
         if not packet.size:
-            return is_end(packet) and not self._is_waiting  # the end, at which the decoder shows the rest
+            return is_end(packet) and not self._is_waiting  # the end, at which the decoder returns the rest
         pts = None if self._is_avi else packet.pts
         is_start = self._start is None and (packet.is_keyframe or math.isinf(self._restart))
-        if is_start:  # a recording of a stream begins anywhere: what comes before its first key frame is no part of it
+        if is_start:  # a recorded stream may begin anywhere: frames before its first key frame do not count
             self._gap, self._has_unknown = [], False
             self._start = packet.dts if self._is_avi else pts
         if packet.is_keyframe and not self._is_hopeless:
@@ -102,7 +102,7 @@ class Packets:
 
     @property
     def _is_hopeless(self) -> bool:
-        """Whether the times of display are unknown after a fault: AVI has none, and these codecs change the order."""
+        """Whether display times are unknown after a fault: AVI does not store them, and these codecs reorder frames."""
         return self._is_waiting and self._is_avi and self._has_one_each
 
     def _decoded(self, packet: Any, log: Log) -> tuple[list[Any], bool]:
@@ -125,7 +125,7 @@ class Packets:
     def _is_fault(self, level: int, name: str, text: str) -> bool:
         if name != self._decoder or text.startswith(_HARMLESS):
             return False
-        # At the start of a stretch errors are of what is not there, and the frames are marked until all of it is.
+        # At the start of a stretch, errors refer to missing references; frames are marked until all references exist.
         return any(part in text for part in _CONCEALED) or (level <= av.logging.ERROR and not self._is_entering)
 
     def _is_leading(self, pts: int | None) -> bool:
@@ -133,7 +133,7 @@ class Packets:
         return self._key is not None and pts is not None and pts < self._key and not self._is_avi
 
     def _faults(self, number: int | None, frame: Any) -> list[int]:
-        """Numbers of the packets that a frame shows to be damaged: its own, and those before it that gave no frame."""
+        """Numbers of the packets that this frame shows to be damaged: its own, and earlier ones that gave no frame."""
         if frame.pts is None:
             return [number or 0] if frame.is_corrupt and not self._is_entering else []
         passed = [pts for pts in self._sent if frame.pts - self._restart < pts < frame.pts]
@@ -208,7 +208,7 @@ class Packets:
             gap = [frame for frame in gap if frame.pts >= self._start]  # before it are parts of another film
             if self._is_avi:  # MPEG-4 with B-frames is shown one packet late
                 gap = [Missing(self._start + (self._number > self._key_number), base)]
-        if self._last is not None:  # what is shown after a time that was guessed is not shown again
+        if self._last is not None:  # frames up to a guessed time are not shown again
             gap = [frame for frame in gap if not -self._restart < frame.pts - self._last <= 0]
         if is_open:
             gap = [Missing(frame.pts, base) for frame in gap]
@@ -220,7 +220,7 @@ class Packets:
             yield Missing(after.pts - 1, base)
 
     def _runs(self, gap: list[Any]) -> Iterator[list[Any]]:
-        """Frames by their timestamps; where a clock begins anew, so does the order."""
+        """Frames in groups sorted by timestamp; a new group begins where the clock restarts."""
         run: list[Any] = []
         for frame in gap:
             if run and frame.pts < max(run[-1].pts, run[0].pts) - self._restart:

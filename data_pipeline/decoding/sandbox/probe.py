@@ -37,9 +37,9 @@ def probe(container: Any, stream: Any, caps: dict[str, Any]) -> dict[str, Any]:
 def _duration_s(container: Any, stream: Any, first_s: float) -> float:
     """How long the pictures last, from the first one on; 0 for an image.
 
-    The header of a stream is believed. Where it has none the last packets say it: Matroska's header counts the sound,
-    and the time before the first picture. Transport and program streams are read to their end, because their clock
-    may begin anew in the middle.
+    The duration in a stream's header is trusted. Without one, the last packets are read: Matroska's header also counts
+    the sound and the time before the first picture. Transport and program streams are read to their end, because
+    their clock may restart in the middle.
     """
     if is_picture(container):
         return 0.0

@@ -23,7 +23,7 @@ GRID_S = 1 / 8
 """Motion and hashes are measured on frames this far apart (farther in sources with fewer frames)."""
 
 _NOISE = 2.0
-"""Levels by which the means of two cells may differ in a picture of one colour."""
+"""Differences between the means of two cells up to this number of grey levels are noise."""
 
 Gray = UInt8[np.ndarray, "h w"]
 
@@ -63,7 +63,7 @@ class Scanner:
         self._is_damaged = False
 
     def add(self, time_s: float, frame: UInt8[np.ndarray, "h w 3"] | None) -> None:
-        """Take the next frame; None if it is damaged: the film is another before and after."""
+        """Take the next frame; None if it is damaged: the frames before and after it are not compared."""
         if frame is None and not self._is_damaged:
             self._damage.append([time_s, math.inf])
             self._meter.cut()
@@ -89,8 +89,8 @@ class Scanner:
 def difference_hash(gray: Gray) -> tuple[int, int]:
     """64 bits: whether each cell of an 8x9 grid is darker than its left neighbour (dHash; Krawetz 2013); and detail.
 
-    Detail is the number of bits that say something: whose cells differ by more than noise. Photographs have 50 and
-    more; a ball on white and a night scene have 6, and the hash of any other such picture.
+    Detail is the number of informative bits, whose cells differ by more than noise. Photographs have 50 and more; a
+    ball on white and a night scene have 6, and their hashes equal those of other such pictures.
     """
     cells = _means(_means(gray, 8).T, 9).T
     change = cells[:, :-1] - cells[:, 1:]
@@ -121,7 +121,7 @@ class _ShotDetector:
         self._cuts += [cut.frame_num for cut in found]
 
     def cut(self) -> None:
-        """What comes next is not compared with what came before."""
+        """Do not compare the next frames with earlier ones."""
         if self._times:
             last = self._timecode(len(self._times) - 1, self._fps)
             self._cuts += [cut.frame_num for cut in self._detector.post_process(last)]
@@ -155,7 +155,7 @@ class _Meter:
         self._times.append(time_s)
 
     def cut(self) -> None:
-        """There is no motion between the frames before and after."""
+        """Measure no motion between the frames before and after this call."""
         if self._flow is not None:
             self._flow.forget()
 

@@ -1,4 +1,4 @@
-"""What FFmpeg attaches to a frame besides its pixels: the display matrix, a colour profile."""
+"""Side data that FFmpeg attaches to a frame: the display matrix, a colour profile."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from av.sidedata import sidedata
 
 
 def attached(frame: Any, kind: str) -> Any:
-    """What is attached to a frame, by its kind in PyAV; None if there is nothing.
+    """The side data of a frame, by its kind in PyAV; None if there is none.
 
-    Not by `frame.side_data`: the frame keeps that, and that keeps the frame, so that its pixels stay in memory until
-    Python looks for such circles. Hundreds of frames gather until then: the decoder gets slow, and large ones fill it.
+    `frame.side_data` is not used, because it forms a reference cycle with the frame, whose pixels stay in memory until
+    Python collects cycles. Hundreds of frames accumulate until then: decoding slows down, and large frames fill memory.
     """
     container_of: Any = sidedata.SideDataContainer
     container = container_of(frame)
@@ -24,15 +24,15 @@ def attached(frame: Any, kind: str) -> Any:
 
 
 def _keep_names(item: Any) -> None:
-    """What PyAV makes of an item's names (that of a colour profile) would free them, and so does the frame: the process
-    dies. It is never deleted, which costs some bytes."""
+    """Never delete PyAV's dictionary of an item's names (of a colour profile, for example): it and the frame would both
+    free the names, which kills the process. This leaks some bytes."""
     for part in gc.get_referents(item):
         if isinstance(part, Dictionary) and len(part):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(part))
 
 
 def _unknown_kind(kind: Any, value: int) -> Any:
-    """A kind of side data that PyAV has no name for: it raises ValueError instead of letting others be read."""
+    """A kind of side data that PyAV has no name for: by default it raises ValueError, and no other kind can be read."""
     found = object.__new__(kind)
     found._name_, found._value_ = f"KIND_{value}", value
     return found

@@ -1,4 +1,4 @@
-"""Timestamps as containers have them: clocks that begin anew, and decoding times in place of display times."""
+"""Corrects timestamps of containers: clocks that restart, and decoding times in place of display times."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fractions import Fraction
 from typing import Any
 
 RESTARTING = frozenset({"mpegts", "mpeg"})
-"""Containers that can be joined by writing one after the other: the clock begins anew at each joint."""
+"""Containers whose files can be concatenated: the clock restarts at each joint."""
 
 RESTART_S = 1.0
-"""A jump back by more is a new beginning; frames are out of order by less."""
+"""A larger jump back means that the clock restarted; frames that are out of order jump back by less."""
 _REORDERED = 16
-"""Frames by which the order of display differs from that of decoding at most (H.264)."""
+"""Maximum number of frames by which display order differs from decoding order (H.264)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Missing:
 
 @dataclass(slots=True)
 class Clock:
-    """Continues the time where it begins anew."""
+    """Time that continues where a container's clock restarts."""
 
     _shift_s: float = 0.0
     _last_s: float | None = None
     _step_s: float = 0.0
 
     def continued(self, time_s: float, length_s: float) -> float:
-        """The time since the beginning of the whole film; `length_s` is how long what has this time is shown."""
+        """The time since the beginning of the whole film; `length_s` is how long the frame at this time is shown."""
         shifted = time_s + self._shift_s
         if self._last_s is not None and shifted < self._last_s - RESTART_S:
             self._shift_s += self._last_s + self._step_s - shifted
@@ -59,7 +59,7 @@ def in_display_order(frames: Iterator[Any]) -> Iterator[Any]:
     for frame in itertools.chain(frames, [None]):
         is_missing = isinstance(frame, Missing)
         if is_missing and sorted(times) != [item.pts for item in waiting]:
-            # Some of these times are those of frames that are lost.
+            # Some of these times belong to lost frames.
             waiting.clear()
             times.clear()
             frame = replace(frame, pts=last)

@@ -147,7 +147,7 @@ def test_a_clip_that_fails_ends_the_run_by_name_or_is_stood_in_for(
     reader.close()
     ((name, lost),) = reader.missing
     assert name == "films"
-    assert sum("passed over (1 of at most 1)" in record.message for record in caplog.records) == 1
+    assert sum("skipped (1 of at most 1)" in record.message for record in caplog.records) == 1
     for planned, sample in zip(plan.entries, samples, strict=True):
         assert sample.entry.key == planned.key or (planned.key == lost and sample.entry.key != lost)
 

@@ -81,7 +81,7 @@ def test_missing_shards_within_the_budget_are_stood_in_for(
         samples = reader.read(plan)
     reader.close()
     assert reader.missing == {("clips", lost)}
-    assert sum("passed over (1 of at most 1)" in record.message for record in caplog.records) == 1
+    assert sum("skipped (1 of at most 1)" in record.message for record in caplog.records) == 1
     for planned, m, sample in zip(plan.entries, plan.text_lengths, samples, strict=True):
         assert sample.entry == planned or (planned.shard == lost and sample.entry.shard != lost)
         assert sample.entry.video_tokens() == planned.video_tokens()
