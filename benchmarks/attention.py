@@ -1,6 +1,6 @@
-"""Attention of one pack by every backend, next to PyTorch's causal attention over as many pairs of query and key.
+"""Attention of one pack by every backend, compared with PyTorch's causal attention over the same number of pairs.
 
-That one has no mask to read and no rows to gather: it is what a pattern of full rectangles can hope for.
+Causal attention reads no mask and gathers no rows: it is the best that a pattern of full rectangles can reach.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ CASES: Mapping[Size, Mapping[str, AttentionCase]] = {
         "45056 heads of 128": replace(_FILM, num_frames=17, length=45_056),
     },
 }
-"""The names are those of lengths: 23,652 tokens are a clip of 384x672 and 33 frames, 45,056 a pack of 65 frames."""
+"""The numbers are lengths in tokens: 23,652 are a clip of 384x672 and 33 frames, 45,056 a pack of 65 frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _shape(name: str, case: AttentionCase, subject: Subject, key: str, passes: P
 
 
 def _memory(call: Call, subject: Subject, passes: Passes, device: torch.device) -> Row:
-    """The peak, and what of it is neither output nor gradient."""
+    """The peak memory, and the part of it that is neither output nor gradient."""
     found, tensor = peak_growth(call, device), subject.parts[0].numel() * subject.parts[0].element_size()
     return {"memory_bytes": found, "workspace_bytes": found - tensor * (1 if passes == "forward" else 4)}
 
@@ -199,7 +199,7 @@ def _call(subject: Subject, passes: Passes) -> Call:
 
 
 def _causal(case: AttentionCase, pairs: int, device: torch.device) -> Subject:
-    """PyTorch's causal attention of a length with about as many pairs, by flash kernels if they take the type."""
+    """PyTorch's causal attention at the length with about `pairs` pairs; flash kernels if they support the type."""
     length = math.isqrt(2 * pairs)
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

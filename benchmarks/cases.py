@@ -33,7 +33,7 @@ class Options:
     patterns: tuple[str, ...] = ()
     """Shell patterns of the names of cases; empty: all."""
     repeats: int = 5
-    """Measured calls, after one that does not count."""
+    """Number of measured calls, after one warm-up call."""
     backends: tuple[str, ...] = ()
     """Names of attention backends; empty: all that are known."""
     device: torch.device = field(default_factory=here)
@@ -43,7 +43,7 @@ class Options:
         names = [name for name in cases[self.size] if self._is_chosen(name)]
         if not names:
             known = ", ".join(map(repr, cases[self.size]))
-            raise InputError("cases", " ".join(self.patterns), f"name no case of size {self.size}", f"use: {known}")
+            raise InputError("cases", " ".join(self.patterns), f"match no case of size {self.size}", f"use: {known}")
         return ((name, cases[self.size][name]) for name in names)
 
     def _is_chosen(self, name: str) -> bool:
@@ -51,9 +51,9 @@ class Options:
 
 
 def figures(costs: Sequence[Cost], parts: Sequence[Work], peaks: Peaks) -> Row:
-    """Median and interquartile range of the times, the floor, and how many times as long the median is.
+    """Median and interquartile range of the times, the floor, and the median divided by the floor.
 
-    `parts` are the pieces of work that follow each other: the floor is the sum of theirs.
+    `parts` are pieces of work that are done one after the other: the floor is the sum of their floors.
     """
     middle, spread = medians(costs), interquartile_ranges(costs)
     work = Work(math.fsum(part.flops for part in parts), math.fsum(part.size_bytes for part in parts))

@@ -76,7 +76,7 @@ def _compare(decoder: VideoDecoder, film: str, cuts: Sequence[ClipCut], repeats:
 
 
 def _film(path: Path, num_frames: int) -> str:
-    """A panned picture with fine grain, which costs a decoder what a filmed one does."""
+    """A panned picture with fine grain, which costs a decoder as much as a filmed one."""
     draws = np.random.default_rng(0)
     coarse = draws.integers(40, 200, (HEIGHT // 16, WIDTH // 16, 3)).repeat(16, axis=0).repeat(16, axis=1)
     still = np.clip(coarse + draws.normal(0, 12, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)

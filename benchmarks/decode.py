@@ -1,12 +1,12 @@
 """Cached decoding of a clip with guidance: passes over frames and scales, without the tokenizer's decoder.
 
-Alternately with the passes through the model alone: `overhead` is the share of the time that they do not take, in which
-bits are sampled, looked up, summed and made the next input (goal: at most 0.05). Some cases also decode without a
+The passes through the model alone run alternately with it: `overhead` is the share of the time outside these passes, in
+which bits are sampled, looked up, summed and made the next input (goal: at most 0.05). Some cases also decode without a
 cache, and with one that grows in every pass: `over_naive` and `over_growing` are the static cache's time divided by
-theirs. On a GPU passes are also repeated as CUDA graphs:
-`graphs_over_eager` is how much of the time that takes. Some have a tokenizer, which decodes next to the passes or after
-them: `hidden` is the share of the shorter of both times by which that is sooner done. Throughput is measured at batch
-1, 2, 4, ... until the clips per second grow by less than a tenth.
+theirs. On a GPU passes are also repeated as CUDA graphs: `graphs_over_eager` is their time divided by the eager time.
+Some cases have a tokenizer, which decodes during the passes or after them: `hidden` is the time saved by decoding
+during the passes, divided by the shorter of passes and decoding. Throughput is measured at batch 1, 2, 4, ... until the
+clips per second grow by less than a tenth.
 
 The floor is the sum over the passes, each of which reads all weights, and the keys and values that its tokens see.
 """
@@ -41,7 +41,7 @@ from videoar.tokenizer.presets import preset_config
 from videoar.tokenizer.scales import ScaleSchedule
 
 BRANCHES = 2
-"""Of guidance: with the text and without."""
+"""Branches of guidance: with the text and without."""
 LEAST_GROWTH = 1.1
 """Throughput is measured at twice the batch as long as the clips per second grew by this factor."""
 LARGEST_BATCH = 64
@@ -177,7 +177,7 @@ def _figures(name: str, case: DecodeCase, call: Call, costs: Sequence[Cost], opt
 
 
 def _compared(costs: Mapping[str, Sequence[Cost]]) -> Row:
-    """What ran alternately with decoding, compared with it."""
+    """Compares decoding with everything that ran alternately with it."""
     decode = medians(costs["decode"])["wall_s"]
     alone, middle = median_ratios(costs["model"], costs["decode"]), {name: medians(costs[name]) for name in costs}
     found = {"overhead": 1 - alone["wall_s"], "process_overhead": 1 - alone["process_s"]}
@@ -203,14 +203,14 @@ def _model(case: DecodeCase, device: torch.device) -> VideoAR:
 
 
 def _tokenizer(case: DecodeCase, device: torch.device) -> VideoTokenizer:
-    """A tokenizer with random weights, in float32 as that of `generate`."""
+    """A tokenizer with random weights, in float32 as in `generate`."""
     with torch.device(device):
         tokenizer = VideoTokenizer(preset_config(case.tokenizer, case.model.latent_dim))
     return tokenizer.eval()
 
 
 def _recordings(device: torch.device) -> Recordings | None:
-    """What records passes; the round that does not count does."""
+    """Recordings of the passes as CUDA graphs, made in the warm-up round."""
     return Recordings.on(device) if device.type == "cuda" else None
 
 

@@ -18,7 +18,7 @@ MEASURED_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What cannot be saved: useful FLOPs, and each input read and each result written once."""
+    """Work that cannot be avoided: useful FLOPs, and each input read and each result written once."""
 
     flops: float
     size_bytes: float

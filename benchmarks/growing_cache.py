@@ -1,6 +1,6 @@
 """Decoding with a cache that grows: every pass joins its keys and values to those before, in new memory.
 
-What most code for inference does, and what the static cache of `generate` is compared with. It samples the same bits.
+Most code for inference does this; the static cache of `generate` is compared with it. Both sample the same bits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Hugging Face's Llama in the shape of our model, trained on the same pack: what a step of plain PyTorch costs.
+"""Hugging Face's Llama in the shape of our model, trained on the same pack: the cost of a step of plain PyTorch.
 
-Same width, layers, heads and SwiGLU, so as many weights; same dense mask, loss, clipping and AdamW. It has one position
-a row where we have three, and no norm of queries and keys.
+Same width, layers, heads and SwiGLU, so the same number of weights; same dense mask, loss, clipping and AdamW. It has
+one position per row instead of our three, and does not normalise queries and keys.
 """
 
 from __future__ import annotations

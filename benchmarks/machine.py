@@ -1,4 +1,4 @@
-"""The rates of this device, which floors are computed from: those measured now next to those its maker publishes."""
+"""The rates of this device, from which floors are computed: measured now, next to the maker's published rates."""
 
 from __future__ import annotations
 

@@ -49,9 +49,9 @@ def full_pack(recipe: Recipe, schedule: str, frames: int, device: torch.device) 
     return training_pack(samples, recipe, recipe.stages[0], 0, device=device)
 
 
-@functools.lru_cache(maxsize=4)  # a loader reads samples ahead, so drawing them is no part of building a pack
+@functools.lru_cache(maxsize=4)  # a loader reads samples ahead, so drawing them is not part of building a pack
 def _full_samples(recipe: Recipe, schedule: str, frames: int) -> tuple[Sample, ...]:
-    """As many samples as fit into a pack."""
+    """The samples that fill a pack."""
     tokens = NUM_TEXT + frames * ScaleSchedule.named(schedule).tokens_per_frame
     numbers = range(recipe.stages[0].tokens_per_pack // tokens)
     return tuple(_sample(number, schedule, frames, recipe.model.latent_dim) for number in numbers)

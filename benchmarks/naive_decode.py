@@ -1,7 +1,7 @@
-"""Decoding without a cache: every pass computes all tokens so far again. What the cache of `generate` is compared with.
+"""Decoding without a cache: every pass computes all tokens so far again. The baseline for `generate`'s cache.
 
-It samples the same bits. Keys and values are computed anew, under the mask of a whole forward cut off after the scale
-that is being sampled; both guidance branches of all samples are one batch.
+It samples the same bits. Keys and values are computed again in every pass, under the mask of a whole forward pass cut
+off after the scale that is being sampled; both guidance branches of all samples are one batch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The most memory that a call takes on top of what is held before it."""
+"""The peak memory of a call in addition to what was allocated before it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from videoar.cluster.ground.process import set_variables
 
 
 def peak_growth(call: Callable[[], object], device: torch.device) -> int:
-    """Bytes by which tensors and workspaces of kernels grow at most during a call, counted by torch's allocators.
+    """Peak growth in bytes of tensors and workspaces of kernels during a call, counted by torch's allocators.
 
-    On a CPU what was there before the call never counts as freed.
+    On a CPU, memory that was allocated before the call never counts as freed.
     """
     if device.type == "cuda":
         gc.collect()

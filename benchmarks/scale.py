@@ -32,7 +32,7 @@ class Cluster:
     gpus: int
     layouts: tuple[ParallelConfig, ParallelConfig, ParallelConfig]
     batch: int = 1
-    """Times the recipe's batch, with as many steps less."""
+    """Factor on the recipe's batch; the number of steps is divided by it."""
 
     def recipe(self) -> Recipe:
         """The 4 B recipe with these layouts."""
@@ -63,23 +63,29 @@ CLUSTERS = (
 
 ASSUMPTIONS: dict[str, tuple[str, str]] = {
     "gpus_per_node": ("devices of a node, connected by NVLink", "HGX H200"),
-    "network_bytes_per_s": ("sent by each device to other nodes", "one adapter of 400 Gb/s for each, as in DGX H100"),
-    "latency_s": ("seconds of each hop of a collective", "assumed"),
-    "products": ("share of the peak of wide products", "790 of 989 TFLOP/s were measured on an H200; less in a layer"),
-    "products_half_width": ("width at which products reach half of that", "fitted to Megatron-LM's table"),
+    "network_bytes_per_s": (
+        "bytes that each device sends to other nodes",
+        "one adapter of 400 Gb/s for each, as in DGX H100",
+    ),
+    "latency_s": ("seconds per hop of a collective", "assumed"),
+    "products": (
+        "share of the peak that wide matrix products reach",
+        "790 of 989 TFLOP/s were measured on an H200; less in a layer",
+    ),
+    "products_half_width": ("width at which matrix products reach half of that", "fitted to Megatron-LM's table"),
     "attention_forward": ("share of the peak, heads of 128", "FlashAttention-2, 375 TFLOP/s on H100"),
     "attention_backward": ("the same, backward", "335 TFLOP/s, of which 4/5 are counted"),
-    "memory": ("share of 4.8 TB/s of elementwise work", "assumed"),
-    "links": ("share of the rate of large collectives", "assumed"),
-    "launch_s": ("in which the host starts a kernel", "5 to 8 us are usual for PyTorch"),
-    "storage_bytes_per_s": ("written to the store by a node", "assumed"),
-    "store_bytes_per_s": ("taken by the store from all nodes", "assumed"),
-    "copy_bytes_per_s": ("of a device to its host before writing", "assumed: PCIe 5, shared"),
-    "checkpoint_pause_s": ("in which processes agree on a checkpoint", "assumed"),
+    "memory": ("share of 4.8 TB/s that elementwise work reaches", "assumed"),
+    "links": ("share of the link rate that large collectives reach", "assumed"),
+    "launch_s": ("seconds in which the host starts a kernel", "5 to 8 us are usual for PyTorch"),
+    "storage_bytes_per_s": ("bytes that a node writes to the store", "assumed"),
+    "store_bytes_per_s": ("bytes that the store accepts from all nodes", "assumed"),
+    "copy_bytes_per_s": ("bytes from a device to its host before writing", "assumed: PCIe 5, shared"),
+    "checkpoint_pause_s": ("seconds in which processes agree on a checkpoint", "assumed"),
     "failures_per_gpu_hour": ("419 failures in 54 days on 16,384 H100", "Llama 3, arXiv:2407.21783, section 3.3.4"),
-    "restart_s": ("from a failure to the next step", "assumed"),
+    "restart_s": ("seconds from a failure to the next step", "assumed"),
 }
-"""Fields of `Machine`: what they are, and where the value comes from."""
+"""Fields of `Machine`: their meaning, and the source of the value."""
 
 
 def page() -> str:
@@ -102,20 +108,20 @@ Layouts are the fastest that `--search` finds with {MEMORY_SHARE:.0%} of a devic
 are the recipe's, so the result of training is the same in every row but the last three.
 """
 _STEPS = """
-Exchanges are the share of a step in which a process waits for others: our engine overlaps none with computing. On 4,096
-devices the recipe's batch of 512 packs leaves an eighth of a pack for each, and exchanges take a quarter of a step or
-more; with eight times the batch (the last three rows) they do not, but that is another training run.
+Exchanges are the share of a step in which a process waits for others: our engine does not overlap them with computing.
+On 4,096 devices the recipe's batch of 512 packs leaves an eighth of a pack for each, and exchanges take a quarter of a
+step or more; with eight times the batch (the last three rows) they take less, but that is another training run.
 """
 _RUNS = """
 A checkpoint has {size:.1f} GB: float32 masters, both moments, the moving average. Training waits while each process
-copies its share to its host; writing goes on behind it. The interval is Young's and Daly's best. Goodput is the
-share of the time that is left after these waits, half an interval lost at each failure, and restarts.
+copies its share to its host; writing continues in the background. The interval is Young's and Daly's best. Goodput is
+the share of the time that is left after these waits, half an interval lost at each failure, and restarts.
 """
 _CONSTANTS = """
 An {name}: {tflops:.0f} TFLOP/s in bfloat16, {memory:.0f} GB at {rate:.1f} TB/s, {nvlink:.0f} GB/s of NVLink each way
 (published). The constants below (`pretrain/budget/machine.py`) are the same for every model and layout. With them the
 estimate gives Megatron-LM's published 41, 47, 49 and 42 % for 1.7 to 70 B on H100 within 15 %
-(`tests/pretrain/planner/test_megatron_table.py`). Replicas are taken to have equal work.
+(`tests/pretrain/planner/test_megatron_table.py`). Replicas are assumed to have equal work.
 """
 
 

@@ -27,7 +27,7 @@ Clips of {frames} frames at {schedule}, made by `videoar data run` with a tokeni
 {tflops:.0f} TFLOP to encode one.
 """
 _DATA = """
-The tokenizer is taken to reach {share:.0%} of the peak. A core decodes and resizes {rate} frames of 1280x720 a
+The tokenizer is assumed to reach {share:.0%} of the peak. A core decodes and resizes {rate} frames of 1280x720 a
 second, and a driver schedules {units} units a second (both measured; [preparing at scale](preparing.md#figures)).
 Text is float16 states of captions of every length up to {text} tokens. The driver is not what limits such a job,
 but a restart with 10 G clips reads commits for hours: plan several datasets of 1 G clips or less.

@@ -54,7 +54,7 @@ def size1(rounds: int, model: ModelConfig, batch: int = BATCH) -> dict[str, Any]
 
 
 def tensor2(rounds: int, model: ModelConfig, batch: int = BATCH) -> dict[str, Any]:
-    """Compute of each of two tensor-parallel processes over that of one alone.
+    """Compute of each of two tensor-parallel processes, divided by the compute of a single process.
 
     Both processes also run the plain step, at the same time: so caches and cores are equally busy.
     """

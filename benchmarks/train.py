@@ -44,14 +44,14 @@ class TrainCase:
     frames: int
     """Latent frames of each sample."""
     length: int
-    """Rows of the pack; as many samples as fit."""
+    """Rows of the pack, which is filled with samples."""
     window: int = 16
     p_mask: float = 0.1
     precision: Literal["float32", "bf16"] = "bf16"
     subjects: tuple[Subject, ...] = ("videoar", "llama")
 
     def recipe(self, parallel: ParallelConfig) -> Recipe:
-        """The debug recipe with this model and pack, without the moving average, which Llama's step has not."""
+        """The debug recipe with this model and pack, without the moving average, which Llama's step lacks."""
         recipe = bench_recipe(self.model, tokens_per_pack=self.length, batch=1)
         stage = replace(recipe.stages[0], window=self.window, p_mask=self.p_mask)
         optimizer = replace(recipe.optimizer, ema_decay=0.0)
@@ -195,7 +195,7 @@ def _peak(device: torch.device) -> Row:
 
 
 def _over_llama(subject: Subject, costs: Mapping[Subject, list[Cost]]) -> Row:
-    """Times over those of Llama: medians over rounds, in which both ran one after the other."""
+    """Times divided by Llama's times: medians over rounds in which both ran one after the other."""
     if subject == "llama" or "llama" not in costs:
         return {}
     ratios = median_ratios(costs[subject], costs["llama"])

@@ -1,8 +1,8 @@
 """Shards of object storage on the local disk: whole, checked, shared by the processes of a machine, bounded in bytes.
 
-A file is named by the hash of its content and appears by renaming when it is whole. Locks are those of flock, which the
-kernel releases when their process ends: a shared lock on a shard while it is read, so that nobody removes it; an
-exclusive lock on a file that is being fetched; and a lock for each name, so that nobody fetches a shard twice at once.
+A file is named by the hash of its content and appears by renaming when it is complete. Locks use flock, and the kernel
+releases them when their process ends: a shared lock on a shard while it is read, so that it is not removed; an
+exclusive lock on a file that is being fetched; and a lock for each name, so that no shard is fetched twice at once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The commit protocol: a unit of work counts if, and only if, its commit exists.
 
-A worker writes `shards/<unit>.<attempt>.tar`, a name that nobody else uses, and if latents are stored the parallel
+A worker writes `shards/<unit>.<attempt>.tar`, a unique name, and if latents are stored the parallel
 `latents/<unit>.<attempt>.tar`; then `commits/<unit>.json`, which describes both. A crash before the commit leaves tars
 that no commit names. Two workers on one unit leave two attempts, both whole, and the later commit counts. The protocol
 does not depend on renaming or on conditional writes.
@@ -91,7 +91,7 @@ class Commit:
     plan: str
     """`Plan.identity` of the plan that the unit belongs to."""
     tars: tuple[CommittedTar, ...]
-    """The tar of the bits, then that of the latents if they are stored; empty if no clip gave a sample."""
+    """The tar of the bits, then the tar of the latents if they are stored; empty if no clip gave a sample."""
     samples: tuple[CommittedSample, ...]
     failed: dict[str, str]
     """The reason of each failed clip, by its key."""
@@ -109,7 +109,7 @@ def write_commit(storage: Storage, unit: Unit, commit: Commit) -> None:
 
 def read_commit(storage: Storage, unit: Unit, plan: str) -> Commit:
     """The commit of a unit that has one. FileNotFoundError: it has none. InputError: it is damaged, or was made for
-    another plan than that of this identity."""
+    a plan with another identity than `plan`."""
     payload = storage.read(unit.commit_key)
     with explain_damage(storage.url, unit.commit_key, "make its unit again: `videoar data verify URL --repair`"):
         fields = dict(json.loads(payload))
@@ -148,7 +148,7 @@ def committed_units(storage: Storage, shard_sizes: Sequence[int]) -> list[Unit]:
     """The units that count, in the plan's order, from the names of the commits alone.
 
     If a whole shard has a commit, commits of its parts do not count: they are left over from an earlier attempt.
-    InputError: a file there is not a commit of this plan. It may be a commit that somebody renamed.
+    InputError: a file there is not a commit of this plan. It may be a renamed commit.
     """
     by_shard: dict[int, list[Unit]] = defaultdict(list)
     for key in storage.keys(COMMITS):

@@ -62,8 +62,8 @@ class Entries(Sequence[SampleEntry]):
     __hash__ = None  # type: ignore[assignment]
 
     def take(self, indices: Int64[np.ndarray, " j"]) -> list[SampleEntry]:
-        """Samples in any order. Several times as fast as one by one, as those of one batch of rows are taken
-        together."""
+        """The samples at these indices, in any order. Several times as fast as one by one, because samples of one
+        batch of rows are taken together."""
         found: list[SampleEntry | None] = [None] * len(indices)
         numbers = np.searchsorted(self._starts, indices, side="right") - 1
         for number in np.unique(numbers).tolist():
@@ -107,7 +107,7 @@ class Entries(Sequence[SampleEntry]):
         return compute.binary_length(self.column("caption")).to_numpy().astype(np.int64)
 
     def captions(self) -> tuple[list[str], Int64[np.ndarray, " i"]]:
-        """Different captions, and which of them each sample has."""
+        """The distinct captions, and the index of each sample's caption."""
         captions = self.column("caption").combine_chunks().dictionary_encode()
         return captions.dictionary.to_pylist(), captions.indices.to_numpy().astype(np.int64)
 

@@ -110,7 +110,7 @@ class ManifestWriter:
     def finish(self, tars: Iterable[CommittedTar], facts: Mapping[str, Any]) -> None:
         """Store the table and dataset.json.
 
-        `tars` are those that hold the samples. `facts` go into dataset.json for people and `stats`: counts, the
+        `tars` hold the samples. `facts` go into dataset.json for users and for `stats`: counts, the
         configuration, failures by reason.
         """
         if self._waiting:

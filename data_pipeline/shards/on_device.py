@@ -16,7 +16,7 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 
 def unpack(packed: UInt8[Tensor, " j"], shape: tuple[int, int]) -> Bool[Tensor, "f n k"]:
-    """The bits of the frames of `PackedBits` that follow each other, on their device; `shape` is that of one frame."""
+    """The bits of consecutive frames of `PackedBits`, on their device; `shape` is the shape of one frame."""
     if packed.device.type == "cpu":
         return torch.from_numpy(np.unpackbits(packed.numpy(), bitorder="big").view(np.bool_)).view(-1, *shape)
     return unpack_by_table(packed).view(-1, *shape)

@@ -52,7 +52,7 @@ class ShardReader:
     def read_latent(self, entry: SampleEntry, room: memoryview | None = None, wait: bool = True) -> StoredLatent | None:
         """The latent of a sample, from its own tar; None in a dataset without latents.
 
-        Arguments and errors are those of `read`.
+        Arguments and errors are the same as for `read`.
         """
         if entry.latent_shard is None or entry.latent_offset is None or entry.latent_bytes is None:
             return None
@@ -119,7 +119,7 @@ class ShardReader:
         return self._formats[entry.schedule]
 
     def _bytes(self, entry: SampleEntry, shard: str, offset: int, room: memoryview, wait: bool) -> bytes | memoryview:
-        """Exactly as many bytes as `room` holds."""
+        """Read exactly `len(room)` bytes."""
         try:
             raw = self._range(shard, offset, room, wait)
         except (FileNotFoundError, ValueError) as error:

@@ -42,7 +42,7 @@ class SampleEntry:
 
 @dataclass(frozen=True, slots=True)
 class PackedBits:
-    """Bits as they are stored, eight in a byte. The training device unpacks those of many samples at once."""
+    """Bits as they are stored, eight in a byte. The training device unpacks the bits of many samples at once."""
 
     packed: UInt8[np.ndarray, " j"]
     """In big bit order over (frame, token, bit)."""

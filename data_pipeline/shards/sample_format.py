@@ -123,7 +123,7 @@ def read_bits(sample_format: SampleFormat, num_frames: int, raw: bytes | memoryv
 
 
 def read_latent(sample_format: SampleFormat, num_frames: int, raw: bytes | memoryview) -> StoredLatent:
-    """The latent of one sample, without a copy. The format must store one. Errors are those of `read_bits`."""
+    """The latent of one sample, without a copy. The format must store one. It raises the same errors as `read_bits`."""
     assert sample_format.latent != "none", "there is no latent to read"
     return _unpack_latent(sample_format, num_frames, _checked(sample_format, num_frames, sample_format.latent, raw))
 

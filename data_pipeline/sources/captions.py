@@ -1,6 +1,6 @@
 """Captions and labels as people write them: one policy for text files, tables and tars.
 
-What cannot be read leaves out its own clip, with the reason; the rest goes on. A missing caption is an empty one.
+A caption that cannot be read leaves out only its own clip, with the reason. A missing caption counts as empty.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which files are media: those whose suffix says so, and those of unknown suffixes whose first bytes do."""
+"""Decides which files are media: by their suffix or, if the suffix is unknown, by their first bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPANIONS = frozenset(
         "sig exe dll so ttf otf whl pyc psd ai xcf blend obj ply glb stl"
     ).split()
 )
-"""Files that are found next to media and are none; they are passed over without a record."""
+"""Suffixes of files that are often next to media but are not media; they are skipped without a record."""
 _OF_FOLDERS = frozenset(
     "readme license licence copying notice authors changelog changes version makefile dockerfile md5sums sha256sums "
     "checksums manifest todo thumbs desktop requirements index".split()
@@ -27,24 +27,24 @@ _OF_FOLDERS = frozenset(
 _UNFINISHED = frozenset("part partial crdownload opdownload aria2 ytdl".split())
 _ARCHIVES = frozenset("tar tgz gz bz2 xz zst zip 7z rar".split())
 _ENOUGH = 100
-"""After so many files of one unknown suffix that all are media, or all are not, the others are taken to be the same:
-on a remote store, every look is a request."""
+"""If this number of files with one unknown suffix are all media, or all not media, the rest is assumed to be the same:
+on a remote store, every check is a request."""
 
 
 def is_companion(name: str) -> bool:
-    """Whether a file is known to go with media or a folder, by its name, or is hidden."""
+    """Whether a file is hidden or, by its name, a known companion of media or of a folder."""
     kind = suffix(name)
     return kind in COMPANIONS or posixpath.basename(name).startswith(".") or (not kind and is_about_folder(name))
 
 
 def is_about_folder(name: str) -> bool:
-    """Whether a file without media's suffix is hidden or describes a whole folder: `README.txt`, `LICENSE`."""
+    """Whether a file without a media suffix is hidden or describes a whole folder: `README.txt`, `LICENSE`."""
     base = posixpath.basename(name)
     return base.startswith(".") or base.split(".")[0].lower() in _OF_FOLDERS
 
 
 class FileKinds:
-    """Looks into files of unknown suffixes, as many as are needed."""
+    """Reads the first bytes of files with unknown suffixes, of no more files than needed."""
 
     def __init__(self) -> None:
         self._seen: dict[str, dict[str, int]] = {}

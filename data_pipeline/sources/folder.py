@@ -55,7 +55,7 @@ def folder_sources(config: SourceConfig) -> Iterator[Source | Skipped]:
 def _files(
     storage: Storage, config: SourceConfig, infos: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, str], list[Skipped]]:
-    """Etag of every video and image below the folder, by relative path; and what may have been meant as one."""
+    """Etag of every video and image below the folder, by relative path; and files that may be intended as one."""
     files, skipped, kinds = {}, [], FileKinds()
     for key, info in infos.items():
         full, is_link = storage.path(key), bool(info.get("islink"))

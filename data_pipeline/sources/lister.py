@@ -22,7 +22,7 @@ class ClipLister(abc.ABC):
 
     @abc.abstractmethod
     def rows(self) -> Iterable[Mapping[str, Any]]:
-        """A clip each, in an order that is always the same: `uri` (an absolute path, a URL, or a path relative to
+        """One mapping per clip, always in the same order: `uri` (an absolute path, a URL, or a path relative to
         `source.path`), and optionally `caption`, `label`, `start_s` and `end_s`.
         """
 

@@ -75,7 +75,7 @@ def _inputs(config: SourceConfig, max_bytes: int) -> Iterator[Source | Skipped]:
 
 @contextmanager
 def naming_source(field: str) -> Iterator[None]:
-    """An error of a source names its field as a person types it: `field` is that of the source in the recipe."""
+    """Make errors of a source name the field as the user types it; `field` is the source's field in the recipe."""
     try:
         yield
     except InputError as error:
@@ -87,9 +87,9 @@ def naming_source(field: str) -> Iterator[None]:
 
 @contextmanager
 def naming_all(field: str, count: int) -> Iterator[None]:
-    """One error in place of those of all `count` sources, if the same folder is missing above all their paths.
+    """Raise one error instead of `count` errors if all `count` sources miss the same folder above their paths.
 
-    `field` is that which sets the paths of all: `data.datasets.all.source.path`.
+    `field` is the field that sets the paths of all sources: `data.datasets.all.source.path`.
     """
     try:
         yield
@@ -100,12 +100,12 @@ def naming_all(field: str, count: int) -> Iterator[None]:
             raise
         paths = dict.fromkeys(Path(str(error.value)).absolute() for error in several.errors)
         below = ", ".join(path.relative_to(gap).as_posix() for path in paths if path != gap)
-        problem = f"is not there, and all {count} sources read {f'what is in it ({below})' if below else 'it'}"
+        problem = f"does not exist, and all {count} sources read {f'from it ({below})' if below else 'it'}"
         option = f"--{field.replace('_', '-')} DIR"
         if len(paths) > 1:
             option = option.replace(".all.", ".NAME.")
         remedy = (
-            f"make it, or link to it, or give {'each its folder' if len(paths) > 1 else 'another folder'}: {option}"
+            f"make it, link to it, or give {'each source its own' if len(paths) > 1 else 'another'} folder: {option}"
         )
         raise InputError(field, _as_typed(gap, several.errors[0]), problem, remedy) from several
 

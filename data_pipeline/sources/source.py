@@ -1,4 +1,4 @@
-"""What a source is, which files are accepted as one, and how its bytes come to this machine."""
+"""Describes a source, decides which files are accepted as one, and copies its bytes to this machine."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def suffix(path: str) -> str:
 
 
 def is_absolute(path: str) -> bool:
-    """Whether a path needs no folder to be relative to."""
+    """Whether a path is absolute: a URL or an absolute local path."""
     return path.startswith("/") or "://" in path
 
 

@@ -40,7 +40,7 @@ _LONGEST_LINE = 1 << 20
 _ROWS_A_BATCH = 4096
 _READ_AHEAD = 4 << 20
 _HOPELESS = 1000
-"""Bad rows before the first good one after which a file is taken for something else than a table."""
+"""Number of bad rows before the first good one after which a file is not considered a table."""
 _NAMED = 100
 """Bad rows of a table that are named by their line; the rest are counted by what is wrong with them."""
 
@@ -91,7 +91,7 @@ class BadRows:
     """Records what is left out of one table: at first by line, so that millions of bad rows stay one reason each."""
 
     of: str = "table"
-    """What the rows are of."""
+    """What the rows belong to, as messages name it."""
     _named: int = 0
 
     def leave_out(self, row: Row, source: str, problem: str) -> Skipped:
@@ -120,7 +120,7 @@ def uri_source(row: Row, bad: BadRows, find: Callable[[str], str] = str) -> Sour
 
 
 def _finder(config: SourceConfig) -> Callable[[str], str]:
-    """From a relative path of a table to the path of the file, whose name may be composed of other characters."""
+    """Maps a relative path in a table to the file's path, whose Unicode characters may be composed differently."""
     storage = Storage.open(posixpath.dirname(config.path) or ".")
 
     def find(path: str) -> str:
@@ -174,7 +174,7 @@ def _seconds(row: Row, column: str) -> float | None:
 
 
 def _text_lines(file: Any) -> io.TextIOWrapper:
-    """The lines of a text table; bytes that are no UTF-8 become halves of surrogates, which mark their row."""
+    """The lines of a text table; bytes that are not UTF-8 become lone surrogates, which mark their row."""
     encoding = encoding_of(file.read(4))
     file.seek(0)
     errors = "strict" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"

@@ -1,7 +1,7 @@
 """Which captions and labels of a WebDataset tar belong to which of its media.
 
-A sample is what shares a name up to the first dot. Names with dots of their own (`walk_0.5s_001.mp4`) share that part
-by accident: there a text belongs to the medium whose whole name it begins with.
+The members of a sample share their name up to the first dot. Names that contain further dots (`walk_0.5s_001.mp4`) may
+share that part by accident; then a text belongs to the medium whose whole name its own name begins with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TEXT_SUFFIXES = frozenset({"txt", "json", "cls"})
 
 @dataclass(frozen=True, slots=True)
 class TarText:
-    """What a text member says."""
+    """The content of a text member."""
 
     name: str
     caption: str = ""
@@ -52,7 +52,7 @@ class TarSample:
                 yield Skipped(source=f"{tar}!{text.name}", reason=reason, kind=kind, seconds=0.0)
 
     def _owner(self, text: TarText) -> str | None:
-        """The medium with the longest name that the text's begins with."""
+        """The medium with the longest name that the name of the text begins with."""
         name = same_name(text.name)
         fitting = [source.member for source in self.media if name.startswith(f"{_stem(source.member)}.")]
         return max(fitting, key=len, default=None)

@@ -87,7 +87,7 @@ class _BoundedFile:
 
 @dataclass(slots=True)
 class _TarMembers:
-    """One tar. Its media are held until its end, because a caption may stand anywhere in it."""
+    """One tar. Its media are kept until its end, because a caption may be anywhere in it."""
 
     path: str
     etag: str
@@ -140,11 +140,11 @@ class _TarMembers:
         return found or ("" if self._is_media(member) or kind in TEXT_SUFFIXES else f"{_NOT_READ} (.{kind})")
 
     def _is_media(self, member: tarfile.TarInfo) -> bool:
-        """Whether the member's suffix says so; if that is unknown, whether its first bytes do."""
+        """Whether a member is media by its suffix or, if the suffix is unknown, by its first bytes."""
         return self.kinds.problem(member.name, lambda: self._bytes(member, LOOK_BYTES)) == ""
 
     def _bytes(self, member: tarfile.TarInfo, most: int) -> bytes:
-        """The first bytes of a member; the place in the tar stays."""
+        """The first bytes of a member; the position in the tar does not change."""
         place = self.file.tell()
         self.file.seek(member.offset_data)
         raw = self.file.read(min(member.size, most))

@@ -45,5 +45,5 @@ class TextTokens(Protocol):
         ...
 
     def encode(self, text: str | int) -> Shaped[np.ndarray, "m ..."]:
-        """The same of a prompt or a label that a person gives."""
+        """Token ids, or an encoder's states, of a prompt or a label that the user gives."""
         ...

@@ -72,7 +72,7 @@ def text_id(caption: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _States:
-    """The states of one dataset: where those of each caption are, sorted by id."""
+    """The states of one dataset: the place of each caption's states, sorted by id."""
 
     storage: Storage
     width: int
@@ -111,7 +111,7 @@ class StatesText:
     """Captions as prepared states: conditions on T5 without loading the encoder."""
 
     vocab_size = 0
-    """There is no vocabulary, because states are not ids."""
+    """No vocabulary, because states are not token ids."""
     in_memory = False
 
     def __init__(self, states: Mapping[str, _States], encoder_hash: str) -> None:
@@ -171,7 +171,7 @@ def _hash_of(manifest: Manifest, wanted: str, max_tokens: int) -> str:
     raise InputError(
         "model.text.encoder_hash",
         wanted,
-        f"is not that of the states of {manifest.name}: {', '.join(found)}",
+        f"is not an encoder of the states of {manifest.name}: {', '.join(found)}",
         "set it to one of them, or run `videoar data text` with the encoder that you want",
     )
 

@@ -1,4 +1,4 @@
-"""Makes the clips of coming steps in threads, in the order in which one process asks for them."""
+"""Makes the clips of coming steps in threads, in the order in which one process requests them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Clip = UInt8[np.ndarray, "f h w 3"]
 class ClipsAhead:
     """Clips in the order of steps, made by a few threads while the trainer works.
 
-    Which clips a process needs next is concluded from what it asked for: the same share of the next step's batch. If it
-    asks for others, the threads begin there.
+    The next clips of a process are inferred from its last request: the same share of the next step's batch. If it
+    requests other clips, the threads continue from there.
     """
 
     def __init__(self, make: Callable[[int, int], Clip], train: TokenizerTrainConfig, threads: int) -> None:

@@ -25,16 +25,16 @@ from videoar.tokenizer.pixels import from_bytes
 from videoar.tokenizer.scales import ScaleSchedule
 
 MOST_HELD = 4
-"""Files of a source that `hold=auto` keeps in memory, at most."""
+"""Maximum number of files of a source that `hold=auto` keeps in memory."""
 LARGEST_HELD = 128
-"""Longest side of the buckets for which it does, in pixels."""
+"""Longest side of buckets, in pixels, for which `hold=auto` keeps files in memory."""
 
 
 class RandomClips:
     """Batches of random clips; call it with a step. Close it after use: it owns threads and decoders.
 
-    A clip is a function of (seed, step, its number in the batch): neither the number of processes that share a batch
-    nor that of decoders changes it, and a resumed run sees it again. Only the configured part of each source is read
+    A clip is a function of (seed, step, its number in the batch). It does not depend on the number of processes or
+    decoders, and a resumed run sees the same clip again. Only the configured part of each source is read
     (`start_fraction` to `end_fraction`): the rest is held out for evaluation.
     """
 

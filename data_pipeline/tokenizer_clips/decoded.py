@@ -33,9 +33,9 @@ class DecodedClips(ClipMaker):
     """Clips of any number of files: of each, only what a clip shows is decoded.
 
     A clip is a function of its number alone. If its file cannot be used, it is made from another, drawn for the next
-    attempt. What a process remembers of files that are unusable as a whole saves it the decoding, and changes no clip;
-    of a file that is damaged in places, the other places are used. A file that exceeds the decoder's time limit once
-    is not tried again.
+    attempt. A process remembers files that are unusable as a whole: this saves decoding and changes no clip. If a file
+    is damaged in places, its other places are used. A file that exceeds the decoder's time limit once is not tried
+    again.
     """
 
     def __init__(self, files: SourceFiles, augment: AugmentConfig, decoders: Decoders) -> None:
@@ -44,7 +44,7 @@ class DecodedClips(ClipMaker):
         self._problems = _Problems(files)
 
     def fills(self, num_frames: int) -> bool:
-        """Videos fill all lengths, pictures that of one frame."""
+        """Whether there are files for this length: videos fill all lengths, pictures only a length of one frame."""
         return num_frames == 1 or self._files.num_videos > 0
 
     def clip(self, bucket: ClipBucket, number: ClipNumber, draws: np.random.Generator) -> UInt8[np.ndarray, "f h w 3"]:
@@ -64,7 +64,7 @@ class DecodedClips(ClipMaker):
         at, item, augment = PlaceDraws(*draws.random(5)), self._files[index], self._augment
         try:
             clip = self._decode(index, item, bucket, at)
-        except DecoderDied:  # perhaps of something else: the file has a second try
+        except DecoderDied:  # the cause may not be the file: it gets a second try
             clip = self._decode(index, item, bucket, at)
         clip = np.concatenate([clip, clip[-1:].repeat(bucket.num_frames - len(clip), axis=0)])
         if augment.reverse and draws.random() < 0.5:

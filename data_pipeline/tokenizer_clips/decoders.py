@@ -12,7 +12,7 @@ from videoar.data_pipeline.decoding.client import DecodeLimits, VideoDecoder
 
 
 class Decoders:
-    """As many decoders as are in use at once, each used by one thread at a time and kept for the next."""
+    """A pool of decoders that grows on demand; one thread uses a decoder at a time and returns it for the next."""
 
     def __init__(self, limits: DecodeLimits) -> None:
         self.limits = limits

@@ -45,7 +45,7 @@ class HeldClips(ClipMaker):
         self._moving = [sizes for sizes, video in zip(self._videos, read, strict=True) if len(video) > 1]
 
     def fills(self, num_frames: int) -> bool:
-        """Videos fill all lengths, pictures that of one frame."""
+        """Whether there are files for this length: videos fill all lengths, pictures only a length of one frame."""
         return num_frames == 1 or bool(self._moving)
 
     def clip(self, bucket: ClipBucket, number: ClipNumber, draws: np.random.Generator) -> UInt8[np.ndarray, "f h w 3"]:

@@ -31,14 +31,14 @@ class ClipMaker(ABC):
 
     @abstractmethod
     def fills(self, num_frames: int) -> bool:
-        """Whether it has clips of this length: pictures fill no bucket of videos."""
+        """Whether it has clips of this length: pictures cannot fill a bucket of videos."""
 
     @abstractmethod
     def clip(self, bucket: ClipBucket, number: ClipNumber, draws: np.random.Generator) -> UInt8[np.ndarray, "f h w 3"]:
-        """The clip of this number; `draws` are those of its first attempt, from which the source was drawn already."""
+        """The clip of this number; `draws` belongs to its first attempt and has already drawn the source."""
 
     def close(self) -> None:  # noqa: B027  # only some own anything
-        """Stop what it has started."""
+        """Stop the threads and decoders that it has started."""
 
 
 def relit(

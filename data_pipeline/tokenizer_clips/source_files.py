@@ -17,7 +17,7 @@ from videoar.data_pipeline.sources.source import IMAGE_SUFFIXES, Skipped, Source
 log = logging.getLogger(__name__)
 
 SHOWN = 4
-"""Files whose reason is reported when several are left out."""
+"""Maximum number of left-out files whose reasons a message names."""
 _ROWS_AT_ONCE = 4096
 _SCHEMA = pyarrow.schema(
     {
@@ -39,7 +39,7 @@ class SourceFiles:
     """
 
     def __init__(self, source: SourceConfig, field: str) -> None:
-        """`field` is the source's in the recipe. InputError if nothing is listed."""
+        """`field` is the source's field in the recipe. InputError if nothing is listed."""
         self.source, self.field = source, field
         skipped: list[Skipped] = []
         with naming_source(field):

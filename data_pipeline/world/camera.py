@@ -1,4 +1,4 @@
-"""Tells from pixels alone how the camera of a clip of the small world pans."""
+"""Detects from pixels alone how the camera of a clip of the small world pans."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from videoar.data_pipeline.world.scene import PAN_SPEED, PANS
 _APART_S = 0.5
 """Seconds between two frames that are compared: a camera that pans moves by an eighth of the shorter side."""
 _CLOSE = 1.25
-"""Errors within this factor of the smallest are alike."""
+"""Errors within this factor of the smallest error count as equal."""
 _NOISE = 1.0
-"""Grey levels of difference that mean nothing."""
+"""Differences up to this number of grey levels are noise."""
 
 
 def pans(frames: UInt8[np.ndarray, "f h w 3"], fps: float) -> frozenset[str]:
@@ -38,7 +38,7 @@ def pans(frames: UInt8[np.ndarray, "f h w 3"], fps: float) -> frozenset[str]:
 
 
 def _error(before: Float[np.ndarray, "f h w"], after: Float[np.ndarray, "f h w"], down: int, right: int) -> float:
-    """Mean difference in grey levels if the camera has moved by so many pixels, where both frames show background."""
+    """Mean difference in grey levels, where both frames show background, if the camera moved by this many pixels."""
     height, width = before.shape[1:]
     seen = before[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
     again = after[:, max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)]

@@ -43,7 +43,7 @@ def caption(what: Scene) -> str:
 
 
 def said(what: Scene) -> tuple[frozenset[str], ...]:
-    """Names of the fields that the sentence tells of each object: its size and its speed are not always among them."""
+    """Names of the fields that the caption states about each object; it does not always state size and speed."""
     templates, _ = _templates(what)
     return tuple(frozenset(name for _, name, _, _ in Formatter().parse(template) if name) for template in templates)
 

@@ -1,7 +1,7 @@
-"""Tells from pixels alone which objects of the small world a clip shows, where they are, and how they move.
+"""Detects from pixels alone which objects of the small world a clip shows, where they are, and how they move.
 
 Plain image processing. Everything but objects is grey, so the chroma of a pixel says how much of it an object covers,
-and its hue which one. The shape is that whose drawing fits best; the direction comes from the first two latent frames.
+and its hue which one. The shape is the best-fitting drawing; the direction comes from the first two latent frames.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from videoar.data_pipeline.world.drawing import AREA, coverage
 from videoar.data_pipeline.world.scene import COLOURS, DIRECTIONS, SHAPES, SIZES, SPEEDS
 
 _LEAST_RADIUS = 0.5 * SIZES["small"][0]
-"""Colour over a smaller area is no object, but the seam between two."""
+"""A smaller coloured area is not an object but the seam between two objects."""
 _SHAPE_FRAMES = 5
-"""Frames, those where most of an object is seen, that its shape is told from."""
+"""Number of frames from which an object's shape is determined: the frames that show most of it."""
 _FIRST_FRAMES = 5
 """Frames of the first two latent frames, in which no object bounces."""
 _STILL = 0.02
-"""An object that moves less than this share of the shorter side in them is said to stand still."""
+"""An object that moves less than this share of the shorter side in the first frames does not move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Seen:
 
 
 def read(frames: UInt8[np.ndarray, "f h w 3"]) -> tuple[Seen, ...]:
-    """The objects of a clip, those that are largest first."""
+    """The objects of a clip, the largest first."""
     covers, least = _covers(frames), _least_area(frames)
     areas = {colour: cover.sum(axis=(1, 2)) for colour, cover in covers.items()}
     found = [colour for colour, area in areas.items() if np.median(area) > least]
@@ -70,7 +70,7 @@ def objects(frames: UInt8[np.ndarray, "f h w 3"]) -> Bool[np.ndarray, "f h w"]:
 
 
 def _least_area(frames: UInt8[np.ndarray, "f h w 3"]) -> float:
-    """Pixels of colour that are an object."""
+    """Minimum number of coloured pixels of an object."""
     return _LEAST_RADIUS**2 * min(frames.shape[1:3]) ** 2 * min(AREA.values())
 
 

@@ -1,10 +1,10 @@
 """What a clip of the small world shows. It depends only on (seed, index), its future on its first two latent frames.
 
-Only which of two objects is in front when they meet is not seen in those frames: the caption says it.
+The one exception is which of two objects is in front when they meet: those frames do not show it, the caption says it.
 
 Lengths are relative to the shorter side of the frame, times are seconds. One or two objects of different colours move
 straight at constant speed and bounce at the frame's edges; the first passes in front of the second. The camera may pan:
-then the background moves, and the motion of objects is that on the screen.
+then the background moves, and the motion of objects is their motion on the screen.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _DARK, _CONTRAST = (0.1, 0.3), (0.15, 0.3)
 PAN_SPEED = 0.25
 """Shorter sides per second."""
 _PLACES = 256
-"""Draws of places for a scene; two objects found theirs within 72 in 4,000 scenes."""
+"""Maximum number of draws to place the objects of a scene; in 4,000 scenes, 72 draws were enough."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +94,7 @@ class Scene:
     pan: str
     """Direction in which the camera pans; empty: it stands still."""
     phrasing: float
-    """In [0, 1): chooses among the ways to say it."""
+    """In [0, 1): chooses the phrasing of the caption."""
 
     @property
     def label(self) -> int:
@@ -110,7 +110,7 @@ class Scene:
 
 
 def scene(seed: int, index: int) -> Scene:
-    """The scene with this number among those of a seed."""
+    """The scene with this index of a seed."""
     draw = _draws(seed, index)
     is_double, pans = next(draw) < TWO_OBJECTS, next(draw) < PANNING
     pan = _choice(list(PANS), next(draw)) if pans else ""

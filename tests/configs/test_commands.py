@@ -18,11 +18,11 @@ pytestmark = pytest.mark.slow
         (("data", "plan", "ucf101_l", "--output", "o", "--data.tokenizer.path", "tiny"), "--data.tokenizer.path DIR"),
         (
             ("data", "plan", "ucf101_l", "--output", "o", "--data.tokenizer.path", "demo"),
-            "data.datasets.all.source.path=data: is not there, and all 2 sources read what is in it (ucf101)",
+            "data.datasets.all.source.path=data: does not exist, and all 2 sources read from it (ucf101)",
         ),
         (
             ("data", "plan", "t2v_4b", "--output", "o", "--data.tokenizer.path", "demo"),
-            "data.datasets.all.source.path=data: is not there, and all 7 sources read what is in it (images, videos",
+            "data.datasets.all.source.path=data: does not exist, and all 7 sources read from it (images, videos",
         ),
     ],
 )

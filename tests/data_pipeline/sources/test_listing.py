@@ -26,10 +26,10 @@ def test_a_name_that_is_not_text_is_escaped(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "path", "what", "field"),
     [
-        ("data plan t2v_4b --output x", "data", "what is in it (images, videos, held_out)", "data.datasets.all"),
-        ("data plan ucf101_l --output x", "data", "what is in it (ucf101)", "data.datasets.all"),
+        ("data plan t2v_4b --output x", "data", "from it (images, videos, held_out)", "data.datasets.all"),
+        ("data plan ucf101_l --output x", "data", "from it (ucf101)", "data.datasets.all"),
         ("data plan t2v_4b --output x --data.datasets.all.source.path disk", "disk", "it", "data.datasets.all"),
-        ("tokenizer train tokenizer_openvideo_256", "data", "what is in it (images, videos)", "clips.all"),
+        ("tokenizer train tokenizer_openvideo_256", "data", "from it (images, videos)", "clips.all"),
     ],
 )
 def test_a_folder_that_is_missing_above_all_paths_is_told_once(
@@ -47,10 +47,10 @@ def test_a_folder_that_is_missing_above_all_paths_is_told_once(
     assert main([*words.split(), ours]) == 2
     line = capsys.readouterr().err
     assert re.match(
-        rf"{field}.source.path={path}: is not there, and all \d sources read {re.escape(what)}; make it,", line
+        rf"{field}.source.path={path}: does not exist, and all \d sources read {re.escape(what)}; make it,", line
     )
     option = f"--{field}.source.path DIR\n"
-    several = "each its folder: " + option.replace(".all.", ".NAME.")
+    several = "each source its own folder: " + option.replace(".all.", ".NAME.")
     assert line.endswith(f", or give {several}" if "," in what else f", or give another folder: {option}")
     assert line.count("\n") == 1
 

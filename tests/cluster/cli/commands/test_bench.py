@@ -57,7 +57,7 @@ def test_lines_are_written_as_they_are_measured(
     [
         (("--repeats", "0"), "repeats=0: is below 1"),
         (("--plot", "chart.pdf"), "plot=chart.pdf: is neither a PNG nor an SVG"),
-        (("--cases", "none"), "cases=none: name no case of size"),
+        (("--cases", "none"), "cases=none: match no case of size"),
     ],
 )
 def test_options_are_checked_before_anything_runs(
