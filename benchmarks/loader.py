@@ -95,7 +95,7 @@ def _case(case: str, folder: Path, url: str) -> dict[str, Any]:
 
 
 def _figures(costs: dict[str, list[Cost]], local: Manifest, count: int) -> dict[str, Any]:
-    """Rates, their spread, ratios, and how many times as long as a copy of the same bytes the loader takes."""
+    """Rates, their spread, ratios, and the loader's time divided by the time to copy the same bytes."""
     seconds = {name: medians(taken)["wall_s"] for name, taken in costs.items()}
     rates = {name: _EPOCHS * count / value for name, value in seconds.items()}
     size_bytes = local.entries.payload_bytes(latents=True)

@@ -40,14 +40,14 @@ def cost_of(call: Call) -> Cost:
 
 
 def _clocks() -> tuple[float, float, float]:
-    """The three times of `Cost`, after a GPU has done what it was given."""
+    """The three times of `Cost`, after a GPU has finished its work."""
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
     return time.perf_counter(), time.thread_time(), time.process_time()
 
 
 def alternate(calls: Mapping[Key, Call], rounds: int) -> dict[Key, list[Cost]]:
-    """Run the calls alternately, for `rounds` rounds after one that does not count; every other round is in reverse.
+    """Run the calls alternately, for `rounds` rounds after a warm-up round; every other round runs in reverse.
 
     Several processes begin each call together.
     """
@@ -68,7 +68,7 @@ def medians(costs: Sequence[Cost]) -> dict[str, float]:
 
 
 def interquartile_ranges(costs: Sequence[Cost]) -> dict[str, float]:
-    """Each field's third quartile minus its first: how much the middle half of the calls differs; 0 for one call."""
+    """Each field's third quartile minus its first: the spread of the middle half of the calls; 0 for one call."""
     return {name: _interquartile_range([getattr(cost, name) for cost in costs]) for name in Cost.__slots__}
 
 

@@ -81,7 +81,7 @@ def count_state(world: World, recipe: Recipe) -> dict[str, int]:
     for _ in range(2):  # the first step makes Adam's moments
         engine.step(packs, len(packs), replicas * num_frames(packs), learning_rate=1e-3)
     engine.close()
-    # What is left is the packs and, under ZeRO 3, the bucket.
+    # The rest is the packs and, under ZeRO 3, the bucket.
     return engine.counted | {"other": engine.live - before - sum(engine.counted.values())}
 
 

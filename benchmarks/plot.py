@@ -1,4 +1,4 @@
-"""A chart of the cases of a benchmark: how many times the floor each takes, and clips per second over the batch.
+"""A chart of a benchmark: the time of each case as a multiple of its floor, and clips per second over the batch.
 
 It needs matplotlib.
 """

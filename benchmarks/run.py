@@ -18,7 +18,7 @@ from videoar.benchmarks.measure import rounded
 from videoar.cluster.ground.versions import installed_version
 
 OF_CASES = ("attention", "train", "decode", "tokenizer", "size1", "machine")
-"""Benchmarks that give a line of figures for each of their cases; the others give one line."""
+"""Benchmarks that print a line of figures for each of their cases; the others print one line."""
 
 
 def run(name: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ COLUMNS = (
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """One line for each row that has figures, with the columns of which any row has one."""
+    """One line for each row that has figures, with the columns for which any row has a figure."""
     shown = [column for column in COLUMNS if any(row.get(column.field) is not None for row in rows)]
     result = Table(box=None)
     result.add_column("case", no_wrap=True)

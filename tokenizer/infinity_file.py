@@ -94,7 +94,7 @@ def _check_tensors(weights: dict[str, Any], path: Path) -> None:
     """InputError unless all are finite floating-point tensors whose values are all stored in the file."""
     for name, value in weights.items():
         if not is_plain(value):
-            raise another_network(path, f"has no numbers in {name}")
+            raise another_network(path, f"has no plain floating-point numbers in {name}")
     if sum(value.nbytes for value in weights.values()) > path.stat().st_size:
         raise damaged(path, "is shorter than the tensors that it describes")
     for name, value in weights.items():

@@ -92,7 +92,7 @@ class VariantConfig:
     """
 
     windows: Annotated[int, Limits(1, 1000)] = 1
-    """Number n of overlapping clips per clip: n times the clips, which start 1/n of the usual distance apart."""
+    """Overlap factor n: n times the number of clips, whose starts are 1/n of the usual distance apart."""
     strides: tuple[Annotated[int, Limits(1, 10_000)], ...] = (1,)
     """Take every n-th frame of the bucket's frame rate: 2 shows twice the time at double speed."""
     crops: tuple[CropPlace, ...] = ("centre",)

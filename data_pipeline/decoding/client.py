@@ -75,7 +75,7 @@ class Probe:
     is_image: bool = False
     """Whether it is a picture, whatever its name says."""
     kinds: tuple[str, ...] = ()
-    """Kinds of its first frames that need a decision: names of fields of `PictureConfig`."""
+    """Special kinds of its first frames: names of fields of `PictureConfig`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

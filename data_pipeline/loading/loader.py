@@ -29,7 +29,7 @@ class StepLoader(Generic[Content]):
     """Endless iterator over the steps that begin at a state. Use it as a context manager, which ends its thread.
 
     `mine` gives the indices of this process's packs in a step, e.g. `lambda step: deal(step.packs, shares)[share]`.
-    `following` gives the samples of the next stage: their shards are fetched after those of the steps ahead. `build`
+    `following` gives the samples of the next stage: their shards are fetched after the shards of coming steps. `build`
     is called in the thread, once for each step and in their order: the trainer receives what it makes of the samples.
     `next` raises the errors of the thread.
     """

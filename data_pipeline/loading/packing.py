@@ -29,7 +29,7 @@ WINDOW = 1024
 """Samples of the global order that are packed together."""
 
 _PAIRS_PER_TOKEN = 16_384
-"""Attended pairs that cost as much as one token's matrix products: 32 d^2 / 4 d at a width d of 2,048."""
+"""Attended pairs that cost as much as the matrix products of one token: 32 d^2 / 4 d at a width d of 2,048."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Accounts:
     num_without_text: int = 0
     """Clips in the plan that have neither a caption nor a label."""
     kinds: Counter[str] = field(default_factory=Counter)
-    """Planned inputs of kinds that need a decision, by field of `PictureConfig`."""
+    """Planned inputs of special kinds, by field of `PictureConfig`."""
     inputs_out: Counter[Reason] = field(default_factory=Counter)
     """Inputs that give no clip, by reason."""
     clips_out: Counter[Reason] = field(default_factory=Counter)

@@ -23,7 +23,7 @@ class Look:
     bits: Bool[np.ndarray, " bits"]
     """Clips with equal parts of these bits are compared."""
     values: Num[np.ndarray, " e"]
-    """The hashes, or the unit vector, that decide."""
+    """The hashes or the unit vector by which two clips are compared in the end."""
 
 
 def look_of_hashes(hashes: UInt64[np.ndarray, " i"]) -> Look:

@@ -43,7 +43,7 @@ class Schedule:
         self._returned.appendleft(job)
 
     def refused(self, job: Job) -> bool:
-        """Return a job over which the store failed. False if it has used up its attempts."""
+        """Return a job that failed because of the store. False if it has used up its attempts."""
         self._refusals[job] += 1
         if self._refusals[job] >= self._max_attempts:
             return False
@@ -51,7 +51,7 @@ class Schedule:
         return True
 
     def died(self, job: Job) -> int | None:
-        """Return a job over which a worker died, whole until its attempts are used up, then as two halves.
+        """Return a job whose worker died: unchanged until its attempts are used up, then as two halves.
 
         For a job of one clip that has used up its attempts: the number of deaths. The caller must quarantine it.
         """

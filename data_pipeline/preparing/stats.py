@@ -72,7 +72,7 @@ class DatasetStats:
     num_without_text: int | None
     """Clips of the plan that have neither a caption nor a label."""
     kinds: dict[str, int] | None
-    """Planned inputs of kinds that need a decision (`source.pictures`)."""
+    """Planned inputs of special kinds, by field of `source.pictures`."""
     num_samples: int
     """Clips in shards."""
     failed: dict[str, int]

@@ -208,7 +208,7 @@ def _manifest(url: str, described: Mapping[str, Any], payload: bytes) -> Manifes
             raise InputError(
                 "data.url",
                 url,
-                f"was cut by schedule {name} with hash {schedule_hash}, and this version's has {ours}",
+                f"was cut by schedule {name} with hash {schedule_hash}, but this version's has {ours}",
                 "prepare the data again",
             )
     # Not `read_table`: it leaves a thread that can abort the process when it exits.

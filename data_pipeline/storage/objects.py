@@ -22,7 +22,7 @@ from videoar.data_pipeline.storage.local import UNFINISHED_NAME, write_local
 
 _COPY_BYTES = 1 << 20
 _LOCAL = LocalFileSystem()
-"""It has no state; fsspec takes longer to find it again than to describe a file."""
+"""Kept, because fsspec takes longer to look it up than to describe a file; it has no state."""
 _READ_AHEAD: dict[bool, dict[str, str]] = {True: {}, False: {"cache_type": "readahead"}}
 """Options of opening a file, by whether it is local: the system itself reads ahead on a local disk."""
 

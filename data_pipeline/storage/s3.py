@@ -95,7 +95,7 @@ def explain_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (NoCredentialsError, PartialCredentialsError) as error:
-        raise InputError("url", url, "needs credentials and none are found", _CREDENTIALS) from error
+        raise InputError("url", url, "needs credentials, but none were found", _CREDENTIALS) from error
     except PermissionError as error:
         raise InputError("url", url, f"is refused by the store ({error})", _CREDENTIALS) from error
     except FileNotFoundError as error:

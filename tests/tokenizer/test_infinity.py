@@ -137,15 +137,15 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "no numbers": (
         lambda: {"vae": changed(encoder__conv_in__conv__bias=torch.zeros(BASE, dtype=torch.long))},
-        "has no numbers in encoder.conv_in.conv.bias",
+        "has no plain floating-point numbers in encoder.conv_in.conv.bias",
     ),
     "no data": (
         lambda: {"vae": changed(encoder__conv_in__conv__bias=torch.zeros(BASE, device="meta"))},
-        "has no numbers in encoder.conv_in.conv.bias",
+        "has no plain floating-point numbers in encoder.conv_in.conv.bias",
     ),
     "eight bits": (
         lambda: {"vae": changed(encoder__conv_in__conv__bias=torch.zeros(BASE).to(torch.float8_e4m3fn))},
-        "has no numbers in encoder.conv_in.conv.bias",
+        "has no plain floating-point numbers in encoder.conv_in.conv.bias",
     ),
     "larger than the file": (
         lambda: {"vae": {"encoder.x": torch.zeros(1).expand(10**9), "decoder.x": torch.zeros(1)}},

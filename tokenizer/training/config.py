@@ -67,7 +67,7 @@ class AdversarialConfig:
     start_step: ZeroOrMore = 0
     """First step with the discriminator: before it the decoder learns from the other terms alone."""
     lecam: Weight = 0.05
-    """Weight of LeCAM, which reduces overfitting by keeping the discriminator's scores near their moving averages."""
+    """Weight of LeCAM, which reduces overfitting: it keeps real and decoded scores near each other's averages."""
     lecam_decay: Decay = 0.999
     """Decay rate of LeCAM's averages."""
     discriminator: Literal["frame", "video"] = "frame"

@@ -108,7 +108,7 @@ def multi_scale_gradients(
     video: Float[Tensor, "b 3 f h w"], decoded: Float[Tensor, "b 3 f h w"]
 ) -> Float32[Tensor, " b"]:
     """The substitute for LPIPS: each clip's mean absolute error of the differences between neighbouring pixels,
-    averaged over three resolutions. It keeps edges and larger forms; it knows nothing of textures."""
+    averaged over three resolutions. It preserves edges and larger shapes but ignores textures."""
     error, found = rearrange(decoded.float() - video.float(), "b c f h w -> b (c f) h w"), []
     for _ in range(_RESOLUTIONS):
         columns, rows = (error.diff(dim=dim).abs().mean(dim=(1, 2, 3)) for dim in (-1, -2))

@@ -42,7 +42,7 @@ def test_missing_credentials_and_a_missing_bucket_are_named(s3: S3Store, monkeyp
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     S3FileSystem.clear_instance_cache()
-    with pytest.raises(InputError, match="needs credentials and none are found"):
+    with pytest.raises(InputError, match="needs credentials, but none were found"):
         Storage.open(s3.url).write("a", b"1")
 
 
