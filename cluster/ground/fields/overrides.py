@@ -23,7 +23,7 @@ ALL = "all"
 """Names every part of a tuple."""
 
 MOST_NAMED = 6
-"""Fields that a message names besides the first one: a stage that is gone has many."""
+"""Most fields that a message names in addition to the first one: a removed stage has many."""
 
 Flags = dict[str, list[str]]
 """Each flag, without its hyphens, and the words that follow it."""
