@@ -134,7 +134,7 @@ class Job:
     def _check_parts(self) -> None:
         """What connects fields."""
         if self.nodes > 1 and self.command not in (*MANY_NODES, *ON_RAY):
-            problem = f"has no use for `{self.command}`, which runs on one machine"
+            problem = f"has no effect for `{self.command}`, which runs on one machine"
             raise InputError("nodes", self.nodes, problem, f"use 1 node{self._or_parts}")
         if self.array is not None and self.command not in ARRAYS:
             remedy = "give --nodes" if self.command in MANY_NODES else "leave it out"
@@ -145,8 +145,8 @@ class Job:
             raise InputError(
                 "time",
                 self.time or f"{self.wall_s} s",
-                f"leaves {max(0, self.wall_s - self.notice_s)} s for work, of {_LEAST_WORK_S} s at least: "
-                f"the command is told to save {self.notice_s} s before its end",
+                f"leaves {max(0, self.wall_s - self.notice_s)} s for work, less than {_LEAST_WORK_S} s: "
+                f"the command must save {self.notice_s} s before its end",
                 f"give {-(-(self.notice_s + _LEAST_WORK_S) // 60)}m or more, or a smaller --faults.stop-within-s",
             )
         if self.container is not None and not self.image:

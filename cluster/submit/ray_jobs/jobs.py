@@ -45,7 +45,7 @@ class RayJobs(Engine):
     def render(self, job: Job) -> Rendered:
         refuse_options(job, "Ray", {**_REFUSED, "array": _instead_of_array(job)})
         if job.command in ON_RAY and job.nodes > 1:
-            raise InputError("nodes", job.nodes, "has no use: the job uses the whole cluster", "give --data.actors")
+            raise InputError("nodes", job.nodes, "has no effect: the job uses the whole cluster", "give --data.actors")
         words = ("ray", "job", "submit", "--address", self.place(job), "--no-wait", "--", entrypoint(job))
         return Rendered(files={script_path(job): script(job)}, command=words)
 

@@ -41,7 +41,7 @@ class Slurm(Engine):
         refuse_flags(job.flags)
         if job.nodes > 1 and job.command not in MANY_NODES:
             remedy = "use 1 node, and --array for its parts"
-            raise InputError("nodes", job.nodes, f"has no use for `{job.command}`", remedy)
+            raise InputError("nodes", job.nodes, f"has no effect for `{job.command}`", remedy)
         if any(sign in str(job.folder) for sign in "%\\"):
             raise InputError(
                 "folder", job.folder, "has a % or \\, which Slurm changes in paths", "run in another folder"

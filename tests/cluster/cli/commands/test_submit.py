@@ -83,7 +83,7 @@ WORLD = ("small-world", "--command", "evaluate world", "--batch", "32", "--keep"
         ),
         (
             (*SAMPLES, "--nodes", "2"),
-            "nodes=2: has no use for `evaluate class-samples`, which runs on one machine; use 1",
+            "nodes=2: has no effect for `evaluate class-samples`, which runs on one machine; use 1",
         ),
         ((*SAMPLES,), "weights=words: were trained on captions"),
         (
