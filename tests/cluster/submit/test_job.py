@@ -34,7 +34,7 @@ JOB = Job(name="debug", command="train", words=("debug",), folder=Path("/shared"
         ({"command": "data plan", "nodes": 2}, "nodes=2: has no effect for `data plan`, which runs on one machine; u"),
         (
             {"command": "evaluate fvd", "nodes": 2},
-            "nodes=2: has no effect for `evaluate fvd`, which runs on one machine; use 1 node, and --array for its parts",
+            "nodes=2: has no effect for `evaluate fvd`, which runs on one machine; use 1 node, and --array for its",
         ),
         (
             {"command": "evaluate vbench-score", "array": 2},
