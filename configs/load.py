@@ -1,4 +1,4 @@
-"""Recipes by name, from a Python file, or read back from the file that a run saved."""
+"""Finds recipes by name, in a Python file, or in a YAML file, such as the one that a run saved."""
 
 from __future__ import annotations
 

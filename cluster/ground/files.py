@@ -87,7 +87,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     Of several processes that write the same file at once each has its own, and the last one that ends wins.
     StoreError if the folder is gone.
     """
-    path = path.resolve()  # what is at the end of a link is replaced, and the link stays
+    path = path.resolve()  # the target of a link is replaced, and the link stays
     if not path.parent.exists():
         raise StoreError(str(path), "cannot be written, its folder is gone", "make it, and run the same command again")
     with _own_file(path) as aside:

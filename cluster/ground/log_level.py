@@ -1,4 +1,4 @@
-"""How much commands say on stderr besides errors: `--log-level LEVEL` or `--quiet`, anywhere in a command line."""
+"""How much commands write to stderr in addition to errors: `--log-level LEVEL` or `--quiet`, anywhere in the line."""
 
 from __future__ import annotations
 

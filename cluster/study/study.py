@@ -58,7 +58,7 @@ class Chosen:
 
     @property
     def keys(self) -> list[Key]:
-        """Seed by seed, so that a study which was stopped has compared as many arms as possible."""
+        """Seed by seed, so that a stopped study has compared as many arms as possible."""
         return [(arm.name, seed) for seed in self.seeds for arm in self.arms]
 
 

@@ -54,7 +54,7 @@ class Job:
     folder: Path
     """Folder in which the command runs: relative paths of the recipe begin there."""
     jobs: str = "jobs"
-    """Folder below it, for scripts, logs and the record of what was submitted."""
+    """Folder below `folder`, for scripts, logs and the records of submitted jobs."""
     nodes: Nodes = 1
     gpus: Gpus = 0
     """GPUs of each machine."""
@@ -65,14 +65,14 @@ class Job:
     wall_s: OneOrMore | None = None
     """Seconds after which the engine ends the job; None: the engine's default."""
     time: str = ""
-    """The same as it was typed, for messages."""
+    """The time limit as the user typed it, for messages."""
     notice_s: OneOrMore = 120
-    """Seconds before that at which the command is told to save."""
+    """Seconds before the end of the time at which the command receives the signal to save."""
     partition: str = ""
     account: str = ""
     qos: str = ""
     flags: tuple[str, ...] = ()
-    """Further flags of the engine, without their hyphens."""
+    """Additional flags of the engine, without their hyphens."""
     image: str = ""
     container: Container | None = None
     """What opens the image."""
@@ -89,7 +89,7 @@ class Job:
     array: Tasks | None = None
     """Number of jobs that share the work."""
     requeues: ZeroOrMore = 20
-    """Times that the job is queued again after it has saved before its end."""
+    """Most times that the job is queued again after it has saved before its end."""
     place: str = ""
     """Where the engine is: Ray's address, Kubernetes' namespace."""
 

@@ -1,4 +1,4 @@
-"""Options that an engine has no use for are refused by name, before anything is sent."""
+"""Refuses options that have no effect on an engine, by name, before anything is sent."""
 
 from __future__ import annotations
 

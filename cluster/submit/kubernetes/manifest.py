@@ -158,7 +158,7 @@ def _indexed(job: Job, count: int, limit: dict[str, int], again: str, of_one: di
         "completionMode": "Indexed",
         **limit,
         "podReplacementPolicy": "Failed",
-        # The pods are told to save when the time is over, and have that long.
+        # When this time is over, the pods receive a signal, and have `notice_s` to save.
         **({"activeDeadlineSeconds": job.wall_s - job.notice_s} if job.wall_s is not None else {}),
         "podFailurePolicy": {
             "rules": [

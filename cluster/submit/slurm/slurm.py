@@ -26,7 +26,7 @@ _REFUSED = {
 }
 _GPUS = re.compile(r"gpu(?::[^:,()\s]+)?:(\d+)")
 _NUMBER = re.compile(r"Job \d+ to start")
-"""Of a job that is only asked about: nothing has this number."""
+"""The number that `sbatch --test-only` invents: no job has it."""
 _USABLE = ("idle", "mix", "alloc", "comp")
 """States of machines that jobs may get; sinfo adds signs to them."""
 
@@ -99,7 +99,7 @@ def _accepted(text: str, job: Job) -> Finding:
 
 
 def _refused(line: str, job: Job) -> tuple[str, object]:
-    """The option that sbatch's message is about."""
+    """The option to which sbatch's message refers."""
     if "node configuration is not available" in line or "Node count specification" in line:
         return "nodes", f"{job.nodes}, gpus={job.gpus}"
     for field, value in (("partition", job.partition), ("account", job.account), ("qos", job.qos)):

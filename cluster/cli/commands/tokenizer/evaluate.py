@@ -142,7 +142,7 @@ def _open(options: EvaluateTokenizer, left_out: Counter[str]) -> tuple[Reconstru
 
 
 def _measures(options: EvaluateTokenizer, work: Reconstructions) -> str:
-    """What is measured of each clip, for the record of a folder that keeps it."""
+    """The measures of each clip, for the record of the folder that keeps them."""
     if options.keep is None:
         return ""
     networks = [hashlib.sha256(path.read_bytes()).hexdigest()[:8] for path in options.lpips]

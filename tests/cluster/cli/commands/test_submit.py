@@ -188,7 +188,7 @@ def test_the_time_of_a_tokenizer_is_compared_too(
     found = "ok    time            27.1 h on 16 x H200 at 40% of the peak, in at least 2 runs of 1d"
     assert capsys.readouterr().err.splitlines()[0] == found
     assert main(words) == 0
-    assert capsys.readouterr().err.splitlines()[0].startswith("skip  time            was not compared; name the kind")
+    assert capsys.readouterr().err.splitlines()[0].startswith("skip  time            was not checked; name the kind")
 
 
 @pytest.mark.parametrize("name", ["%j", "a\\ b"])
