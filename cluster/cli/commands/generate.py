@@ -99,7 +99,8 @@ class Generate:
     overlap: Annotated[PixelFrames | None, arg(metavar="N")] = None
     """With --long reencode: pixel frames that a shot continues, 1 + 4n; half of a shot if not given."""
     size: Annotated[str | None, arg(metavar="HxW")] = None
-    """Frame size in pixels, one that the weights were trained on; the largest if not given."""
+    """Frame size in pixels, one that the weights were trained on. If not given: that of the largest video in the last
+    training stage."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
     """Strength of guidance: `t2v`, `ucf101`, a constant such as 3 (1 is off), or four corners such as 5,4,4,3. If not
     given: the default of the weights, which may have a different one for --video."""

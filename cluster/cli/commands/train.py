@@ -24,8 +24,8 @@ class Train:
     """Train a generator through every stage of a recipe; rerunning the command resumes.
 
     RUN gets config.yaml, environment.json, metrics.jsonl and checkpoints/, and logs/ with what libraries log. If the
-    recipe names no shards, they are prepared in RUN/data first. Any field can be overridden. `videoar train RECIPE
-    --help` lists them all, `videoar train RECIPE --help stages` those of one part:
+    recipe names no shards, they are prepared in RUN/data first. Any field can be overridden:
+    `videoar train RECIPE --help` lists all fields, `videoar train RECIPE --help stages` those of one part.
 
     `videoar train debug --processes 2 --parallel.tensor 2 --stages.video.steps 4`
 

@@ -26,7 +26,8 @@ class FolderSampling:
     num_frames: Annotated[PixelFrames | None, arg(metavar="N")] = None
     """Pixel frames of a video, 1 + 4n; as in training if not given."""
     size: Annotated[str | None, arg(metavar="HxW")] = None
-    """Frame size in pixels, one that the weights were trained on; the first if not given."""
+    """Frame size in pixels, one that the weights were trained on. If not given: that of the largest video in the last
+    training stage."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
     """Strength of guidance, written as for `videoar generate`; the default of the weights if not given."""
     temperature: Temperature = 1.0
