@@ -147,8 +147,8 @@ def test_the_world_keeps_numbers_and_makes_its_examples_again(
         ("drift", ("--keep", "KEPT", "--part", "4/4"), "part=4/4: has none of the 3 groups of clips; use fewer parts"),
         ("world", ("--keep", "KEPT", "--part", "1/2", "--out", "KEPT"), "out=KEPT: needs the figures of all"),
         ("bits", ("--keep", "KEPT", "--part", "1/2", "--picture", "x.svg"), "picture=x.svg: needs the figures of"),
-        ("world", ("--keep", "KEPT", "--out", "KEPT"), "keep=KEPT: is in --out KEPT, which holds figures alone"),
-        ("world", ("--keep", "ROWS", "--out", "KEPT"), "keep=ROWS: is in --out KEPT, which holds figures alone"),
+        ("world", ("--keep", "KEPT", "--out", "KEPT"), "keep=KEPT: is in --out KEPT, which holds only figures"),
+        ("world", ("--keep", "ROWS", "--out", "KEPT"), "keep=ROWS: is in --out KEPT, which holds only figures"),
         ("bits", ("--keep", "WEIGHTS"), "keep=WEIGHTS: has files, and no "),
     ],
 )
