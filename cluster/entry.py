@@ -25,7 +25,7 @@ from videoar.cluster.ground.processes.surroundings import explained
 from videoar.cluster.ground.versions import installed_version
 
 EXIT_UNREAD = 128 + signal.SIGPIPE
-"""Exit code if nobody reads the output any more: that of a program which SIGPIPE ends."""
+"""Exit code if the reader of the output has closed it: the same as of a program that SIGPIPE ends."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +75,7 @@ def _outcome(words: list[str]) -> int:
 
 
 def _run(name: str | None, rest: list[str]) -> int:
-    """Run a command; without one, show which there are."""
+    """Run a command; without a name, list the commands."""
     if name is None:
         sys.stdout.write(overview(rest))
         return 0
@@ -94,7 +94,7 @@ def _about(words: list[str]) -> int:
 
 
 def _flushed(command: Callable[[], int]) -> int:
-    """The exit code of a command whose results have all been handed over; `--help` ends with SystemExit."""
+    """The exit code of a command, after stdout was flushed; `--help` ends with SystemExit."""
     try:
         code = command()
     except SystemExit:
@@ -105,11 +105,11 @@ def _flushed(command: Callable[[], int]) -> int:
 
 
 def program() -> int:
-    """`main` in a process of its own. After 75 it ends as one that has saved, whatever signal still comes."""
+    """`main` in a process of its own. After exit code 75, later signals cannot change the exit code."""
     code = main()
     if code == EXIT_PREEMPTED:
         for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # Python's own end would put the default handlers back
+            signal.signal(number, signal.SIG_IGN)  # at its exit, Python restores the default handlers
     return code
 
 

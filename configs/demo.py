@@ -1,11 +1,11 @@
 """The whole path at toy size on real clips: what `videoar demo` trains.
 
-It goes on from the weights that ship, `small-world`, with three short films and scenes of the small world, in the three
+It trains the weights that ship, `small-world`, further on three short films and scenes of the small world, in the three
 stages of the paper (VideoAR §4.2): images and short clips at 64x64, then at 128x128, then longer clips at 128x128.
 Held out: the last fifth of every film, by time, and scenes of another seed.
 What to expect: a model that knows the small world and these films, not video.
 `videoar demo --from-scratch` begins with random weights instead, with a smaller model, the tokenizer `demo` and drawn
-shapes: everything that it learns it learns on this machine.
+shapes, so all that it knows is learned on this machine.
 
 Cost: about eight minutes on two CPU cores, everything included, and 4 GB of memory.
 
@@ -37,7 +37,7 @@ TRAINED = 0.8
 """Share of every film that is trained on; the rest, later in time, is held out."""
 
 FPS = 12.5
-"""Every second frame of most films: enough moves between frames that copying the last one is a bad guess."""
+"""Every second frame of most films: enough moves between frames that copying the last frame predicts badly."""
 
 STRIDE_S = 0.04
 """Seconds from the start of one clip to the start of the next."""
@@ -55,7 +55,7 @@ GIVEN = 5
 """Pixel frames of a held-out clip that the model is given; it generates the rest."""
 
 START = "small-world"
-"""Weights that the demo goes on from."""
+"""Weights that the demo starts from."""
 
 TRAINING_CLIPS, HELD_CLIPS = 108, 15
 """About how many clips of films are in a dataset, before mirror images are added."""
@@ -138,7 +138,7 @@ class Drawn:
 def _recipe(
     name: str, model: ModelConfig, data: DataConfig, stages: tuple[StageConfig, ...], precision: Precision
 ) -> Recipe:
-    """What both ways have in common."""
+    """The parts that `recipe` and `from_scratch` have in common."""
     return Recipe(
         name=name,
         model=model,

@@ -1,4 +1,4 @@
-"""Fine-tuning the weights that ship, `small-world`, on a folder of one's own clips, in one line.
+"""Fine-tuning the weights that ship, `small-world`, on a folder of your own clips, in one line.
 
 Every clip has its caption in a text file next to it. Nothing is held out, and sizes and rates are those of the weights.
 `videoar init clips/ --init small-world` looks at the folder and the machine first, and writes a recipe that fits both.
@@ -19,7 +19,7 @@ from videoar.pretrain.config import LogConfig, MixturePart, OptimizerConfig, Rec
 from videoar.tokenizer.config import ClipBucket
 
 SIZE, FRAMES = "128x128", 9
-"""Of the clips that the weights know best."""
+"""Size and length of the clips that the weights know best."""
 
 FOLDER = "clips"
 """Where clips are looked for unless --data.datasets.all.source.path names another folder."""

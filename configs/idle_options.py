@@ -1,7 +1,7 @@
-"""Options of a command line that would do nothing: most fields of a recipe have an effect only with another field.
+"""Refuses options that would do nothing: many fields of a recipe have an effect only together with another field.
 
-A person who types such an option alone believes that it works. Only typed options are refused (and validation of
-nothing): recipes and saved files may keep a field for the day when the other one is switched on.
+A user who types such an option alone believes that it works. Only typed options are refused (and validation without
+datasets): recipes and saved files may set a field for the case that the other one is switched on later.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Dependence:
     """The condition in words, as an imperative."""
 
     def forbids(self, config: object, name: str) -> bool:
-        """Whether a field of this configuration, dotted if it is in a part of it, has no effect."""
+        """Whether a field of this configuration has no effect; `name` is dotted if the field is in a nested part."""
         return isinstance(config, self.part) and name in self.names and not self.holds(config)
 
 
@@ -136,9 +136,9 @@ DEPENDENCES = (
 
 
 def refuse_idle_options(named: AnyRecipe, recipe: AnyRecipe, flags: Iterable[str]) -> None:
-    """InputError for the first typed option that has no effect in `recipe`, which is `named` with the options.
+    """InputError for the first typed option that has no effect in `recipe`, which is `named` with the options applied.
 
-    Validation of nothing is refused wherever it was written: a run of weeks would have no held-out curve.
+    Validation without datasets is refused in files, too: a run of weeks would have no held-out curve.
     """
     if isinstance(recipe, Recipe) and recipe.log.validate_every and not recipe.log.validation:
         raise _idle("log.validate_every", recipe.log.validate_every, "set log.validation")

@@ -1,4 +1,4 @@
-"""Recipes by name, from a Python file, or read back from the file that a run saved."""
+"""Finds recipes by name, in a Python file, or in a YAML file, such as the one that a run saved."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _layout(name: str, gpus: str) -> dict[str, int]:
 def _module(name: str) -> ModuleType:
     if name not in _modules():
         close = difflib.get_close_matches(name, recipe_names(), n=3)
-        every = f"use one of: {', '.join(recipe_names())} (`videoar config` tells what each is)"
+        every = f"use one of: {', '.join(recipe_names())} (`videoar config` describes each)"
         remedy = f"did you mean {' or '.join(close)}?" if close else every
         raise InputError("RECIPE", name, "is not a recipe in configs/, or a .yaml or .py file", remedy)
     module = importlib.import_module(f"{videoar.configs.__name__}.{name}")

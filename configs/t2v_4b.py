@@ -86,10 +86,10 @@ the work between reductions."""
 
 
 FAULTS = FaultConfig(spike_factor=1.2, spike_window=200)
-"""Rewind after a loss spike: weeks of training should not wait for a person to see one. A step averages thousands of
+"""Rewind after a loss spike: weeks of training should not wait until someone sees one. A step averages thousands of
 frames, so the losses of ordinary steps differ by a few per cent. Chance is 0.69 nats per bit: a model that has learnt
 reaches 1.2 times its own loss only if it is nearly as bad as chance. The median of 200 steps follows the slope of the
-curve. The fourth spike stops the run: a person must then choose a smaller learning rate or other data."""
+curve. The fourth spike stops the run: you must then choose a smaller learning rate or other data."""
 
 
 def recipe(gpus: int = 8) -> Recipe:

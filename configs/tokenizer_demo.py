@@ -2,7 +2,7 @@
 
 The image tokenizer of `tokenizer_demo_images` is inflated (VideoAR §4.1) and trained on clips of 5 to 17 frames at
 64x64 and 128x128; 2.2 M parameters, 24 bits a token. Only the first 80 % of each real clip's time is seen.
-Its results are in tokenizer/weights/demo/README.md. It is for showing the path, not for good pictures.
+Its results are in tokenizer/weights/demo/README.md. It is meant to show the path, not to give good pictures.
 Cost: about 25 minutes on one idle CPU core, after 7 minutes for the image tokenizer.
 
     videoar tokenizer train tokenizer_demo_images

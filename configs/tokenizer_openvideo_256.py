@@ -5,7 +5,7 @@ Our choice where the paper says nothing: the two halves, their steps, batches an
 tokenizer that it starts from (BitVAE's stages: 500,000 steps of 256 images with the discriminator from 50,000, the
 learning rate a tenth from 450,000). Steps of 256 images and of 32 clips take turns.
 
-Should reach: no figure is published. `tokenizer_openvideo` goes on from it.
+Should reach: no figure is published. `tokenizer_openvideo` continues from it.
 Needs: folders of images and of videos, the imported public weights, and the files of LPIPS (see `tokenizer_ucf101`):
 
     videoar tokenizer import infinity_vae_d32.pth weights/infinity_d48 --latent-dim 48

@@ -4,8 +4,8 @@ From the paper: 48 bits a token, time stride 4, height and width stride 16; the 
 temporally last slices, the rest and the discriminator are random; L1, perceptual, adversarial, LeCAM, commitment and
 entropy terms (Eq. 4); 2,000 passes over the data in batches of 128.
 Our choice where the paper says nothing: the weights of the terms, PatchGAN and learning rates are those of the release
-that it starts from (BitVAE); the learning rate is constant and ends in a tenth of it for the last tenth; the
-discriminator begins after 2,000 steps, when decoded clips are no longer told by their colours; EMA 0.999.
+that it starts from (BitVAE); the learning rate is constant, and a tenth of it in the last tenth; the
+discriminator begins after 2,000 steps, when colours alone no longer reveal decoded clips; EMA 0.999.
 
 Should reach: rFVD 61 on the test set (the paper's; its protocol is not named there).
 Needs: the folder of UCF-101 with its split files, and the public weights, imported with 48 bits; the files of LPIPS

@@ -1,7 +1,7 @@
 """A tokenizer for the small world and three real films, on a CPU: 3.5 M parameters, 64 bits a token.
 
-Images and clips at 64x64 and 128x128. The loss is for a small network that must keep small things: L1 alone leaves out
-the objects of the world, which cover a fourteenth of a frame, and squared error alone their colours
+Images and clips at 64x64 and 128x128. The loss is for a small network that must keep small things: L1 alone loses
+the objects of the world, which cover a fourteenth of a frame, and squared error alone loses their colours
 (`train.loss.chroma`). In trials of 400 to 800 steps of eight drawn images at 64x64 the objects' squared error was
 0.0085 with L1, 0.0058 with squared error too, and 0.0024 with both. With `train.initial=residual` 200 steps of
 sixteen images gave 19.8 dB, and 400 steps with PyTorch's own weights 19.6.

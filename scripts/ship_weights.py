@@ -1,12 +1,12 @@
-"""Put an export, and the section of its card that measured it, where weights that ship with the package live.
+"""Copy an export, with a card that has its measured figures, to the folder of the weights that ship with the package.
 
     videoar export runs/small_world weights/small-world --dtype bf16
     videoar evaluate world weights/small-world --out figures/small-world
     python scripts/ship_weights.py weights/small-world figures/small-world runs/small_world
 
-The tokenizer is not copied: it ships once, by itself, and config.json names it. The curve of the run goes with it, so
-that who trains the recipe again can compare. `--limits` is a file with what the card says of goals that are not met.
-The videos in README.md are made anew.
+The tokenizer is not copied: it ships by itself, and config.json names it. The curve of the run is copied, too, so that
+anyone who trains the recipe again can compare. `--limits` is a file with the card's section on goals that are not met.
+The videos in README.md are made again.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from videoar.tokenizer.files import shipped_names
 
 CURVE = "curve.jsonl"
 EVERY = 5
-"""Steps between two of the curve."""
+"""Steps between two points of the curve."""
 PICTURES = Path(__file__).parents[1] / "docs" / "images"
 
 
 def ship(export: Path, figures: Path, run: Path, limits: str) -> Path:
-    """Fill `pretrain/weights/NAME`, NAME being that of the export's folder."""
+    """Fill `pretrain/weights/NAME`, where NAME is the name of the export's folder."""
     config, report = read_config(export), json.loads((figures / "report.json").read_text())
     tokenizers = {VideoTokenizer.from_pretrained(name).hash: name for name in shipped_names()}
     if config.tokenizer_hash not in tokenizers:
@@ -61,7 +61,7 @@ def card(export: Path, figures: Path, tokenizer: str, limits: str) -> str:
 
 
 def videos(name: str) -> None:
-    """What README.md shows: the first sample of each sentence of the demo."""
+    """Make the videos that README.md shows: the first sample of each sentence of the demo."""
     pipeline = VideoPipeline.from_pretrained(name)
     requests = [Request(prompt=sentence, seed=seed) for seed, sentence in enumerate(SENTENCES)]
     for number, video in enumerate(pipeline.batch(requests)):

@@ -39,7 +39,7 @@ NOT_GIVEN = join_lines(optional_values("not given"))
 MAY_BE_EMPTY = ("prompt",)
 """Options without a default whose empty value has a meaning."""
 
-# What tyro reports about a value, inside a box; the groups become the parts of an InputError.
+# Messages of tyro about a value, which it prints inside a box; the groups become the parts of an InputError.
 _PATTERNS = (
     re.compile(r"invalid choice '(?P<value>[^']*)' for argument '(?P<field>[^']*)'\. Expected one of (?P<words>.*)"),
     re.compile(r"Missing value for argument '(?P<field>[^']*)'\. Expected (?P<count>[^.]*)"),
@@ -67,7 +67,7 @@ def parse(command: type[Command], words: Sequence[str], prog: str) -> Command:
         if flag.replace("-", "_") not in known and f"--{flag}" not in HELP:
             raise unknown_flag(flag, flags[flag], known, "an option")
     _refuse_empty(command, positional, flags)
-    # tyro's usage line would lack the positional arguments that are given beside --help.
+    # With other words next to --help, tyro's usage line would lack the positional arguments that they give.
     asked = ["--help"] if any(word in HELP for word in words) else words
     return _parse_quietly(command, asked, prog, flags)
 
@@ -92,7 +92,7 @@ def parse_with_recipe(command: type[Command], words: Sequence[str], prog: str) -
 
 
 def only_with(command: object, needed: str, *names: str) -> None:
-    """InputError for the first of these options that is given although the one it belongs to is not."""
+    """InputError for the first of these options that is given without the option that it needs."""
     for name in names:
         value = getattr(command, name)
         if not getattr(command, needed) and value is not None and value is not False:
@@ -101,7 +101,7 @@ def only_with(command: object, needed: str, *names: str) -> None:
 
 
 def _help_with_recipe(command: type, own: Sequence[str], prog: str) -> None:
-    """Print the help, of one part of the recipe if a second word names it, and raise SystemExit(0)."""
+    """Print the help (only of one part of the recipe if a second word names it) and raise SystemExit(0)."""
     from videoar.cluster.cli.recipe_help import show_fields, show_part
     from videoar.configs.load import find_recipe
 
@@ -134,7 +134,8 @@ def for_a_tokenizer(recipe: AnyRecipe) -> TokenizerRecipe:
 
 @contextlib.contextmanager
 def typed_as(**options: str) -> Iterator[None]:
-    """Errors about a field name the option that a person typed for it: `typed_as(schedule="size")`."""
+    """Inside the block, errors about a field name the option that the user typed for it:
+    `typed_as(schedule="size")`."""
     try:
         yield
     except InputErrors as several:
@@ -147,7 +148,7 @@ def typed_as(**options: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def if_no_clips(remedy: str) -> Iterator[None]:
-    """For a folder that gives no clip, the remedy of a command that has options in place of a recipe's fields."""
+    """If a folder gives no clip, show this remedy: the command has options instead of a recipe's fields."""
     from videoar.data_pipeline.planning.choose import NoClips
 
     try:

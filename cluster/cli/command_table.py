@@ -29,10 +29,10 @@ class Command:
     options_class: str
     """Dataclass of the options in that module; its docstring describes the command."""
     resumes: bool = False
-    """Whether the same command, given again, always goes on where it was stopped: a signal ends it with 75, from the
-    moment on at which its module is imported."""
+    """Whether rerunning the same command always resumes. A signal then ends it with exit code 75 as soon as its module
+    is being imported."""
     resumes_with: str = ""
-    """The option with which it resumes, such as `--keep`, if it does not always."""
+    """The option with which the command resumes, such as `--keep`; empty if it always or never resumes."""
 
     def run(self, words: Sequence[str], prog: str) -> int:
         """Run the command on the words after its name; the exit code. `prog` is its name in messages."""
@@ -42,7 +42,7 @@ class Command:
             return self._run(words, prog)
 
     def _resumes_on(self, words: Sequence[str]) -> bool:
-        """Whether it resumes with these words, which are not parsed yet: that would import its module."""
+        """Whether the command resumes with these words. They are not parsed, because that would import its module."""
         return self.resumes or any(word.partition("=")[0] == self.resumes_with for word in words if self.resumes_with)
 
     def _run(self, words: Sequence[str], prog: str) -> int:
@@ -142,7 +142,7 @@ def overview(group: Sequence[str] = ()) -> str:
             *lines,
             "",
             f"`{usage} --help` explains a command.",
-            "--quiet after any command leaves warnings and errors; --log-level debug, info, warning or error chooses.",
+            "--quiet after any command shows only warnings and errors; --log-level sets debug, info, warning or error.",
             "--version prints the version, --print-completion bash (or zsh, fish) a script that completes commands.",
             "Exit codes: 0 done, 1 failed, 2 wrong input, 75 saved after a signal (run it again).",
             "",

@@ -25,7 +25,7 @@ def description(command: type) -> str:
 
 
 def join_lines(registry: ConstructorRegistry) -> ConstructorRegistry:
-    """The same registry, which now also joins the lines of what help says about each field.
+    """The same registry, which now also joins the lines of the help text of each field.
 
     By itself tyro keeps the breaks of docstrings of several lines, because these are indented in the source.
     """
@@ -35,13 +35,13 @@ def join_lines(registry: ConstructorRegistry) -> ConstructorRegistry:
     def rule(info: StructTypeInfo) -> Any:
         if not dataclasses.is_dataclass(info.type) or info.type in inside:
             return None
-        inside.add(info.type)  # tyro's own rule for the same type is asked for
+        inside.add(info.type)  # the next call uses tyro's own rule for the same type
         try:
             spec = ConstructorRegistry.get_struct_spec(info)
         finally:
             inside.discard(info.type)
         if not isinstance(spec, StructConstructorSpec):
-            return spec  # what tyro says of a default that does not fit
+            return spec  # tyro's error about a default that does not fit
         return dataclasses.replace(spec, fields=tuple(_joined(field) for field in spec.fields))
 
     return registry

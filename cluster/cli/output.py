@@ -44,7 +44,7 @@ def open_closed_streams() -> None:
 
 
 def say(line: str) -> None:
-    """Write one line of a result to stdout; the name of a file that is not UTF-8 as the bytes that it has."""
+    """Write one line of a result to stdout. The name of a file that is not UTF-8 is written as its bytes."""
     try:
         sys.stdout.write(line + "\n")
     except UnicodeEncodeError:
@@ -53,7 +53,7 @@ def say(line: str) -> None:
 
 
 def in_json(asked: bool) -> bool:
-    """Whether results are JSON: where they do not go to a terminal, and where a person asked for it."""
+    """Whether results are printed as JSON: if stdout is not a terminal, or if the user asked for it."""
     return asked or not sys.stdout.isatty()
 
 
@@ -62,9 +62,9 @@ _INTERVAL = {"value", "low", "high"}
 
 
 def say_facts(facts: Mapping[str, Any], *, asked_json: bool = False) -> None:
-    """Write figures to stdout: a row each on a terminal, one JSON line elsewhere or if asked for.
+    """Write figures to stdout: a row for each on a terminal, one JSON line elsewhere or if asked for.
 
-    Of several figures with intervals, the rows have the values alone.
+    If several figures have intervals, the rows show only the values.
     """
     if in_json(asked_json):
         say(json.dumps(facts))
@@ -82,13 +82,13 @@ def say_finding(finding: Finding, *, asked_json: bool) -> None:
 
 
 def _coloured(text: str, number: int) -> str:
-    """A text in a colour if stdout is a terminal that has colours and a person who wants them (NO_COLOR)."""
+    """A text in a colour, if stdout is a terminal with colours and the user wants them (NO_COLOR)."""
     wanted = sys.stdout.isatty() and variable("NO_COLOR") is None and variable("TERM") not in (None, "dumb")
     return f"\x1b[{number}m{text}\x1b[0m" if wanted else text
 
 
 def _rows(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Names and values as people read them; those of a table within have its name before theirs."""
+    """Names and values for people to read; the entries of a nested table have its name in front."""
     for name, value in facts.items():
         if isinstance(value, Mapping) and set(value) == _INTERVAL:
             yield from _interval_rows(f"{above}{name}".replace("_", " "), value)
@@ -99,7 +99,7 @@ def _rows(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
 
 
 def _interval_rows(name: str, interval: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A figure with its interval; of several figures the values alone, of a table a row for each of its lines."""
+    """A figure with its interval; only the values of several figures; a row for each line of a table."""
     value = interval["value"]
     if not isinstance(value, Sequence):
         yield name, f"{_shown(value)} ({_shown(interval['low'])} to {_shown(interval['high'])})"
@@ -129,13 +129,13 @@ def warn(line: str) -> None:
 
 
 def warn_next(*words: str) -> None:
-    """Write to stderr which command of `videoar` a person would type next; nothing under `--quiet`."""
+    """Write to stderr which command of `videoar` the user would type next; nothing under `--quiet`."""
     if shows_progress():
         warn(f"next: {shlex.join(['videoar', *words])}")
 
 
 def telling(left_out: Counter[str]) -> Callable[[str, str], None]:
-    """What counts inputs that are left out, by reason, and warns of the first one for each."""
+    """A function that counts the inputs that are left out, by reason, and warns of the first one for each reason."""
 
     def tell(name: str, reason: str) -> None:
         if not left_out[reason]:
@@ -146,7 +146,7 @@ def telling(left_out: Counter[str]) -> Callable[[str, str], None]:
 
 
 def resume_line(words: Sequence[str], reason: str = "") -> str:
-    """A line that says how to go on with `videoar WORDS` after a signal; empty where another process says it."""
+    """A line that says how to resume `videoar WORDS` after a signal; empty if another process prints it."""
     if is_launched() or not World.here().is_first:
         return ""
     alone = World.here().world_size == 1
@@ -155,7 +155,8 @@ def resume_line(words: Sequence[str], reason: str = "") -> str:
 
 
 def told_command(prog: str, words: Sequence[str]) -> str:
-    """A command as it was given, for a card that is published: of absolute paths only the last part, and no secrets."""
+    """A command as it was typed, for a published card: without secrets, and with only the last part of absolute
+    paths."""
     return redact(shlex.join([*prog.split(), *map(_unrooted, words)]))
 
 

@@ -54,7 +54,7 @@ def tables(planned: Sequence[PlannedDataset]) -> str:
 
 
 def text_warning(name: str, accounts: Mapping[str, Any]) -> str:
-    """A line if most clips of a dataset have nothing that says what they show; empty if they have."""
+    """A warning if most clips of a dataset have neither caption nor label; empty otherwise."""
     missing, clips = accounts.get("num_without_text") or 0, accounts["num_clips"]
     if 2 * missing <= clips:
         return ""
@@ -92,9 +92,9 @@ def left_out_table() -> Table:
 
 
 def left_out_rows(name: str, accounts: Mapping[str, Any], storage: Storage) -> list[tuple[str, ...]]:
-    """Rows of the most frequent reasons for inputs and clips; then why other seconds are in no clip.
+    """Rows of the most frequent reasons for inputs and clips; then why the other seconds are in no clip.
 
-    Where there are no seconds, or they are not known, nothing is shown.
+    The column of seconds is empty where there are none, or where they are not known.
     """
     found: dict[Reason, list[Any]] = {}
     for place, part in enumerate(("inputs_out", "clips_out", "seconds_out")):
@@ -140,13 +140,13 @@ def tokenizer_warning(data: DataConfig) -> str:
     if source.path or all(dataset.source.kind == "shapes" for dataset in data.datasets):
         return ""
     return (
-        f"data.tokenizer: is the untrained preset {source.preset}, and what it makes of clips decodes to noise; "
+        f"data.tokenizer: is the untrained preset {source.preset}, whose bits decode to noise; "
         "give data.tokenizer.path: demo, or the folder of a tokenizer"
     )
 
 
 def _kinds(item: PlannedDataset) -> str:
-    """What is done with inputs of kinds that need a decision, in a line; empty if there are none."""
+    """One line about kinds of inputs that source.pictures decides about; empty if there are none."""
     pictures = item.dataset.source.pictures
     counts = item.plan.accounts.get("kinds") or {}
     parts = [f"{count:,} {kind} (source.pictures.{kind}={getattr(pictures, kind)})" for kind, count in counts.items()]

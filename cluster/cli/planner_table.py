@@ -37,7 +37,7 @@ _TIME_WORDS = (
 
 
 def show_plan(plan: Plan, assumed: str = "") -> None:
-    """The tables of a plan, and the lines on storage and failures; `assumed` says which devices nobody has named."""
+    """Print the tables of a plan, and the lines on storage and failures; `assumed` names the default devices."""
     console = _console()
     say(f"{plan.recipe} on {plan.gpus} x {plan.gpu}, {plan.gpus_per_node} in a node{assumed}")
     sent_unit, sent_name = byte_unit(max(getattr(stage.time.traffic, link) for stage in plan.stages for link in _LINKS))

@@ -33,7 +33,7 @@ def _pairs(ours: Any, theirs: Any) -> Iterator[tuple[str, tuple[Any, Any]]]:
 
 
 def _name(index: int, one: Any, other: Any) -> str:
-    """What people type for an item of both lists: its name; its place if it has none, or another in each."""
+    """How the user addresses an item of both lists: by its name, or by its index if the names differ or are missing."""
     names = {getattr(item, "name", "") for item in (one, other) if item is not _ABSENT}
     return (names.pop() if len(names) == 1 else "") or str(index)
 

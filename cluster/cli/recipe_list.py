@@ -1,4 +1,4 @@
-"""The recipes in configs/, as one chooses among them: what each trains, what it needs, what it costs."""
+"""The list of the recipes in configs/: what each trains, what it needs, what it costs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _part(docstring: str, label: str) -> list[str]:
 
 
 def _needs(name: str) -> str:
-    """What must be there before a recipe can begin, by what it names itself."""
+    """What must exist before a recipe can be trained, read from its fields."""
     try:
         recipe = find_recipe(name)
     except InputError as error:  # clips that are in a package

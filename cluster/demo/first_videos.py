@@ -20,7 +20,7 @@ SENTENCES = (
 """Sentences in the words of the small world, written for the demo; the first sample of each is shown."""
 
 _ZOOM = 4
-"""Pixels of a video on the page, for one that was generated, in each direction."""
+"""Videos on the page are enlarged by this factor in each direction."""
 
 
 def first_videos(pipeline: VideoPipeline, folder: Path, sentences: Sequence[str] = SENTENCES) -> tuple[Row, ...]:

@@ -36,7 +36,7 @@ SHOWN = 3
 """Number of clips of each kind on the page."""
 
 MODEL = "model"
-"""How headings of versions that a model made begin."""
+"""Beginning of the headings of versions that a model made."""
 
 SLOWDOWN = 2
 """Videos play this many times slower, because half a second is too short to watch."""
@@ -55,12 +55,12 @@ class Played:
     shown: tuple[int, ...]
     """Indices of the clips on the page, one of each source."""
     continued: Mapping[str, list[Clip]]
-    """Every clip, continued after its first GIVEN frames, by way of sampling."""
+    """Every clip, continued after its first GIVEN frames; a list for each way of sampling."""
     animated: Mapping[str, list[Clip]]
-    """The clips on the page, continued after their first frame, by way of sampling."""
+    """The clips on the page, continued after their first frame; a list for each way of sampling."""
     before: Mapping[str, list[Clip]]
-    """The clips on the page by the weights that training went on from, sampled in the first way: `continued` and
-    `animated`; or nothing."""
+    """The clips on the page, `continued` and `animated` by the weights before training, with the first way of sampling;
+    empty if training started from random weights."""
 
 
 def play(recipe: Recipe, pipeline: VideoPipeline, group: HeldOut, before: VideoPipeline | None = None) -> Played:

@@ -13,14 +13,14 @@ from videoar.data_pipeline.sources.listing import list_sources
 from videoar.data_pipeline.sources.source import VIDEO_SUFFIXES, Source, suffix
 
 MOST = HELD_CLIPS
-"""Videos of a demo: with more of them, even one held-out clip of each would take longer than a demo may."""
+"""Most videos of a demo: with more, even one held-out clip of each would take too long for a demo."""
 
 TABLE = "films.jsonl"
 """In the demo's folder: which videos of a large folder it uses, with their captions."""
 
 
 def own_films(folder: Path, out: Path) -> Films:
-    """The videos below a folder, of more than `MOST` an even choice; InputError if there are none."""
+    """The videos below a folder, or `MOST` of them, evenly spread, if there are more; InputError if there are none."""
     videos = _videos(folder)
     if not videos:
         raise InputError(
@@ -31,7 +31,7 @@ def own_films(folder: Path, out: Path) -> Films:
 
 
 def choose_films(films: Films) -> str:
-    """Write which videos are used, unless an earlier call has; what to tell of it, nothing if all are used."""
+    """Record which videos are used, unless an earlier call has. A line about it, empty if all videos are used."""
     if not films.captions:
         return ""
     table, videos = Path(films.captions), _videos(Path(films.path))
@@ -43,6 +43,6 @@ def choose_films(films: Films) -> str:
 
 
 def _videos(folder: Path) -> list[Source]:
-    """In the order of their names."""
+    """The videos below a folder, ordered by name."""
     sources, _ = list_sources(SourceConfig(path=str(folder)))
     return sorted((item for item in sources if suffix(item.path) in VIDEO_SUFFIXES), key=lambda item: item.path)

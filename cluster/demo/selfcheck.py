@@ -1,8 +1,8 @@
-"""Overfits one drawn clip and demands it back: what training and inference do differently would show.
+"""Overfits one drawn clip and checks that generation returns it, which shows where training and inference differ.
 
 Every part is the real one: the drawing is planned and tokenized, the loop trains and saves, the export is opened as a
-user opens it, and generation runs freely: each scale and frame is computed from generated ones. A position, a mask, an
-input or a cached key that differs between the two derails every later bit.
+user opens it, and generation runs freely: each scale and frame is computed from generated ones. If a position, a mask,
+an input or a cached key differs between training and inference, all later bits are wrong.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Outcome:
     wrong: Bool[Tensor, "t tokens k"]
     schedule: ScaleSchedule
     taught: Float64[np.ndarray, "t s"]
-    """Share of right bits where the history is the clip's own, as in training."""
+    """Share of right bits if the history is the clip's own, as in training."""
 
     @property
     def share(self) -> float:
@@ -110,7 +110,7 @@ class Outcome:
 
     @property
     def first_wrong(self) -> str | None:
-        """Where generation leaves the clip, and which side is to blame; None if it does not."""
+        """Where generation first differs from the clip, and the likely cause; None if all bits are right."""
         for frame, of_frame in enumerate(self.wrong):
             for scale, bits in enumerate(of_frame.split(list(self.schedule.tokens))):
                 if bits.any():
@@ -127,7 +127,7 @@ class Outcome:
 
 
 def selfcheck(check: SelfCheck, out: Path, say: Callable[[str], None]) -> Outcome:
-    """Train, export and generate in `out`, and say each step; Stopped if the clip does not come back."""
+    """Train, export and generate in `out`, and print each step; Stopped if generation does not return the clip."""
     recipe, run = check.recipe, out / "run"
     train(recipe, run)
     say(_trained(check, run))

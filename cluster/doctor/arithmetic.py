@@ -1,4 +1,4 @@
-"""Numbers and attention: computed, because what the hardware reports may be wrong."""
+"""Checks of numbers and attention by computing them, because what the hardware reports may be wrong."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Literal
 from videoar.cluster.ground.finding import Finding
 
 Group = Literal["machine", "attention", "engines", "data", "clients"]
-"""What needs the checks: every job, training, training in several processes, preparing data, and submitting jobs."""
+"""Who needs the checks: every job, training, training in several processes, preparing data, and submitting jobs."""
 
 ALL: frozenset[Group] = frozenset({"machine", "attention", "engines", "data", "clients"})
 LIMIT_S = 120.0
@@ -44,7 +44,7 @@ class Check:
 
 
 def made(check: Check) -> Finding:
-    """What a check finds under its name; that it raised an exception, or did not end, is a failure."""
+    """The finding of a check, under its name. A check that raises an exception or does not end is a failure."""
     found: list[Finding] = []
 
     def run() -> None:
@@ -52,7 +52,7 @@ def made(check: Check) -> Finding:
             found.append(check.make())
         except Exception as error:
             said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
-            found.append(failed(check.name, f"the check ended with {said}", "see what this part of the machine lacks"))
+            found.append(failed(check.name, f"the check ended with {said}", "look at this part of the machine"))
 
     # A daemon: a call that never returns must not keep the process from ending either.
     thread = threading.Thread(target=run, name=f"doctor {check.name}", daemon=True)

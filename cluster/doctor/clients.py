@@ -30,7 +30,7 @@ def slurm() -> Finding:
     if shutil.which("sbatch") is None or shutil.which("scontrol") is None:
         return warned("Slurm", "sbatch is not installed", "needed only for `videoar submit --to slurm`: slurm-client")
     code, named = _said("sbatch", "--version")
-    named = "sbatch is installed" if code else named  # without a configuration it does not even say its version
+    named = "sbatch is installed" if code else named  # without a configuration it does not even print its version
     conf = variable("SLURM_CONF")
     if conf is None and not SLURM_CONF.exists():
         return warned("Slurm", f"{named}, not configured", "set SLURM_CONF, or submit from a login node")

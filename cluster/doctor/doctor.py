@@ -37,7 +37,7 @@ class _Trials(dict[Check, libraries.Trial | libraries.Absent]):
 
 
 def _trials(asked: Asked) -> _Trials:
-    """Start them first: they take the longest, and the other checks are made meanwhile."""
+    """Start the trials of libraries first: they take longest, and the other checks run meanwhile."""
     trials = _Trials()
 
     def start(name: str, group: str, trial: libraries.Trial | libraries.Absent) -> None:

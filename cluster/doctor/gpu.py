@@ -72,13 +72,13 @@ def driver(wheel: str | None) -> Finding:
 
 
 def nccl() -> Finding:
-    """The library of collectives between GPUs; gloo is that between CPUs."""
+    """NCCL, the library of collectives between GPUs; between CPUs it is gloo."""
     if not torch.cuda.is_available():
         if torch.distributed.is_gloo_available():
             return ok("NCCL", "not needed without a GPU: gloo")
-        return failed("NCCL", "neither it nor gloo is in this torch", "install a torch wheel of pytorch.org")
+        return failed("NCCL", "this torch has neither NCCL nor gloo", "install a torch wheel of pytorch.org")
     if not torch.distributed.is_nccl_available():
-        return failed("NCCL", "this torch has none", "install a torch wheel of pytorch.org for CUDA")
+        return failed("NCCL", "this torch has no NCCL", "install a torch wheel of pytorch.org for CUDA")
     number = ".".join(map(str, torch.cuda.nccl.version()))
     return ok("NCCL", number, version=number)
 

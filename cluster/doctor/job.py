@@ -1,4 +1,4 @@
-"""The doctor at the start of a job: a machine that cannot do the work ends it before the devices of the others idle."""
+"""The doctor at the start of a job: an unfit machine ends the job before the devices of the others wait for it."""
 
 from __future__ import annotations
 

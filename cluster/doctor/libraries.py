@@ -1,4 +1,4 @@
-"""Libraries: imported, and made to do a step, in processes of their own, because a broken one may crash or hang."""
+"""Checks of libraries: each is imported and does a step in its own process, because a broken one may crash or hang."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Trial:
         )
 
     def finding(self, limit_s: float = STEP_S) -> Finding:
-        """Wait for its end; what it said."""
+        """Wait until the process ends; what it found."""
         name = self._distribution
         try:
             said, complained = self._process.communicate(timeout=max(0.0, self._begun + limit_s - time.monotonic()))
@@ -72,7 +72,7 @@ class Absent:
     """What needs it."""
 
     def finding(self) -> Finding:
-        """A remark with what to install, and for what."""
+        """A warning that names what to install, and for what."""
         return warned(self.distribution, "not installed", f"only {self.use} needs it; {install(self.extra)}")
 
     def end(self) -> None:
@@ -82,7 +82,7 @@ class Absent:
 def step_of(distribution: str, *, needed: bool = True) -> Trial | Absent:
     """A step of Megatron-core or DeepSpeed, needed to train in several processes, or under ZeRO in one.
 
-    Unless it is `needed`, that it is not installed is only remarked on.
+    If it is not `needed`, a missing library is only a warning.
     """
     if not needed and installed_version(distribution) is None:
         return Absent(distribution, "train", "training in several processes or under ZeRO")

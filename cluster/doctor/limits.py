@@ -17,7 +17,7 @@ ENOUGH_DISK = 5 * GIB
 ENOUGH_SHARED = GIB // 4
 ENOUGH_FILES = 1024
 LEAST_PROCESSES, ENOUGH_PROCESSES = 256, 4096
-"""A process of ours has some 50 threads, which count as well; Ray starts one process for each core."""
+"""Each of our processes has about 50 threads, which count as well; Ray starts one process for each core."""
 ENOUGH_LOCKED = 8 * GIB
 INFINIBAND = Path("/sys/class/infiniband")
 PIDS = Path("/sys/fs/cgroup/pids.max")
@@ -25,7 +25,7 @@ SHARED = Path("/dev/shm")
 
 
 def disk(folder: Path) -> Finding:
-    """Free space, and whether a file can be made, where a run or shards are to be written."""
+    """Free space, and whether a file can be written, in the place of a run or of shards."""
     folder = folder.resolve()
     while not folder.exists():
         folder = folder.parent

@@ -53,7 +53,7 @@ def listeners(expected: Collection[int] = ()) -> Finding:
         return failed("open ports", _named(bare), "start Ray with RAY_AUTH_MODE=token, or stop it")
     guarded = [one for one in found if one.is_ray]
     if guarded:
-        remedy = "let a firewall close these ports to all but the machines of the cluster"
+        remedy = "use a firewall that opens these ports only to the machines of the cluster"
         return warned("open ports", f"{_named(guarded)}, behind a token", remedy)
     if found:
         remedy = "start them with the address 127.0.0.1, or let a firewall close these ports"

@@ -37,7 +37,7 @@ class Gathering:
         self._store = meet(world, limit_s)
 
     def reports(self, found: Sequence[Finding] | None) -> list[Report]:
-        """Every machine's findings on process 0, nothing on the others. None from a process that examined nothing."""
+        """Every machine's findings on process 0, nothing on the others. A process that examined nothing passes None."""
         world = self._world
         lines = None if found is None else [asdict(finding) for finding in found]
         self._store.set(f"found {world.rank}", json.dumps(lines))
@@ -76,7 +76,7 @@ class Gathering:
 
 
 def merged(reports: Sequence[Report]) -> list[Finding]:
-    """One finding for each check and state: of machines that agree the worst one is shown, and how many there are."""
+    """One finding for each check and state: that of the first machine, and how many others have the same state."""
     if len(reports) == 1:
         return list(reports[0].findings)
     groups: dict[str, dict[str, list[tuple[str, Finding]]]] = {}
@@ -105,7 +105,7 @@ def _together(members: Sequence[tuple[str, Finding]]) -> Finding:
 
 
 def _clocks(times: Mapping[str, float]) -> Finding:
-    """Clocks of the machines, asked within some hundredths of a second."""
+    """Compares the clocks of the machines, read within some hundredths of a second."""
     middle = sorted(times.values())[len(times) // 2]
     off = {name: seconds - middle for name, seconds in times.items()}
     name = max(off, key=lambda one: abs(off[one]))

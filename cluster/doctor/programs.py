@@ -8,7 +8,7 @@ from videoar.cluster.ground.processes.programs import run_program
 
 
 def answer_of(*command: str, limit_s: float) -> subprocess.CompletedProcess[str]:
-    """A program's exit code and output. That it cannot be run, or does not end in time, is exit code 1 and a reason."""
+    """A program's exit code and output. If it cannot be run, or does not end in time: exit code 1 and the reason."""
     try:
         return run_program(*command, limit_s=limit_s)
     except subprocess.TimeoutExpired:

@@ -69,7 +69,7 @@ def server_of(url: str) -> str | None:
 
 
 def _ahead_s(server: str) -> float:
-    """Seconds that our clock is ahead of the server's. Any answer will do, a refusal too: it has a date."""
+    """Seconds that our clock is ahead of the server's. Any answer has a date, even a refusal."""
     began = time.time()
     try:
         with urllib.request.urlopen(urllib.request.Request(server, method="HEAD"), timeout=_ANSWER_S) as answer:

@@ -22,7 +22,7 @@ _LAST_PARTS = ("keys", "pass", "pwd", "pat", "cred", "creds", "authorization", "
 """Ends of a secret's name, behind an underscore: as ends of words they are ordinary (format, bypass)."""
 
 _TOKEN = re.compile(r"(?<![\w./-])(?:hf_|gh[opsur]_|github_pat_|glpat-|sk-|xox[abp]-|AKIA|eyJ|(?i:bearer|basic) +)\w")
-"""What Hugging Face, GitHub, GitLab, OpenAI, Slack and AWS begin their keys with, web tokens, and HTTP's header."""
+"""Prefixes of the keys of Hugging Face, GitHub, GitLab, OpenAI, Slack and AWS, of web tokens, and of HTTP's header."""
 
 _BEHIND_WORD = "|".join(f"(?<={word}=)" for word in _SECRET_WORDS)
 _IN_URL = re.compile(rf"(?<=://)(?:[^/@\s'\"]+|[^/@:\s'\"]+:(?!\d+/)[^@\s'\"]+)(?=@)|(?i:{_BEHIND_WORD})[^&\s'\"]+")

@@ -15,7 +15,7 @@ class InputError(ValueError):
     def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
         """`problem` completes the sentence "field=value ..."; `remedy` is an imperative.
 
-        The field is named alone if there is no value (None): nobody has typed that word.
+        If `value` is None, the message names only the field, because the user has typed no value.
         """
         self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
         given = field if value is None else f"{field}={value}"
@@ -45,7 +45,7 @@ class InputErrors(InputError):
 def raise_all(*checks: Callable[[], Any]) -> list[Any]:
     """The results of checks that do not depend on each other. All are made: one error is raised for all that fail.
 
-    What two checks find is there once.
+    The same error of two checks is reported once.
     """
     results: list[Any] = []
     errors: list[InputError] = []

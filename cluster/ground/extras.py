@@ -30,5 +30,5 @@ def missing_extra(error: ImportError, command: str) -> InputError | None:
 
 
 def install(extra: str) -> str:
-    """What to type to get an extra."""
+    """The remedy that installs an extra."""
     return f"run: pip install 'videoar[{extra}]'"

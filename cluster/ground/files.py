@@ -15,11 +15,11 @@ from uuid import uuid4
 from videoar.cluster.ground.errors import InputError, StoreError
 
 WRITING = ".writing"
-"""Folder, and end of the names of files, that are not complete yet."""
+"""Name of the folder, and suffix of the files, that are not complete yet."""
 
 
 def refuse_existing(field: str, path: Path, *, force: bool) -> None:
-    """InputError for a file that exists, unless the user allowed to replace it with --force."""
+    """InputError for a file that exists, unless --force allows replacing it."""
     _check_name(field, path)
     if path.is_dir():
         raise InputError(field, path, "is a folder", "name a file")
@@ -48,7 +48,7 @@ def _check_name(field: str, path: Path) -> None:
     except FileNotFoundError:
         pass
     except NotADirectoryError:
-        pass  # told with the part that is a file
+        pass  # reported by the caller, with the part that is a file
     except OSError as error:
         raise InputError(field, path, f"cannot be used ({error.strerror})", "give another name") from error
 
@@ -87,7 +87,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     Of several processes that write the same file at once each has its own, and the last one that ends wins.
     StoreError if the folder is gone.
     """
-    path = path.resolve()  # what is at the end of a link is replaced, and the link stays
+    path = path.resolve()  # the target of a link is replaced, and the link stays
     if not path.parent.exists():
         raise StoreError(str(path), "cannot be written, its folder is gone", "make it, and run the same command again")
     with _own_file(path) as aside:
@@ -97,7 +97,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         except BaseException as error:
             discard(aside)
             if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-                error.filename = str(path)  # the write that finds the disk full does not know it
+                error.filename = str(path)  # the error of a full disk does not name the file
             raise
 
 
@@ -178,7 +178,7 @@ def _claimed(aside: Path, out: Path) -> Iterator[None]:
 
 
 def _is_locked_by_other(file: IO[Any]) -> bool:
-    """Lock a file until it is closed, if nobody has; file systems without locks are taken to have one writer."""
+    """Lock a file until it is closed; True if another process has locked it. Without locks, one writer is assumed."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

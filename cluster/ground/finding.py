@@ -1,4 +1,4 @@
-"""The result of one check of a machine or a run: one line for a person, one JSON object for a script."""
+"""The result of one check of a machine or a run: one line for people, one JSON object for scripts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finding:
 
 
 def as_text(finding: Finding) -> str:
-    """One line for a person."""
+    """One line for people."""
     remedy = f"; {finding.remedy}" if finding.remedy else ""
     return f"{finding.state:<4}  {finding.name:<14}  {finding.found}{remedy}"
 

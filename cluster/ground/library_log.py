@@ -1,4 +1,4 @@
-"""What libraries log, and warnings, go into a file of the process; stderr keeps what this program says, and errors."""
+"""Log lines of libraries, and warnings, go into a file of the process; stderr shows only our lines and errors."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def process_log(run: Path, rank: int) -> Path:
 def libraries_logged(path: Path) -> Iterator[None]:
     """Inside the block, libraries log into the file, which is appended to and made with the first line.
 
-    Their errors are on stderr, too, and so is everything with `--log-level debug`. What comes before there is a run
-    directory, which a run that is refused must not make, is on stderr alone.
+    Their errors also go to stderr, and so does everything with `--log-level debug`. A run that is refused must not make
+    its folder, so lines from before the folder exists go only to stderr.
     """
     root, file, quiet = logging.getLogger(), _LibraryFile(path), _Quiet(path)
     on_stderr = [handler for handler in root.handlers if type(handler) is logging.StreamHandler]  # not those of files
@@ -64,7 +64,7 @@ class _LibraryFile(logging.FileHandler):
 
 
 class _Quiet(logging.Filter):
-    """Keeps off stderr what is in the file, but for errors."""
+    """Keeps records that are in the file off stderr, except errors."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How much commands say on stderr besides errors: `--log-level LEVEL` or `--quiet`, anywhere in a command line."""
+"""How much commands write to stderr in addition to errors: `--log-level LEVEL` or `--quiet`, anywhere in the line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.process import variable
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-"""`info` is what commands say; `warning` and above show no progress; `debug` adds what libraries log."""
+"""`info` shows the messages of commands; `warning` and above show no progress; `debug` adds what libraries log."""
 
 _NOISY = ("botocore", "aiobotocore", "megatron", "torch._subclasses")
 """Libraries that log what they found at every start, and torch also at the end."""
@@ -36,7 +36,8 @@ def take_log_level(words: Sequence[str]) -> list[str]:
 
 
 def _set(level: str) -> None:
-    """Ours is set only where it is not the default, so that the level of a program which calls a command stays."""
+    """Set the level of our logger only if it is not the default, so that a program that calls a command keeps its
+    own."""
     _OURS.setLevel(logging.NOTSET if level == "info" else LEVELS[level])
     for library in _NOISY:
         logging.getLogger(library).setLevel(logging.NOTSET if level == "debug" else logging.WARNING)

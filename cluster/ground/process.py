@@ -17,10 +17,10 @@ PREEMPTED_MARKER = "preempted"
 """File that the trainer writes in the run directory when it has saved and stopped early."""
 
 EXIT_STOPPED = 3
-"""Exit code of one of several processes whose run stopped by its own rule: a new start would stop there again."""
+"""Exit code of one of several processes whose run stopped by its own rule: a restart would stop there again."""
 
 EXIT_LOST = 76
-"""Exit code of an agent that lost the processes of another machine: a new start may go on."""
+"""Exit code of an agent that lost the processes of another machine: a restart may succeed."""
 
 _PARENT = "VIDEOAR_PARENT"
 """Variable of the processes that `launch` starts: the process id of the parent, without which they end."""
@@ -43,7 +43,8 @@ class World:
 
     @staticmethod
     def here() -> World:
-        """The world that torchrun, or else Slurm's srun, describes in the environment; InputError if it is no world."""
+        """The world that torchrun, or else Slurm's srun, describes in the environment; InputError if its numbers are
+        invalid."""
         if variable("RANK") is None:
             return World._of_slurm() if _tasks_of_srun() > 1 else World._alone()
         world = World(rank=_number("RANK", 0), local_rank=_number("LOCAL_RANK", 0), world_size=_number("WORLD_SIZE", 1))
@@ -142,7 +143,7 @@ def mark_preempted(run: Path) -> None:
 
 
 def is_launched() -> bool:
-    """Whether this process was started by `launch`, which speaks for all of them."""
+    """Whether this process was started by `launch`, which prints the messages for all processes."""
     return variable(_PARENT) is not None
 
 
@@ -169,7 +170,7 @@ def end_with_parent() -> None:
 
 
 def announce_as_parent() -> None:
-    """Tell the processes that this one starts whose children they are."""
+    """Record this process as the parent of the processes that it starts."""
     os.environ[_PARENT] = str(os.getpid())
 
 
@@ -211,7 +212,7 @@ _OF_A_JOB = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def without_job() -> dict[str, str]:
-    """The environment of a process that is no part of this job."""
+    """The environment for a process that does not belong to this job."""
     mine = {name for name in os.environ if name in _OF_A_JOB or name.startswith(("TORCHELASTIC_", "SLURM_"))}
     return {name: value for name, value in os.environ.items() if name not in mine}
 
@@ -223,7 +224,7 @@ def set_variables(variables: Mapping[str, str]) -> None:
 
 
 def child_environment(defaults: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process that this one starts, as its child; what is set already goes before `defaults`."""
+    """The environment of a process that this one starts, as its child; variables that are set override `defaults`."""
     return {**defaults, **os.environ, _PARENT: str(os.getpid())}
 
 

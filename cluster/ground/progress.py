@@ -20,7 +20,7 @@ from videoar.cluster.ground.log_level import shows_progress
 
 
 class TimeLeft:
-    """Seconds that the rest of a piece of work takes, at the rate since it was first asked for."""
+    """Estimates the seconds that the rest of a piece of work takes, from the rate since the first call."""
 
     def __init__(self) -> None:
         self._title, self._first, self._since = "", 0, 0.0
@@ -45,7 +45,8 @@ class ProgressLine:
     """Seconds of brief work in which nothing is written."""
 
     def __init__(self, title: str, total: int | None = None, done: int = 0, *, brief: bool = False) -> None:
-        """`brief` work mostly ends before a person wonders: its bar does not stay, and elsewhere it begins silently."""
+        """`brief` work usually takes a moment: its bar is removed at the end, and without a terminal it starts
+        silently."""
         self._title, self._last_line, self._left = title, 0.0, TimeLeft()
         self._waiting: Mapping[str, object] | None = None
         self._silent = not shows_progress()
@@ -90,7 +91,7 @@ class ProgressLine:
         self.show(name, done, total, figures, {"task": name, "done": done, "total": total, **metrics})
 
     def counting(self, unit: str, title: str | None = None) -> Callable[[int, int | None], None]:
-        """What shows how much is done, and the rate since its first call: what was done before that does not count.
+        """A function that shows how much is done, and the rate since its first call, without the work done before that.
 
         `title` is that of one of several pieces of work, each with a counter of its own.
         """
@@ -106,7 +107,7 @@ class ProgressLine:
         return on_done
 
     def counting_each(self, unit: str) -> Callable[[str, int, int | None], None]:
-        """What shows several pieces of work by their titles, each with a rate of its own."""
+        """A function that shows several pieces of work by their titles, each with a rate of its own."""
         counters: dict[str, Callable[[int, int | None], None]] = {}
 
         def tell(title: str, done: int, total: int | None) -> None:
@@ -117,7 +118,7 @@ class ProgressLine:
         return tell
 
     def naming(self, field: str) -> Callable[[int, int, str], None]:
-        """What shows how much is done, and the name of what is being done as the figure `field`."""
+        """A function that shows how much is done, and the name of the current item as the figure `field`."""
         return lambda done, total, name: self(done, total, {field: name})
 
     def show(self, title: str, done: int, total: int | None, figures: str, line: Mapping[str, object]) -> None:
@@ -135,12 +136,12 @@ class ProgressLine:
             self._write()
 
     def _begin(self) -> None:
-        """Brief work was not: write what it does now, which may take long, and from then on as for other work."""
+        """The brief work takes longer than expected: write its progress now, and from then on as for other work."""
         self._begins = None
         self._write()
 
     def _write(self) -> None:
-        """Write the line that was shown last, if that was not done."""
+        """Write the last line that was shown, if it was not written yet."""
         if self._waiting is not None:
             print(json.dumps(self._waiting), file=sys.stderr, flush=True)
             self._last_line, self._waiting = time.monotonic(), None

@@ -16,8 +16,8 @@ def read_ahead(
 ) -> Generator[Result, None, None]:
     """Yield function(item) of each item in order; while the consumer uses one result, `ahead` later calls may run.
 
-    An exception of the function is raised in its item's place. When the consumer stops, calls that have not begun are
-    cancelled, and those that run are waited for.
+    An exception of the function is raised in place of that item's result. When the consumer stops, calls that have not
+    begun are cancelled, and running calls are waited for.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="read-ahead")
     waiting: deque[Future[Result]] = deque()

@@ -1,4 +1,4 @@
-"""Which programs show a run's figures and pictures, besides the files in its folder."""
+"""Which programs show a run's figures and pictures, in addition to the files in its folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ class WatchConfig:
     """Whether and where Weights & Biases and TensorBoard show a run."""
 
     wandb: Literal["off", "offline", "online"] = "off"
-    """Weights & Biases; `offline` needs no key and leaves files to `wandb sync`, `online` needs `wandb login` first."""
+    """Log to Weights & Biases. `offline` needs no key and writes files for `wandb sync`; `online` needs
+    `wandb login`."""
     wandb_project: str = "videoar"
     """Project of the run at Weights & Biases."""
     wandb_entity: str = ""

@@ -29,14 +29,14 @@ from videoar.tokenizer.config import TokenizerSource
 from videoar.tokenizer.scales import latent_frames
 
 TOKENIZER = "world"
-"""The tokenizer of a new model: of those that ship, the one that keeps more of films and of colours, by their cards."""
+"""The tokenizer of a new model: of those that ship, the one that keeps more of films and colours (see their cards)."""
 
 MOST_PASSES = 300
-"""Training ends when every clip has been seen this often, even if hours are left: a small folder is learnt by heart."""
+"""Training ends when every clip was seen this often, even if hours are left: a small folder would be memorised."""
 LEAST_TRAINING = 0.5
-"""Share of the hours that is for steps, however long it takes to make the clips into bits."""
+"""Least share of the hours for training steps, however long it takes to turn the clips into bits."""
 GOING_ON = 0.3
-"""Share of a new model's learning rate at which weights that know something are trained on."""
+"""Learning rate for continuing trained weights, as a share of a new model's rate."""
 SHARE_OF_SMALL = 0.25
 """Share of the steps at the small size, where they are cheap and teach the coarse scales."""
 
@@ -58,7 +58,7 @@ class Scale:
     models: tuple[tuple[int, int, int, float], ...]
     """Layers, width, heads and learning rate, largest first."""
     hours: float
-    """How long a training takes if nothing else is asked for."""
+    """Default length of a training."""
     ema_decay: float
 
 
@@ -88,7 +88,7 @@ ON_GPU = Scale(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """A recipe, and what was reckoned for it."""
+    """A recipe, and the estimates made for it."""
 
     recipe: Recipe
     step_s: float
@@ -96,7 +96,7 @@ class Choice:
     passes: float
     """About how often the last stage uses every clip."""
     tokenizing_s: float = 0.0
-    """Estimated seconds in which the clips become bits, besides the steps."""
+    """Estimated seconds to turn the clips into bits, in addition to the steps."""
     start: Start | None = None
 
 
@@ -158,7 +158,7 @@ def _new_models(clips: Clips, scale: Scale, machine: ThisMachine, data: DataConf
 
 
 _MEMORY: dict[bool, tuple[Recompute, ...]] = {True: ("none", "selective", "full"), False: ("none",)}
-"""What may be recomputed, on GPUs and without, from fast to small."""
+"""Modes of recomputation, with and without GPUs, from the fastest to the one that needs least memory."""
 
 
 def _draft(
@@ -201,12 +201,12 @@ def _stage(
 
 
 def _largest(recipe: Recipe, machine: ThisMachine) -> int:
-    """Bytes of the process that holds most, as `videoar plan` counts them."""
+    """Bytes of the process that needs most memory, as `videoar plan` counts them."""
     return max(rank_memory(recipe, stage, max(1, machine.gpus)).total for stage in recipe.stages)
 
 
 def _with_steps(recipe: Recipe, steps: float) -> Recipe:
-    """The recipe with about so many steps over both stages, and logs at a few points of them."""
+    """The recipe with about this number of steps in both stages together, and a few points of logging."""
     total = max(20, int(round(steps, 2 - len(str(int(steps))))))
     first = max(5, round(SHARE_OF_SMALL * total))
     stages = tuple(

@@ -20,7 +20,7 @@ MOST_PROBED = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clips:
-    """A folder of clips, as far as it was looked at."""
+    """A folder of clips: the facts that were read from some of its files."""
 
     path: str
     """The folder, as it was given."""
@@ -57,7 +57,7 @@ class Clips:
 def look_at(path: str) -> Clips:
     """List a folder, and read the headers of some of its files. InputError if nothing in it can be used."""
     if not is_utf8(path):
-        raise InputError("CLIPS", ascii(path), "is not UTF-8, as recipes are", "rename the folder")
+        raise InputError("CLIPS", ascii(path), "is not UTF-8, which recipes need", "rename the folder")
     config = SourceConfig(path=path)
     sources, left_out = list_sources(config)
     sources = list({source.path: source for source in sources}.values())

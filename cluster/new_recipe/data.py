@@ -22,9 +22,9 @@ HELD = (0.1, 0.2, 0.3)
 ENOUGH_CLIPS = 256
 """With fewer clips than this in a film's end-to-end cut, clips overlap."""
 ENOUGH_HELD = 64
-"""Held-out clips that are about enough for a curve: all of them are guessed at each validation."""
+"""About enough held-out clips for a curve: each validation predicts all of them."""
 LEAST_ENLARGED = 0.75
-"""Clips whose shorter side is less than this share of a frame's are trained at the smaller sizes."""
+"""If the clips' shorter side is less than this share of a frame's, the smaller sizes are used."""
 
 
 def _rate_and_frames(clips: Clips, most: int) -> tuple[float, int]:

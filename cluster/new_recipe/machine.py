@@ -12,9 +12,9 @@ import torch
 from videoar.pretrain.budget.machine import GPUS, MEMORY_SHARE
 
 CPU_FLOPS_PER_S = 2e10
-"""What the training of `videoar demo --from-scratch` reaches on one thread, in the FLOPs that `videoar plan` counts."""
+"""FLOP/s that `videoar demo --from-scratch` reaches in training on one thread, counted as `videoar plan` counts."""
 _STAND_IN = "A100"
-"""Kind of device that others are planned as."""
+"""Kind of device whose rates are used for devices that the planner does not know."""
 _CPU_SHARE = 0.5
 """Share of the memory that a run on the CPU may take: the decoder and the cache of samples need the rest."""
 _OF_CONTAINER = Path("/sys/fs/cgroup/memory.max")
@@ -39,7 +39,7 @@ class ThisMachine:
 
     @property
     def room_bytes(self) -> float:
-        """What a process of the run may hold."""
+        """Bytes that a process of the run may use."""
         return MEMORY_SHARE * self.gpu_bytes if self.gpus else _CPU_SHARE * self.memory_bytes
 
     def __str__(self) -> str:

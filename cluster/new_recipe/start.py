@@ -1,4 +1,4 @@
-"""Weights that a recipe goes on from, instead of a new model."""
+"""Trained weights from which a recipe starts, instead of a new model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Start:
 
 
 def start_from(weights: str) -> Start:
-    """The model and the tokenizer of an export. InputError if it has none, needs what a folder of clips lacks, or lists
-    files of weights that no export wrote.
+    """The model and the tokenizer of an export. InputError if it has no tokenizer, was trained on labels, which a
+    folder of clips lacks, or lists files of weights that no export wrote.
     """
     folder = find_export(weights)
     config = read_config(folder)

@@ -1,4 +1,4 @@
-"""How long it takes to make the clips of a recipe into bits, which a run does once before it can train on them."""
+"""Estimates how long it takes to turn the clips of a recipe into bits, which a run does once before it trains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videoar.tokenizer.conv_work import convolutions
 from videoar.tokenizer.scales import ScaleSchedule
 
 CPU_FLOPS_PER_S = 4e10
-"""What convolutions of tokenizers of the size of those that ship reach on one thread (`videoar bench tokenizer`)."""
+"""FLOP/s on one thread of convolutions in tokenizers as small as those that ship (`videoar bench tokenizer`)."""
 GPU_SHARE = 0.3
 """Share of a GPU's peak that a tokenizer's convolutions reach: assumed, as in docs/scale.md."""
 
@@ -50,6 +50,6 @@ def clips_of_a_step(recipe: Recipe, stage: StageConfig) -> float:
 
 
 def encoding_flops(tokenizer: VideoTokenizer, bucket: ClipBucket) -> float:
-    """Of the convolutions that encode one clip; the tokenizer is on the meta device."""
+    """FLOPs of the convolutions that encode one clip; the tokenizer is on the meta device."""
     video = torch.empty(1, 3, bucket.num_frames, *ScaleSchedule.named(bucket.schedule).pixels, device="meta")
     return sum(work.flops for work in convolutions(tokenizer, lambda: tokenizer.encode(video)))

@@ -15,7 +15,7 @@ from videoar.pretrain.config import Recipe, TextConfig
 from videoar.pretrain.planner.report import duration
 
 _OPEN = ("data", "data.datasets", "stages")
-"""Parts that have a line for each of their fields; the others are on one line."""
+"""Parts that are written with a line for each field; the others are written on one line."""
 
 
 def commented(choice: Choice, clips: Clips, machine: ThisMachine) -> str:
@@ -45,7 +45,7 @@ def _beginning(clips: Clips, machine: ThisMachine) -> list[str]:
     return [
         f"# A recipe for the clips in {clips.path}, on {machine}: written by `videoar init`, to be edited.",
         f"# {described(clips)}.",
-        "# The rest has its default: `videoar config FILE` shows every field, `videoar train FILE --help` explains it.",
+        "# Other fields have defaults: `videoar config FILE` shows them, `videoar train FILE --help` explains them.",
     ]
 
 
@@ -55,12 +55,12 @@ def _one_line(comment: str) -> str:
 
 
 def _comments(choice: Choice, machine: ThisMachine) -> dict[str, str]:
-    """What is said above a field."""
+    """The comments above the fields."""
     recipe = choice.recipe
     total, last = recipe.num_steps, recipe.stages[-1]
     place = f" on {machine.planned_as}" if machine.gpus else ""
     time = f"{duration((choice.step_s * total + choice.tokenizing_s) / 3600)}{place}"
-    first = f"{duration(choice.tokenizing_s / 3600)} of it to make the clips into bits"
+    first = f"{duration(choice.tokenizing_s / 3600)} of it to turn the clips into bits"
     found = {
         "model": f"{parameter_summary(recipe.model)}; {_about_text(recipe.model.text)}.",
         "data.tokenizer": "Ships with the package; it is small, which limits sharpness (`videoar tokenizer train`).",
@@ -71,7 +71,7 @@ def _comments(choice: Choice, machine: ThisMachine) -> dict[str, str]:
     }
     if choice.start:
         found["model"] += f" As in {choice.start.weights}: `videoar train FILE --init {choice.start.weights}`."
-        found["data.tokenizer"] = f"That of {choice.start.weights}, whose bits the model knows."
+        found["data.tokenizer"] = f"The tokenizer of {choice.start.weights}: the model was trained on its bits."
     if machine.gpus:
         found["parallel"] = f"For `videoar train FILE --processes {machine.gpus}`; bf16 needs ZeRO 1."
     return found
@@ -83,7 +83,7 @@ def _about_text(text: TextConfig) -> str:
         "words": "captions are read by known words, and as bytes",
         "t5": "captions are read as states of T5 (`videoar data text`)",
     }
-    return f"{kinds[text.kind]}, {text.max_tokens} of them"
+    return f"{kinds[text.kind]}, at most {text.max_tokens}"
 
 
 def _about_shapes(recipe: Recipe) -> str:

@@ -29,7 +29,7 @@ _MARKED = {"ok": "better", "warn": "worse", "fail": "worse", "skip": "undecided"
 def render(run: Path, on_check: OnCheck = lambda done, total, name: None) -> str:
     """The whole page as text. InputError if the folder is not that of a run that has taken a step.
 
-    `on_check` is told which check of `diagnose` begins.
+    `on_check` is called when a check of `diagnose` begins.
     """
     evidence = Evidence.read(run)
     if not evidence.records:
@@ -72,16 +72,16 @@ def _curves(evidence: Evidence) -> str:
         _curve(evidence, "tokens_per_s", "tokens per second"),
     ]
     figures = "".join(f"<figure>{svg}</figure>" for svg in drawn)
-    said = "Training guesses under its own noise (flipped bits, hidden frames), validation does not."
+    said = "Training predicts under its own noise (flipped bits, hidden frames); validation has none."
     if evidence.left_out:
         said += f" {evidence.left_out:,} lines of metrics.jsonl are not records of steps, and are left out."
     return f'<h2>Curves</h2><p class="note">{said}</p><div class="charts">{figures}</div>'
 
 
 def _curve(evidence: Evidence, name: str, label: str, *, chance: float | None = None, percent: bool = False) -> str:
-    """A figure by step in training and on each validation dataset; vertical lines are the beginnings of stages.
+    """A figure by step in training and on each validation dataset; vertical lines mark the beginnings of stages.
 
-    Steps at which it is not finite are left out, and said to be.
+    Steps at which it is not finite are left out, and a note counts them.
     """
     points = [(float(record["step"]), finite(record.get(name))) for record in evidence.records]
     known = [(step, value) for step, value in points if value is not None]
@@ -149,7 +149,7 @@ def _samples(evidence: Evidence) -> str:
     others = ", ".join(
         f'<a href="{escape(path.relative_to(run).as_posix())}">{escape(path.parent.name)}</a>' for path in videos
     )
-    said = "Each clip as its bits show it, continued from its first half, and generated from its text."
+    said = "Each clip decoded from its bits, continued from its first half, and generated from its text."
     video = f'<video src="{place}" controls loop muted playsinline></video>'
     return f'<h2>Samples</h2><p class="note">{said}</p><div class="row">{video}</div><p>All: {others}</p>'
 

@@ -15,7 +15,7 @@ TITLE = "VideoAR"
 HISTORY = 12
 """Videos that are shown below the form."""
 DELETED_S = 24 * 3600
-"""Age at which uploads and copies of videos are deleted; they also are when the server ends."""
+"""Age in seconds at which uploads and copies of videos are deleted; the end of the server deletes them, too."""
 
 History = list[tuple[Path, str]]
 Fields = dict[str, gr.components.Component]
@@ -84,13 +84,13 @@ def _form(studio: Studio) -> Fields:
             elem_id="given",
         )
         fields["long"] = gr.Dropdown(
-            [("slide, with a remark", ""), "sliding", "reencode"], value="", label="Longer than in training"
+            [("sliding, with a remark", ""), "sliding", "reencode"], value="", label="Longer than in training"
         )
     return fields
 
 
 def _number(label: str, value: float, elem_id: str, *, whole: bool = False) -> gr.Number:
-    """A number, which a person may clear. One that begins empty would be sent as 0."""
+    """A field for a number, which may be cleared. A field that is empty at the start would be sent as 0."""
     return gr.Number(label=label, value=value, precision=0 if whole else None, elem_id=elem_id)
 
 
@@ -115,7 +115,7 @@ def _screens(studio: Studio) -> list[gr.components.Component]:
 
 
 def _handler(studio: Studio, fields: Fields, history: gr.State) -> Any:
-    """What runs when a person asks for a video: a generator of values for all outputs."""
+    """The function that runs when a video is requested: a generator of values for all outputs."""
 
     def run(values: Mapping[Any, Any], progress: Any = gr.Progress()) -> Iterator[list[Any]]:  # noqa: B008
         filled = {name: values[field] for name, field in fields.items()}

@@ -48,7 +48,7 @@ def working_folders() -> Iterator[Path]:
 
 
 class OnlyThisMachine:
-    """Middleware that answers requests to a name of loopback only, and none that a page of another site sends.
+    """Middleware that answers only requests to a loopback name, and no requests from pages of other sites.
 
     A foreign name that resolves to 127.0.0.1 would read the page, and a form on a foreign page would upload files.
     """

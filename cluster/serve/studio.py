@@ -27,9 +27,9 @@ OnProgress = Callable[[int, Progress], None]
 """Called with the number of the checkpoint, from 0, and how far its video is."""
 
 UPLOADS = ("image", "video")
-"""Fields of a request whose values are files that a person sent."""
+"""Fields of a request whose values are uploaded files."""
 PROMPT_LETTERS = 2000
-"""Longest text that is taken; models read fewer tokens, and say so in the log."""
+"""Longest accepted text; models read fewer tokens, and log that they cut it."""
 KEPT = 200
 """Videos that the folder keeps; older ones are removed."""
 
@@ -57,7 +57,7 @@ class Studio:
     """Makes videos with one checkpoint, or with two from the same request."""
 
     def __init__(self, checkpoints: Sequence[Checkpoint], folder: Path, max_frames: int) -> None:
-        """Videos are written to `folder`. InputError for checkpoints that no request suits."""
+        """Videos are written to `folder`. InputError for checkpoints that have no request in common."""
         self.checkpoints = tuple(checkpoints)
         self.sizes = _shared_sizes(self.checkpoints)
         self.asks_for = _condition(self.checkpoints)
@@ -76,7 +76,7 @@ class Studio:
             known = isinstance(error, InputError | StoreError | Stopped)
             line = error if known else explained(error)
             if line is None:
-                raise  # a defect: its traceback is in the log, and the page goes on
+                raise  # a bug: its traceback is in the log, and the page keeps running
             yield Shown(polite(line), nothing, nothing)
 
     def _check(self, pipeline: VideoPipeline, request: Request) -> None:
@@ -121,14 +121,15 @@ def request_of(filled: Mapping[str, Any]) -> Request:
 
 
 def _check_length(request: Request) -> None:
-    """InputError for a text that no person types; the form's own limit binds only who uses the form."""
+    """InputError for a text that is too long; the form has this limit, too, but a request may come without the form."""
     for field in ("prompt", "negative_prompt"):
         if (letters := len(getattr(request, field) or "")) > PROMPT_LETTERS:
             raise InputError(field, f"{letters} letters", "is too long", f"use {PROMPT_LETTERS} or fewer")
 
 
 def polite(error: Exception) -> str:
-    """The line of an error, with the names that a person sees: the size, and a file's own name."""
+    """The line of an error, with the names that the page shows: `size`, and the name of an uploaded file without its
+    folder."""
     if not isinstance(error, InputError):
         return str(error)
     field = "size" if error.field == "schedule" else error.field

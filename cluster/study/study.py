@@ -58,7 +58,7 @@ class Chosen:
 
     @property
     def keys(self) -> list[Key]:
-        """Seed by seed, so that a study which was stopped has compared as many arms as possible."""
+        """Seed by seed, so that a stopped study has compared as many arms as possible."""
         return [(arm.name, seed) for seed in self.seeds for arm in self.arms]
 
 
@@ -84,9 +84,9 @@ class Folders:
 
 
 def run_study(study: Study, chosen: Chosen, out: Path, say: Say, *, again: bool = False) -> Path:
-    """Train and measure what is chosen and not done yet; the path of the page.
+    """Train and measure the chosen runs that have no result yet; the path of the page.
 
-    `again`: train nothing, and measure once more what is trained already.
+    `again`: train nothing, and measure the trained runs again.
     """
     folders = Folders(out)
     check_study(study, out)
@@ -120,7 +120,7 @@ def check_study(study: Study, out: Path) -> None:
             problem = f"contains a study that differs from {study.name} in steps, tokenizer or definition"
             raise InputError("out", out, problem, "give another --out, or the same options as before")
     elif (stranger := first_stranger(out, (LOCK, f".{DEFINITION}.writing"))) is not None:
-        raise InputError("out", out, f"holds {stranger}, but no study", "give a new or an empty folder")
+        raise InputError("out", out, f"holds {stranger} and is not a study", "give a new or an empty folder")
 
 
 def remaining(folders: Folders, chosen: Chosen, *, again: bool) -> list[Key]:
@@ -196,7 +196,7 @@ def show(study: Study, folders: Folders) -> None:
 
 
 def told(line: dict[str, object], done: int, total: int, seconds: float) -> str:
-    """One finished run, how many are left, and for how long if they take as long as this one."""
+    """A line about a finished run: how many are left, and how long they take if each takes as long as this one."""
     left = (total - done) * seconds
     ahead = f", about {left / 3600:.1f} h left" if left >= 3600 else f", about {left / 60:.0f} min left" if left else ""
     return f"{line['arm']}, seed {line['seed']}: {seconds:.0f} s; {done} of {total} done{ahead}"

@@ -62,7 +62,7 @@ def compared_gpus(free: int, there: int, wanted: int) -> Finding:
 
 
 class Engine(ABC):
-    """An engine that runs jobs. Its methods raise InputError for what a person wrote, Stopped for what failed."""
+    """An engine that runs jobs. Its methods raise InputError for wrong user input, and Stopped for failures."""
 
     name: str
 
@@ -76,7 +76,8 @@ class Engine(ABC):
 
     @abstractmethod
     def checks(self, job: Job, rendered: Rendered) -> Sequence[Check]:
-        """Questions to the engine before anything is sent: whether it would take the job, and what is free."""
+        """Checks with the engine before anything is sent: whether it would accept the job, and which resources are
+        free."""
 
     @abstractmethod
     def send(self, job: Job, rendered: Rendered) -> str:

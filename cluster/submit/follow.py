@@ -15,7 +15,7 @@ def follow(paths: Callable[[], Sequence[Path]], has_ended: Callable[[], bool] | 
     """Pieces of the files as they come. Without `has_ended`, what there is now. Files may appear later."""
     read: dict[Path, int] = {}
     while True:
-        over = has_ended is None or has_ended()  # asked before reading: what came before the end is not missed
+        over = has_ended is None or has_ended()  # checked before reading, so that no text from before the end is missed
         for path in paths():
             yield from _news(path, read)
         if over:

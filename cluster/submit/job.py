@@ -54,7 +54,7 @@ class Job:
     folder: Path
     """Folder in which the command runs: relative paths of the recipe begin there."""
     jobs: str = "jobs"
-    """Folder below it, for scripts, logs and the record of what was submitted."""
+    """Folder below `folder`, for scripts, logs and the records of submitted jobs."""
     nodes: Nodes = 1
     gpus: Gpus = 0
     """GPUs of each machine."""
@@ -65,14 +65,14 @@ class Job:
     wall_s: OneOrMore | None = None
     """Seconds after which the engine ends the job; None: the engine's default."""
     time: str = ""
-    """The same as it was typed, for messages."""
+    """The time limit as the user typed it, for messages."""
     notice_s: OneOrMore = 120
-    """Seconds before that at which the command is told to save."""
+    """Seconds before the end of the time at which the command receives the signal to save."""
     partition: str = ""
     account: str = ""
     qos: str = ""
     flags: tuple[str, ...] = ()
-    """Further flags of the engine, without their hyphens."""
+    """Additional flags of the engine, without their hyphens."""
     image: str = ""
     container: Container | None = None
     """What opens the image."""
@@ -89,7 +89,7 @@ class Job:
     array: Tasks | None = None
     """Number of jobs that share the work."""
     requeues: ZeroOrMore = 20
-    """Times that the job is queued again after it has saved before its end."""
+    """Most times that the job is queued again after it has saved before its end."""
     place: str = ""
     """Where the engine is: Ray's address, Kubernetes' namespace."""
 
@@ -134,7 +134,7 @@ class Job:
     def _check_parts(self) -> None:
         """What connects fields."""
         if self.nodes > 1 and self.command not in (*MANY_NODES, *ON_RAY):
-            problem = f"has no use for `{self.command}`, which runs on one machine"
+            problem = f"has no effect for `{self.command}`, which runs on one machine"
             raise InputError("nodes", self.nodes, problem, f"use 1 node{self._or_parts}")
         if self.array is not None and self.command not in ARRAYS:
             remedy = "give --nodes" if self.command in MANY_NODES else "leave it out"
@@ -145,8 +145,8 @@ class Job:
             raise InputError(
                 "time",
                 self.time or f"{self.wall_s} s",
-                f"leaves {max(0, self.wall_s - self.notice_s)} s for work, of {_LEAST_WORK_S} s at least: "
-                f"the command is told to save {self.notice_s} s before its end",
+                f"leaves {max(0, self.wall_s - self.notice_s)} s for work, less than {_LEAST_WORK_S} s: "
+                f"the command must save {self.notice_s} s before its end",
                 f"give {-(-(self.notice_s + _LEAST_WORK_S) // 60)}m or more, or a smaller --faults.stop-within-s",
             )
         if self.container is not None and not self.image:

@@ -14,7 +14,7 @@ from videoar.cluster.ground.processes.programs import run_program
 _PATIENCE_S = 120.0
 _PREFIX = re.compile(r"^\w+: (error: )?")
 _LOG = re.compile(r"[EFIW]\d{4} \d\d:\d\d:\d\d\.")
-"""How kubectl logs where in its code an error was met; what it then says to a person says the same in words."""
+"""Lines in which kubectl logs an error for developers; its message to the user follows and says the same."""
 
 
 @dataclass(frozen=True, slots=True)

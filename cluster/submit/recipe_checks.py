@@ -22,7 +22,7 @@ def check_cost(recipe: Recipe, job: Job, gpu: str | None) -> Finding:
     processes = job.nodes * job.processes
     if gpu is None:
         check_parallel(recipe, processes)
-        return _not_compared("memory, time", "memory and time were not compared", job)
+        return _not_compared("memory, time", "memory and time were not checked", job)
     cost = plan(recipe, gpus=processes, gpu=gpu, gpus_per_node=job.processes)
     memory = GPUS[cost.gpu].memory_bytes
     needs, has = gigabytes(cost.memory_bytes_per_rank), gigabytes(memory)
@@ -39,21 +39,21 @@ def check_cost(recipe: Recipe, job: Job, gpu: str | None) -> Finding:
 def check_tokenizer_cost(recipe: TokenizerRecipe, job: Job, gpu: str | None) -> Finding:
     """The time in one line, at the MFU that `videoar plan` assumes; InputError if it is more than the job has."""
     if gpu is None:
-        return _not_compared("time", "was not compared", job)
+        return _not_compared("time", "was not checked", job)
     cost = tokenizer_cost(recipe.tokenizer, recipe.train, known_gpu(gpu))
     hours = cost.gpu_hours / (job.nodes * job.processes)
     return Finding(name="time", state="ok", found=_time(hours, job, cost.gpu, cost.mfu))
 
 
 def _not_compared(name: str, found: str, job: Job) -> Finding:
-    """Without the name of a GPU nothing is known of its memory and speed; on CPUs nothing is compared."""
+    """Without the kind of GPU, its memory and speed are unknown; on CPUs nothing is compared."""
     if not job.gpus:
         return Finding(name="layout", state="ok", found=f"{job.nodes * job.processes} on CPUs")
     return Finding(name=name, state="skip", found=found, remedy="name the kind of GPU: --gpu h200")
 
 
 def _time(hours: float, job: Job, gpu: str, mfu: float) -> str:
-    """How long it takes, and in how many runs; InputError if the job is not given that."""
+    """How long it takes, and in how many runs; InputError if the job does not get that much time."""
     whole, at = duration(hours), f"at {mfu:.0%} of the peak"
     if job.wall_s is not None and hours * 3600 > job.wall_s * (job.requeues + 1):
         raise InputError(

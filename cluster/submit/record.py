@@ -1,4 +1,4 @@
-"""What was submitted: one file for each job in the jobs' folder, from which status, logs and cancel know the engine."""
+"""Records of submitted jobs: a file for each in the jobs' folder, which status, logs and cancel read."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read_record(jobs: Path, job: str) -> Submitted:
 
 
 def _known(jobs: Path) -> str:
-    """The newest records: names of the same moment are numbers that count up."""
+    """The newest records first; of records with the same time, the higher number."""
     newest = sorted(jobs.glob("*.yaml"), key=lambda path: (len(path.stem), path.stem), reverse=True)
     newest.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     if not newest:

@@ -1,4 +1,4 @@
-"""Options that an engine has no use for are refused by name, before anything is sent."""
+"""Refuses options that have no effect on an engine, by name, before anything is sent."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ def refuse_options(job: Job, engine: str, remedies: Mapping[str, str]) -> None:
     for field, remedy in remedies.items():
         if value := getattr(job, field):
             shown = " ".join(value) if isinstance(value, tuple) else value
-            raise InputError(_OPTIONS.get(field, field.replace("_", "-")), shown, f"has no use on {engine}", remedy)
+            raise InputError(_OPTIONS.get(field, field.replace("_", "-")), shown, f"has no effect on {engine}", remedy)

@@ -10,6 +10,6 @@ _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
 def filled(name: str, places: Mapping[str, str]) -> str:
-    """The template's text. Places are filled once: what is filled in is not searched for further places."""
+    """The template's text. Places are filled once; the inserted texts are not searched for further places."""
     text = (files("videoar.cluster.submit") / "templates" / name).read_text(encoding="utf-8")
     return _PLACE.sub(lambda found: places[found[1]], text)

@@ -1,4 +1,4 @@
-"""Environment variables of a job. Secrets are named, never written: into no script, log or record."""
+"""Environment variables of a job. Secrets are only named: no script, log or record contains them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variable:
-    """A variable: with a value, or with that of a file, or with that of the shell that submits (both None)."""
+    """A variable: its value is given, read from a file, or taken from the submitting shell (if both are None)."""
 
     name: str
     value: str | None = None
@@ -57,7 +57,7 @@ class Variable:
 
     @property
     def is_missing(self) -> bool:
-        """Whether it should come from this shell, and is not set here."""
+        """Whether the variable should come from this shell, but is not set in it."""
         return self.value is None and self.file is None and variable(self.name) is None
 
 
@@ -70,7 +70,7 @@ def exported(given: Variable) -> str:
 
 
 def value_here(given: Variable, of_file: str) -> str:
-    """The value of a variable, of the shell that submits if it has none of its own, for a place that others read.
+    """The value of a variable (that of the submitting shell if none is given), for a place that others can read.
 
     InputError for a secret; `of_file` says what to give instead.
     """

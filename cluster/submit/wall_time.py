@@ -22,5 +22,5 @@ def seconds_of(text: str) -> int:
     else:
         raise InputError("time", short(repr(text)), "is not a time", "write 90m, 12h, 2d, HH:MM:SS or D-HH:MM:SS")
     if not seconds:
-        raise InputError("time", text, "is no time at all", "give the time that the job may take")
+        raise InputError("time", text, "is zero", "give the time that the job may take")
     return seconds

@@ -45,7 +45,7 @@ CONTRASTS = (
 
 
 def arms(base: Recipe, *, context_tokens_per_pack: int) -> tuple[Arm, ...]:
-    """Each adds one component to the one before; `context` adds to `inheritance`, as `mask` does.
+    """Each arm adds one component to the arm before it; `context` adds to `inheritance`, like `mask`.
 
     A clip is longer with context tokens, so that arm has its own length of packs, which hold about as many clips.
     """

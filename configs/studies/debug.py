@@ -1,4 +1,4 @@
-"""The study in miniature, for tests and first looks: an untrained tokenizer, 32x32 and a few steps. It shows nothing.
+"""The study in miniature, for tests and first looks: untrained tokenizer, 32x32, few steps. Its figures mean nothing.
 
 videoar study debug --seeds 0 1
 """

@@ -12,7 +12,7 @@ from videoar.cluster.cli.command_table import COMMANDS, Command
 
 EXIT_CODES = (
     (0, "done"),
-    (1, "failed: what was asked for is not there"),
+    (1, "failed: the requested result was not produced"),
     (2, "the input is wrong: one line with the field, its value and the remedy"),
     (75, "saved after a signal: run the same command again"),
 )

@@ -1,4 +1,4 @@
-"""Fields of a dataclass as a person reads them: name, type with limits, default, and the text below the field."""
+"""Fields of a dataclass for readers: name, type with limits, default, and the text below the field."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def parts_of(kind: Any) -> Iterator[type]:
 
 
 def words(kind: Any) -> str:
-    """A type and its limits in a person's words: `whole number, 1 to 4096`."""
+    """A type and its limits in plain words: `whole number, 1 to 4096`."""
     if kind in _SIMPLE:
         return _SIMPLE[kind]
     parts = get_args(kind)

@@ -43,7 +43,7 @@ _ROUNDS = 5
 class Bench:
     """Measure one thing on this machine; ratios compare things that ran alternately in this call.
 
-    attention: forward and backward by every backend, compared with PyTorch's causal attention of as many pairs; time,
+    attention: forward and backward by every backend, compared with PyTorch's causal attention over as many pairs; time,
     attended-pair FLOP/s, peak memory, and the difference from the reference.
 
     train: a whole training step, compared with Hugging Face's Llama of the same shape on a CPU, and eager with compiled
@@ -60,8 +60,8 @@ class Bench:
 
     machine: the rates of this device, measured and published, which floors are computed from; free memory.
 
-    These six print a line for each case; all but machine with the floor that FLOPs and bytes set on this device, and
-    the ratio to it.
+    These six print a line for each case. All but machine also print the least time that FLOPs and bytes allow on this
+    device (the floor), and the ratio to it.
 
     sharding: step time of the sharded engine at size 1 divided by plain PyTorch's (goal: at most 1.05), and compute of
     each of two tensor-parallel processes divided by that of one process (goal: at most 0.55), with the seconds and
@@ -85,7 +85,7 @@ class Bench:
     data_overhead: time of preparing real films with one actor divided by its decoding and tokenizing alone (goal: 1.1).
 
     loader: samples per second of the training loader, compared with the plain webdataset library on the same tars
-    (goal: 2 times as many), and the share of time that a trainer with steps of one second waits for data (goal: 1 %).
+    (goal: twice as many), and the share of time that a trainer with steps of one second waits for data (goal: 1 %).
 
     clips: training clips of a tokenizer per second (17 frames of 128x128), decoded from real films by 1 and by 2
     decoders, and cut from memory.
@@ -100,13 +100,13 @@ class Bench:
     note: str = ""
     """Remark for these lines, for example that others use the machine."""
     size: Literal["toy", "cpu", "gpu"] | None = None
-    """Set of cases of these six: `toy` takes seconds; without it, `gpu` where there is a GPU and otherwise `cpu`."""
+    """Set of cases of the first six: `toy` takes seconds. If not given: `gpu` where there is a GPU, otherwise `cpu`."""
     cases: tuple[str, ...] = ()
-    """Cases to run, by name or shell pattern (`'2048*'`); without it, all of the size."""
+    """Cases to run, by name or shell pattern (`'2048*'`); all of the size if not given."""
     backends: tuple[str, ...] = ()
-    """Of attention: backends to compare; without it, all that are known."""
+    """For attention: backends to compare; all that are known if not given."""
     repeats: Annotated[int, Limits(1, 10_000)] | None = None
-    """Of these six: measured rounds, after one that does not count; 5 if not given."""
+    """For the first six: number of measured rounds, after one that is not counted; 5 if not given."""
     plot: Path | None = None
     """PNG or SVG file for a chart of the ratios to the floor, and of throughput over the batch; needs matplotlib."""
     force: bool = False

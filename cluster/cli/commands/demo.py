@@ -26,10 +26,10 @@ class Demo:
     out: Annotated[Path, arg(metavar="DIR")] = Path("runs/demo")
     """Folder to write, called OUT above."""
     clips: Annotated[Path | None, arg(metavar="DIR")] = None
-    """Folder of your own videos, each of four seconds or more, with captions next to them as .txt files; of more than
-    fifteen, as many are chosen."""
+    """Folder of your own videos, each of four seconds or more, with captions next to them as .txt files. If there are
+    more than fifteen, fifteen are chosen."""
     from_scratch: bool = False
-    """Begin with random weights of a smaller model instead of going on from those that ship."""
+    """Start from random weights of a smaller model instead of the weights that ship."""
 
 
 def demo(words: Sequence[str], prog: str) -> int:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class Doctor:
     """Check what this machine can do: each line is ok, warn or fail, with the remedy. Exit code 1 if anything fails.
 
-    Attention, a step of Megatron-core and one of DeepSpeed, a decoded clip: what is computed is compared with what is
-    right. Under torchrun or srun the first process of each machine examines it, and one report names the machines.
+    It computes attention, a step of Megatron-core, a step of DeepSpeed and a decoded clip, and compares each with the
+    right result. Under torchrun or srun the first process of each machine examines it, and one report names the
+    machines.
     `videoar train RECIPE --doctor` does the same at the start of a job.
     """
 
@@ -33,9 +34,9 @@ class Doctor:
     """Folder or fsspec URL for shards or checkpoints: the check writes, reads and removes one object there, and
     compares the clock with that of the store."""
     gpus: Annotated[int, Limits(0, 1024)] = 0
-    """GPUs that this machine must show; fewer are a failure."""
+    """Number of GPUs that must be visible on this machine; fewer are a failure."""
     quick: bool = False
-    """Leave out what takes seconds: the steps of Megatron-core and DeepSpeed, attention, Ray and the decoder."""
+    """Skip the checks that take seconds: the steps of Megatron-core and DeepSpeed, attention, Ray and the decoder."""
     json: bool = False
     """Print each line as a JSON object, for scripts."""
 
@@ -69,7 +70,7 @@ def _together(asked: Asked, world: World, json: bool) -> int:
 
 
 def _announce(name: str) -> None:
-    """On a terminal, say which check is being made, until its line takes the place."""
+    """On a terminal, show which check is running, until its result replaces the line."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K...   {name}")
         sys.stderr.flush()

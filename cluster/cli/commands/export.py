@@ -31,14 +31,15 @@ class Export:
     """Step of the checkpoint to export; the newest complete one if not given."""
     which: Literal["average", "trained"] | None = None
     """The moving average of the weights, or the trained weights themselves. If not given: the average if the run keeps
-    one, as in the samples that it makes."""
+    one; the samples of the run are made with the same weights."""
     dtype: Literal["float32", "bf16"] = "float32"
     """Type of the stored weights. bf16 halves the files and is what a GPU computes with; a CPU computes in float32."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
     """Default guidance of the weights, where measuring showed a better one than the recipe's: `t2v`, `ucf101`, a
     constant such as 3, or four corners such as 5,4,4,3."""
     continued_guidance: Annotated[str | None, arg(metavar="RAMP")] = None
-    """Default guidance where a clip is continued, whose past shows what the text says; the recipe's if not given."""
+    """Default guidance for continuing a clip, whose frames already show what the text says; the recipe's if not
+    given."""
     license: Annotated[str, arg(metavar="ID")] = ""
     """Licence of the weights, which the model card names, as the Hugging Face Hub writes it: apache-2.0, mit,
     cc-by-nc-4.0, ... If not given, the card names none."""

@@ -52,8 +52,8 @@ class Generate:
     `videoar generate WEIGHTS --prompt "a boat" --seconds 20 --long reencode --out boat.gif`
     `videoar generate WEIGHTS --prompts prompts.jsonl --batch 4 --out videos`
 
-    The result has the size and frame rate of training. Of a clip it holds the last frames that are continued, as the
-    tokenizer shows them, and what follows. The path is printed on stdout; progress and time are on stderr.
+    The result has the size and frame rate of training. If a clip is continued, the result begins with the given frames
+    of the clip, as the tokenizer reconstructs them. The path is printed on stdout; progress and time are on stderr.
 
     Exit codes: 0 done, 1 failed, 2 wrong input; with --prompts 75 if a signal stopped it (run it again).
     """
@@ -62,21 +62,22 @@ class Generate:
     """Folder that `videoar export` wrote, or `small-world`: weights that ship with the package."""
     out: Annotated[Path | None, arg(metavar="FILE")] = None
     """File to write, .mp4, .gif or .png (a sheet of at most 8 frames); one that exists is refused without --force.
-    With --prompts, a folder, which gets 0000.mp4, 0001.mp4, ...; video.mp4 (its end that of
-    --format), or the folder videos, if not given."""
+    With --prompts, a folder, which gets 0000.mp4, 0001.mp4, ... If not given: video.mp4 (with the suffix of --format),
+    or with --prompts the folder videos."""
     format: Literal["mp4", "gif", "png", "frames"] | None = None
-    """Kind of output; `frames` fills a folder with a PNG file for each frame. If not given: by the end of the name of
-    FILE, and mp4 with --prompts."""
+    """Kind of output; `frames` fills a folder with a PNG file for each frame. If not given: chosen by the suffix of
+    FILE; mp4 with --prompts."""
     prompt: Annotated[str | None, arg(metavar="TEXT")] = None
     """Caption, for weights trained on captions."""
     prompts: Annotated[Path | None, arg(metavar="FILE")] = None
     """File with a caption on each line, or .jsonl: on each line an object with `prompt` and, where it differs from the
     command's options, `negative_prompt`, `label`, `image`, `video`, `given_frames`, `num_frames`, `long`, `overlap`,
-    `size`, `guidance`, `temperature`, `top_p` or `seed`. Videos that are there are skipped: rerunning resumes."""
+    `size`, `guidance`, `temperature`, `top_p` or `seed`. Existing videos are skipped: rerunning resumes."""
     batch: Annotated[OneOrMore, arg(metavar="N")] = 1
-    """With --prompts: most videos that are made at once, of consecutive lines of one size and length."""
+    """With --prompts: largest number of videos made at once; a batch has consecutive lines of the same size and
+    length."""
     negative_prompt: Annotated[str | None, arg(metavar="TEXT")] = None
-    """Text that guidance leads away from; if not given, it leads away from the model without text."""
+    """Text that guidance steers away from. If not given, it steers away from the prediction without text."""
     label: Annotated[ZeroOrMore | None, arg(metavar="N")] = None
     """Number of the class, for weights trained on labels."""
     text_encoder: Annotated[Path | None, arg(metavar="DIR")] = None
@@ -98,24 +99,25 @@ class Generate:
     overlap: Annotated[PixelFrames | None, arg(metavar="N")] = None
     """With --long reencode: pixel frames that a shot continues, 1 + 4n; half of a shot if not given."""
     size: Annotated[str | None, arg(metavar="HxW")] = None
-    """Frame size in pixels, one that the weights were trained on; the largest if not given."""
+    """Frame size in pixels, one that the weights were trained on. If not given: that of the largest video in the last
+    training stage."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
-    """Strength of guidance: `t2v`, `ucf101`, a constant such as 3 (1 is off), or four corners such as 5,4,4,3; if not
-    given, that of the weights, which may have another one for --video."""
+    """Strength of guidance: `t2v`, `ucf101`, a constant such as 3 (1 is off), or four corners such as 5,4,4,3. If not
+    given: the default of the weights, which may have a different one for --video."""
     temperature: Temperature = 1.0
-    """Divisor of the logits; 0 always takes the likelier bit."""
+    """Divisor of the logits; 0 always takes the more likely value of a bit."""
     top_p: TopP = 1.0
-    """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
+    """A bit takes its more likely value if that has at least this probability; with 1, every bit is sampled."""
     seed: DrawingSeed = 0
-    """Seed of the sampling: the same seed gives the same video on the same device. With --prompts, that of the first
-    prompt; each further one adds 1."""
+    """Seed of the sampling: the same seed gives the same video on the same device. With --prompts, the seed of the
+    first prompt; each further prompt adds 1."""
     dtype: Literal["float32", "bf16"] | None = None
     """What the model computes in; bf16 on a GPU and float32 on a CPU if not given."""
     graphs: bool = False
-    """On a GPU: record the passes of the first video as CUDA graphs, which launch faster, and repeat them for later
-    ones of the same size, length, batch and length of text: for --prompts. Not run on a GPU yet."""
+    """With --prompts on a GPU: record the forward passes of the first video as CUDA graphs, which launch faster, and
+    replay them for later videos with the same size, length, batch and text length. Not run on a GPU yet."""
     force: bool = False
-    """Replace what exists."""
+    """Replace existing output."""
 
 
 def generate(words: Sequence[str], prog: str) -> int:
@@ -136,7 +138,7 @@ def generate(words: Sequence[str], prog: str) -> int:
 
 
 def _stopped_to_resume(options: Generate) -> AbstractContextManager[object]:
-    """With a file of prompts a signal means 75: the same command makes the videos that are missing."""
+    """With a file of prompts, a signal ends the command with 75: rerunning it makes the missing videos."""
     return nullcontext() if options.prompts is None else Preemption(within_s=_CLEAN_UP_S)
 
 
@@ -169,12 +171,12 @@ def _jobs(options: Generate, requests: dict[int, Request], pipeline: VideoPipeli
         return [[Job(requests[1], _out(options))]]
     wanted, done = jobs(requests, _out(options), kind, _weights(pipeline), force=options.force)
     if done:
-        warn(f"{done} of {len(requests)} videos are there already")
+        warn(f"{done} of {len(requests)} videos exist already")
     return list(batches(wanted, options.batch))
 
 
 def _weights(pipeline: VideoPipeline) -> dict[str, object]:
-    """What tells weights apart in the record of a video."""
+    """The facts by which the record of a video identifies its weights."""
     origin = pipeline.config.provenance
     return {name: asdict(origin)[name] for name in ("run", "recipe_hash", "step", "ema")}
 
@@ -264,7 +266,7 @@ def _check_options(options: Generate) -> None:
 
 
 def _out(options: Generate) -> Path:
-    """Where to write; if not given, a name of the format: a folder's has no end."""
+    """Where to write; if not given, a default name with the suffix of the format (a folder has none)."""
     from videoar.pretrain.generate.writers import ENDS
 
     if options.prompts is not None:

@@ -28,12 +28,12 @@ class Init:
     `videoar init clips/ --out my.yaml`
     `videoar train my.yaml --run runs/my`
 
-    Or go on from weights, which takes fewer clips and steps than a new model:
+    Or continue from trained weights, which needs fewer clips and steps than a new model:
     `videoar init clips/ --init small-world --out my.yaml`
     `videoar train my.yaml --init small-world --run runs/my`
 
     Sizes, frame rates and lengths are read from the headers of at most 64 files; nothing is decoded whole. The model,
-    packs and steps fit this machine's memory and rate, by the estimates of `videoar plan` if it has GPUs.
+    packs and steps fit this machine's memory and speed, by the estimates of `videoar plan` if it has GPUs.
     """
 
     clips: Positional[Annotated[str, arg(metavar="CLIPS")]]
@@ -43,8 +43,8 @@ class Init:
     hours: Hours | None = None
     """Hours that training should take, by estimate; 0.2 on a CPU and 4 on GPUs if not given."""
     init: Annotated[str | None, arg(metavar="WEIGHTS")] = None
-    """Folder of exported weights, or the name of some that ship: the recipe has their model and tokenizer, and trains
-    them on; a new model if not given."""
+    """Folder of exported weights, or the name of weights that ship: the recipe uses their model and tokenizer, and
+    continues their training; a new model if not given."""
     name: str | None = None
     """Name of the recipe; that of FILE, or of the folder, if not given."""
     force: bool = False

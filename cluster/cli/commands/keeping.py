@@ -25,14 +25,14 @@ class Keeping:
     """What is kept of the work, and how much of it is done."""
 
     keep: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder that keeps what is measured of each clip, a few numbers: rerunning the command resumes. FOLDER.json, next
-    to it, records weights, clips and settings; others are refused there."""
+    """Folder that keeps the few numbers measured for each clip, so that rerunning the command resumes. FOLDER.json,
+    next to it, records weights, clips and settings; a run with other ones is refused."""
     part: Annotated[str | None, arg(metavar="N/COUNT")] = None
     """With --keep: measure only this part of the clips, 1/COUNT to COUNT/COUNT; then run without it for the figures."""
 
 
 OF_FIGURES = ("out", "picture")
-"""Options that are about the figures of all clips, and so not about a part."""
+"""Options that need the figures of all clips, so they cannot be given with a part."""
 
 
 def check_keeping(options: Keeping, array: int | None = None) -> None:
@@ -42,10 +42,10 @@ def check_keeping(options: Keeping, array: int | None = None) -> None:
     if options.keep is not None:
         check_folder("keep", options.keep)
     elif array is not None:
-        raise InputError("array", array, "shares what a folder keeps of each clip", "add --keep FOLDER")
+        raise InputError("array", array, "needs a folder that keeps the figures of each clip", "add --keep FOLDER")
     for name in OF_FIGURES if options.part is not None or array is not None else ():
         if value := getattr(options, name, None):
-            problem = "is made of the figures of all clips, and a part has none"
+            problem = "needs the figures of all clips, which a part does not have"
             raise InputError(name, value, problem, "leave it out here, and give it when all parts are done")
     _check_apart(options)
 
@@ -54,7 +54,7 @@ def _check_apart(options: Keeping) -> None:
     """InputError for a folder in that of the figures, which holds nothing else: a rerun would be refused there."""
     out = getattr(options, "out", None)
     if options.keep is not None and out is not None and options.keep.resolve().is_relative_to(out.resolve()):
-        raise InputError("keep", options.keep, f"is in --out {out}, which holds figures alone", "name another folder")
+        raise InputError("keep", options.keep, f"is in --out {out}, which holds only figures", "name another folder")
 
 
 def open_kept(options: Keeping, signature: str, groups: int) -> KeptRows:

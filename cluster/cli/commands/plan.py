@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from videoar.pretrain.planner.plan import Plan
 
 _NODE = 8
-"""Devices in one machine, if nothing else is said."""
+"""Devices in one machine, unless --gpus-per-node gives another number."""
 _GPU = "h200"
 """Kind of device, if none is named."""
 _SHOWN = 5
@@ -43,21 +43,23 @@ _TOTALS = (
 class PlanRecipe:
     """Compute what a recipe costs on a cluster: FLOPs, memory of each process, step time, hours, storage.
 
-    It is arithmetic: no GPU, no data, seconds for any size. Times are estimates from published rates of the devices;
-    `docs/scale.md` lists the assumptions. Any field of the recipe can be overridden:
-    `videoar plan t2v_4b@64 --parallel.tensor 2`. Of a tokenizer's recipe it tells FLOPs, and hours at an assumed MFU.
+    It only computes: it needs no GPU and no data, and takes seconds for any model size. Times are estimates from
+    published rates of the devices; `docs/scale.md` lists the assumptions. Any field of the recipe can be overridden:
+    `videoar plan t2v_4b@64 --parallel.tensor 2`. For a tokenizer's recipe it reports FLOPs, and hours at an assumed
+    MFU.
     """
 
     recipe: RecipeName
     """Name in configs/, or path of a YAML or Python file."""
     gpus: Devices | None = None
-    """Number of devices; if not given, the number after the @ of RECIPE, or as many as share its batch, at most 8."""
+    """Number of devices. If not given: the number after the @ of RECIPE; otherwise as many of 8 devices as can share
+    the batch, or the fewest that hold one replica."""
     gpu: str | None = None
     """Kind of device (h100, h200, a100, ...); h200 if not given."""
     gpus_per_node: OneOrMore = _NODE
     """Devices of one machine, which NVLink connects."""
     mfu: Utilisation | None = None
-    """Assumed MFU (share of the device's peak FLOPs), from which times follow instead of from the estimate."""
+    """Assumed MFU (share of the device's peak FLOPs). If given, times are computed from it instead of estimated."""
     search: bool = False
     """Rank the layouts of every stage that fit, print the options that select the fastest, and plan with these."""
     plot: Path | None = None
@@ -86,7 +88,7 @@ def plan(words: Sequence[str], prog: str) -> int:
 
 
 def _plan_tokenizer(recipe: TokenizerRecipe, options: PlanRecipe) -> None:
-    """FLOPs and hours; the training of a tokenizer has one layout, and no estimate of its step time but by `mfu`."""
+    """FLOPs and hours. A tokenizer trains in one layout, and its step time is estimated only from `mfu`."""
     from videoar.pretrain.budget.machine import known_gpu
     from videoar.pretrain.planner.report import GOAL_MFU
     from videoar.pretrain.planner.tokenizer_cost import sharing_clusters, tokenizer_cost, tokenizer_cost_lines
@@ -94,7 +96,7 @@ def _plan_tokenizer(recipe: TokenizerRecipe, options: PlanRecipe) -> None:
 
     for name in ("search", "plot"):
         if getattr(options, name):
-            problem = f"has no use: {recipe.name} trains a tokenizer"
+            problem = f"has no effect: {recipe.name} trains a tokenizer"
             raise InputError(name, getattr(options, name), problem, "leave it out")
     check_shares(recipe.train, options.gpus or 1)
     cost = tokenizer_cost(recipe.tokenizer, recipe.train, known_gpu(options.gpu or _GPU), options.mfu or GOAL_MFU)
@@ -143,7 +145,7 @@ def _figures(planned: Plan) -> dict[str, Any]:
 
 
 def _assumed(options: PlanRecipe, gpus: int) -> str:
-    """The options that stand for what was not named about the devices, in brackets."""
+    """The default options for the devices that the user did not name, in brackets."""
     named = options.gpus is not None or options.recipe.rpartition("@")[2].isdigit()
     words = [*([] if named else [f"--gpus {gpus}"]), *([] if options.gpu else [f"--gpu {_GPU}"])]
     return f" (assumed, as with {' '.join(words)})" if words else ""

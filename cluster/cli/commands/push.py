@@ -33,8 +33,8 @@ class Push:
     repo: Positional[Annotated[str, arg(metavar="REPO")]]
     """Repository on the Hub, OWNER/NAME, or NAME for one of your own; it is made if it does not exist."""
     private: bool = False
-    """Make a private repository; one that exists and is public is refused. If not given: as your account makes new
-    ones, which is public unless its settings say otherwise."""
+    """Make a private repository; one that exists and is public is refused. If not given, the default of
+    your account, which is public unless its settings say otherwise."""
     dry_run: bool = False
     """List the files with their sizes and the front matter of the card, and send nothing. Needs no token."""
 

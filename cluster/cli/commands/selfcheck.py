@@ -20,12 +20,12 @@ from videoar.cluster.ground.processes.preemption import Preempted, temporary_fol
 
 @dataclass(frozen=True, kw_only=True)
 class SelfCheckCommand:
-    """Overfit one drawn clip and demand it back: the test of everything between training and generated video.
+    """Overfit one drawn clip and check that generation returns it: a test of the whole path from training to video.
 
     A small model trains on one clip by the real loop, is exported, and generates freely and greedily: at least 99.9 %
     of the bits must be those of the clip. Otherwise the exit code is 1, and a line names the first wrong frame and
-    scale, and whether it is right when the clip's own history is given: then training and inference differ. Run it
-    after a change to the model, the cache, positions or the loop. Takes about ten seconds on a CPU.
+    scale. It also says whether that scale is right when the clip's own history is given: if so, training and inference
+    differ. Run it after a change to the model, the cache, positions or the loop. Takes about ten seconds on a CPU.
     """
 
     out: Annotated[Path | None, arg(metavar="DIR")] = None
@@ -33,7 +33,7 @@ class SelfCheckCommand:
     size: Annotated[str, arg(metavar="HxW")] = "64x64"
     """Frame size of the clip."""
     num_frames: Annotated[int, Limits(1, 257, step=4), arg(metavar="N")] = 17
-    """Pixel frames of the clip, 1 + 4n, at most 257; more than 9 make the cache forget frames."""
+    """Pixel frames of the clip, 1 + 4n, at most 257; with more than 9, the cache drops past frames."""
     steps: Annotated[OneOrMore, arg(metavar="N")] = 400
     """Training steps; a larger clip needs more."""
     history: Literal["scales", "context"] = "scales"
@@ -56,5 +56,5 @@ def selfcheck(words: Sequence[str], prog: str) -> int:
             if options.out is not None:
                 raise
             raise Stopped("stopped by a signal; nothing is kept without --out") from stop
-    say("ok" if outcome.share == 1 else f"ok, but for: {outcome.first_wrong}")
+    say("ok" if outcome.share == 1 else f"ok, except: {outcome.first_wrong}")
     return 0

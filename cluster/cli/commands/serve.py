@@ -35,13 +35,14 @@ class Serve:
     weights: Weights
     """Folder that `videoar export` wrote, or `small-world`: weights that ship with the package."""
     compare: Annotated[Path | None, arg(metavar="WEIGHTS")] = None
-    """Folder of other weights, which make the same requests next to the first; both must read captions, or labels."""
+    """Folder of other weights, which make the same videos for comparison; both must be trained on captions, or
+    labels."""
     port: Annotated[int, Limits(0, 65535)] = 7860
     """Port of the page; 0 takes a free one."""
     host: Annotated[str, arg(metavar="ADDRESS")] = "127.0.0.1"
     """Address of the page: loopback only, because a page has no passwords."""
     max_frames: Annotated[PixelFrames, arg(metavar="N")] = 257
-    """Most pixel frames of a video, 1 + 4n."""
+    """Largest number of pixel frames of a video, 1 + 4n."""
     max_waiting: Annotated[OneOrMore, arg(metavar="N")] = 8
     """Requests that wait for their turn; further ones are refused."""
     max_upload_mib: Annotated[OneOrMore, arg(metavar="N")] = 64

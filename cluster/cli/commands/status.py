@@ -16,7 +16,7 @@ from videoar.cluster.cli.output import say
 class JobStatus:
     """Show the state of a job: queued, running, done, failed, preempted, cancelled or unknown.
 
-    Exit code 0 whatever the state is; `videoar submit --wait` returns that of the job.
+    The exit code is 0 in every state; `videoar submit --wait` returns the exit code of the job.
     """
 
     job: JobNumber

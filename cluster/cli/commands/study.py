@@ -23,8 +23,8 @@ class RunStudy:
     """Train and measure the arms of a study with several seeds, and make a page of effects; rerunning resumes.
 
     OUT gets data/ (the shards of all arms), runs/ and weights/ (a folder for each arm and seed), results.jsonl (a line
-    for each), page.html, and results.md, its tables as Markdown. Studies are `small_world`, the ablations of the paper
-    in small, and `debug`, the same in a minute, which shows nothing; they are defined in configs/studies/.
+    for each), page.html, and results.md, its tables as Markdown. The studies are `small_world`, the paper's ablations
+    on a small scale, and `debug`, the same in a minute, whose figures mean nothing; configs/studies/ defines them.
 
     `videoar study small_world --arms learned rope --seeds 0 1 2`
 
@@ -36,15 +36,15 @@ class RunStudy:
     out: Annotated[Path | None, arg(metavar="DIR")] = None
     """Folder to write, called OUT above; runs/study-NAME if not given. One process at a time can use it."""
     arms: Annotated[tuple[str, ...], arg(metavar="ARM...")] = ()
-    """Names of the arms to run; all if not given. Others can follow later."""
+    """Names of the arms to run; all if not given. Others can be added later."""
     seeds: Annotated[tuple[StudySeed, ...], arg(metavar="N...")] = ()
-    """Seeds to run each arm with; those of the study if not given. Others can follow later."""
+    """Seeds to run each arm with; those of the study if not given. Others can be added later."""
     steps: Annotated[OneOrMore | None, arg(metavar="N")] = None
     """Optimizer steps of every run, instead of those of the study. The same for all of OUT."""
     tokenizer: Annotated[str, arg(metavar="DIR")] = ""
     """Folder of the tokenizer, or the name of one that ships; the study's own if not given. The same for all of OUT."""
     again: bool = False
-    """Train nothing: measure once more what is trained, and replace its lines."""
+    """Train nothing: measure the trained runs again, and replace their lines in results.jsonl."""
 
 
 def study(words: Sequence[str], prog: str) -> int:

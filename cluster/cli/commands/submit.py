@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Submit:
-    """Send a command to a cluster: checks first, then a script that a person can read; --dry-run prints it.
+    """Submit a command to a cluster: run checks, then send a readable script; --dry-run only prints the script.
 
-    Options that are not listed here belong to the command, and its fields can be overridden as there:
+    Options that are not listed here are passed to the command, overridden fields of the recipe included:
     `videoar submit t2v_4b@64 --to slurm --nodes 8 --gpus 8 --gpu h200 --time 2d --run /shared/runs/4b`
 
-    An evaluation has what its command takes in the place of the recipe:
+    For an evaluation, give the arguments of its command instead of a recipe:
     `videoar submit weights/l videos/l --to slurm --command "evaluate class-samples" --array 8 --gpus 1`
 
-    The job is told to save before its time ends and is queued again after exit code 75, and after no other. Prints
-    the number of the job for `videoar status`, `logs` and `cancel`.
+    The job receives a signal to save before its time limit. It is queued again after exit code 75, and after no other
+    code. Prints the number of the job for `videoar status`, `logs` and `cancel`.
 
     Exit codes: 0 sent, 1 the engine failed, 2 wrong input; with --wait that of the job.
     """
 
     given: Positional[Annotated[tuple[str, ...], arg(metavar="RECIPE")]]
-    """Name in configs/, or path of a YAML or Python file; of `evaluate`, what the command takes: WEIGHTS OUT."""
+    """Name in configs/, or path of a YAML or Python file; for `evaluate`, the arguments of its command: WEIGHTS OUT."""
     to: Literal["slurm", "ray", "kubernetes"]
     """The engine."""
     command: str = "train"
@@ -51,27 +51,31 @@ class Submit:
     gpus: Gpus = 0
     """GPUs of each machine; `train` and `tokenizer train` have one process for each. 0: they run on CPUs."""
     gpu: str | None = None
-    """Kind of GPU (h100, h200, a100, ...): memory (of `train`) and time are compared with those of `videoar plan`."""
+    """Kind of GPU (h100, h200, a100, ...). If given, time and, for `train`, memory are checked against the estimates of
+    `videoar plan`."""
     cpus: Cpus | None = None
     """CPU cores of each machine."""
     time: str | None = None
-    """Time after which the engine ends the job: 90m, 12h, 2d, HH:MM:SS or D-HH:MM:SS. If not given, the engine's."""
+    """Time after which the engine ends the job: 90m, 12h, 2d, HH:MM:SS or D-HH:MM:SS. If not given, the engine's
+    default."""
     partition: str = ""
     """Slurm's partition; on Kubernetes Kueue's queue."""
     account: str = ""
-    """Account that pays."""
+    """Account that is charged for the job."""
     qos: str = ""
     """Quality of service; on Kubernetes the priority class."""
     flags: tuple[str, ...] = ()
-    """Further flags of the engine, without their hyphens: `--flags exclusive constraint=h200 mem=0`."""
+    """Additional flags of the engine, without their hyphens: `--flags exclusive constraint=h200 mem=0`."""
     image: str = ""
     """Container image that has videoar installed."""
     container: Container | None = None
-    """What opens the image: `apptainer` for a .sif file if not given, otherwise `pyxis` (srun --container-image)."""
+    """Program that runs the image. If not given: `apptainer` for a .sif file, otherwise `pyxis` (srun
+    --container-image)."""
     venv: Annotated[Path | None, arg(metavar="DIR")] = None
     """Virtual environment that has videoar installed; the one that runs this command if not given."""
     env: tuple[str, ...] = ()
-    """Variables of the job: NAME of the shell that submits, NAME=VALUE, or NAME=@FILE, which the job reads."""
+    """Environment variables of the job: NAME takes its value from the submitting shell, NAME=VALUE sets it, and
+    NAME=@FILE makes the job read it from a file."""
     dashboard: str = ""
     """Ray: address of the dashboard of the cluster's head, http://HOST:8265; RAY_ADDRESS if not given."""
     namespace: str = ""
@@ -83,17 +87,18 @@ class Submit:
     service_account: str = ""
     """Kubernetes: service account of the pods; without one they cannot use the cluster's API."""
     volumes: tuple[str, ...] = ()
-    """Kubernetes: claims of storage, and where they are mounted: CLAIM:/folder. Relative paths begin in the first."""
+    """Kubernetes: storage claims and their mount points: CLAIM:/folder. Relative paths are resolved in the first."""
     array: Tasks | None = None
     """Number of jobs that share the work of `data run`, or of a command of `evaluate` (all but vbench-score)."""
     requeues: ZeroOrMore = 20
-    """Times that the job is queued again after it has saved. On Kubernetes 0 means never, and others always."""
+    """Most times that the job is queued again after it has saved. On Kubernetes, 0 means never, and any other number
+    always."""
     jobs: str = "jobs"
     """Folder for scripts, logs and records of jobs, below the current one."""
     dry_run: bool = False
     """Print what would be sent, each line explained, and send nothing."""
     unchecked: bool = False
-    """Send although a check fails."""
+    """Send the job even if a check fails."""
     wait: bool = False
     """Wait for the end of the job, print its log, and return its exit code."""
 
@@ -125,7 +130,7 @@ def submit(words: Sequence[str], prog: str) -> int:
             sys.stderr.write(text)
     except KeyboardInterrupt:
         number = submitted.job
-        warn(f"the job goes on: `videoar logs {number} --follow` shows it, `videoar cancel {number}` ends it")
+        warn(f"the job continues: `videoar logs {number} --follow` shows it, `videoar cancel {number}` ends it")
         raise
     return engine.status(submitted).code_for_caller
 

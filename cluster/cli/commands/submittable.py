@@ -1,4 +1,4 @@
-"""The commands that can be submitted, and the check of their words by the parser that they have themselves."""
+"""The commands that can be submitted; their words are checked by their own parsers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MARGIN_S = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What a job of a command is asked for, as far as the command's words depend on it."""
+    """The options of a job on which the command's words depend."""
 
     gpus: int = 0
     """GPUs of each machine."""
@@ -53,7 +53,7 @@ class Checked(ABC):
     processes: int = 1
     """Processes of each machine."""
     notice_s: int = 120
-    """Seconds that it needs to save after a signal."""
+    """Seconds that the command needs to save after a signal."""
 
     @abstractmethod
     def checks(self, job: Job, gpu: str | None, *, is_here: bool) -> list[Check]:
@@ -93,7 +93,7 @@ class OfEvaluation(Checked):
 def check_words(command: str, given: Sequence[str], flags: Sequence[str], asked: Asked) -> Checked:
     """The words that `videoar COMMAND` will get in the job: what is `given` before its flags, and the flags.
 
-    InputError for what it would refuse: a wrong field.
+    InputError for words that the command would refuse, such as a wrong field.
     """
     if command not in SUBMITTABLE:
         raise InputError("command", command, "cannot be submitted", f"use one of: {', '.join(SUBMITTABLE)}")
@@ -151,7 +151,7 @@ def _with_processes(checked: OfRecipe, options: Train | TrainTokenizer, gpus: in
 
 
 def _processes(options: Train | TrainTokenizer, gpus: int) -> int:
-    """Processes of each machine: one for each GPU; on CPUs as many as --processes says."""
+    """Processes of each machine: one for each GPU; on CPUs the number in --processes."""
     if gpus and options.processes not in (1, gpus):
         raise InputError("processes", options.processes, f"is not one for each of {gpus} GPUs", "leave it out")
     return gpus or options.processes

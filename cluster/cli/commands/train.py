@@ -24,8 +24,8 @@ class Train:
     """Train a generator through every stage of a recipe; rerunning the command resumes.
 
     RUN gets config.yaml, environment.json, metrics.jsonl and checkpoints/, and logs/ with what libraries log. If the
-    recipe names no shards, they are prepared in RUN/data first. Any field can be overridden. `videoar train RECIPE
-    --help` lists them all, `videoar train RECIPE --help stages` those of one part:
+    recipe names no shards, they are prepared in RUN/data first. Any field can be overridden:
+    `videoar train RECIPE --help` lists all fields, `videoar train RECIPE --help stages` those of one part.
 
     `videoar train debug --processes 2 --parallel.tensor 2 --stages.video.steps 4`
 
@@ -46,14 +46,14 @@ class Train:
     """Examine the machine of every process first, as `videoar doctor` does: a failure ends the job in one line, with
     exit code 1."""
     from_: Annotated[str | None, arg(name="from", metavar="RUN@STEP")] = None
-    """Begin a new run from a checkpoint of another; the recipe may differ in what --change allows."""
+    """Begin a new run from a checkpoint of another run; the recipe may differ in the fields that --change allows."""
     init: Annotated[Path | None, arg(metavar="WEIGHTS")] = None
     """Fine-tune: begin a new run with the weights of a folder that `videoar export` wrote. The model and the tokenizer
-    must be those of the export; data, stages, rates and what the text is read as may differ. What is loaded and what is
-    new is listed."""
+    must be those of the export; data, stages, learning rates and the kind of text may differ. It lists which weights
+    are loaded and which are new."""
     other_tokenizer: bool = False
-    """With --init: the data has bits of another tokenizer than the export, perhaps another number of them. The layers
-    that read and predict bits begin at random; everything else is loaded."""
+    """With --init: the data was made by another tokenizer than the export's, perhaps with another number of bits. The
+    layers that read and predict bits start from random weights; everything else is loaded."""
 
 
 def train(words: Sequence[str], prog: str) -> int:
@@ -99,7 +99,8 @@ def train(words: Sequence[str], prog: str) -> int:
 
 
 def _examined(options: Train, recipe: Recipe, world: World) -> object:
-    """With --doctor, examine what this job needs of its machines. To keep until its processes have met for training."""
+    """With --doctor, examine what this job needs of its machines. Keep the result until the processes have met to
+    train."""
     if not options.doctor:
         return None
     from videoar.cluster.doctor.check import Asked, Group
@@ -121,7 +122,7 @@ def _folder(options: Train, recipe: Recipe) -> Path:
 
 
 def _saved(recipe: Recipe, run: Path) -> str:
-    """Which step is saved, in the words of a single process."""
+    """Which step is saved, in the words that a single process would use."""
     from videoar.pretrain.checkpoint.format import saved_steps
     from videoar.pretrain.run_folder import checkpoints
 
@@ -133,7 +134,7 @@ def _saved(recipe: Recipe, run: Path) -> str:
 
 
 class _Beginning(TypedDict):
-    """What a run goes on from, as the functions of training take it."""
+    """What a run starts from, as arguments of the training functions."""
 
     change: bool
     origin: str

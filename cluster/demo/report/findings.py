@@ -57,7 +57,7 @@ class Judged:
     bits: Figures
     """Results on bits, from `BitReport.to_dict`."""
     continuations: Mapping[str, Figures]
-    """Results on continuations by way of sampling, from `ContinuationReport.to_dict`."""
+    """Results on continuations, for each way of sampling, from `ContinuationReport.to_dict`."""
     given_frames: int
     """Pixel frames that the model is given."""
     num_frames: int
@@ -85,7 +85,7 @@ class Findings:
 
     recipe: str
     start: str
-    """Weights that training went on from; empty: random ones."""
+    """Weights that training started from; empty: random ones."""
     machine: Mapping[str, str]
     """Processor, cores and versions that the demo ran on."""
     tokenizer: TokenizerFacts
@@ -101,7 +101,8 @@ class Findings:
     """Lines of validation.jsonl."""
     judged: tuple[Judged, ...]
     rows: Mapping[str, tuple[Row, ...]]
-    """Videos by section: `continued`, `animated`, `reconstructed`, and `sentences` if it went on from weights."""
+    """Videos by section: `continued`, `animated`, `reconstructed`, and `sentences` if it started from trained
+    weights."""
     commands: tuple[str, ...]
     """Commands that the reader may run next."""
 

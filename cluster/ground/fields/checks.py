@@ -19,15 +19,15 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.fields.limits import Limits
 
 NULL, LEFT_OUT = "null", "leave it out"
-"""How a person gives no value: in a configuration, and for an option or an argument."""
+"""What to write for no value: in a configuration, and for an option or an argument."""
 _SIMPLE = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 def check_fields(config: Any, place: str | None = None, *, absent: str = NULL) -> None:
     """InputError for the first field with a value that is of another type or outside the field's limits.
 
-    `place` precedes the field's name in the message; without it, the name of the class does. `absent` says how a field
-    that needs no value is given none: NULL in a configuration, LEFT_OUT where fields are options or arguments.
+    `place` precedes the field's name in the message; without it, the name of the class does. `absent` says how to leave
+    an optional field without a value: NULL in a configuration, LEFT_OUT where fields are options or arguments.
     """
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     check_values(type(config), values, label(type(config), values) if place is None else place, absent=absent)
@@ -41,7 +41,7 @@ def check_values(cls: type, values: Mapping[str, Any], place: str, *, absent: st
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a text can be written: bytes that are no UTF-8 come from files and terminals as halves of surrogates."""
+    """Whether a text can be written as UTF-8: invalid bytes from files and terminals are read as lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -105,7 +105,7 @@ def check_value(kind: Any, value: Any, field: str, *, absent: str = NULL, is_opt
 def fits(kind: Any, value: Any) -> bool:
     """Whether a value is of a type; items of tuples are not looked at. True and NaN are not numbers.
 
-    A number of another library is refused: files cannot hold it. Types that are none of a configuration's fit always.
+    A number of another library is refused: files cannot hold it. Types that configurations do not use always fit.
     """
     if kind is float:
         return type(value) is int or (type(value) is float and math.isfinite(value))
@@ -125,7 +125,7 @@ def fits(kind: Any, value: Any) -> bool:
 
 
 def describe(kind: Any) -> str:
-    """A field's type in a person's words: `one of int8, fp16`, `a whole number`, `a list of ...`."""
+    """A field's type in plain words: `one of int8, fp16`, `a whole number`, `a list of ...`."""
     if get_origin(kind) is Annotated:
         return describe(get_args(kind)[0])
     if kind in _SIMPLE:
@@ -165,7 +165,7 @@ def short(value: object) -> object:
 
 def _wrong_type(kind: Any, value: Any, absent: str) -> tuple[str, str]:
     if get_origin(kind) is tuple and isinstance(value, list) and fits(kind, tuple(value)):
-        return "is a list, and configurations hold tuples", "write (a, b) for [a, b]"
+        return "is a list, and configurations need tuples", "write (a, b) for [a, b]"
     if absent != NULL and is_union(kind) and types.NoneType in get_args(kind):
         given = " or ".join(describe(part) for part in get_args(kind) if part is not types.NoneType)
         return f"is not {given}", f"correct the value, or {absent}"

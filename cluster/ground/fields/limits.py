@@ -40,11 +40,11 @@ def _words(number: int | float) -> str:
 
 
 MOST = 10**9
-"""Largest count of anything: steps, clips, bits."""
+"""Largest number of steps, clips, bits and other counts."""
 
 OneOrMore = Annotated[int, Limits(1, MOST)]
 MOST_VIDEOS = 100_000
-"""Most videos that a figure is measured on. All are listed before the first is made; distances are published of a few
+"""Most videos that a figure is measured on. All are listed before the first is made; published distances use a few
 thousand."""
 Videos = Annotated[int, Limits(1, MOST_VIDEOS)]
 Scenes = Annotated[int, Limits(1, 10_000)]
@@ -64,7 +64,7 @@ Hours = Annotated[float, Limits(0, 1e6, above=True)]
 LearningRate = Annotated[float, Limits(0, 1)]
 WeightDecay = Annotated[float, Limits(0, 10)]
 Decay = Annotated[float, Limits(0, 1, below=True)]
-"""Of a moving average; 1 would never change it."""
+"""Decay of a moving average; 1 would never change it."""
 ClipNorm = Annotated[float, Limits(1e-6, 1e6)]
 Temperature = Annotated[float, Limits(0, 1e6)]
 TopP = Annotated[float, Limits(0, 1, above=True)]

@@ -23,7 +23,7 @@ ALL = "all"
 """Names every part of a tuple."""
 
 MOST_NAMED = 6
-"""Fields that a message names besides the first one: a stage that is gone has many."""
+"""Most fields that a message names in addition to the first one: a removed stage has many."""
 
 Flags = dict[str, list[str]]
 """Each flag, without its hyphens, and the words that follow it."""
@@ -97,7 +97,7 @@ def differences(value: object, other: object) -> dict[str, tuple[Any, Any]]:
 
 
 def as_option(path: str, value: Any) -> str:
-    """The option that sets a field to a value, as a person types it: `--optimizer.betas 0.9 0.95`."""
+    """The option that sets a field to a value, as the user types it: `--optimizer.betas 0.9 0.95`."""
     items = value if isinstance(value, tuple) else (value,)
     return " ".join([f"--{path.replace('_', '-')}", *(shlex.quote(plain_word(item)) for item in items)])
 

@@ -1,4 +1,4 @@
-"""Classes of a person's own modules, named in a recipe."""
+"""Opens classes of the user's own modules, which a recipe names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to YAML and back: what a run saves next to its artefacts, and what a person may edit.
+"""Frozen dataclasses to YAML and back: the files that a run saves next to its artefacts, and that users may edit.
 
 A file is data: no tags, no aliases, no duplicate keys, a bounded size. What is read equals what was written; an unknown
 key, a wrong type or a missing value is an InputError with the dotted field.
@@ -123,7 +123,8 @@ def optional_part(kind: Any) -> Any:
 
 
 def _build(kind: Any, data: Any, path: tuple[str, ...], source: str) -> Any:
-    """The value of a type from plain data; what does not fit stays as it is, for `check_values` to refuse."""
+    """The value of a type from plain data; a value that does not fit is left as it is, and `check_values` refuses
+    it."""
     part = kind if dataclasses.is_dataclass(kind) else optional_part(kind)
     if part is not None and data is not None:
         if not isinstance(data, Mapping):

@@ -23,8 +23,8 @@ class Ending:
     """Runs a command so that a signal raises Ended in it, and temporary files are removed on the way out.
 
     Commands that save and resume install handlers of their own; once they have saved, no signal changes the exit code
-    75. Otherwise a second signal ends the process at once. A silent one leaves the last
-    line to a launcher.
+    75. Otherwise a second signal ends the process at once. With `silent`, the last line
+    is left to the launcher.
     """
 
     def __init__(self, *, silent: bool = False) -> None:
@@ -47,7 +47,7 @@ class Ending:
                 restore(before)
         name = signal.Signals(self._number).name
         if not self._silent:
-            sys.stderr.write(f"ended by {name}; what was not finished is not there: run the same command again\n")
+            sys.stderr.write(f"ended by {name}; nothing unfinished was left behind: run the same command again\n")
         return 128 + self._number
 
     def _install(self) -> dict[int, object]:
@@ -72,5 +72,5 @@ class Ending:
 
 
 def _is_free(handler: object) -> bool:
-    """Whether nobody asked for this handler: the default, or one that an earlier command of this process left."""
+    """Whether a handler may be replaced: it is the default, or an earlier command of this process left it."""
     return handler is signal.SIG_DFL or isinstance(getattr(handler, "__self__", None), Ending)

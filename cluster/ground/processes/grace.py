@@ -10,10 +10,10 @@ from pathlib import Path
 from videoar.cluster.ground.process import variable
 
 _AGENT_S = 30.0
-"""Seconds after its signal in which torchrun's agent kills its workers, unless it was told otherwise."""
+"""Seconds after its signal in which torchrun's agent kills its workers, unless another time was set."""
 
 _BEFORE_KILL_S = 3.0
-"""Seconds that a process needs to note that it exits unsaved."""
+"""Seconds that a process needs to record that it exits without saving."""
 
 
 def grace_s(wanted_s: float) -> float:

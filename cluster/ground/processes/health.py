@@ -3,7 +3,7 @@
 A thread of each process refreshes a small file with the process's step and phase. A process without progress for too
 long reads the files of all processes: one that no longer refreshes its file has stopped; if all do, the one at the
 earliest point delays the others, which wait for it in a collective. Each writes its stacks before that, and the message
-says where the guilty one is.
+says where that process hangs.
 
 The same files say how long each process worked in a step. The first process compares them from time to time, without a
 collective, and reports one that is always slower than the others.
@@ -131,7 +131,8 @@ class Health:
         self._wrote_stacks = is_late
 
     def _compare(self) -> None:
-        """Report a process that was slower than the others in all of its measured steps, once until another one is."""
+        """Report a process that was slower than the others in all of its measured steps; once, until another one is
+        slow."""
         self._compared = time.monotonic()
         found = slowest([one.work() for one in read_standings(self._folder, self._world_size)])
         if found is None:

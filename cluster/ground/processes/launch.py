@@ -38,13 +38,14 @@ def launch(
 ) -> int:
     """Run `videoar ARGUMENTS` in several processes of this machine, by torchrun's agent; its exit code.
 
-    `machines` are those of the job (`World.of_machines`): the agents meet at the first one. Alone, over loopback.
+    `machines` are those of the job (`World.of_machines`): the agents meet at the first one, or over loopback if there
+    is only one.
 
     SIGNALS are forwarded to the workers as SIGTERM: finish the step, save, exit. They also end if this process is
     killed. Those of several machines start again, and resume, if one of them or the network failed. After a signal
     they must exit within `stop_within_s`; they are killed a minute later, but not before SHUTDOWN_S. The agent does
-    not report how they ended after a signal, and they may not have written the marker: every outcome but done and
-    wrong input then counts as preempted.
+    not report how they ended after a signal, and they may not have written the marker. So every outcome except done
+    and wrong input then counts as preempted.
     """
     machines = machines or World()
     check_loopback()
@@ -59,10 +60,10 @@ def launch(
                 answered.set()
         if code != EXIT_LOST or job.signalled or restart > RESTARTS:
             break
-        sys.stderr.write(f"the processes of this machine start again, {restart} of at most {RESTARTS} times\n")
+        sys.stderr.write(f"restarting the processes of this machine ({restart} of at most {RESTARTS} times)\n")
     code = 1 if code == EXIT_LOST else code
     if code < 0 and not job.signalled:
-        sys.stderr.write(f"the agent of the processes was killed by signal {-code}; they save and end\n")
+        sys.stderr.write(f"the agent of the processes was killed by signal {-code}; the processes save and end\n")
         return 1
     if code == 2 and not job.signalled:  # the agent ends the other workers with a signal, and they mark the run
         (run / PREEMPTED_MARKER).unlink(missing_ok=True)
@@ -73,7 +74,7 @@ def launch(
 
 
 def _marked(run: Path) -> int:
-    """EXIT_PREEMPTED if a worker has written that it saved because of a signal, also one of another machine."""
+    """EXIT_PREEMPTED if a worker, on any machine, has recorded that it saved because of a signal; 0 otherwise."""
     return EXIT_PREEMPTED if (run / PREEMPTED_MARKER).exists() else 0
 
 

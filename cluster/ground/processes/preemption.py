@@ -23,11 +23,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 """Signals of a scheduler, of Ctrl-C, and of a terminal that is closed."""
 
 _PROMPT_S = 20.0
-"""Seconds in which the handler must run while there is nothing to save. Python's handlers cannot run inside a call to a
-library, such as one that waits for other processes. Schedulers give 30 before they kill."""
+"""Seconds in which the handler must run while there is nothing to save. Python cannot run handlers inside a call to a
+library, such as one that waits for other processes. Schedulers wait 30 seconds before they kill."""
 
 _TWICE_S = 1.0
-"""A second Ctrl-C after this time is a second request; one before it is the same key, reported by two processes."""
+"""A Ctrl-C later than this is a second request; an earlier one is the same key press, reported by two processes."""
 
 _temporary: list[Path] = []
 """Folders of `temporary_folder`, which are removed when the process has to leave."""
@@ -79,7 +79,7 @@ def install(handler: Callable[[int, FrameType | None], object]) -> dict[int, obj
 
 
 def restore(handlers: dict[int, object]) -> None:
-    """Handle signals as before; a handler that is not Python's cannot be named, and stays replaced."""
+    """Handle signals as before. A handler that was not installed by Python cannot be restored, and stays replaced."""
     for number, handler in handlers.items():
         if handler is not None:
             signal.signal(number, handler)  # type: ignore[arg-type]
@@ -213,7 +213,7 @@ class Preemption:
         return any(number in SIGNALS for number in numbers)
 
     def _leave(self, reason: str) -> None:
-        """Exit without saving: a loader or another process hangs, or a person does not want to wait."""
+        """Exit without saving: a loader or another process hangs, or the user does not want to wait."""
         kept = "nothing is kept" if _temporary else "the same command resumes from the newest checkpoint"
         log.warning("%s; %s", reason, kept)
         self.too_late()

@@ -11,14 +11,14 @@ def run_program(
 ) -> subprocess.CompletedProcess[str]:
     """A program's exit code and output. subprocess.TimeoutExpired if it does not end in time, OSError if it cannot run.
 
-    A broken program may print anything: what is no text becomes a question mark.
+    A broken program may print anything: bytes that are not text become question marks.
     """
     done = subprocess.run(command, cwd=folder, input=stdin.encode(), capture_output=True, timeout=limit_s, check=False)
     return subprocess.CompletedProcess(command, done.returncode, _text(done.stdout), _text(done.stderr))
 
 
 def _text(said: bytes) -> str:
-    """The text without what a terminal would obey."""
+    """The text without characters that control a terminal."""
     letters = said.decode(errors="replace")
     return "".join(letter if letter.isprintable() or letter in "\t\n" else "?" for letter in letters).replace(
         "\ufffd", "?"

@@ -1,4 +1,4 @@
-"""One process works alone, and the others wait as long as it shows a sign of life: a file that it keeps refreshing."""
+"""One process works alone. The others wait as long as it shows a sign of life: a file that it keeps refreshing."""
 
 from __future__ import annotations
 

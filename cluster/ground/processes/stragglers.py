@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 
 MEASURES = 3
-"""Measured steps that are looked at: one slow step is no straggler."""
+"""Number of measured steps that are compared: one slow step does not make a straggler."""
 
 SLOWER = 1.25
-"""Times the median of the others from which a process counts as slow."""
+"""A process counts as slow if it takes this many times the median of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Work:
     steps: tuple[int, ...]
     """The measured steps, oldest first."""
     seconds: tuple[float, ...]
-    """Its own time in each: that of the step without its collectives, in which it waits for others."""
+    """The process's own time in each step, without the collectives, in which it waits for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def slowest(works: Sequence[Work]) -> Straggler | None:
 
 
 def _compared(work: Work, same: Sequence[Work]) -> Straggler:
-    """Its smallest advantage counts: a process is slow only if it is in every measured step."""
+    """The process in the step in which it was least slow: it counts as slow only if it was slow in every step."""
     others = [median(columns) for columns in zip(*(one.seconds for one in same if one is not work), strict=True)]
     mine, theirs = min(zip(work.seconds, others, strict=True), key=lambda pair: pair[0] / max(pair[1], 1e-9))
     return Straggler(work.rank, work.host, mine, max(theirs, 1e-9))

@@ -24,7 +24,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _TOO_MANY = {errno.EMFILE, errno.ENFILE}
 _FAILED = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN, errno.EREMOTEIO}
 _NUMBER = re.compile(r"\((?:os error )?(\d+)\)")
-"""How libraries in Rust (safetensors) and in C++ (torch) end what the system reported to them."""
+"""The system's error number at the end of messages of libraries in Rust (safetensors) and C++ (torch)."""
 
 _LOST = re.compile(
     r"gloo.*(closed|reset) by peer|gloo.*(Read|Write) error|NCCL.*(remote process exited|peer)", re.DOTALL
@@ -53,7 +53,7 @@ def explained(error: Exception, place: str = "") -> InputError | StoreError | No
 
 
 def home() -> Path:
-    """The home folder. In a container a user may have none: then `~`, below which no file is found."""
+    """The home folder. A user in a container may have none; then it is `~`, which does not exist."""
     return Path(os.path.expanduser("~"))  # Path.home() would raise
 
 

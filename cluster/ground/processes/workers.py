@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         run_id="videoar",
         rdzv_backend="c10d",
         rdzv_endpoint=endpoint,
-        # The one host is named: each agent would compare its own addresses with the endpoint's name otherwise.
+        # Says which machine is the host: otherwise each agent would compare its own addresses with the endpoint's name.
         rdzv_configs={"is_host": machine == "0", "join_timeout": int(MEETING_S), "last_call_timeout": 5},
         local_addr=address,
     )
@@ -104,8 +104,8 @@ def _patiently(attempt: Callable[[], Result], endpoint: str) -> Result:
 
 
 def _outcome(error: ChildFailedError, *, several: bool) -> int:
-    """The exit code of a worker if it is one to pass on; otherwise who failed first on stderr, and 1, or EXIT_LOST on
-    several machines."""
+    """The exit code of a worker if it is to be passed on. Otherwise 1, or EXIT_LOST on several machines, and a line on
+    stderr that names the process that failed first."""
     codes = {failure.exitcode for failure in error.failures.values()}
     for code in PASSED_ON:
         if code in codes:

@@ -1,1 +1,1 @@
-"""Kubernetes: manifests of JobSet and KubeRay, sent by kubectl. It may import what is beside it in `cluster.submit`."""
+"""Kubernetes: manifests of JobSet and KubeRay, sent by kubectl. It may import its neighbours in `cluster.submit`."""

@@ -150,7 +150,7 @@ def _understood(answer: Answer, of_kind: str) -> None:
 
 
 def _accepted(text: str) -> Finding:
-    """What the cluster says to the manifest, its quotas and policies included."""
+    """Whether the cluster accepts the manifest, with its quotas and policies."""
     answer = ask("kubectl", "apply", "--dry-run=server", "--filename=-", stdin=text)
     if answer.code:
         remedy = "change the options, or the manifest that --dry-run prints"
@@ -159,7 +159,7 @@ def _accepted(text: str) -> Finding:
 
 
 def _free_gpus(job: Job) -> Finding:
-    """GPUs that are free now; a person who may not see all machines sends the job without knowing."""
+    """GPUs that are free now; skipped for users who may not see all machines."""
     nodes = ask("kubectl", "get", "nodes", "--output=json")
     pods = ask("kubectl", "get", "pods", "--all-namespaces", "--output=json")
     if nodes.code or pods.code:

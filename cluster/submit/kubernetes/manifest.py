@@ -26,7 +26,7 @@ _KEPT_S = 3600
 """Seconds that the machines of a Ray cluster stay after its job has ended."""
 
 _COMMENTS = {
-    "metadata": "what kubectl knows it by",
+    "metadata": "the name and labels that kubectl shows",
     "kueue.x-k8s.io/queue-name": "Kueue's queue (--partition)",
     "enableDNSHostnames": "a headless service: pods find the first one by its name",
     "publishNotReadyAddresses": "also before they are ready",
@@ -45,19 +45,19 @@ _COMMENTS = {
     "onPodConditions": "the machine is drained or preempted",
     "restartPolicy": "see podFailurePolicy",
     "terminationGracePeriodSeconds": "between SIGTERM and the end: time to save",
-    "automountServiceAccountToken": "the command needs nothing of the cluster's API",
+    "automountServiceAccountToken": "the command does not use the cluster's API",
     "runAsUser": "not root; the volumes must let this user write",
     "priorityClassName": "--qos",
-    "workingDir": "relative paths begin here: the first of --volumes",
-    "secretKeyRef": "the value is the cluster's; none is in this file",
+    "workingDir": "relative paths are resolved here: the first of --volumes",
+    "secretKeyRef": "the value is in the cluster, not in this file",
     "name: HOME": "libraries keep caches there",
     "sizeLimit": "/dev/shm, for processes that share memory (--shm)",
     "persistentVolumeClaim": "storage (--volumes)",
     "entrypoint": "runs on the head",
-    "submissionMode": "a pod sends it to the head, and has its log",
+    "submissionMode": "a pod submits it to the head, and prints its log",
     "shutdownAfterJobFinishes": "the cluster is for this job only",
     "ttlSecondsAfterFinished": "then its machines are given back",
-    "authOptions": "the operator makes a token; nobody without it can use the cluster",
+    "authOptions": "the operator makes a token, which every user of the cluster needs",
     "num-cpus": "no work on the head, whose loss would end the job",
     "replicas": "machines, or groups of them",
 }
@@ -66,7 +66,7 @@ _COMMENTS_OF_PARTS = {
     "completionMode": "every pod has a number, JOB_COMPLETION_INDEX: that of its part, from 0",
     "parallelism": "parts at work at once, where machines are free (--array)",
     "completions": "parts",
-    "backoffLimitPerIndex": "a part that fails is not tried again; the others go on",
+    "backoffLimitPerIndex": "a part that fails is not tried again; the others continue",
     "action: Ignore": "start the part again, not counted",
     "action: FailIndex": "do not start the part again (--requeues 0)",
     "replicas": "one job of all parts",
@@ -158,7 +158,7 @@ def _indexed(job: Job, count: int, limit: dict[str, int], again: str, of_one: di
         "completionMode": "Indexed",
         **limit,
         "podReplacementPolicy": "Failed",
-        # The pods are told to save when the time is over, and have that long.
+        # When this time is over, the pods receive a signal, and have `notice_s` to save.
         **({"activeDeadlineSeconds": job.wall_s - job.notice_s} if job.wall_s is not None else {}),
         "podFailurePolicy": {
             "rules": [

@@ -79,7 +79,7 @@ def _container(job: Job, name: str, command: Sequence[str], extra: Sequence[Any]
 
 
 def _resources(job: Job) -> dict[str, Any]:
-    """Asked for and allowed are the same: a machine that is promised twice kills the job when both take it."""
+    """Requests equal limits: on a machine whose memory is promised twice, a job is killed when both use it."""
     amounts = {
         "cpu": str(job.cpus or job.processes),
         **({"memory": job.memory} if job.memory else {}),

@@ -45,7 +45,7 @@ class RayJobs(Engine):
     def render(self, job: Job) -> Rendered:
         refuse_options(job, "Ray", {**_REFUSED, "array": _instead_of_array(job)})
         if job.command in ON_RAY and job.nodes > 1:
-            raise InputError("nodes", job.nodes, "has no use: the job uses the whole cluster", "give --data.actors")
+            raise InputError("nodes", job.nodes, "has no effect: the job uses the whole cluster", "give --data.actors")
         words = ("ray", "job", "submit", "--address", self.place(job), "--no-wait", "--", entrypoint(job))
         return Rendered(files={script_path(job): script(job)}, command=words)
 
@@ -67,7 +67,7 @@ class RayJobs(Engine):
     def logs(self, submitted: Submitted, *, follow: bool) -> Iterator[str]:
         shown = 0
         while True:
-            # Asked before reading: what came before the end is not missed.
+            # Checked before reading, so that no text from before the end is missed.
             over = not follow or self.status(submitted).state in (*ENDED, "unknown")
             answer = RayApi.at(submitted.place).ask(f"jobs/{submitted.job}/logs")
             text = str(answer["logs"]) if answer else ""
@@ -107,7 +107,7 @@ def _reached(api: RayApi, job: Job) -> Finding:
         raise InputError("dashboard", api.address, "is not Ray's dashboard", "give that of the cluster's head")
     theirs, ours = answer["ray_version"], _installed()
     if ours is None:
-        return Finding(name="Ray", state="skip", found=f"{theirs} at {api.address}; there is no ray here to compare")
+        return Finding(name="Ray", state="skip", found=f"{theirs} at {api.address}; ray is not installed here")
     if ours == theirs:
         return Finding(name="Ray", state="ok", found=f"{theirs} at {api.address}")
     if job.python == sys.executable:
@@ -128,7 +128,7 @@ def _room(api: RayApi, job: Job) -> Finding:
         return Finding(name="free", state="skip", found="the command itself checks data.actors against the cluster")
     usage = usage_of(api.ask("cluster_status"))
     if usage is None:
-        return Finding(name="free", state="skip", found="the cluster has not reported what it has yet")
+        return Finding(name="free", state="skip", found="the cluster has not reported its resources yet")
     state: FindingState = "ok"
     found = []
     for name, each in (("CPU", cpus(job)), ("GPU", job.gpus)):

@@ -43,8 +43,9 @@ code=$?
 kill "$watch" 2>/dev/null
 exit "$code"
 """
-"""A process between actor and script. An actor that Ray ends kills its children at once. The script is none of them:
-a trainer sees that its parent is gone, and still saves. The keeper ends with an actor that died otherwise."""
+"""A process between actor and script. An actor that Ray ends kills its children at once. The script is not its child,
+so a trainer sees that its parent is gone and can still save. If the actor died in another way, the keeper ends with
+it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class Round:
 
     @property
     def code(self) -> int:
-        """The exit code of all; 75 if none has ended: they resume."""
+        """The exit code of all machines; 75 if none has ended, because then the job resumes."""
         code = code_of_all(self.codes)
         return EXIT_PREEMPTED if code is None else code
 
@@ -130,7 +131,7 @@ class Stop:
 def main() -> int:
     """Run the script, again after 75 and after a machine was lost; the exit code of the job."""
     options = tyro.cli(Options)
-    script = options.script.read_text(encoding="utf-8")  # once: a later `videoar submit` may write it anew
+    script = options.script.read_text(encoding="utf-8")  # read once: a later `videoar submit` may replace it
     stop = Stop()
     # In a Ray Job the cluster may grow, so that `_placed` waits; elsewhere one on this machine is started for a trial.
     with ray_cluster(0 if variable("RAY_ADDRESS") else options.machines * options.cpus, 0.0):
@@ -201,8 +202,8 @@ def _started(actors: list[Any], script: str) -> Round:
 
 
 def _until_all_end(actors: list[Any], started: Round, stop: Stop, notice_s: float) -> int:
-    """Write what the machines write. Once one has not done its work, or the job is cancelled, the others are told to
-    save and end."""
+    """Write what the machines write. If one fails or saves early, or the job is cancelled, the others are told to save
+    and end."""
     while started.running:
         ready, _ = ray.wait(list(started.running), timeout=_POLL_S)
         for lines in ready:

@@ -1,4 +1,4 @@
-"""What Ray runs: a script that a person can read, and the line that starts it."""
+"""What Ray runs: a readable script, and the line that starts it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def script_path(job: Job) -> str:
 
 
 def script(job: Job) -> str:
-    """The text of the script. Everything that a person wrote is quoted."""
+    """The text of the script. All user input is quoted."""
     head = "Ray runs it on the head; its actors run on every machine."
     machines = f"Ray runs it once on each of {job.nodes} machines."
     places = {

@@ -1,1 +1,1 @@
-"""Slurm: an sbatch script and the states of its jobs. It may import what is beside it in `cluster.submit`."""
+"""Slurm: an sbatch script and the states of its jobs. It may import the modules next to it in `cluster.submit`."""

@@ -14,7 +14,7 @@ _ARRAY_NUMBER = f"${{SLURM_ARRAY_JOB_ID}}_{_ARRAY_TASK}"
 
 
 def script(job: Job, path: str) -> str:
-    """The text that sbatch is given. Everything that a person wrote is quoted, or of characters that need no quotes."""
+    """The text for sbatch. All user input is quoted, or has only characters that need no quotes."""
     start = "slurm_tasks.sh" if job.command in MANY_NODES or job.container == "pyxis" else "slurm_alone.sh"
     places = {
         "title": f"{job.name}: videoar {job.command}",

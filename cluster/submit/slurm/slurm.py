@@ -26,7 +26,7 @@ _REFUSED = {
 }
 _GPUS = re.compile(r"gpu(?::[^:,()\s]+)?:(\d+)")
 _NUMBER = re.compile(r"Job \d+ to start")
-"""Of a job that is only asked about: nothing has this number."""
+"""The number that `sbatch --test-only` invents: no job has it."""
 _USABLE = ("idle", "mix", "alloc", "comp")
 """States of machines that jobs may get; sinfo adds signs to them."""
 
@@ -41,7 +41,7 @@ class Slurm(Engine):
         refuse_flags(job.flags)
         if job.nodes > 1 and job.command not in MANY_NODES:
             remedy = "use 1 node, and --array for its parts"
-            raise InputError("nodes", job.nodes, f"has no use for `{job.command}`", remedy)
+            raise InputError("nodes", job.nodes, f"has no effect for `{job.command}`", remedy)
         if any(sign in str(job.folder) for sign in "%\\"):
             raise InputError(
                 "folder", job.folder, "has a % or \\, which Slurm changes in paths", "run in another folder"
@@ -99,7 +99,7 @@ def _accepted(text: str, job: Job) -> Finding:
 
 
 def _refused(line: str, job: Job) -> tuple[str, object]:
-    """The option that sbatch's message is about."""
+    """The option to which sbatch's message refers."""
     if "node configuration is not available" in line or "Node count specification" in line:
         return "nodes", f"{job.nodes}, gpus={job.gpus}"
     for field, value in (("partition", job.partition), ("account", job.account), ("qos", job.qos)):

@@ -58,7 +58,7 @@ def status_of(submitted: Submitted) -> Status:
 
 
 def _with_own_code(row: Row, left: Mapping[str, int]) -> Row:
-    """A script returns 1 in the place of a 75 that must not be queued again."""
+    """A script returns 1 instead of a 75 that must not be queued again."""
     is_saved = row.state == "failed" and left.get(row.job) == EXIT_PREEMPTED
     return replace(row, code=EXIT_PREEMPTED) if is_saved else row
 
@@ -110,7 +110,7 @@ def _sacct(job: str) -> Iterator[Row]:
 
 
 def _lines(program: str, *words: str) -> list[str]:
-    """What a program answers; nothing if it is missing, fails, or does not know the job."""
+    """The output of a program; empty if it is missing, fails, or does not know the job."""
     if not is_there(program):
         return []
     answer = ask(program, *words)

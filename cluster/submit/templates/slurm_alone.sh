@@ -1,4 +1,4 @@
-# Without srun the signal below reaches this process only, and not those that it starts (Ray's, decoders).
+# Without srun the signal below reaches only this process, not the processes that it starts (Ray's, decoders).
 saved=
 "${command[@]}" &
 step=$!

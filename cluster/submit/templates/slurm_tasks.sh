@@ -1,4 +1,4 @@
-# srun starts the command once on every machine; they meet at the first one, whose address srun tells them. srun ends all
+# srun starts the command once on every machine; they meet at the first one, whose address srun gives them. srun ends all
 # machines when one returns anything but 0, and returns the highest code. So 75 becomes a file and 0: a machine that is
 # still saving is not ended, and 75 does not hide that another machine failed.
 saved={{jobs}}/$SLURM_JOB_ID.saved

@@ -43,7 +43,7 @@ def test_a_folder_of_another_demo_is_refused(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     """A demo in a home directory would write its page and weights between a person's files."""
     (tmp_path / "report.html").write_text("mine")
-    with pytest.raises(InputError, match=r"holds report\.html, but no demo"):
+    with pytest.raises(InputError, match=r"holds report\.html and is not a demo"):
         keep_recipe(debug.recipe(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 

@@ -101,7 +101,7 @@ def test_the_hours_include_the_time_in_which_clips_become_bits(machine: ThisMach
     assert choice.tokenizing_s > 0.01 * trained_s
     assert trained_s + choice.tokenizing_s == pytest.approx(3600 * hours, rel=0.15)
     written = commented(choice, folder(600.0, count=500), machine)
-    assert "of it to make the clips into bits, by estimate" in written
+    assert "of it to turn the clips into bits, by estimate" in written
 
 
 def test_clips_that_no_step_reaches_are_not_counted() -> None:

@@ -38,7 +38,7 @@ def test_a_name_stays_in_its_comment(tmp_path: Path, path: str) -> None:
 
 def test_a_folder_whose_name_is_not_text_is_refused() -> None:
     """Recipes are UTF-8: its name cannot be written into one."""
-    with pytest.raises(InputError, match=r"CLIPS='\\udcff': is not UTF-8, as recipes are; rename the folder"):
+    with pytest.raises(InputError, match=r"CLIPS='\\udcff': is not UTF-8, which recipes need; rename the folder"):
         look_at("\udcff")
 
 

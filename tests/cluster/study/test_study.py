@@ -140,5 +140,5 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path, capsys: pytest.Ca
     """A study in a home directory would write between a person's files."""
     (tmp_path / "page.html").write_text("mine")
     assert study(tmp_path) == 2
-    assert "holds page.html, but no study" in capsys.readouterr().err
+    assert "holds page.html and is not a study" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

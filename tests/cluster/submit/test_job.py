@@ -31,10 +31,10 @@ JOB = Job(name="debug", command="train", words=("debug",), folder=Path("/shared"
         ({"folder": Path("/a\nb")}, "folder='/a\\nb': has characters"),
         ({"words": ("debug", "a\nb")}, "arguments='a\\nb': has a line break"),
         ({"nodes": 0}, "nodes=0: is below 1"),
-        ({"command": "data plan", "nodes": 2}, "nodes=2: has no use for `data plan`, which runs on one machine; u"),
+        ({"command": "data plan", "nodes": 2}, "nodes=2: has no effect for `data plan`, which runs on one machine; u"),
         (
             {"command": "evaluate fvd", "nodes": 2},
-            "nodes=2: has no use for `evaluate fvd`, which runs on one machine; use 1 node, and --array for its parts",
+            "nodes=2: has no effect for `evaluate fvd`, which runs on one machine; use 1 node, and --array for its",
         ),
         (
             {"command": "evaluate vbench-score", "array": 2},
@@ -45,7 +45,7 @@ JOB = Job(name="debug", command="train", words=("debug",), folder=Path("/shared"
         ({"command": "data run", "array": 2, "words": ("debug", "--part", "1/2")}, "array=2: gives each of its jobs"),
         (
             {"wall_s": 200},
-            "time=200 s: leaves 80 s for work, of 120 s at least: the command is told to save 120 s before its end",
+            "time=200 s: leaves 80 s for work, less than 120 s: the command must save 120 s before its end",
         ),
         ({"container": "pyxis"}, "container=pyxis: opens no image"),
     ],

@@ -19,7 +19,7 @@
 # A variable that is not set is an error. The command runs in this folder, which must be the same on every machine.
 set -u
 cd -- /shared/work || exit 1
-# The exit code is left in this file, for `videoar status`.
+# The exit code is written to this file, for `videoar status`.
 left=jobs/$SLURM_JOB_ID.code
 rm -f -- "$left"
 
@@ -28,10 +28,10 @@ rm -f -- "$left"
 HF_TOKEN=$(<'/shared/.hf token') || exit 1; export HF_TOKEN
 export NCCL_DEBUG=WARN
 
-# The command. Relative paths begin in the folder above.
+# The command. Relative paths are resolved in the folder above.
 command=(/shared/venv/bin/python -m videoar.cluster.entry train t2v_4b@64 --run /shared/4b --doctor --processes 8)
 
-# srun starts the command once on every machine; they meet at the first one, whose address srun tells them. srun ends all
+# srun starts the command once on every machine; they meet at the first one, whose address srun gives them. srun ends all
 # machines when one returns anything but 0, and returns the highest code. So 75 becomes a file and 0: a machine that is
 # still saving is not ended, and 75 does not hide that another machine failed.
 saved=jobs/$SLURM_JOB_ID.saved
@@ -48,13 +48,13 @@ wait "$step"
 code=$?
 if [ "$code" -eq 0 ] && [ -e "$saved" ]; then code=75; fi
 
-# After 75, and after no other code, the job is queued again; Slurm ends this script while it sleeps. It is not if it was
-# cancelled: its state is then RUNNING no more, and Slurm would queue it all the same. The last time the script returns 1,
-# because an administrator's RequeueExit=75 would queue the job for ever.
+# Only after 75 is the job queued again; Slurm ends this script while it sleeps. A cancelled job is not queued again: its
+# state is not RUNNING any more, but Slurm would still queue it. The last time the script returns 1, because with an
+# administrator's RequeueExit=75 Slurm would queue the job for ever.
 why="not queued again (20 times at most): submit it again, or raise --requeues"
 if [ "$code" -eq 75 ]; then
     if [[ "$(scontrol show job --oneliner "$SLURM_JOB_ID") " != *" JobState=RUNNING "* ]]; then
-        why="cancelled: the same command submitted again goes on from there"
+        why="cancelled: submit the same command again to resume"
     elif [ "${SLURM_RESTART_COUNT:-0}" -lt 20 ]; then
         trap - USR1 TERM
         scontrol requeue "$SLURM_JOB_ID" && sleep 300

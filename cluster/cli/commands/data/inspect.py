@@ -43,7 +43,7 @@ class InspectData:
     sample: Annotated[str | None, arg(metavar="KEY")] = None
     """Show only the sample with this key."""
     out: Annotated[Path, arg(metavar="DIR")] = Path("inspect")
-    """Folder for the pictures and clips; files of the same names are refused without --force."""
+    """Folder for the pictures and clips; existing files of the same names are refused without --force."""
     tokenizer: Annotated[str | None, arg(metavar="DIR")] = None
     """Folder of the tokenizer's weights; the one recorded with the dataset if not given."""
     clips: Annotated[OneOrMore, arg(metavar="N")] = 16

@@ -15,10 +15,10 @@ from videoar.cluster.cli.output import say, warn
 class PlanData:
     """Decide which clips go into which shard, without making any shard.
 
-    Every source is opened, cut into shots, windows and variants, judged by the rules of the recipe and given a shape.
+    Every source is opened, cut into shots, windows and variants, filtered by the rules of the recipe and given a shape.
     The plan is written to URL/DATASET and does not change afterwards: `data run` follows it even if sources change.
     Every input is planned or left out with a reason; URL/DATASET/skipped.parquet lists the reasons.
-    If the command was stopped, running it again resumes: files that were examined and have not changed are not again.
+    If the command was stopped, rerunning it resumes: unchanged files that were examined before are not examined again.
     """
 
     recipe: RecipeName

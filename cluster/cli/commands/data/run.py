@@ -30,7 +30,7 @@ class RunData:
 
     Committed shards are not made again. A clip that fails is recorded with a reason; the job stops when the share of
     failed clips is above data.max_failed_fraction. Without --address it starts a Ray cluster on this machine, on
-    loopback and behind a token; as a Ray Job it works on the cluster it was submitted to.
+    loopback and protected by a token; as a Ray Job it uses the cluster that it was submitted to.
     `videoar train RECIPE --data.url URL` trains on the result.
 
     Exit codes: 0 done, 1 failed, 2 wrong input, 75 stopped by a signal (run it again).
@@ -44,7 +44,7 @@ class RunData:
     """Remake the units in which clips failed, after you have repaired the cause; other units stay as they are."""
     part: Annotated[str | None, arg(metavar="N/COUNT")] = None
     """Make only this part of the shards, 1/COUNT to COUNT/COUNT, of plans that `videoar data plan` has made: for jobs
-    that share the work. The one that ends last finishes the datasets."""
+    that share the work. The job that ends last finishes the datasets."""
     address: str = ""
     """HOST:PORT of a running Ray head to work on; its token is read from RAY_AUTH_TOKEN_PATH."""
     doctor: bool = False

@@ -1,4 +1,4 @@
-"""What is wrong with an evaluation by its options, and by the files that it reads, before a job of it is sent."""
+"""Checks the options of an evaluation, and the files that it reads, before it is submitted as a job."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FILES = (
 
 
 def check_options(options: Any, array: int | None) -> None:
-    """InputError for options that do not go together, or that leave jobs of an array no part; opens no file."""
+    """InputError for options that contradict each other, or that do not let jobs of an array share; opens no file."""
     if (part := getattr(options, "part", None)) is not None:
         from videoar.data_pipeline.preparing.part import Part
 
@@ -49,7 +49,7 @@ def check_options(options: Any, array: int | None) -> None:
         only_with(options, "features", "part")
         protocol_of(options)
         if array is not None and options.features is None:
-            raise InputError("array", array, "shares the features that a folder keeps", "add --features FOLDER")
+            raise InputError("array", array, "needs a folder that keeps the features", "add --features FOLDER")
     if isinstance(options, Keeping):
         check_keeping(options, array)
     if isinstance(options, EvaluateWorld):
@@ -59,23 +59,23 @@ def check_options(options: Any, array: int | None) -> None:
 
 
 def check_files(options: Any, array: int | None, *, is_here: bool) -> Finding:
-    """The files that it reads in one line. InputError for one that is not there, if the job runs on these file systems
-    (`is_here`), and for weights that cannot be asked for this.
+    """One line about the files that the evaluation reads. InputError for a missing file if the job sees the file
+    systems of this machine (`is_here`), and for weights that do not fit the evaluation.
     """
     missing = [(field, path) for field, path in _files(options) if not path.exists()]
     if missing:
         field, path = missing[0]
         if is_here:
-            raise InputError(field, path, "is not there", "give a path that the machines of the job see, too")
-        return Finding(name="files", state="skip", found=f"{path} is not here, and was not looked at")
-    found = "those that are read are there"
+            raise InputError(field, path, "does not exist", "give a path that the machines of the job see, too")
+        return Finding(name="files", state="skip", found=f"{path} is not on this machine, and was not checked")
+    found = "all files that are read exist"
     if hasattr(options, "weights") and not isinstance(options, EvaluateTokenizer):
         found += _of_weights(options, array)
     return Finding(name="files", state="ok", found=found)
 
 
 def _of_weights(options: Any, array: int | None) -> str:
-    """How much work there is to share. InputError for the wrong weights, and for more jobs than that."""
+    """How many units of work there are. InputError for weights of the wrong kind, and for more jobs than units."""
     from videoar.pretrain.model.pretrained import find_export, read_config
 
     config = read_config(find_export(options.weights))
@@ -91,7 +91,7 @@ def _of_weights(options: Any, array: int | None) -> str:
 
 
 def _files(options: Any) -> Iterator[tuple[str, Path]]:
-    """Those that are named, by option. What ships, presets, `rf-fvd` and URLs are no files of the user's."""
+    """The files that options name. Shipped weights, presets, `rf-fvd` and URLs are not files of the user."""
     from videoar.pretrain.evaluate.fvd.random_features import RandomFeatures
     from videoar.pretrain.model.pretrained import shipped_exports
     from videoar.tokenizer.files import shipped_names
@@ -107,8 +107,8 @@ def _files(options: Any) -> Iterator[tuple[str, Path]]:
 
 
 def _to_share(options: Any, config: ExportConfig) -> tuple[int, str] | None:
-    """Units of work that parts are made of: videos, or groups of clips. InputError for weights of the other kind of
-    text, and for prompts that are none."""
+    """Number and name of the units that parts share: videos, or groups of clips. InputError for weights of the other
+    kind of text, and for wrong prompts."""
     if isinstance(options, ClassSamples):
         return len(class_videos_of(options, config)), "videos"
     if isinstance(options, VbenchExport):
@@ -120,7 +120,7 @@ def _to_share(options: Any, config: ExportConfig) -> tuple[int, str] | None:
 
 
 def _groups_at_most(options: Keeping) -> int:
-    """As many as there are if there are enough clips."""
+    """The number of groups if there are enough clips."""
     from videoar.pretrain.evaluate.robustness.clips import GROUP
     from videoar.pretrain.evaluate.world.evaluate import num_groups
 

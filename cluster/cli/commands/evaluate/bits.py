@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateBits(OnHeldOut):
-    """Guess the bits of held-out clips, each from the true ones before it: what is right, by frame and scale.
+    """Measure how well each bit of held-out clips is predicted from the true bits before it, by frame and scale.
 
-    Accuracy, and cross-entropy in nats a bit. Next to them two guesses without a model: the bits of the frame before
-    (`copy`), and the more frequent value of each bit (`majority`); the gains over both have intervals of 95 % over
-    clips. A model that does not beat both has not learned motion:
+    Reports accuracy, and cross-entropy in nats per bit, next to two baselines without a model: the bits of the previous
+    frame (`copy`), and the more frequent value of each bit (`majority`). The gains over both have intervals of 95 %
+    over clips. A model that does not beat both has not learned motion:
     `videoar evaluate bits weights/ucf101_l shards/ucf101/ucf101_test --picture bits.png`
 
     Figures with equal signatures may be compared. Prints rows on a terminal, and otherwise one JSON line, with all
@@ -41,8 +41,8 @@ class EvaluateBits(OnHeldOut):
     """
 
     reference: Annotated[str | None, arg(metavar="CLIPS")] = None
-    """Clips that the weights were trained on, for `majority`. If not given, it is that of the held-out clips
-    themselves, which has seen the answers: a baseline that is a little too strong."""
+    """Training clips from which `majority` is counted. If not given, it is counted from the held-out clips themselves:
+    a baseline that is a little too strong, because it has seen the answers."""
     picture: Annotated[Path | None, arg(metavar="FILE")] = None
     """PNG or SVG file for two heat maps; needs matplotlib."""
     force: bool = False

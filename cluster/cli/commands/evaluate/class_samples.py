@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassSamples(FolderSampling):
-    """Make equally many videos of every class, in a folder that `videoar evaluate fvd` compares with real ones.
+    """Make the same number of videos for every class, in a folder that `videoar evaluate fvd` compares with real ones.
 
-    The file of a video is named by its label and its index: 003-020.mp4. Without options there are at least 2,048
-    videos, of which a published protocol draws 2,048: of the 101 classes of UCF-101 these are 21 each, 2,121 in all.
+    The file of a video is named by its label and its index: 003-020.mp4. Without options it makes at least 2,048
+    videos, the number that a published protocol draws: 21 for each of the 101 classes of UCF-101, 2,121 in all.
 
     Rerunning the command makes what is missing. Processes that share the work each take a part:
     `videoar evaluate class-samples WEIGHTS OUT --part 1/8`
 
-    OUT.json, next to the folder, records weights, sampling and counts; others are refused there, but a larger number of
-    videos keeps those that are there. Prints one JSON line.
+    OUT.json, next to the folder, records weights, sampling and counts. A rerun with other settings is refused; a larger
+    number of videos keeps the existing ones. Prints one JSON line.
 
     Exit codes: 0 done, 1 failed, 2 wrong input, 75 stopped by a signal (run it again).
     """
@@ -41,11 +41,11 @@ class ClassSamples(FolderSampling):
     out: OutFolder
     """Folder of the videos: a new or an empty one, or one that this command has filled."""
     per_class: Annotated[Videos | None, arg(metavar="N")] = None
-    """Videos of each class; by --total if not given."""
+    """Number of videos per class; computed from --total if not given."""
     total: Annotated[Videos | None, arg(metavar="N")] = None
-    """Videos of all classes, rounded up to equally many of each; 2048 if neither this nor --per-class is given."""
+    """Number of videos in all, rounded up to the same number per class; 2048 if --per-class is not given either."""
     batch: Annotated[OneOrMore, arg(metavar="N")] = 16
-    """Videos that are made at once."""
+    """Number of videos that are made at once."""
 
 
 def class_samples(words: Sequence[str], prog: str) -> int:

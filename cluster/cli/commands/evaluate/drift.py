@@ -22,27 +22,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateDrift(OnHeldOut):
-    """Continue held-out clips from their first frames, and follow the error against the true future.
+    """Continue held-out clips from their first frames, and measure by frame how far they are from the true future.
 
-    PSNR by frame and its slope in dB per frame, next to the last given frame repeated and to the tokenizer alone, with
-    intervals of 95 % over clips: `videoar evaluate drift weights/ucf101_l shards/ucf101/ucf101_test`
+    Reports PSNR by frame and its slope in dB per frame, compared with repeating the last given frame and with the
+    tokenizer alone, with intervals of 95 % over clips:
+    `videoar evaluate drift weights/ucf101_l shards/ucf101/ucf101_test`
 
-    Shards hold bits alone: the true future is then what the tokenizer shows of them. Figures with equal signatures may
-    be compared. Prints rows on a terminal, and otherwise one JSON line, with all intervals.
+    Shards contain only bits: for them, the true future is what the tokenizer decodes from these. Figures with equal
+    signatures may be compared. Prints rows on a terminal, and otherwise one JSON line, with all intervals.
 
     Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
 
     given_frames: Annotated[PixelFrames | None, arg(metavar="N")] = None
-    """Pixel frames that are given, 1 + 4n; those of half the latent frames if not given."""
+    """Number of pixel frames that the model is given, 1 + 4n; those of half the latent frames if not given."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
-    """Strength of guidance, as of `videoar generate`; that of the weights if not given."""
+    """Strength of guidance, written as for `videoar generate`; the default of the weights if not given."""
     temperature: Temperature = 1.0
-    """Divisor of the logits; 0 always takes the likelier bit."""
+    """Divisor of the logits; 0 always takes the more likely value of a bit."""
     top_p: TopP = 1.0
-    """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
+    """A bit takes its more likely value if that has at least this probability; with 1, every bit is sampled."""
     batch: Annotated[OneOrMore, arg(metavar="N")] = 8
-    """Clips that are continued at once."""
+    """Number of clips that are continued at once."""
 
 
 def drift(words: Sequence[str], prog: str) -> int:

@@ -26,20 +26,22 @@ class FolderSampling:
     num_frames: Annotated[PixelFrames | None, arg(metavar="N")] = None
     """Pixel frames of a video, 1 + 4n; as in training if not given."""
     size: Annotated[str | None, arg(metavar="HxW")] = None
-    """Frame size in pixels, one that the weights were trained on; the first if not given."""
+    """Frame size in pixels, one that the weights were trained on. If not given: that of the largest video in the last
+    training stage."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
-    """Strength of guidance, as of `videoar generate`; that of the weights if not given."""
+    """Strength of guidance, written as for `videoar generate`; the default of the weights if not given."""
     temperature: Temperature = 1.0
-    """Divisor of the logits; 0 always takes the likelier bit."""
+    """Divisor of the logits; 0 always takes the more likely value of a bit."""
     top_p: TopP = 1.0
-    """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
+    """A bit takes its more likely value if that has at least this probability; with 1, every bit is sampled."""
     seed: DrawingSeed = 0
-    """Of the sampling; each video has a seed that follows from this, what it is made from, and its index."""
+    """Seed of the sampling. Each video gets its own seed, computed from this, its prompt or label, and its index."""
     batch: Annotated[OneOrMore, arg(metavar="N")] = 4
-    """Videos that are made at once."""
+    """Number of videos that are made at once."""
     graphs: bool = False
-    """On a GPU: record the passes of the first videos as CUDA graphs, which launch faster, and repeat them for later
-    ones of the same batch and length of text: labels have one, and prompts many. Not run on a GPU yet."""
+    """On a GPU: record the forward passes of the first videos as CUDA graphs, which launch faster, and replay them for
+    later videos with the same batch and text length. All labels have one length, prompts have many. Not run on a GPU
+    yet."""
 
 
 def make_folder(

@@ -34,10 +34,10 @@ class EvaluateFvd:
     """Measure the Fréchet distance between the videos of two folders, with an interval of 95 % and a signature.
 
     `videoar evaluate fvd REAL GENERATED --protocol omni17 --split test01 --detector i3d_pretrained_400.pt`
-    `videoar evaluate fvd REAL GENERATED --detector rf-fvd --few-clips` needs no weights; for trends of one setting.
+    `videoar evaluate fvd REAL GENERATED --detector rf-fvd --few-clips` needs no weights; for trends in one setting.
 
-    Fewer than 2,048 clips of a kind are refused without --few-clips: their distance is mostly a bias. Numbers compare
-    if their signatures are equal. Prints text on a terminal, and otherwise one JSON line.
+    Fewer than 2,048 clips in a folder are refused without --few-clips: their distance is mostly a bias. Figures with
+    equal signatures may be compared. Prints text on a terminal, and otherwise one JSON line.
 
     Exit codes: 0 done, 1 failed, 2 wrong input; with --features 75 if a signal stopped it (run it again).
     """
@@ -47,12 +47,12 @@ class EvaluateFvd:
     generated: Positional[Annotated[Path, arg(metavar="GENERATED")]]
     """Folder of generated videos."""
     detector: Annotated[str, arg(metavar="PATH|rf-fvd")]
-    """File with I3D's weights (i3d_pretrained_400.pt, or its safetensors); a TorchScript file (i3d_torchscript.pt), a
-    program, which is run; or `rf-fvd`: random features, no FVD."""
+    """File with I3D's weights (i3d_pretrained_400.pt, or its safetensors); a TorchScript file (i3d_torchscript.pt),
+    which is a program and is run; or `rf-fvd`: random features, which do not give an FVD."""
     protocol: Literal["tats", "styleganv", "magvit", "omni17", "custom"] = "custom"
-    """Published choice of frames, size and counts; or `custom`, by the options below."""
+    """Published protocol, which fixes frames, size and counts; or `custom`, which the options below define."""
     split: Annotated[str | None, arg(metavar="NAME")] = None
-    """The real set by name, such as test01, for the signature; with protocol custom the name of its folder if not
+    """Name of the real set for the signature, such as test01; with protocol custom, the name of its folder if not
     given."""
     captions: str = ""
     """CSV or JSON lines file that names the real videos to use, in a column `path`; empty: use all."""
@@ -63,20 +63,21 @@ class EvaluateFvd:
     fps: FramesPerSecond | None = None
     """Frames per second that videos are sampled at, with protocol custom; every frame if not given."""
     clip: Literal["random", "centre", "first"] | None = None
-    """Which frames of a longer video, with protocol custom; the central ones if not given."""
+    """Which frames of a longer video are compared, with protocol custom; the central ones if not given."""
     fit: Literal["crop", "stretch"] | None = None
-    """How frames get their size, with protocol custom: covered and cropped at the centre (if not given), or both sides
-    scaled on their own."""
+    """How frames are resized, with protocol custom: `crop` scales them until they cover the size and cuts out the
+    centre (if not given), `stretch` scales height and width independently."""
     resize: Literal["bicubic", "lanczos", "bilinear"] | None = None
-    """Filter by which frames get their size, with protocol custom; that of training, bicubic, if not given."""
+    """Filter for resizing frames, with protocol custom; bicubic, as in training, if not given."""
     few_clips: bool = False
-    """Compare fewer than 2,048 clips of a kind, too: the text has an interval and no number, and a warning."""
+    """Also compare fewer than 2,048 clips of a folder: the text then has a warning, and an interval without a
+    number."""
     features: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Folder that keeps the features of clips: rerunning resumes, and other comparisons reuse those of the real set."""
     part: Annotated[str | None, arg(metavar="N/COUNT")] = None
     """With --features: compute only this part of the features, 1/COUNT to COUNT/COUNT; then run without it."""
     seed: DrawingSeed = 0
-    """Of the choice of videos and clips, and of the interval."""
+    """Seed of the choice of videos and clips, and of the interval."""
     batch: Annotated[OneOrMore, arg(metavar="N")] = 8
     """Clips that the detector reads at once."""
     json: bool = False

@@ -32,17 +32,18 @@ class OnHeldOut(Keeping):
     """Clips that the weights were not trained on: a prepared dataset (such as shards/ucf101/ucf101_test), or a folder
     of videos, each with its caption in a text file next to it."""
     max_clips: Annotated[OneOrMore, arg(metavar="N")] = 64
-    """Use at most N clips, at even distances over all."""
+    """Use at most N clips, evenly spread over all."""
     size: Annotated[str | None, arg(metavar="HxW")] = None
-    """Frame size in pixels, one that the weights were trained on; the first one of videos if not given."""
+    """Frame size in pixels, one that the weights were trained on; if not given, the first that was trained on
+    videos."""
     num_frames: Annotated[PixelFrames | None, arg(metavar="N")] = None
     """Pixel frames of a clip, 1 + 4n; as in training if not given."""
     captions: Annotated[str | None, arg(metavar="TABLE")] = None
     """For a folder: CSV or JSON lines file with the columns `path`, and `caption` or `label`."""
     start_fraction: _Fraction | None = None
-    """For a folder: skip this share of each video's duration; 0.8 leaves what training up to 0.8 held out."""
+    """For a folder: skip this share at the start of each video; 0.8 leaves what training on the first 0.8 held out."""
     seed: DrawingSeed = 0
-    """Of everything that is drawn; the clips do not depend on it."""
+    """Seed of all random draws; the choice of clips does not depend on it."""
     json: bool = False
     """Print the JSON line on a terminal, too."""
 
@@ -55,15 +56,15 @@ def shape_of(options: OnHeldOut, pipeline: VideoPipeline) -> tuple[ClipShape, in
     num_frames = options.num_frames or shape.num_frames
     if num_frames == 1:
         field, value = ("num_frames", 1) if options.num_frames else ("size", shape.schedule)
-        problem = "is of pictures, in which no frame follows another"
-        raise InputError(field, value, problem, "ask for 5 frames or more, of weights that were trained on video")
+        problem = "means single pictures, and this command compares frames that follow each other"
+        raise InputError(field, value, problem, "use 5 frames or more, and weights that were trained on video")
     return shape, num_frames
 
 
 def choose_held_out(
     options: OnHeldOut, pipeline: VideoPipeline, shape: ClipShape, num_frames: int, left_out: Counter[str]
 ) -> HeldOut:
-    """The clips, with progress; reasons why others are left out are counted, and each is told once."""
+    """The clips, with progress. Counts the reasons why others are left out, and warns once for each reason."""
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.config.datasets import SourceConfig
     from videoar.pretrain.evaluate.robustness.clips import clips_of_folder, clips_of_shards, is_dataset
@@ -103,5 +104,5 @@ def facts(held: HeldOut, shape: ClipShape, num_frames: int, left_out: Counter[st
 def _refuse_for_shards(options: OnHeldOut) -> None:
     for name in ("captions", "start_fraction"):
         if getattr(options, name) is not None:
-            problem = "is for a folder of videos, and these are shards, which have captions and were cut already"
+            problem = "is for folders of videos only; these shards have captions and are cut already"
             raise InputError(name, getattr(options, name), problem, "leave it out")

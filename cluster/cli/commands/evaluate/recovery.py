@@ -21,20 +21,20 @@ FlipRatio = Annotated[float, Limits(0, 0.5, above=True)]
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateRecovery(OnHeldOut):
-    """Flip bits of the history of held-out clips, and measure how well their last frame is guessed all the same.
+    """Flip bits in the history of held-out clips, and measure how well their last frame is still predicted.
 
-    In generation the history has wrong bits, because it was sampled. The share of bits guessed right, of all and by
-    scale, without flips and for each share of flips, and the drop, with intervals of 95 % over clips:
+    In generation the history has wrong bits, because it was sampled. Reports the share of bits predicted right, in all
+    and by scale, without flips and for each share of flips, and the drop, with intervals of 95 % over clips:
     `videoar evaluate recovery weights/ucf101_l shards/ucf101/ucf101_test`
 
-    A scale is guessed from the true coarser scales of its frame. Figures with equal signatures may be compared. Prints
-    rows on a terminal, and otherwise one JSON line, with all intervals.
+    A scale is predicted from the true coarser scales of its frame. Figures with equal signatures may be compared.
+    Prints rows on a terminal, and otherwise one JSON line, with all intervals.
 
     Exit codes: 0 done, 1 failed, 2 wrong input; with --keep 75 if a signal stopped it (run it again).
     """
 
     flip_ratios: Annotated[tuple[FlipRatio, ...], arg(metavar="Q...")] = (0.05, 0.1, 0.2, 0.3)
-    """Shares of the bits of all frames before the last that are flipped."""
+    """Shares of bits to flip in all frames before the last."""
 
 
 def recovery(words: Sequence[str], prog: str) -> int:

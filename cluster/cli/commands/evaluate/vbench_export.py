@@ -28,11 +28,11 @@ class VbenchExport(FolderSampling):
     Rerunning the command makes what is missing. Processes that share the work each take a part:
     `videoar evaluate vbench-export WEIGHTS VBench_full_info.json OUT --part 1/8`
 
-    Those of VBench-I2V, which animate its pictures:
+    To make the videos of VBench-I2V, which animate its pictures:
     `videoar evaluate vbench-export WEIGHTS vbench2_i2v_full_info.json OUT --images crop/16-9`
 
-    OUT.json, next to the folder, records weights, sampling, prompts and pictures; others are refused there, but prompts
-    that are added at the end of PROMPTS add their videos. Prints one JSON line.
+    OUT.json, next to the folder, records weights, sampling, prompts and pictures. A rerun with other ones is refused;
+    prompts that are added at the end of PROMPTS add their videos. Prints one JSON line.
 
     Exit codes: 0 done, 1 failed, 2 wrong input, 75 stopped by a signal (run it again).
     """
@@ -40,8 +40,8 @@ class VbenchExport(FolderSampling):
     weights: Weights
     """Folder that `videoar export` wrote, of weights that were trained on captions; or `small-world`, which ships."""
     prompts: Positional[Annotated[Path, arg(metavar="PROMPTS")]]
-    """VBench_full_info.json: five videos of a prompt, 25 of those for temporal flickering; or a text file with a prompt
-    in each line, five videos of each."""
+    """VBench_full_info.json: five videos per prompt, 25 for prompts of temporal flickering; or a text file with one
+    prompt per line: five videos each."""
     out: OutFolder
     """Folder of the videos: a new or an empty one, or that of an interrupted export."""
     images: Annotated[Path | None, arg(metavar="FOLDER")] = None

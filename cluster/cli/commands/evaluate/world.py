@@ -30,9 +30,9 @@ class EvaluateWorld(Keeping):
     """Measure a generator on held-out scenes of the small world (source.kind=world), whose future is known.
 
     From sentences: how often colour, shape, size, direction, speed, number of objects and the camera are right, as
-    image processing reads them from the videos, next to chance. Continuations of two latent frames, to the length of
-    training and to twice that: PSNR and position errors by frame, next to a still picture and the tokenizer alone.
-    Bits by scale, next to copying and to the majority. All figures have intervals of 95 %.
+    image processing reads them from the videos, compared with chance. Two latent frames are continued to the length of
+    training and to twice that: PSNR and position errors by frame, compared with a still picture and the tokenizer
+    alone. Accuracy of bits by scale, compared with copying and with the majority. All figures have intervals of 95 %.
 
     Prints tables on a terminal, and otherwise one JSON line.
 
@@ -42,22 +42,22 @@ class EvaluateWorld(Keeping):
     weights: Weights
     """Folder that `videoar export` wrote, of weights that were trained on captions; or `small-world`, which ships."""
     prompts: Annotated[Scenes, arg(metavar="N")] = 64
-    """Sentences about one object, and as many about two."""
+    """Number of sentences about one object, and of sentences about two."""
     clips: Annotated[Scenes, arg(metavar="N")] = 128
-    """Clips that are continued."""
+    """Number of clips that are continued."""
     seed: Annotated[int, Limits(0, 10**6 - 1)] = 0
-    """Of the scenes, which no recipe trains on, and of the sampling."""
+    """Seed of the scenes, which no recipe trains on, and of the sampling."""
     batch: Annotated[OneOrMore, arg(metavar="N")] = 8
-    """Videos that are made at once."""
+    """Number of videos that are made at once."""
     size: Annotated[str | None, arg(metavar="HxW")] = None
     """Frame size in pixels, one that the weights were trained on; the first with clips that are long enough if not
     given."""
     temperature: Temperature = 1.0
-    """Divisor of the logits; 0 always takes the likelier bit."""
+    """Divisor of the logits; 0 always takes the more likely value of a bit."""
     top_p: TopP = 1.0
-    """A bit whose likelier value has at least this probability takes it; 1 keeps both values of every bit."""
+    """A bit takes its more likely value if that has at least this probability; with 1, every bit is sampled."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
-    """Strength of guidance, as of `videoar generate`; that of the weights if not given."""
+    """Strength of guidance, written as for `videoar generate`; the default of the weights if not given."""
     json: bool = False
     """Print the JSON line on a terminal, too."""
     out: Annotated[Path | None, arg(metavar="FOLDER")] = None

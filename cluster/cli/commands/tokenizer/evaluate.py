@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateTokenizer(Keeping):
-    """Measure what a tokenizer keeps of the clips in a folder, as one JSON line if it does not go to a terminal.
+    """Measure what a tokenizer keeps of the clips in a folder; prints one JSON line if stdout is not a terminal.
 
     It reports PSNR and SSIM between each clip and its reconstruction from bits: of whole clips, with intervals of 95 %
     over them, by frame, of the motion, and after each scale; the entropy of a bit at each scale (1: a fair coin, 0:
@@ -59,7 +59,7 @@ class EvaluateTokenizer(Keeping):
     fps: FramesPerSecond = 8.0
     """Frames per second that clips are sampled at."""
     max_clips_per_source: Annotated[OneOrMore, arg(metavar="N")] = 16
-    """Use at most N clips of each file, at even distances over it."""
+    """Use at most N clips of each file, evenly spread over it."""
     start_fraction: Annotated[float, Limits(0, 1, below=True)] = 0.0
     """Skip this share of each file's duration: 0.8 leaves what `tokenizer_demo` held out, 0.9 what
     `tokenizer_small` did."""
@@ -69,7 +69,7 @@ class EvaluateTokenizer(Keeping):
     """Weights of LPIPS: the files of torchvision's vgg16 and of LPIPS's linear heads."""
     detector: Annotated[str, arg(metavar="PATH|rf-fvd")] = ""
     """Also measure the Fréchet distance between clips and reconstructions (rFVD), with I3D's weights in this file, or
-    with random features: `rf-fvd`, which compares tokenizers on the same clips and is no FVD."""
+    with random features: `rf-fvd`, which compares tokenizers on the same clips but is not an FVD."""
     skip_scales: bool = False
     """Leave out PSNR after each scale, which takes most of the time."""
     picture: Annotated[Path | None, arg(metavar="OUT.png")] = None
@@ -114,7 +114,8 @@ def evaluate(words: Sequence[str], prog: str) -> int:
 
 
 def _told(rfvd: FvdResult, *, as_json: bool) -> dict[str, Any] | list[str]:
-    """The distance as people read it: of few clips an interval and no number, which would be mostly bias."""
+    """The distance for the output. For few clips, the text is an interval without a number, which would be mostly
+    bias."""
     return rfvd.to_dict() if as_json else str(rfvd).splitlines()
 
 
@@ -141,7 +142,7 @@ def _open(options: EvaluateTokenizer, left_out: Counter[str]) -> tuple[Reconstru
 
 
 def _measures(options: EvaluateTokenizer, work: Reconstructions) -> str:
-    """What is measured of each clip, for the record of a folder that keeps it."""
+    """The measures of each clip, for the record of the folder that keeps them."""
     if options.keep is None:
         return ""
     networks = [hashlib.sha256(path.read_bytes()).hexdigest()[:8] for path in options.lpips]
@@ -189,7 +190,7 @@ def _check_picture(options: EvaluateTokenizer) -> None:
 
 
 def _choose(options: EvaluateTokenizer, bucket: ClipBucket, left_out: Counter[str]) -> ChosenClips:
-    """The clips of the folder; reasons why others are left out are counted, and each is told once."""
+    """The clips of the folder. Counts the reasons why others are left out, and warns once for each reason."""
     from videoar.cluster.ground.progress import ProgressLine
     from videoar.data_pipeline.config.datasets import SourceConfig
     from videoar.data_pipeline.encoding.footage import open_clips

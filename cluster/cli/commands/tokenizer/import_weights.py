@@ -26,7 +26,7 @@ class ImportTokenizer:
 
     On one frame the result equals the image tokenizer; it must be trained before it is used for video. A recipe's
     train.inflate_from starts from it, if the recipe's `tokenizer` has the same fields. If the number of bits per token
-    differs, the two layers at the latent are initialised anew. Lines on stderr and the result say what was loaded,
+    differs, the two layers at the latent are initialised from scratch. stderr and the result report what was loaded,
     initialised and ignored; the last line on stderr is the command that trains the result.
     """
 
@@ -37,7 +37,7 @@ class ImportTokenizer:
     latent_dim: Annotated[BitsPerToken | None, arg(metavar="K")] = None
     """Bits per token of the result; those of the file if not given."""
     temporal_kernel: Annotated[int, Limits(1, 16), arg(metavar="N")] = 3
-    """Frames that a convolution spans; the file's kernels become the last of them. 1 makes an image tokenizer."""
+    """Frames that a convolution spans; the file's kernels become its last slice in time. 1 makes an image tokenizer."""
     temporal_layers: Literal["all", "resampling"] = "all"
     """Which convolutions span several frames, as in the recipe that trains it: `resampling` costs a third."""
     json: bool = False
@@ -70,7 +70,7 @@ def import_weights(words: Sequence[str], prog: str) -> int:
 
 
 def _next(out: Path, config: TokenizerConfig) -> str:
-    """The command that trains the result, with every field in which it is not the tokenizer of the paper's recipes."""
+    """The command that trains the result, with every field that differs from the tokenizer of the paper's recipes."""
     from videoar.cluster.ground.fields.serialize import to_dict
     from videoar.tokenizer.presets import PRESETS
 
@@ -91,7 +91,7 @@ def _lines(file: Path, found: Imported) -> Iterator[str]:
     config = found.tokenizer.config
     if found.reinitialised:
         bits = f"the file has {found.file_latent_dim} bits per token, the result {config.latent_dim}"
-        yield f"initialised anew: {', '.join(found.reinitialised)} ({bits})"
+        yield f"initialised from scratch: {', '.join(found.reinitialised)} ({bits})"
     if found.inflated:
         slices = f"{found.inflated} convolutions span {config.temporal_kernel} frames"
         yield f"inflated: {slices}; the file's kernels are the last slices, the others are random"

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class Reconstruct:
     """Encode a video to bits, decode it, and write both side by side: the original left, the reconstruction right.
 
-    A video of any length is read, coded and written part by part, in memory that does not grow. A picture gives a
-    picture.
+    A video of any length is read, coded and written part by part, in memory that does not grow. For a picture, it
+    writes a picture.
     """
 
     weights: TokenizerName
@@ -50,7 +50,7 @@ class Reconstruct:
     start: Annotated[float, Limits(0, 1e6), arg(metavar="SECONDS")] = 0.0
     """Begin at this time of the video."""
     seconds: Annotated[float, Limits(0, 1e6, above=True), arg(metavar="SECONDS")] | None = None
-    """Length to read; to the end if not given. At most three frames are left out, for a length of 1 + 4n."""
+    """Length to read; to the end if not given. Up to three frames are left out, so that 1 + 4n remain."""
     fps: FramesPerSecond = 8.0
     """Frames per second that the video is sampled at."""
     force: bool = False
@@ -81,7 +81,7 @@ def _check_suffix(out: Path, film: GivenFilm) -> None:
     wanted = ".png" if film.is_picture else ".mp4"
     if out.suffix.lower() != wanted:
         kind = "picture" if film.is_picture else "video"
-        raise InputError("out", out, f"is no name for a {kind}", f"name a {wanted} file")
+        raise InputError("out", out, f"is not a name for a {kind}", f"name a {wanted} file")
 
 
 def _check_frames(tokenizer: VideoTokenizer, video: Path, film: GivenFilm) -> None:
@@ -92,7 +92,7 @@ def _check_frames(tokenizer: VideoTokenizer, video: Path, film: GivenFilm) -> No
 
 
 def _pairs(tokenizer: VideoTokenizer, film: GivenFilm, schedule: ScaleSchedule) -> Iterator[np.ndarray]:
-    """Each frame beside its reconstruction; only the frames that are being coded are held."""
+    """Each frame next to its reconstruction; only the frames that are being coded are held in memory."""
     import numpy as np
 
     from videoar.pretrain.generate.video import to_frames, to_tensor

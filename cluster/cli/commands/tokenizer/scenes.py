@@ -19,9 +19,9 @@ from videoar.cluster.ground.fields.limits import FramesPerSecond, Limits, OneOrM
 class MeasureScenes:
     """Measure what a tokenizer keeps of held-out scenes of the small world (source.kind=world).
 
-    Whether colour, shape, size, direction, speed, number of objects and the camera are still read rightly from clips
-    that went through the bits, next to the same of the true clips; and PSNR. It is the most that a generator with this
-    tokenizer can reach in `videoar evaluate world`. All figures have intervals of 95 %.
+    Reports how often colour, shape, size, direction, speed, number of objects and the camera are still read correctly
+    from clips that went through the bits, compared with the true clips; and PSNR. It is the most that a generator with
+    this tokenizer can reach in `videoar evaluate world`. All figures have intervals of 95 %.
 
     Prints tables on a terminal, and otherwise one JSON line.
     """
@@ -36,9 +36,10 @@ class MeasureScenes:
     fps: FramesPerSecond = 8.0
     """Frames per second."""
     scenes: Annotated[Scenes, arg(metavar="N")] = 64
-    """Scenes with one object, and as many with two."""
+    """Number of scenes with one object, and of scenes with two."""
     seed: Annotated[int, Limits(0, 10**6 - 1)] = 0
-    """Of the scenes, which no recipe trains on: those of `videoar evaluate world` with the same seed."""
+    """Seed of the scenes, which no recipe trains on; `videoar evaluate world` has the same scenes with the same
+    seed."""
     batch: Annotated[OneOrMore, arg(metavar="N")] = 8
     """Clips that go through the tokenizer at once."""
     json: bool = False

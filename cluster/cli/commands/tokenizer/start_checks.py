@@ -34,9 +34,9 @@ def check_start(run: Path, recipe: TokenizerRecipe) -> None:
 
 @contextmanager
 def recorded(run: Path, recipe: TokenizerRecipe) -> Iterator[None]:
-    """The run has its recipe while it trains; that of a finished run is left as it is.
+    """Save the recipe in the run while it trains; a finished run keeps the recipe that it has.
 
-    A new run that takes no step because the input is wrong leaves nothing.
+    A new run that takes no step because the input is wrong leaves no files.
     """
     is_new = not (run / CONFIG).exists()
     run.mkdir(parents=True, exist_ok=True)
@@ -62,14 +62,14 @@ def _check_run(run: Path, recipe: TokenizerRecipe) -> None:
     if not isinstance(before, TokenizerRecipe):
         raise InputError("run", run, "is a run of a generator", "give another --run")
     saved = check_settings(recipe.tokenizer, recipe.train, run)
-    if saved or (run / METRICS).exists() or (run / WEIGHTS).exists():  # else it never took a step: it may be corrected
+    if saved or (run / METRICS).exists() or (run / WEIGHTS).exists():  # else no step was taken: it may be corrected
         check_same(_deciding(before), _deciding(recipe), run)
     if saved is None and has_saved(run, before.train.save_every):
         raise InputError(
             "run",
             run,
             "has saved checkpoints, and they are gone",
-            "restore them; to begin anew, give another --run, or remove metrics.jsonl and tokenizer/",
+            "restore them; to start from scratch, give another --run, or remove metrics.jsonl and tokenizer/",
         )
 
 
@@ -79,7 +79,7 @@ def _deciding(recipe: TokenizerRecipe) -> TokenizerRecipe:
 
 
 def _check_inflate_from(recipe: TokenizerRecipe) -> None:
-    """What `train.inflate_from` names must be there, and fit."""
+    """InputError unless `train.inflate_from` names a tokenizer that exists and fits the recipe."""
     name = recipe.train.inflate_from
     folder = find_weights(name)
     if not (folder / DESCRIPTION).is_file():
@@ -90,7 +90,7 @@ def _check_inflate_from(recipe: TokenizerRecipe) -> None:
 
 
 def _where_to_get(folder: Path) -> str:
-    """The folder in a run that was named, the recipe that trains it, or any other."""
+    """The remedy: the tokenizer in a run that was named, the recipe that trains it, or another folder."""
     if (folder / WEIGHTS / DESCRIPTION).is_file():
         return f"did you mean {folder / WEIGHTS}?"
     name = folder.parent.name

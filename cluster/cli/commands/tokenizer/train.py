@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MEET_WITHIN_S = 600.0
 _ANSWER_WITHIN_S = 3600.0
-"""Seconds that processes wait for each other: the first one saves, and looks at reconstructions, while others wait."""
+"""Seconds that processes wait for each other: the others wait while the first one saves and makes reconstructions."""
 
 
 @dataclass(frozen=True, kw_only=True)

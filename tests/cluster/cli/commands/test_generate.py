@@ -147,7 +147,7 @@ def test_a_file_of_prompts_is_made_once_and_resumed(
     assert main(command) == 0
     said = capsys.readouterr()
     assert said.out.splitlines() == names[1:2]
-    assert said.err.startswith("2 of 3 videos are there already\n")
+    assert said.err.startswith("2 of 3 videos exist already\n")
     assert said.err.count("the tokenizer is untrained: pictures are noise; ") == 1
     assert said.err.splitlines()[-1].startswith("5 frames of 32x32, 0.625 s of video: took ")
     assert (out / "0000" / "00000.png").stat().st_mtime_ns == before

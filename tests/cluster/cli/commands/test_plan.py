@@ -93,7 +93,7 @@ def test_the_plan_of_a_small_tokenizer(capsys: pytest.CaptureFixture[str]) -> No
     ("words", "message"),
     [
         (("tokenizer_demo", "--gpus", "8"), "train.batch_size=2: is not a multiple of the 8 processes"),
-        (("tokenizer_demo", "--search"), "search=True: has no use: tokenizer_demo trains a tokenizer"),
+        (("tokenizer_demo", "--search"), "search=True: has no effect: tokenizer_demo trains a tokenizer"),
         (("ucf101_l", "--gpus", "0"), "gpus=0: is below 1"),
         (("ucf101_l", "--gpus", "3"), "is not a multiple of the 3"),
         (("debug", "--gpus", "64", "--gpus-per-node", "3"), "gpus=64: is not a multiple of the 3 devices of a node"),

@@ -83,25 +83,25 @@ WORLD = ("small-world", "--command", "evaluate world", "--batch", "32", "--keep"
         ),
         (
             (*SAMPLES, "--nodes", "2"),
-            "nodes=2: has no use for `evaluate class-samples`, which runs on one machine; use 1",
+            "nodes=2: has no effect for `evaluate class-samples`, which runs on one machine; use 1",
         ),
         ((*SAMPLES,), "weights=words: were trained on captions"),
         (
             ("weigths/l", "out", *SAMPLES[2:]),
-            "weights=weigths/l: is not there; give a path that the machines of the job",
+            "weights=weigths/l: does not exist; give a path that the machines of the job",
         ),
-        ((*FVD, "--array", "8"), "array=8: shares the features that a folder keeps; add --features FOLDER"),
+        ((*FVD, "--array", "8"), "array=8: needs a folder that keeps the features; add --features FOLDER"),
         ((*FVD, "--part", "1/2"), "part=1/2: has no effect without --features"),
         ((*FVD, "--size", "33x33"), "size=33x33: is not in the table of scale schedules"),
         ((*FVD, "--protocol", "omni17"), "split: is not fixed by protocol omni17"),
-        ((*FVD,), "generated=x: is not there"),
+        ((*FVD,), "generated=x: does not exist"),
         (
             ("small-world", "x", "--command", "evaluate drift", "--array", "2"),
-            "array=2: shares what a folder keeps of each clip; add --keep FOLDER",
+            "array=2: needs a folder that keeps the figures of each clip; add --keep FOLDER",
         ),
         (
             (*WORLD, "--array", "2", "--out", "x"),
-            "out=x: is made of the figures of all clips, and a part has none; leave it out here",
+            "out=x: needs the figures of all clips, which a part does not have; leave it out here",
         ),
         ((*WORLD, "--array", "21"), "array=21: is more than the 16 groups of clips; use fewer jobs"),
         (
@@ -111,9 +111,9 @@ WORLD = ("small-world", "--command", "evaluate world", "--batch", "32", "--keep"
         (("small-world", "--command", "evaluate world", "--force"), "force=True: has no effect without --out"),
         (("small-world", "--command", "evaluate world", "--size", "1x1"), "size=1x1: is not a frame size that"),
         (("small-world", "--command", "evaluate world", "--gpus", "1"), "PATH=sbatch: is not installed here"),
-        ((*KEEPS, "--array", "2"), "array=2: shares what a folder keeps of each clip; add --keep FOLDER"),
-        ((*KEEPS,), "clips=x: is not there"),
-        (("demmo", *KEEPS[1:]), "weights=demmo: is not there"),
+        ((*KEEPS, "--array", "2"), "array=2: needs a folder that keeps the figures of each clip; add --keep FOLDER"),
+        ((*KEEPS,), "clips=x: does not exist"),
+        (("demmo", *KEEPS[1:]), "weights=demmo: does not exist"),
     ],
 )
 def test_an_evaluation_is_refused_as_its_command_refuses_it(
@@ -143,7 +143,7 @@ def test_the_videos_of_an_array_are_counted(
     assert main([*words, "--array", "4"]) == 0
     assert (
         capsys.readouterr().err.splitlines()[0]
-        == "ok    files           those that are read are there; 10 videos in 4 parts"
+        == "ok    files           all files that are read exist; 10 videos in 4 parts"
     )
     assert main([*words, "--array", "11"]) == 2
     assert capsys.readouterr().err.splitlines()[0] == "array=11: is more than the 10 videos; use fewer jobs"
@@ -153,8 +153,8 @@ def test_files_of_a_kubernetes_cluster_are_not_looked_for_here() -> None:
     """Its volumes are no folders of this machine; on the others the folder is the same on all machines."""
     options = parse(EvaluateFvd, ["absent", "x", "--detector", "rf-fvd"], "videoar evaluate fvd")
     found = check_files(options, None, is_here=False)
-    assert (found.state, found.found) == ("skip", "absent is not here, and was not looked at")
-    with pytest.raises(InputError, match="real=absent: is not there"):
+    assert (found.state, found.found) == ("skip", "absent is not on this machine, and was not checked")
+    with pytest.raises(InputError, match="real=absent: does not exist"):
         check_files(options, None, is_here=True)
 
 
@@ -188,7 +188,7 @@ def test_the_time_of_a_tokenizer_is_compared_too(
     found = "ok    time            27.1 h on 16 x H200 at 40% of the peak, in at least 2 runs of 1d"
     assert capsys.readouterr().err.splitlines()[0] == found
     assert main(words) == 0
-    assert capsys.readouterr().err.splitlines()[0].startswith("skip  time            was not compared; name the kind")
+    assert capsys.readouterr().err.splitlines()[0].startswith("skip  time            was not checked; name the kind")
 
 
 @pytest.mark.parametrize("name", ["%j", "a\\ b"])
@@ -298,5 +298,5 @@ def test_interrupted_while_it_waits(
     monkeypatch.setattr("videoar.cluster.submit.slurm.slurm.ask", lambda *_, **__: Answer(0, "7", ""))
     monkeypatch.setattr("videoar.cluster.submit.slurm.slurm._read", interrupted)
     assert main(["submit", "debug", "--to", "slurm", "--wait"]) == 1
-    said = "the job goes on: `videoar logs 7 --follow` shows it, `videoar cancel 7` ends it"
+    said = "the job continues: `videoar logs 7 --follow` shows it, `videoar cancel 7` ends it"
     assert said in capsys.readouterr().err.splitlines()

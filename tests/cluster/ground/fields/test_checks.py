@@ -44,7 +44,7 @@ class Settings:
         ({"share": float("inf")}, "Settings(a).share=inf: is not a number or null; correct the value"),
         ({"pair": (0, 1)}, "Settings(a).pair.1=1: is above 0.5; use 0.5 or less"),
         ({"pair": (0,)}, "Settings(a).pair=(0,): is not a list of 2: a number, a number; correct the value"),
-        ({"pair": [0, 0]}, "Settings(a).pair=[0, 0]: is a list, and configurations hold tuples; write (a, b) for [a"),
+        ({"pair": [0, 0]}, "Settings(a).pair=[0, 0]: is a list, and configurations need tuples; write (a, b) for [a"),
         ({"some": "abc"}, "Settings(a).some=abc: is not a list, each text; correct the value"),
         ({"kind": 2}, "Settings(a).kind=2: is not one of 1, b; correct the value"),
         ({"on": 1}, "Settings(a).on=1: is not true or false; correct the value"),

@@ -207,12 +207,12 @@ def test_only_75_starts_again_and_no_requeue_is_none() -> None:
     ("change", "message"),
     [
         ({"image": ""}, "image='': is needed on Kubernetes"),
-        ({"account": "a"}, "account=a: has no use on Kubernetes"),
+        ({"account": "a"}, "account=a: has no effect on Kubernetes"),
         (
             {"command": "data run", "array": 2},
-            "array=2: has no use on Kubernetes; leave it out: --nodes and data.actors",
+            "array=2: has no effect on Kubernetes; leave it out: --nodes and data.actors",
         ),
-        ({"flags": ("exclusive",)}, "flags=exclusive: has no use on Kubernetes"),
+        ({"flags": ("exclusive",)}, "flags=exclusive: has no effect on Kubernetes"),
         ({"volumes": ("shared",)}, "volumes='shared': is not a claim and its folder"),
         ({"memory": "lots"}, "memory='lots'"),
         ({"place": "A_B"}, "namespace=A_B"),

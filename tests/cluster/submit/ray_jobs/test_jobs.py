@@ -177,23 +177,23 @@ def test_without_ray_here(
     """A laptop needs no ray to submit; nor is it imported."""
     monkeypatch.setattr(jobs, "_installed", lambda: None)
     assert main(["submit", "debug", "--to", "ray", "--run", "a"]) == 0
-    assert "there is no ray here to compare" in capsys.readouterr().err
+    assert "ray is not installed here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--time", "2d"], "time=172800: has no use on Ray"),
-        (["--image", "x"], "image=x: has no use on Ray; start the cluster in that image"),
+        (["--time", "2d"], "time=172800: has no effect on Ray"),
+        (["--image", "x"], "image=x: has no effect on Ray; start the cluster in that image"),
         (["--env", "HF_TOKEN"], "env=HF_TOKEN: is a secret of this shell"),
-        (["--command", "data run", "--output", "x", "--nodes", "2"], "nodes=2: has no use"),
+        (["--command", "data run", "--output", "x", "--nodes", "2"], "nodes=2: has no effect"),
         (
             ["--command", "data run", "--output", "x", "--array", "2"],
-            "array=2: has no use on Ray; leave it out: data.act",
+            "array=2: has no effect on Ray; leave it out: data.act",
         ),
         (
             ["--command", "evaluate fvd", "--detector", "rf-fvd", "--features", "kept", "--array", "2"],
-            "array=2: has no use on Ray; submit each part as a job: --part 1/8 --name part1",
+            "array=2: has no effect on Ray; submit each part as a job: --part 1/8 --name part1",
         ),
     ],
 )

@@ -175,7 +175,7 @@ def test_cancel(
     assert found["state"] == "cancelled"
     assert found["exit_code"] != 0
     log = (tmp_path / "jobs" / f"debug-train-{number}.log").read_text()
-    assert "saved, and cancelled: the same command submitted again goes on from there" in log
+    assert "saved, and cancelled: submit the same command again to resume" in log
     assert "not queued again" not in log
 
 

@@ -167,4 +167,4 @@ def test_parts_give_the_figures_of_one_process(
     assert main([*words, *keep, "--skip-scales"]) == 2
     assert f"keep={tmp_path / 'kept'}: has figures of rec|weights=" in capsys.readouterr().err
     assert main([*words, *keep, "--part", "1/2", "--picture", str(tmp_path / "part.png")]) == 2
-    assert "is made of the figures of all clips" in capsys.readouterr().err
+    assert "needs the figures of all clips" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def test_one_command_from_the_public_file_to_the_video_tokenizer(
     }
     loaded, anew, inflated, ignored, trains = printed.err.splitlines()
     assert loaded.startswith("infinity_vae_d16.pth, key vae: 264 tensors loaded (")
-    assert anew.startswith("initialised anew: encoder.conv_out, decoder.conv_in (the file has 16 bits per token")
+    assert anew.startswith("initialised from scratch: encoder.conv_out, decoder.conv_in (the file has 16 bits per")
     assert inflated.startswith("inflated: 70 convolutions span 3 frames")
     assert ignored == "ignored: quantizer (1), step (1)"
     assert trains.startswith("to train it: videoar tokenizer train tokenizer_ucf101 ")

@@ -72,7 +72,7 @@ def test_a_picture_gives_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture
     assert np.array_equal(found[:, :32], pixels)
     capsys.readouterr()
     assert main(["tokenizer", "reconstruct", "tiny", str(given), str(tmp_path / "both.mp4"), *SIZE]) == 2
-    assert capsys.readouterr().err.endswith("both.mp4: is no name for a picture; name a .png file\n")
+    assert capsys.readouterr().err.endswith("both.mp4: is not a name for a picture; name a .png file\n")
 
 
 def test_an_image_tokenizer_takes_pictures_only(
