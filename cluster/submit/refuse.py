@@ -16,4 +16,6 @@ def refuse_options(job: Job, engine: str, remedies: Mapping[str, str]) -> None:
     for field, remedy in remedies.items():
         if value := getattr(job, field):
             shown = " ".join(value) if isinstance(value, tuple) else value
+            if field == "wall_s":
+                shown = job.time or shown  # as it was typed
             raise InputError(_OPTIONS.get(field, field.replace("_", "-")), shown, f"has no effect on {engine}", remedy)

@@ -83,5 +83,7 @@ def _run(options: EvaluateRecovery) -> int:
 def check_ratios(options: EvaluateRecovery) -> None:
     """InputError for no share of flips, or one that is named twice."""
     ratios = options.flip_ratios
-    if not ratios or len(set(ratios)) < len(ratios):
-        raise InputError("flip_ratios", " ".join(map(str, ratios)) or "''", "are not distinct", "name each once")
+    if not ratios:
+        raise InputError("flip_ratios", "''", "names no share of flips", "give one or more, such as 0.1 0.3")
+    if len(set(ratios)) < len(ratios):
+        raise InputError("flip_ratios", " ".join(map(str, ratios)), "are not distinct", "name each once")

@@ -183,7 +183,7 @@ def test_without_ray_here(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--time", "2d"], "time=172800: has no effect on Ray"),
+        (["--time", "2d"], "time=2d: has no effect on Ray"),
         (["--image", "x"], "image=x: has no effect on Ray; start the cluster in that image"),
         (["--env", "HF_TOKEN"], "env=HF_TOKEN: is a secret of this shell"),
         (["--command", "data run", "--output", "x", "--nodes", "2"], "nodes=2: has no effect"),

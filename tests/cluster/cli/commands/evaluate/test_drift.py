@@ -106,6 +106,7 @@ def test_bits_of_a_folder_and_of_shards(
         (("drift", "SHARDS"), "holds no finished dataset (no dataset.json); give one of its datasets: shapes"),
         (("recovery", "SHARDS/shapes", "--num-frames", "17"), "holds no clip of 32x32 with 5 latent frames"),
         (("recovery", "CLIPS", "--flip-ratios", "0.1", "0.1"), "flip_ratios=0.1 0.1: are not distinct"),
+        (("recovery", "CLIPS", "--flip-ratios"), "flip_ratios=''"),
         (("recovery", "CLIPS", "--flip-ratios", "0.7"), "flip_ratios.0=0.7: is above 0.5"),
         (("recovery", "no/folder"), "clips=no/folder: "),
         (
