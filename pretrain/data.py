@@ -149,7 +149,7 @@ def check_tokenizer(recipe: Recipe, datasets: Mapping[str, Manifest]) -> None:
             "data.tokenizer.path",
             source.path,
             f"is tokenizer {found}, and the data of {recipe.data.url} was made by {made_by}",
-            "name the folder of that one, or prepare the data again with this one",
+            "give the folder of the one that made the data, or prepare the data again with this one",
         )
 
 
@@ -189,7 +189,7 @@ def prepare_text(recipe: Recipe, url: str, on_progress: Callable[[int, int], Non
         raise InputError(
             "model.text.path",
             text.path,
-            f"is encoder {encoder.hash}, model.text.encoder_hash is {text.encoder_hash}",
+            f"is encoder {encoder.hash}, but model.text.encoder_hash is {text.encoder_hash}",
             "give the folder of that encoder, or correct the hash",
         )
     names = [dataset.name for dataset in recipe.data.datasets]

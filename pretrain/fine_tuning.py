@@ -161,8 +161,10 @@ def _shapes(model: ModelConfig) -> dict[str, tuple[int, ...]]:
 def _check_tokenizer(weights: Path, config: ExportConfig, found: str, other_tokenizer: bool) -> None:
     """InputError if the data has bits of another tokenizer and nobody said so: they would be noise to these weights."""
     if other_tokenizer and found == config.tokenizer_hash:
-        raise InputError("other_tokenizer", True, f"is not so: the data has bits of {weights} itself", "leave it out")
+        raise InputError(
+            "other_tokenizer", True, f"is wrong: the data has bits of the tokenizer of {weights}", "leave it out"
+        )
     if not other_tokenizer and found != config.tokenizer_hash:
         problem = f"reads bits of tokenizer {config.tokenizer_hash or 'none'}, and the data has those of {found}"
         own = f"prepare the data with its tokenizer: --data.tokenizer.path {weights / 'tokenizer'}"
-        raise InputError("init", weights, problem, f"{own}; to learn these bits anew: --other-tokenizer")
+        raise InputError("init", weights, problem, f"{own}; to learn these bits from scratch: --other-tokenizer")

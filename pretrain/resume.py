@@ -93,7 +93,7 @@ def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Mani
             "run",
             root.url,
             f"holds checkpoints of steps {', '.join(map(str, steps))}, and none is whole",
-            "restore one; to begin anew, give another --run",
+            "restore one; to start from scratch, give another --run",
         )
     return Resumed(_fitting(engine, recipe, RunProgress(), world), RunProgress())
 

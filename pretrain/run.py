@@ -94,7 +94,7 @@ class Run:
             )
             if self.world.is_first and self.progress.is_over(self.recipe):
                 logging.getLogger(__name__).info(
-                    "%s is complete at step %d; --change with more steps goes further", self.folder, self.step
+                    "%s is complete at step %d; --change with more steps trains it further", self.folder, self.step
                 )
 
     def steps(self) -> AbstractContextManager[StepLoader[BuiltStep]]:

@@ -76,8 +76,8 @@ def check_run(run: Path, recipe: Recipe, *, change: bool = False) -> None:
             "run",
             run,
             f"has saved checkpoints, and {root.url} holds none",
-            "restore them, or name their place with --log.checkpoints; to begin anew, give another --run, or remove "
-            f"{' and '.join(name for name in LINES if (run / name).exists())}",
+            "restore them, or name their place with --log.checkpoints; to start from scratch, give another --run, or "
+            f"remove {' and '.join(name for name in LINES if (run / name).exists())}",
         )
 
 
@@ -130,7 +130,7 @@ def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
         before,
         now,
         f"differs from {run / CONFIG}, the recipe of this run",
-        "give another --run, the recipe that this run was started with, or --change to go on with this one",
+        "give another --run, the recipe that this run was started with, or --change to continue with this one",
     )
 
 

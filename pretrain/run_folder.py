@@ -169,7 +169,9 @@ def check_writable(root: Storage) -> None:
         reason = f"cannot be written ({error or type(error).__name__})"
         raise InputError("log.checkpoints", root.url, reason, "name a folder or store that can be") from error
     if not kept:
-        raise InputError("log.checkpoints", root.url, "forgets what is written", "name a folder or an object store")
+        raise InputError(
+            "log.checkpoints", root.url, "does not keep what is written", "name a folder or an object store"
+        )
 
 
 def _environment(world: World) -> dict[str, object]:

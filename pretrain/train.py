@@ -138,9 +138,9 @@ def check_start(
         raise InputError("change", True, "is given with --from, which allows the same changes", "leave it out")
     if init is not None and (change or origin):
         other = "change" if change else "from"
-        raise InputError("init", init, f"is given with --{other}: it begins a new run", "give one of them")
+        raise InputError("init", init, f"begins a new run, so it cannot be given with --{other}", "give one of them")
     if other_tokenizer and init is None:
-        raise InputError("other_tokenizer", True, "is given without --init, whose weights it speaks of", "leave it out")
+        raise InputError("other_tokenizer", True, "has no effect without --init", "leave it out")
     check_tensorboard(recipe.log)
     check_run(folder, recipe, change=change)
     if origin:
@@ -158,7 +158,7 @@ def _check_data(
     given: Recipe, recipe: Recipe, datasets: dict[str, Manifest], root: Storage, source: Source | ExportedStart | None
 ) -> None:
     """The checks that need the data, before the first write."""
-    if given.data.url and not saved_steps(root):  # a run goes on without the folder, which may have moved
+    if given.data.url and not saved_steps(root):  # a resumed run does not need the folder, which may have moved
         check_tokenizer(recipe, datasets)
     if isinstance(source, ExportedStart):
         check_data(source, recipe, datasets)

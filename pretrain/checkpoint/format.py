@@ -163,7 +163,7 @@ class Checkpoint:
         for index, (place, state, out) in enumerate(wanted):
             for stored in self._of(place.parameter):
                 if stored.place.shape != place.shape:
-                    shapes = f"as {stored.place.shape}, and the model as {place.shape}"
+                    shapes = f"with shape {stored.place.shape}, but the model has shape {place.shape}"
                     raise CorruptCheckpoint(f"{self.folder}: holds {place.parameter} {shapes}")
                 if may_overlap(stored.place, place):
                     by_file.setdefault(self._file(stored, state), []).append((stored, place, out, index))

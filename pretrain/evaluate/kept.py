@@ -73,7 +73,7 @@ class KeptGroups(Generic[Result]):
         found = {name: kept for name, units in wanted if (kept := self._kept(name, len(units))) is not None}
         total, done = _count(wanted), _count(group for group in wanted if group[0] in found)
         if done:
-            log.info("%d of %d clips were done before, and are kept in %s", done, total, self._folder)
+            log.info("%d of %d clips were measured before: their results are read from %s", done, total, self._folder)
         on_done(done, total)
         for name, units in wanted:
             if name not in found:

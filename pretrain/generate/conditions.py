@@ -44,7 +44,7 @@ def _or_empty(request: Request) -> str:
     given = "image" if request.image is not None else "video"
     if getattr(request, given) is None:
         return ""
-    return f' that says what the {given} shows, or "" to go on from the {given} alone'
+    return f' that says what the {given} shows, or "" to continue from the {given} alone'
 
 
 def _some(words: Sequence[str], most: int = 10) -> str:
@@ -139,7 +139,7 @@ class TextSide:
         if len(self._too_long) <= MOST_TOLD:
             log.warning("%s; the rest is ignored", line)
         elif len(self._too_long) == MOST_TOLD + 1:
-            log.warning("%s; the rest is ignored, as of others from here on, which are not named", line)
+            log.warning("%s; the rest is ignored. Further texts that are too long are not reported", line)
 
     def _guidance(self, request: Request) -> Guidance:
         """The ramp that is asked for, or that of the export."""
@@ -148,8 +148,8 @@ class TextSide:
         guidance = parse_guidance(default if asked is None else asked)
         if parse_guidance(config.guidance).is_off and not guidance.is_off:
             self.tell(
-                f"guidance={asked}: compares with the model without text, which these weights were not trained to be "
-                "(text_dropout 0); leave it out if the video is noise"
+                f"guidance={asked}: needs the model without text, which these weights did not learn (text_dropout 0); "
+                "leave it out if the video is noise"
             )
         return guidance
 

@@ -108,7 +108,7 @@ def check_image(image: Picture, num_frames: int) -> None:
     """InputError for a result that has no frame but the given one."""
     if num_frames == 1:
         given = image if isinstance(image, str | Path) else "..."
-        raise InputError("image", given, "is all of a result of one frame", "ask for num_frames of 5 or more")
+        raise InputError("image", given, "is the whole of a result of one frame", "ask for num_frames of 5 or more")
 
 
 def half_of(latents: int) -> int:

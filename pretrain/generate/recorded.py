@@ -202,7 +202,7 @@ class Recordings:
     def on(cls, device: torch.device) -> Recordings:
         """CUDA graphs. InputError for a device that has none."""
         if device.type != "cuda":
-            problem = f"has no effect on the device {device.type}: graphs are CUDA's"
+            problem = f"has no effect on the device {device.type}: it records CUDA graphs"
             raise InputError("graphs", True, problem, "leave it out, or use a GPU")
         return cls(lambda: CudaGraphs(device))
 

@@ -80,4 +80,6 @@ def check_equal(requests: Sequence[Request]) -> None:
     for field in _COMMON:
         values = {getattr(request, field) for request in requests}
         if len(values) > 1:
-            raise InputError(field, sorted(map(str, values)), "differs within a batch", "batch equal requests")
+            raise InputError(
+                field, sorted(map(str, values)), "differs within a batch", "batch only requests with the same value"
+            )

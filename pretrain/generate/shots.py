@@ -67,6 +67,6 @@ def untrained(shape: ClipShape, shapes: Sequence[ClipShape], num_frames: int, lo
         return None
     return (
         f"{num_frames} frames of {shape.schedule}: clips of training had at most {shape.num_frames}; the window slides "
-        f"along, past positions that were trained. long=reencode makes shots of {shape.num_frames} frames instead; "
-        "long=sliding silences this"
+        f"on to positions that were not trained. long=reencode makes shots of {shape.num_frames} frames instead; "
+        "long=sliding silences this warning"
     )

@@ -132,7 +132,7 @@ class Study:
         for dataset in self.arms[0].recipe.data.datasets:
             if dataset.name == self.probes.held:
                 if dataset.source.kind != "world" or len(dataset.buckets) != 1:
-                    raise InputError("probes.held", dataset.name, "is not of one shape of source.kind=world", "make it")
+                    raise InputError("probes.held", dataset.name, "needs source.kind=world and one bucket", "set both")
                 return dataset
         raise InputError("probes.held", self.probes.held, "is not a dataset of the recipes", "add it to their data")
 

@@ -16,8 +16,8 @@ from videoar.pretrain.evaluate.fvd.protocol import ENOUGH, Protocol
 from videoar.pretrain.evaluate.intervals import Interval
 
 NAMES = {
-    "rf-fvd": "on random features: no FVD, and not comparable with any",
-    "script-fvd": "on the features of a TorchScript file, and comparable with distances of the same file alone",
+    "rf-fvd": "on random features: this is not an FVD and cannot be compared with one",
+    "script-fvd": "on the features of a TorchScript file: compare it only with distances of the same file",
 }
 """What is printed next to distances of detectors other than I3D."""
 
@@ -101,7 +101,7 @@ def features_of(batches: Batches, detector: Detector, protocol: Protocol, kind: 
 def joined(parts: Sequence[Features], detector: Detector, kind: str) -> Features:
     """All features of a kind; InputError for too few of them, and for ones that no distance can be taken of."""
     if (count := sum(map(len, parts))) < 2:
-        raise InputError(kind, count, "is too few clips for a covariance", "give thousands")
+        raise InputError(kind, count, "is too few clips for a covariance", "give thousands of clips")
     features = np.concatenate(parts)
     if not np.isfinite(features).all():
         raise InputError("detector", detector.sha256[:8], "gives features that are not finite", "use other weights")
@@ -147,9 +147,9 @@ def warnings_for(detector: Detector, protocol: Protocol, num_real: int, num_gene
         found.append(f"{detector.name} is {NAMES[detector.name]}")
     counts = f"{num_real} real and {num_generated} generated clips"
     if min(num_real, num_generated) < ENOUGH:
-        found.append(f"{counts} are fewer than {ENOUGH}: the distance is too high, the more so the fewer they are")
+        found.append(f"{counts} are fewer than {ENOUGH}: the distance is too high, and more so with fewer clips")
     if protocol.count is not None and (num_real, num_generated) != (protocol.count, protocol.count):
-        found.append(f"{counts} are not the {protocol.count} of each that protocol {protocol.name} has")
+        found.append(f"{counts} were compared, but protocol {protocol.name} uses {protocol.count} of each")
     if protocol.runs > 1:
-        found.append(f"protocol {protocol.name} is the mean of {protocol.runs} such numbers, with other seeds")
+        found.append(f"protocol {protocol.name} reports the mean of {protocol.runs} such numbers with different seeds")
     return tuple(found)

@@ -83,7 +83,7 @@ class Protocol:
             raise InputError(
                 "videos",
                 available,
-                f"is fewer than the {count} of protocol {self.name}, and a repeated video is no new sample",
+                f"is fewer than the {count} of protocol {self.name}, and a repeated video is not a new sample",
                 "give more videos, or use protocol custom",
             )
         turns = range(-(-count // max(available, 1)))

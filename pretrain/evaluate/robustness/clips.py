@@ -121,7 +121,7 @@ def clips_of_shards(pipeline: VideoPipeline, url: str, shape: ClipShape, num_fra
     """Samples of a prepared dataset at even distances, cut to the length. InputError if there is none."""
     manifest, wanted = open_manifest(url), latent_frames(num_frames)
     if manifest.tokenizer_hash != pipeline.tokenizer.hash:
-        problem = f"has bits of tokenizer {manifest.tokenizer_hash}, and the weights read those of "
+        problem = f"has bits of tokenizer {manifest.tokenizer_hash}, but the weights read those of "
         raise InputError("clips", url, problem + pipeline.tokenizer.hash, "give shards of the same tokenizer")
     entries = [entry for entry in manifest.entries if entry.schedule == shape.schedule]
     long = [entry for entry in entries if entry.num_frames >= wanted]

@@ -60,7 +60,7 @@ def world_shape(pipeline: VideoPipeline, size: str | None) -> ClipShape:
     """The shape of video to measure. InputError if no clip of this world can be asked of the weights."""
     kind = pipeline.config.model.text.kind
     if kind == "label":
-        problem = "were trained on labels, and the scenes of this world are told in sentences"
+        problem = "were trained on labels, and the scenes of this world are described in sentences"
         raise InputError("weights", kind, problem, "give weights that were trained on captions")
     shapes = pipeline.config.shapes if size is None else (pipeline.shape(size),)
     long = [shape for shape in shapes if shape.num_frames > GIVEN]

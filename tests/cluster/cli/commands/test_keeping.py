@@ -118,7 +118,7 @@ def test_a_killed_process_resumes(
     told, _ = other.communicate()
     (kept / "clips-00003.json").unlink()
     resumed = _found(capsys, words)
-    assert f"4 of 5 clips were done before, and are kept in {kept}" in caplog.messages
+    assert f"4 of 5 clips were measured before: their results are read from {kept}" in caplog.messages
     assert resumed == json.loads(told) == _found(capsys, words[: words.index("--keep")])
 
 
