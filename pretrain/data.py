@@ -40,7 +40,7 @@ _PLANNED = ".planned"
 def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
     """The recipe with the URL of its data; if it names none, the first process prepares the data in RUN/data.
 
-    That is shards, or with data.online only the plan.
+    It prepares shards, or with data.online only the plan.
     """
     if recipe.data.url:
         return recipe
@@ -80,7 +80,7 @@ def _prepare_shards(recipe: Recipe, output: Path, line: ProgressLine) -> None:
 
 
 def check_paths(recipe: Recipe, run: Path) -> None:
-    """InputErrors that name every wrong path of data which the run is to prepare; nothing is written."""
+    """Raise InputErrors that name every wrong path of the data which the run is to prepare; nothing is written."""
     if not recipe.data.url:
         check_data_paths(recipe.data, str(run / DATA))
 
@@ -136,7 +136,7 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
 
 
 def check_tokenizer(recipe: Recipe, datasets: Mapping[str, Manifest]) -> None:
-    """InputError if the recipe names a tokenizer that is not there, or another than the one that made the shards.
+    """InputError if the recipe's tokenizer does not exist, or is not the one that made the shards.
 
     Found later, at the export, the whole run would be of no use. A recipe without a path may train on any shards.
     """
@@ -154,7 +154,7 @@ def check_tokenizer(recipe: Recipe, datasets: Mapping[str, Manifest]) -> None:
 
 
 def open_text(recipe: Recipe, datasets: Mapping[str, Manifest]) -> TextTokens:
-    """What turns captions into text tokens: tables of the model, or the T5 states stored with these datasets."""
+    """Opens what turns captions into text tokens: tables of the model, or the T5 states stored with these datasets."""
     text = recipe.model.text
     if text.kind != "t5":
         return text_tokens(text)
@@ -220,9 +220,9 @@ def open_steps(
     mine: Callable[[StepPlan], Sequence[int]],
     build: Callable[[Packs], Content],
 ) -> Iterator[StepLoader[Content]]:
-    """The steps of a stage from a state on. Near its end, the first shards of the next stage are fetched too.
+    """The steps of a stage from a loader state on. Near its end, the first shards of the next stage are fetched too.
 
-    `mine` and `build` are those of `StepLoader`.
+    `mine` and `build` are as in `StepLoader`.
     """
     stages = recipe.stages[position.index : position.index + 2]
     parts = [part.dataset for stage in stages for part in stage.mixture]
