@@ -37,7 +37,7 @@ class Frames:
 
 
 def frame_arrays(samples: Sequence[Sample], *, with_latent: bool) -> dict[str, list[np.ndarray]]:
-    """Stored arrays that the device needs of samples of one schedule; the arrays of each list are concatenated there."""
+    """Stored arrays that the device needs of samples of one schedule; the arrays of a list are concatenated there."""
     arrays = {
         "packed": [sample.codes.packed for sample in samples],
         "is_first": [np.arange(sample.entry.num_frames) == 0 for sample in samples],

@@ -52,7 +52,7 @@ OF_SPEED: tuple[Check, ...] = (
 
 
 OnCheck = Callable[[int, int, str], object]
-"""Gets the number of checks that are made, that of all, and which one begins."""
+"""Called with the number of finished checks, the number of all checks, and the name of the next one."""
 
 
 def diagnose(
@@ -76,7 +76,7 @@ def diagnose(
 
 
 def _name(check: Check) -> str:
-    """What a check is about, in words."""
+    """The name of a check, as words."""
     name: str = (check.func if isinstance(check, partial) else check).__name__
     return name.replace("_", " ")
 

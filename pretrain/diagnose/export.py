@@ -49,5 +49,5 @@ def exported(evidence: Evidence, config: ExportConfig) -> Iterator[Finding]:
 
 
 def _without_encoder(model: ModelConfig) -> ModelConfig:
-    """A recipe may leave the encoder and its folder to the data."""
+    """The model's configuration without encoder hash and path, which a recipe may leave to the data."""
     return replace(model, text=replace(model.text, encoder_hash="", path=""))

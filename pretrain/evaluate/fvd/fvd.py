@@ -24,18 +24,18 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class FvdResult:
-    """A distance and what it stands for; its text never shows a number of few clips alone."""
+    """A distance with what is needed to read it; its text never shows a bare number that comes from few clips."""
 
     name: str
-    """`fvd`, or that of another detector's distance."""
+    """`fvd`, or the name of another detector's distance."""
     distance: Interval
-    """The interval is the spread over other clips, as many of each kind; it leaves the bias of the count in."""
+    """The interval is the spread over other sets of clips of the same sizes; it leaves the bias of the count in."""
     extrapolated: float | None
     """Estimate for infinitely many clips; None if there are too few for it."""
     num_real: int
     num_generated: int
     signature: str
-    """Numbers compare if these lines are equal."""
+    """Two numbers may be compared if these lines are equal."""
     warnings: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -141,7 +141,7 @@ def check_shape(detector: Detector, protocol: Protocol) -> None:
 
 
 def warnings_for(detector: Detector, protocol: Protocol, num_real: int, num_generated: int) -> tuple[str, ...]:
-    """What keeps a number from being compared with those that are published."""
+    """Reasons why a number cannot be compared with published ones."""
     found = []
     if detector.name in NAMES:
         found.append(f"{detector.name} is {NAMES[detector.name]}")
