@@ -33,9 +33,9 @@ from videoar.tokenizer import open_tokenizer
 _MAY_DIFFER = tuple(
     f"text.{name}" for name in ("kind", "max_tokens", "words", "num_classes", "width", "path", "encoder_hash")
 )
-"""Fields of the model that a fine-tuned one may have of its own: what it reads of a sample's description."""
+"""Fields of the model in which a fine-tuned model may differ: how it reads a sample's caption or label."""
 _BIT_LAYERS = ("input.weight", "head.out.weight")
-"""The parameters that read and predict bits: they know one tokenizer."""
+"""The parameters that read and predict bits; they fit one tokenizer only."""
 _GROUP_BYTES = 1 << 30
 """About this many bytes of weights are written at a time."""
 
@@ -62,7 +62,7 @@ class ExportedStart:
 def find_weights(weights: Path, recipe: Recipe, folder: Path, *, other_tokenizer: bool = False) -> ExportedStart | None:
     """The export that a new run begins with; None if the run has begun with it already.
 
-    InputError if it is another model than the recipe's, or of another tokenizer without `other_tokenizer`.
+    InputError if its model differs from the recipe's, or if it has another tokenizer without `other_tokenizer`.
     """
     weights = find_export(weights).resolve()
     if not check_beginning(folder, recipe, str(weights), "init"):
@@ -159,7 +159,8 @@ def _shapes(model: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _check_tokenizer(weights: Path, config: ExportConfig, found: str, other_tokenizer: bool) -> None:
-    """InputError if the data has bits of another tokenizer and nobody said so: they would be noise to these weights."""
+    """InputError if the data has bits of another tokenizer without `other_tokenizer`: they would be noise to the
+    weights."""
     if other_tokenizer and found == config.tokenizer_hash:
         raise InputError(
             "other_tokenizer", True, f"is wrong: the data has bits of the tokenizer of {weights}", "leave it out"

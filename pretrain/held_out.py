@@ -1,4 +1,5 @@
-"""Whether what a run is validated on is held out: figures on clips that it trains on show memory, and look well."""
+"""Checks that a run is validated on held-out clips: figures on clips that it trains on measure memory and look too
+good."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class Run:
         self.progress = replace(self.progress, step=self.step + 1, loader=loader, skipped=skipped)
 
     def agree(self) -> None:
-        """Once a step: find out whether any process was asked to stop, and take a save that is under way further."""
+        """Once a step: find out whether any process was asked to stop, and advance a save that is under way."""
         stop, writing, failed = self.engine.agree((self.preemption.requested, self.saver.writing, self.saver.failed))
         self._note_save(self.saver.advance(writing=bool(writing), failed=bool(failed)))
         self.stopping = bool(stop) or self.progress.skipped > self.recipe.faults.skip_budget
@@ -192,7 +192,8 @@ class Run:
             raise Stopped(f"{self.saver.failures} checkpoints in a row were not written; the last one: {problem}")
 
     def _note_commit(self, step: int) -> None:
-        """The first checkpoint of this process is an event: a run whose checkpoints are gone is not begun anew."""
+        """Record the first checkpoint of this process as an event: if its checkpoints are lost, the run is not
+        restarted silently."""
         if not self.noted_save:
             self.noted_save = True
             self.record_event("saved", checkpoint=step)

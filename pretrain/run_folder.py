@@ -47,7 +47,7 @@ _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "
 def sole_writer(run: Path, field: str = "run", writer: str = "trainer") -> Iterator[None]:
     """Lock the run directory; InputError if another trainer holds it. The lock of a killed process is released.
 
-    `field` is the option that a person names the folder by, `writer` what uses it.
+    `field` is the option that names the folder, `writer` the kind of program that uses it.
     """
     missing = [folder for folder in (run, *run.parents) if not folder.exists()]
     run.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def open_run(run: Path, recipe: Recipe, world: World) -> None:
     write_atomically(run / ENVIRONMENT, json.dumps(facts, indent=1) + "\n")
     saved = run / CONFIG
     if not saved.exists() or from_yaml(Recipe, saved.read_text(encoding="utf-8"), CONFIG) != recipe:
-        write_atomically(saved, to_yaml(recipe))  # an equal one may be a person's, with comments
+        write_atomically(saved, to_yaml(recipe))  # keep an equal file: the user may have written it, with comments
     (run / PREEMPTED_MARKER).unlink(missing_ok=True)
 
 
@@ -96,7 +96,7 @@ def _forget_copied_id(run: Path) -> None:
 
 
 def read_recipe(run: Path) -> Recipe:
-    """The recipe of a generator's run. InputError for a folder that is none."""
+    """The recipe of a generator's run. InputError for any other folder."""
     path = run / CONFIG
     if not path.is_file():
         raise InputError("run", run, f"holds no {CONFIG}", "give the folder that `videoar train --run` wrote")

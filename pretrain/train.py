@@ -53,9 +53,9 @@ def train(
 ) -> None:
     """Train a recipe into a run directory, from its newest whole checkpoint on; raises Preempted after a signal.
 
-    With `change` the run continues under a recipe that differs where it may. A new run begins from a step of another
-    with `origin` (RUN@STEP), or with the weights of an export with `init`; with
-    `other_tokenizer` these are to learn the bits of another tokenizer than their own.
+    With `change` the run continues under a recipe that differs in fields that may change. With `origin` (RUN@STEP) a
+    new run begins from a step of another run, with `init` from the weights of an export; with `other_tokenizer` these
+    weights learn the bits of another tokenizer than their own.
 
     Under torchrun every process calls this; the number of processes changes only the order of sums.
     """
@@ -133,7 +133,7 @@ def check_start(
     init: Path | None = None,
     other_tokenizer: bool = False,
 ) -> Source | ExportedStart | None:
-    """All checks of a run directory, before the first write; the checkpoint or export to start from, if any."""
+    """All checks of a run directory before the first write; returns the checkpoint or export to start from, if any."""
     if change and origin:
         raise InputError("change", True, "is given with --from, which allows the same changes", "leave it out")
     if init is not None and (change or origin):
@@ -211,7 +211,7 @@ def _train_stage(run: Run) -> None:
 def _reporter(
     recipe: Recipe, folder: Path, world: World, progress: RunProgress
 ) -> AbstractContextManager[Reporter | None]:
-    """On the first process, a reporter; the lines that the run is about to write again are dropped."""
+    """The reporter, on the first process; lines that the run is about to write again are dropped."""
     if not world.is_first:
         return contextlib.nullcontext()
     drop_validations(folder, progress.validated)

@@ -43,7 +43,8 @@ def first_loss(evidence: Evidence) -> Iterator[Finding]:
 
 
 def learning_rate(evidence: Evidence) -> Iterator[Finding]:
-    """A rate of zero trains nothing, a warm-up as long as the run little; with too high a rate the loss rises again."""
+    """A rate of zero trains nothing. A warm-up as long as the run trains little. With too high a rate the loss rises
+    again."""
     name, highest = "learning rate", max(record["learning_rate"] for record in evidence.records)
     if highest == 0:
         yield Finding(
@@ -224,7 +225,7 @@ def _climb(evidence: Evidence) -> tuple[float, float, float]:
 
 
 def _why_nothing(evidence: Evidence) -> str:
-    """The likeliest reason, judged by the other records."""
+    """The most likely reason, judged by the other records."""
     if max(record["learning_rate"] for record in evidence.records) == 0:
         return "the learning rate is 0"
     if fmean(record["applied"] for record in evidence.records) < 0.5:

@@ -52,7 +52,7 @@ def progress(evidence: Evidence) -> Iterator[Finding]:
 
 
 def lines(evidence: Evidence) -> Iterator[Finding]:
-    """Lines of metrics.jsonl that no step has written; nothing if there are none."""
+    """Lines of metrics.jsonl that are not records of steps; yields nothing if there are none."""
     if evidence.left_out:
         found = f"{evidence.left_out} of {METRICS} are not records of steps, and are left out"
         remedy = "check the disk, and what else writes into the run's folder"

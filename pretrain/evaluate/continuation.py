@@ -53,7 +53,7 @@ class ContinuationReport:
 
 
 def psnr_report(psnr: Mapping[str, Float64[np.ndarray, "n f"]]) -> dict[str, Any]:
-    """Means over clips with intervals, by frame and over all, and the gains of generated frames over the repeated one."""
+    """Means over clips with intervals, by frame and over all, and the gains over the repeated frame."""
     found = dict(psnr)
     for name in ("repeated", "repeated_rebuilt"):
         if name in psnr:

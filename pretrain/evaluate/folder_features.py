@@ -27,7 +27,7 @@ _HASH_BYTES = hashlib.sha256().digest_size
 
 
 class FolderFeatures:
-    """Computes features with one detector and protocol; with `kept`, a folder, features that are stored there are read."""
+    """Computes features with one detector and protocol; with a folder `kept`, stored features are read from it."""
 
     def __init__(
         self,

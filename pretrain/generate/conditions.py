@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_TOLD = 3
-"""Texts of which it is said that they are too long."""
+"""Number of texts for which a warning says that they are too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Conditions:
 
 
 def _or_empty(request: Request) -> str:
-    """What else can be done without words for a picture or a clip."""
+    """The remedy for a picture or a clip without a prompt."""
     given = "image" if request.image is not None else "video"
     if getattr(request, given) is None:
         return ""
@@ -113,7 +113,7 @@ class TextSide:
         return self._encoded(value, wanted)
 
     def _negative(self, request: Request, guidance: Guidance) -> Shaped[np.ndarray, "m ..."] | None:
-        """The negative prompt as token ids or states. InputError where nothing reads it."""
+        """The negative prompt as token ids or states. InputError if it has no effect."""
         if request.negative_prompt is None:
             return None
         if self._config.model.text.kind == "label":
@@ -125,7 +125,7 @@ class TextSide:
         return self._encoded(request.negative_prompt, "negative_prompt")
 
     def _encoded(self, value: Any, field: str) -> Shaped[np.ndarray, "m ..."]:
-        """Token ids or states; text that is longer than the model reads is told."""
+        """Token ids or states; logs a warning for text that is longer than the model reads."""
         tokens, text = self._text.encode(value), self._text
         if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):
             self._tell_too_long(value, f"{field}: the model reads the first {len(tokens)} of its {whole} tokens")

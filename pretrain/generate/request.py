@@ -30,7 +30,8 @@ class Request:
     video: GivenClip | None = None
     """Clip to continue."""
     given_frames: PixelFrames | None = None
-    """Number of last pixel frames of `video` to continue, 1 + 4n; None: all of an array; of a file half the result."""
+    """Number of last pixel frames of `video` to continue, 1 + 4n; None: all frames of an array, or for a file half
+    of the result."""
     num_frames: PixelFrames | None = None
     """Pixel frames of the result, 1 + 4n, given frames included; None: as in training."""
     long: LongVideo | None = None
@@ -71,12 +72,12 @@ _COMMON = ("num_frames", "long", "overlap", "schedule", "guidance", "temperature
 
 
 def batch_key(request: Request) -> tuple[object, ...]:
-    """Equal for requests that one batch can hold, if they have equally many given frames."""
+    """Equal for requests that one batch can hold, if they have the same number of given frames."""
     return tuple(getattr(request, field) for field in _COMMON)
 
 
 def check_equal(requests: Sequence[Request]) -> None:
-    """InputError for requests that cannot be met together."""
+    """InputError for requests that cannot be in one batch."""
     for field in _COMMON:
         values = {getattr(request, field) for request in requests}
         if len(values) > 1:

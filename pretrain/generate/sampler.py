@@ -109,7 +109,7 @@ class VideoPlan:
     window: int
     seeds: Sequence[int]
     start: int
-    """Frame of the whole video, of several shots, that is the first here."""
+    """Index of this shot's first frame in the whole video, which may have several shots."""
 
     @property
     def branches(self) -> int:
@@ -189,11 +189,11 @@ class Passes:
 
 
 OpenPasses = Callable[[VideoPlan], AbstractContextManager[Passes]]
-"""Gives the passes of a video for as long as it is made."""
+"""Opens the passes of a video, for as long as it is made."""
 
 
 def enqueued(plan: VideoPlan) -> AbstractContextManager[Passes]:
-    """Passes in memory of their own."""
+    """Passes that are not recorded, in memory of their own."""
     return nullcontext(Passes(plan))
 
 
