@@ -307,7 +307,7 @@ class StageConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogConfig(WatchConfig):
-    """What a run writes besides its weights, and how often."""
+    """What a run writes in addition to its weights, and how often."""
 
     wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases; `offline` needs no key and leaves files to `wandb sync`, `online` needs `wandb login` first."""
@@ -375,7 +375,7 @@ class Recipe:
     data: DataConfig
     """Datasets, the tokenizer that makes their codes, and how they are prepared."""
     stages: tuple[StageConfig, ...]
-    """What is trained on, one stage after another."""
+    """The stages of training, one after another."""
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     """How bits of the history are flipped, so that the model learns to correct errors (Eq. 8)."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -114,8 +114,8 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
         raise InputError(
             "model.latent_dim",
             recipe.model.latent_dim,
-            f"is not the {manifest.latent_dim} bits per token of {name}",
-            "set it to that, or prepare the data with another tokenizer",
+            f"differs from the {manifest.latent_dim} bits per token of {name}",
+            "use that number, or prepare the data with another tokenizer",
         )
     dataset = next(dataset for dataset in recipe.data.datasets if dataset.name == name)
     wanted = sorted({bucket.schedule for bucket in dataset.buckets})
@@ -123,7 +123,7 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
         raise InputError(
             f"data.{name}.bucket.schedule",
             ", ".join(wanted),
-            f"is not that of the shards: {', '.join(manifest.schedule_hashes)}",
+            f"differs from that of the shards: {', '.join(manifest.schedule_hashes)}",
             "correct the recipe, or prepare the data again",
         )
     if recipe.correction.needs_latent and manifest.latent == "none":
@@ -184,7 +184,7 @@ def prepare_text(recipe: Recipe, url: str, on_progress: Callable[[int, int], Non
         raise InputError("model.text.kind", text.kind, "has no encoder", "set it to t5, with model.text.path")
     encoder = T5Encoder(text.path, text.max_tokens)
     if encoder.width != text.width:
-        raise InputError("model.text.width", text.width, f"is not the encoder's {encoder.width}", "set it to that")
+        raise InputError("model.text.width", text.width, f"differs from the encoder's {encoder.width}", "use that")
     if text.encoder_hash not in ("", encoder.hash):
         raise InputError(
             "model.text.path",

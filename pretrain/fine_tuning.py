@@ -51,10 +51,10 @@ class ExportedStart:
     loaded: tuple[str, ...]
     """Parameters that are taken over, unchanged."""
     new: Mapping[str, tuple[int, ...]]
-    """Parameters that the export lacks, or has in another shape, with their shapes: they begin as the recipe's seed
-    draws them."""
+    """Parameters that the export lacks, or has in another shape, with their shapes: they are drawn from the recipe's
+    seed."""
     unused: tuple[str, ...]
-    """Parameters of the export that the run does not begin with: those of another text side or shape."""
+    """Parameters of the export that the run does not use: those of another text side or shape."""
     other_tokenizer: bool
     """Whether the data has bits of another tokenizer: the layers that read and predict them are new."""
 
@@ -84,7 +84,7 @@ def find_weights(weights: Path, recipe: Recipe, folder: Path, *, other_tokenizer
 
 
 def _check_model(config: ExportConfig, recipe: Recipe, weights: Path, other_tokenizer: bool) -> None:
-    """InputError that names every field in which the recipe's model is another one than that of the weights."""
+    """InputError that names every field in which the recipe's model differs from the model of the weights."""
     may_differ = (*_MAY_DIFFER, "latent_dim") if other_tokenizer else _MAY_DIFFER
     found = differences(config.model, recipe.model)
     changed = {f"model.{path}": values for path, values in found.items() if path not in may_differ}

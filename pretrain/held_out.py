@@ -30,7 +30,7 @@ def _trained(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def _same_clips(held: DatasetConfig, trained: DatasetConfig) -> bool:
-    """Whether two datasets show, at whatever size, some of the same clips, as far as their sources say it."""
+    """Whether two datasets show some of the same clips, at any frame size, as far as their sources show it."""
     ours, theirs = held.source, trained.source
     if ours.kind != theirs.kind:
         return False

@@ -1,4 +1,4 @@
-"""A run in progress: where it is, and everything that acts on it besides an engine's step.
+"""A run in progress: where it is, and everything that acts on it except an engine's step.
 
 Reports of steps, validations, saves, rewinds after loss spikes, and other parallel layouts at the start of a stage.
 """
@@ -77,7 +77,7 @@ class Run:
         return bool(every) and self.step % every == 0
 
     def record_event(self, event: str, **facts: object) -> None:
-        """Write a line of events.jsonl, which holds what happened besides the steps."""
+        """Write a line of events.jsonl, which records what happened in addition to the steps."""
         if self.engine.is_first:
             record_event(self.folder, event, step=self.step, stage=self.position.stage.name, **facts)
 

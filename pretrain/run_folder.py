@@ -144,7 +144,7 @@ def _whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def record_event(run: Path, event: str, **facts: object) -> None:
-    """Append a line to events.jsonl: what happened besides the steps, and when (seconds since the epoch)."""
+    """Append a line to events.jsonl: what happened in addition to the steps, and when (seconds since the epoch)."""
     append_line(run / EVENTS, json.dumps({"event": event, "time": time.time(), **facts}))
 
 

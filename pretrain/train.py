@@ -103,7 +103,7 @@ def _loop(
     root: Storage,
     preemption: Preemption,
 ) -> Iterator[Run]:
-    """The run, while its processes are watched, its steps are recorded and a signal waits for the end of a step."""
+    """Yields the run, while its processes are watched, its steps recorded, and signals wait for the end of a step."""
     health = Health(folder / HEALTH, world.rank, world.world_size, recipe.faults.hang_timeout_s)
     with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
         saver = Saver(root, resumed.engine, recipe.log)

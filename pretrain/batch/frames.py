@@ -1,4 +1,4 @@
-"""The latent frames of a pack's samples, stacked on the device: bits are flipped in them, inputs are made from them."""
+"""The latent frames of a pack's samples, stacked on the device, to flip bits in them and make inputs from them."""
 
 from __future__ import annotations
 

@@ -240,7 +240,7 @@ def _input_tables(
     text_tokens: Shaped[np.ndarray, "m ..."],
     text_dropped: Bool[np.ndarray, " m"],
 ) -> dict[str, np.ndarray]:
-    """The fields of `ModelInputs` besides the features, on the host."""
+    """The fields of `ModelInputs` except the features, on the host."""
     for segment in layout.segments:
         check_limits(config, segment.schedule, segment.num_frames)
     return {

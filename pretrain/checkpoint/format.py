@@ -98,7 +98,7 @@ def commit(root: Storage, parts: Sequence[Part], meta: Mapping[str, Any]) -> Non
 
 
 def point(root: Storage, step: int) -> None:
-    """Write the newest step into `latest`, for people to read; programs list the folder."""
+    """Write the newest step into `latest`, for human readers; programs list the folder."""
     root.write(LATEST, step_name(step).encode())
 
 

@@ -1,4 +1,4 @@
-"""Why a run does not do what it should: a run directory is checked for every common failure of such models.
+"""Why a run does not train well: a run directory is checked for every common failure of such models.
 
 Causes come before their symptoms, so the first failure is the likeliest reason for those after it. A check
 turns `Evidence` into findings. It may import the engines, the sampler, the checkpoints and the data.

@@ -1,4 +1,4 @@
-"""Whether the data is what the run expects: one tokenizer, the right schedule, texts, and bits that vary."""
+"""Whether the data is as the run expects: one tokenizer, the right schedule, texts, and bits that vary."""
 
 from __future__ import annotations
 

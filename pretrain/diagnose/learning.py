@@ -164,7 +164,7 @@ def by_scale(evidence: Evidence) -> Iterator[Finding]:
 
 
 def by_frame(evidence: Evidence) -> Iterator[Finding]:
-    """Later frames see the past, so they must not be harder than the first one."""
+    """Later frames see the past, so their accuracy must not be lower than that of the first one."""
     name, frames = "loss by frame", mean_list(evidence.recent, "bit_accuracy_by_frame")
     later = [value for value in frames[1:] if value is not None]
     if len(evidence.trained) < LONG // 5 or not later or frames[0] is None:

@@ -105,7 +105,7 @@ def _kept(height: int, width: int, size: str) -> tuple[int, int]:
 
 
 def check_image(image: Picture, num_frames: int) -> None:
-    """InputError if the result would have no frame besides the given one."""
+    """InputError if the result would have no frame other than the given one."""
     if num_frames == 1:
         given = image if isinstance(image, str | Path) else "..."
         raise InputError("image", given, "is the whole of a result of one frame", "ask for num_frames of 5 or more")

@@ -128,7 +128,7 @@ def _trains(recipe: Recipe, stage: StageConfig, parallel: ParallelConfig, gpus: 
 
 
 def with_layouts(recipe: Recipe, chosen: Sequence[ParallelConfig]) -> Recipe:
-    """The recipe with a layout for each stage: that of the first is the recipe's own."""
+    """The recipe with a layout for each stage; the first stage's layout becomes the recipe's own."""
     stages = tuple(
         replace(stage, parallel=None if parallel == chosen[0] else parallel)
         for stage, parallel in zip(recipe.stages, chosen, strict=True)

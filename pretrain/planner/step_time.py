@@ -227,7 +227,7 @@ def _tensor_s(load: Load, machine: Machine) -> tuple[float, float]:
 
 
 def _elementwise_s(load: Load, machine: Machine) -> float:
-    """What is between the products of one layer, forward. Sequence parallelism divides it over the tensor group."""
+    """Elementwise operations of one layer, forward. Sequence parallelism divides it over the tensor group."""
     cut = load.parallel.context * (load.parallel.tensor if load.parallel.sequence else 1)
     touched = load.rows * load.shape.width * _ELEMENTWISE[load.parallel.compiles] * _itemsize(load) / 2
     return touched / cut / (machine.gpu.memory_bytes_per_s * machine.memory)

@@ -1,5 +1,5 @@
-"""Fréchet video distance of two sets of clips (Unterthiner et al. 2018, arXiv:1812.01717), as a result that says
-what it is: with an interval, its counts, its protocol, and what speaks against it."""
+"""Fréchet video distance of two sets of clips (Unterthiner et al. 2018, arXiv:1812.01717), as a result with its
+interval, counts, protocol and warnings."""
 
 from __future__ import annotations
 

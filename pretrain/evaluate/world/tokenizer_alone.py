@@ -1,4 +1,4 @@
-"""What a tokenizer keeps of the small world: the reader on true clips, and on the same clips through the bits."""
+"""How well a tokenizer reconstructs the small world: the reader on true clips, and on their reconstructions."""
 
 from __future__ import annotations
 
