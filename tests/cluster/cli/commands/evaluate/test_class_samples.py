@@ -53,7 +53,7 @@ def test_parts_and_a_rerun_make_what_is_missing_and_fvd_reads_them(
     assert "|temperature1|" in capsys.readouterr().err
     words = ["evaluate", "fvd", str(one), str(one), "--detector", "rf-fvd", "--size", "32x32", "--num-frames", "5"]
     assert main([*asked, str(two), "--per-class", "1"]) == 2, "fvd would compare videos of both counts"
-    assert "has videos of classes|videos6:" in capsys.readouterr().err
+    assert "holds videos of classes|videos6:" in capsys.readouterr().err
     assert main([*asked, str(two), "--per-class", "3", "--part", "2/2"]) == 0, "more of the same"
     assert kept.read_bytes() == b"kept"
     assert len(list(two.iterdir())) == 6 + 1

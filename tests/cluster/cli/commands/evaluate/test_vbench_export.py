@@ -51,7 +51,7 @@ def test_parts_and_a_rerun_make_what_is_missing(
     capsys.readouterr()
     assert main([*asked, str(two)]) == 2
     said = capsys.readouterr().err
-    assert "has videos of vbench|videos10:" in said
+    assert "holds videos of vbench|videos10:" in said
     assert said.count("\n") == 1
     assert {path.name for path in two.iterdir()} == names, "VBench would judge the videos of both lists"
 
