@@ -1,4 +1,4 @@
-"""Folders that a recipe names by a relative path: a run keeps them so that they are found from any folder."""
+"""Makes relative paths in a recipe absolute, so that its run finds these folders from any working folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from videoar.tokenizer.files import find_weights
 
 
 def anchored(recipe: Recipe) -> Recipe:
-    """The recipe with absolute paths of its data, tokenizer and text encoder, as the working folder resolves them.
+    """The recipe with absolute paths of its data, tokenizer and text encoder, resolved from the working folder.
 
     The name of a tokenizer that ships with the package stays a name.
     """
@@ -23,5 +23,5 @@ def anchored(recipe: Recipe) -> Recipe:
 
 
 def _absolute(path: str) -> str:
-    """A path that exists, from the root; URLs and mistakes stay as they were typed."""
+    """The absolute path if it exists; URLs and paths that do not exist are returned unchanged."""
     return os.path.abspath(path) if path and os.path.exists(path) else path

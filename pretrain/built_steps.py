@@ -17,12 +17,12 @@ class BuiltStep:
     """This process's packs of a step."""
 
     step: int
-    """Their random numbers were drawn for this step."""
+    """The step for which the packs' random numbers were drawn."""
     packs: list[HostPack]
 
 
 def step_builder(recipe: Recipe, engine: Engine, stage: StageConfig, first_step: int) -> Callable[[Packs], BuiltStep]:
-    """What `StepLoader` calls with the samples of each step in turn, beginning with those of `first_step`."""
+    """The function that `StepLoader` calls with the samples of each step in turn, starting with step `first_step`."""
     steps, pinned, content = itertools.count(first_step), engine.device.type == "cuda", engine.needs_content
 
     def build(packs: Packs) -> BuiltStep:

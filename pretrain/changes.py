@@ -43,13 +43,13 @@ class Source:
     """The checkpoint that a run continues from, and what changes there."""
 
     root: Storage
-    """Where it is: with the checkpoints of this run, or of another."""
+    """Storage of the checkpoint: that of this run, or of another run."""
     saved: Checkpoint
     progress: RunProgress
     before: Recipe
-    """The recipe that it was trained with, as far as it decides the numbers."""
+    """The recipe of the checkpoint, limited to the fields that decide the numbers."""
     origin: str = ""
-    """RUN@STEP if it is of another run."""
+    """RUN@STEP if the checkpoint is from another run; otherwise empty."""
 
     def changes(self, now: Recipe) -> dict[str, tuple[Any, Any]]:
         """Every changed field, with the names of stages and datasets, and its values before and now."""
@@ -115,7 +115,7 @@ def wait_for(recipe: Recipe, folder: Path) -> None:
 
 
 def continued(source: Source, now: Recipe, datasets: dict[str, Manifest]) -> RunProgress:
-    """Where the checkpoint stands in the stages of the new recipe: a last stage that was lengthened is not over."""
+    """Position of the checkpoint in the stages of the new recipe; a last stage that was made longer is not over."""
     progress, before = source.progress, source.before
     last = len(before.stages) - 1
     if not progress.is_over(before) or now.stages[last].steps <= before.stages[last].steps:
@@ -124,7 +124,7 @@ def continued(source: Source, now: Recipe, datasets: dict[str, Manifest]) -> Run
     if now.stages[last].steps <= done:
         return progress
     loader = progress.finished
-    if loader is None:  # of an earlier version, which did not save it: one state after another
+    if loader is None:  # saved by an earlier version without this state: compute it step by step
         sampler, loader = make_sampler(now, now.stages[last], datasets), LoaderState()
         for _ in range(done):
             loader = sampler.next(loader)[1]
@@ -142,7 +142,8 @@ def _recipe(saved: Checkpoint) -> Recipe:
 
 
 def _differences(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
-    """The fields that decide the numbers and differ; an encoder that is not named is found with the data."""
+    """The fields that decide the numbers and differ; a text encoder that the new recipe does not name counts as
+    unchanged."""
     text = now.model.text
     if not text.encoder_hash:
         text = replace(text, encoder_hash=before.model.text.encoder_hash)
@@ -150,7 +151,7 @@ def _differences(before: Recipe, now: Recipe) -> dict[str, tuple[Any, Any]]:
 
 
 def _check(source: Source, now: Recipe) -> None:
-    """InputError for the first change that would make the weights, or the steps so far, those of another run."""
+    """InputError for the first change that does not fit the weights or the steps that were already trained."""
     progress, before = source.progress, source.before
     found = _differences(before, now)
     for path, (_, value) in found.items():
@@ -191,13 +192,13 @@ def _problem(path: str, source: Source, now: Recipe) -> str | None:
 
 
 def _named(path: str, before: Recipe, now: Recipe) -> str:
-    """The field as people write it; of an item that one recipe lacks, by its name in the other."""
+    """The field as it is written in options; an item that one recipe lacks has its name from the other recipe."""
     named = with_names(now, path)
     return named if named != path else with_names(before, path)
 
 
 def _describe(source: Source, progress: RunProgress, now: Recipe) -> Mapping[str, object]:
-    """Log what changes and what that does to the schedule; the same as fields of an event."""
+    """Log the changes and their effect on the schedule; returns the same facts as fields of an event."""
     before, step = source.before, source.progress.step
     changes = source.changes(now)
     rates = [learning_rate(before, step, source.progress.ended), learning_rate(now, step, progress.ended)]

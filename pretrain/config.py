@@ -42,33 +42,33 @@ class TextConfig:
     """How the text or label of a sample becomes its prefix of tokens."""
 
     kind: TextKind = "bytes"
-    """`bytes`: the caption's UTF-8, embedded by a table trained with the model; `words`: one token for each word of
-    `words`, bytes for all else; `label`: one token a class; `t5`: the states of a frozen T5 encoder, which
+    """`bytes`: the caption's UTF-8 bytes, embedded by a table trained with the model; `words`: one token for each word
+    of `words`, bytes for everything else; `label`: one token per class; `t5`: the states of a frozen T5 encoder, which
     `videoar data text` prepares once."""
     max_tokens: Annotated[int, Limits(1, 65_536)] = 256
-    """Captions are cut after this many tokens; the learned null table of text dropout has as many rows."""
+    """Captions are cut after this many tokens; the learned null table of text dropout has the same number of rows."""
     words: tuple[str, ...] = ()
-    """Words that are one token each (kind `words`): for captions of a small vocabulary a model learns sooner what they
-    say, and reads fewer tokens. Capitals and spaces do not matter."""
+    """Words that are one token each (kind `words`). With captions of a small vocabulary, the model learns their meaning
+    sooner and reads fewer tokens. Capitals and spaces do not matter."""
     num_classes: Annotated[int, Limits(0, 10_000_000)] = 0
     """Number of classes (kind `label`)."""
     path: str = ""
     """Folder of the encoder and its tokenizer, as transformers saves them (kind `t5`); training on prepared states does
     not open it."""
     width: Annotated[int, Limits(1, 131_072)] = 2048
-    """Width of the encoder's states (kind `t5`): 2,048 of Flan-T5-XL."""
+    """Width of the encoder's states (kind `t5`); Flan-T5-XL has 2,048."""
     encoder_hash: str = ""
-    """Sixteen hex digits of the encoder, which `videoar data text` prints (kind `t5`); states of another encoder are
-    refused. Empty: the one encoder whose states are stored with the data."""
+    """Hash of the encoder (kind `t5`), sixteen hex digits that `videoar data text` prints; states of another encoder
+    are refused. Empty: uses the only encoder whose states are stored with the data."""
     attention: Literal["full", "causal"] = "full"
     """Whether text tokens attend to all text tokens of their sample, or to earlier ones only."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.kind == "label" and self.num_classes < 1:
-            raise wrong_field(self, "num_classes", "leaves no label", "use 1 or more")
+            raise wrong_field(self, "num_classes", "allows no label", "use 1 or more")
         if self.kind == "words" and not self.words:
-            raise wrong_field(self, "words", "leaves no word", "list the words of the captions, or use kind bytes")
+            raise wrong_field(self, "words", "is empty", "list the words of the captions, or use kind bytes")
         if len({word.lower() for word in self.words}) < len(self.words):
             raise wrong_field(self, "words", "names a word twice", "name each word once; capitals do not matter")
 
@@ -91,19 +91,19 @@ class ModelConfig:
     """Coordinate of a coarse cell in units of the finest grid: `centre` (i + 1/2) h/h_s - 1/2, `raw` i, `corner`
     i h/h_s; or `learned`: tables over (frame, row, column) and no rotation, the ablation's baseline."""
     rope_base: Annotated[float, Limits(1, 1e12)] = 10_000.0
-    """Base of the rotary frequencies: a larger one tells positions apart over longer distances."""
+    """Base of the rotary frequencies: a larger base distinguishes positions over longer distances."""
     max_frames: Annotated[int, Limits(1, 100_000)] = 32
     """Latent frames the learned position table holds (rope `learned` only)."""
     max_side: Annotated[int, Limits(1, 10_000)] = 64
     """Rows and columns the learned position table holds (rope `learned` only)."""
     history: HistoryKind = "scales"
-    """What later frames attend to: `scales`, all scales of a past frame, as in the paper; or `context`, an ablation of
-    ours: tokens that follow every frame but the last and hold the whole frame, one for each cell of its last scale."""
+    """What later frames attend to. `scales`: all scales of a past frame, as in the paper. `context` (our ablation):
+    context tokens after every frame but the last, which hold the whole frame, one for each cell of its last scale."""
     down: Interpolation = "bilinear"
-    """Down-sampling of the accumulated feature to the next scale (Eq. 6). The first scale of a frame always takes the
-    previous frame by area: bilinear to 1x1 would see four cells only."""
+    """Down-sampling of the accumulated feature to the next scale (Eq. 6). The first scale of a frame always reads the
+    previous frame by area interpolation: bilinear to 1x1 would read only four cells."""
     text: TextConfig = field(default_factory=TextConfig)
-    """What a sample is described by."""
+    """How the caption or label of a sample becomes tokens."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -129,7 +129,7 @@ class CorrectionConfig:
     """`off`: inputs and targets are the stored bits; `constant`: bits are flipped without the ramp (delta = 0);
     `time`: bits are flipped as in the paper."""
     inheritance: bool = True
-    """Whether the flip ratio of a frame's first scale is drawn from above that of the previous frame's last scale."""
+    """Whether a frame's first scale takes the flip ratio of the previous frame's last scale as its lower bound."""
     targets: Literal["corrected", "stored"] = "corrected"
     """`corrected`: re-quantised against the corrupted history (needs the latent); `stored`: the clean bits."""
     p_min: FlipRatio = 0.0
@@ -161,13 +161,15 @@ class OptimizerConfig:
     betas: tuple[Decay, Decay] = (0.9, 0.95)
     """Decay of AdamW's averages of the gradient and of its square."""
     eps: Annotated[float, Limits(1e-30, 1)] = 1e-8
-    """Added to the root of the second moment; float32 holds no smaller one, and 0 / 0 would be no number."""
+    """Added to the root of the second moment, so that no update is 0 / 0; the smallest allowed value is still above 0
+    in float32."""
     weight_decay: WeightDecay = 0.05
     """Weight decay, on matrices only."""
     warmup_steps: ZeroOrMore = 2000
-    """Steps in which the learning rate rises linearly to its peak."""
+    """Number of steps over which the learning rate rises linearly to its peak."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    """After the warm-up: cosine to `final_fraction` of the stage's peak at the last step of the last stage."""
+    """After the warm-up: `cosine` falls to `final_fraction` of the stage's peak at the last step of the last stage;
+    `constant` stays at the stage's peak."""
     final_fraction: Share = 0.1
     """Learning rate at the end of the cosine, as a fraction of the peak."""
     clip_norm: ClipNorm | None = 1.0
@@ -200,17 +202,17 @@ class ParallelConfig:
     """DeepSpeed ZeRO over data x context processes: 0 replicates (float32 only), 1 shards the optimizer's state,
     2 gradients too, 3 weights too."""
     offload: bool = False
-    """Keep the optimizer's state, and step it, on the CPU (ZeRO 1 to 3)."""
+    """Keep the optimizer's state on the CPU and run its step there (ZeRO 1 to 3)."""
     recompute: Recompute = "none"
-    """Activations recomputed in backward: `selective` keeps matrix products and attention (with compile also queries
-    and keys; `flex` runs again), `full` a block's input."""
+    """Activations recomputed in backward. `selective` keeps the results of matrix products and of attention (with
+    compile also queries and keys; `flex` attention is recomputed); `full` keeps only a block's input."""
     compile: bool = False
     """Compile the two parts of each block, before and after attention, with torch.compile. They are not compiled with
     recompute=selective and tensor > 1 or ZeRO 3, which break a part into more than one graph."""
     attention: Literal["auto", "reference", "flash", "flex"] = "auto"
     """`flash`: flash-attention kernels on the attended pairs alone; `flex`: FlexAttention with a block mask;
-    `reference`: a dense mask, which takes memory by the square of the pack. `auto` is flash, but flex on a GPU for
-    float32 or for heads that flash kernels do not take."""
+    `reference`: a dense mask, whose memory grows with the square of the pack. `auto` is flash, except on a GPU for
+    float32 or for heads that the flash kernels do not support: there it is flex."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -225,12 +227,12 @@ class ParallelConfig:
             raise wrong_field(
                 self,
                 "virtual_pipeline",
-                "interleaves chunks of several pipeline stages, and there is one",
+                "interleaves chunks of several pipeline stages, but there is only one",
                 "use parallel.pipeline 2 or more",
             )
         if self.offload and self.zero_stage == 0:
             raise wrong_field(
-                self, "offload", "moves ZeRO's state to the CPU, and zero_stage=0 has none", "set zero_stage 1 to 3"
+                self, "offload", "moves ZeRO's state to the CPU, but zero_stage=0 has none", "set zero_stage 1 to 3"
             )
 
     @property
@@ -268,7 +270,7 @@ class MixturePart:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageConfig:
-    """One stage of the pipeline (VideoAR §4.2, Multi-Stage Training Pipeline)."""
+    """One stage of training (VideoAR §4.2, Multi-Stage Training Pipeline)."""
 
     name: str
     """Name of the stage, for overrides, metrics and events."""
@@ -287,12 +289,13 @@ class StageConfig:
     p_mask: Annotated[float, Limits(0, 1, below=True)] = 0.1
     """Probability that a past frame is hidden from a frame for one step (Eq. 9)."""
     plateau_patience: ZeroOrMore = 0
-    """Validations in a row without a rise of the held-out bit accuracy after which the stage ends before its `steps`;
-    0: steps alone decide."""
+    """The stage ends before its `steps` after this number of validations in a row without a rise of the held-out bit
+    accuracy; 0: the stage always trains all its `steps`."""
     plateau_delta: Share = 0.001
     """Smallest rise of the bit accuracy over its best so far that counts as a rise."""
     parallel: ParallelConfig | None = None
-    """How this stage is cut over processes; null: as the recipe says. When it changes, the run saves and reloads."""
+    """How this stage is cut over processes; null: as in the recipe's `parallel`. When the layout changes, the run saves
+    and reloads."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -304,19 +307,19 @@ class StageConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogConfig(WatchConfig):
-    """What a run writes besides its weights, and how often."""
+    """What a run writes in addition to its weights, and how often."""
 
     wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases; `offline` needs no key and leaves files to `wandb sync`, `online` needs `wandb login` first."""
     profile_every: ZeroOrMore = 100
-    """Steps between two that run under torch's profiler, to measure the time spent in collectives; 0: none. Ignored
-    with one process."""
+    """One step in this number of steps runs under torch's profiler, which measures the time spent in collectives; 0:
+    none. Ignored with one process."""
     save_every: ZeroOrMore = 1000
     """Steps between two checkpoints; one is always written at the end."""
     keep_last: OneOrMore = 3
     """Number of newest checkpoints that are kept; older ones are removed."""
     keep_every: ZeroOrMore = 0
-    """Checkpoints at multiples of this number of steps are never removed; 0: none."""
+    """Checkpoints whose step is a multiple of this number are never removed; 0: none."""
     checkpoints: str = ""
     """Folder (a relative one is below the run directory) or fsspec URL; empty: RUN/checkpoints."""
     validate_every: ZeroOrMore = 0
@@ -326,7 +329,7 @@ class LogConfig(WatchConfig):
     sample_every: ZeroOrMore = 0
     """Steps between two samplings of videos into RUN/samples; each writes a checkpoint first. 0: none."""
     num_samples: Annotated[int, Limits(1, 10_000)] = 2
-    """Clips in each sampling: of the `validation` datasets if there are any, else of the stage's."""
+    """Clips in each sampling, from the `validation` datasets if there are any, otherwise from the stage's datasets."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -339,17 +342,17 @@ class FaultConfig:
     skip_budget: ZeroOrMore = 20
     """Steps in a row that may be skipped because their loss or gradient is not finite, before the run stops."""
     spike_factor: Annotated[float, Limits(0, 1e6)] = 0.0
-    """A loss above this many times the median of the last `spike_window` steps sends the run back to its newest
+    """A loss above this multiple of the median of the last `spike_window` steps sends the run back to its newest
     checkpoint; the samples read since then are not used again. 0: never."""
     spike_window: Annotated[int, Limits(2, 1_000_000)] = 100
     """Number of steps whose losses a spike is compared with."""
     rewind_budget: ZeroOrMore = 3
-    """Rewinds in a whole run before the next spike stops it."""
+    """Number of rewinds allowed in a whole run; the next loss spike then stops the run."""
     failed_saves: ZeroOrMore = 3
     """The run stops when this many checkpoints in a row could not be written (for example: a full disk)."""
     stop_within_s: Seconds = 240.0
-    """Seconds after a signal to finish the step and save; after that time the process exits unsaved, and the run
-    resumes from the checkpoint before."""
+    """Seconds after a signal in which the process finishes the step and saves. After that time it exits unsaved, and
+    the run later resumes from the checkpoint before."""
     hang_timeout_s: Seconds = 1800.0
     """Seconds without progress after which the job ends and names the process that fell behind."""
     relayout: Literal["reshape", "resubmit"] = "reshape"
@@ -358,7 +361,7 @@ class FaultConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         if self.spike_factor and not self.spike_factor > 1:
-            raise wrong_field(self, "spike_factor", "calls ordinary losses spikes", "use 0 or a number above 1")
+            raise wrong_field(self, "spike_factor", "treats ordinary losses as spikes", "use 0 or a number above 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -372,7 +375,7 @@ class Recipe:
     data: DataConfig
     """Datasets, the tokenizer that makes their codes, and how they are prepared."""
     stages: tuple[StageConfig, ...]
-    """What is trained on, one stage after another."""
+    """The stages of training, one after another."""
     correction: CorrectionConfig = field(default_factory=CorrectionConfig)
     """How bits of the history are flipped, so that the model learns to correct errors (Eq. 8)."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -384,25 +387,27 @@ class Recipe:
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     """How samples are read."""
     faults: FaultConfig = field(default_factory=FaultConfig)
-    """What is done when something goes wrong."""
+    """How faults such as loss spikes, failed saves and hangs are handled."""
     text_dropout: Share = 0.1
     """Probability that a sample's text is replaced by the learned null table (classifier-free guidance)."""
     precision: Precision = "bf16"
     """Type of the matrix products; weights, norms and loss stay in float32."""
     guidance: str = "t2v"
-    """Default guidance of the exported model: `t2v` or `ucf101`, the paper's ramps, a constant such as 3, or the four
-    corners of a ramp such as 5,4,4,3 (videoar.pretrain.guidance); with text_dropout 0 it is 1, which is off."""
+    """Default guidance of the exported model: one of the paper's ramps (`t2v`, `ucf101`), a constant such as 3, or the
+    four corners of a ramp such as 5,4,4,3 (videoar.pretrain.guidance). With text_dropout 0 it is always 1, which is
+    off."""
     continued_guidance: str = ""
-    """The same where a clip is continued, whose past shows what the text says; empty: `guidance`."""
+    """Default guidance when a clip is continued, whose given frames already show what the text says; empty: as
+    `guidance`."""
     threads: Threads = 0
-    """Intra-op threads per process; 0: torch's default. With one thread a CPU run is repeatable to the digit."""
+    """Intra-op threads per process; 0: torch's default. With one thread, a CPU run is exactly reproducible."""
     seed: Seed = 0
     """Decides initial weights, the order of samples, and every draw of corruption, masks and dropout."""
 
     def __post_init__(self) -> None:
         check_fields(self, "")
         if not self.name:
-            raise InputError("name", "''", "is empty", "give the recipe a name: that of its runs")
+            raise InputError("name", "''", "is empty", "give the recipe a name; its runs have the same name")
         check_name("name", self.name)
         parse_guidance(self.guidance)
         if self.continued_guidance:
@@ -414,7 +419,7 @@ class Recipe:
         self._check_latents()
 
     def _check_datasets(self) -> None:
-        """Stages have distinct names, and datasets that are named are in `data`."""
+        """Check that stages have different names, and that every dataset that is named is in `data`."""
         names = [stage.name for stage in self.stages]
         if len(set(names)) != len(names) or not names:
             raise InputError("stages", names, "are not distinct names", "name each stage once")
@@ -431,7 +436,7 @@ class Recipe:
                 raise InputError("log.validation", name, "is not a dataset of the recipe", choices)
 
     def _check_plateaus(self) -> None:
-        """A stage that may end at a plateau needs validations."""
+        """Check that a stage that may end at a plateau has validations."""
         validates = self.log.validate_every and self.log.validation
         for stage in self.stages:
             if stage.plateau_patience and not validates:
@@ -443,12 +448,12 @@ class Recipe:
                 )
 
     def _check_latents(self) -> None:
-        """The data holds what targets are made from, in the width that the model predicts."""
+        """Check that the data stores what targets are made from, in the width that the model predicts."""
         if self.correction.needs_latent and self.data.latent == "none":
             raise InputError(
                 "data.latent",
                 "none",
-                "holds no latent, which self-corrected targets are quantised from",
+                "stores no latent, but self-corrected targets are quantised from it",
                 "set data.latent=int8, correction.targets=stored or correction.corruption=off",
             )
         if self.tokenizer.path == "" and self.tokenizer.latent_dim != self.model.latent_dim:
@@ -460,7 +465,8 @@ class Recipe:
             )
 
     def _check_lengths(self, stage: StageConfig) -> None:
-        """A sample with one text token fits into a pack. Found later, this would stop the run after earlier stages."""
+        """Check that a sample with one text token fits into a pack: found later, this would stop the run after earlier
+        stages."""
         wanted = {part.dataset for part in stage.mixture} | set(self.log.validation if self.log.validate_every else ())
         for dataset in self.data.datasets:
             if dataset.name not in wanted:
@@ -471,7 +477,7 @@ class Recipe:
                 raise InputError(
                     f"stages.{stage.name}.tokens_per_pack",
                     stage.tokens_per_pack,
-                    f"is less than the {longest} tokens, and text, of a sample of {dataset.name}",
+                    f"is less than the {longest} tokens, plus text, of a sample of {dataset.name}",
                     "raise it, use shorter clips, or leave the dataset out",
                 )
 
@@ -488,8 +494,8 @@ class Recipe:
 
     @property
     def exported_guidance(self) -> str:
-        """The ramp that exports and samples use. Guidance compares with the model without text, which text_dropout 0
-        leaves untrained: it would turn good videos to noise."""
+        """The guidance that exports and samples use. Guidance compares with the model without text; text_dropout 0
+        leaves that untrained, and guidance would turn good videos to noise."""
         return self.guidance if self.text_dropout else "1"
 
     @property

@@ -40,7 +40,7 @@ _PLANNED = ".planned"
 def prepare_data(recipe: Recipe, run: Path, world: World) -> Recipe:
     """The recipe with the URL of its data; if it names none, the first process prepares the data in RUN/data.
 
-    That is shards, or with data.online only the plan.
+    It prepares shards, or with data.online only the plan.
     """
     if recipe.data.url:
         return recipe
@@ -80,7 +80,7 @@ def _prepare_shards(recipe: Recipe, output: Path, line: ProgressLine) -> None:
 
 
 def check_paths(recipe: Recipe, run: Path) -> None:
-    """InputErrors that name every wrong path of data which the run is to prepare; nothing is written."""
+    """Raise InputErrors that name every wrong path of the data which the run is to prepare; nothing is written."""
     if not recipe.data.url:
         check_data_paths(recipe.data, str(run / DATA))
 
@@ -114,8 +114,8 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
         raise InputError(
             "model.latent_dim",
             recipe.model.latent_dim,
-            f"is not the {manifest.latent_dim} bits per token of {name}",
-            "set it to that, or prepare the data with another tokenizer",
+            f"differs from the {manifest.latent_dim} bits per token of {name}",
+            "use that number, or prepare the data with another tokenizer",
         )
     dataset = next(dataset for dataset in recipe.data.datasets if dataset.name == name)
     wanted = sorted({bucket.schedule for bucket in dataset.buckets})
@@ -123,7 +123,7 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
         raise InputError(
             f"data.{name}.bucket.schedule",
             ", ".join(wanted),
-            f"is not that of the shards: {', '.join(manifest.schedule_hashes)}",
+            f"differs from that of the shards: {', '.join(manifest.schedule_hashes)}",
             "correct the recipe, or prepare the data again",
         )
     if recipe.correction.needs_latent and manifest.latent == "none":
@@ -136,7 +136,7 @@ def _check(recipe: Recipe, name: str, manifest: Manifest) -> None:
 
 
 def check_tokenizer(recipe: Recipe, datasets: Mapping[str, Manifest]) -> None:
-    """InputError if the recipe names a tokenizer that is not there, or another than the one that made the shards.
+    """InputError if the recipe's tokenizer does not exist, or is not the one that made the shards.
 
     Found later, at the export, the whole run would be of no use. A recipe without a path may train on any shards.
     """
@@ -149,12 +149,12 @@ def check_tokenizer(recipe: Recipe, datasets: Mapping[str, Manifest]) -> None:
             "data.tokenizer.path",
             source.path,
             f"is tokenizer {found}, and the data of {recipe.data.url} was made by {made_by}",
-            "name the folder of that one, or prepare the data again with this one",
+            "give the folder of the one that made the data, or prepare the data again with this one",
         )
 
 
 def open_text(recipe: Recipe, datasets: Mapping[str, Manifest]) -> TextTokens:
-    """What turns captions into text tokens: tables of the model, or the T5 states stored with these datasets."""
+    """Opens what turns captions into text tokens: tables of the model, or the T5 states stored with these datasets."""
     text = recipe.model.text
     if text.kind != "t5":
         return text_tokens(text)
@@ -184,12 +184,12 @@ def prepare_text(recipe: Recipe, url: str, on_progress: Callable[[int, int], Non
         raise InputError("model.text.kind", text.kind, "has no encoder", "set it to t5, with model.text.path")
     encoder = T5Encoder(text.path, text.max_tokens)
     if encoder.width != text.width:
-        raise InputError("model.text.width", text.width, f"is not the encoder's {encoder.width}", "set it to that")
+        raise InputError("model.text.width", text.width, f"differs from the encoder's {encoder.width}", "use that")
     if text.encoder_hash not in ("", encoder.hash):
         raise InputError(
             "model.text.path",
             text.path,
-            f"is encoder {encoder.hash}, model.text.encoder_hash is {text.encoder_hash}",
+            f"is encoder {encoder.hash}, but model.text.encoder_hash is {text.encoder_hash}",
             "give the folder of that encoder, or correct the hash",
         )
     names = [dataset.name for dataset in recipe.data.datasets]
@@ -220,9 +220,9 @@ def open_steps(
     mine: Callable[[StepPlan], Sequence[int]],
     build: Callable[[Packs], Content],
 ) -> Iterator[StepLoader[Content]]:
-    """The steps of a stage from a state on. Near its end, the first shards of the next stage are fetched too.
+    """The steps of a stage from a loader state on. Near its end, the first shards of the next stage are fetched too.
 
-    `mine` and `build` are those of `StepLoader`.
+    `mine` and `build` are as in `StepLoader`.
     """
     stages = recipe.stages[position.index : position.index + 2]
     parts = [part.dataset for stage in stages for part in stage.mixture]

@@ -1,4 +1,4 @@
-"""How long the rest of a training takes: told once, after its first steps."""
+"""Logs once, after the first steps of a training, how long the rest takes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from videoar.pretrain.config import Recipe, StageConfig
 from videoar.pretrain.planner.report import duration
 
 STEPS = 5
-"""Steps of this process after which it is told. The first is slow, and does not count."""
+"""Number of steps of this process after which the time is logged. The first step is slow and does not count."""
 LEAST_S = 60.0
-"""Shorter trainings end before a person wonders."""
+"""Seconds: a shorter remaining time is not logged."""
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class ExpectedTime:
         self._seconds: list[float] | None = []
 
     def __call__(self, record: Mapping[str, Any]) -> None:
-        """After the first steps, log the time of the others at their pace, by their tokens."""
+        """After the first steps, log the time of the other steps, estimated from the pace so far and their tokens."""
         if self._seconds is None:
             return
         self._seconds.append(record["step_s"])
@@ -52,5 +52,5 @@ def tokens_after(recipe: Recipe, step: int) -> int:
 
 
 def _tokens(stage: StageConfig) -> int:
-    """Of the full packs of a step."""
+    """Tokens of the full packs of one step."""
     return stage.tokens_per_pack * stage.batch

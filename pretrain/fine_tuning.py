@@ -33,9 +33,9 @@ from videoar.tokenizer import open_tokenizer
 _MAY_DIFFER = tuple(
     f"text.{name}" for name in ("kind", "max_tokens", "words", "num_classes", "width", "path", "encoder_hash")
 )
-"""Fields of the model that a fine-tuned one may have of its own: what it reads of a sample's description."""
+"""Fields of the model in which a fine-tuned model may differ: how it reads a sample's caption or label."""
 _BIT_LAYERS = ("input.weight", "head.out.weight")
-"""The parameters that read and predict bits: they know one tokenizer."""
+"""The parameters that read and predict bits; they fit one tokenizer only."""
 _GROUP_BYTES = 1 << 30
 """About this many bytes of weights are written at a time."""
 
@@ -51,10 +51,10 @@ class ExportedStart:
     loaded: tuple[str, ...]
     """Parameters that are taken over, unchanged."""
     new: Mapping[str, tuple[int, ...]]
-    """Parameters that the export lacks, or has in another shape, with their shapes: they begin as the recipe's seed
-    draws them."""
+    """Parameters that the export lacks, or has in another shape, with their shapes: they are drawn from the recipe's
+    seed."""
     unused: tuple[str, ...]
-    """Parameters of the export that the run does not begin with: those of another text side or shape."""
+    """Parameters of the export that the run does not use: those of another text side or shape."""
     other_tokenizer: bool
     """Whether the data has bits of another tokenizer: the layers that read and predict them are new."""
 
@@ -62,7 +62,7 @@ class ExportedStart:
 def find_weights(weights: Path, recipe: Recipe, folder: Path, *, other_tokenizer: bool = False) -> ExportedStart | None:
     """The export that a new run begins with; None if the run has begun with it already.
 
-    InputError if it is another model than the recipe's, or of another tokenizer without `other_tokenizer`.
+    InputError if its model differs from the recipe's, or if it has another tokenizer without `other_tokenizer`.
     """
     weights = find_export(weights).resolve()
     if not check_beginning(folder, recipe, str(weights), "init"):
@@ -84,7 +84,7 @@ def find_weights(weights: Path, recipe: Recipe, folder: Path, *, other_tokenizer
 
 
 def _check_model(config: ExportConfig, recipe: Recipe, weights: Path, other_tokenizer: bool) -> None:
-    """InputError that names every field in which the recipe's model is another one than that of the weights."""
+    """InputError that names every field in which the recipe's model differs from the model of the weights."""
     may_differ = (*_MAY_DIFFER, "latent_dim") if other_tokenizer else _MAY_DIFFER
     found = differences(config.model, recipe.model)
     changed = {f"model.{path}": values for path, values in found.items() if path not in may_differ}
@@ -159,10 +159,13 @@ def _shapes(model: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _check_tokenizer(weights: Path, config: ExportConfig, found: str, other_tokenizer: bool) -> None:
-    """InputError if the data has bits of another tokenizer and nobody said so: they would be noise to these weights."""
+    """InputError if the data has bits of another tokenizer without `other_tokenizer`: they would be noise to the
+    weights."""
     if other_tokenizer and found == config.tokenizer_hash:
-        raise InputError("other_tokenizer", True, f"is not so: the data has bits of {weights} itself", "leave it out")
+        raise InputError(
+            "other_tokenizer", True, f"is wrong: the data has bits of the tokenizer of {weights}", "leave it out"
+        )
     if not other_tokenizer and found != config.tokenizer_hash:
         problem = f"reads bits of tokenizer {config.tokenizer_hash or 'none'}, and the data has those of {found}"
         own = f"prepare the data with its tokenizer: --data.tokenizer.path {weights / 'tokenizer'}"
-        raise InputError("init", weights, problem, f"{own}; to learn these bits anew: --other-tokenizer")
+        raise InputError("init", weights, problem, f"{own}; to learn these bits from scratch: --other-tokenizer")

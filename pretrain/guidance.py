@@ -10,7 +10,7 @@ from videoar.cluster.ground.fields.checks import check_fields
 from videoar.cluster.ground.fields.limits import Limits
 
 Gamma = Annotated[float, Limits(0, 1000)]
-"""1 turns guidance off, 0 ignores the condition."""
+"""Strength of guidance: 1 turns it off, 0 ignores the condition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Whether what a run is validated on is held out: figures on clips that it trains on show memory, and look well."""
+"""Checks that a run is validated on held-out clips: figures on clips that it trains on measure memory and look too
+good."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def _trained(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def _same_clips(held: DatasetConfig, trained: DatasetConfig) -> bool:
-    """Whether two datasets show, at whatever size, some of the same clips, as far as their sources say it."""
+    """Whether two datasets show some of the same clips, at any frame size, as far as their sources show it."""
     ours, theirs = held.source, trained.source
     if ours.kind != theirs.kind:
         return False

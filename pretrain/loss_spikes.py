@@ -14,7 +14,7 @@ from videoar.pretrain.engine.protocol import StepResult
 
 @dataclass(slots=True)
 class LossHistory:
-    """The losses of the last `spike_window` steps, which a spike is measured against."""
+    """The losses of the last `spike_window` steps, with which a loss is compared to detect a spike."""
 
     config: FaultConfig
     losses: list[float]

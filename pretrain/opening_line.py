@@ -1,4 +1,4 @@
-"""The line that a training logs before its first step: on what, how it is cut, what is trained and for how long."""
+"""The line that a training logs before its first step: layout, devices, precision, parameters and steps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def log_opening(recipe: Recipe, resumed: Resumed) -> None:
 def opening_line(recipe: Recipe, parallel: ParallelConfig, devices: Sequence[str], step: int) -> str:
     """The line of a training whose next step is `step`; `devices` are those of its processes.
 
-    The time that it takes is not known before the first steps: `expected_time` tells it after them.
+    Its duration is not known before the first steps: `expected_time` logs it after them.
     """
     parameters, cut = sum(parameter_sizes(recipe.model).values()), cut_words(parallel, len(devices))
     return in_a_line(recipe.name, cut, devices, recipe.precision, parameters, step, recipe.num_steps)
@@ -37,7 +37,7 @@ def opening_line(recipe: Recipe, parallel: ParallelConfig, devices: Sequence[str
 def in_a_line(
     name: str, cut: str, devices: Sequence[str], precision: str, parameters: int, step: int, num_steps: int
 ) -> str:
-    """The line, of a generator's training or a tokenizer's; `cut` says how processes share it, as `cut_words`."""
+    """The line for the training of a generator or a tokenizer; `cut` is the text from `cut_words`."""
     steps = f"steps {step:,} to {num_steps:,}, resumed" if step else f"{num_steps:,} steps"
     return f"{name}: {cut}; {_counted(devices)}; {precision}; {parameters / 1e6:,.1f}M parameters; {steps}"
 
@@ -64,7 +64,7 @@ def device_words(device: torch.device) -> str:
 
 
 def _counted(devices: Sequence[str]) -> str:
-    """The different ones, with how often each is there if there are several: `8 x NVIDIA H200`."""
+    """Each different device once, with its number if there are several: `8 x NVIDIA H200`."""
     if len(devices) == 1:
         return devices[0]
     return ", ".join(f"{count} x {name}" for name, count in Counter(devices).items())

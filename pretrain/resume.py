@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunProgress:
-    """Everything besides weights and optimizer that decides how a run continues."""
+    """Everything except weights and optimizer that decides how a run continues."""
 
     step: int = 0
     """The next step to train."""
@@ -93,7 +93,7 @@ def resume(recipe: Recipe, world: World, root: Storage, datasets: dict[str, Mani
             "run",
             root.url,
             f"holds checkpoints of steps {', '.join(map(str, steps))}, and none is whole",
-            "restore one; to begin anew, give another --run",
+            "restore one; to start from scratch, give another --run",
         )
     return Resumed(_fitting(engine, recipe, RunProgress(), world), RunProgress())
 
@@ -118,7 +118,7 @@ def load(engine: Engine, saved: Checkpoint) -> bool:
 
 
 def meta(recipe: Recipe, updates: int, datasets: dict[str, Manifest], progress: RunProgress) -> dict[str, Any]:
-    """What a checkpoint records besides its tensors; `updates` counts the optimizer steps that were applied."""
+    """What a checkpoint records in addition to its tensors; `updates` counts the optimizer steps that were applied."""
     return {
         "step": progress.step,
         "updates": updates,
@@ -151,7 +151,7 @@ def open_checkpoint(root: Storage, step: int) -> tuple[Checkpoint, RunProgress] 
 
 
 def _fitting(engine: Engine | None, recipe: Recipe, progress: RunProgress, world: World) -> Engine:
-    """An engine that is cut as the stage says: the given one if it is, else a new one."""
+    """An engine that is cut as the stage says: the given engine if it fits, otherwise a new one."""
     parallel = recipe.parallel_of(progress.position(recipe).stage)
     if engine is not None and engine.parallel == parallel:
         return engine

@@ -1,4 +1,4 @@
-"""A run in progress: where it is, and everything that acts on it besides an engine's step.
+"""A run in progress: where it is, and everything that acts on it except an engine's step.
 
 Reports of steps, validations, saves, rewinds after loss spikes, and other parallel layouts at the start of a stage.
 """
@@ -77,7 +77,7 @@ class Run:
         return bool(every) and self.step % every == 0
 
     def record_event(self, event: str, **facts: object) -> None:
-        """Write a line of events.jsonl, which holds what happened besides the steps."""
+        """Write a line of events.jsonl, which records what happened in addition to the steps."""
         if self.engine.is_first:
             record_event(self.folder, event, step=self.step, stage=self.position.stage.name, **facts)
 
@@ -94,7 +94,7 @@ class Run:
             )
             if self.world.is_first and self.progress.is_over(self.recipe):
                 logging.getLogger(__name__).info(
-                    "%s is complete at step %d; --change with more steps goes further", self.folder, self.step
+                    "%s is complete at step %d; --change with more steps trains it further", self.folder, self.step
                 )
 
     def steps(self) -> AbstractContextManager[StepLoader[BuiltStep]]:
@@ -122,7 +122,7 @@ class Run:
         self.progress = replace(self.progress, step=self.step + 1, loader=loader, skipped=skipped)
 
     def agree(self) -> None:
-        """Once a step: find out whether any process was asked to stop, and take a save that is under way further."""
+        """Once a step: find out whether any process was asked to stop, and advance a save that is under way."""
         stop, writing, failed = self.engine.agree((self.preemption.requested, self.saver.writing, self.saver.failed))
         self._note_save(self.saver.advance(writing=bool(writing), failed=bool(failed)))
         self.stopping = bool(stop) or self.progress.skipped > self.recipe.faults.skip_budget
@@ -192,7 +192,8 @@ class Run:
             raise Stopped(f"{self.saver.failures} checkpoints in a row were not written; the last one: {problem}")
 
     def _note_commit(self, step: int) -> None:
-        """The first checkpoint of this process is an event: a run whose checkpoints are gone is not begun anew."""
+        """Record the first checkpoint of this process as an event: if its checkpoints are lost, the run is not
+        restarted silently."""
         if not self.noted_save:
             self.noted_save = True
             self.record_event("saved", checkpoint=step)

@@ -55,7 +55,7 @@ _SAVED = ("saved", "resumed", "rewind")
 def check_run(run: Path, recipe: Recipe, *, change: bool = False) -> None:
     """InputError unless `run` is a new folder or that of a run of this recipe; nothing is written.
 
-    With `change` the recipe may be another: what may differ is decided where it is compared with the checkpoint.
+    With `change` the recipe may differ: the comparison with the checkpoint decides which fields may.
     """
     check_folder("run", run)
     check_run_folder(run, _OWN, CONFIG)
@@ -76,8 +76,8 @@ def check_run(run: Path, recipe: Recipe, *, change: bool = False) -> None:
             "run",
             run,
             f"has saved checkpoints, and {root.url} holds none",
-            "restore them, or name their place with --log.checkpoints; to begin anew, give another --run, or remove "
-            f"{' and '.join(name for name in LINES if (run / name).exists())}",
+            "restore them, or name their place with --log.checkpoints; to start from scratch, give another --run, or "
+            f"remove {' and '.join(name for name in LINES if (run / name).exists())}",
         )
 
 
@@ -100,7 +100,7 @@ def has_saved(run: Path) -> bool:
 
 
 def check_beginning(run: Path, recipe: Recipe, origin: str, flag: str) -> bool:
-    """Whether a run is still to begin from `origin`; False if it has. InputError for a run that began otherwise."""
+    """Whether a run is still to begin from `origin`; False if it has. InputError if it began in another way."""
     if not (saved_steps(checkpoints(run, recipe)) or (run / METRICS).exists()):
         return True
     if not _has_begun_from(run, origin):
@@ -118,7 +118,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _check_lines(run: Path, steps: tuple[int, ...]) -> None:
-    """Without a recipe, lines are those of a run only if checkpoints record its recipe; these are checked later."""
+    """Refuse lines without a recipe, unless there are checkpoints: these record the recipe, and are checked later."""
     found = [name for name in LINES if (run / name).exists()]
     if found and not steps:
         raise InputError("run", run, f"holds {found[0]}, but no {CONFIG}", "restore it, or give another --run")
@@ -130,7 +130,7 @@ def _check_same(before: Recipe, now: Recipe, run: Path) -> None:
         before,
         now,
         f"differs from {run / CONFIG}, the recipe of this run",
-        "give another --run, the recipe that this run was started with, or --change to go on with this one",
+        "give another --run, the recipe that this run was started with, or --change to continue with this one",
     )
 
 

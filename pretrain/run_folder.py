@@ -47,7 +47,7 @@ _PACKAGES = ("videoar", "torch", "numpy", "ray", "megatron-core", "deepspeed", "
 def sole_writer(run: Path, field: str = "run", writer: str = "trainer") -> Iterator[None]:
     """Lock the run directory; InputError if another trainer holds it. The lock of a killed process is released.
 
-    `field` is the option that a person names the folder by, `writer` what uses it.
+    `field` is the option that names the folder, `writer` the kind of program that uses it.
     """
     missing = [folder for folder in (run, *run.parents) if not folder.exists()]
     run.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def open_run(run: Path, recipe: Recipe, world: World) -> None:
     write_atomically(run / ENVIRONMENT, json.dumps(facts, indent=1) + "\n")
     saved = run / CONFIG
     if not saved.exists() or from_yaml(Recipe, saved.read_text(encoding="utf-8"), CONFIG) != recipe:
-        write_atomically(saved, to_yaml(recipe))  # an equal one may be a person's, with comments
+        write_atomically(saved, to_yaml(recipe))  # keep an equal file: the user may have written it, with comments
     (run / PREEMPTED_MARKER).unlink(missing_ok=True)
 
 
@@ -96,7 +96,7 @@ def _forget_copied_id(run: Path) -> None:
 
 
 def read_recipe(run: Path) -> Recipe:
-    """The recipe of a generator's run. InputError for a folder that is none."""
+    """The recipe of a generator's run. InputError for any other folder."""
     path = run / CONFIG
     if not path.is_file():
         raise InputError("run", run, f"holds no {CONFIG}", "give the folder that `videoar train --run` wrote")
@@ -144,7 +144,7 @@ def _whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def record_event(run: Path, event: str, **facts: object) -> None:
-    """Append a line to events.jsonl: what happened besides the steps, and when (seconds since the epoch)."""
+    """Append a line to events.jsonl: what happened in addition to the steps, and when (seconds since the epoch)."""
     append_line(run / EVENTS, json.dumps({"event": event, "time": time.time(), **facts}))
 
 
@@ -169,7 +169,9 @@ def check_writable(root: Storage) -> None:
         reason = f"cannot be written ({error or type(error).__name__})"
         raise InputError("log.checkpoints", root.url, reason, "name a folder or store that can be") from error
     if not kept:
-        raise InputError("log.checkpoints", root.url, "forgets what is written", "name a folder or an object store")
+        raise InputError(
+            "log.checkpoints", root.url, "does not keep what is written", "name a folder or an object store"
+        )
 
 
 def _environment(world: World) -> dict[str, object]:

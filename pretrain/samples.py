@@ -157,7 +157,7 @@ def choose(
 
 
 def _deal(pools: Sequence[Sequence[SampleEntry]], count: int) -> list[SampleEntry]:
-    """`count` entries, from each pool in turn."""
+    """`count` entries, one from each pool in turn."""
     each = -(-count // len(pools))
     hands = [spread(pool, each) for pool in pools]
     dealt = (hand[place] for place in range(each) for hand in hands if place < len(hand))

@@ -48,7 +48,7 @@ def stage_at(stages: Sequence[StageConfig], step: int, ended: Sequence[int] = ()
 
 
 def planned_step(stages: Sequence[StageConfig], step: int, ended: Sequence[int] = ()) -> int:
-    """The step of the schedule that this step trains at: an early end of a stage skips a part of the schedule."""
+    """The step in the schedule at which this step trains: an early end of a stage skips a part of the schedule."""
     position = stage_at(stages, step, ended)
     return position.planned_first_step + step - position.first_step
 

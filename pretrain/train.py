@@ -53,9 +53,9 @@ def train(
 ) -> None:
     """Train a recipe into a run directory, from its newest whole checkpoint on; raises Preempted after a signal.
 
-    With `change` the run continues under a recipe that differs where it may. A new run begins from a step of another
-    with `origin` (RUN@STEP), or with the weights of an export with `init`; with
-    `other_tokenizer` these are to learn the bits of another tokenizer than their own.
+    With `change` the run continues under a recipe that differs in fields that may change. With `origin` (RUN@STEP) a
+    new run begins from a step of another run, with `init` from the weights of an export; with `other_tokenizer` these
+    weights learn the bits of another tokenizer than their own.
 
     Under torchrun every process calls this; the number of processes changes only the order of sums.
     """
@@ -103,7 +103,7 @@ def _loop(
     root: Storage,
     preemption: Preemption,
 ) -> Iterator[Run]:
-    """The run, while its processes are watched, its steps are recorded and a signal waits for the end of a step."""
+    """Yields the run, while its processes are watched, its steps recorded, and signals wait for the end of a step."""
     health = Health(folder / HEALTH, world.rank, world.world_size, recipe.faults.hang_timeout_s)
     with _reporter(recipe, folder, world, resumed.progress) as reporter, health, preemption.deferred():
         saver = Saver(root, resumed.engine, recipe.log)
@@ -133,14 +133,14 @@ def check_start(
     init: Path | None = None,
     other_tokenizer: bool = False,
 ) -> Source | ExportedStart | None:
-    """All checks of a run directory, before the first write; the checkpoint or export to start from, if any."""
+    """All checks of a run directory before the first write; returns the checkpoint or export to start from, if any."""
     if change and origin:
         raise InputError("change", True, "is given with --from, which allows the same changes", "leave it out")
     if init is not None and (change or origin):
         other = "change" if change else "from"
-        raise InputError("init", init, f"is given with --{other}: it begins a new run", "give one of them")
+        raise InputError("init", init, f"begins a new run, so it cannot be given with --{other}", "give one of them")
     if other_tokenizer and init is None:
-        raise InputError("other_tokenizer", True, "is given without --init, whose weights it speaks of", "leave it out")
+        raise InputError("other_tokenizer", True, "has no effect without --init", "leave it out")
     check_tensorboard(recipe.log)
     check_run(folder, recipe, change=change)
     if origin:
@@ -158,7 +158,7 @@ def _check_data(
     given: Recipe, recipe: Recipe, datasets: dict[str, Manifest], root: Storage, source: Source | ExportedStart | None
 ) -> None:
     """The checks that need the data, before the first write."""
-    if given.data.url and not saved_steps(root):  # a run goes on without the folder, which may have moved
+    if given.data.url and not saved_steps(root):  # a resumed run does not need the folder, which may have moved
         check_tokenizer(recipe, datasets)
     if isinstance(source, ExportedStart):
         check_data(source, recipe, datasets)
@@ -211,7 +211,7 @@ def _train_stage(run: Run) -> None:
 def _reporter(
     recipe: Recipe, folder: Path, world: World, progress: RunProgress
 ) -> AbstractContextManager[Reporter | None]:
-    """On the first process, a reporter; the lines that the run is about to write again are dropped."""
+    """The reporter, on the first process; lines that the run is about to write again are dropped."""
     if not world.is_first:
         return contextlib.nullcontext()
     drop_validations(folder, progress.validated)

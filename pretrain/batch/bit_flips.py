@@ -48,7 +48,7 @@ def flip_ratios(
 def flip_states(
     sample_id: Int64[Tensor, " f"], frame: Int64[Tensor, " f"], num_scales: int, *, seed: int, step: int
 ) -> Int64[Tensor, "f s"]:
-    """What the draws of a scale's bits begin with, by (seed, step, sample, frame, scale)."""
+    """The random state from which each scale's bits are drawn, by (seed, step, sample, frame, scale)."""
     states = folded(seed, Stream.FLIP, step, sample_id[:, None], frame[:, None], torch.arange(num_scales))
     assert isinstance(states, Tensor)
     return states

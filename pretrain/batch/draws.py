@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 Counter = int | Int64[Tensor, "*_"]
-"""A counter, or a state that counters were folded into: one word, or one for each element of a tensor."""
+"""A counter, or the state after folding counters: one 64-bit word, or one for each element of a tensor."""
 
 _WORD = 1 << 64
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -30,8 +30,8 @@ def draw(seed: int, *counters: Counter) -> Float32[Tensor, "*_"]:
     """Uniform numbers in [0, 1) with 24 bits, one for each element of the broadcast counters.
 
     z = mix(seed); z = mix(z ^ c) for each counter c in turn; the top 24 bits of z, over 2^24. `mix` is splitmix64
-    (Steele, Lea and Flood 2014). Counters are folded from left to right: numbers on the host as long as no tensor
-    comes, and with the largest tensor last, only the last fold is expensive.
+    (Steele, Lea and Flood 2014). Counters are folded from left to right, and plain integers are folded on the host. So
+    give the largest tensor last: then only the last fold is expensive.
     """
     return uniform(folded(seed, *counters[:-1]), counters[-1])
 
@@ -79,11 +79,11 @@ def _logical_shift(x: Any, places: int) -> Any:
 
 
 def _word(x: Counter) -> Counter:
-    """A number as the int64 of its 64 bits; a tensor unchanged."""
+    """An integer's 64 bits as int64; a tensor is returned unchanged."""
     return x if isinstance(x, Tensor) else _signed(x)
 
 
 def _signed(word: int) -> int:
-    """The int64 of the same 64 bits."""
+    """The int64 that has the same 64 bits as this unsigned word."""
     word %= _WORD
     return word - _WORD if word >= _WORD // 2 else word

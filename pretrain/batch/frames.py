@@ -1,4 +1,4 @@
-"""The latent frames of a pack's samples, stacked on the device: bits are flipped in them, inputs are made from them."""
+"""The latent frames of a pack's samples, stacked on the device, to flip bits in them and make inputs from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """All frames of one schedule in a pack: those of a sample in order, sample after sample."""
+    """All frames of one schedule in a pack, sample after sample, each sample's frames in order."""
 
     bits: Bool[Tensor, "f n k"]
     """The stored bits."""
@@ -28,7 +28,7 @@ class Frames:
 
     @staticmethod
     def of(arrays: Mapping[str, Tensor], schedule: ScaleSchedule, bits_per_token: int) -> Frames:
-        """Unpacked from what `frame_arrays` has gathered, on the device of these arrays."""
+        """Unpack what `frame_arrays` gathered, on the device of these arrays."""
         bits = unpack(arrays["packed"], (schedule.tokens_per_frame, bits_per_token))
         latent = None
         if "latent" in arrays:
@@ -37,7 +37,7 @@ class Frames:
 
 
 def frame_arrays(samples: Sequence[Sample], *, with_latent: bool) -> dict[str, list[np.ndarray]]:
-    """What the device needs of samples of one schedule, as it is stored; the arrays of a list follow each other."""
+    """Stored arrays that the device needs of samples of one schedule; the arrays of a list are concatenated there."""
     arrays = {
         "packed": [sample.codes.packed for sample in samples],
         "is_first": [np.arange(sample.entry.num_frames) == 0 for sample in samples],

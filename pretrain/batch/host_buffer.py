@@ -1,4 +1,4 @@
-"""Arrays of the host in one buffer: they reach the device in one copy, which the host does not wait for."""
+"""Packs host arrays into one buffer, which reaches the device in one copy that the host does not wait for."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 Parts = Mapping[str, Sequence[np.ndarray]]
-"""Arrays by name; those of a list follow each other along their first axis."""
+"""Lists of arrays by name; each list is concatenated along its first axis."""
 
 _ALIGNMENT = 16
-"""Bytes: a tensor of any type may begin at a multiple of it."""
+"""Alignment in bytes: a tensor of any type may begin at a multiple of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class HostBuffer:
 
 
 def _placed(groups: Mapping[str, Parts]) -> tuple[dict[str, dict[str, _Place]], int]:
-    """The place of each array, and the bytes of them all."""
+    """The place of each array in the buffer, and the buffer's size in bytes."""
     places: dict[str, dict[str, _Place]] = {}
     end = 0
     for group, arrays in groups.items():

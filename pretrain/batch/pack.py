@@ -1,7 +1,8 @@
 """From samples to one pack on the device: layout, model inputs, targets and loss weights.
 
-`training_pack` draws flips, masks and dropped texts; `plain_pack` has nothing random, and `probe_pack` what it is told.
-All have a part on the host, `HostPack`, which the trainer builds ahead of the step, and one on the device.
+`training_pack` draws flips, masks and dropped texts; `plain_pack` has nothing random, and `probe_pack`
+applies the flips and masks that the caller gives. Each pack is built in two parts: `HostPack` on the host, which the
+trainer builds ahead of the step, and then `Pack` on the device.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Pack:
     weights: Float32[Tensor, " l"]
     """Weight of each token's loss: a frame sums to 1; 0 on rows without bits."""
     flip_ratio: Float32[Tensor, "sum_count=2"]
-    """Sum of the flip ratios used over (frame, scale), and how many: sums reduce over packs and ranks, means do not."""
+    """Sum and number of the flip ratios used, over (frame, scale): unlike a mean, both can be added over packs and
+    ranks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class HostPack:
     """The groups `inputs` (of the model) and `loss`, and one for each schedule whose features are computed."""
 
     def on(self, device: torch.device | str) -> Pack:
-        """The pack on a device: one copy, then bits are unpacked, flipped and accumulated there."""
+        """The pack on a device: after one copy, bits are unpacked, flipped and accumulated there."""
         groups = self.buffer.on(device)
         inputs, loss, k = groups.pop("inputs"), groups.pop("loss"), self.config.latent_dim
         features = torch.zeros(self.layout.length, k, device=device)
@@ -188,7 +190,7 @@ def _assemble(
     flip_ratio: Float32[np.ndarray, "sum_count=2"],
     pinned: bool = False,
 ) -> HostPack:
-    """What the histories are made from, each with the rows of its frames, and the tables of the layout."""
+    """The pack's arrays on the host: stored frames with their rows in the pack, and the tables of the layout."""
     tokens = np.concatenate([sample.text for sample in samples])
     inputs = _input_tables(layout, config, tokens, text_dropped)
     groups: dict[str, Parts] = {
@@ -212,7 +214,7 @@ def _by_schedule(samples: Sequence[Sample]) -> dict[ScaleSchedule, list[Sample]]
 
 
 def _counters(samples: Sequence[Sample]) -> tuple[Int64[Tensor, " f"], Int64[Tensor, " f"]]:
-    """By which the draws of each frame are keyed: the id of its sample, and its index in the sample, from 0."""
+    """Keys of each frame's random draws: the id of its sample, and its index in the sample, from 0."""
     counts = [sample.entry.num_frames for sample in samples]
     sample_id = np.repeat([sample.entry.sample_id for sample in samples], counts)
     return torch.from_numpy(sample_id), torch.cat([torch.arange(count) for count in counts])
@@ -238,7 +240,7 @@ def _input_tables(
     text_tokens: Shaped[np.ndarray, "m ..."],
     text_dropped: Bool[np.ndarray, " m"],
 ) -> dict[str, np.ndarray]:
-    """The fields of `ModelInputs` besides the features, on the host."""
+    """The fields of `ModelInputs` except the features, on the host."""
     for segment in layout.segments:
         check_limits(config, segment.schedule, segment.num_frames)
     return {

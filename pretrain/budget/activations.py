@@ -1,4 +1,4 @@
-"""Bytes that a process keeps of its packs for backward, and that attention needs besides."""
+"""Bytes of activations that a process keeps for backward, and the bytes that attention needs in addition."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _KEPT: dict[tuple[str, str], float] = {
     ("full", "bf16"): 2.0,
     ("full", "float32"): 4.0,
 }
-"""Bytes that a block keeps for backward for each token and unit of width, by (recompute, precision): as counted.
-`selective` keeps five products and the input, `full` the input."""
+"""Counted bytes that a block keeps for backward per token and unit of width, by (recompute, precision). `selective`
+keeps five products and the input, `full` only the input."""
 
 _KEPT_COMPILED: dict[tuple[str, str], float] = _KEPT | {
     ("none", "bf16"): 44.0,
@@ -25,14 +25,15 @@ _KEPT_COMPILED: dict[tuple[str, str], float] = _KEPT | {
     ("selective", "bf16"): 32.0,
     ("selective", "float32"): 64.0,
 }
-"""With torch.compile, which recomputes cheap operations by itself; attention also keeps rotated queries and keys."""
+"""The same with torch.compile, which recomputes cheap operations by itself; attention also keeps rotated queries and
+keys."""
 
 _ENDS: dict[str, tuple[float, float, float]] = {"bf16": (10.0, 4.0, 10.0), "float32": (12.0, 4.0, 8.0)}
-"""Bytes outside the blocks for each token: of a unit of width (head and its norm), of a channel of a head (rotation),
-of a bit (features, logits, loss)."""
+"""Bytes outside the blocks for each token: per unit of width (head and its norm), per channel of a head (rotation), and
+per bit (features, logits, loss)."""
 
 MANY = 1 << 20
-"""More packs a step than any pipeline has in flight."""
+"""A number of packs per step that is larger than any pipeline has in flight."""
 
 
 def activation_bytes(
@@ -44,9 +45,10 @@ def activation_bytes(
     stage: int = 0,
     packs: int = MANY,
 ) -> int:
-    """Bytes that the blocks of a pipeline stage keep of the packs in flight, and those of the block that is recomputed.
+    """Bytes that the blocks of a pipeline stage keep for the packs in flight, and those of the one block being
+    recomputed.
 
-    `packs` are those of one replica and step.
+    `packs` is the number of packs of one replica in a step.
     """
     unit = tokens_per_pack / (parallel.tensor * parallel.context) * model.width
     kept = _KEPT_COMPILED if parallel.compiles_whole else _KEPT
@@ -58,9 +60,9 @@ def activation_bytes(
 def end_bytes(
     model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision, *, is_last: bool
 ) -> int:
-    """Bytes that are kept outside the blocks: rotations on every stage, on the last one the head and the loss too.
+    """Bytes kept outside the blocks: rotations on every stage; on the last stage also the head and the loss.
 
-    The head has all rows of the tensor group, the loss those of the whole pack.
+    The head has all rows of the tensor group, the loss all rows of the pack.
     """
     of_width, of_channel, of_bit = _ENDS[precision]
     rows = tokens_per_pack / parallel.context
@@ -71,11 +73,11 @@ def end_bytes(
 def attention_bytes(
     model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision, *, packs: int = MANY
 ) -> int:
-    """Bytes that attention needs for a moment in each layer, or for the dense masks of `reference` all the time.
+    """Bytes that one layer's attention needs temporarily; with `reference`, the bytes of its dense masks.
 
     The backward of `flash` adds up the gradients of q, k and v in float32; `flex` and its tables need less. With
-    context method `gather` a process has the queries of its own rows and all keys and values. On a GPU come copies of
-    up to 65,536 keys and values, their gradients, and one of these in float32: 2 GB at width 2,560.
+    context method `gather` a process has the queries of its own rows and all keys and values. A GPU also needs copies
+    of up to 65,536 keys and values, their gradients, and one of these in float32: 2 GB at width 2,560.
     """
     if parallel.attention == "reference":
         return mask_bytes(model, parallel, tokens_per_pack, precision, packs=packs)
@@ -87,10 +89,11 @@ def attention_bytes(
 def mask_bytes(
     model: ModelConfig, parallel: ParallelConfig, tokens_per_pack: int, precision: Precision, *, packs: int = MANY
 ) -> int:
-    """Bytes of the `reference` attention's masks: a Boolean one for each pack in flight, and its copies in numbers.
+    """Bytes of the masks of `reference` attention: a Boolean mask for each pack in flight, and its floating-point
+    copies.
 
-    scaled_dot_product_attention turns the Boolean mask into numbers of the precision in every layer and keeps them for
-    backward; with recomputation they exist in one layer at a time.
+    In every layer, scaled_dot_product_attention converts the Boolean mask to the training precision and keeps that copy
+    for backward; with recomputation only one layer's copy exists at a time.
     """
     rows = tokens_per_pack // (parallel.context if parallel.context_method == "gather" else 1)
     in_flight = -(
@@ -112,15 +115,15 @@ def _chunk_layers(model: ModelConfig, pipeline: int, chunks: int) -> list[list[i
 
 
 def layers_in_flight(model: ModelConfig, parallel: ParallelConfig, stage: int, packs: int) -> int:
-    """Layers times packs whose activations a pipeline stage holds at most: in its warm-up, so few packs decide.
+    """Largest number of (layer, pack) pairs whose activations a pipeline stage holds at the same time.
 
-    For equal chunks on the first stage that is p packs, or p + (p - 1) / v of v chunks. (Korthikanti et al. 2022,
-    arXiv:2205.05198, §4.2.3.)
+    The maximum is reached in the warm-up, so a few packs are enough to find it. With equal chunks, the first stage
+    holds p packs, or p + (p - 1) / v packs with v chunks. (Korthikanti et al. 2022, arXiv:2205.05198, §4.2.3.)
     """
     return most_in_flight(_order(parallel, stage, packs), chunk_layers(model, parallel)[stage])
 
 
 @functools.lru_cache(maxsize=4096)
 def _order(parallel: ParallelConfig, stage: int, packs: int) -> list[Event]:
-    """The order of a stage over as many packs as its warm-up can hold."""
+    """The order of passes on a stage, with at most the packs that its warm-up can hold."""
     return orders(parallel.pipeline, min(packs, 2 * parallel.pipeline), parallel.virtual_pipeline)[stage]

@@ -10,7 +10,7 @@ from videoar.pretrain.model.vocabulary import text_length
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 _BRANCHES = 2
-"""With the text and without it, for guidance."""
+"""Guidance computes two branches: one with the text and one without it."""
 
 
 def cache_bytes(recipe: Recipe, stage: StageConfig) -> int:

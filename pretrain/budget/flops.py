@@ -45,7 +45,7 @@ def training_flops(config: ModelConfig, tokens: int, attended_pairs: float) -> f
 
 
 def utilisation(flops_per_s: float, num_processes: int) -> float | None:
-    """MFU: model FLOP/s (attended pairs only) over the bfloat16 peak of all devices; None if it is unknown."""
+    """MFU: model FLOP/s (attended pairs only) over the bfloat16 peak of all devices; None if the peak is unknown."""
     if not torch.cuda.is_available():
         return None
     name = torch.cuda.get_device_name()

@@ -1,4 +1,4 @@
-"""Machines that a recipe is planned for: what their makers publish, and what software reaches of it.
+"""Machines that a recipe is planned for: the peak rates that makers publish, and the shares that software reaches.
 
 There is one set of constants for every model and layout; Megatron-LM's published figures are the check
 (`tests/pretrain/planner/test_megatron_table.py`).
@@ -62,7 +62,7 @@ GPUS = {
         nvlink_bytes_per_s=900e9,
     ),
 }
-"""Kinds of device by a part of the name that they report."""
+"""Kinds of device, by a part of the name that the device reports."""
 
 MEMORY_SHARE = 0.9
 """Share of a device's memory that a plan may use; the rest is for workspaces, buckets and fragments."""
@@ -70,42 +70,43 @@ MEMORY_SHARE = 0.9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """A cluster of equal nodes, and the shares of its rates that whole training steps reach."""
+    """A cluster of equal nodes, and the shares of peak rates that whole training steps reach."""
 
     gpu: Gpu
     gpus_per_node: int = 8
     network_bytes_per_s: float = 50e9
     """Bytes/s that each device sends to other nodes: an adapter of 400 Gb/s for each."""
     latency_s: float = 20e-6
-    """Seconds that each hop of a collective takes besides its bytes."""
+    """Latency in seconds of each hop of a collective, in addition to the time for its bytes."""
     products: float = 0.71
     """Share of the peak that wide matrix products reach; the best ones measured on an H200 reach 0.80 (790 TFLOP/s)."""
     products_half_width: float = 512.0
-    """Width of a model at which products reach half of that share: tiles at the edges and starts weigh more there."""
+    """Width of a model at which products reach half of that share: in small models, partial tiles and kernel starts
+    cost more."""
     attention_forward: float = 0.37
-    """Share of the peak of FlashAttention-2's forward pass, heads of 128 (375 TFLOP/s)."""
+    """Share of the peak that FlashAttention-2's forward pass reaches with heads of 128 (375 TFLOP/s)."""
     attention_backward: float = 0.27
-    """The same of its backward pass, in FLOPs that do not count the scores which it computes again (335 x 4 / 5)."""
+    """The same for its backward pass; its FLOPs do not include the scores that it recomputes (335 x 4 / 5)."""
     memory: float = 0.75
-    """Share of the memory's rate of elementwise operations and of the optimizer."""
+    """Share of the memory bandwidth that elementwise operations and the optimizer reach."""
     links: float = 0.75
-    """Share of the rate of NVLink and of the network of collectives on large tensors."""
+    """Share of the rate of NVLink and of the network that collectives on large tensors reach."""
     launch_s: float = 6e-6
-    """Seconds in which the host starts a kernel."""
+    """Seconds that the host needs to launch a kernel."""
     host_bytes_per_s: float = 30e9
-    """A device's part of the rate of its node's own memory, where an offloaded optimizer works."""
+    """Bytes/s of host memory bandwidth for each device of a node; an offloaded optimizer works there."""
     storage_bytes_per_s: float = 2e9
     """Bytes/s that a node writes to the store of checkpoints."""
     store_bytes_per_s: float = 200e9
-    """Bytes/s that the store takes from all nodes together."""
+    """Bytes/s that the store accepts from all nodes together."""
     copy_bytes_per_s: float = 20e9
     """Bytes/s at which a device's state is copied to its node's memory before a checkpoint is written."""
     checkpoint_pause_s: float = 1.0
-    """Seconds in which all processes agree on a checkpoint, besides the copy."""
+    """Seconds that all processes need to agree on a checkpoint, in addition to the copy."""
     failures_per_gpu_hour: float = 419 / (54 * 24 * 16_384)
     """419 unexpected interruptions in 54 days on 16,384 H100 (Llama 3; Dubey et al. 2024, arXiv:2407.21783, §3.3.4)."""
     restart_s: float = 900.0
-    """Seconds from a failure to the next step: noticed, rescheduled, started, loaded."""
+    """Seconds from a failure to the next step: to notice it, reschedule, start and load."""
 
     def products_share(self, width: int) -> float:
         """Share of the peak that the products of a model of this width reach."""
@@ -113,7 +114,7 @@ class Machine:
 
 
 def known_gpu(name: str) -> str:
-    """The kind of device that a person named, in any case. InputError if it is not known."""
+    """The key in `GPUS` for a device's name in any letter case. InputError if the device is not known."""
     names = {known.lower(): known for known in GPUS}
     if name.lower() not in names:
         raise InputError("gpu", name, "is not a device whose peak is known", f"use one of: {', '.join(names)}")

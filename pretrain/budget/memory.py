@@ -31,9 +31,10 @@ class RankMemory:
     ema: int
     """Bytes of the moving average of the weights."""
     activations: int
-    """Bytes kept of packs for backward: by blocks, by one block while it is recomputed, by head and loss."""
+    """Bytes kept for backward: by the blocks, by the one block being recomputed, and by the head and the loss."""
     attention: int
-    """Bytes of one layer's attention besides its activations: float32 sums, or the dense masks of `reference`."""
+    """Bytes of one layer's attention in addition to its activations: float32 sums, or the dense masks of `reference`.
+    """
 
     @property
     def total(self) -> int:
@@ -42,12 +43,12 @@ class RankMemory:
 
 
 def rank_memory(recipe: Recipe, stage: StageConfig, processes: int) -> RankMemory:
-    """What the process that holds most, of `processes`, holds in a stage."""
+    """Memory of the process that holds most, of `processes`, in one stage of the recipe."""
     return max(rank_memories(recipe, stage, processes), key=lambda memory: memory.total)
 
 
 def rank_memories(recipe: Recipe, stage: StageConfig, processes: int) -> tuple[RankMemory, ...]:
-    """What a process of each pipeline stage holds in a stage of the recipe."""
+    """Memory of a process of each pipeline stage, in one stage of the recipe."""
     parallel = recipe.parallel_of(stage)
     replicas = processes // (parallel.tensor * parallel.pipeline)
     packs = stage.batch * parallel.context // replicas
@@ -79,7 +80,7 @@ def _rank_memory(
 def state_bytes(num_parameters: int, replicas: int, zero_stage: int, precision: Precision) -> dict[str, int]:
     """Bytes on a process, by kind, for N parameters over r replicas. (ZeRO; Rajbhandari et al. 2020, Fig. 1.)
 
-    Weights are the precision's, everything else is float32; without ZeRO the weights are also the masters.
+    Weights have the training precision, everything else is float32; without ZeRO the weights are also the masters.
     """
     whole = 4 * num_parameters
     part = whole // replicas
@@ -99,7 +100,8 @@ def rank_parameters(model: ModelConfig, parallel: ParallelConfig) -> int:
 
 
 def stage_parameters(model: ModelConfig, parallel: ParallelConfig) -> tuple[int, ...]:
-    """Weights on a process of each pipeline stage: its layers, with matrices cut by tensor parallelism, and its end."""
+    """Weights on a process of each pipeline stage: its layers, cut by tensor parallelism, and the embeddings or the
+    head."""
     return _stage_parameters(model, parallel.tensor, parallel.pipeline, parallel.virtual_pipeline)
 
 
@@ -124,7 +126,7 @@ def parameter_sizes(model: ModelConfig) -> dict[str, int]:
 
 
 class _WithoutValues(TorchFunctionMode):
-    """Weights are not drawn: on the meta device that would import torch's compiler, which takes seconds."""
+    """Skips drawing initial weights: on the meta device that would import torch's compiler, which takes seconds."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(func, "__module__", "") == "torch.nn.init":

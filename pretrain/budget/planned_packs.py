@@ -70,6 +70,6 @@ def _manifest(recipe: Recipe, config: DatasetConfig) -> Manifest:
 
 
 def _text(recipe: Recipe) -> TextTokens:
-    """A label is one token; a caption of n letters represents one of n tokens, for any encoder."""
+    """Text lengths for any encoder: a label is one token, and a caption of n letters stands for n tokens."""
     text = recipe.model.text
     return LabelText(text.num_classes) if text.kind == "label" else BytesText(text.max_tokens)

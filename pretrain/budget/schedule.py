@@ -116,7 +116,7 @@ def _ready(event: Event, place: int, last: int, done: dict[Place, Number], send:
 
 
 def makespan(spans: Sequence[Sequence[Span]]) -> Number:
-    """The time at which all is done."""
+    """The time at which the last pass ends."""
     return max(ran[-1].end for ran in spans)
 
 

@@ -27,7 +27,7 @@ class Work:
     """Text and video tokens, without padding."""
     attended_pairs: float
     flops: float
-    """Forward and backward, without recomputation."""
+    """FLOPs forward and backward, without recomputation."""
 
     def times(self, factor: float) -> Work:
         return Work(**{field.name: getattr(self, field.name) * factor for field in fields(self)})

@@ -98,7 +98,7 @@ def commit(root: Storage, parts: Sequence[Part], meta: Mapping[str, Any]) -> Non
 
 
 def point(root: Storage, step: int) -> None:
-    """Write the newest step into `latest`, for people to read; programs list the folder."""
+    """Write the newest step into `latest`, for human readers; programs list the folder."""
     root.write(LATEST, step_name(step).encode())
 
 
@@ -163,7 +163,7 @@ class Checkpoint:
         for index, (place, state, out) in enumerate(wanted):
             for stored in self._of(place.parameter):
                 if stored.place.shape != place.shape:
-                    shapes = f"as {stored.place.shape}, and the model as {place.shape}"
+                    shapes = f"with shape {stored.place.shape}, but the model has shape {place.shape}"
                     raise CorruptCheckpoint(f"{self.folder}: holds {place.parameter} {shapes}")
                 if may_overlap(stored.place, place):
                     by_file.setdefault(self._file(stored, state), []).append((stored, place, out, index))

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @runtime_checkable
 class Writer(Protocol):
-    """What a save needs of an engine: the state of this process, and communication with the others."""
+    """What a save needs from an engine: the state of this process, and communication with the others."""
 
     rank: int
 
@@ -174,7 +174,7 @@ class Saver:
         return task is not None and task.done() and task.exception() is not None
 
     def advance(self, *, writing: bool, failed: bool) -> str | None:
-        """Take the save further, given whether any process is writing or has failed; returns the reason of a failure.
+        """Advance the save, given whether any process is still writing or has failed; returns the reason of a failure.
 
         When all processes have written, the first one commits; when it has committed, the save is finished.
         """
@@ -222,7 +222,7 @@ class Saver:
             log.warning("older checkpoints below %s were not removed: %s", self.root.url, error)
 
     def _give_up(self, pending: _Pending) -> str:
-        """Forget the save; every process returns what it knows of the reason."""
+        """Give up the save; every process returns the reason as far as it knows it."""
         error = (pending.committing or pending.writing).exception()
         self._pending, self.failures = None, self.failures + 1
         reason = f"{error}" if error is not None else "another process could not write its part"

@@ -32,6 +32,6 @@ def _remove_own(root: Storage, folder: str) -> None:
 
 
 def _is_own(name: str) -> bool:
-    """Whether a saver gives files such names, finished or not: what else is in the folder is somebody else's."""
+    """Whether a saver writes files of this name, finished or not; other files in the folder are not ours."""
     finished = UNFINISHED_NAME.sub("", name)
     return finished == MANIFEST or bool(FILE_NAME.fullmatch(finished))

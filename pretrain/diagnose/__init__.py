@@ -1,4 +1,4 @@
-"""Why a run does not do what it should: a run directory is checked for every common failure of such models.
+"""Why a run does not train well: a run directory is checked for every common failure of such models.
 
 Causes come before their symptoms, so the first failure is the likeliest reason for those after it. A check
 turns `Evidence` into findings. It may import the engines, the sampler, the checkpoints and the data.
@@ -52,7 +52,7 @@ OF_SPEED: tuple[Check, ...] = (
 
 
 OnCheck = Callable[[int, int, str], object]
-"""Gets the number of checks that are made, that of all, and which one begins."""
+"""Called with the number of finished checks, the number of all checks, and the name of the next one."""
 
 
 def diagnose(
@@ -76,7 +76,7 @@ def diagnose(
 
 
 def _name(check: Check) -> str:
-    """What a check is about, in words."""
+    """The name of a check, as words."""
     name: str = (check.func if isinstance(check, partial) else check).__name__
     return name.replace("_", " ")
 

@@ -1,4 +1,4 @@
-"""Whether the data is what the run expects: one tokenizer, the right schedule, texts, and bits that vary."""
+"""Whether the data is as the run expects: one tokenizer, the right schedule, texts, and bits that vary."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def schedules(evidence: Evidence) -> Iterator[Finding]:
     for name, manifest in evidence.datasets.items():
         wanted = {bucket.schedule: ScaleSchedule.named(bucket.schedule).hash for bucket in buckets[name]}
         if not manifest.schedule_hashes.items() <= wanted.items():
-            wrong.append(f"{name} has {manifest.schedule_hashes}, the recipe wants {wanted}")
+            wrong.append(f"{name} has {manifest.schedule_hashes}, but the recipe requires {wanted}")
         elif manifest.latent_dim != evidence.recipe.model.latent_dim:
             wrong.append(
-                f"{name} has {manifest.latent_dim} bits per token, the model {evidence.recipe.model.latent_dim}"
+                f"{name} has {manifest.latent_dim} bits per token, but the model has {evidence.recipe.model.latent_dim}"
             )
     if wrong:
         yield Finding(

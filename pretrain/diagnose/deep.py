@@ -22,7 +22,8 @@ from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 
 TOLERANCE = 1e-3
-"""Largest allowed difference of two logits in float32; a wrong mask, position or input changes some by 0.1 or more."""
+"""Largest allowed difference between two logits in float32; a wrong mask, position or input changes some by 0.1 or
+more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,11 @@ class BothWays:
 
     @property
     def difference(self) -> float:
-        """Largest difference of a logit."""
+        """Largest difference between the two logits of a bit."""
         return float((self.full - self.cached).abs().max())
 
     def accuracy(self, logits: Float32[Tensor, "t n k"]) -> float:
-        """Share of bits that these logits guess."""
+        """Share of bits that these logits predict correctly."""
         return float(((logits > 0) == self.bits).float().mean())
 
 

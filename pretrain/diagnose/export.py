@@ -27,16 +27,18 @@ def exported(evidence: Evidence, config: ExportConfig) -> Iterator[Finding]:
     wrong = []
     made_by = {manifest.tokenizer_hash for manifest in evidence.datasets.values()}
     if made_by and config.tokenizer_hash not in made_by:
-        wrong.append(f"its tokenizer is {config.tokenizer_hash}, that of the data {', '.join(sorted(made_by))}")
+        wrong.append(f"its tokenizer is {config.tokenizer_hash}, but the data was made by {', '.join(sorted(made_by))}")
     for one in config.provenance.data:
         manifest = evidence.datasets.get(one.dataset)
         if manifest is not None and manifest.hash != one.manifest_hash:
-            wrong.append(f"its data {one.dataset} is {one.manifest_hash}, that of the run {manifest.hash}")
+            wrong.append(
+                f"its dataset {one.dataset} has hash {one.manifest_hash}, but that of the run has {manifest.hash}"
+            )
     if _without_encoder(config.model) != _without_encoder(evidence.recipe.model):
         wrong.append("its model configuration is not that of the run")
     if config.guidance != (wanted := evidence.recipe.exported_guidance):
         wrong.append(
-            f"its guidance is {config.guidance}, and text_dropout {evidence.recipe.text_dropout:g} asks for {wanted}"
+            f"its guidance is {config.guidance}, but text_dropout {evidence.recipe.text_dropout:g} asks for {wanted}"
         )
     yield Finding(
         name="export",
@@ -47,5 +49,5 @@ def exported(evidence: Evidence, config: ExportConfig) -> Iterator[Finding]:
 
 
 def _without_encoder(model: ModelConfig) -> ModelConfig:
-    """A recipe may leave the encoder and its folder to the data."""
+    """The model's configuration without encoder hash and path, which a recipe may leave to the data."""
     return replace(model, text=replace(model.text, encoder_hash="", path=""))

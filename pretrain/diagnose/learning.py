@@ -43,7 +43,8 @@ def first_loss(evidence: Evidence) -> Iterator[Finding]:
 
 
 def learning_rate(evidence: Evidence) -> Iterator[Finding]:
-    """A rate of zero trains nothing, a warm-up as long as the run little; with too high a rate the loss rises again."""
+    """A rate of zero trains nothing. A warm-up as long as the run trains little. With too high a rate the loss rises
+    again."""
     name, highest = "learning rate", max(record["learning_rate"] for record in evidence.records)
     if highest == 0:
         yield Finding(
@@ -163,7 +164,7 @@ def by_scale(evidence: Evidence) -> Iterator[Finding]:
 
 
 def by_frame(evidence: Evidence) -> Iterator[Finding]:
-    """Later frames see the past, so they must not be harder than the first one."""
+    """Later frames see the past, so their accuracy must not be lower than that of the first one."""
     name, frames = "loss by frame", mean_list(evidence.recent, "bit_accuracy_by_frame")
     later = [value for value in frames[1:] if value is not None]
     if len(evidence.trained) < LONG // 5 or not later or frames[0] is None:
@@ -224,7 +225,7 @@ def _climb(evidence: Evidence) -> tuple[float, float, float]:
 
 
 def _why_nothing(evidence: Evidence) -> str:
-    """The likeliest reason, judged by the other records."""
+    """The most likely reason, judged by the other records."""
     if max(record["learning_rate"] for record in evidence.records) == 0:
         return "the learning rate is 0"
     if fmean(record["applied"] for record in evidence.records) < 0.5:

@@ -112,7 +112,7 @@ def fill(evidence: Evidence) -> Iterator[Finding]:
 
 
 def memory(evidence: Evidence) -> Iterator[Finding]:
-    """The peak over all processes, compared with this machine: meaningful if it is like those of the run."""
+    """The peak over all processes, compared with this machine: useful only if this machine is like those of the run."""
     peak = max((record.get("peak_memory") or 0 for record in evidence.records), default=0)
     if not peak:
         yield Finding(name="memory", state="skip", found="was not recorded")

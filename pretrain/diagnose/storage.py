@@ -22,7 +22,7 @@ QUIET_S = 900.0
 
 
 def progress(evidence: Evidence) -> Iterator[Finding]:
-    """Whether the run has ended, trains, has stopped or hangs; a trainer holds the run's lock while it lives."""
+    """Whether the run has ended, trains, has stopped or hangs; a trainer holds the run's lock while it runs."""
     last, total = evidence.records[-1]["step"] + 1, evidence.recipe.num_steps
     quiet = time.time() - (evidence.run / METRICS).stat().st_mtime
     found = f"{last} of {total} steps, the last {_ago(quiet)} ago"
@@ -52,7 +52,7 @@ def progress(evidence: Evidence) -> Iterator[Finding]:
 
 
 def lines(evidence: Evidence) -> Iterator[Finding]:
-    """Lines of metrics.jsonl that no step has written; nothing if there are none."""
+    """Lines of metrics.jsonl that are not records of steps; yields nothing if there are none."""
     if evidence.left_out:
         found = f"{evidence.left_out} of {METRICS} are not records of steps, and are left out"
         remedy = "check the disk, and what else writes into the run's folder"
@@ -183,7 +183,7 @@ def _size(folder: Path) -> int:
 
 
 def _is_held(lock: Path) -> bool:
-    """Whether a living process of this machine holds the lock."""
+    """Whether a running process of this machine holds the lock."""
     if not lock.exists():
         return False
     with lock.open("rb") as file:

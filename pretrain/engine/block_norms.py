@@ -1,4 +1,4 @@
-"""Gradient norms by block: where in the model a gradient grows or vanishes. Clipping computes the norms anyway."""
+"""Gradient norms by block: where in the model a gradient grows or vanishes. Clipping computes these norms anyway."""
 
 from __future__ import annotations
 

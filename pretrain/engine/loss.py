@@ -12,7 +12,7 @@ from torch import Tensor
 from videoar.pretrain.batch.pack import Pack
 
 MAX_FRAMES, MAX_SCALES = 64, 16
-"""Size of the tables, the same on all ranks; frames past the last row are counted in it."""
+"""Size of the tables, the same on all ranks; frames past the last row are added to the last row."""
 
 _NO_CELL = MAX_FRAMES * MAX_SCALES
 """Index after the last cell of a table, for text and padding."""
@@ -34,7 +34,7 @@ class Tally:
 
     @property
     def loss_sum(self) -> Float64[Tensor, ""]:
-        """Sum of a_s x mean over bits; over N latent frames it is the step's loss."""
+        """Sum of a_s x mean over bits; divided by N latent frames it is the step's loss."""
         return self.sums[0]
 
     @property

@@ -27,9 +27,9 @@ def adamw(parameters: Iterable[tuple[str, nn.Parameter]], config: OptimizerConfi
 
 
 def step_if_finite(adam: torch.optim.AdamW, norm: Tensor) -> bool:
-    """Step, unless the norm of the gradient is not finite: then weights, moments and counters stay. Whether it stepped.
+    """Step if the gradient's norm is finite, else leave weights, moments and counters; returns whether it stepped.
 
-    The answer is the one thing in a step that the host waits for. A fused AdamW is enqueued before that: its kernels
+    This result is the only thing in a step that the host waits for. A fused AdamW is enqueued before that: its kernels
     read the flag on the device (the protocol of torch's GradScaler), so the device has work while the host prepares
     the next step.
     """

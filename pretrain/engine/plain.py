@@ -42,7 +42,7 @@ class PlainEngine(Engine):
         self._recipe = recipe
         self._attention = backend_of(recipe, device)
         self.parallel = recipe.parallel
-        with device:  # modules draw weights of their own first, which takes minutes on one thread of a CPU
+        with device:  # PyTorch's own first draw of the weights takes minutes on one thread of a CPU
             self.model = VideoAR(recipe.model)
         init_weights(self.model, recipe.seed)
         prepare_blocks(self.model, recipe.parallel)
@@ -86,7 +86,7 @@ class PlainEngine(Engine):
         return sum(tallies, start=Tally.empty(self.device))
 
     def _apply(self, norm: Float32[Tensor, ""], learning_rate: float) -> bool:
-        """AdamW and the moving average, unless the norm is not finite; whether they were applied."""
+        """Apply AdamW and the moving average if the norm is finite; returns whether they were applied."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         applied = step_if_finite(self._optimizer, norm)

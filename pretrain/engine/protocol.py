@@ -46,7 +46,7 @@ class Engine(ABC):
     """Index of this process among all."""
     num_processes: int
     data_rank: int
-    """Which share of a step's packs this process reads."""
+    """Index of the share of a step's packs that this process reads."""
     data_size: int
     updates: int
     """Optimizer steps that were applied."""

@@ -9,7 +9,8 @@ from torch import Tensor
 class Readback:
     """Tensors on their way to the host, copied as soon as the device has computed them.
 
-    Reading a tensor later by `float(tensor)` would wait for all the work that the device has by then.
+    In contrast, reading a tensor later by `float(tensor)` would also wait for all work that was enqueued in the
+    meantime.
     """
 
     def __init__(self, *tensors: Tensor) -> None:

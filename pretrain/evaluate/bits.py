@@ -28,11 +28,11 @@ from videoar.pretrain.model.attention import choose
 from videoar.tokenizer.scales import ScaleSchedule
 
 VERSION = 2
-"""Raised whenever a change here changes a figure of `videoar evaluate bits`."""
+"""To be raised with every change here that changes a figure of `videoar evaluate bits`."""
 
 Item = TypeVar("Item")
 Ones = Float64[np.ndarray, "n t s k"]
-"""How many of a bit's values are one, by sample, frame and scale."""
+"""Number of ones of each bit, by sample, frame and scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,13 @@ def evaluate_bits(model: VideoAR, samples: Sequence[Sample], reference: Sequence
 
 
 def bit_row(model: VideoAR, sample: Sample, window: int) -> Row:
-    """The sums of a sample that a report is made of."""
+    """The sums of one sample, from which a report is made."""
     ones = _ones(sample)
     return {"model": _score(model, sample, window).tolist(), "copied": _copied(sample).tolist(), "ones": ones.tolist()}
 
 
 def bit_report(rows: Sequence[Row], reference: Ones, schedule: ScaleSchedule) -> BitReport:
-    """The report of such rows."""
+    """The report from rows of `bit_row`."""
     model, copied, ones = (np.array([row[name] for row in rows], np.float64) for name in ("model", "copied", "ones"))
     majority = majority_tables(ones, bit_frequencies(reference, schedule), schedule)
     return BitReport(_stack([*model]), majority, _stack([*copied]))
@@ -132,7 +132,7 @@ def read_samples(manifest: Manifest, text: TextTokens, max_samples: int | None =
 
 
 def spread(entries: Sequence[Item], count: int) -> tuple[Item, ...]:
-    """At most `count` entries (or clips) at even distances, so that every part of a dataset is covered."""
+    """At most `count` entries (or clips), evenly spaced, so that every part of a dataset is covered."""
     count = min(count, len(entries))
     return tuple(entries[place * len(entries) // count] for place in range(count))
 

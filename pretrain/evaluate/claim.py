@@ -1,4 +1,5 @@
-"""Folders that several processes fill in turn or together: a record next to each says of what, and refuses others."""
+"""Output folders that several processes fill, in turn or together. A record next to each folder names its content, so
+that a command with other content is refused."""
 
 from __future__ import annotations
 
@@ -18,18 +19,20 @@ def claim(
     holds: str = "videos",
     completes: Callable[[str], bool] = lambda before: False,
 ) -> None:
-    """Make the folder, and OUT.json with the signature of what it holds next to it.
+    """Make the folder and, next to it, OUT.json with the signature of what it holds.
 
-    InputError, about the option `field`, if it has what other weights, clips or settings gave, unless this `completes`
-    what the signature there stands for.
+    InputError, about the option `field`, if the folder holds results of other weights, clips or settings, unless this
+    work `completes` those that the signature there describes.
     """
     if (name := out.absolute().name) in ("", ".."):
-        raise InputError(field, out, "has no name that its record could have, too", "name a new or an empty folder")
+        raise InputError(
+            field, out, "has no name that its record next to it could have", "name a new or an empty folder"
+        )
     record = out.absolute().with_name(f"{name}.json")
     if record.exists():
         before = _signature(field, record, holds)
         if before != signature and not completes(before):
-            problem = f"has {holds} of {before}, and these are of {signature}"
+            problem = f"holds {holds} of {before}, but this command makes those of {signature}"
             raise InputError(field, out, problem, "name another folder, or remove this one and its .json")
         out.mkdir(exist_ok=True)
         if before == signature:

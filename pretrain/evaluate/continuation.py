@@ -1,6 +1,6 @@
 """How close a continuation is to the true future: PSNR by frame, compared with repeating the last given frame.
 
-There are many plausible futures and one is true: this measures drift at short range, not quality.
+Many futures are plausible, but only one is true: this measures drift at short range, not quality.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from videoar.tokenizer.evaluation.evaluate import through_bits
 ClipFrames = UInt8[np.ndarray, "f h w 3"]
 
 ROUNDING_ERROR = 1 / 12
-"""Mean squared error of rounding to bytes: PSNR stops at 58.9 dB, so that a still picture is not infinitely good."""
+"""Mean squared error of rounding to bytes: it limits PSNR to 58.9 dB, so that a still picture does not score infinity.
+"""
 
 
 @runtime_checkable
 class Generator(Protocol):
-    """What makes videos from requests, several at once: a `VideoPipeline`, or what it is compared with."""
+    """Makes videos from requests, several at once: a `VideoPipeline`, or what it is compared with."""
 
     def batch(self, requests: Sequence[Request]) -> list[Video]:
         """A video for each request; they have one size and length."""
@@ -52,7 +53,7 @@ class ContinuationReport:
 
 
 def psnr_report(psnr: Mapping[str, Float64[np.ndarray, "n f"]]) -> dict[str, Any]:
-    """Means over clips with intervals, by frame and over all, and the gains of what is generated over the repeated."""
+    """Means over clips with intervals, by frame and over all, and the gains over the repeated frame."""
     found = dict(psnr)
     for name in ("repeated", "repeated_rebuilt"):
         if name in psnr:
@@ -96,7 +97,7 @@ def continue_clips(
 def compare(
     made: Sequence[ClipFrames], clips: Sequence[ClipFrames], through: Sequence[ClipFrames], given_frames: int
 ) -> ContinuationReport:
-    """PSNR of the frames after the given ones; `through` are the clips after the tokenizer."""
+    """PSNR of the frames after the given ones; `through` are the clips encoded and decoded by the tokenizer."""
     future = [clip[given_frames:] for clip in clips]
     still, still_rebuilt = (
         [np.broadcast_to(clip[given_frames - 1], clip[given_frames:].shape) for clip in kind]
@@ -109,7 +110,7 @@ def compare(
 
 
 def rebuild(pipeline: VideoPipeline, clip: ClipFrames) -> ClipFrames:
-    """The clip through the tokenizer: encoded, quantised and decoded."""
+    """The clip encoded, quantised and decoded by the tokenizer."""
     video = to_tensor(clip).to(pipeline.model.input.weight.device)
     return to_frames(through_bits(pipeline.tokenizer, video).decoded)[0]
 

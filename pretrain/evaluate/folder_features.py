@@ -1,4 +1,4 @@
-"""Features of the clips of a folder, in groups that are kept: a rerun or another comparison makes what is missing."""
+"""Features of the clips of a folder, stored in groups: a rerun or another comparison computes only what is missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HASH_BYTES = hashlib.sha256().digest_size
 
 
 class FolderFeatures:
-    """Computes features by one detector and protocol; with `kept`, a folder, those that are there are read."""
+    """Computes features with one detector and protocol; with a folder `kept`, stored features are read from it."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class FolderFeatures:
         return np.concatenate([none, *(self._detector.features(np.stack(some)) for some in batches)])
 
     def _key(self, group: Sequence[FolderClip]) -> str:
-        """Changes with everything that the features depend on."""
+        """A key that changes with everything that the features depend on."""
         protocol, detector = self._protocol, self._detector
         frames = [protocol.frames, protocol.height, protocol.width, protocol.fit, protocol.resize]
         how = [*frames, detector.name, detector.sha256, VERSION, _Features.name]
@@ -64,9 +64,8 @@ class FolderFeatures:
 
 
 class _Features(Form[ClipFeatures]):
-    """An array of float64 in NumPy's format, and behind it a hash: what it does not fit was changed, or copied from
-    elsewhere. Of groups whose clips could all be read: what was left out is read again by a rerun, and reported again.
-    """
+    """An array of float64 in NumPy's format, followed by a hash, which detects a file that was changed or copied from
+    elsewhere. Only groups whose clips could all be read are stored: a rerun reads and reports the other clips again."""
 
     ending = ".npy"
     name = "npy+sha256"
@@ -89,5 +88,5 @@ class _Features(Form[ClipFeatures]):
         return len(result) == count
 
     def _hash(self, path: Path, array: bytes) -> bytes:
-        """Of the array, and of the group that it is of."""
+        """Hash of the array and of the group that it belongs to."""
         return hashlib.sha256(path.name.encode() + array).digest()

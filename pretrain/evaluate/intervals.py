@@ -1,4 +1,4 @@
-"""How reliable a figure is: bootstrap intervals over samples, and Wilson's of a share."""
+"""How reliable a figure is: bootstrap intervals over samples, and Wilson's interval of a share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure (or a table of them) with its 95 % interval; that of the bootstrap is between percentiles."""
+    """A figure (or a table of them) with its 95 % interval; bootstrap intervals are between percentiles."""
 
     value: Float64[np.ndarray, ...]
     low: Float64[np.ndarray, ...]
@@ -57,7 +57,8 @@ def difference_interval(
 def wilson(right: int, of: int) -> Interval:
     """The share of successes in independent trials; NaN if there were none (Wilson 1927).
 
-    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n): unlike the bootstrap it is no point where all or none succeed.
+    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n): unlike the bootstrap's, its width is not 0 where all or none
+    succeed.
     """
     if not of:
         return Interval(*(np.asarray(np.nan) for _ in range(3)))

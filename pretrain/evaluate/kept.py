@@ -1,4 +1,5 @@
-"""Work in groups whose results are kept in a folder: a rerun computes what is missing, and processes share the rest.
+"""Computes results in groups and keeps them in a folder: a rerun computes only what is missing, and processes share
+work.
 
 A group's file appears complete or not at all. Two processes with the same group both write it, and write the same.
 """
@@ -28,17 +29,17 @@ Group = tuple[str, Sequence[Unit]]
 """Units whose results are in one file, and the name of the file."""
 
 OnDone = Callable[[int, int], object]
-"""Called with how many units are done, and of how many; at first with those whose results were there before."""
+"""Called with the numbers of finished and of all units; first with those whose results already existed."""
 
 _DAMAGED = (ValueError, EOFError, MemoryError, RecursionError, TokenError)
-"""What is raised by reading a file that was cut off, or holds other bytes."""
+"""Exceptions that are raised by reading a file that was cut off, or that holds other bytes."""
 
 
 class Form(ABC, Generic[Result]):
     """How the result of a group is written and read."""
 
     ending: str
-    """Of the names of files."""
+    """Ending of the file names."""
 
     @abstractmethod
     def write(self, path: Path, result: Result) -> None:
@@ -49,12 +50,12 @@ class Form(ABC, Generic[Result]):
         """The result for this number of units; None, or one of _DAMAGED, for a file that holds anything else."""
 
     def is_whole(self, result: Result, count: int) -> bool:
-        """Whether a result is to be kept."""
+        """Whether a result should be kept."""
         return True
 
 
 class KeptGroups(Generic[Result]):
-    """Computes the results of groups; with a folder those that are there are read, with a part others are left out.
+    """Computes the results of groups; with a folder, stored results are read; with a part, other groups are skipped.
 
     Groups are numbered over all calls of `of`, so that the parts of work of several kinds are of equal size.
     """
@@ -73,7 +74,7 @@ class KeptGroups(Generic[Result]):
         found = {name: kept for name, units in wanted if (kept := self._kept(name, len(units))) is not None}
         total, done = _count(wanted), _count(group for group in wanted if group[0] in found)
         if done:
-            log.info("%d of %d clips were done before, and are kept in %s", done, total, self._folder)
+            log.info("%d of %d clips were measured before: their results are read from %s", done, total, self._folder)
         on_done(done, total)
         for name, units in wanted:
             if name not in found:
@@ -83,7 +84,7 @@ class KeptGroups(Generic[Result]):
         return [found[name] for name, _ in wanted]
 
     def _kept(self, name: str, count: int) -> Result | None:
-        """The result in a file; None if there is none or, with a remark, if it holds anything else."""
+        """The result in a file; None if there is no file, or (with a warning) if it holds anything else."""
         if self._folder is None or not (path := self._path(name)).exists():
             return None
         try:
@@ -115,12 +116,12 @@ def _count(groups: Iterable[Group[Any]]) -> int:
 
 
 Row = dict[str, Any]
-"""What is measured of a clip: plain values, which JSON keeps digit for digit."""
+"""Measurements of a clip: plain values, which JSON stores exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is measured of some clips."""
+    """Measurements of some clips."""
 
     rows: list[Row]
     left_out: list[list[str]]
@@ -128,13 +129,13 @@ class Measured:
 
 
 class Rows(Form[Measured]):
-    """Rows as JSON, with a hash: what it does not fit was changed, or copied from elsewhere."""
+    """Rows as JSON with a hash, which detects a file that was changed or copied from elsewhere."""
 
     ending = ".json"
 
     def __init__(self, signature: str) -> None:
         self._signature = signature
-        """Of what is measured, and how."""
+        """Signature of what is measured, and how."""
 
     def write(self, path: Path, result: Measured) -> None:
         content = asdict(result)
@@ -148,7 +149,7 @@ class Rows(Form[Measured]):
         return measured if len(measured.rows) + len(measured.left_out) == count else None
 
     def _hash(self, path: Path, content: Mapping[str, Any]) -> str:
-        """Of the content, and of the group that it is of."""
+        """Hash of the content and of the group that it belongs to."""
         return hashlib.sha256(json.dumps([self._signature, path.name, content]).encode()).hexdigest()[:16]
 
 
@@ -157,7 +158,7 @@ class KeptRows:
 
     def __init__(self, folder: Path | None = None, part: Part | None = None, signature: str = "") -> None:
         self.part = part
-        """None: all of it."""
+        """The part to measure; None: everything."""
         self._groups = KeptGroups(folder, part or Part(), Rows(signature))
 
     def of(
@@ -168,7 +169,7 @@ class KeptRows:
         measure: Callable[[Sequence[Unit]], Measured],
         on_done: OnDone = lambda done, total: None,
     ) -> Measured:
-        """What is measured of the units of a task, in their order: of all, or of those of the part."""
+        """Measurements of the units of a task, in their order: of all units, or of those of the part."""
         groups = [(f"{task}-{number:05d}", group) for number, group in enumerate(in_groups(units, size))]
         found = self._groups.of(groups, measure, on_done)
         return Measured([row for one in found for row in one.rows], [left for one in found for left in one.left_out])

@@ -1,4 +1,4 @@
-"""What a tokenizer keeps of clips, as a row for each clip: rows can be kept, shared, and added up in one order."""
+"""Measures how well a tokenizer reconstructs clips, in one row for each clip: rows can be kept, shared and added up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from videoar.tokenizer.scales import ScaleSchedule
 
 ClipFrames = UInt8[np.ndarray, "f h w 3"]
 MEASURES = {"psnr_db": "psnr", "ssim": "ssim_by_frame", "psnr_of_motion_db": "psnr_of_motion", "lpips": "lpips"}
-"""Of each figure that is one number for a clip, the sums that it is the mean of."""
+"""Figures that have one number for each clip, with the names of the sums whose mean they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +36,11 @@ class Reconstructions:
     """Whether PSNR is measured after each scale."""
     lpips: Distance | None = None
     distance: ReconstructionDistance | None = None
-    """What compares the set of clips with that of reconstructions, by features of each."""
+    """Distance between the set of clips and the set of reconstructions, from features of each clip."""
 
     @property
     def states(self) -> list[str]:
-        """Of each clip what it is cut from, and what changes when its pixels do."""
+        """For each clip its source, and a value that changes when its pixels change."""
         return [f"{clip_name(clip)} {clip.etag}" for clip in self.clips.clips]
 
     @property
@@ -49,7 +49,7 @@ class Reconstructions:
         return -(-len(self.clips) // GROUP)
 
     def measured(self, kept: KeptRows, on_done: OnDone) -> Measured:
-        """A row, with what it was cut from, for each clip of the part that can be read."""
+        """A row, with the clip's source, for each clip of the part that can be read."""
         with self.clips.reader() as reader:
             return kept.of("clips", range(len(self.clips)), GROUP, lambda some: self._of_group(reader, some), on_done)
 
@@ -72,7 +72,8 @@ class Reconstructions:
         return {"sums": evaluator.sums, "features": [of_one[0].tolist() for of_one in features]}
 
     def figures(self, rows: Sequence[Row]) -> tuple[Evaluation, FvdResult | None]:
-        """Over all clips; the distance if it was asked for. InputError if there are none, or too few for that."""
+        """Figures over all clips, and the distance if it was asked for. InputError if there are no clips, or too few
+        for it."""
         evaluator = self._evaluator()
         for row in rows:
             evaluator.take(row["sums"], self.schedule)

@@ -17,7 +17,7 @@ def weights_signature(pipeline: VideoPipeline) -> str:
 
 
 def sampling_signature(pipeline: VideoPipeline, temperature: float, top_p: float, guidance: str | None) -> str:
-    """How bits are drawn; without `guidance` that of the weights."""
+    """How bits are drawn; without `guidance`, with the default guidance of the weights."""
     told = _corners(pipeline.config.guidance if guidance is None else guidance)
     if guidance is None and pipeline.config.continued_guidance:
         told += f"|continued={_corners(pipeline.config.continued_guidance)}"

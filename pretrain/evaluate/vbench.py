@@ -20,7 +20,7 @@ from videoar.cluster.ground.fields.checks import short
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """How a dimension counts."""
+    """How a dimension counts in the scores."""
 
     low: float = 0.0
     high: float = 1.0

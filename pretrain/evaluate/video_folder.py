@@ -16,10 +16,10 @@ from videoar.data_pipeline.sources.listing import list_sources
 from videoar.pretrain.evaluate.fvd.protocol import Protocol
 
 OnDone = Callable[[int, int], None]
-"""Called with how many are done, and of how many."""
+"""Called with the number of finished items and the number of all items."""
 
 OnLeftOut = Callable[[str, str], None]
-"""Called with the name of a file that gives no clip, and the reason."""
+"""Called with the name of a file that gives no clip, and with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class FolderClip:
     start_s: float
     """Time of the first frame, in seconds from the first one of the file."""
     fps: float
-    """Frames that are taken for each second."""
+    """Frames to take per second."""
 
 
 def choose_clips(

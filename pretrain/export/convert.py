@@ -52,9 +52,9 @@ def export(
 ) -> Path:
     """Write the weights after `step` steps (None: the newest undamaged checkpoint) to `out`.
 
-    `which` are their moving average, or the trained weights themselves; None: the average if the run keeps one, as in
-    the samples of the run. `guidance` is their default at inference, `continued_guidance` that for clips
-    that are continued; None: those of the recipe. `license` is that of the weights, which the card names.
+    `which` selects the moving average or the trained weights; None: the average if the run keeps one, as in the run's
+    samples. `guidance` is the default at inference, `continued_guidance` the default for clips that are continued;
+    None: as in the recipe. `license` is the licence of the weights, which the model card names.
     `out` appears when it is complete. The files of an earlier export there are replaced; InputError, before anything
     is written, if it holds any other file.
     """

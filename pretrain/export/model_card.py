@@ -34,7 +34,7 @@ def write_card(
 ) -> None:
     """Write README.md into an exported folder; with an empty `license`, it names none.
 
-    `command` is the one that exported the weights, if it was one.
+    `command` is the command that exported the weights; empty if there was none.
     """
     sections = (
         _front_matter(config, license),

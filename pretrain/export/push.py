@@ -38,9 +38,10 @@ from videoar.tokenizer import VideoTokenizer
 STALE = ("model-*-of-*.safetensors", *OF_TOKENIZER)
 """Patterns of files of an earlier push that the same commit removes, unless they are written again."""
 _REFUSED = (401, 403, 404)
-"""What the Hub answers to a token that may not write there."""
+"""HTTP status codes by which the Hub refuses a token without write access."""
 _BAD_CARD = "Invalid metadata in README.md"
-"""How huggingface_hub begins what the Hub finds in a card, which it asks before it sends any file."""
+"""Beginning of huggingface_hub's message for a card that the Hub rejects; it checks the card before it sends any
+file."""
 _AGAIN = "run the same command again: files that have arrived are not sent twice"
 
 
@@ -78,7 +79,7 @@ def checked_upload(weights: str | Path, repo: str) -> Upload:
 
 
 def send(upload: Upload, repo: str, *, private: bool) -> str:
-    """Send it as one commit, into a new repository or one that exists; the address of its page.
+    """Send it as one commit, into a new or an existing repository; returns the address of its page.
 
     `private` makes a new repository private, and refuses one that everyone can read. The token is that of
     huggingface_hub: HF_TOKEN, or what `hf auth login` saved.

@@ -19,7 +19,7 @@ Latents = Float32[Tensor, "b k h w"]
 Frames = UInt8[np.ndarray, "b _f h_16 w_16 3"]
 
 AHEAD = 2
-"""Most latent frames that wait for the decoder: generation does not run further ahead."""
+"""Largest number of latent frames that wait for the decoder: generation does not run further ahead."""
 
 
 def decoded(tokenizer: VideoTokenizer, latents: Iterable[Latents]) -> Iterator[Frames]:
@@ -39,7 +39,7 @@ def decoded(tokenizer: VideoTokenizer, latents: Iterable[Latents]) -> Iterator[F
 
 
 class _Decoder:
-    """Decodes one latent a call; on a GPU in a stream of its own, beside that of the generator."""
+    """Decodes one latent per call; on a GPU in a stream of its own, in parallel with the generator's stream."""
 
     def __init__(self, tokenizer: VideoTokenizer) -> None:
         self._waiting: SimpleQueue[Tensor] = SimpleQueue()

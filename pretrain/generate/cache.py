@@ -25,8 +25,8 @@ from videoar.tokenizer.scales import HistoryKind, ScaleSchedule
 def alike(frame: int, ring_slots: int, history: HistoryKind) -> int:
     """The first frame whose passes over scales read and write the same places in the buffers as this frame's.
 
-    Once the ring is full, those of all frames do; with history `context`, which writes a frame's context tokens into
-    the ring in the pass after it, those of frames that have the same place in the ring.
+    Once the ring is full, this is one frame for all later frames. With history `context`, which writes a frame's
+    context tokens into the ring in the next pass, it is one frame for each place in the ring.
     """
     if frame <= ring_slots or history != "context":
         return min(frame, ring_slots)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_TOLD = 3
-"""Texts of which it is said that they are too long."""
+"""Number of texts for which a warning says that they are too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,16 @@ class Conditions:
 
     text: Sequence[Shaped[np.ndarray, "_m ..."]]
     negative: Sequence[Shaped[np.ndarray, "_n ..."] | None]
-    """Text that guidance leads away from; None: away from the model without text."""
+    """Text that guidance steers away from; None: away from the prediction without text."""
     sampling: Sampling
 
 
 def _or_empty(request: Request) -> str:
-    """What else can be done without words for a picture or a clip."""
+    """The remedy for a picture or a clip without a prompt."""
     given = "image" if request.image is not None else "video"
     if getattr(request, given) is None:
         return ""
-    return f' that says what the {given} shows, or "" to go on from the {given} alone'
+    return f' that says what the {given} shows, or "" to continue from the {given} alone'
 
 
 def _some(words: Sequence[str], most: int = 10) -> str:
@@ -113,7 +113,7 @@ class TextSide:
         return self._encoded(value, wanted)
 
     def _negative(self, request: Request, guidance: Guidance) -> Shaped[np.ndarray, "m ..."] | None:
-        """The negative prompt as token ids or states. InputError where nothing reads it."""
+        """The negative prompt as token ids or states. InputError if it has no effect."""
         if request.negative_prompt is None:
             return None
         if self._config.model.text.kind == "label":
@@ -125,7 +125,7 @@ class TextSide:
         return self._encoded(request.negative_prompt, "negative_prompt")
 
     def _encoded(self, value: Any, field: str) -> Shaped[np.ndarray, "m ..."]:
-        """Token ids or states; text that is longer than the model reads is told."""
+        """Token ids or states; logs a warning for text that is longer than the model reads."""
         tokens, text = self._text.encode(value), self._text
         if not isinstance(text, LabelText) and (whole := text.whole_length(value)) > len(tokens):
             self._tell_too_long(value, f"{field}: the model reads the first {len(tokens)} of its {whole} tokens")
@@ -139,7 +139,7 @@ class TextSide:
         if len(self._too_long) <= MOST_TOLD:
             log.warning("%s; the rest is ignored", line)
         elif len(self._too_long) == MOST_TOLD + 1:
-            log.warning("%s; the rest is ignored, as of others from here on, which are not named", line)
+            log.warning("%s; the rest is ignored. Further texts that are too long are not reported", line)
 
     def _guidance(self, request: Request) -> Guidance:
         """The ramp that is asked for, or that of the export."""
@@ -148,8 +148,8 @@ class TextSide:
         guidance = parse_guidance(default if asked is None else asked)
         if parse_guidance(config.guidance).is_off and not guidance.is_off:
             self.tell(
-                f"guidance={asked}: compares with the model without text, which these weights were not trained to be "
-                "(text_dropout 0); leave it out if the video is noise"
+                f"guidance={asked}: needs the model without text, which these weights did not learn (text_dropout 0); "
+                "leave it out if the video is noise"
             )
         return guidance
 

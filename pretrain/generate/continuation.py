@@ -28,7 +28,7 @@ OnSize = Callable[[str, int, int], object]
 """Called with `image` or `video`, and the height and width of what is given."""
 
 LEAST_CROP = 0.01
-"""Share of a picture that may be cut off without a word: rounding, a row of an odd size."""
+"""Share of a picture that may be cut off without a warning: rounding, or one row of an odd size."""
 
 
 def given_frames(
@@ -45,7 +45,7 @@ def given_frames(
 
     Of a video these are the LAST `keep` frames, 1 + 4n: the continuation follows them. Without `keep`, an array is kept
     whole and a file, sampled at the model's frame rate, gives the first half of the latent frames. Files are cut as the
-    clips of training are (`last_frames`). `on_size` is told the size of what is given, before it is cropped.
+    clips of training are (`last_frames`). `on_size` receives the size of what is given, before it is cropped.
     """
     if image is not None and video is not None:
         raise InputError("image", "...", "and video are both given", "give only one of them")
@@ -105,10 +105,10 @@ def _kept(height: int, width: int, size: str) -> tuple[int, int]:
 
 
 def check_image(image: Picture, num_frames: int) -> None:
-    """InputError for a result that has no frame but the given one."""
+    """InputError if the result would have no frame other than the given one."""
     if num_frames == 1:
         given = image if isinstance(image, str | Path) else "..."
-        raise InputError("image", given, "is all of a result of one frame", "ask for num_frames of 5 or more")
+        raise InputError("image", given, "is the whole of a result of one frame", "ask for num_frames of 5 or more")
 
 
 def half_of(latents: int) -> int:

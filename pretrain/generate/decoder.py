@@ -27,7 +27,7 @@ class CachedDecoder:
     """
 
     cache_class: ClassVar[type[FrameCache]] = FrameCache
-    """What keeps keys and values; a benchmark compares it with another."""
+    """Class of the cache of keys and values; a benchmark compares it with another one."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""From requests to files: frames go from the decoder to the file, and progress is told by frame and scale."""
+"""From requests to files: frames go from the decoder to the file, and progress is reported by frame and scale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Progress:
     """How far a batch of videos is."""
 
     frame: int
-    """Latent frames that are begun, from 1."""
+    """Number of latent frames that have been started, at least 1."""
     num_frames: int
     scale: int
     """Scales of that frame that are done."""
@@ -28,7 +28,7 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """Passes that are done, or that given frames made needless."""
+        """Passes that are done, or that are not needed because of given frames."""
         return (self.frame - 1) * self.num_scales + self.scale
 
     @property
@@ -38,7 +38,7 @@ class Progress:
 
     @property
     def words(self) -> str:
-        """The frame and the scale, for a person."""
+        """The frame and the scale as text, for messages."""
         return f"frame {self.frame}/{self.num_frames}  scale {self.scale}/{self.num_scales}"
 
 

@@ -14,7 +14,7 @@ _GREY, _BLUE = (127, 127, 127), (58, 124, 222)
 
 
 def side_by_side(panels: Sequence[Panel], made_from: Sequence[int], zoom: int = 2) -> UInt8[np.ndarray, "f _h _w 3"]:
-    """Clips of one size as one; a blue line marks the frames that a model made, a grey line the others.
+    """Clips of one size side by side; a blue line marks the frames that a model made, a grey line the others.
 
     `made_from` is the index of the first frame that a model made, for each clip; `zoom` repeats pixels.
     """
@@ -29,7 +29,8 @@ def side_by_side(panels: Sequence[Panel], made_from: Sequence[int], zoom: int = 
 
 
 def one_below_the_other(rows: Sequence[UInt8[np.ndarray, "_f _h _w 3"]]) -> UInt8[np.ndarray, "_g _i _j 3"]:
-    """Clips of any sizes and lengths as one: smaller ones are on the left, shorter ones repeat their last frame."""
+    """Clips of any sizes and lengths as one clip: smaller ones are on the left, shorter ones repeat their last
+    frame."""
     length, width = (max(row.shape[axis] for row in rows) for axis in (0, 2))
     fitted = []
     for row in rows:

@@ -171,7 +171,8 @@ class VideoPipeline:
         self._text.tell_unknown_words(requests)
 
     def untrained(self, request: Request) -> str | None:
-        """What is untrained about a length or a frame size, and what to use; None if nothing is."""
+        """A message about a length or a frame size that was not trained, with what to use; None if there is no
+        problem."""
         return untrained(self.shape(request.schedule), self.config.shapes, self.num_frames(request), request.long)
 
     def num_frames(self, request: Request) -> int:

@@ -30,15 +30,15 @@ LINES = (".jsonl", ".ndjson")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PromptLine:
-    """What a line of a file of prompts may say; what it leaves out is as for all lines."""
+    """Fields that a line of a prompt file may have; a missing field has the common value of all lines."""
 
     prompt: str | None = None
     negative_prompt: str | None = None
     label: ZeroOrMore | None = None
     image: str | None = None
-    """Picture, below the folder of the file of prompts."""
+    """Picture; a relative path starts at the prompt file's folder."""
     video: str | None = None
-    """Clip to continue, below the folder of the file of prompts."""
+    """Clip to continue; a relative path starts at the prompt file's folder."""
     given_frames: PixelFrames | None = None
     num_frames: PixelFrames | None = None
     long: LongVideo | None = None
@@ -48,7 +48,7 @@ class PromptLine:
     temperature: Temperature | None = None
     top_p: TopP | None = None
     seed: DrawingSeed | None = None
-    """If not given: the seed of all lines plus the number of the prompt, from 0."""
+    """None: the common seed plus the number of the prompt, from 0."""
 
     def __post_init__(self) -> None:
         check_fields(self, "")
@@ -78,7 +78,7 @@ def read_prompts(path: Path, common: Mapping[str, Any]) -> dict[int, Request]:
 
 
 def read_text(path: Path) -> str:
-    """What a file of prompts holds, without the mark that some editors put before it."""
+    """The text of a prompt file, without the byte order mark that some editors write."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -88,7 +88,7 @@ def read_text(path: Path) -> str:
 
 
 def lines_of(text: str) -> dict[int, str]:
-    """The lines that hold something, by their numbers, from 1; JSON may hold other ends of lines than these."""
+    """Lines that are not empty, by number, from 1. Only \\n ends a line: JSON may contain other line separators."""
     return {number: line.strip() for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
 
 
@@ -123,9 +123,9 @@ def in_line(number: int) -> Iterator[None]:
 def jobs(
     requests: Mapping[int, Request], folder: Path, kind: Kind, weights: Mapping[str, object], *, force: bool
 ) -> tuple[list[Job], int]:
-    """The videos that are not there yet, all of them with `force`, and how many are; requests are those of lines.
+    """The missing videos (with `force` all videos), and the number of existing ones; `requests` are by line.
 
-    InputError for one that is there and was made from another line, or with other weights.
+    InputError for an existing video that was made from another line, or with other weights.
     """
     wanted, done = [], 0
     for number, (line, request) in enumerate(requests.items()):
@@ -148,7 +148,8 @@ def described(request: Request, weights: Mapping[str, object]) -> dict[str, obje
 
 
 def record(job: Job, weights: Mapping[str, object]) -> None:
-    """Write down what a video is made from, before it appears; a former one goes, lest it be taken for the new one."""
+    """Record what a video is made from, before it appears; an earlier video is removed first, so that it is not
+    taken for the new one."""
     job.out.parent.mkdir(parents=True, exist_ok=True)
     remove(job.out)
     write_atomically(_record_of(job), json.dumps(described(job.request, weights)) + "\n")

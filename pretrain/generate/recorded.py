@@ -39,7 +39,7 @@ KEPT = 2
 
 Work = Callable[[], None]
 Record = Callable[[Work], Work]
-"""Runs some work, and gives what repeats it in the same memory."""
+"""Runs some work and returns a function that repeats it in the same memory."""
 
 
 def rerun(work: Work) -> Work:
@@ -72,7 +72,7 @@ class CudaGraphs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassShape:
-    """What videos have in common that share recorded passes."""
+    """Properties that videos must share to share recorded passes."""
 
     schedule: ScaleSchedule
     samples: int
@@ -114,7 +114,7 @@ class StaticSums(Accumulation):
         self._place, self._previous = self.total, torch.zeros_like(self.total)
 
     def settle(self) -> None:
-        """Put the sum, which `add` has made anew, back into its place."""
+        """Copy the sum, which `add` put into a new tensor, back into its place."""
         self._place.copy_(self.total)
         self.total = self._place
 
@@ -124,7 +124,7 @@ class StaticSums(Accumulation):
         self.begin(1)
 
     def begin(self, frame: int) -> None:
-        """Before the passes of a frame; the first of a video has none before it."""
+        """Prepare the passes of a frame; the first frame of a video has no frame before it."""
         self._has_context = self._history == "context" and frame > 0
         self._place.zero_()
         if not frame:
@@ -176,7 +176,7 @@ class RecordedPasses(Passes):
         return LatentFrame(self._bits.clone(), self._sums.total.clone())
 
     def _record(self, frame: int, record: Record) -> None:
-        """Record the passes of a frame, which are those of every frame alike."""
+        """Record the passes of a frame; they serve all frames that are `alike`."""
         self._decoder.cache.frame = frame
         self._sums.begin(frame)
         for scale in range(self._plan.schedule.num_scales):
@@ -200,15 +200,15 @@ class Recordings:
 
     @classmethod
     def on(cls, device: torch.device) -> Recordings:
-        """CUDA graphs. InputError for a device that has none."""
+        """Recordings as CUDA graphs. InputError for a device without them."""
         if device.type != "cuda":
-            problem = f"has no effect on the device {device.type}: graphs are CUDA's"
+            problem = f"has no effect on the device {device.type}: it records CUDA graphs"
             raise InputError("graphs", True, problem, "leave it out, or use a GPU")
         return cls(lambda: CudaGraphs(device))
 
     @contextmanager
     def open(self, plan: VideoPlan) -> Iterator[Passes]:
-        """The passes of a video: recorded ones, unless another video of its shape is at work in their memory."""
+        """The passes of a video: recorded ones, unless another video of its shape is using their memory."""
         shape = PassShape.of(plan)
         if shape in self._at_work:
             with enqueued(plan) as passes:

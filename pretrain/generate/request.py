@@ -22,7 +22,7 @@ class Request:
     prompt: str | None = None
     """Text, for a model trained on captions; "" is an empty caption."""
     negative_prompt: str | None = None
-    """Text that guidance leads away from; None: away from the model without text."""
+    """Text that guidance steers away from; None: away from the prediction without text."""
     label: ZeroOrMore | None = None
     """Number of the class, for a model trained on labels."""
     image: Picture | None = None
@@ -30,7 +30,8 @@ class Request:
     video: GivenClip | None = None
     """Clip to continue."""
     given_frames: PixelFrames | None = None
-    """Number of last pixel frames of `video` to continue, 1 + 4n; None: all of an array; of a file half the result."""
+    """Number of last pixel frames of `video` to continue, 1 + 4n; None: all frames of an array, or for a file half
+    of the result."""
     num_frames: PixelFrames | None = None
     """Pixel frames of the result, 1 + 4n, given frames included; None: as in training."""
     long: LongVideo | None = None
@@ -71,13 +72,15 @@ _COMMON = ("num_frames", "long", "overlap", "schedule", "guidance", "temperature
 
 
 def batch_key(request: Request) -> tuple[object, ...]:
-    """Equal for requests that one batch can hold, if they have equally many given frames."""
+    """Equal for requests that one batch can hold, if they have the same number of given frames."""
     return tuple(getattr(request, field) for field in _COMMON)
 
 
 def check_equal(requests: Sequence[Request]) -> None:
-    """InputError for requests that cannot be met together."""
+    """InputError for requests that cannot be in one batch."""
     for field in _COMMON:
         values = {getattr(request, field) for request in requests}
         if len(values) > 1:
-            raise InputError(field, sorted(map(str, values)), "differs within a batch", "batch equal requests")
+            raise InputError(
+                field, sorted(map(str, values)), "differs within a batch", "batch only requests with the same value"
+            )

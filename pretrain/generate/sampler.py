@@ -102,14 +102,14 @@ class VideoPlan:
     schedule: ScaleSchedule
     text: Sequence[Shaped[np.ndarray, "_m ..."]]
     negative: Sequence[Shaped[np.ndarray, "_n ..."] | None] | None
-    """Texts that guidance leads away from."""
+    """Texts that guidance steers away from."""
     sampling: Sampling
     num_frames: int
     """Latent frames, given ones included."""
     window: int
     seeds: Sequence[int]
     start: int
-    """Frame of the whole video, of several shots, that is the first here."""
+    """Index of this shot's first frame in the whole video, which may have several shots."""
 
     @property
     def branches(self) -> int:
@@ -189,11 +189,11 @@ class Passes:
 
 
 OpenPasses = Callable[[VideoPlan], AbstractContextManager[Passes]]
-"""Gives the passes of a video for as long as it is made."""
+"""Opens the passes of a video, for as long as it is made."""
 
 
 def enqueued(plan: VideoPlan) -> AbstractContextManager[Passes]:
-    """Passes in memory of their own."""
+    """Passes that are not recorded, in memory of their own."""
     return nullcontext(Passes(plan))
 
 
@@ -215,7 +215,7 @@ def sample_frames(
 ) -> Iterator[LatentFrame]:
     """Yield `num_frames` latent frames of every sample: first those of `history`, unchanged, then sampled ones.
 
-    `negative` has the texts that guidance leads away from. `start` is where these frames begin in a video of several
+    `negative` has the texts that guidance steers away from. `start` is where these frames begin in a video of several
     shots: each frame of it has random numbers of its own. A sample's result depends on its texts, history and seed,
     not on its neighbours. Nothing here waits for the device.
     """

@@ -25,7 +25,8 @@ class Shot:
     """The latent frame of the video at which it begins."""
     num_frames: int
     given: int
-    """Its first latent frames that the shot before has shown: they are encoded again, and are not shown twice."""
+    """Number of its first latent frames, which the shot before has shown: they are encoded again and not shown
+    twice."""
 
 
 def plan_shots(request: Request, shape: ClipShape, num_frames: int) -> list[Shot]:
@@ -56,7 +57,7 @@ def _shots(total: int, longest: int, overlap: int) -> Iterator[Shot]:
 
 
 def untrained(shape: ClipShape, shapes: Sequence[ClipShape], num_frames: int, long: LongVideo | None) -> str | None:
-    """A line about a video that is unlike any clip of training, and what to use instead; None if there is nothing."""
+    """A message about a video that is longer than the training clips of its frame size; None if there is no problem."""
     if num_frames == 1 or num_frames <= shape.num_frames:
         return None
     if shape.num_frames == 1:
@@ -67,6 +68,6 @@ def untrained(shape: ClipShape, shapes: Sequence[ClipShape], num_frames: int, lo
         return None
     return (
         f"{num_frames} frames of {shape.schedule}: clips of training had at most {shape.num_frames}; the window slides "
-        f"along, past positions that were trained. long=reencode makes shots of {shape.num_frames} frames instead; "
-        "long=sliding silences this"
+        f"on to positions that were not trained. long=reencode makes shots of {shape.num_frames} frames instead; "
+        "long=sliding silences this warning"
     )

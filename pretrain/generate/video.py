@@ -34,7 +34,7 @@ AddFrame = Callable[[UInt8[np.ndarray, "h w 3"]], None]
 
 @contextmanager
 def mp4_writer(path: Path, fps: float) -> Iterator[AddFrame]:
-    """What appends frames to an MP4 (H.264, yuv420p), which appears after the block, when it is complete.
+    """Yields what appends frames to an MP4 (H.264, yuv420p); the file appears after the block, when it is complete.
 
     An odd height or width gains one repeated row or column: yuv420p halves both.
     """

@@ -24,7 +24,7 @@ _PICTURE = "[0-9]" * 5 + ".png"
 
 
 def writer(path: Path, kind: Kind, fps: float, num_frames: int) -> AbstractContextManager[AddFrame]:
-    """What appends the frames of a video of known length; its output appears after the block, when it is complete."""
+    """A context that yields what appends frames of a video; the output appears after it, when it is complete."""
     if kind == "mp4":
         return mp4_writer(path, fps)
     if kind == "gif":
@@ -33,7 +33,7 @@ def writer(path: Path, kind: Kind, fps: float, num_frames: int) -> AbstractConte
 
 
 def kind_of(path: Path, kind: Kind | None) -> Kind:
-    """The kind of output that a name asks for; InputError if it is none, or another than `kind`."""
+    """The kind of output that a name asks for; InputError if it asks for no kind, or for another one than `kind`."""
     by_end: Kind | None = next((one for one, end in ENDS.items() if end and path.suffix.lower() == end), None)
     if kind is not None and kind == (by_end or "frames"):
         return kind
@@ -58,7 +58,7 @@ def check_output(path: Path, kind: Kind, *, force: bool) -> None:
 
 
 def strangers(folder: Path) -> list[str]:
-    """Names in a folder of pictures that are none of its numbered pictures."""
+    """Names in a folder of pictures that do not belong to numbered pictures."""
     if not folder.is_dir():
         return [folder.name]
     return sorted(path.name for path in folder.iterdir() if not path.match(_PICTURE))
@@ -77,7 +77,8 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def gif_writer(path: Path, fps: float) -> Iterator[AddFrame]:
-    """What appends frames to a GIF that loops; each frame has its own 256 colours. Times are rounded to 10 ms."""
+    """Yields what appends frames to a GIF that loops; each frame has its own 256 colours. Times are rounded to 10
+    ms."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rate, times = Fraction(fps).limit_denominator(1001), itertools.count()
     with written_aside(path) as aside, av.open(str(aside), "w", format="gif") as container:
@@ -130,7 +131,7 @@ def _pulled(graph: Any) -> Any:
 
 @contextmanager
 def sheet_writer(path: Path, num_frames: int) -> Iterator[AddFrame]:
-    """What makes one picture of at most 8 frames, evenly spaced from first to last; one frame is the picture."""
+    """Yields what makes one picture of at most 8 frames, evenly spaced from first to last; one frame is the picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
     wanted, kept, times = set(spread(num_frames, COLUMNS)), [], itertools.count()
 
@@ -144,7 +145,8 @@ def sheet_writer(path: Path, num_frames: int) -> Iterator[AddFrame]:
 
 @contextmanager
 def pictures_writer(folder: Path) -> Iterator[AddFrame]:
-    """What fills a folder with 00000.png, 00001.png, ...; the pictures of an earlier video there are replaced."""
+    """Yields what fills a folder with 00000.png, 00001.png, ...; the pictures of an earlier video there are
+    replaced."""
     former = [path.name for path in folder.glob(_PICTURE)]
     times = itertools.count()
     with filled_folder(folder, former, last="") as writing:

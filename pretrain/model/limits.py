@@ -1,4 +1,4 @@
-"""What a model's learned tables hold; a video beyond them has no embedding."""
+"""Limits of a model's learned tables; a video beyond them has no embedding."""
 
 from __future__ import annotations
 

@@ -37,12 +37,12 @@ from videoar.tokenizer.scales import ScaleSchedule
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 RUN_CONFIG = "config.yaml"
-"""What a run has, and an export has not."""
+"""File that a run has and an export does not have."""
 TOKENIZER = "tokenizer"
 CARD = "README.md"
 OF_TOKENIZER = (f"{TOKENIZER}/config.json", f"{TOKENIZER}/model.safetensors")
 BESIDE = (CARD, *OF_TOKENIZER)
-"""Files of an export besides configuration and weights."""
+"""Files of an export in addition to configuration and weights."""
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 SHIPPED = Shipped(Path(__file__).parents[1] / "weights", CONFIG)
 find_export, shipped_exports = SHIPPED.find, SHIPPED.names
@@ -106,14 +106,15 @@ class ExportConfig:
 
     model: ModelConfig
     format_version: int = FORMAT
-    """Another version than FORMAT is refused when weights are opened."""
+    """Weights of another version than FORMAT are refused when they are opened."""
     shapes: tuple[ClipShape, ...] = ()
     """Shapes of video it was trained on; it generates the first by default."""
     window: OneOrMore = 16
     """Past latent frames a frame attends to."""
     guidance: str = "t2v"
     continued_guidance: str = ""
-    """The same for a clip that is continued, whose past shows what the text says; empty: `guidance`."""
+    """Default guidance for a clip that is continued, whose given frames already show what the text says; empty:
+    `guidance`."""
     tokenizer_hash: str = ""
     """Hash of the tokenizer in tokenizer/; empty: there is no tokenizer."""
     shipped_tokenizer: str = ""
@@ -121,7 +122,7 @@ class ExportConfig:
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
-        if self.shipped_tokenizer:  # a path would open a folder of somebody else's
+        if self.shipped_tokenizer:  # a path would open some other folder
             check_name("config.json: shipped_tokenizer", self.shipped_tokenizer)
 
     def default_guidance(self, *, continued: bool) -> str:
@@ -170,8 +171,8 @@ def read_config(folder: str | Path) -> ExportConfig:
 
 
 def _export_command(run: Path) -> str:
-    """How to get weights from a folder of a run."""
-    if (run / TOKENIZER).is_dir():  # a run of a tokenizer, which has what it has learned
+    """The remedy for a run's folder that is given instead of weights."""
+    if (run / TOKENIZER).is_dir():  # a tokenizer's run, which holds the tokenizer that it trains
         return "give the weights of a generator: a tokenizer alone makes no video"
     out = Path("weights") / run.resolve().name
     return f"run: videoar export {shlex.quote(str(run))} {shlex.quote(str(out))} and give {out}"
@@ -198,8 +199,8 @@ def write_export(
 ) -> Path:
     """Write configuration and weights, one file of at most `max_shard_bytes` in memory at a time.
 
-    Those of an earlier export are replaced, and a model card and a tokenizer stay; InputError if the folder holds any
-    other file.
+    Files of an earlier export are replaced; its model card and tokenizer stay. InputError if the folder holds any other
+    file.
     """
     folder = Path(folder)
     with filled_folder(folder, former_export(folder, kept=BESIDE), last=CONFIG) as writing:
@@ -268,7 +269,8 @@ def weight_files(folder: str | Path) -> tuple[str, ...]:
 
 
 def _entries(folder: Path, expected: Mapping[str, Tensor]) -> Iterator[tuple[str, Callable[[], Tensor]]]:
-    """The name of each tensor, checked against `expected`, and what reads it before the next name is asked for."""
+    """Yield the name of each tensor, checked against `expected`, and a function that reads it; call it before the
+    next name."""
     places = _weight_map(folder)
     if missing := sorted(expected.keys() - places.keys()):
         raise InputError("weights", folder, f"lacks {_some(missing)}", f"export again, or correct {CONFIG}")
@@ -280,7 +282,7 @@ def _entries(folder: Path, expected: Mapping[str, Tensor]) -> Iterator[tuple[str
                 raise InputError(
                     "weights",
                     folder,
-                    f"has {name} of shape {shape}, the model {tuple(expected[name].shape)}",
+                    f"has {name} of shape {shape}, but the model has shape {tuple(expected[name].shape)}",
                     f"use the {CONFIG} that was exported with these weights",
                 )
             yield name, read

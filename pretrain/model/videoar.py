@@ -48,7 +48,8 @@ class ModelInputs:
 
 
 class StatesProjection(nn.Module):
-    """Linear(text width -> d) of an encoder's states, after a norm: a few channels of T5 outweigh all others."""
+    """Linear(text width -> d) of an encoder's states, after a norm, because a few channels of T5 are much larger
+    than all others."""
 
     def __init__(self, config: TextConfig, width: int) -> None:
         super().__init__()

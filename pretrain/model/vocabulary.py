@@ -38,7 +38,7 @@ class Conditions(Protocol):
         ...
 
     def captions(self) -> tuple[list[str], Int64[np.ndarray, " i"]]:
-        """Different captions, and which of them each sample has."""
+        """The different captions, and for each sample the index of its caption."""
         ...
 
     def labels(self) -> Int64[np.ndarray, " i"]:
@@ -81,9 +81,9 @@ _PIECE = re.compile(r"\w+|[^\w\s]")
 
 @dataclass(frozen=True, slots=True)
 class WordsText:
-    """One token for each known word or mark, whatever its capitals: id 257 + its place in the list.
+    """One token for each known word or mark, in capitals or not: id 257 + its place in the list.
 
-    All else is read as bytes (`BytesText`), each piece followed by a space. Longer captions are cut.
+    Everything else is read as bytes (`BytesText`), each piece followed by a space. Longer captions are cut.
     """
 
     max_tokens: OneOrMore
@@ -189,5 +189,5 @@ def text_tokens(config: TextConfig) -> TableText:
 
 
 def text_length(config: TextConfig) -> int:
-    """The most text tokens that a sample has; a label is one."""
+    """The largest number of text tokens that a sample can have; a label is one."""
     return 1 if config.kind == "label" else config.max_tokens

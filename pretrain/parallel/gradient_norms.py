@@ -20,13 +20,13 @@ _EPSILON = 1e-6
 
 
 class WholeGradients:
-    """Without ZeRO: every process has the reduced gradient of all (of its cut) of its stage's parameters."""
+    """Without ZeRO: every process has the reduced gradients of all parameters of its stage (of its cut of them)."""
 
     def __init__(self, named: Mapping[str, nn.Parameter], mesh: Mesh, num_layers: int, device: torch.device) -> None:
         rank, size = mesh.tensor_rank, mesh.tensor_size
         counted = [name for name in named if rank == 0 or cut_of(name, rank, size) is not None]
         self._all = list(named.values())
-        self._counted = [named[name] for name in counted]  # what every tensor rank holds counts once
+        self._counted = [named[name] for name in counted]  # a parameter that every tensor rank holds counts once
         self._sums = BlockSums(counted, num_layers, device)
         self._mesh = mesh
 
@@ -47,7 +47,7 @@ class OwnedGradients:
     """With ZeRO of any stage: this process's slices, read just before AdamW steps.
 
     They are reduced by then, and DeepSpeed has scaled them down to `clip_norm`. That factor follows from the norm and
-    is undone here. It costs one pass over what the process owns, compared with the many of AdamW's step.
+    is undone here. It costs one pass over what the process owns; AdamW's step takes many.
     """
 
     def __init__(

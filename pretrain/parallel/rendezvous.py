@@ -1,6 +1,6 @@
-"""Where the processes of a job meet: within a time limit, naming those that are missing, and open to signals.
+"""Where the processes of a job meet: within a time limit, with the missing ones named, and with signals still handled.
 
-torch.distributed's own rendezvous waits inside a library: in silence, and without Python's handlers of signals.
+torch.distributed's own rendezvous waits inside a library: without messages, and without Python's signal handlers.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _FILE = "file://"
 """Processes of one machine may meet in a file, which needs no port."""
 _POLL_S = 0.2
 _SILENT_S = 10.0
-"""Seconds of waiting before it is logged; then after each six times as long."""
+"""Seconds of waiting after which it is first logged; each next message comes after six times as long."""
 _SHOWN = 8
-"""Processes that a message names."""
+"""Largest number of processes that a message names."""
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class _Meeting:
         self.number = store.add("meetings", 1) if world.is_first else 0
 
     def is_complete(self) -> bool:
-        """Enter the newest meeting; whether its list has this process."""
+        """Enter the newest meeting; returns whether its list has this process."""
         if (newest := self._store.add("meetings", 0)) and (newest != self.number or self._world.is_first):
             self.number = newest
         if not self.number:

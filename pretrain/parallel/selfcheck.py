@@ -30,7 +30,7 @@ class _Layers(nn.ModuleList):
 
 
 class _Wrong(Exception):
-    """The library computed something else than PyTorch."""
+    """The library's result differs from PyTorch's."""
 
 
 def megatron(device: torch.device) -> None:
@@ -147,7 +147,7 @@ def _weights(device: torch.device, *shapes: tuple[int, ...]) -> list[Tensor]:
 
 def _compare(what: str, found: Tensor | None, right: Tensor | None) -> None:
     assert right is not None
-    if found is None or not (found - right).abs().max() <= 1e-2 * right.abs().max():  # a NaN is not either
+    if found is None or not (found - right).abs().max() <= 1e-2 * right.abs().max():  # NaN fails, too
         raise _Wrong(f"computes another {what} than PyTorch")
 
 

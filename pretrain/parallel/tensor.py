@@ -2,8 +2,8 @@
 
 `column` cuts a Linear's output rows (heads, hidden units), `row` its inputs. Every other weight is whole on each
 process of the tensor group. Whether its gradient must be summed there follows from where it acts: `partial` gains see
-only this process's heads or tokens. All other weights get the same input on every process: a sum would count it
-twice.
+only this process's heads or tokens. All other weights get the same input on every process: a sum would count their
+gradient several times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""DeepSpeed as the optimizer: its configuration, derived from ours, and where it keeps the state of a parameter."""
+"""DeepSpeed as the optimizer: its configuration, derived from ours, and where it keeps each parameter's state."""
 
 from __future__ import annotations
 

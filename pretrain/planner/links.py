@@ -18,13 +18,13 @@ class Traffic:
     """Bytes that a process sends in a step."""
 
     tensor: float
-    """Around the cut matrices of each block."""
+    """Bytes exchanged around the cut matrices of each block."""
     context: float
-    """Around attention."""
+    """Bytes exchanged around attention."""
     pipeline: float
-    """To the stages before and after."""
+    """Bytes sent to the stages before and after."""
     data: float
-    """Gradients and weights, between replicas."""
+    """Bytes of gradients and weights, sent between replicas."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +33,7 @@ class Group:
 
     size: int
     per_node: int
-    """How many of them are in one node."""
+    """Number of these processes in one node."""
 
     @property
     def sent(self) -> float:
@@ -41,9 +41,9 @@ class Group:
         return (self.size - 1) / self.size
 
     def seconds(self, sent_bytes: float, machine: Machine, calls: int = 1) -> float:
-        """Time in which each sends these bytes in `calls` collectives.
+        """Seconds in which each process sends these bytes in `calls` collectives.
 
-        Within a node they take NVLink. Between nodes every member of a node sends through its own adapter.
+        Within a node they use NVLink. Between nodes, every member of a node sends through its own adapter.
         """
         if self.size == 1:
             return 0.0
@@ -95,7 +95,7 @@ def tensor_exchanges(parallel: ParallelConfig) -> tuple[int, int]:
 
 
 def context_bytes(parallel: ParallelConfig, rows: int, width: int, itemsize: int) -> float:
-    """Bytes that a process sends around one layer's attention, forward; backward sends as many."""
+    """Bytes that a process sends around one layer's attention, forward; backward sends the same number."""
     share = (parallel.context - 1) / parallel.context
     tensors = 2.0 if parallel.context_method == "gather" else 4.0 / parallel.context
     return share * tensors * rows * width * itemsize / parallel.tensor

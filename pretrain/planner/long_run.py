@@ -10,12 +10,13 @@ from videoar.pretrain.budget.machine import Machine
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LongRun:
-    """What a checkpoint takes, and the share of the time in which steps that count are made."""
+    """The cost of checkpoints, and the share of the time that is spent on steps that are not lost."""
 
     checkpoint_bytes: int
     """float32 masters, both moments and the moving average."""
     blocked_s: float
-    """Seconds in which training waits for a checkpoint: the state is copied to the host; writing goes on behind it."""
+    """Seconds that training waits for a checkpoint: the state is copied to the host, and written while training
+    continues."""
     write_s: float
     """Seconds until the checkpoint is complete."""
     mean_time_to_failure_s: float
@@ -54,6 +55,6 @@ def best_interval_s(blocked_s: float, failure_s: float) -> float:
 
 
 def goodput(blocked_s: float, write_s: float, interval_s: float, failure_s: float, restart_s: float) -> float:
-    """Share of useful time: between failures half an interval is lost, what is not written yet, and the restart."""
+    """Share of useful time: each failure costs half an interval, what is not written yet, and the restart."""
     lost_s = min(failure_s, interval_s / 2 + write_s + restart_s)
     return interval_s / (interval_s + blocked_s) * (1 - lost_s / failure_s)

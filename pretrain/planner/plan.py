@@ -56,7 +56,7 @@ class StagePlan:
     time: StepTime
     """The estimated time of a step."""
     step_s: float
-    """Seconds of a step: as estimated, or as an assumed MFU gives."""
+    """Seconds of a step, from the estimate or from an assumed MFU."""
     mfu: float
     """Model FLOP/s over the peak of all devices."""
     gpu_hours: float
@@ -87,7 +87,7 @@ class Plan:
     gpus: int
     gpus_per_node: int
     assumed_mfu: float | None
-    """MFU from which times follow instead of from the estimate; null: none was given."""
+    """Assumed MFU, from which times follow instead of from the estimate; null: none was given."""
     stages: tuple[StagePlan, ...]
     long_run: LongRun
 
@@ -139,13 +139,13 @@ class Plan:
 
 
 def devices_of_a_node(recipe: Recipe, node: int = 8) -> int:
-    """As many devices of one node as can share the recipe's batches, or the fewest that hold one replica."""
+    """The largest number of devices of one node that can share the recipe's batches; at least those of one replica."""
     cut = max(recipe.parallel_of(stage).model_processes for stage in recipe.stages)
     return cut * math.gcd(max(1, node // cut), *(stage.batch for stage in recipe.stages))
 
 
 def fits(size_bytes: int, gpu: str) -> bool:
-    """Whether a device holds this besides workspaces."""
+    """Whether a device can hold these bytes in addition to workspaces."""
     return size_bytes <= MEMORY_SHARE * GPUS[gpu].memory_bytes
 
 
@@ -225,7 +225,7 @@ def _mean_pack(recipe: Recipe, stage: StageConfig) -> Work:
 
 
 def load_of(recipe: Recipe, stage: StageConfig, parallel: ParallelConfig, gpus: int, pairs: float) -> Load:
-    """What a replica of this layout computes in a step of a stage, whose packs have so many attended pairs."""
+    """What a replica of this layout computes in a step of a stage, whose packs have `pairs` attended pairs."""
     return Load(
         shape=Shape.of(recipe.model),
         rows=stage.tokens_per_pack,

@@ -28,7 +28,7 @@ class Found:
     step_s: float
     mfu: float
     memory_bytes: int
-    """Of the process that holds most."""
+    """Bytes on the process that holds most."""
     bubble: float
 
 
@@ -50,8 +50,8 @@ class Search:
 def search(recipe: Recipe, *, gpus: int, gpu: str, gpus_per_node: int = 8, count: int = 5) -> Search:
     """The `count` fastest layouts of each stage. InputError if none fits a stage.
 
-    Tried are all degrees of tensor, pipeline and context, chunks, ZeRO stages and recomputations that the engine
-    trains. Packs and batch, which decide what is learnt, stay; so do attention, compilation and offloading.
+    It tries all degrees of tensor, pipeline and context, chunks, ZeRO stages and recomputations that the engine can
+    train. Packs and batch, which decide what is learnt, are unchanged; so are attention, compilation and offloading.
     """
     gpu = known_gpu(gpu)
     check_devices(gpus, gpus_per_node)
@@ -128,7 +128,7 @@ def _trains(recipe: Recipe, stage: StageConfig, parallel: ParallelConfig, gpus: 
 
 
 def with_layouts(recipe: Recipe, chosen: Sequence[ParallelConfig]) -> Recipe:
-    """The recipe with a layout for each stage: that of the first is the recipe's own."""
+    """The recipe with a layout for each stage; the first stage's layout becomes the recipe's own."""
     stages = tuple(
         replace(stage, parallel=None if parallel == chosen[0] else parallel)
         for stage, parallel in zip(recipe.stages, chosen, strict=True)

@@ -26,18 +26,18 @@ _ELEMENTWISE = {True: 40.0, False: 120.0}
 """Bytes that a block reads and writes outside products and attention, forward, for each token and unit of width in
 bf16; compiled or not. Backward moves twice as many."""
 _KERNELS = {True: 15, False: 40}
-"""Kernels of a block's forward pass, compiled or not; backward starts twice as many. The host cannot start them faster,
-so small models wait for it."""
+"""Kernels of a block's forward pass, compiled or not; backward launches twice as many. The host needs time for each
+launch, so small models wait for it."""
 _OPTIMIZER_BYTES = 32.0
 """Bytes that AdamW reads and writes for each weight: float32 weight, gradient and moments, bf16 weight."""
 _AVERAGE_BYTES = 12.0
-"""The same of the moving average."""
+"""The same for the moving average."""
 _BUCKET = 50_000_000
 """Elements that are exchanged in one collective between replicas (`parallel.zero`)."""
 _HEAD_TILE = 32
 """Flash-attention kernels compute heads of a multiple of this many channels."""
 _STEADY = 4
-"""Packs for each stage that are simulated; every further pack adds the time of the slowest stage."""
+"""Number of packs for each stage that are simulated; every further pack adds the time of the slowest stage."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +73,7 @@ class Overlap:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pass:
-    """Seconds of one layer for one pack, by what takes them."""
+    """Seconds of one layer for one pack, by cause."""
 
     products: float
     attention: float
@@ -83,11 +83,11 @@ class Pass:
     """Waiting for exchanges around the cut matrices."""
     context: float
     least_s: float
-    """Time in which the host starts the kernels."""
+    """Seconds that the host needs to launch the kernels."""
 
     @property
     def parts(self) -> dict[str, float]:
-        """Seconds by part; `host` is what the device waits for the host."""
+        """Seconds by part; `host` is the time in which the device waits for the host."""
         named = ("products", "attention", "elementwise", "recomputed", "tensor", "context")
         found = {name: getattr(self, name) for name in named}
         return found | {"host": max(0.0, self.least_s - sum(found.values()))}
@@ -106,7 +106,7 @@ class StepTime:
     """Seconds of a step on the pipeline stage that computes longest."""
 
     parts: dict[str, float]
-    """By what takes them; they add up to `step_s`."""
+    """Seconds by cause; they add up to `step_s`."""
     bubble: float
     """Mean share of the schedule's time in which stages wait."""
     traffic: Traffic
@@ -227,7 +227,7 @@ def _tensor_s(load: Load, machine: Machine) -> tuple[float, float]:
 
 
 def _elementwise_s(load: Load, machine: Machine) -> float:
-    """What is between the products of one layer, forward. Sequence parallelism divides it over the tensor group."""
+    """Elementwise operations of one layer, forward. Sequence parallelism divides it over the tensor group."""
     cut = load.parallel.context * (load.parallel.tensor if load.parallel.sequence else 1)
     touched = load.rows * load.shape.width * _ELEMENTWISE[load.parallel.compiles] * _itemsize(load) / 2
     return touched / cut / (machine.gpu.memory_bytes_per_s * machine.memory)

@@ -19,8 +19,8 @@ from videoar.tokenizer.training.discriminator import Discriminator
 _PASSES = 3
 """A backward pass costs two forward passes."""
 _DISCRIMINATOR_PASSES = 8
-"""Of one clip: forward and backward to the pixels for the decoder; forward and backward of the real and of the decoded
-clip for itself."""
+"""Passes over one clip: forward and backward to the pixels to train the decoder; forward and backward of the real
+and of the decoded clip to train the discriminator."""
 _LEAST_HOURS = 0.01
 """Fewer hours are not printed: a short test says nothing about the peak."""
 _NODE = 8
@@ -36,12 +36,12 @@ class BucketCost:
     steps: int
     clips_per_step: int
     flops: float
-    """Of all its steps."""
+    """FLOPs of all its steps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenizerCost:
-    """The whole training; norms, activations, LPIPS, recomputation and what is shown are not counted."""
+    """Cost of the whole training; norms, activations, LPIPS, recomputation and sample pictures are not counted."""
 
     parameters: int
     discriminator_parameters: int
@@ -51,12 +51,12 @@ class TokenizerCost:
 
     @property
     def flops(self) -> float:
-        """Of the whole run."""
+        """FLOPs of the whole run."""
         return sum(bucket.flops for bucket in self.buckets)
 
     @property
     def gpu_hours(self) -> float:
-        """At the assumed share of the device's bf16 peak."""
+        """GPU-hours at the assumed share of the device's bf16 peak."""
         return self.flops / (GPUS[self.gpu].flops_per_s * self.mfu * 3600)
 
 
@@ -94,7 +94,8 @@ def tokenizer_cost_lines(cost: TokenizerCost, clusters: tuple[int, ...] = CLUSTE
 
 
 def sharing_clusters(train: TokenizerTrainConfig) -> tuple[int, ...]:
-    """The clusters whose GPUs can share every batch; if there is none, as many GPUs of one machine as can."""
+    """The clusters whose GPUs can share every batch; if there is none, the largest possible number of GPUs of one
+    machine."""
     clips = math.gcd(*(train.num_clips(index) for index in range(len(train.buckets))))
     return tuple(gpus for gpus in CLUSTERS if clips % gpus == 0) or (math.gcd(_NODE, clips),)
 

@@ -9,8 +9,8 @@ from typing import Any
 class HeldRows:
     """The rows of the steps since the last checkpoint.
 
-    A run that is stopped there trains these steps again. `wandb sync` sends the files of both parts, so a row that is
-    written at once would be there twice.
+    A run that is stopped now trains these steps again when it resumes. `wandb sync` sends the files from before and
+    after, so a row that is written at once would appear twice.
     """
 
     def __init__(self) -> None:

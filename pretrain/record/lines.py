@@ -1,4 +1,5 @@
-"""Lines of a run's files as checks and charts use them: a run that went bad, or a disk, may leave anything there."""
+"""Prepares lines of a run's files for checks and charts: a run that went bad, or a bad disk, may leave anything
+there."""
 
 from __future__ import annotations
 
@@ -14,11 +15,12 @@ _LARGEST = 1e100
 _NUMBERS = ("loss", "grad_norm", "flip_ratio", "learning_rate", "step_s")
 """Fields that every record has; NaN where the line has no number."""
 _OR_NULL = ("bit_accuracy", "communication", "mfu", "peak_memory", "checkpoint_blocked_s", "tokens_per_s", "fill")
-"""Fields that may be null; so they are where the line has no number."""
+"""Fields that may be null; they are null if the line has no number."""
 
 
 def finite(value: object) -> float | None:
-    """A number that can be averaged and drawn; None for NaN, infinity, numbers that overflow, and what is no number."""
+    """The value if it can be averaged and drawn; None for NaN, infinity, numbers that overflow, and anything but
+    numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
         return None
     return float(value)

@@ -1,4 +1,4 @@
-"""What people see of a tokenizer in training: the same few clips, reconstructed at an interval.
+"""Pictures of a tokenizer in training: the same few clips, reconstructed at an interval.
 
 RUN/samples/step-00001000.png                for each clip a row of frames, and below it its reconstruction
 RUN/samples/step-00001000-17x128x128.mp4     the videos of a bucket: originals above, reconstructions below
@@ -58,7 +58,7 @@ class Reconstructions:
     def __call__(self, step: int, tokenizer: VideoTokenizer) -> dict[str, float]:
         """PSNR, SSIM, the entropy of a bit and the share of dead bits, each the mean over the buckets.
 
-        A picture that cannot be written is told, and does not end the training.
+        A picture that cannot be written causes a warning and does not end the training.
         """
         device = next(tokenizer.parameters()).device
         measured = {bucket: _measure(tokenizer, video.to(device)) for bucket, video in self._held.items()}

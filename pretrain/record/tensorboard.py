@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 FLUSH_S = 10
-"""Seconds until a figure is in the files."""
+"""Seconds after which a figure is in the files."""
 
 
 def check_tensorboard(config: WatchConfig) -> None:

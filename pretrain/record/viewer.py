@@ -1,4 +1,4 @@
-"""What a program must take that shows a run while it trains: figures of each step, and pictures and videos."""
+"""Interface of programs that show a run while it trains: figures of each step, pictures and videos."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Viewer(ABC):
 
     @abstractmethod
     def go_back(self, step: int) -> None:
-        """The run goes back: the rows from a step on are given again."""
+        """The run goes back: the rows from this step on are given again."""
 
     @abstractmethod
     def close(self, kind: type[BaseException] | None) -> None:

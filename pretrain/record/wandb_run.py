@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class WandbViewer(Viewer):
-    """Gives rows to a run at Weights & Biases. What is not of training has the name of its part before its own.
+    """Gives rows to a run at Weights & Biases. Names from other parts than training begin with the name of their part.
 
     Offline a row is written when a checkpoint holds its step, so that a resumed run has each step once. There rows get
     our steps: each part of a resumed run counts from there.

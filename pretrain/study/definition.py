@@ -43,7 +43,7 @@ class Prediction:
     metric: str
     """Name of a metric (`figures.METRICS`)."""
     direction: Literal["rises", "falls"]
-    """What the added component is said to do to it."""
+    """Predicted effect of the added component on the metric."""
 
     @property
     def sign(self) -> int:
@@ -61,7 +61,7 @@ class Contrast:
     predictions: tuple[Prediction, ...]
     """Directions that are judged; all other metrics of the contrast are shown without a verdict."""
     paper: str = ""
-    """What the paper reports for this step; empty: nothing."""
+    """What the paper reports for this component; empty: nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +83,7 @@ class Probes:
     num_prompts: OneOrMore = 64
     """Held-out captions that a video is made from."""
     temperature: Temperature = 0.7
-    """Of sampling; guidance is off, so that the figures describe the model alone."""
+    """Temperature of sampling; guidance is off, so that the figures describe the model alone."""
     seed: DrawingSeed = 0
     """Decides, with the seed of a run and the clip, which bits are flipped, which frames hidden and what is sampled."""
 
@@ -97,12 +97,12 @@ class Probes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
-    """Everything a study depends on, besides which arms and seeds of it are run."""
+    """Everything that a study depends on, except for the choice of arms and seeds that are run."""
 
     name: str
     """Name of the study and of its folder."""
     arms: tuple[Arm, ...]
-    """From the baseline on. All are trained on the same datasets."""
+    """All arms, the baseline first. They are trained on the same datasets."""
     contrasts: tuple[Contrast, ...]
     """Which arms are compared, and what is predicted."""
     probes: Probes
@@ -132,7 +132,7 @@ class Study:
         for dataset in self.arms[0].recipe.data.datasets:
             if dataset.name == self.probes.held:
                 if dataset.source.kind != "world" or len(dataset.buckets) != 1:
-                    raise InputError("probes.held", dataset.name, "is not of one shape of source.kind=world", "make it")
+                    raise InputError("probes.held", dataset.name, "needs source.kind=world and one bucket", "set both")
                 return dataset
         raise InputError("probes.held", self.probes.held, "is not a dataset of the recipes", "add it to their data")
 

@@ -1,4 +1,4 @@
-"""How large the effect of a component is, how sure that is, and how small an effect the study could see.
+"""How large the effect of a component is, how certain it is, and the smallest effect that the study can detect.
 
 Two intervals, because there are two questions. Over clips (bootstrap): do these trained models differ on other clips?
 Over seeds (Student's t of the paired differences): would training again give the same? A bootstrap over three seeds is
@@ -36,7 +36,7 @@ class Effect:
     over_seeds: tuple[float, float] | None
     """95 % interval over other seeds; None with one seed."""
     resolvable: float | None
-    """Size of an effect that this number of seeds finds with a chance of 80 %; None with one seed."""
+    """Size of an effect that this number of seeds detects with a probability of 80 %; None with one seed."""
 
     def verdict(self, sign: int) -> Verdict:
         """Whether the predicted direction is reproduced."""

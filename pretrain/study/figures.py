@@ -15,7 +15,7 @@ from jaxtyping import Float64
 from videoar.pretrain.evaluate.continuation import slopes
 
 ASKED = ("colour", "shape", "direction")
-"""What every prompt asks for, and is measured."""
+"""Properties that every prompt names and that are measured."""
 
 Sums = Mapping[str, Any]
 """Per-clip sums of one run, as `measure.measure` returns them: plain lists and numbers."""
@@ -29,9 +29,9 @@ class Metric:
     """A figure of a run."""
 
     title: str
-    """In a table's head, with unit."""
+    """Column title of a table, with unit."""
     about: str
-    """What it is, as a clause."""
+    """Description, as a clause."""
     ratio: Callable[[Sums], Ratio]
     better: str = "higher"
     """Whether `higher` or `lower` is better; empty: neither."""

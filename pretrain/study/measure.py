@@ -29,7 +29,7 @@ BATCH = 32
 """Videos that are sampled at once."""
 
 OnProgress = Callable[[int, int], object]
-"""Called with the parts that are done, and how many there are."""
+"""Called with the number of finished parts and the number of all parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class HeldScenes:
 
     @staticmethod
     def of(held: DatasetConfig, what: Probes, count: int) -> HeldScenes:
-        """Drawn again: the small world is a function of seed and number."""
+        """Draw the scenes again: the small world is a function of seed and number."""
         (bucket,) = held.buckets
         numbers = range(min(count, held.source.num_clips))
         return HeldScenes(
@@ -87,7 +87,7 @@ def baselines(
 ) -> dict[str, dict[str, Any]]:
     """Guesses that need no model, on the same clips.
 
-    The last given frame repeated, as it is and through the tokenizer, which is what copying its bits gives; the true
+    They are the last given frame repeated, as it is and through the tokenizer (which equals copying its bits); the true
     future through the tokenizer; and bits copied from the frame before.
     """
     seen = HeldScenes.of(held, what, what.num_continued)

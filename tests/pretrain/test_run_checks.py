@@ -81,7 +81,7 @@ def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(run: Path) -> None:
     remove("checkpoints")(run)
     line = refused(run)
     assert line.startswith(f"run={run}: has saved checkpoints, and {run}/checkpoints holds none; restore them")
-    assert line.endswith("to begin anew, give another --run, or remove metrics.jsonl and events.jsonl")
+    assert line.endswith("to start from scratch, give another --run, or remove metrics.jsonl and events.jsonl")
     (run / "checkpoints").mkdir()  # a place that is not mounted
     assert refused(run) == line
     (run / "events.jsonl").unlink()

@@ -28,7 +28,7 @@ Batches = Iterable[UInt8[np.ndarray, "_ _ _ _ 3"]]
 
 I3D_SIDE = 224
 UNCHANGED = "none"
-"""`Detector.resize` of one that reads frames of any size."""
+"""Value of `Detector.resize` for a detector that reads frames of any size."""
 _REMEDY = "give i3d_pretrained_400.pt (the state dict that VideoGPT, TATS and OmniTokenizer use), or its safetensors"
 
 
@@ -36,16 +36,16 @@ class Detector(ABC):
     """Clips to features; equal clips have equal features, whatever else is in the batch, up to rounding."""
 
     name: str
-    """What a distance of its features is called: `fvd` is I3D's alone."""
+    """Name of a distance between its features: `fvd` is reserved for I3D."""
     sha256: str
-    """Of the weights."""
+    """Hash of the weights."""
     resize: str
-    """What is done to the size of the protocol's frames, as a signature says it; or UNCHANGED."""
+    """How the detector resizes the protocol's frames, as a signature says it; or UNCHANGED."""
     min_frames: int
     min_side: int
-    """The shortest clip, and the smallest height or width, that it takes."""
+    """The fewest frames of a clip, and the smallest height or width, that the detector takes."""
     num_features: int
-    """Features of a clip."""
+    """Number of features of a clip."""
 
     @abstractmethod
     def features(self, clips: Clips) -> ClipFeatures:

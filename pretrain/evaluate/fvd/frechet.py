@@ -90,7 +90,7 @@ def distance_of(real: Features, generated: Features) -> float:
 def bootstrap(
     real: Features, generated: Features, seed: int = 0, resamples: int = RESAMPLES, *, paired: bool = False
 ) -> Interval:
-    """The distance with a 95 % interval for other clips, as many of each kind.
+    """The distance with a 95 % interval over other sets of clips of the same sizes.
 
     A resample repeats features, which adds a bias of its own to each distance. Only the spread of the resamples around
     their mean is used, and put around the distance: the interval contains no correction of the bias at this count.
@@ -114,7 +114,7 @@ def extrapolate(real: Features, generated: Features, seed: int = 0, *, paired: b
     """The distance at infinitely many clips: the intercept of a line through the distances of subsets over 1/count.
 
     (Chong and Forsyth 2020, arXiv:1911.07023.) None unless half of each set has more clips than a feature has
-    numbers: below that the distance is no line in 1/count.
+    numbers: below that the distance is not linear in 1/count.
     """
     if min(len(real), len(generated)) <= 2 * real.shape[1]:
         return None

@@ -1,5 +1,5 @@
-"""Fréchet video distance of two sets of clips (Unterthiner et al. 2018, arXiv:1812.01717), as a result that says
-what it is: with an interval, its counts, its protocol, and what speaks against it."""
+"""Fréchet video distance of two sets of clips (Unterthiner et al. 2018, arXiv:1812.01717), as a result with its
+interval, counts, protocol and warnings."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from videoar.pretrain.evaluate.fvd.protocol import ENOUGH, Protocol
 from videoar.pretrain.evaluate.intervals import Interval
 
 NAMES = {
-    "rf-fvd": "on random features: no FVD, and not comparable with any",
-    "script-fvd": "on the features of a TorchScript file, and comparable with distances of the same file alone",
+    "rf-fvd": "on random features: this is not an FVD and cannot be compared with one",
+    "script-fvd": "on the features of a TorchScript file: compare it only with distances of the same file",
 }
 """What is printed next to distances of detectors other than I3D."""
 
 
 @dataclass(frozen=True, slots=True)
 class FvdResult:
-    """A distance and what it stands for; its text never shows a number of few clips alone."""
+    """A distance with what is needed to read it; its text never shows a bare number that comes from few clips."""
 
     name: str
-    """`fvd`, or that of another detector's distance."""
+    """`fvd`, or the name of another detector's distance."""
     distance: Interval
-    """The interval is the spread over other clips, as many of each kind; it leaves the bias of the count in."""
+    """The interval is the spread over other sets of clips of the same sizes; it leaves the bias of the count in."""
     extrapolated: float | None
     """Estimate for infinitely many clips; None if there are too few for it."""
     num_real: int
     num_generated: int
     signature: str
-    """Numbers compare if these lines are equal."""
+    """Two numbers may be compared if these lines are equal."""
     warnings: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -101,7 +101,7 @@ def features_of(batches: Batches, detector: Detector, protocol: Protocol, kind: 
 def joined(parts: Sequence[Features], detector: Detector, kind: str) -> Features:
     """All features of a kind; InputError for too few of them, and for ones that no distance can be taken of."""
     if (count := sum(map(len, parts))) < 2:
-        raise InputError(kind, count, "is too few clips for a covariance", "give thousands")
+        raise InputError(kind, count, "is too few clips for a covariance", "give thousands of clips")
     features = np.concatenate(parts)
     if not np.isfinite(features).all():
         raise InputError("detector", detector.sha256[:8], "gives features that are not finite", "use other weights")
@@ -141,15 +141,15 @@ def check_shape(detector: Detector, protocol: Protocol) -> None:
 
 
 def warnings_for(detector: Detector, protocol: Protocol, num_real: int, num_generated: int) -> tuple[str, ...]:
-    """What keeps a number from being compared with those that are published."""
+    """Reasons why a number cannot be compared with published ones."""
     found = []
     if detector.name in NAMES:
         found.append(f"{detector.name} is {NAMES[detector.name]}")
     counts = f"{num_real} real and {num_generated} generated clips"
     if min(num_real, num_generated) < ENOUGH:
-        found.append(f"{counts} are fewer than {ENOUGH}: the distance is too high, the more so the fewer they are")
+        found.append(f"{counts} are fewer than {ENOUGH}: the distance is too high, and more so with fewer clips")
     if protocol.count is not None and (num_real, num_generated) != (protocol.count, protocol.count):
-        found.append(f"{counts} are not the {protocol.count} of each that protocol {protocol.name} has")
+        found.append(f"{counts} were compared, but protocol {protocol.name} uses {protocol.count} of each")
     if protocol.runs > 1:
-        found.append(f"protocol {protocol.name} is the mean of {protocol.runs} such numbers, with other seeds")
+        found.append(f"protocol {protocol.name} reports the mean of {protocol.runs} such numbers with different seeds")
     return tuple(found)

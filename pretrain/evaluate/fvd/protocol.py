@@ -30,7 +30,7 @@ from videoar.data_pipeline.decoding.frame_sampling import Resize
 from videoar.pretrain.evaluate.fvd.detector import UNCHANGED, Detector
 
 VERSION = 2
-"""Raised whenever a change in this package changes a number."""
+"""To be raised with every change in this package that changes a number."""
 
 ENOUGH = 2048
 """Clips of each kind below which no bare number is reported; also the count of most published distances."""
@@ -49,24 +49,25 @@ class Protocol:
     fps: FramesPerSecond | None = None
     """Frames per second that videos are sampled at; null: every frame of the video."""
     height: OneOrMore
-    """Of a frame in pixels, before the detector resizes it."""
+    """Height of a frame in pixels, before the detector resizes it; `width` likewise."""
     width: OneOrMore
     fit: Literal["crop", "stretch"] = "crop"
-    """How a video's frames get this size: covered and cropped at the centre, or both sides scaled on their own."""
+    """How a video's frames get this size: `crop` covers it and crops at the centre, `stretch` scales each side on its
+    own."""
     resize: Resize = "bicubic"
-    """By which filter. Frames that have the size already are not changed."""
+    """Filter that resizes frames. Frames that already have the size are not changed."""
     split: str
-    """The real set by name, such as test01."""
+    """Name of the real set, such as test01."""
     count: OneOrMore | None = None
-    """Clips of each kind, real and generated; null: as many as there are."""
+    """Clips of each kind, real and generated; null: all that there are."""
     clip: ClipChoice = "centre"
-    """Which frames of a longer video."""
+    """Which frames are taken from a longer video."""
     repeats_videos: bool = False
     """Whether a video may give several real clips, because there are fewer videos than clips."""
     runs: OneOrMore = 1
-    """Distances, with other seeds, whose mean is published."""
+    """Number of distances, with different seeds, whose mean is published."""
     seed: DrawingSeed = 0
-    """Of the choice of videos and clips, and of the interval."""
+    """Seed of the choice of videos and clips, and of the interval."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -74,7 +75,7 @@ class Protocol:
             raise wrong_field(self, "split", "does not fit into a signature", "use letters, digits, -, _, . and +")
 
     def choose(self, available: int) -> list[int]:
-        """Numbers of the videos that are used of so many, in random order; drawn without replacement.
+        """Numbers of the videos to use, of `available` ones, in random order; drawn without replacement.
 
         If the protocol repeats videos, each is used once before any is used again.
         """
@@ -83,7 +84,7 @@ class Protocol:
             raise InputError(
                 "videos",
                 available,
-                f"is fewer than the {count} of protocol {self.name}, and a repeated video is no new sample",
+                f"is fewer than the {count} of protocol {self.name}, and a repeated video is not a new sample",
                 "give more videos, or use protocol custom",
             )
         turns = range(-(-count // max(available, 1)))
@@ -120,7 +121,7 @@ class Protocol:
 
 
 def split_named(folder: str) -> str:
-    """The name of a real set after its folder, as it fits into a signature."""
+    """The name of a real set, derived from its folder so that it fits into a signature."""
     return re.sub(r"[^A-Za-z0-9_.+-]", "_", folder) or "clips"
 
 

@@ -44,7 +44,7 @@ class ReconstructionDistance:
         self._rebuilt: list[ClipFeatures] = []
 
     def features(self, originals: Clips, rebuilt: Clips) -> tuple[ClipFeatures, ClipFeatures]:
-        """Those of clips, and of their reconstructions."""
+        """Features of clips, and of their reconstructions."""
         return self._detector.features(originals), self._detector.features(rebuilt)
 
     def take(self, real: ClipFeatures, rebuilt: ClipFeatures) -> None:

@@ -20,10 +20,10 @@ from videoar.pretrain.evaluate.fvd.detector import I3D_SIDE, ClipFeatures, Clips
 from videoar.pretrain.evaluate.fvd.script_process import receive, send
 
 _PROBE = (1, 16, 8, 8, 3)
-"""A clip by which the number of features is found."""
+"""Shape of a clip that is used to find the number of features."""
 _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
-"""Variables of the process; no others, which may hold credentials."""
-_REMEDY = "give one that reads clips (b, 3, frames, 224, 224) in [-1, 1] and gives a row of features for each"
+"""Environment variables of the process; it gets no others, because they may hold credentials."""
+_REMEDY = "give a detector that reads clips (b, 3, frames, 224, 224) in [-1, 1] and gives a row of features for each"
 
 
 def is_script(path: Path) -> bool:
@@ -36,7 +36,7 @@ def is_script(path: Path) -> bool:
 
 
 class ScriptDetector(Detector):
-    """What a TorchScript module gives for frames as I3D reads them: (b, d), or more dimensions, which are flattened.
+    """Features by a TorchScript module that reads frames as I3D does: (b, d), or more dimensions, which are flattened.
 
     The module is a program: use one that you trust. Its process has no environment variables of ours, which may hold
     secrets, and can put nothing into files.

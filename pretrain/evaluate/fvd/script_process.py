@@ -1,6 +1,7 @@
-"""The process of a detector that is a TorchScript file: a program of somebody else, which puts nothing into files.
+"""The process of a detector that is a TorchScript file: third-party code, which cannot write into files.
 
-It answers each array of clips on stdin with one of features on stdout; or of text, an error's.
+It answers each array of clips on stdin with an array of features on stdout, or with an error message as an array of
+text.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from videoar.pretrain.evaluate.fvd.detector import ClipFeatures, Clips, to_i3d
 
 _LENGTH = struct.Struct("<Q")
 FLAGS = {"rescale": False, "resize": False, "return_features": True}
-"""What StyleGAN-V's file is asked for if its `forward` has these: frames are scaled and resized here, as for I3D."""
+"""Arguments for StyleGAN-V's file, given if its `forward` has them: frames are already scaled and resized, as for I3D.
+"""
 
 
 def main() -> None:
@@ -36,14 +38,14 @@ def main() -> None:
         try:
             run = run or _opened(path, torch.device(device))
             found = run(clips)
-        except Exception as error:  # a program of somebody else raises what it likes
+        except Exception as error:  # third-party code may raise anything
             lines = [line for line in str(error).splitlines() if line.strip()]
             found = np.array(" ".join(lines[-1:])[:200] or type(error).__name__)
         send(answers, found)
 
 
 def _restrict() -> None:
-    """Nothing can be put into files, and signals are for the owner."""
+    """Forbid writing into files, and leave signals to the owner."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -69,7 +71,7 @@ def receive(stream: IO[bytes]) -> np.ndarray | None:
 
 
 def _opened(path: str, device: torch.device) -> Callable[[Clips], ClipFeatures]:
-    """What computes features; in float32 without TensorFloat-32, so that devices agree."""
+    """Opens what computes features; in float32 without TensorFloat-32, so that devices agree."""
     model = torch.jit.load(path, map_location=device).eval()
     known = {argument.name for argument in model.forward.schema.arguments}
     flags = {name: value for name, value in FLAGS.items() if name in known}

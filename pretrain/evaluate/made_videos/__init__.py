@@ -1,4 +1,4 @@
-"""Folders of generated videos that others judge: which videos, their names and seeds, and how they are made in parts.
+"""Folders of generated videos for external judges: which videos, their names and seeds, and how they are made in parts.
 
 It may import the sampler and the video distance's protocols.
 """

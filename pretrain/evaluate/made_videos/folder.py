@@ -26,7 +26,7 @@ class Wanted(Protocol):
         ...
 
     def request(self, sampled: Request) -> Request:
-        """What it is made from; `sampled` says how, and has the seed of the folder."""
+        """The request for the video; `sampled` has the sampling options and the seed of the folder."""
         ...
 
 
@@ -34,7 +34,7 @@ SomeVideo = TypeVar("SomeVideo", bound=Wanted)
 
 
 def seed_of(*parts: str | int) -> int:
-    """A seed that depends on nothing else, so that parts and interruptions do not change a video."""
+    """A seed that depends on `parts` alone, so that parts of the work and interruptions do not change a video."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8]) >> 1
 
@@ -49,7 +49,7 @@ def in_part(everything: Sequence[SomeVideo], part: str | None) -> list[SomeVideo
 
 
 def list_signature(everything: Sequence[Wanted]) -> str:
-    """The videos of all parts in a word: how many, and a hash of their names and of the pictures that they animate."""
+    """Signature of all videos: their number, and a hash of their names and of the pictures that they animate."""
     pictures: dict[Path, str] = {}
     digest = hashlib.sha256()
     for video in sorted(everything, key=lambda video: video.name):
@@ -61,7 +61,7 @@ def list_signature(everything: Sequence[Wanted]) -> str:
 
 
 def claim_folder(out: Path, everything: Sequence[Wanted], sign: Callable[[Sequence[Wanted]], str]) -> None:
-    """Make the folder, and OUT.json with the signature of its videos next to it: what judges reads every file inside.
+    """Make the folder, and OUT.json with the signature of its videos next to it: judging tools read all files inside.
 
     A folder of the first videos of the list is completed: more of each class, or prompts that were added at the end.
     InputError if it has videos of other weights, prompts or sampling, or more videos.
@@ -86,11 +86,11 @@ def make_videos(
 
 
 def _is_made(video: Path) -> bool:
-    """Whether a video is there. An empty file is what a power cut leaves of one."""
+    """Whether a video exists. An empty file, which a power cut may leave, does not count."""
     return video.is_file() and video.stat().st_size > 0
 
 
 def _count(signature: str) -> int:
-    """How many videos a signature is of, as `list_signature` says it."""
+    """The number of videos in a signature by `list_signature`."""
     found = re.search(r"\bvideos(\d+):", signature)
     return int(found[1]) if found else 0

@@ -44,11 +44,13 @@ def num_classes(text: TextConfig) -> int:
 def videos_of_each(classes: int, *, per_class: int | None = None, total: int | None = None) -> int:
     """Videos of each class: as many as are asked for, or the fewest with which there are `total` over all classes."""
     if per_class is not None and total is not None:
-        problem = f"is the number of all videos, and per_class={per_class} that of each of {classes} classes"
+        problem = (
+            f"is the number of all videos, but per_class={per_class} already sets that of each of {classes} classes"
+        )
         raise InputError("total", total, problem, "give one of the two")
     of_each = per_class or -(-(total or ENOUGH) // classes)
     if of_each > 1 and of_each * classes > MOST_VIDEOS:
-        problem = f"of {classes} classes are {of_each * classes} videos, and at most {MOST_VIDEOS} are made"
+        problem = f"of {classes} classes would be {of_each * classes} videos, but at most {MOST_VIDEOS} are made"
         raise InputError("per_class", of_each, problem, f"use {max(1, MOST_VIDEOS // classes)} or less")
     return of_each
 

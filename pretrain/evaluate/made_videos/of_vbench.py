@@ -17,10 +17,10 @@ from videoar.pretrain.generate import Request
 from videoar.pretrain.generate.prompts import lines_of, read_text
 
 SAMPLES, FLICKERING_SAMPLES = 5, 25
-"""Videos of a prompt; of those that judge temporal flickering."""
+"""Videos of a prompt, and of a prompt that tests temporal flickering."""
 FLICKERING = "temporal_flickering"
 _LONGEST_NAME = 255 - len(f".{WRITING}")
-"""Bytes of a file's name, with room for that of the file while it is written."""
+"""Longest file name in bytes, with room for the name of the file while it is written."""
 _CAMERA = re.compile(r", camera (pans left|pans right|tilts up|tilts down|zooms in|zooms out|static)$")
 """How a prompt of VBench-I2V asks for a camera motion."""
 _REMEDY = "give VBench_full_info.json, or a text file with a prompt in each line"
@@ -119,7 +119,7 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _image_name(path: Path, entry: dict[str, Any]) -> str | None:
-    """The picture that an entry names; None if it names none. InputError for a name that is no text."""
+    """The picture that an entry names; None if it names none. InputError for a name that is not text."""
     if "image_name" not in entry:
         return None
     name = entry["image_name"]

@@ -34,7 +34,7 @@ from videoar.tokenizer.config import ClipBucket
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 GROUP = 8
-"""Clips that are read and measured together where the order of computing does not say how many."""
+"""Clips that are read and measured together, unless the measurement has a batch size of its own."""
 
 _TOKENIZED_AT_ONCE = 4
 
@@ -56,20 +56,20 @@ class HeldOut:
     """Clips of one shape that were chosen, and are read group by group. Use it as a context manager."""
 
     has_pixels: bool
-    """False of shards, which hold bits alone."""
+    """Whether there are pixels; shards hold only bits."""
     states: tuple[str, ...]
-    """Of each clip its key, and what changes when its bits do."""
+    """For each clip its key, and a value that changes when its bits change."""
     read: Callable[[Sequence[int]], HeldClips]
     """The clips with these numbers."""
     close: Callable[[], object] = lambda: None
 
     @property
     def signature(self) -> str:
-        """How many and which clips were chosen."""
+        """Signature of the chosen clips: their number, and a hash of their keys and states."""
         return clips_signature(self.states)
 
     def num_groups(self, size: int) -> int:
-        """Groups of this size."""
+        """Number of groups of this size."""
         return -(-len(self.states) // size)
 
     def measured(
@@ -101,13 +101,13 @@ class HeldOut:
 
 
 def clips_signature(names: Sequence[str]) -> str:
-    """How many clips, and a hash of which."""
+    """The number of clips, and a hash of their names."""
     joined = "\n".join(names)
     return f"clips={len(names)}:{hashlib.sha256(joined.encode()).hexdigest()[:8]}"
 
 
 def keys_signature(rows: Sequence[Row]) -> str:
-    """How many clips were measured, and a hash of which."""
+    """The number of measured clips, and a hash of their keys."""
     return clips_signature([row["key"] for row in rows])
 
 
@@ -121,7 +121,7 @@ def clips_of_shards(pipeline: VideoPipeline, url: str, shape: ClipShape, num_fra
     """Samples of a prepared dataset at even distances, cut to the length. InputError if there is none."""
     manifest, wanted = open_manifest(url), latent_frames(num_frames)
     if manifest.tokenizer_hash != pipeline.tokenizer.hash:
-        problem = f"has bits of tokenizer {manifest.tokenizer_hash}, and the weights read those of "
+        problem = f"has bits of tokenizer {manifest.tokenizer_hash}, but the weights read those of "
         raise InputError("clips", url, problem + pipeline.tokenizer.hash, "give shards of the same tokenizer")
     entries = [entry for entry in manifest.entries if entry.schedule == shape.schedule]
     long = [entry for entry in entries if entry.num_frames >= wanted]
@@ -188,7 +188,7 @@ def _tokenized(pipeline: VideoPipeline, entries: Sequence[SampleEntry], footage:
 
 @torch.inference_mode()
 def decode_bits(pipeline: VideoPipeline, samples: Sequence[Sample]) -> list[ClipFrames]:
-    """The clips as the tokenizer shows them."""
+    """The clips as the tokenizer decodes them."""
     schedule, device = ScaleSchedule.named(samples[0].entry.schedule), pipeline.model.input.weight.device
     bits = (torch.from_numpy(sample.bits[None]).to(device) for sample in samples)
     tokenizer = pipeline.tokenizer
@@ -196,7 +196,8 @@ def decode_bits(pipeline: VideoPipeline, samples: Sequence[Sample]) -> list[Clip
 
 
 def _stored_text(pipeline: VideoPipeline, manifest: Manifest) -> TextTokens:
-    """What turns captions into text tokens: tables of the model, or the T5 states that are stored with the shards."""
+    """Opens what turns captions into text tokens: tables of the model, or the T5 states that are stored with the
+    shards."""
     text = pipeline.config.model.text
     if text.kind != "t5":
         return text_tokens(text)

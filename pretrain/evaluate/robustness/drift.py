@@ -1,6 +1,6 @@
-"""Drift: held-out clips are continued from their first frames, and the error against the true future is followed.
+"""Drift: held-out clips are continued from their first frames, and the error against the true future is measured.
 
-Each frame is sampled from sampled ones, so errors add up. There are many plausible futures and one is true: the figures
+Each frame is sampled from sampled ones, so errors add up. Many futures are plausible, but only one is true: the figures
 of a continuation stand next to those of a still picture and of the tokenizer alone, which do not drift by themselves.
 """
 
@@ -29,7 +29,7 @@ from videoar.pretrain.guidance import parse_guidance
 from videoar.tokenizer.scales import ScaleSchedule, latent_frames
 
 VERSION = 2
-"""Raised whenever a change here changes a figure."""
+"""To be raised with every change here that changes a figure."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ class DriftPlan:
     temperature: Temperature = 1.0
     top_p: TopP = 1.0
     guidance: str | None = None
-    """None: that of the weights."""
+    """None: the default guidance of the weights."""
     seed: DrawingSeed = 0
     batch: OneOrMore = 8
     """Clips that are continued at once."""
@@ -65,7 +65,8 @@ def drift_report(rows: Sequence[Row], *, has_pixels: bool) -> dict[str, Any]:
 
 
 def _names(*, has_pixels: bool) -> tuple[str, ...]:
-    """What is compared with the true future. That of shards is what `rebuilt` shows, which has no error then."""
+    """Names of what is compared with the true future. With shards, that future is the reconstruction itself, which then
+    has no error and is left out."""
     return tuple(ContinuationReport.__dataclass_fields__) if has_pixels else ("generated", "repeated")
 
 

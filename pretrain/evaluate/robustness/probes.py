@@ -1,7 +1,7 @@
-"""How many bits a model guesses right when something is done to the history: bits flipped, or frames hidden.
+"""How many bits a model predicts correctly when the history is changed: bits are flipped, or frames hidden.
 
 Every count is a function of (model, seed, clip): flips and masks are drawn by a hash of seed, clip, frame, scale and
-bit, so that all arms see the same ones, and so do clips in batches of any size.
+bit, so they are the same for all arms of a study, and for batches of any size.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The recovery probe: bits of the history are flipped, and the next frame is guessed all the same.
+"""The recovery probe: bits of the history are flipped, and the model predicts the next frame from it.
 
-In generation a frame is guessed from sampled frames, whose bits are partly wrong. What the flips cost is read off the
-frame after them, scale by scale: its own coarser scales are the true ones. (M1 of docs/study.md, by scale.)
+In generation a frame is predicted from sampled frames, whose bits are partly wrong. The cost of the flips is measured
+on the frame after them, scale by scale: its own coarser scales are the true ones. (M1 of docs/study.md, by scale.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from videoar.pretrain.model import VideoAR
 from videoar.tokenizer.scales import ScaleSchedule
 
 VERSION = 2
-"""Raised whenever a change here changes a figure."""
+"""To be raised with every change here that changes a figure."""
 
 BitCounts = Float64[np.ndarray, "n s"]
 """Bits of the last frame, by clip and scale."""

@@ -33,11 +33,11 @@ from videoar.pretrain.generate import VideoPipeline
 from videoar.tokenizer.scales import ScaleSchedule
 
 SHOWN = 2
-"""Clips of each task that are kept to be looked at."""
+"""Number of clips of each task that are kept as examples."""
 REFERENCE = "reference"
 
 Tell = Callable[[str, int, int], object]
-"""Hears what is being done, how much of it is done, and of how much; in clips."""
+"""Called with the name of the task, the number of finished clips and the number of all its clips."""
 
 
 Shown = UInt8[np.ndarray, "_f _h _w 3"]
@@ -69,7 +69,7 @@ class Task:
 
     name: str
     title: str
-    """For people."""
+    """Name of the task in messages."""
     scenes: Sequence[Scene]
     measure: Callable[[Numbered], list[Row]]
     """A row for each of some scenes."""
@@ -78,7 +78,7 @@ class Task:
 def evaluate_world(
     pipeline: VideoPipeline, plan: WorldPlan, tell: Tell = lambda name, done, total: None
 ) -> WorldEvaluation:
-    """Measure a generator on held-out scenes of the small world. InputError if its weights cannot be asked."""
+    """Measure a generator on held-out scenes of the small world. InputError if its weights cannot make these clips."""
     work = WorldWork(pipeline, plan)
     report = work.report(work.measured(KeptRows(), tell))
     return WorldEvaluation(report, work.examples(), work.shape.fps)
@@ -97,7 +97,7 @@ class WorldWork:
     """
 
     def __init__(self, pipeline: VideoPipeline, plan: WorldPlan) -> None:
-        """InputError if the weights cannot be asked."""
+        """InputError if the weights cannot make these clips."""
         self.shape = world_shape(pipeline, plan.size)
         self.signature = signature(pipeline, self.shape, plan)
         self._pipeline, self._plan = pipeline, plan
@@ -147,8 +147,8 @@ class WorldWork:
         }
 
     def bits(self, rows: Mapping[str, Sequence[Row]], length: int) -> dict[str, Any]:
-        """Bits of the clips that are continued to a length, guessed from the true ones before them, next to copying and
-        to the majority."""
+        """Bits of the clips that are continued to a length, predicted from the true bits before them, compared with
+        copying and with the majority."""
         of_clips = [row["bits"] for row in rows[_to(length)]]
         ones = np.array([row["ones"] for row in rows[REFERENCE]])
         return bit_report(of_clips, ones, ScaleSchedule.named(self.shape.schedule)).to_dict()
@@ -169,7 +169,7 @@ class WorldWork:
         return Examples(prompts, [self._continued[place] for place in in_order(self._continued)])
 
     def _follow(self, name: str, scenes: Numbered) -> list[Row]:
-        """Of clips from sentences."""
+        """Rows of clips that are generated from sentences."""
         made = follow_prompts(self._pipeline, scenes, self.shape, self._plan)
         true, through = self._tokenized(scenes, self.shape.num_frames)
         told = zip(scenes, made, strict=True)
@@ -181,7 +181,7 @@ class WorldWork:
         ]
 
     def _continue(self, length: int, scenes: Numbered) -> list[Row]:
-        """Of continuations to a length, and of the bits of the true clips."""
+        """Rows of continuations to a length, and of the bits of the true clips."""
         true, through = self._tokenized(scenes, length)
         decoded = [clip.decoded for clip in through]
         requests = [self._plan.request(caption(what), i, self.shape.schedule, length) for i, what in scenes]
@@ -197,14 +197,14 @@ class WorldWork:
             yield bit_row(self._pipeline.model, sample, self._pipeline.config.window)
 
     def _count(self, scenes: Numbered) -> list[Row]:
-        """Of the clips that the majority is learned from."""
+        """Rows of the clips that the majority is learned from."""
         _, through = self._tokenized(scenes, self.shape.num_frames)
         clips = zip(scenes, through, strict=True)
         samples = [as_sample(self._pipeline, number, what, clip, self.shape.schedule) for (number, what), clip in clips]
         return [{"ones": ones.tolist()} for ones in count_ones(samples)]
 
     def _tokenized(self, scenes: Numbered, length: int) -> tuple[list[ClipFrames], list[Tokenized]]:
-        """Clips of scenes, and the same through the tokenizer."""
+        """Clips of scenes, and the same clips encoded and decoded by the tokenizer."""
         true = drawn([what for _, what in scenes], self.shape, length)
         return true, tokenize(self._pipeline.tokenizer, true, self._plan.batch)
 

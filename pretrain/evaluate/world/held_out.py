@@ -18,11 +18,11 @@ FIRST_SEED = 10**12
 """Seeds of the world from here on belong to evaluations: recipes draw their clips from smaller ones."""
 MOST_SEEDS = 10**6
 NUMBERS = {1: "one_object", 2: "two_objects"}
-"""Numbers of objects that are measured apart, with the names of their figures."""
+"""Numbers of objects that are measured separately, with the names of their figures."""
 
 
 def held_out(seed: int, count: int, num_things: int | None = None) -> list[Scene]:
-    """The first scenes of an evaluation's seed, all or those with so many objects."""
+    """The first scenes of an evaluation's seed: all, or only those with `num_things` objects."""
     return list(itertools.islice(_scenes(FIRST_SEED + 2 * seed, num_things), count))
 
 

@@ -15,7 +15,7 @@ from videoar.pretrain.model.pretrained import ClipShape
 from videoar.tokenizer.scales import latent_frames, pixel_frames
 
 VERSION = 2
-"""Raised whenever a change here changes a figure, or what is kept of a clip."""
+"""To be raised with every change here that changes a figure, or what is kept of a clip."""
 
 GIVEN = pixel_frames(2)
 """Frames that are continued: two latent frames, which show where each object goes."""
@@ -28,11 +28,11 @@ class WorldPlan:
     """What is measured, and how videos are sampled."""
 
     prompts: Scenes = 64
-    """Sentences about one object, and as many about two."""
+    """Number of sentences about one object, and of sentences about two."""
     clips: Scenes = 128
     """Clips that are continued, at each of two lengths."""
     seed: Annotated[int, Limits(0, MOST_SEEDS - 1)] = 0
-    """Of scenes and sampling."""
+    """Seed of scenes and sampling."""
     batch: OneOrMore = 8
     """Videos that are made at once."""
     size: str | None = None
@@ -40,7 +40,7 @@ class WorldPlan:
     temperature: Temperature = 1.0
     top_p: TopP = 1.0
     guidance: str | None = None
-    """None: that of the weights."""
+    """None: the default guidance of the weights."""
 
     def request(self, prompt: str, index: int, schedule: str, num_frames: int) -> Request:
         """How the video with this number is sampled."""
@@ -57,10 +57,10 @@ class WorldPlan:
 
 
 def world_shape(pipeline: VideoPipeline, size: str | None) -> ClipShape:
-    """The shape of video to measure. InputError if no clip of this world can be asked of the weights."""
+    """The shape of video to measure. InputError if the weights cannot make clips of this world."""
     kind = pipeline.config.model.text.kind
     if kind == "label":
-        problem = "were trained on labels, and the scenes of this world are told in sentences"
+        problem = "were trained on labels, and the scenes of this world are described in sentences"
         raise InputError("weights", kind, problem, "give weights that were trained on captions")
     shapes = pipeline.config.shapes if size is None else (pipeline.shape(size),)
     long = [shape for shape in shapes if shape.num_frames > GIVEN]
@@ -75,7 +75,7 @@ def world_shape(pipeline: VideoPipeline, size: str | None) -> ClipShape:
 
 
 def unreadable_rate(fps: float) -> str:
-    """What is wrong with a frame rate at which the first frames do not show the motion; empty for others."""
+    """The problem of a frame rate at which the first frames do not show the motion; empty for other rates."""
     low, high = FRAME_RATES
     if low <= fps <= high:
         return ""

@@ -20,7 +20,7 @@ from videoar.pretrain.generate import VideoPipeline
 from videoar.pretrain.model.pretrained import ClipShape
 
 Numbered = Sequence[tuple[int, Scene]]
-"""Scenes with the numbers that the seeds of their videos follow from."""
+"""Scenes with their numbers, from which the seeds of their videos follow."""
 
 
 def follow_prompts(generator: Generator, scenes: Numbered, shape: ClipShape, plan: WorldPlan) -> list[ClipFrames]:

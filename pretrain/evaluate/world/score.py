@@ -17,7 +17,7 @@ from videoar.data_pipeline.world.scene import COLOURS, DIRECTIONS, PANNING, SHAP
 from videoar.pretrain.evaluate.intervals import wilson
 
 FIELDS = ("colour", "shape", "size", "direction", "speed")
-"""What is told of an object."""
+"""What a sentence says about an object."""
 MEASURES = (*FIELDS, "number", "pan", "still_camera", "everything")
 """`number` of objects; `pan` of clips whose sentence names one, `still_camera` of the others; `everything` at once."""
 _VALUES = {"shape": len(SHAPES), "size": len(SIZES), "direction": len(DIRECTIONS), "speed": len(SPEEDS)}
@@ -56,8 +56,8 @@ def look(frames: UInt8[np.ndarray, "f h w 3"], fps: float) -> Shown:
 def verdicts(what: Scene, shown: Shown) -> list[Verdict]:
     """Compare a clip with the sentence about a scene; only what the sentence says is asked for.
 
-    Of the objects that are seen, as many as the scene has count, the largest: showing every colour does not help.
-    Those of equal colour belong together, and the rest is paired in order. A missing object is wrong in every field.
+    Only the largest objects that are seen count, up to the number in the scene: showing every colour does not help.
+    Objects of equal colour are paired, and the rest is paired in order. A missing object is wrong in every field.
     """
     found = [
         _verdict(name, getattr(thing, name), seen.get(name, "nothing") or "still")
@@ -93,12 +93,13 @@ def seen(what: Scene, clip: UInt8[np.ndarray, "f h w 3"], fps: float) -> list[tu
 
 
 def judge_seen(found: Iterable[Iterable[Sequence[Any]]], num_things: int) -> dict[str, Any]:
-    """The scores of what is seen in clips of scenes with so many objects."""
+    """Scores of what is seen in clips of scenes with `num_things` objects."""
     return score([Verdict(*verdict) for of_clip in found for verdict in of_clip], num_things)
 
 
 def judge(clips: Sequence[UInt8[np.ndarray, "f h w 3"]], scenes: Sequence[Scene], fps: float) -> dict[str, Any]:
-    """What the reader says of clips, compared with the sentences about scenes with equally many objects."""
+    """What the reader says of clips, compared with the sentences about scenes that all have the same number of
+    objects."""
     found = [seen(what, clip, fps) for what, clip in zip(scenes, clips, strict=True)]
     return judge_seen(found, len(scenes[0].things))
 
@@ -137,7 +138,7 @@ def score(found: Sequence[Verdict], num_things: int) -> dict[str, Any]:
 
 
 def _confusion(found: Sequence[Verdict]) -> dict[str, dict[str, int]]:
-    """How often what was seen instead of each wanted value, the most frequent first."""
+    """For each wanted value, how often each other value was seen instead, the most frequent first."""
     counts = Counter((verdict.wanted, verdict.seen) for verdict in found if not verdict.is_right)
     table: dict[str, dict[str, int]] = {}
     for (wanted, seen), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):

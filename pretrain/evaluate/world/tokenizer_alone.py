@@ -1,4 +1,4 @@
-"""What a tokenizer keeps of the small world: the reader on true clips, and on the same clips through the bits."""
+"""How well a tokenizer reconstructs the small world: the reader on true clips, and on their reconstructions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from videoar.tokenizer import VideoTokenizer
 from videoar.tokenizer.config import ClipBucket
 
 VERSION = 1
-"""Raised whenever a change here changes a figure."""
+"""To be raised with every change here that changes a figure."""
 
 
 def evaluate_scenes(
@@ -32,7 +32,7 @@ def evaluate_scenes(
     batch: int,
     tell: Callable[[str, int, int], object] = lambda name, done, total: None,
 ) -> dict[str, Any]:
-    """Measure a tokenizer on held-out scenes, as many with one object as with two; `tell` hears which, and how many.
+    """Measure a tokenizer on held-out scenes, as many with one object as with two; `tell` gets the progress.
 
     InputError for an image tokenizer, and for clips in which no motion can be read.
     """
@@ -57,7 +57,7 @@ def kept_row(what: Scene, true: ClipFrames, through: ClipFrames, fps: float) -> 
 
 
 def judge_kept(rows: Sequence[Row], num_things: int) -> dict[str, Any]:
-    """The reader on true clips, and on the same through the tokenizer: no generator can do better; and PSNR."""
+    """The reader's results on true clips and on their reconstructions, which bound those of any generator; and PSNR."""
     return {
         **{kind: judge_seen((row[kind] for row in rows), num_things) for kind in ("drawn", "through")},
         "psnr_db": mean(np.array([row["psnr_db"] for row in rows])).to_dict(),

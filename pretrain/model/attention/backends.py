@@ -68,7 +68,7 @@ def backend_for(device: torch.device, dtype: torch.dtype, head_dim: int) -> str:
 def backend_of(recipe: Recipe, device: torch.device) -> str:
     """The backend that a recipe trains with, once `auto` is resolved.
 
-    InputError if it cannot train with the recipe's heads on the device: before a run starts, not in its step.
+    InputError, before a run starts, if it cannot train with the recipe's heads on the device.
     """
     backend, head_dim = recipe.parallel.attention, recipe.model.head_dim
     dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32

@@ -24,9 +24,10 @@ from videoar.pretrain.model.layers import Attend
 
 
 class Plan:
-    """The kernels of one pack, under a number: an operator of PyTorch takes tensors and numbers only.
+    """The kernels of one pack, registered under a number, because a PyTorch operator takes only tensors and numbers.
 
-    Its holders are what may still run: the attention of its pack, and the graph of outputs. So numbers die with packs.
+    Only what may still run refers to it: the attention of its pack and the graph of its outputs. So it is freed with
+    its pack.
     """
 
     def __init__(self, kernels: Kernels) -> None:
@@ -47,7 +48,7 @@ def flash_attention(layout: PackLayout, device: torch.device, queries: Runs) -> 
 
 
 def attend_by(plan: Plan) -> Attend:
-    """The attention that a plan describes. Rows in no rectangle give zero; what they hold is never read."""
+    """The attention that a plan describes. Rows in no rectangle give zero, and their content is never read."""
 
     def attend(
         layer: int, q: Float[Tensor, "rows n c"], k: Float[Tensor, "l n c"], v: Float[Tensor, "l n c"]

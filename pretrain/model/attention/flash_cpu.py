@@ -28,7 +28,7 @@ class CpuFlash(Kernels):
                 yield call, batch
 
     def head_groups(self, q: Tensor) -> Iterator[slice]:
-        """As many heads as have small sums: a CPU computes one after the other anyway."""
+        """Groups of heads that keep the float32 sums small; a CPU computes one head after the other anyway."""
         together = max(1, SUM_BYTES // max(1, 4 * q.shape[0] * q.shape[2]))
         return (slice(first, first + together) for first in range(0, q.shape[1], together))
 
@@ -61,7 +61,7 @@ The own scales of 15 frames of 128x128 took 56 ms backward in bf16 and 18 ms in 
 
 
 def _read(batch: Batch, by_row: tuple[Tensor, ...], by_key: tuple[Tensor, ...]) -> list[Tensor]:
-    """What a batch reads, as the kernel has it: (count, n, length, c)."""
+    """What a batch reads, in the shape that the kernel takes: (count, n, length, c)."""
     parts = [*(_view(part, batch.rows) for part in by_row), *(_take(part, batch.keys) for part in by_key)]
     if batch.rows.length < BF16_ROWS:
         parts = [part.to(torch.promote_types(part.dtype, torch.float32)) for part in parts]

@@ -1,6 +1,6 @@
 """Flash attention for variable lengths on a GPU.
 
-Rows and keys of a call are gathered unless they follow each other; in backward again, instead of being kept.
+Rows and keys of a call are gathered unless they are consecutive; backward gathers them again, so they are not kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from videoar.pretrain.model.attention.plan import Call, Piece
 log = logging.getLogger(__name__)
 
 MOST_KEYS = 1 << 16
-"""Keys that one kernel reads at most, as they are copies: 0.7 GB with the values of 20 heads of 128 in bf16."""
+"""Largest number of keys that one kernel reads, because they are copies: 0.7 GB with the values of 20 heads of 128
+in bf16."""
 
 
 class VarlenKernels(ABC):
@@ -53,7 +54,7 @@ class VarlenRows:
         self._keys = _selection([run for piece in pieces for run in piece.keys], device)
 
     def rows(self, x: Tensor) -> Tensor:
-        """The rows of q, or of what has its shape: a view where they follow each other."""
+        """The rows of q, or of a tensor of its shape: a view if they are consecutive."""
         return _select(x, self._rows)
 
     def keys(self, x: Tensor) -> Tensor:
@@ -112,7 +113,7 @@ def divide(pieces: tuple[Piece, ...], most_keys: int) -> Iterator[tuple[Piece, .
 
 
 Selection = slice | Tensor
-"""Rows that follow each other, or the indices of rows that do not."""
+"""Consecutive rows as a slice, or the indices of rows that are not consecutive."""
 
 
 def _selection(runs: Sequence[range], device: torch.device) -> Selection:
@@ -204,7 +205,7 @@ def activate_kernels() -> str:
         if name in known and major in majors and _is_installed(module):
             try:
                 attention.activate_flash_attention_impl(name)
-            except (ImportError, OSError, RuntimeError) as error:  # as of a package that is for another PyTorch
+            except (ImportError, OSError, RuntimeError) as error:  # a package may be for another PyTorch
                 _warn(module, error)
             else:
                 return name

@@ -1,6 +1,6 @@
 """The `flex` backend: FlexAttention with a block mask that is built from the pack's rectangles.
 
-It serves any type and head width on a GPU. On a CPU it has no backward and is there to be tested.
+It serves any type and head width on a GPU. On a CPU it has no backward and serves only tests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from videoar.pretrain.model.attention.plan import Piece, Runs, held
 from videoar.pretrain.model.layers import Attend
 
 TABLE = 1 << 12
-"""Least entries of the table of who sees whom: one size for nearly all packs, so that FlexAttention compiles once."""
+"""Smallest number of entries of the visibility table: one size for nearly all packs, so that FlexAttention compiles
+once."""
 BLOCK = 128
 """Rows and keys of a block: the unit in which FlexAttention leaves out what is masked."""
 

@@ -247,7 +247,7 @@ class PackLayout:
 
 
 def _slice(run: range) -> slice:
-    """NumPy copies what it indexes by a range."""
+    """The run as a slice: indexing by a range would make NumPy copy."""
     return slice(run.start, run.stop)
 
 
@@ -257,7 +257,7 @@ def indices(runs: Iterable[range]) -> Int64[np.ndarray, " rows"]:
 
 
 def moved(values: np.ndarray, device: torch.device) -> Tensor:
-    """On the device; from pinned memory the copy waits for nothing."""
+    """The array on the device, copied from pinned memory without waiting."""
     tensor = torch.from_numpy(values)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 

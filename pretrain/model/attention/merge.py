@@ -64,7 +64,7 @@ class Kernels(ABC):
     """Flash-attention kernels with the calls of one pack."""
 
     def head_groups(self, q: Float[Tensor, "rows n c"]) -> Iterable[slice]:
-        """Which heads are computed together: all, unless their sums in float32 are better kept small."""
+        """Groups of heads that are computed together: all at once, unless their float32 sums are better kept small."""
         return (slice(0, q.shape[1]),)
 
     @abstractmethod

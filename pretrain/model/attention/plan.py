@@ -73,13 +73,13 @@ def calls_of(layout: PackLayout, queries: Runs) -> tuple[Call, ...]:
 
 
 MOST_ROWS = 512
-"""Rows above which a kernel is as fast as it gets: larger frames are not grouped."""
+"""Number of rows above which a kernel does not get faster: larger frames are not grouped."""
 LEAST_SHARE = 0.75
-"""Part of its keys that a frame must share with the others of its group: what is left needs a second call."""
+"""Smallest share of its keys that a frame must share with its group: the other keys need a second call."""
 
 
 def share_keys(pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
-    """Neighbouring small frames as one piece with the keys that all of them see; and what each of them sees besides.
+    """Neighbouring small frames as one piece with the keys that all of them see, and pieces for their other keys.
 
     Kernels compute by tiles of rows: on one AVX-512 core the bf16 backward of 130 rows had half the FLOP/s of 1,040.
     """
@@ -192,7 +192,8 @@ def batches_of(pieces: Iterable[Piece]) -> tuple[Batch, ...]:
 
 
 MOST_KEYS = 2048
-"""Keys of a batch: its gradients are computed before they are added up, and more keys are no faster."""
+"""Largest number of keys of a batch: its gradients are computed before they are added up, and more keys are not
+faster."""
 
 
 def _progressions(pieces: list[Piece]) -> Iterator[Batch]:

@@ -16,7 +16,7 @@ from videoar.data_pipeline.preparing.part import Part
 from videoar.pretrain.evaluate.kept import KeptRows, Measured, check_part
 
 CLIPS = range(7)
-TOLD = "3 of 7 clips were done before"
+TOLD = "3 of 7 clips were measured before"
 
 
 def measured(clips: Sequence[int]) -> Measured:
@@ -53,7 +53,7 @@ def test_an_interruption_in_a_group_loses_that_group_alone(tmp_path: Path, caplo
 
     assert KeptRows(tmp_path).of("clips", CLIPS, 3, counted, lambda *done: told.append(done)) == WHOLE
     assert (again, told) == ([3, 4, 5, 6], [(3, 7), (6, 7), (7, 7)])
-    assert f"{TOLD}, and are kept in {tmp_path}" in caplog.messages
+    assert f"{TOLD}: their results are read from {tmp_path}" in caplog.messages
     assert KeptRows(tmp_path).of("clips", CLIPS, 3, never) == WHOLE, "with what could not be read, and why"
 
 

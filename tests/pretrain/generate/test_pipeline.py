@@ -125,8 +125,11 @@ def test_a_label_model(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ({}, "^prompt: must be given: the model was trained on captions; give a prompt$"),
-        ({"video": _clip(5)}, 'give a prompt that says what the video shows, or "" to go on from the video alone$'),
-        ({"image": _clip(1)[0]}, 'give a prompt that says what the image shows, or "" to go on from the image alone$'),
+        ({"video": _clip(5)}, 'give a prompt that says what the video shows, or "" to continue from the video alone$'),
+        (
+            {"image": _clip(1)[0]},
+            'give a prompt that says what the image shows, or "" to continue from the image alone$',
+        ),
         ({"prompt": "a", "label": 1}, "the model was trained on captions"),
         ({"prompt": "a", "image": _clip(1)[0], "video": _clip(5)}, "and video are both given"),
         ({"prompt": "a", "num_frames": 0}, "^num_frames=0: is below 1"),
@@ -187,7 +190,7 @@ def test_guidance_of_weights_that_have_none_is_said(pipeline: VideoPipeline, cap
     assert np.array_equal(usual, pipeline("a", num_frames=1, guidance=1.0).frames)
     assert not caplog.messages
     without("a", num_frames=1, guidance="t2v")
-    assert caplog.messages[0].startswith("guidance=t2v: compares with the model without text")
+    assert caplog.messages[0].startswith("guidance=t2v: needs the model without text")
 
 
 def test_an_encoder_that_would_not_be_read_is_refused(folder: Path) -> None:

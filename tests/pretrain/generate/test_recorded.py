@@ -237,7 +237,7 @@ def test_a_pipeline_with_recordings_makes_the_same_videos(folder: Path) -> None:
 def test_a_cpu_has_no_graphs(folder: Path) -> None:
     """Whoever asks for speed must not get the same speed in silence."""
     with pytest.raises(
-        InputError, match="graphs=True: has no effect on the device cpu: graphs are CUDA's; leave it out"
+        InputError, match="graphs=True: has no effect on the device cpu: it records CUDA graphs; leave it out"
     ):
         VideoPipeline.from_pretrained(folder, device="cpu", graphs=True)
 

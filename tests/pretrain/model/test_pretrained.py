@@ -115,7 +115,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
         load_weights(folder, nn.Sequential(*_module(), nn.Linear(2, 2)).state_dict())
     with pytest.raises(InputError, match=r"has 1\.bias, 1\.weight, which the model lacks"):
         load_weights(folder, nn.Sequential(nn.Linear(4, 6)).state_dict())
-    with pytest.raises(InputError, match=r"has 0\.weight of shape \(6, 4\), the model \(6, 5\)"):
+    with pytest.raises(InputError, match=r"has 0\.weight of shape \(6, 4\), but the model has shape \(6, 5\)"):
         load_weights(folder, _module(width=5).state_dict())
     (folder / "model-00002-of-00004.safetensors").write_bytes(b"\0" * 5)
     with pytest.raises(InputError, match="cannot be read"):

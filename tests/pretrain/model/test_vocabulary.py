@@ -47,7 +47,7 @@ def test_a_known_word_is_one_token_and_all_else_is_bytes() -> None:
 def test_words_are_needed_and_named_once() -> None:
     """Two ids for one word would leave one of them untrained."""
     assert text_tokens(TextConfig(kind="words", words=("a",))) == WordsText(256, ("a",))
-    with pytest.raises(InputError, match=r"words.*leaves no word"):
+    with pytest.raises(InputError, match=r"words.*is empty"):
         TextConfig(kind="words")
     with pytest.raises(InputError, match=r"words.*twice"):
         TextConfig(kind="words", words=("a", "A"))

@@ -70,7 +70,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
         (("--seconds", "1e8"), "seconds=100000000.0: is more than 100001 frames; use 12500.1 or less"),
         (("--guidance", "nan"), "guidance=nan: is not a number; correct the value"),
         (("--text-encoder", "t5"), "text_encoder=t5: is not read by weights of text kind bytes; leave it out"),
-        (("--image", "a.png", "--num-frames", "1"), "image=a.png: is all of a result of one frame; ask for num_frames"),
+        (
+            ("--image", "a.png", "--num-frames", "1"),
+            "image=a.png: is the whole of a result of one frame; ask for num_frames",
+        ),
         (("--overlap", "5"), "overlap=5: has no effect without long=reencode; leave it out"),
         (("--negative-prompt", "b", "--guidance", "1"), "negative_prompt=b: has no effect with guidance 1; leave it"),
         (("--temperature", "0", "--top-p", "0.5"), "top_p=0.5: has no effect with temperature 0; leave it out"),

@@ -87,7 +87,7 @@ def test_parts_give_the_figures_of_one_process(
     assert {path for path in files if path.stat().st_mtime_ns != files[path]} == {damaged}
     assert main([*words, *OTHERS[name]]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith(f"keep={kept}: has figures of {name}|weights=")
+    assert said.startswith(f"keep={kept}: holds figures of {name}|weights=")
     assert said.endswith("; name another folder, or remove this one and its .json")
 
 
@@ -118,7 +118,7 @@ def test_a_killed_process_resumes(
     told, _ = other.communicate()
     (kept / "clips-00003.json").unlink()
     resumed = _found(capsys, words)
-    assert f"4 of 5 clips were done before, and are kept in {kept}" in caplog.messages
+    assert f"4 of 5 clips were measured before: their results are read from {kept}" in caplog.messages
     assert resumed == json.loads(told) == _found(capsys, words[: words.index("--keep")])
 
 

@@ -62,8 +62,8 @@ def test_few_clips_give_an_interval_and_a_warning_and_no_bare_number() -> None:
     assert result.extrapolated is not None
     assert "extrapolated" not in str(result)
     assert warnings == [
-        "warning: 60 real and 50 generated clips are fewer than 2048: the distance is too high, the more so the fewer "
-        "they are"
+        "warning: 60 real and 50 generated clips are fewer than 2048: the distance is too high, and more so with "
+        "fewer clips"
     ]
     assert json.loads(json.dumps(result.to_dict()))["warnings"] == list(result.warnings)
 
@@ -89,7 +89,7 @@ def test_enough_clips_give_the_number_with_its_interval() -> None:
 def test_a_protocol_that_is_not_kept_is_named() -> None:
     """Its name would promise a comparison."""
     assert enough(named("omni17", split="a"), 4000).warnings == (
-        "4000 real and 2048 generated clips are not the 2048 of each that protocol omni17 has",
+        "4000 real and 2048 generated clips were compared, but protocol omni17 uses 2048 of each",
     )
     assert "the mean of 4 such numbers" in enough(named("magvit")).warnings[-1]
 
@@ -100,7 +100,7 @@ def test_another_detector_says_that_it_is_no_fvd() -> None:
     detector.name = "rf-fvd"
     result = fvd([clips(60, 1)], [clips(50, 2)], detector, SMALL, resamples=5)
     assert str(result).startswith("rf-fvd between ")
-    assert "warning: rf-fvd is on random features: no FVD, and not comparable with any" in str(result)
+    assert "warning: rf-fvd is on random features: this is not an FVD and cannot be compared with one" in str(result)
 
 
 @pytest.mark.parametrize(

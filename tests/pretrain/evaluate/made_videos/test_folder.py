@@ -37,7 +37,9 @@ def test_parts_that_begin_at_the_same_moment_all_claim_the_folder(tmp_path: Path
         with ThreadPoolExecutor(count) as pool:
             for done in [pool.submit(claim) for _ in range(count)]:
                 done.result()
-        with pytest.raises(InputError, match=r"has videos of videos2:.*\|v1, and these are of videos2:.*\|v2"):
+        with pytest.raises(
+            InputError, match=r"holds videos of videos2:.*\|v1, but this command makes those of videos2:.*\|v2"
+        ):
             claim_folder(out, VIDEOS, signed("v2"))
     assert {path.suffix for path in tmp_path.iterdir()} == {"", ".json"}
 
@@ -58,7 +60,7 @@ def test_a_folder_grows_and_does_not_shrink(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out.json").read_text()) == {"signature": signed("v1")(more)}
     others = (VIDEOS, class_videos(3, 3), wanted_videos({"a cat": 9}))
     for videos, how in ((more, "v2"), (class_videos(2, 4), "v2"), *((other, "v1") for other in others)):
-        with pytest.raises(InputError, match=r"has videos of videos6:.*\|v1, and these are of videos"):
+        with pytest.raises(InputError, match=r"holds videos of videos6:.*\|v1, but this command makes those of videos"):
             claim_folder(out, videos, signed(how))
 
 
@@ -74,7 +76,7 @@ def test_prompts_are_added_at_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["/", ".."])
 def test_a_folder_without_a_name_is_refused(place: str) -> None:
     """Its record would be `/.json`, which is no name, or `...json`, in whichever folder it is asked from."""
-    with pytest.raises(InputError, match=f"keep={place}: has no name that its record could have"):
+    with pytest.raises(InputError, match=f"keep={place}: has no name that its record next to it could have"):
         claim(Path(place), "signature", field="keep", holds="figures")
 
 

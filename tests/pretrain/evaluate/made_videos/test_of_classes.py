@@ -28,7 +28,7 @@ def test_the_number_of_each_class_follows_from_all(
 
 def test_both_numbers_at_once_are_refused() -> None:
     """They could contradict each other."""
-    with pytest.raises(InputError, match=r"total=9: .*per_class=2 that of each of 4 classes; give one of the two"):
+    with pytest.raises(InputError, match=r"total=9: .*per_class=2 already sets that of each of 4 classes; give one"):
         videos_of_each(4, per_class=2, total=9)
 
 

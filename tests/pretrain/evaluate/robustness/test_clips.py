@@ -93,7 +93,7 @@ def test_shards_that_do_not_fit_are_refused(
     with pytest.raises(InputError, match=r"clips=.*no clip of 32x32 with 4 latent frames \(the longest has 3\)"):
         clips_of_shards(pipeline, str(shards / "shapes"), SHAPE, 13, 2)
     monkeypatch.setattr(type(pipeline.tokenizer), "hash", "of another")
-    with pytest.raises(InputError, match=r"clips=.*has bits of tokenizer .*, and the weights read those of of another"):
+    with pytest.raises(InputError, match=r"clips=.*has bits of tokenizer .*, but the weights read those of of another"):
         clips_of_shards(pipeline, str(shards / "shapes"), SHAPE, 5, 2)
 
 

@@ -53,7 +53,7 @@ def test_parts_and_a_rerun_make_what_is_missing_and_fvd_reads_them(
     assert "|temperature1|" in capsys.readouterr().err
     words = ["evaluate", "fvd", str(one), str(one), "--detector", "rf-fvd", "--size", "32x32", "--num-frames", "5"]
     assert main([*asked, str(two), "--per-class", "1"]) == 2, "fvd would compare videos of both counts"
-    assert "has videos of classes|videos6:" in capsys.readouterr().err
+    assert "holds videos of classes|videos6:" in capsys.readouterr().err
     assert main([*asked, str(two), "--per-class", "3", "--part", "2/2"]) == 0, "more of the same"
     assert kept.read_bytes() == b"kept"
     assert len(list(two.iterdir())) == 6 + 1
@@ -87,13 +87,16 @@ def test_a_signal_ends_it_with_75_and_a_rerun_makes_the_rest(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--total", "5", "--per-class", "2"), "total=5: is the number of all videos, and per_class=2 that of each"),
+        (("--total", "5", "--per-class", "2"), "total=5: is the number of all videos, but per_class=2 already sets"),
         (("--per-class", "0"), "per_class=0: is below 1"),
         (("--per-class", "1000000000"), "per_class=1000000000: is above 100000"),
-        (("--per-class", "50000"), "per_class=50000: of 3 classes are 150000 videos, and at most 100000 are made"),
+        (("--per-class", "50000"), "per_class=50000: of 3 classes would be 150000 videos, but at most 100000 are made"),
         (("--per-class", "1", "--part", "4/4"), "part=4/4: has none of the 3 videos; use fewer parts"),
         (("--size", "64x64"), "size=64x64: is not a frame size"),
-        (("--graphs",), "graphs=True: has no effect on the device cpu: graphs are CUDA's; leave it out, or use a GPU"),
+        (
+            ("--graphs",),
+            "graphs=True: has no effect on the device cpu: it records CUDA graphs; leave it out, or use a GPU",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_refused(

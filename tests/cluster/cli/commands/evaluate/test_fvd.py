@@ -67,7 +67,7 @@ def test_the_distance_is_that_of_the_library(folders: Path, capsys: pytest.Captu
         == whole.signature
         == f"rf-fvd|det=0958da99|T5|32|n{COUNT}x{COUNT}|split=real|clip=centre|resize=bicubic|seed0|v2"
     )
-    assert found["warnings"][0] == "rf-fvd is on random features: no FVD, and not comparable with any"
+    assert found["warnings"][0] == "rf-fvd is on random features: this is not an FVD and cannot be compared with one"
     assert found["left_out"] == {"real": {}, "generated": {}}
     assert _found(capsys, _words(folders, "--few-clips", generated="real"))["value"] < 1e-6 * found["value"]
 
@@ -176,7 +176,7 @@ def test_a_published_protocol_is_measured_as_published(
     [
         (
             ("--protocol", "tats"),
-            "real=0: is fewer than the 2048 of protocol tats, and a repeated video is no new sample",
+            "real=0: is fewer than the 2048 of protocol tats, and a repeated video is not a new sample",
         ),
         (("--protocol", "tats", "--split", "test01"), "split=test01: is not the real set of protocol tats"),
         (("--protocol", "omni17"), "split: is not fixed by protocol omni17"),

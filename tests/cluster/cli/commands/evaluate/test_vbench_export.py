@@ -44,14 +44,14 @@ def test_parts_and_a_rerun_make_what_is_missing(
     assert len({path.read_bytes() for path in one.iterdir()}) == 10
     capsys.readouterr()
     assert main([*asked, str(two), "--seed", "1"]) == 2
-    assert "|seed0, and these are of vbench|" in capsys.readouterr().err
+    assert "|seed0, but this command makes those of vbench|" in capsys.readouterr().err
     prompts.write_text("a dog\na cat")
     assert main([*asked, str(two)]) == 0, "the same prompts in another order"
     prompts.write_text("a cat\na bird")
     capsys.readouterr()
     assert main([*asked, str(two)]) == 2
     said = capsys.readouterr().err
-    assert "has videos of vbench|videos10:" in said
+    assert "holds videos of vbench|videos10:" in said
     assert said.count("\n") == 1
     assert {path.name for path in two.iterdir()} == names, "VBench would judge the videos of both lists"
 
@@ -76,7 +76,7 @@ def test_parts_and_a_rerun_make_what_is_missing(
         ("a cat", ("--part", "6/6"), "part=6/6: has none of the 5 videos; use fewer parts"),
         ("a cat", ("--size", "64x64"), "size=64x64: is not a frame size"),
         ("a cat", ("--top-p", "2"), "top_p=2.0: is above 1"),
-        ("a cat", ("--graphs",), "graphs=True: has no effect on the device cpu: graphs are CUDA's; leave it out"),
+        ("a cat", ("--graphs",), "graphs=True: has no effect on the device cpu: it records CUDA graphs; leave it out"),
     ],
 )
 def test_what_cannot_be_made_is_refused(
@@ -126,7 +126,7 @@ def test_vbench_i2v_animates_the_picture_of_each_prompt(
     assert "a pier.jpg: is not there, and 1 of 1 prompts lack a picture" in capsys.readouterr().err
     save_png(np.full((32, 32, 3), 200, np.uint8), images / "a pier.jpg")
     assert main([*asked, "--images", str(images), "--num-frames", "1"]) == 2
-    assert "is all of a result of one frame" in capsys.readouterr().err
+    assert "is the whole of a result of one frame" in capsys.readouterr().err
     assert not out.exists()
     assert main([*asked, "--images", str(images)]) == 0
     assert "|images=1-1|" in json.loads(capsys.readouterr().out)["signature"]

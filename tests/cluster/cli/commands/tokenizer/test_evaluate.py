@@ -165,6 +165,6 @@ def test_parts_give_the_figures_of_one_process(
         assert found(*keep, "--picture", str(tmp_path / "kept.png")) == whole
     assert (tmp_path / "kept.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
     assert main([*words, *keep, "--skip-scales"]) == 2
-    assert f"keep={tmp_path / 'kept'}: has figures of rec|weights=" in capsys.readouterr().err
+    assert f"keep={tmp_path / 'kept'}: holds figures of rec|weights=" in capsys.readouterr().err
     assert main([*words, *keep, "--part", "1/2", "--picture", str(tmp_path / "part.png")]) == 2
     assert "needs the figures of all clips" in capsys.readouterr().err
