@@ -102,8 +102,8 @@ class Generate:
     """Frame size in pixels, one that the weights were trained on. If not given: that of the largest video in the last
     training stage."""
     guidance: Annotated[str | None, arg(metavar="RAMP")] = None
-    """Strength of guidance: `t2v`, `ucf101`, a constant such as 3 (1 is off), or four corners such as 5,4,4,3. If not
-    given: the default of the weights, which may have a different one for --video."""
+    """Strength of guidance: `t2v`, `ucf101`, a constant such as 3 (1 is off), or four corners such as 5,4,4,3. The
+    default is that of the weights, which may have a different one for --video."""
     temperature: Temperature = 1.0
     """Divisor of the logits; 0 always takes the more likely value of a bit."""
     top_p: TopP = 1.0
