@@ -162,9 +162,8 @@ def _check_tokenizer(weights: Path, config: ExportConfig, found: str, other_toke
     """InputError if the data has bits of another tokenizer without `other_tokenizer`: they would be noise to the
     weights."""
     if other_tokenizer and found == config.tokenizer_hash:
-        raise InputError(
-            "other_tokenizer", True, f"is wrong: the data has bits of the tokenizer of {weights}", "leave it out"
-        )
+        problem = f"does not apply: {weights} already read the bits of this data's tokenizer"
+        raise InputError("other_tokenizer", True, problem, "leave it out")
     if not other_tokenizer and found != config.tokenizer_hash:
         problem = f"reads bits of tokenizer {config.tokenizer_hash or 'none'}, and the data has those of {found}"
         own = f"prepare the data with its tokenizer: --data.tokenizer.path {weights / 'tokenizer'}"

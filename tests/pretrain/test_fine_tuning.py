@@ -263,7 +263,7 @@ def test_bits_of_another_tokenizer_are_learned_when_asked_for(
     before = losses(tmp_path / "run")
     train(tuned, tmp_path / "run", init=weights_of_other_bits)  # it has begun: how no longer matters
     assert losses(tmp_path / "run") == before
-    with pytest.raises(InputError, match=r"other_tokenizer=.*the data has bits of .* itself; leave it out"):
+    with pytest.raises(InputError, match=r"other_tokenizer=.*already read the bits of .*; leave it out"):
         train(tuned, tmp_path / "same", init=weights, other_tokenizer=True)
     with pytest.raises(InputError, match=r"other_tokenizer=.*without --init"):
         train(tuned, tmp_path / "same", other_tokenizer=True)

@@ -47,7 +47,7 @@ def test_drawings_need_no_files(kind: str) -> None:
     share = ClipShare(source=SourceConfig(kind=kind, num_clips=3))  # type: ignore[arg-type]
     with RandomClips(recipe_of(share, buckets=[VIDEO], steps=1)) as clips:
         assert clips(0, range(2)).shape == (2, 3, 5, 32, 32)
-    with pytest.raises(InputError, match=r"hold=memory: belongs to files"):
+    with pytest.raises(InputError, match=r"hold=memory: applies to files only"):
         replace(share, hold="memory")
 
 

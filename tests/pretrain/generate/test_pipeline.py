@@ -179,7 +179,7 @@ def test_many_prompts_that_are_too_long_are_said_in_a_few_lines(
     VideoPipeline(pipeline.model, pipeline.tokenizer, pipeline.config).batch(requests)
     assert len(caplog.messages) == 4
     assert all(line.startswith("prompt: the model reads the first 8 of its 9 tokens") for line in caplog.messages)
-    assert "others from here on" in caplog.messages[-1]
+    assert "Further texts that are too long are not reported" in caplog.messages[-1]
 
 
 def test_guidance_of_weights_that_have_none_is_said(pipeline: VideoPipeline, caplog: pytest.LogCaptureFixture) -> None:

@@ -124,7 +124,7 @@ def test_distances_that_need_other_networks(
     assert 0 < found["lpips"]["low"] <= found["lpips"]["value"] <= found["lpips"]["high"]
     assert (found["rfvd"]["name"], found["rfvd"]["num_real"]) == ("rf-fvd", 2)
     assert "rf-fvd|det=" in found["rfvd"]["signature"]
-    assert any("no FVD" in warning for warning in found["rfvd"]["warnings"])
+    assert any("not an FVD" in warning for warning in found["rfvd"]["warnings"])
     with monkeypatch.context() as patch:
         patch.setattr(sys.stdout, "isatty", lambda: True)
         patch.setenv("NO_COLOR", "1")
