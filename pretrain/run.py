@@ -29,10 +29,10 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import open_steps
 from videoar.pretrain.engine.protocol import Engine, StepResult
 from videoar.pretrain.loss_spikes import skipped_event
-from videoar.pretrain.resume import Resumed, RunProgress, load, meta, resume
 from videoar.pretrain.run_folder import drop_validations, record_event
 from videoar.pretrain.samples import sample
 from videoar.pretrain.stages import Plateau, StagePosition
+from videoar.pretrain.start.resume import Resumed, RunProgress, load, meta, resume
 from videoar.pretrain.step_reports import StepReports
 from videoar.pretrain.validate import validate
 

@@ -18,8 +18,6 @@ from videoar.cluster.ground.processes.health import Health
 from videoar.cluster.ground.processes.preemption import Preemption
 from videoar.data_pipeline.shards.manifest import Manifest
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.pretrain.anchored import anchored
-from videoar.pretrain.changes import Source, apply, find_change, find_origin, wait_for
 from videoar.pretrain.checkpoint.format import saved_steps
 from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import Recipe
@@ -27,17 +25,19 @@ from videoar.pretrain.data import check_paths, check_tokenizer, open_datasets, p
 from videoar.pretrain.engine.learning_rate import learning_rate
 from videoar.pretrain.engine.profile import measured_communication
 from videoar.pretrain.engine.protocol import training_device
-from videoar.pretrain.fine_tuning import ExportedStart, begin_with, check_data, find_weights
 from videoar.pretrain.loss_spikes import LossHistory
-from videoar.pretrain.opening_line import log_opening
 from videoar.pretrain.record.reporter import Reporter
 from videoar.pretrain.record.step import StepReport, StepTimes
 from videoar.pretrain.record.tensorboard import check_tensorboard
-from videoar.pretrain.resume import Resumed, RunProgress, resume
 from videoar.pretrain.run import Run
-from videoar.pretrain.run_checks import check_run
 from videoar.pretrain.run_folder import HEALTH, check_writable, checkpoints, drop_validations, open_run, sole_writer
 from videoar.pretrain.samples import check_sampling
+from videoar.pretrain.start.anchored import anchored
+from videoar.pretrain.start.changes import Source, apply, find_change, find_origin, wait_for
+from videoar.pretrain.start.fine_tuning import ExportedStart, begin_with, check_data, find_weights
+from videoar.pretrain.start.opening_line import log_opening
+from videoar.pretrain.start.resume import Resumed, RunProgress, resume
+from videoar.pretrain.start.run_checks import check_run
 from videoar.pretrain.step_reports import StepReports
 
 

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from videoar.cluster.ground.finding import Finding
 from videoar.pretrain.diagnose.evidence import ENOUGH, Evidence, Record, mean_list, mean_of, median_of
-from videoar.pretrain.held_out import not_held_out
+from videoar.pretrain.start.held_out import not_held_out
 
 CHANCE = math.log(2)
 HEALTHY = 0.8

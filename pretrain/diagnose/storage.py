@@ -13,8 +13,8 @@ from videoar.cluster.ground.finding import Finding
 from videoar.cluster.ground.processes.health import read_standings, to_blame
 from videoar.pretrain.checkpoint.format import Checkpoint, CorruptCheckpoint, saved_steps, step_name
 from videoar.pretrain.diagnose.evidence import Evidence, mean_of
-from videoar.pretrain.run_checks import has_saved
 from videoar.pretrain.run_folder import HEALTH, METRICS
+from videoar.pretrain.start.run_checks import has_saved
 
 GIB = 1 << 30
 QUIET_S = 900.0

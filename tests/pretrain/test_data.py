@@ -21,7 +21,7 @@ from videoar.data_pipeline.preparing.prepare import DataProgress
 from videoar.data_pipeline.shards.manifest import open_manifest
 from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.data import open_datasets, open_steps, prepare_data
-from videoar.pretrain.resume import RunProgress
+from videoar.pretrain.start.resume import RunProgress
 from videoar.pretrain.train import train
 
 pytestmark = pytest.mark.slow

@@ -60,8 +60,8 @@ def train(words: Sequence[str], prog: str) -> int:
     from videoar.cluster.ground.process import World, is_launched, mark_preempted
     from videoar.cluster.ground.processes.launch import launch, starts_processes
     from videoar.cluster.ground.processes.preemption import EXIT_PREEMPTED, Preempted
-    from videoar.pretrain.held_out import not_held_out
     from videoar.pretrain.parallel.check import check_parallel
+    from videoar.pretrain.start.held_out import not_held_out
 
     options, recipe, flags = parse_with_recipe(Train, words, prog)
     recipe, world, machines = for_pretraining(recipe), World.here(), World.of_machines()

@@ -18,7 +18,7 @@ from videoar.pretrain.checkpoint.saver import Saver
 from videoar.pretrain.config import LogConfig, ParallelConfig
 from videoar.pretrain.engine.protocol import Engine
 from videoar.pretrain.make_engine import make_engine
-from videoar.pretrain.resume import load
+from videoar.pretrain.start.resume import load
 
 pytestmark = pytest.mark.slow
 

@@ -86,11 +86,11 @@ def _train_here(recipe: TokenizerRecipe, run: Path, world: World) -> int:
     from videoar.cluster.ground.process import mark_preempted
     from videoar.cluster.ground.processes.preemption import Preempted
     from videoar.data_pipeline.tokenizer_clips.batches import open_random_clips
-    from videoar.pretrain.opening_line import device_words
     from videoar.pretrain.parallel.cpu import device_of, host_group, join
     from videoar.pretrain.record.reconstructions import Reconstructions
     from videoar.pretrain.record.tokenizer_reporter import TokenizerReporter
     from videoar.pretrain.run_folder import sole_writer
+    from videoar.pretrain.start.opening_line import device_words
     from videoar.tokenizer.training.peers import Peers
     from videoar.tokenizer.training.same_settings import WEIGHTS
     from videoar.tokenizer.training.train import train as train_tokenizer
@@ -128,7 +128,7 @@ def _opening_line(recipe: TokenizerRecipe, run: Path, devices: Sequence[str]) ->
     import torch
 
     from videoar.pretrain.config import ParallelConfig
-    from videoar.pretrain.opening_line import cut_words, in_a_line
+    from videoar.pretrain.start.opening_line import cut_words, in_a_line
     from videoar.tokenizer import VideoTokenizer
     from videoar.tokenizer.training.checkpoint import saved_step
 

@@ -14,8 +14,8 @@ from videoar.cluster.ground.errors import InputError
 from videoar.cluster.ground.fields.serialize import to_yaml
 from videoar.cluster.ground.process import World
 from videoar.configs.debug import recipe
-from videoar.pretrain.run_checks import check_run
 from videoar.pretrain.run_folder import open_run, record_event
+from videoar.pretrain.start.run_checks import check_run
 from videoar.tokenizer import open_tokenizer
 
 pytestmark = pytest.mark.slow

@@ -25,9 +25,9 @@ from videoar.pretrain.config import ModelConfig, Recipe
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.initial import initial_weight
 from videoar.pretrain.model.pretrained import ExportConfig, find_export, load_weights, read_config
-from videoar.pretrain.resume import RunProgress, meta
-from videoar.pretrain.run_checks import check_beginning
 from videoar.pretrain.run_folder import checkpoints, record_event
+from videoar.pretrain.start.resume import RunProgress, meta
+from videoar.pretrain.start.run_checks import check_beginning
 from videoar.tokenizer import open_tokenizer
 
 _MAY_DIFFER = tuple(

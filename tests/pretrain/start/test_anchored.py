@@ -9,7 +9,7 @@ import pytest
 
 from videoar.cluster.entry import main
 from videoar.configs.debug import recipe
-from videoar.pretrain.anchored import anchored
+from videoar.pretrain.start.anchored import anchored
 from videoar.tokenizer import VideoTokenizer, open_tokenizer
 
 

@@ -21,11 +21,11 @@ from videoar.data_pipeline.storage.objects import Storage
 from videoar.pretrain.checkpoint.format import Checkpoint, step_name
 from videoar.pretrain.config import LogConfig, ParallelConfig, Recipe
 from videoar.pretrain.export.convert import export
-from videoar.pretrain.fine_tuning import find_weights
 from videoar.pretrain.generate import Video
 from videoar.pretrain.model import VideoAR
 from videoar.pretrain.model.pretrained import read_config
 from videoar.pretrain.run_folder import read_lines
+from videoar.pretrain.start.fine_tuning import find_weights
 from videoar.pretrain.train import train
 
 from ..exported import as_in_the_hubs_cache

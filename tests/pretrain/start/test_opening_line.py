@@ -8,7 +8,7 @@ import pytest
 
 from videoar.configs.debug import recipe
 from videoar.pretrain.config import ParallelConfig
-from videoar.pretrain.opening_line import cut_words, opening_line
+from videoar.pretrain.start.opening_line import cut_words, opening_line
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
 from videoar.pretrain.engine.protocol import Engine
 from videoar.pretrain.make_engine import make_engine
-from videoar.pretrain.run_checks import check_numbers, numbers
 from videoar.pretrain.stages import Plateau, StagePosition, nth_stage, stage_at
+from videoar.pretrain.start.run_checks import check_numbers, numbers
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from videoar.cluster.entry import main
 from videoar.cluster.ground.errors import InputError
 from videoar.configs.debug import recipe
 from videoar.data_pipeline.storage.objects import Storage
-from videoar.pretrain import changes
-from videoar.pretrain.changes import find_change, find_origin
 from videoar.pretrain.checkpoint.format import Checkpoint, amend, saved_steps, step_name
 from videoar.pretrain.config import LogConfig, Recipe, StageConfig
 from videoar.pretrain.run_folder import read_lines
+from videoar.pretrain.start import changes
+from videoar.pretrain.start.changes import find_change, find_origin
 from videoar.pretrain.train import train
 
 from ..forked import workers

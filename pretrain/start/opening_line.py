@@ -10,7 +10,7 @@ import torch
 
 from videoar.pretrain.budget.memory import parameter_sizes
 from videoar.pretrain.config import ParallelConfig, Recipe
-from videoar.pretrain.resume import Resumed
+from videoar.pretrain.start.resume import Resumed
 
 log = logging.getLogger(__name__)
 

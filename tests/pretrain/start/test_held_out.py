@@ -10,7 +10,7 @@ from videoar.configs import debug
 from videoar.configs.load import find_recipe, recipe_names
 from videoar.data_pipeline.config.datasets import DatasetConfig, SourceConfig
 from videoar.pretrain.config import LogConfig, MixturePart, Recipe
-from videoar.pretrain.held_out import not_held_out
+from videoar.pretrain.start.held_out import not_held_out
 from videoar.tokenizer.config import ClipBucket
 
 

@@ -24,10 +24,10 @@ from videoar.pretrain.checkpoint.format import Checkpoint, amend, saved_steps
 from videoar.pretrain.config import Recipe
 from videoar.pretrain.data import make_sampler
 from videoar.pretrain.engine.learning_rate import learning_rate
-from videoar.pretrain.resume import RunProgress, open_checkpoint, order_hash
-from videoar.pretrain.run_checks import changed_numbers, check_beginning, numbers, saved_recipe
 from videoar.pretrain.run_folder import checkpoints, record_event
 from videoar.pretrain.stages import Plateau, nth_stage
+from videoar.pretrain.start.resume import RunProgress, open_checkpoint, order_hash
+from videoar.pretrain.start.run_checks import changed_numbers, check_beginning, numbers, saved_recipe
 
 ANYTIME = ("optimizer", "correction", "log", "text_dropout", "precision", "guidance", "name")
 """Fields, and parts of a recipe, that may change at any step."""
