@@ -1,14 +1,15 @@
 """The generator that ships: a small world of moving shapes, from a sentence or from given frames, on a CPU.
 
 The three stages of the paper (VideoAR §4.2) at toy size: pictures at 128x128 and 9 frames at 64x64, then 17 frames at
-64x64, then these and 9 frames at 128x128. The tokenizer `world` ships with the package; sentences are read by words.
+64x64, then these and 9 frames at 128x128. A fourth stage adds the pictures again: all of
+a picture has to follow from its sentence, nothing from frames before. The tokenizer `world` ships with the package; sentences are read by words.
 Scenes of seeds 1 to 4 are for training, those of seed 0 for validation; every other seed is new to it.
 What it can do is on its card, pretrain/weights/small-world/README.md.
 
     videoar train small_world
     videoar export runs/small_world weights/small-world --dtype bf16
 
-Cost: 140 minutes on two CPU cores with `--threads 2`, ten of them for the shards; twice that on one.
+Cost: 200 minutes on two CPU cores with `--threads 2`, ten of them for the shards; twice that on one.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def recipe() -> Recipe:
             _stage("I", {"images128": 1.0, "short64": 1.0}, steps=400),
             _stage("II", {"clips64": 1.0}, steps=400),
             _stage("III", {"clips64": 1.0, "clips128": 3.0}, steps=6000),
+            _stage("IV", {"clips64": 1.0, "clips128": 3.0, "images128": 4.0}, steps=3000),
         ),
         correction=CorrectionConfig(p_max=0.1),
         optimizer=OptimizerConfig(warmup_steps=100, ema_decay=0.995),
