@@ -2,7 +2,8 @@
 
 The three stages of the paper (VideoAR §4.2) at toy size: pictures at 128x128 and 9 frames at 64x64, then 17 frames at
 64x64, then these and 9 frames at 128x128. A fourth stage adds the pictures again: all of
-a picture has to follow from its sentence, nothing from frames before. The tokenizer `world` ships with the package; sentences are read by words.
+a picture has to follow from its sentence, nothing from frames before.
+The tokenizer `world` ships with the package; sentences are read by words.
 Scenes of seeds 1 to 4 are for training, those of seed 0 for validation; every other seed is new to it.
 What it can do is on its card, pretrain/weights/small-world/README.md.
 
