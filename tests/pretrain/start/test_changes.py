@@ -21,7 +21,7 @@ from videoar.pretrain.start import changes
 from videoar.pretrain.start.changes import find_change, find_origin
 from videoar.pretrain.train import train
 
-from ..forked import workers
+from ...forked import workers
 
 pytestmark = pytest.mark.slow
 

@@ -28,7 +28,7 @@ from videoar.pretrain.run_folder import read_lines
 from videoar.pretrain.start.fine_tuning import find_weights
 from videoar.pretrain.train import train
 
-from ..exported import as_in_the_hubs_cache
+from ...exported import as_in_the_hubs_cache
 
 pytestmark = pytest.mark.slow
 
