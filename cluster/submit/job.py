@@ -107,6 +107,11 @@ class Job:
         """The option by which a job of the array makes its own part, in a shell's words; `number` is from 1."""
         return f'--part "{number}/{self.array}"'
 
+    @property
+    def time_limit(self) -> str:
+        """The time limit for messages, as the user typed it; empty: none was given."""
+        return self.time or (f"{self.wall_s} s" if self.wall_s is not None else "")
+
     def __post_init__(self) -> None:
         check_fields(self, "")
         _refuse("name", self.name, _NAME, "use letters, digits, . _ and -, at most 63")
@@ -144,7 +149,7 @@ class Job:
         if self.wall_s is not None and self.wall_s < self.notice_s + _LEAST_WORK_S:
             raise InputError(
                 "time",
-                self.time or f"{self.wall_s} s",
+                self.time_limit,
                 f"leaves {max(0, self.wall_s - self.notice_s)} s for work, less than {_LEAST_WORK_S} s: "
                 f"the command must save {self.notice_s} s before its end",
                 f"give {-(-(self.notice_s + _LEAST_WORK_S) // 60)}m or more, or a smaller --faults.stop-within-s",

@@ -28,7 +28,7 @@ _STATES: dict[str, State] = {
     "FAILED": "failed",
 }
 _REFUSED = {
-    "wall_s": "leave it out: a Ray Job has no time limit",
+    "time_limit": "leave it out: a Ray Job has no time limit",
     **dict.fromkeys(("partition", "account", "qos", "flags", "memory", "service_account", "volumes"), "leave it out"),
     "image": "start the cluster in that image",
 }
